@@ -1,0 +1,131 @@
+#include "api/capabilities.h"
+
+#include <algorithm>
+#include <array>
+
+namespace kling::api {
+namespace {
+
+constexpr std::uint32_t seconds(int from, int to) {
+  std::uint32_t mask = 0;
+  for (int i = from; i <= to; ++i) mask |= 1u << i;
+  return mask;
+}
+constexpr std::uint32_t kFive = seconds(5, 5);
+constexpr std::uint32_t kFiveOrTen = seconds(5, 5) | seconds(10, 10);
+constexpr std::uint32_t kThreeToTen = seconds(3, 10);
+constexpr std::uint32_t kThreeToFifteen = seconds(3, 15);
+
+constexpr Offer kOffers[] = {
+    {Feature::text2video, "kling-v2-6", "std pro", kFiveOrTen},
+    {Feature::text2video, "kling-v2-5-turbo", "std pro", kFiveOrTen},
+    {Feature::text2video, "kling-v3", "std pro 4k", kThreeToFifteen},
+    {Feature::text2video, "kling-v2-1-master", "", kFiveOrTen},
+    {Feature::text2video, "kling-v2-master", "", kFiveOrTen},
+    {Feature::text2video, "kling-v1-6", "std pro", kFiveOrTen},
+    {Feature::text2video, "kling-v1", "std pro", kFiveOrTen},
+
+    {Feature::image2video, "kling-v2-6", "std pro", kFiveOrTen},
+    {Feature::image2video, "kling-v2-5-turbo", "std pro", kFiveOrTen},
+    {Feature::image2video, "kling-v3", "std pro 4k", kThreeToFifteen},
+    {Feature::image2video, "kling-v2-1", "std pro", kFiveOrTen},
+    {Feature::image2video, "kling-v2-1-master", "", kFiveOrTen},
+    {Feature::image2video, "kling-v2-master", "", kFiveOrTen},
+    {Feature::image2video, "kling-v1-6", "std pro", kFiveOrTen},
+    {Feature::image2video, "kling-v1-5", "std pro", kFiveOrTen},
+    {Feature::image2video, "kling-v1", "std pro", kFiveOrTen},
+
+    {Feature::multi_image2video, "kling-v1-6", "std pro", kFiveOrTen},
+
+    {Feature::omni, "kling-video-o1", "std pro", kThreeToTen},
+    {Feature::omni, "kling-v3-omni", "std pro 4k", kThreeToFifteen},
+
+    {Feature::end_frame, "kling-v2-6", "pro", kFiveOrTen},
+    {Feature::end_frame, "kling-v2-5-turbo", "pro", kFiveOrTen},
+    {Feature::end_frame, "kling-v3", "std pro 4k", kThreeToFifteen},
+    {Feature::end_frame, "kling-v2-1", "pro", kFiveOrTen},
+    {Feature::end_frame, "kling-v1-6", "pro", kFiveOrTen},
+    {Feature::end_frame, "kling-v1-5", "pro", kFiveOrTen},
+    {Feature::end_frame, "kling-v1", "std pro", kFive},
+    {Feature::end_frame_alone, "kling-v1-6", "pro", kFiveOrTen},
+    {Feature::end_frame_alone, "kling-v1-5", "pro", kFiveOrTen},
+
+    {Feature::motion_brush, "kling-v1", "std pro", kFive},
+    {Feature::motion_brush, "kling-v1-5", "pro", kFive},
+    {Feature::camera_text, "kling-v1", "std", kFive},
+    {Feature::camera_image, "kling-v1-5", "pro", kFive},
+
+    {Feature::sound, "kling-v2-6", "pro", kFiveOrTen},
+    {Feature::sound, "kling-v3", "std pro 4k", kThreeToFifteen},
+    {Feature::sound, "kling-v3-omni", "std pro 4k", kThreeToFifteen},
+    {Feature::voices, "kling-v2-6", "pro", kFiveOrTen},
+    {Feature::multi_shot, "kling-v3", "std pro 4k", kThreeToFifteen},
+    {Feature::multi_shot, "kling-v3-omni", "std pro 4k", kThreeToFifteen},
+    {Feature::elements, "kling-v3", "std pro 4k", kThreeToFifteen},
+};
+
+constexpr std::array<std::string_view, 6> kRetiredModels = {
+    "kling-v1", "kling-v1-5", "kling-v1-6", "kling-v2-master", "kling-v2-1", "kling-v2-1-master"};
+
+std::string seconds_text(std::uint32_t mask) {
+  if (mask == kFive) return "5 s";
+  if (mask == kFiveOrTen) return "5 or 10 s";
+  return mask == kThreeToTen ? "3 to 10 s" : "3 to 15 s";
+}
+
+}  // namespace
+
+bool Offer::has_mode(std::string_view mode) const {
+  return modes.empty() || (' ' + std::string(modes) + ' ').find(' ' + std::string(mode) + ' ') !=
+                              std::string::npos;
+}
+
+bool Offer::has_seconds(std::int64_t count) const {
+  return count >= 0 && count < 32 && (seconds >> count & 1u) != 0;
+}
+
+std::string Offer::text() const {
+  std::string words(modes);
+  for (std::size_t i = words.find(' '); i != std::string::npos; i = words.find(' ', i + 4))
+    words.replace(i, 1, " or ");
+  return std::string(model) + " (" + (words.empty() ? "" : "mode " + words + "; ") +
+         seconds_text(seconds) + (is_retired(model) ? std::string("; ") + kRetired : "") + ")";
+}
+
+const Offer* find_offer(Feature feature, std::string_view model) {
+  const auto* found = std::find_if(std::begin(kOffers), std::end(kOffers), [&](const Offer& offer) {
+    return offer.feature == feature && offer.model == model;
+  });
+  return found == std::end(kOffers) ? nullptr : found;
+}
+
+std::vector<std::string> models_of(Feature feature) {
+  std::vector<std::string> models;
+  for (const Offer& offer : kOffers)
+    if (offer.feature == feature) models.emplace_back(offer.model);
+  return models;
+}
+
+std::string offers_text(Feature feature, Feature generation) {
+  std::string current;
+  std::string all;
+  for (const Offer& offer : kOffers) {
+    if (offer.feature != feature || find_offer(generation, offer.model) == nullptr) continue;
+    const std::string text = offer.text();
+    all += (all.empty() ? "" : ", ") + text;
+    if (!is_retired(offer.model)) current += (current.empty() ? "" : ", ") + text;
+  }
+  return current.empty() ? all : current;
+}
+
+Feature feature_of(std::string_view endpoint) {
+  if (endpoint == "image2video") return Feature::image2video;
+  if (endpoint == "multi_image2video") return Feature::multi_image2video;
+  return endpoint == "omni" ? Feature::omni : Feature::text2video;
+}
+
+bool is_retired(std::string_view model) {
+  return std::find(kRetiredModels.begin(), kRetiredModels.end(), model) != kRetiredModels.end();
+}
+
+}  // namespace kling::api

@@ -1,0 +1,53 @@
+// Which model does what, in which mode and length (api-contract 4.5-4.8, 4.16; Feb 2026). A matrix
+// of facts, not a checker. Immutable; any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kling::api {
+
+enum class Feature {
+  text2video,
+  image2video,
+  multi_image2video,
+  omni,
+  end_frame,        ///< image and image_tail
+  end_frame_alone,  ///< image_tail without image
+  motion_brush,     ///< static_mask, dynamic_masks
+  camera_text,      ///< camera_control of text2video
+  camera_image,     ///< camera_control of image2video
+  sound,
+  voices,
+  multi_shot,
+  elements,  ///< element_list of image2video
+};
+
+/// One model's offer of a feature.
+struct Offer {
+  Feature feature;
+  std::string_view model;
+  std::string_view modes;  ///< separated by spaces; empty: the model knows no modes, any will do
+  std::uint32_t seconds;   ///< bit n set: n seconds are offered
+
+  bool has_mode(std::string_view mode) const;
+  bool has_seconds(std::int64_t count) const;
+  /// "kling-v1 (std; 5 s; announced as retired on 2026-09-15)"
+  std::string text() const;
+};
+
+/// Null when the model does not offer it.
+const Offer* find_offer(Feature feature, std::string_view model);
+std::vector<std::string> models_of(Feature feature);
+/// Every offer of the feature by models that also do `generation`, in words; retired models only
+/// when there are no others.
+std::string offers_text(Feature feature, Feature generation);
+/// The feature of an endpoint's own generation, by Lua name.
+Feature feature_of(std::string_view endpoint);
+bool is_retired(std::string_view model);
+
+inline constexpr const char* kRetired = "announced as retired on 2026-09-15";
+
+}  // namespace kling::api

@@ -1,0 +1,193 @@
+#include "api/decode_error.h"
+
+#include <iterator>
+
+#include "api/text.h"
+
+namespace kling::api {
+namespace {
+
+enum class On { both, create, query };
+
+/// The first row whose conditions all hold decides; an empty one always holds.
+struct Row {
+  const char* code;
+  const char* phrase;  ///< in the message, in lower case
+  int http;            ///< a status, or 5 for every 5xx
+  On on;
+  Kind kind;
+  Refusal refusal;
+  const char* hint;
+};
+
+constexpr const char* kKey = "check the key: KLING_API_KEY, and that it belongs to this base URL";
+constexpr const char* kCredit = "top up the account; nothing was started";
+constexpr const char* kContent = "change the prompt or the pictures; nothing was started";
+constexpr const char* kFields = "correct the field that the message names; nothing was started";
+constexpr const char* kSlower = "wait and send it again, or run fewer jobs at once";
+constexpr const char* kAddress = "check the base URL (KLING_BASE_URL): this path is not the service's";
+constexpr const char* kClock = "set this machine's clock; the request may then be sent again";
+constexpr const char* kLost =
+    "whether it was accepted is unknown: look it up by its external id before sending it again";
+constexpr const char* kNoTask =
+    "check the id and the kind; a new task can take a minute to be found, and results are kept 30 "
+    "days";
+
+constexpr Row kRows[] = {
+    // One code, three meanings: 1201 is bad input, a duplicate, or no such task.
+    {"", "already exist", 0, On::create, Kind::invalid, Refusal::duplicate,
+     "an earlier request with this external_task_id was accepted: look it up by that id"},
+    {"", "task not found", 0, On::query, Kind::invalid, Refusal::no_such_task, kNoTask},
+    {"task_not_exist", "", 0, On::query, Kind::invalid, Refusal::no_such_task, kNoTask},
+    {"", "task_not_exist", 0, On::query, Kind::invalid, Refusal::no_such_task, kNoTask},
+
+    {"1000", "", 0, On::both, Kind::auth, Refusal::definite, kKey},
+    {"1001", "", 0, On::both, Kind::auth, Refusal::definite, kKey},
+    {"1002", "", 0, On::both, Kind::auth, Refusal::definite, kKey},
+    {"1003", "", 0, On::both, Kind::auth, Refusal::clock, kClock},
+    {"1004", "", 0, On::both, Kind::auth, Refusal::clock, kClock},
+    {"1100", "", 0, On::both, Kind::balance, Refusal::definite, "check the account's state"},
+    {"1101", "", 0, On::both, Kind::balance, Refusal::definite, kCredit},
+    {"1102", "", 0, On::both, Kind::balance, Refusal::definite, kCredit},
+    {"1103", "", 0, On::both, Kind::auth, Refusal::definite,
+     "this key may not use this endpoint or model; ask for the permission or change model_name"},
+    {"1200", "", 0, On::both, Kind::invalid, Refusal::definite, kFields},
+    {"1201", "", 0, On::both, Kind::invalid, Refusal::definite, kFields},
+    {"1202", "", 0, On::both, Kind::protocol, Refusal::definite, kAddress},
+    {"1203", "", 0, On::both, Kind::invalid, Refusal::definite,
+     "the message names what does not exist, often model_name"},
+    {"1300", "", 0, On::both, Kind::policy, Refusal::definite, kContent},
+    {"1301", "", 0, On::both, Kind::policy, Refusal::definite, kContent},
+    {"1302", "", 0, On::both, Kind::rate_limit, Refusal::rate_limited, kSlower},
+    {"1303", "", 0, On::both, Kind::rate_limit, Refusal::rate_limited, kSlower},
+    {"1304", "", 0, On::both, Kind::auth, Refusal::definite,
+     "this address is not on the account's IP whitelist; add it"},
+    {"5000", "", 0, On::both, Kind::server, Refusal::unavailable, kLost},
+    {"5001", "", 0, On::both, Kind::server, Refusal::unavailable, kLost},
+    {"5002", "", 0, On::both, Kind::server, Refusal::unavailable, kLost},
+
+    // CometAPI and its family.
+    {"invalid_request", "", 0, On::both, Kind::invalid, Refusal::definite, kFields},
+    {"model_not_found", "", 0, On::both, Kind::invalid, Refusal::definite,
+     "no channel serves this model now; change model_name"},
+    {"insufficient_user_quota", "", 0, On::both, Kind::balance, Refusal::definite, kCredit},
+    // The proxy drops Kling's code here, only its words are left.
+    {"task_failed", "risk control", 0, On::create, Kind::policy, Refusal::definite, kContent},
+    {"task_failed", "balance", 0, On::create, Kind::balance, Refusal::definite, kCredit},
+    {"task_failed", "resource pack limit", 0, On::create, Kind::rate_limit, Refusal::rate_limited,
+     kSlower},
+    {"task_failed", "", 400, On::create, Kind::invalid, Refusal::definite, kFields},
+
+    {"", "", 401, On::both, Kind::auth, Refusal::definite, kKey},
+    {"", "", 402, On::both, Kind::balance, Refusal::definite, kCredit},
+    {"", "quota", 403, On::both, Kind::balance, Refusal::definite, kCredit},
+    {"", "", 403, On::both, Kind::auth, Refusal::definite,
+     "this key may not do this; check its permissions and the account"},
+    {"", "invalid url", 404, On::both, Kind::protocol, Refusal::definite, kAddress},
+    {"", "", 404, On::query, Kind::invalid, Refusal::no_such_task, kNoTask},
+    {"", "", 404, On::create, Kind::protocol, Refusal::definite, kAddress},
+    {"", "", 405, On::both, Kind::protocol, Refusal::definite, kAddress},
+    {"", "", 301, On::create, Kind::protocol, Refusal::definite, kAddress},
+    {"", "", 302, On::create, Kind::protocol, Refusal::definite, kAddress},
+    {"", "", 307, On::create, Kind::protocol, Refusal::definite, kAddress},
+    {"", "", 308, On::create, Kind::protocol, Refusal::definite, kAddress},
+    {"", "", 408, On::both, Kind::server, Refusal::unavailable, kLost},
+    {"", "", 413, On::both, Kind::invalid, Refusal::definite, "make the pictures smaller"},
+    {"", "", 429, On::both, Kind::rate_limit, Refusal::rate_limited, kSlower},
+    {"", "", 5, On::both, Kind::server, Refusal::unavailable, kLost},
+    // A refusal in JSON that no row above knows. While polling it may mean "still pending".
+    {"", "", 0, On::create, Kind::invalid, Refusal::definite, kFields},
+    {"", "", 0, On::query, Kind::server, Refusal::unavailable, "ask again later"},
+};
+
+const Row& row_for(Asked asked, int http, const std::string& code, const std::string& message) {
+  const std::string words = lower(message);
+  const On on = asked == Asked::create ? On::create : On::query;
+  for (const Row& row : kRows)
+    if ((row.code[0] == '\0' || code == row.code) &&
+        words.find(row.phrase) != std::string::npos &&
+        (row.http == 0 || row.http == http || (row.http == 5 && http / 100 == 5)) &&
+        (row.on == On::both || row.on == on))
+      return row;
+  return kRows[std::size(kRows) - 1];
+}
+
+void fill(Answer& answer, Asked asked, int http, Kind kind, Refusal refusal, std::string message,
+          const char* hint) {
+  answer.refusal = refusal;
+  answer.error.kind = kind;
+  answer.error.message = std::move(message);
+  answer.error.hint = asked == Asked::query && hint == kLost ? "ask again later" : hint;
+  answer.error.http_status = http;
+  answer.error.request_id = answer.request_id;
+  answer.error.retryable = refusal == Refusal::rate_limited || refusal == Refusal::clock ||
+                           (refusal == Refusal::unavailable && asked == Asked::query);
+}
+
+Fault fault_of(const Json& level) {
+  const Json& error = member(level, "error");
+  if (error.is_string() && !scalar_text(error).empty()) return {true, "", scalar_text(error)};
+  const Json& code = member(error.is_object() ? error : level, "code");
+  std::string message;
+  for (const char* key : {"message", "msg"})
+    if (message.empty()) message = scalar_text(member(error.is_object() ? error : level, key));
+  const bool told = error.is_object() && (!is_success_code(code) || !message.empty());
+  if (!told && (error.is_object() || is_success_code(code))) return {};
+  std::string word = scalar_text(code);
+  if (word.empty()) word = scalar_text(member(error, "type"));
+  return {true, std::move(word), std::move(message)};
+}
+
+}  // namespace
+
+bool is_success_code(const Json& code) {
+  const std::string word = lower(scalar_text(code));
+  return word.empty() || word == "0" || word == "200" || word == "success" || word == "succeed";
+}
+
+Fault find_fault(const std::vector<const Json*>& levels) {
+  for (const Json* level : levels) {
+    Fault fault = fault_of(*level);
+    if (!fault.found) continue;
+    const std::size_t from = fault.message.find('{');
+    const std::size_t to = fault.message.rfind('}');
+    if (from != std::string::npos && to != std::string::npos && to > from) {
+      const Fault inner =
+          fault_of(parse_json(std::string_view(fault.message).substr(from, to - from + 1)));
+      if (inner.found) return inner;
+    }
+    return fault;
+  }
+  return {};
+}
+
+void refuse(Answer& answer, Asked asked, int http_status, const Fault& fault) {
+  // Some proxies put the HTTP status into the code of a 200.
+  const auto status = whole_number(fault.code).value_or(0);
+  const bool hidden = http_status / 100 == 2 && status >= 400 && status < 600;
+  const Row& row =
+      row_for(asked, hidden ? static_cast<int>(status) : http_status, fault.code, fault.message);
+  std::string message = "the service answered HTTP " + std::to_string(http_status);
+  if (!fault.code.empty()) message += ", code " + excerpt(fault.code, 60);
+  if (!fault.message.empty()) message += ": " + excerpt(fault.message, 400);
+  fill(answer, asked, http_status, row.kind, row.refusal, std::move(message), row.hint);
+  answer.error.code = excerpt(fault.code, 60);
+}
+
+void refuse_unreadable(Answer& answer, Asked asked, int http_status, std::string_view body) {
+  std::string message = "the service answered HTTP " + std::to_string(http_status);
+  message += body.empty() ? " with an empty body"
+                          : " with something unexpected: " + excerpt(body, 120);
+  // Some refusals are made before any request is looked at, whatever page comes with them. A page
+  // that says 404 to a look-up is not the service saying that the task does not exist.
+  const Row& row = row_for(asked, http_status, "", "");
+  const bool page = row.refusal == Refusal::no_such_task && !body.empty();
+  if (row.http >= 300 && row.refusal != Refusal::unavailable && !page) {
+    fill(answer, asked, http_status, row.kind, row.refusal, std::move(message), row.hint);
+  } else {
+    fill(answer, asked, http_status, Kind::protocol, Refusal::unavailable, std::move(message),
+         kAddress);
+  }
+}
+
+}  // namespace kling::api

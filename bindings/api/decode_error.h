@@ -1,0 +1,31 @@
+// What an unsuccessful answer means: the table of api-contract 4.13, 1.7, 3.5 and 10. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "api/decoder.h"
+
+namespace kling::api {
+
+enum class Asked { create, query };
+
+/// What the service says went wrong.
+struct Fault {
+  bool found = false;
+  std::string code;
+  std::string message;
+};
+
+/// The first failing code or error object in the nested bodies, outermost first; a Kling error
+/// written as text inside a proxy's message wins.
+Fault find_fault(const std::vector<const Json*>& levels);
+/// True for 0, "success", 200 and the like, and for no code at all.
+bool is_success_code(const Json& code);
+
+/// Fills refusal and error of `answer` for an answer that holds no task.
+void refuse(Answer& answer, Asked asked, int http_status, const Fault& fault);
+/// For a body that is no JSON, or JSON that explains nothing: `body` is kept in its first bytes.
+void refuse_unreadable(Answer& answer, Asked asked, int http_status, std::string_view body);
+
+}  // namespace kling::api

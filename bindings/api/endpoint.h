@@ -1,0 +1,90 @@
+// The Kling API as data: one row an endpoint, one row a parameter. Functions, checks, editor stubs,
+// help and reference come from this table. Immutable; any thread, never blocks.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/request.h"
+
+namespace kling::api {
+
+enum class Type {
+  string,
+  number,    ///< a float
+  integer,   ///< also given as decimal text (element ids above 2^53)
+  boolean,
+  seconds,   ///< whole seconds, number or text; sent as text
+  image,     ///< URL, Base64, path or Image
+  video,     ///< URL or Clip
+  object,    ///< `children`
+  list,      ///< of objects with `children`, or of `image`/`video` when children holds one item key
+};
+
+/// Limits of one parameter. Every length is in Unicode characters, every range inclusive.
+struct Rule {
+  std::optional<double> minimum{}, maximum{};
+  std::optional<std::size_t> max_chars{};   ///< over it: error
+  std::optional<std::size_t> warn_chars{};  ///< over it: warning, the documents disagree
+  std::vector<std::string> values{};        ///< allowed; empty: any
+  std::vector<std::string> warn_values{};   ///< in one document only: warning
+  std::optional<std::size_t> min_items{}, max_items{};
+};
+
+struct Param {
+  std::string name;
+  Type type = Type::string;
+  bool required = false;
+  Rule rule{};
+  std::string default_value{};  ///< always sent when nothing was given, as text; empty: none
+  std::string doc{};            ///< one or two sentences, units and source included
+  std::vector<Param> children{};
+  std::vector<std::string> aliases{};  ///< other spellings a script may use ("image" for "image_url")
+};
+
+/// A rule over several fields.
+struct Check {
+  std::string id;
+  std::string sentence;  ///< the rule in words, for docs
+  std::function<std::optional<Finding>(const Request&)> run;
+};
+
+struct Endpoint {
+  std::string name;   ///< the Lua function: "text2video", "image2video", "multi_image2video", "omni"
+  std::string kind;   ///< the path's last part: "text2video", "omni-video", …
+  std::string path{};   ///< "/kling/v1/videos/" + kind; POST creates, GET path/{id} queries
+  std::string doc{};
+  std::vector<std::string> aliases{};  ///< "omni_video"
+  std::vector<Param> params{};
+  std::vector<Check> checks{};
+};
+
+std::span<const Endpoint> endpoints();
+/// By Lua name, alias or kind; null when there is none.
+const Endpoint* find_endpoint(std::string_view name);
+/// The nearest of `choices` when it is a likely misspelling, else empty.
+std::string did_you_mean(std::string_view word, const std::vector<std::string>& choices);
+
+/// Brings what the script wrote into one form: aliases to field names, `duration = 5` to "5",
+/// bare pictures in lists to objects, strings in picture fields to MediaInputs (http(s):// is a
+/// URL, a data: prefix is stripped, "/9j/" and "iVBORw0KGgo" start Base64, else a path). Unknown
+/// fields and wrong types are errors, with "did you mean".
+std::vector<Finding> normalize(const Endpoint& endpoint, Request& request);
+
+/// Every rule on a normalized request. May be called before the media are looked at (rules that
+/// need facts are silent then) and again after. Errors come first.
+std::vector<Finding> check(const Endpoint& endpoint, const Request& request);
+
+/// The JSON to send: fields, defaults for what is absent, then `extra` over it. Pictures and clips
+/// still stand as {"$media": index}. Empty strings and empty lists count as absent.
+Json wire_body(const Endpoint& endpoint, const Request& request);
+
+/// The findings as one Error of kind invalid (field of the first; all messages when several).
+/// REQUIRES: at least one finding.
+Error to_error(const Endpoint& endpoint, const std::vector<Finding>& findings);
+
+}  // namespace kling::api

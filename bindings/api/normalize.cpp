@@ -1,0 +1,294 @@
+#include <algorithm>
+#include <cmath>
+
+#include "api/endpoint.h"
+#include "api/fields.h"
+#include "api/text.h"
+#include "base/digest.h"
+
+namespace kling::api {
+namespace {
+
+constexpr std::size_t kLongestPath = 4096;
+constexpr double kExactIntegers = 9007199254740992.0;  // 2^53: above, a float has lost digits
+
+bool is_media(const Param& param) { return param.type == Type::image || param.type == Type::video; }
+
+class Normalizer {
+ public:
+  explicit Normalizer(Request& request) : request_(request) {}
+
+  void object(Json& object, const std::vector<Param>& params, const std::string& prefix) {
+    for (const Param& param : params) rename_aliases(object, param, prefix);
+    for (auto entry = object.begin(); entry != object.end();) {
+      const auto param = std::find_if(params.begin(), params.end(),
+                                      [&](const Param& row) { return row.name == entry.key(); });
+      if (param == params.end()) {
+        unknown(entry.key(), params, prefix);
+      } else if (absent(*entry)) {
+        entry = object.erase(entry);
+        continue;
+      } else {
+        value(*entry, *param, prefix + param->name);
+      }
+      ++entry;
+    }
+  }
+
+  void fail(std::string id, std::string field, std::string message, std::string hint) {
+    findings.push_back({Finding::Level::error, std::move(id), std::move(field), std::move(message),
+                        std::move(hint)});
+  }
+
+  std::vector<Finding> findings;
+
+ private:
+  void rename_aliases(Json& object, const Param& param, const std::string& prefix) {
+    for (const std::string& alias : param.aliases) {
+      const auto found = object.find(alias);
+      if (found == object.end()) continue;
+      if (object.contains(param.name)) {
+        fail("field.twice", prefix + param.name,
+             prefix + alias + " and " + prefix + param.name + " are the same field",
+             "give one of the two");
+      } else {
+        Json moved = std::move(*found);
+        object[param.name] = std::move(moved);
+      }
+      object.erase(alias);
+    }
+  }
+
+  void unknown(const std::string& key, const std::vector<Param>& params,
+               const std::string& prefix) {
+    std::vector<std::string> names;
+    for (const Param& param : params) names.push_back(param.name);
+    const std::string nearest = did_you_mean(key, names);
+    const std::string shown_key = excerpt(key, 60);
+    std::string hint = prefix.empty() ? "extra = { " + shown_key + " = … } sends a field unchecked"
+                                      : "the fields here are " + joined(names, ", ");
+    if (!nearest.empty()) hint = "did you mean " + nearest + "? Else " + hint;
+    fail("field.unknown", prefix + shown_key, "there is no field " + prefix + shown_key, hint);
+  }
+
+  void wrong_type(const Json& value, const std::string& path, const std::string& wanted) {
+    const std::string name = path.substr(path.rfind('.') + 1);
+    fail(name.substr(0, name.find('[')) + ".type", path,
+         path + " wants " + wanted + ", got " + shown(value), "give " + wanted);
+  }
+
+  void value(Json& value, const Param& param, const std::string& path) {
+    switch (param.type) {
+      case Type::string:
+        if (!value.is_string() || !valid_utf8(value.get_ref<const std::string&>()))
+          wrong_type(value, path, "text in UTF-8");
+        break;
+      case Type::number:
+        if (!value.is_number() || !std::isfinite(value.get<double>()))
+          wrong_type(value, path, "a number");
+        break;
+      case Type::integer: integer(value, path); break;
+      case Type::boolean:
+        if (!value.is_boolean()) wrong_type(value, path, "true or false");
+        break;
+      case Type::seconds: seconds(value, path); break;
+      case Type::image:
+      case Type::video: media(value, param, path); break;
+      case Type::object:
+        if (value.is_object() && !value.contains("$media")) {
+          object(value, param.children, path + ".");
+        } else {
+          wrong_type(value, path, "a table");
+        }
+        break;
+      case Type::list: list(value, param, path); break;
+    }
+  }
+
+  void integer(Json& value, const std::string& path) {
+    if (value.is_number_integer()) return;
+    if (value.is_number_float()) {
+      const double number = value.get<double>();
+      if (std::abs(number) < kExactIntegers && number == std::floor(number)) {
+        value = static_cast<std::int64_t>(number);
+        return;
+      }
+    }
+    if (value.is_string()) {
+      const auto& digits = value.get_ref<const std::string&>();
+      if (const auto number = whole_number(digits)) {
+        value = *number;
+        return;
+      }
+      // Too large for 64 bits, or with leading zeros: the text goes out digit by digit.
+      if (digits.find_first_not_of("0123456789") == std::string::npos) return;
+    }
+    wrong_type(value, path, "a whole number (as text when it is above 2^53)");
+  }
+
+  void seconds(Json& value, const std::string& path) {
+    std::optional<std::int64_t> count;
+    if (value.is_number_integer()) {
+      count = whole_number(value.dump());
+    } else if (value.is_number_float()) {
+      const double number = value.get<double>();
+      if (std::abs(number) < 1e6 && number == std::floor(number))
+        count = static_cast<std::int64_t>(number);
+    } else if (value.is_string()) {
+      count = whole_number(value.get_ref<const std::string&>());
+    }
+    if (!count) return wrong_type(value, path, "whole seconds, such as 5 or \"5\"");
+    value = std::to_string(*count);
+  }
+
+  void list(Json& value, const Param& param, const std::string& path) {
+    if (!value.is_array()) {
+      Json only = std::move(value);
+      value = Json::array();
+      value.push_back(std::move(only));
+    }
+    const Param& first = param.children.front();
+    for (std::size_t i = 0; i < value.size(); ++i) {
+      Json& item = value[i];
+      const std::string item_path = path + "[" + std::to_string(i + 1) + "]";
+      if (absent(item)) {
+        fail(param.name + ".empty_item", item_path, item_path + " is empty", "leave it out");
+        continue;
+      }
+      if (!item.is_object() || item.contains("$media")) {
+        Json bare = std::move(item);
+        item = Json::object();
+        item[first.name] = std::move(bare);
+      } else if (is_media(first) && item.contains("url") && !item.contains(first.name)) {
+        Json address = Json::object();
+        for (const char* key : {"url", "id"}) {
+          if (item.contains(key)) address[key] = item[key];
+          item.erase(key);
+        }
+        item[first.name] = std::move(address);
+      }
+      object(item, param.children, item_path + ".");
+    }
+  }
+
+  void media(Json& value, const Param& param, const std::string& path) {
+    const bool video = param.type == Type::video;
+    if (value.is_object() && value.contains("$media")) return match_media(value, video, path);
+    MediaInput input;
+    input.video = video;
+    if (value.is_string()) {
+      if (!classify(input, value.get<std::string>(), path)) return;
+    } else if (member(value, "url").is_string()) {
+      input.text = value["url"].get<std::string>();
+      input.identity = scalar_text(member(value, "id"));
+      if (!is_url(input.text))
+        return fail("media.url", path, path + ".url is no http address: " + shown(value["url"]),
+                    "give an address that starts with https://");
+      for (const auto& [key, unused] : value.items())
+        if (key != "url" && key != "id")
+          fail("field.unknown", path + "." + excerpt(key, 60),
+               "there is no field " + path + "." + excerpt(key, 60),
+               "write { url = \"https://…\", id = \"a name\" }");
+    } else {
+      return wrong_type(value, path, video ? "a clip or the URL of a video"
+                                           : "a picture: a URL, a path, Base64 or an Image");
+    }
+    if (video && input.source != MediaInput::Source::url) return local_video(path);
+    value = Json::object();
+    value["$media"] = request_.media.size();
+    request_.media.push_back(std::move(input));
+  }
+
+  void match_media(const Json& value, bool video, const std::string& path) {
+    const MediaInput* input = media_of(request_, value);
+    if (input == nullptr) {
+      fail("media.index", path, path + " names an input that does not exist", "give it again");
+    } else if (input->video && !video) {
+      fail("media.kind", path, path + " wants a picture, got a clip",
+           "clip:last_frame() or clip:frame(seconds) gives one");
+    } else if (!input->video && video) {
+      fail("media.kind", path, path + " wants a clip, got a picture",
+           "kling.image2video makes a clip of a picture");
+    } else if (video && input->source == MediaInput::Source::file) {
+      local_video(path);
+    }
+  }
+
+  void local_video(const std::string& path) {
+    fail("media.video_url", path, path + ": the service takes videos by URL only",
+         "put the file on a web server and give its https:// address, or give a generated Clip");
+  }
+
+  /// False after a finding.
+  bool classify(MediaInput& input, std::string text, const std::string& path) {
+    if (is_url(text)) {
+      input.source = MediaInput::Source::url;
+    } else if (lower(text.substr(0, 5)) == "data:") {
+      const std::size_t comma = text.find(',');
+      if (comma == std::string::npos || !lower(text.substr(0, comma)).ends_with(";base64")) {
+        fail("media.base64", path, path + " is a data: address without Base64",
+             "write data:image/png;base64,… or give a path");
+        return false;
+      }
+      input.source = MediaInput::Source::base64;
+      text.erase(0, comma + 1);
+    } else if (text.starts_with("/9j/") || text.starts_with("iVBORw0KGgo")) {
+      input.source = MediaInput::Source::base64;
+    } else if (text.size() > kLongestPath) {
+      fail("media.text", path,
+           path + " is neither a URL, nor Base64 of a JPEG or PNG picture, nor a path",
+           "give a path to a JPEG or PNG file");
+      return false;
+    } else {
+      input.source = MediaInput::Source::file;
+    }
+    if (input.source == MediaInput::Source::base64 && !input.video && !decode(input, text, path))
+      return false;
+    input.text = std::move(text);
+    return true;
+  }
+
+  bool decode(MediaInput& input, std::string& text, const std::string& path) {
+    std::erase_if(text, [](char c) { return c == '\n' || c == '\r' || c == ' ' || c == '\t'; });
+    std::string bytes;
+    if (!base64_decode(text, bytes)) {
+      fail("media.base64", path, path + " is not valid Base64", "encode the file again");
+      return false;
+    }
+    input.facts = read_image_facts(bytes).value_or(ImageFacts{});
+    input.facts->bytes = bytes.size();
+    return true;
+  }
+
+  Request& request_;
+};
+
+/// Shots count from 1 without gaps, so there is nothing to ask when no index was written.
+void number_shots(Json& fields) {
+  const auto shots = fields.find("multi_prompt");
+  if (shots == fields.end() || !shots->is_array()) return;
+  for (const Json& shot : *shots)
+    if (!shot.is_object() || shot.contains("index")) return;
+  int index = 0;
+  for (Json& shot : *shots) shot["index"] = ++index;
+}
+
+}  // namespace
+
+std::vector<Finding> normalize(const Endpoint& endpoint, Request& request) {
+  Normalizer normalizer(request);
+  request.endpoint = endpoint.name;
+  if (absent(request.fields)) request.fields = Json::object();
+  if (absent(request.extra)) request.extra = Json::object();
+  if (!request.fields.is_object() || !request.extra.is_object()) {
+    const char* name = request.fields.is_object() ? "extra" : "the request";
+    normalizer.fail("request.type", "", std::string(name) + " wants named fields",
+                    "write { prompt = \"…\" }");
+  } else {
+    normalizer.object(request.fields, endpoint.params, "");
+    number_shots(request.fields);
+  }
+  return std::move(normalizer.findings);
+}
+
+}  // namespace kling::api

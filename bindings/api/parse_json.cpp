@@ -1,0 +1,71 @@
+#include "api/decoder.h"
+
+namespace kling::api {
+namespace {
+
+constexpr std::size_t kDeepest = 64;
+
+/// Builds the value as the parser walks; returning false ends the walk.
+class Builder : public nlohmann::json_sax<Json> {
+ public:
+  explicit Builder(Json& root) : root_(root) {}
+
+  bool null() override { return put(nullptr); }
+  bool boolean(bool value) override { return put(value); }
+  bool number_integer(number_integer_t value) override { return put(value); }
+  bool number_unsigned(number_unsigned_t value) override { return put(value); }
+  bool number_float(number_float_t value, const string_t& text) override {
+    // The parser calls an integer beyond 64 bits a float: keep its digits.
+    if (text.find_first_not_of("-0123456789") == std::string::npos) return put(text);
+    return put(value);
+  }
+  bool string(string_t& value) override { return put(std::move(value)); }
+  bool binary(binary_t&) override { return false; }
+  bool key(string_t& value) override {
+    key_ = std::move(value);
+    return true;
+  }
+  bool start_object(std::size_t) override { return open(Json::object()); }
+  bool start_array(std::size_t) override { return open(Json::array()); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return false;
+  }
+
+ private:
+  Json& place(Json value) {
+    if (open_.empty()) return root_ = std::move(value);
+    if (open_.back()->is_object()) return (*open_.back())[key_] = std::move(value);
+    open_.back()->push_back(std::move(value));
+    return open_.back()->back();
+  }
+  bool put(Json value) {
+    place(std::move(value));
+    return true;
+  }
+  bool open(Json container) {
+    if (open_.size() == kDeepest) return false;
+    open_.push_back(&place(std::move(container)));
+    return true;
+  }
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  Json& root_;
+  std::string key_;
+  std::vector<Json*> open_;  // a container does not move while one inside it is open
+};
+
+}  // namespace
+
+Json parse_json(std::string_view text) {
+  Json value;
+  Builder builder(value);
+  if (!Json::sax_parse(text.begin(), text.end(), &builder)) return Json(Json::value_t::discarded);
+  return value;
+}
+
+}  // namespace kling::api

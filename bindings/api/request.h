@@ -1,0 +1,67 @@
+// A generation request as a script wrote it, before and after it is checked. Plain data without
+// I/O; any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+
+namespace kling::api {
+
+using Json = nlohmann::json;  // keys are kept sorted, which makes dump() canonical
+
+/// What the first bytes of a local picture tell.
+struct ImageFacts {
+  std::string format;  ///< "jpeg", "png", or "" when it is neither
+  int width = 0;       ///< pixels, as displayed (EXIF orientation is not applied)
+  int height = 0;
+  std::uint64_t bytes = 0;
+};
+
+/// Reads format and size from the head of a JPEG or PNG file (untrusted bytes). `head` should hold
+/// the first 64 KiB or more; `bytes` of the result is left 0. Nothing when it is neither format or
+/// the size lies beyond `head`.
+std::optional<ImageFacts> read_image_facts(std::string_view head);
+
+/// A picture or a clip that a request uses. In Request::fields it stands as {"$media": index}.
+struct MediaInput {
+  enum class Source {
+    url,      ///< `text` is an http(s) address the service fetches
+    base64,   ///< `text` is Base64 without a data: prefix
+    file,     ///< `text` is a path
+    derived,  ///< made or found by the engine when it is needed; `text` is its origin
+  };
+  Source source = Source::url;
+  bool video = false;               ///< a clip rather than a picture
+  std::string text;
+  std::string identity;             ///< `id` of { url = …, id = … }; empty: the text itself counts
+  std::optional<ImageFacts> facts;  ///< known once the engine looked at local bytes
+  std::size_t tag = 0;              ///< the caller's own index (for `derived`), kept untouched
+};
+
+/// One call of an endpoint's function.
+struct Request {
+  std::string endpoint;  ///< "text2video", …
+  Json fields = Json::object();  ///< what is checked and sent
+  Json extra = Json::object();   ///< goes into the body unchecked and overrides
+  std::string take;              ///< tells equal requests apart; never sent
+  bool strict = false;           ///< warnings count as errors
+  std::vector<MediaInput> media;
+};
+
+/// What a check found.
+struct Finding {
+  enum class Level { warning, error };
+  Level level = Level::error;
+  std::string id;       ///< stable name of the check, for example "prompt.length"
+  std::string field;    ///< for example "image_list[2].image"
+  std::string message;  ///< names the field, the value and the limit
+  std::string hint;     ///< the cure
+};
+
+}  // namespace kling::api

@@ -1,0 +1,132 @@
+#include "api/text.h"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+
+namespace kling::api {
+namespace {
+
+/// Length of the UTF-8 character at the start of `text`; 0 when it is broken.
+std::size_t sequence(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (text.empty()) return 0;
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return 1;
+  const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  if (lead < 0xC2 || lead > 0xF4 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i)
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  const unsigned second = byte(1);  // overlong forms, surrogates, beyond U+10FFFF
+  if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) ||
+      (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F))
+    return 0;
+  return length;
+}
+
+bool is_control(std::string_view character) {
+  const auto first = static_cast<unsigned char>(character[0]);
+  return first < 0x20 || first == 0x7F ||
+         (first == 0xC2 && static_cast<unsigned char>(character[1]) < 0xA0);
+}
+
+bool in_token(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
+}
+
+}  // namespace
+
+std::size_t characters(std::string_view utf8) {
+  return static_cast<std::size_t>(
+      std::count_if(utf8.begin(), utf8.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+bool valid_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = sequence(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return result;
+}
+
+std::string joined(const std::vector<std::string>& words, std::string_view separator) {
+  std::string result;
+  for (const std::string& word : words) {
+    if (!result.empty()) result += separator;
+    result += word;
+  }
+  return result;
+}
+
+std::optional<std::int64_t> whole_number(std::string_view text) {
+  const std::string_view digits = text.substr(text.starts_with('-') ? 1 : 0);
+  if (digits.size() > 1 && digits[0] == '0') return std::nullopt;
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+bool is_url(std::string_view text) {
+  const std::string head = lower(text.substr(0, 8));
+  return head.starts_with("http://") || head.starts_with("https://");
+}
+
+std::string excerpt(std::string_view text, std::size_t limit) {
+  std::string result;
+  bool url = false;
+  for (std::size_t i = 0; i < text.size();) {
+    const std::string_view rest = text.substr(i);
+    const bool word_start = i == 0 || !in_token(text[i - 1]);
+    std::size_t length = sequence(rest);
+    std::string piece(length == 0 ? "?" : rest.substr(0, length));
+    if (length != 0 && is_control(piece)) piece = " ";
+    if (word_start && is_url(rest)) url = true;
+    if (piece == " " || piece == "\"" || piece == "<" || piece == "\\") url = false;
+    if (url && piece == "?") {
+      length = std::min(rest.find_first_of(" \"<>\\\t\r\n"), rest.size());
+      piece = "?…";
+      url = false;
+    } else if (word_start && (rest.starts_with("sk-") || rest.starts_with("eyJ"))) {
+      length = 3;
+      while (length < rest.size() && in_token(rest[length])) ++length;
+      piece = "[key]";
+    }
+    if (result.size() + piece.size() > limit) return result + "…";
+    result += piece;
+    i += std::max<std::size_t>(length, 1);
+  }
+  return result;
+}
+
+std::string shown(const Json& value) {
+  if (value.is_string()) {
+    return '"' + excerpt(value.get_ref<const std::string&>(), 60) + '"';
+  }
+  if (value.is_object()) return value.contains("$media") ? "an image or clip" : "a table";
+  if (value.is_array()) return "a list";
+  if (value.is_null()) return "nothing";
+  return value.dump();
+}
+
+std::string scalar_text(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  return value.is_number() ? value.dump() : std::string();
+}
+
+const Json& member(const Json& value, std::string_view key) {
+  static const Json nothing;
+  if (!value.is_object()) return nothing;
+  const auto found = value.find(key);
+  return found == value.end() ? nothing : *found;
+}
+
+}  // namespace kling::api

@@ -1,0 +1,35 @@
+// Small things about text that checks and decoder share. Pure; any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/request.h"
+
+namespace kling::api {
+
+/// Unicode characters in UTF-8 text.
+std::size_t characters(std::string_view utf8);
+bool valid_utf8(std::string_view text);
+/// ASCII letters in lower case.
+std::string lower(std::string_view text);
+std::string joined(const std::vector<std::string>& words, std::string_view separator);
+/// A decimal integer without spaces or leading zeros; nothing when it is none or exceeds 64 bits.
+std::optional<std::int64_t> whole_number(std::string_view text);
+/// True for http:// and https:// addresses.
+bool is_url(std::string_view text);
+
+/// Foreign text made fit for a message: control characters become spaces, broken UTF-8 becomes
+/// '?', keys and the queries of URLs are cut out; at most `limit` bytes, then "…".
+std::string excerpt(std::string_view text, std::size_t limit);
+/// A value as a message shows it: "\"7\"", 12, true, "a list".
+std::string shown(const Json& value);
+/// A text or number as text; empty for anything else. Integers keep every digit.
+std::string scalar_text(const Json& value);
+/// A member of an object; a null value when `value` is no object or has none.
+const Json& member(const Json& value, std::string_view key);
+
+}  // namespace kling::api

@@ -1,0 +1,94 @@
+#include "base/digest.h"
+
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <cctype>
+#include <stdexcept>
+
+namespace kling {
+namespace {
+
+std::string to_hex(const unsigned char* bytes, std::size_t size) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  text.reserve(size * 2);
+  for (std::size_t i = 0; i < size; ++i) {
+    text += kDigits[bytes[i] >> 4];
+    text += kDigits[bytes[i] & 15];
+  }
+  return text;
+}
+
+}  // namespace
+
+struct Sha256::Context {
+  EVP_MD_CTX* md = EVP_MD_CTX_new();
+  Context() {
+    if (md == nullptr || EVP_DigestInit_ex(md, EVP_sha256(), nullptr) != 1)
+      throw std::runtime_error("SHA-256 is not available in this OpenSSL");
+  }
+  ~Context() { EVP_MD_CTX_free(md); }
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+};
+
+Sha256::Sha256() : context_(std::make_unique<Context>()) {}
+Sha256::~Sha256() = default;
+Sha256::Sha256(Sha256&&) noexcept = default;
+Sha256& Sha256::operator=(Sha256&&) noexcept = default;
+
+void Sha256::update(std::string_view data) {
+  EVP_DigestUpdate(context_->md, data.data(), data.size());
+}
+
+std::string Sha256::hex() {
+  unsigned char bytes[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  EVP_DigestFinal_ex(context_->md, bytes, &size);
+  return to_hex(bytes, size);
+}
+
+std::string sha256_hex(std::string_view data) {
+  Sha256 digest;
+  digest.update(data);
+  return digest.hex();
+}
+
+std::string base64_encode(std::string_view data) {
+  std::string text(base64_size(data.size()) + 1, '\0');  // EVP_EncodeBlock ends with a zero byte
+  const int written =
+      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                      reinterpret_cast<const unsigned char*>(data.data()), int(data.size()));
+  text.resize(static_cast<std::size_t>(written));
+  return text;
+}
+
+bool base64_decode(std::string_view text, std::string& out) {
+  std::string compact;
+  compact.reserve(text.size());
+  std::copy_if(text.begin(), text.end(), std::back_inserter(compact),
+               [](unsigned char c) { return std::isspace(c) == 0; });
+  while (compact.size() % 4 != 0) compact += '=';  // some writers leave the padding out
+  std::string bytes(compact.size() / 4 * 3, '\0');
+  const int written =
+      EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
+                      reinterpret_cast<const unsigned char*>(compact.data()), int(compact.size()));
+  if (written < 0) return false;
+  const std::size_t padding =
+      compact.size() - std::min(compact.size(), compact.find_last_not_of('=') + 1);
+  if (padding > 2) return false;
+  bytes.resize(static_cast<std::size_t>(written) - padding);
+  out = std::move(bytes);
+  return true;
+}
+
+std::string random_hex(std::size_t count) {
+  std::string bytes(count, '\0');
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), int(count)) != 1)
+    throw std::runtime_error("the system gives no random numbers");
+  return to_hex(reinterpret_cast<const unsigned char*>(bytes.data()), count);
+}
+
+}  // namespace kling

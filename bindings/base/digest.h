@@ -1,0 +1,39 @@
+// SHA-256 and Base64 over OpenSSL. Values only; any thread, never blocks.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace kling {
+
+/// SHA-256 of data that arrives in pieces.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(Sha256&&) noexcept;
+  Sha256& operator=(Sha256&&) noexcept;
+  void update(std::string_view data);
+  /// 64 lower-case hex digits. Ends this digest: update no more.
+  std::string hex();
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> context_;
+};
+
+/// 64 lower-case hex digits.
+std::string sha256_hex(std::string_view data);
+
+std::string base64_encode(std::string_view data);
+/// The length of base64_encode for `size` bytes.
+constexpr std::size_t base64_size(std::size_t size) { return (size + 2) / 3 * 4; }
+/// Decodes standard Base64, white space ignored. False when it is none; `out` is then unchanged.
+bool base64_decode(std::string_view text, std::string& out);
+
+/// `count` random bytes of the system's generator, as hex digits (twice as many characters).
+std::string random_hex(std::size_t count);
+
+}  // namespace kling

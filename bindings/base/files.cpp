@@ -1,0 +1,228 @@
+#include "base/files.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/descriptor.h"
+#include "base/digest.h"
+
+namespace kling {
+namespace {
+
+constexpr std::size_t kPiece = 256u << 10;
+
+Error media_error(std::string message) {
+  Error error;
+  error.kind = Kind::media;
+  error.message = std::move(message);
+  return error;
+}
+
+Error file_error(const char* verb, const std::string& path, int error_number) {
+  Error error =
+      media_error(std::string("cannot ") + verb + " " + path + ": " + system_message(error_number));
+  if (error_number == ENOENT)
+    error.hint = "check the path; relative ones start at the working folder";
+  if (error_number == ENOSPC || error_number == EDQUOT) error.hint = "free space and run again";
+  return error;
+}
+
+/// Opens close-on-exec. A zero byte would silently name another file, so it is an error.
+Descriptor open_file(const std::string& path, int flags, mode_t mode = 0) {
+  if (path.find('\0') != std::string::npos) {
+    errno = EINVAL;
+    return Descriptor();
+  }
+  return Descriptor(::open(path.c_str(), flags | O_CLOEXEC, mode));
+}
+
+/// Calls take(piece) until the end of a regular file; take returns false to stop early.
+/// Non-blocking, as opening a pipe without a writer would wait for ever.
+template <class Take>
+Status read_pieces(const std::string& path, Take take) {
+  Descriptor file = open_file(path, O_RDONLY | O_NONBLOCK);
+  struct stat info {};
+  if (!file || ::fstat(file.get(), &info) != 0) return file_error("read", path, errno);
+  if (S_ISDIR(info.st_mode)) return file_error("read", path, EISDIR);
+  if (!S_ISREG(info.st_mode)) return media_error("cannot read " + path + ": not a file");
+  std::vector<char> piece(std::min<std::size_t>(kPiece, std::size_t(info.st_size) + 4096));
+  while (true) {
+    const ssize_t size = ::read(file.get(), piece.data(), piece.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return file_error("read", path, errno);
+    if (size == 0 || !take(std::string_view(piece.data(), std::size_t(size)))) return Done{};
+  }
+}
+
+bool write_all(int descriptor, std::string_view data) {
+  while (!data.empty()) {
+    const ssize_t size = ::write(descriptor, data.data(), data.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return false;
+    data.remove_prefix(std::size_t(size));
+  }
+  return true;
+}
+
+std::string folder_of(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
+/// Renames and makes the new name durable. Never onto a device or pipe, which a rename would
+/// replace: as root, saving to /dev/null would break the machine. Folders that cannot be synced
+/// (some network file systems, folders one may not read) are as safe as they get.
+Status rename_durably(const std::string& from, const std::string& path) {
+  if (path.find('\0') != std::string::npos) return file_error("write", path, EINVAL);
+  struct stat target {};
+  if (::stat(path.c_str(), &target) == 0 && !S_ISREG(target.st_mode))
+    return media_error("cannot write " + path + ": it exists and is not a file");
+  if (std::rename(from.c_str(), path.c_str()) != 0) return file_error("write", path, errno);
+  Descriptor folder = open_file(folder_of(path), O_RDONLY | O_DIRECTORY);
+  if (folder && ::fsync(folder.get()) != 0 && errno == EIO) return file_error("sync", path, errno);
+  return Done{};
+}
+
+/// A new file beside its later path; removed again unless it is committed.
+class PartFile {
+ public:
+  PartFile(std::string path, mode_t mode) : path_(std::move(path)) {
+    do {
+      part_ = part_path(path_);
+      file_ = open_file(part_, O_WRONLY | O_CREAT | O_EXCL, mode);
+    } while (!file_ && errno == EEXIST);
+    if (!file_) error_number_ = errno;
+  }
+  ~PartFile() {
+    if (file_) ::unlink(part_.c_str());
+  }
+  PartFile(const PartFile&) = delete;
+  PartFile& operator=(const PartFile&) = delete;
+
+  /// False after a failure, which commit() reports.
+  bool append(std::string_view data) {
+    if (error_number_ == 0 && !write_all(file_.get(), data)) error_number_ = errno;
+    return error_number_ == 0;
+  }
+
+  Status commit() {
+    if (error_number_ == 0 && ::fsync(file_.get()) != 0) error_number_ = errno;
+    if (error_number_ != 0) return file_error("write", path_, error_number_);
+    Status status = rename_durably(part_, path_);
+    if (status) file_.reset();
+    return status;
+  }
+
+ private:
+  std::string path_;
+  std::string part_;
+  Descriptor file_;
+  int error_number_ = 0;
+};
+
+}  // namespace
+
+Result<std::string> read_file(const std::string& path, std::uint64_t cap) {
+  std::string content;
+  Status status = read_pieces(path, [&](std::string_view piece) {
+    content += piece;
+    return content.size() <= cap;
+  });
+  if (!status) return status.error();
+  if (content.size() > cap)
+    return media_error(path + " is larger than " + std::to_string(cap) + " bytes");
+  return content;
+}
+
+Result<FileHead> read_head(const std::string& path, std::uint64_t count) {
+  FileHead head;
+  Status status = read_pieces(path, [&](std::string_view piece) {
+    if (head.data.size() < count) head.data += piece.substr(0, count - head.data.size());
+    head.size += piece.size();
+    return head.data.size() < count;
+  });
+  if (!status) return status.error();
+  std::error_code error;
+  if (const auto size = std::filesystem::file_size(path, error); !error) head.size = size;
+  return head;
+}
+
+Result<std::string> hash_file(const std::string& path, std::uint64_t* size) {
+  Sha256 digest;
+  std::uint64_t total = 0;
+  Status status = read_pieces(path, [&](std::string_view piece) {
+    digest.update(piece);
+    total += piece.size();
+    return true;
+  });
+  if (!status) return status.error();
+  if (size != nullptr) *size = total;
+  return digest.hex();
+}
+
+Status make_folders(const std::string& folder) {
+  std::error_code error;
+  if (!folder.empty()) std::filesystem::create_directories(folder, error);
+  if (error) return file_error("make the folder", folder, error.value());
+  return Done{};
+}
+
+Status write_file(const std::string& path, std::string_view data, bool secret) {
+  PartFile part(path, secret ? 0600 : 0666);
+  part.append(data);
+  return part.commit();
+}
+
+Status commit_file(const std::string& from, const std::string& path) {
+  {
+    Descriptor file = open_file(from, O_RDONLY);
+    if (!file || ::fsync(file.get()) != 0) return file_error("save", from, errno);
+  }
+  return rename_durably(from, path);
+}
+
+std::string part_path(const std::string& path) {
+  static std::atomic<unsigned> counter{0};
+  // Not built from the file's own name, which may already be as long as a name can be.
+  return folder_of(path) + "/.kling-" + std::to_string(::getpid()) + "-" +
+         std::to_string(++counter) + ".part";
+}
+
+Status copy_file(const std::string& from, const std::string& to) {
+  PartFile part(to, 0666);
+  Status status = read_pieces(from, [&](std::string_view piece) { return part.append(piece); });
+  if (!status) return status;
+  return part.commit();
+}
+
+std::string system_message(int error_number) {
+  return std::generic_category().message(error_number);
+}
+
+Result<std::unique_ptr<FileLock>> FileLock::try_lock(const std::string& path) {
+  Descriptor file = open_file(path, O_RDWR | O_CREAT, 0600);
+  if (!file) return file_error("lock", path, errno);
+  // Bound to the open file, not to the process: two holders in one process exclude each other,
+  // and closing another descriptor of the same file does not drop the lock.
+  struct flock range {};
+  range.l_type = F_WRLCK;
+  range.l_whence = SEEK_SET;
+  if (::fcntl(file.get(), F_OFD_SETLK, &range) != 0) {
+    if (errno == EAGAIN || errno == EACCES) return std::unique_ptr<FileLock>();
+    return file_error("lock", path, errno);
+  }
+  return std::unique_ptr<FileLock>(new FileLock(file.release()));
+}
+
+FileLock::~FileLock() { ::close(descriptor_); }
+
+}  // namespace kling

@@ -1,0 +1,62 @@
+// Files as the engine needs them: whole reads with a cap, writes that are all there or not there
+// at all, and the free functions around paths. The one file that knows how this system syncs and
+// locks. Any thread; every function blocks on the disk.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace kling {
+
+/// The whole file, at most `cap` bytes. Errors (kind media) name the path and the reason.
+Result<std::string> read_file(const std::string& path, std::uint64_t cap);
+
+/// The first bytes of a file, and the size of all of it.
+struct FileHead {
+  std::string data;
+  std::uint64_t size = 0;
+};
+Result<FileHead> read_head(const std::string& path, std::uint64_t count);
+
+/// SHA-256 of a file's content as hex digits, read in pieces; its size in `size` when not null.
+Result<std::string> hash_file(const std::string& path, std::uint64_t* size = nullptr);
+
+/// Makes the folder and those above it.
+Status make_folders(const std::string& folder);
+
+/// Writes `data` beside `path`, syncs it and renames it onto `path`. Mode 0600 when `secret`.
+Status write_file(const std::string& path, std::string_view data, bool secret = false);
+
+/// Renames a finished file onto `path` after syncing it, then syncs the folder. Refuses, as all
+/// writes do, to replace a device, pipe or folder.
+Status commit_file(const std::string& from, const std::string& path);
+
+/// A name beside `path` that this process gives once, for a file that commit_file renames later.
+std::string part_path(const std::string& path);
+
+/// Copies a file so that `to` is either the old or the whole new content.
+Status copy_file(const std::string& from, const std::string& to);
+
+/// What `strerror` says of an errno value, as "No space left on device".
+std::string system_message(int error_number);
+
+/// An exclusive advisory lock of the kernel on a file, held until destroyed or the process ends.
+class FileLock {
+ public:
+  /// Makes the file when it is missing (0600). Null in Result when another holder has the lock.
+  static Result<std::unique_ptr<FileLock>> try_lock(const std::string& path);
+  ~FileLock();
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+
+ private:
+  explicit FileLock(int descriptor) : descriptor_(descriptor) {}
+  int descriptor_;
+};
+
+}  // namespace kling

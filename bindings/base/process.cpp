@@ -1,0 +1,175 @@
+#include "base/process.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/descriptor.h"
+#include "base/files.h"
+
+namespace kling {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+struct Pipe {
+  Descriptor read;   ///< non-blocking
+  Descriptor write;  ///< never 0, 1 or 2, which the child's own streams overwrite
+};
+
+bool open_pipe(Pipe& pipe) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return false;
+  pipe.read = Descriptor(ends[0]);
+  const Descriptor low(ends[1]);
+  pipe.write = Descriptor(::fcntl(low.get(), F_DUPFD_CLOEXEC, 3));
+  return pipe.write && ::fcntl(pipe.read.get(), F_SETFL, O_NONBLOCK) == 0;
+}
+
+/// Starts the program with its streams on the pipes, in a process group, with no signal blocked
+/// or ignored and no other descriptor of ours. Returns an errno value.
+int start(const std::vector<std::string>& argv, const Pipe& output, const Pipe& messages,
+          pid_t& child) {
+  std::vector<char*> arguments;
+  for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.push_back(nullptr);
+
+  sigset_t none, all;
+  ::sigemptyset(&none);
+  ::sigfillset(&all);
+  posix_spawnattr_t attributes;
+  if (int error = ::posix_spawnattr_init(&attributes)) return error;
+  ::posix_spawnattr_setflags(
+      &attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  ::posix_spawnattr_setpgroup(&attributes, 0);
+  ::posix_spawnattr_setsigmask(&attributes, &none);
+  ::posix_spawnattr_setsigdefault(&attributes, &all);
+
+  posix_spawn_file_actions_t actions;
+  int error = ::posix_spawn_file_actions_init(&actions);
+  if (error == 0) {
+    error = ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    if (!error) error = ::posix_spawn_file_actions_adddup2(&actions, output.write.get(), 1);
+    if (!error) error = ::posix_spawn_file_actions_adddup2(&actions, messages.write.get(), 2);
+    if (!error) error = ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+    if (!error)
+      error =
+          ::posix_spawnp(&child, arguments[0], &actions, &attributes, arguments.data(), environ);
+    ::posix_spawn_file_actions_destroy(&actions);
+  }
+  ::posix_spawnattr_destroy(&attributes);
+  return error;
+}
+
+/// Appends what the pipe holds now; closes it at its end.
+void drain(Descriptor& pipe, std::string& text) {
+  char piece[16 << 10];
+  while (pipe) {
+    const ssize_t size = ::read(pipe.get(), piece, sizeof piece);
+    if (size > 0) text.append(piece, std::size_t(size));
+    if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR)) pipe.reset();
+    if (size < 0 && errno == EAGAIN) return;
+    if (text.size() > (64u << 10) && size > 0) return;  // let the caller look at its limits
+  }
+}
+
+void keep_tail(std::string& text, std::size_t size) {
+  if (text.size() > size) text.erase(0, text.size() - size);
+}
+
+Error process_error(const std::string& program, const std::string& what, std::string hint = "") {
+  Error error;
+  error.kind = Kind::media;
+  error.message = program + " " + what;
+  error.hint = std::move(hint);
+  return error;
+}
+
+Error start_error(const std::string& program, int error_number) {
+  if (error_number != ENOENT)
+    return process_error(program, "cannot be started: " + system_message(error_number));
+  const bool ffmpeg = program == "ffmpeg" || program == "ffprobe";
+  return process_error(program, "was not found on PATH",
+                       ffmpeg ? "install ffmpeg: apt-get install ffmpeg" : "");
+}
+
+}  // namespace
+
+Result<ProcessOutput> run_process(const std::vector<std::string>& argv,
+                                  const ProcessLimits& limits) {
+  if (argv.empty() || argv[0].empty()) return process_error("a process", "needs a program to run");
+  const std::string& program = argv[0];
+  for (const std::string& argument : argv)
+    if (argument.find('\0') != std::string::npos)
+      return process_error(program, "cannot be given an argument with a zero byte");
+
+  Pipe output, messages;
+  if (!open_pipe(output) || !open_pipe(messages)) return start_error(program, errno);
+  pid_t child = -1;
+  if (int error = start(argv, output, messages, child)) return start_error(program, error);
+  output.write.reset();
+  messages.write.reset();
+  // The limit is on a file's size, not on what was written since: setting it just after the start
+  // loses nothing, and posix_spawn has no place for it.
+  const rlimit file_size{limits.file_bytes, limits.file_bytes};
+  ::prlimit(child, RLIMIT_FSIZE, &file_size, nullptr);
+
+  const auto deadline = Steady::now() + std::min<milliseconds>(limits.time, std::chrono::hours(24));
+  ProcessOutput result;
+  const auto too_much = [&] { return result.output.size() > limits.output_bytes; };
+  bool too_late = false;
+  siginfo_t ended{};
+  while (true) {
+    drain(output.read, result.output);
+    drain(messages.read, result.messages);
+    keep_tail(result.messages, limits.message_bytes);
+    too_late = Steady::now() >= deadline;
+    if (too_late || too_much()) break;
+    // Not reaped yet, so that the number cannot have become another process's before the kill.
+    const int waited = ::waitid(P_PID, id_t(child), &ended, WEXITED | WNOHANG | WNOWAIT);
+    if (waited != 0 && errno != EINTR)
+      return process_error(program, "ended, but this process ignores SIGCHLD");
+    if (ended.si_pid == child) break;
+
+    // Without open pipes the end is near, but nothing wakes us; with them a child of the child
+    // may hold them open longer than the child lives.
+    pollfd pipes[2] = {{output.read.get(), POLLIN, 0}, {messages.read.get(), POLLIN, 0}};
+    const auto left = std::chrono::ceil<milliseconds>(deadline - Steady::now()).count();
+    const long slice = output.read || messages.read ? 50 : 1;
+    ::poll(pipes, 2, int(std::clamp<long>(left, 0, slice)));
+  }
+
+  ::kill(-child, SIGKILL);  // also what it started and left behind
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  for (int piece = 0; piece < 64; ++piece) {  // a pipe holds at most 64 of drain's pieces
+    drain(output.read, result.output);
+    drain(messages.read, result.messages);
+  }
+  keep_tail(result.messages, limits.message_bytes);
+  if (too_late)
+    return process_error(program, "did not end within " + std::to_string(limits.time.count()) +
+                                      " ms and was stopped");
+  if (too_much())
+    return process_error(program, "wrote more than " + std::to_string(limits.output_bytes) +
+                                      " bytes of output and was stopped");
+  if (WIFSIGNALED(status)) {
+    if (WTERMSIG(status) == SIGXFSZ)
+      return process_error(program, "wanted to write a file larger than " +
+                                        std::to_string(limits.file_bytes) + " bytes");
+    return process_error(program, "was ended by signal " + std::to_string(WTERMSIG(status)));
+  }
+  result.exit_code = WEXITSTATUS(status);
+  return result;
+}
+
+}  // namespace kling

@@ -1,0 +1,33 @@
+// A child process run to its end: no shell, no standard input, bounded in time and output.
+// The one file that knows how this system starts programs. Any thread; run_process blocks.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+
+namespace kling {
+
+struct ProcessLimits {
+  std::chrono::milliseconds time{120'000};     ///< real time; the child is killed at its end
+  std::size_t output_bytes = 4u << 20;         ///< of standard output; more ends the child
+  std::size_t message_bytes = 16u << 10;       ///< the last so many of standard error are kept
+  std::size_t file_bytes = std::size_t{4} << 30;  ///< the largest file the child may write
+};
+
+struct ProcessOutput {
+  int exit_code = 0;
+  std::string output;    ///< standard output
+  std::string messages;  ///< the tail of standard error
+};
+
+/// Runs argv[0], looked up on PATH, with /dev/null as its standard input and no other inherited
+/// descriptor. Errors (kind media): the program is missing, was killed by its limits, or by a
+/// signal. A non-zero exit code is not an error here.
+Result<ProcessOutput> run_process(const std::vector<std::string>& argv,
+                                  const ProcessLimits& limits = {});
+
+}  // namespace kling

@@ -1,0 +1,196 @@
+#include "engine/core.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <utility>
+
+#include "base/digest.h"
+#include "base/files.h"
+#include "engine/step.h"
+
+namespace kling::engine {
+
+Core::Core(EngineOptions chosen, std::string service_name, std::shared_ptr<net::Transport> http)
+    : options(std::move(chosen)),
+      service(std::move(service_name)),
+      transport(std::move(http)),
+      queue(options.queue),
+      // The clock lives as long as its queue, and the queue as long as this.
+      clock(std::shared_ptr<Clock>(queue, &queue->clock())),
+      pool(clock) {}
+
+void Core::log(const char* level, const std::string& message) const {
+  if (options.log) options.log(level, message);
+}
+
+Result<std::shared_ptr<Ledger>> Core::ledger() {
+  std::lock_guard lock(open_mutex_);
+  if (!ledger_) {
+    auto opened = open_ledger(options.ledger_path.empty() ? ":memory:" : options.ledger_path);
+    if (!opened) return opened.error();
+    ledger_ = *opened;
+  }
+  return ledger_;
+}
+
+Result<std::string> Core::store_folder() {
+  std::lock_guard lock(folder_mutex_);
+  if (!folder_.empty()) return folder_;
+  std::string folder = options.store_folder;
+  if (folder.empty() && !options.ledger_path.empty() && options.ledger_path != ":memory:")
+    folder = (std::filesystem::path(options.ledger_path).parent_path() / "clips").string();
+  if (folder.empty()) {
+    std::error_code error;
+    folder = (std::filesystem::temp_directory_path(error) / ("kling-" + random_hex(8))).string();
+    temporary_folder_ = folder;
+  }
+  if (Status made = make_folders(folder); !made.ok()) return made.error();
+  folder_ = folder;
+  return folder_;
+}
+
+void Core::close() {
+  closing = true;
+  transport->stop();
+  pool.stop();
+  std::lock_guard lock(folder_mutex_);
+  std::error_code error;
+  if (!temporary_folder_.empty()) std::filesystem::remove_all(temporary_folder_, error);
+}
+
+void Core::publish(Job& job) {
+  std::vector<std::function<void()>> due;
+  Done0 prepared;
+  Status outcome = Done{};
+  {
+    std::lock_guard lock(job.mutex);
+    const auto is_due = [&job](const auto& watch) { return reached(job, watch.first); };
+    for (auto& watch : job.watches)
+      if (is_due(watch)) due.push_back(std::move(watch.second));
+    if (!due.empty())
+      job.watches.erase(std::remove_if(job.watches.begin(), job.watches.end(),
+                                       [](const auto& watch) { return watch.second == nullptr; }),
+                        job.watches.end());
+    if (job.sending && job.sending->prepared && reached(job, Milestone::prepared)) {
+      prepared = std::exchange(job.sending->prepared, nullptr);
+      if (!job.is_prepared && job.error) outcome = *job.error;
+    }
+    // The request's bytes and pictures are not needed any more once it was answered for good.
+    const Phase phase = job.state.phase;
+    if (phase == Phase::accepted || phase == Phase::succeeded || phase == Phase::stored ||
+        phase == Phase::failed)
+      job.sending.reset();
+  }
+  if (prepared) queue->post([prepared = std::move(prepared), outcome] { prepared(outcome); });
+  for (auto& watch : due) queue->post(std::move(watch));
+}
+
+void Core::watch(const std::shared_ptr<Job>& job, Milestone milestone,
+                 std::function<void()> reached_it) {
+  bool stopped = false;
+  {
+    std::lock_guard lock(job->mutex);
+    // What stopped may go on when somebody asks: the network may be back, the disk free again.
+    const Phase phase = job->state.phase;
+    stopped = !job->active &&
+              (phase == Phase::paused ||
+               (phase == Phase::succeeded && options.store && milestone == Milestone::stored));
+    if (stopped || !reached(*job, milestone)) {
+      job->watches.emplace_back(milestone, std::move(reached_it));
+      if (!stopped) return;
+    }
+  }
+  if (stopped) return resume(job);
+  queue->post(std::move(reached_it));
+}
+
+std::string Job::handle() const {
+  return to_string(Handle{endpoint_name, task_id, task_id.empty() ? external_id : ""});
+}
+
+bool reached(const Job& job, Milestone milestone) {
+  const Phase phase = job.state.phase;
+  const bool ended = phase == Phase::failed || phase == Phase::ambiguous || phase == Phase::paused;
+  switch (milestone) {
+    case Milestone::prepared:
+      return job.is_prepared || ended || !job.active;
+    case Milestone::accepted:
+      return phase == Phase::accepted || phase == Phase::succeeded || phase == Phase::stored ||
+             ended;
+    case Milestone::finished:
+      return phase == Phase::succeeded || phase == Phase::stored || ended;
+    case Milestone::stored:
+      return phase == Phase::stored || ended || (phase == Phase::succeeded && !job.active);
+  }
+  return true;
+}
+
+std::string script_state(const Job& job) {
+  switch (job.state.phase) {
+    case Phase::fresh:
+      return "preparing";
+    case Phase::intended:
+    case Phase::sending:
+    case Phase::looking_up:
+    case Phase::foreign:
+      return "sending";
+    case Phase::accepted:
+      return job.seen == api::TaskState::running ? "running" : "queued";
+    case Phase::succeeded:
+    case Phase::stored:
+      return "succeeded";
+    case Phase::failed:
+      return "failed";
+    case Phase::ambiguous:
+      return "ambiguous";
+    case Phase::paused:
+      return "paused";
+  }
+  return "preparing";
+}
+
+std::string result_text(const Job& job) {
+  if (job.endpoint == nullptr)
+    return api::Json{{"body", job.answer}}.dump(-1, ' ', false,
+                                                api::Json::error_handler_t::replace);
+  api::Json videos = api::Json::array();
+  for (const api::Video& video : job.videos)
+    videos.push_back({{"id", video.id}, {"url", video.url}, {"duration", video.duration}});
+  return api::Json{{"videos", videos}}.dump(-1, ' ', false, api::Json::error_handler_t::replace);
+}
+
+void note_task(Job& job, const api::Task& task, Millis now) {
+  std::lock_guard lock(job.mutex);
+  job.seen = task.state;
+  if (job.task_id.empty()) job.task_id = task.id;
+  if (job.accepted_at == 0) job.accepted_at = now;
+  if (task.state == api::TaskState::succeeded && !task.videos.empty()) {
+    job.videos = task.videos;
+    job.result_at = now;
+  }
+  if (task.cost_usd) {
+    job.cost_usd = *task.cost_usd;
+    job.cost_is_real = true;
+  }
+}
+
+void note_error(Job& job, Error error) {
+  if (error.job.empty()) error.job = job.handle();
+  job.error = std::make_unique<Error>(std::move(error));
+}
+
+std::string percent_encode(std::string_view text) {
+  static constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string encoded;
+  for (const unsigned char c : text) {
+    if (std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.' || c == '~') {
+      encoded += static_cast<char>(c);
+    } else {
+      encoded += {'%', kDigits[c >> 4], kDigits[c & 15]};
+    }
+  }
+  return encoded;
+}
+
+}  // namespace kling::engine

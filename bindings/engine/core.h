@@ -1,0 +1,175 @@
+// The inside of the engine: what its files share. Not part of its interface. A Core is owned by
+// its Engine and by the work under way; a Job is run by one worker at a time.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/ledger.h"
+#include "engine/step.h"
+#include "engine/worker_pool.h"
+#include "net/transport.h"
+
+namespace kling::engine {
+
+/// What a job needs until its request was answered; dropped then.
+struct Sending {
+  CreateRequest request;
+  api::Json other_body;  ///< of kling.request
+  int sequence = 0;
+  net::Body body;  ///< made just before the first POST
+  Done0 prepared;  ///< called once
+};
+
+class Job : public std::enable_shared_from_this<Job> {
+ public:
+  // Set before the job is shared.
+  const api::Endpoint* endpoint = nullptr;  ///< null: kling.request
+  std::string endpoint_name;
+  std::string target;
+  std::string where;
+  std::string summary;
+  Millis created_at = 0;
+  Millis poll_interval = 0;
+  JobPolicy policy;
+
+  std::unique_ptr<Sending> sending;  ///< only for the worker that runs the job; null once answered
+  std::mutex file_mutex;             ///< held while the clip is fetched
+
+  // Guarded by `mutex`; written by the worker that runs the job.
+  mutable std::mutex mutex;
+  JobState state;
+  bool active = true;  ///< being run, or waiting for its time; else at rest
+  bool is_prepared = false;
+  bool reused = false;
+  bool submitted = false;
+  bool cost_is_real = false;
+  api::TaskState seen = api::TaskState::queued;
+  std::int64_t step = 0;  ///< the ledger's row; 0: not recorded there
+  double cost_usd = 0;
+  Millis accepted_at = 0;
+  Millis finished_at = 0;
+  Millis result_at = 0;  ///< when the URLs were fresh; 0: before this run
+  std::string address;
+  std::string external_id;
+  std::string task_id;
+  std::string starts_from;  ///< origin of the picture it begins with, when it has one
+  std::string path;         ///< of the stored clip
+  std::string file_sha256;
+  std::vector<api::Video> videos;
+  api::Json answer;  ///< the body of kling.request
+  std::string waiting_for;
+  std::string raw;  ///< of the last answer, until it is recorded
+  std::unique_ptr<Error> error;
+  std::unique_ptr<Error> store_error;
+  std::vector<std::pair<Milestone, std::function<void()>>> watches;
+
+  std::string handle() const;  ///< REQUIRES: mutex is held
+};
+
+/// Everything the workers share.
+class Core : public std::enable_shared_from_this<Core> {
+ public:
+  Core(EngineOptions options, std::string service_name, std::shared_ptr<net::Transport> transport);
+
+  // --- driver.cpp: the job machine's hands
+  void start(const std::shared_ptr<Job>& job);
+  void resume(const std::shared_ptr<Job>& job);
+  void watch(const std::shared_ptr<Job>& job, Milestone milestone,
+             std::function<void()> reached_it);
+  void run(const std::shared_ptr<Job>& job, Event event, Lane lane);
+  Event perform(const std::shared_ptr<Job>& job, ActionType action);
+
+  // --- records.cpp: actions on the ledger
+  Event write_intent(Job& job);
+  Event revisit(Job& job);
+  Event take_claim(Job& job, const Claim& claim);
+  Event mark_sending(Job& job);
+  Event record(Job& job, ActionType action);
+  void load(Job& job, const StepRow& row);
+
+  // --- exchange.cpp: actions on the service
+  Event post(Job& job);
+  Event look_up(Job& job);
+  Event probe_look_up(Job& job);
+  Event get(Job& job);
+  net::HttpOutcome fetch(const std::string& target);
+
+  // --- preparing.cpp: from a script's request to a digest and to a body
+  Status inspect(Sending& sending);
+  Result<Identities> identities(const Sending& sending);
+  Status build_body(Job& job, Sending& sending);
+
+  // --- media_work.cpp: bytes of pictures and clips
+  Event download(Job& job);
+  Result<std::string> materialize(MediaSource& source);
+  Result<std::string> save(MediaSource& source, const std::string& path);
+  Result<std::string> concat(const std::vector<std::shared_ptr<MediaSource>>& parts,
+                             const std::string& out);
+  Result<std::string> fresh_url(Job& job, int video);
+  Result<std::string> fetch_video(Job& job, int video, const std::string& path);
+  Result<std::string> clip_file(Job& job, int video);
+  Result<std::string> identify(const MediaSource& source);
+  Result<std::string> origin_or_content(const std::string& sha256);
+  Result<std::string> store_folder();
+
+  // --- core.cpp
+  Result<std::shared_ptr<Ledger>> ledger();
+  void log(const char* level, const std::string& message) const;
+  void publish(Job& job);
+  Millis now() const { return clock->now(); }
+  void close();
+
+  const EngineOptions options;
+  const std::string service;
+  const std::shared_ptr<net::Transport> transport;
+  const std::shared_ptr<CompletionQueue> queue;
+  const std::shared_ptr<Clock> clock;  // outlives the pool's threads
+  WorkerPool pool;
+  std::atomic<bool> closing{false};
+  std::atomic<bool> submitting{true};
+  std::atomic<int> operations{0};  // whose completion has not been posted
+
+  // What this run has claimed: equal requests pair up by task and count (design 3.2).
+  struct Asked {
+    int count = 0;
+    std::int64_t last_step = 0;
+    std::weak_ptr<Job> last_job;
+  };
+  std::mutex claim_mutex;
+  std::set<std::int64_t> mine;
+  std::map<std::pair<std::string, std::string>, Asked> asked;
+
+  mutable std::mutex jobs_mutex;
+  std::vector<std::shared_ptr<Job>> jobs;
+
+ private:
+  std::mutex open_mutex_;
+  std::shared_ptr<Ledger> ledger_;
+  std::mutex folder_mutex_;
+  std::string folder_;
+  std::string temporary_folder_;
+  std::mutex origins_mutex_;
+  std::map<std::string, std::string> film_origins_;
+};
+
+/// The state name that scripts see.
+std::string script_state(const Job& job);
+/// True when `job` has come as far as `milestone`. REQUIRES: job.mutex is held.
+bool reached(const Job& job, Milestone milestone);
+/// The result column of the ledger, and back.
+std::string result_text(const Job& job);
+/// Writes task facts (state, videos, cost) into the job.
+void note_task(Job& job, const api::Task& task, Millis now);
+void note_error(Job& job, Error error);
+std::string percent_encode(std::string_view text);
+
+}  // namespace kling::engine

@@ -1,0 +1,155 @@
+// The job machine's hands: runs a job until it rests, carrying out one action at a time. Every
+// action passes through perform(), so what must hold before and after an action is checked there.
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "engine/core.h"
+#include "engine/poll_schedule.h"
+
+namespace kling::engine {
+namespace {
+
+Lane lane_of(ActionType type, const Job& job) {
+  switch (type) {
+    case ActionType::post:
+      return Lane::post;
+    case ActionType::download:
+      return Lane::transfer;
+    // Making frames to send takes ffmpeg; a request without media takes only the ledger.
+    case ActionType::mark_sending:
+      return job.sending && !job.sending->request.sources.empty() ? Lane::media : Lane::light;
+    default:
+      return Lane::light;
+  }
+}
+
+/// Up to a tenth more or less, so that many jobs do not ask in step.
+Millis with_jitter(Millis delay) {
+  thread_local std::minstd_rand random(std::random_device{}());
+  const double factor = std::uniform_real_distribution<double>(0.9, 1.1)(random);
+  return std::max<Millis>(1, static_cast<Millis>(static_cast<double>(delay) * factor));
+}
+
+/// What a person should know about a wait.
+const char* reason_to_wait(const JobState& state, ActionType after) {
+  if (state.redo) return "the ledger";
+  switch (state.phase) {
+    case Phase::intended:
+    case Phase::sending:
+      return "the service to take the request";
+    case Phase::looking_up:
+      return "news of a request whose answer was lost";
+    case Phase::foreign:
+      return "another process that runs this step";
+    case Phase::accepted:
+    case Phase::succeeded:
+      return state.tries > 0 && after != ActionType::rest ? "the network" : "";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
+void Core::start(const std::shared_ptr<Job>& job) {
+  {
+    std::lock_guard lock(jobs_mutex);
+    jobs.push_back(job);
+  }
+  pool.submit(Lane::light, [self = shared_from_this(), job] {
+    if (job->endpoint != nullptr) {
+      if (Status looked = self->inspect(*job->sending); !looked.ok()) {
+        {
+          std::lock_guard lock(job->mutex);
+          job->state.phase = Phase::failed;
+          job->active = false;
+          note_error(*job, looked.error());
+        }
+        return self->publish(*job);
+      }
+    }
+    self->run(job, {.type = EventType::start, .now = self->now()}, Lane::light);
+  });
+}
+
+void Core::resume(const std::shared_ptr<Job>& job) {
+  {
+    std::lock_guard lock(job->mutex);
+    if (job->active) return;
+    job->active = true;
+    if (job->state.phase == Phase::paused) job->state.phase = job->state.before;
+    job->error.reset();
+    job->store_error.reset();
+  }
+  pool.submit(Lane::light, [self = shared_from_this(), job] {
+    self->run(job, {.type = EventType::start, .now = self->now()}, Lane::light);
+  });
+}
+
+void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
+  while (!closing) {
+    event.now = now();
+    Step step = next(job->state, event, job->policy);
+    const ActionType action = step.action.type;
+    {
+      std::lock_guard lock(job->mutex);
+      job->state = step.state;
+      job->active = action != ActionType::rest;
+      job->waiting_for = action == ActionType::wait ? reason_to_wait(step.state, action) : "";
+      if (!job->active && job->finished_at == 0) job->finished_at = now();
+    }
+    publish(*job);
+    if (action == ActionType::rest) return;
+    if (action == ActionType::wait) {
+      Millis delay = step.action.delay;
+      if (delay == kPollDelay)
+        delay = poll_delay(now() - job->state.accepted_at, job->poll_interval);
+      pool.submit_at(now() + with_jitter(delay), Lane::light, [self = shared_from_this(), job] {
+        self->run(job, {.type = EventType::elapsed}, Lane::light);
+      });
+      return;
+    }
+    if (const Lane wanted = lane_of(action, *job); wanted != lane) {
+      pool.submit(wanted, [self = shared_from_this(), job, action, wanted] {
+        self->run(job, self->perform(job, action), wanted);
+      });
+      return;
+    }
+    event = perform(job, action);
+  }
+}
+
+Event Core::perform(const std::shared_ptr<Job>& job, ActionType action) {
+  switch (action) {
+    case ActionType::write_intent:
+      return write_intent(*job);
+    case ActionType::revisit:
+      return revisit(*job);
+    case ActionType::mark_sending:
+      return mark_sending(*job);
+    case ActionType::post:
+      return post(*job);
+    case ActionType::look_up:
+      return look_up(*job);
+    case ActionType::probe_look_up:
+      return probe_look_up(*job);
+    case ActionType::get:
+      return get(*job);
+    case ActionType::download:
+      return download(*job);
+    case ActionType::clear_sending:
+    case ActionType::record_accepted:
+    case ActionType::record_result:
+    case ActionType::record_failure:
+    case ActionType::record_file:
+    case ActionType::ask:
+      return record(*job, action);
+    case ActionType::wait:
+    case ActionType::rest:
+      break;
+  }
+  return {.type = EventType::elapsed};
+}
+
+}  // namespace kling::engine

@@ -1,0 +1,136 @@
+// The engine as the Lua floor and hosts see it: make jobs, be told how far they came, work with
+// their media. Everything that blocks happens on its own worker threads, started on first need.
+//
+// Threads: one owner's thread calls everything here; none of it blocks or touches disk, network or
+// database (resolve() excepted: it says so). Completions run on the owner's thread, only inside
+// CompletionQueue::drain(). Destroying returns within about 100 ms even while a name look-up hangs.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/endpoint.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "engine/completion_queue.h"
+#include "engine/job.h"
+#include "engine/media_source.h"
+
+namespace kling::engine {
+
+struct EngineOptions {
+  std::string base_url;      ///< default https://api.cometapi.com
+  std::string service;       ///< the name in addresses; empty: from base_url
+  std::string key;           ///< bearer key; empty: creates fail with kind auth
+  std::string ledger_path;   ///< a file, or ":memory:"
+  std::string store_folder;  ///< clips are kept here; empty: a folder "clips" beside the ledger
+  bool store = true;
+  bool insecure = false;
+  Millis patience = 180'000;  ///< ms a lost answer is searched for
+  bool ask_when_lost = false;
+  Millis poll_interval = 0;  ///< ms between polls; 0: the schedule
+  bool strict = false;
+  std::string take;         ///< of the run (--take); empty: none
+  std::string script_name;  ///< names positions in the ledger
+  bool typed = false;       ///< REPL and standard input: equal requests are new steps
+  std::shared_ptr<CompletionQueue> queue;  ///< where completions go; engines may share one
+  std::function<void(const std::string& level, const std::string& message)> log;  ///< any thread
+};
+
+/// One call of an endpoint's function.
+struct CreateRequest {
+  api::Request request;  ///< normalized; `tag` of its derived media indexes `sources`
+  std::vector<std::shared_ptr<MediaSource>> sources;
+  std::string task_path;           ///< the task that asks
+  std::string where;               ///< "film.lua:12"
+  std::optional<Millis> patience;  ///< override of the engine's
+  std::optional<bool> ask_when_lost;
+  std::optional<Millis> poll_interval;
+};
+
+struct QueryTarget {
+  std::string text;  ///< a handle or an id; or empty:
+  std::string external_id;
+  std::string endpoint;  ///< name or kind, where the id alone does not tell
+};
+
+struct QueryResult {
+  api::Task task;
+  std::string handle;
+  std::string raw;  ///< the body as the service sent it
+};
+
+/// What a run did, for its last line.
+struct Bill {
+  int submitted = 0;
+  int reused = 0;
+  int failed = 0;
+  int open = 0;           ///< neither finished nor failed
+  double usd = 0;         ///< of the submitted ones that did not fail
+  bool estimated = true;  ///< some of it is an estimate
+};
+
+using Done0 = std::function<void(Status)>;
+using TextDone = std::function<void(Result<std::string>)>;
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  /// Starts a job: look at local media, check again, claim the step in the ledger, send. `prepared`
+  /// tells whether it was recorded; its error means that nothing was paid and the job is void.
+  virtual std::shared_ptr<Job> create(CreateRequest request, Done0 prepared) = 0;
+  /// The job of a handle or id, from this run or the ledger; it is polled when it is open.
+  virtual void find(const std::string& handle,
+                    std::function<void(Result<std::shared_ptr<Job>>)> done) = 0;
+  virtual JobSnapshot snapshot(const std::shared_ptr<Job>& job) const = 0;
+  /// Calls `reached` once the job has come so far (in the next drain() when it has already). A
+  /// paused job that somebody waits for is resumed.
+  virtual void watch(const std::shared_ptr<Job>& job, Milestone milestone,
+                     std::function<void()> reached) = 0;
+  /// One GET.
+  virtual void query(const QueryTarget& target, std::function<void(Result<QueryResult>)> done) = 0;
+  /// Any other endpoint. A POST is recorded before it is sent, never repeated, and replayed from
+  /// the ledger by the next run. `done` gets the body.
+  virtual void request(const std::string& method, const std::string& target, api::Json body,
+                       const std::string& task_path, const std::string& where,
+                       std::function<void(Result<api::Json>)> done) = 0;
+
+  /// Makes the bytes of a picture or clip; `done` gets the local path.
+  virtual void materialize(std::shared_ptr<MediaSource> source, TextDone done) = 0;
+  /// Saves a picture or clip to `path` ("dir/" picks a name); `done` gets the path written.
+  virtual void save(std::shared_ptr<MediaSource> source, const std::string& path,
+                    TextDone done) = 0;
+  /// Joins clips and stills; the seam frame is dropped where a clip was generated from the last
+  /// frame of the part before it. `done` gets the path.
+  virtual void concat(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
+                      TextDone done) = 0;
+  /// Facts of a clip or video as JSON: duration width height fps video_codec audio_codec bytes.
+  virtual void probe(std::shared_ptr<MediaSource> source,
+                     std::function<void(Result<api::Json>)> done) = 0;
+
+  /// Operations whose completion has not run yet, and jobs that are not at rest.
+  virtual std::size_t pending() const = 0;
+
+  /// Every job of this run, oldest first.
+  virtual std::vector<std::shared_ptr<Job>> jobs() const = 0;
+  virtual Bill bill() const = 0;
+  virtual const EngineOptions& options() const = 0;
+  /// From now on nothing new is sent (Ctrl-C): jobs not yet sent stay recorded for the next run.
+  virtual void stop_submitting() = 0;
+};
+
+/// Makes an engine; checks the options (kind invalid: base URL). No I/O: ledger and network are
+/// opened by the first operation, whose completion gets their errors.
+Result<std::unique_ptr<Engine>> make_engine(EngineOptions options);
+
+/// A person's decision on an ambiguous job. Blocks (ledger, one GET for adopt). `adopt` is the task
+/// id to take over; otherwise resubmit (true) or abandon (false).
+Status resolve(const EngineOptions& options, const std::string& handle, const std::string& adopt,
+               bool resubmit);
+
+}  // namespace kling::engine

@@ -1,0 +1,226 @@
+// Actions on the service: one HTTP exchange each, told to the job machine as one event.
+#include <algorithm>
+#include <ctime>
+
+#include "engine/core.h"
+#include "engine/step.h"
+
+namespace kling::engine {
+namespace {
+
+constexpr net::Milliseconds kPostDeadline{180'000};  // a 10 MB picture on a slow line
+constexpr net::Milliseconds kGetDeadline{30'000};
+
+using Stage = net::HttpOutcome::Stage;
+
+/// Retry-After in ms: seconds, or a date measured against the answer's own Date.
+Millis retry_after(const net::HttpOutcome& outcome, Millis now) {
+  if (outcome.retry_after.empty()) return 0;
+  char* end = nullptr;
+  const double seconds = std::strtod(outcome.retry_after.c_str(), &end);
+  if (end != outcome.retry_after.c_str() && *end == '\0')
+    return static_cast<Millis>(std::clamp(seconds, 0.0, 3600.0) * 1000);
+  const auto parse = [](const std::string& text) -> std::time_t {
+    std::tm parts{};
+    return ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S", &parts) != nullptr ? ::timegm(&parts)
+                                                                                : 0;
+  };
+  const std::time_t until = parse(outcome.retry_after);
+  const std::time_t from = outcome.date.empty() ? now / 1000 : parse(outcome.date);
+  if (until == 0 || from == 0) return 0;
+  return std::clamp<Millis>((until - from) * 1000, 0, 3'600'000);
+}
+
+Seen seen_of(const api::Task& task) {
+  switch (task.state) {
+    case api::TaskState::queued:
+      return Seen::queued;
+    case api::TaskState::running:
+      return Seen::running;
+    case api::TaskState::succeeded:
+      return task.videos.empty() ? Seen::succeeded_without_url : Seen::succeeded;
+    case api::TaskState::failed:
+      return Seen::failed;
+  }
+  return Seen::running;
+}
+
+Error generation_failed(const api::Task& task) {
+  return {
+      .kind = Kind::task_failed,
+      .message = "the generation failed: " +
+                 (task.message.empty() ? "the service gave no reason" : task.message),
+      .hint = "failed tasks are not charged; change the request, or run again to try once more"};
+}
+
+bool is_denied(const net::HttpOutcome& outcome) {
+  return outcome.status == 401 || outcome.status == 403;
+}
+
+/// An answer that is about the request and not about the service's health.
+bool is_no(const net::HttpOutcome& outcome) {
+  return outcome.status >= 200 && outcome.status < 500 && outcome.status != 429 &&
+         outcome.status != 408;
+}
+
+/// True when a body of kling.request, which may be anything, says that it was carried out.
+bool says_yes(const api::Json& body) {
+  if (body.is_discarded()) return false;
+  if (!body.is_object()) return true;
+  if (const auto error = body.find("error"); error != body.end() && error->is_object())
+    return false;
+  const auto code = body.find("code");
+  return code == body.end() || code->is_null() || *code == 0 || *code == 200 || *code == "0" ||
+         *code == "success";
+}
+
+}  // namespace
+
+net::HttpOutcome Core::fetch(const std::string& target) {
+  net::HttpRequest request;
+  request.target = target;
+  request.deadline = kGetDeadline;
+  if (!options.key.empty()) request.headers = {{"Authorization", "Bearer " + options.key}};
+  return transport->send(request);
+}
+
+Event Core::post(Job& job) {
+  net::HttpRequest request;
+  request.method = "POST";
+  request.target = job.target;
+  request.headers = {{"Authorization", "Bearer " + options.key}};
+  request.deadline = kPostDeadline;
+  request.fresh_connection = true;
+  if (job.sending) request.body = job.sending->body;
+  const net::HttpOutcome outcome = transport->send(request);
+
+  const auto fail = [&job](EventType type, const Error& error) {
+    std::lock_guard lock(job.mutex);
+    note_error(job, error);
+    return Event{.type = type, .retryable = error.retryable, .explained = false};
+  };
+  if (outcome.stage == Stage::not_sent) return fail(EventType::not_sent, outcome.error);
+  if (outcome.stage == Stage::aborted) return fail(EventType::refused, outcome.error);
+  if (outcome.stage == Stage::lost) return fail(EventType::lost, outcome.error);
+
+  {
+    std::lock_guard lock(job.mutex);
+    job.raw = outcome.body;
+  }
+  if (job.endpoint == nullptr && outcome.status >= 200 && outcome.status < 300) {
+    const api::Json body = api::parse_json(outcome.body);
+    if (says_yes(body)) {
+      std::lock_guard lock(job.mutex);
+      job.answer = body;
+      job.task_id = "-";
+      return {.type = EventType::accepted, .seen = Seen::succeeded};
+    }
+    if (body.is_discarded())
+      return fail(EventType::lost, {.kind = Kind::protocol, .message = "the answer is not JSON"});
+  }
+  const api::Answer answer = api::decode_create(outcome.status, outcome.body);
+  for (const std::string& warning : answer.warnings) log("warning", job.where + ": " + warning);
+  const Millis pause = retry_after(outcome, now());
+  switch (answer.refusal) {
+    case api::Refusal::none: {
+      note_task(job, *answer.task, now());
+      if (answer.task->state == api::TaskState::failed) {
+        std::lock_guard lock(job.mutex);
+        note_error(job, generation_failed(*answer.task));
+      }
+      return {.type = EventType::accepted, .seen = seen_of(*answer.task)};
+    }
+    case api::Refusal::rate_limited: {
+      Event event = fail(EventType::rate_limited, answer.error);
+      event.explained = answer.error.code == "1302" || answer.error.code == "1303";
+      event.delay = pause;
+      return event;
+    }
+    case api::Refusal::duplicate:
+      return fail(EventType::duplicate, answer.error);
+    case api::Refusal::unavailable:
+      return fail(EventType::lost, answer.error);
+    case api::Refusal::definite:
+    case api::Refusal::clock:
+    case api::Refusal::no_such_task: {
+      Event event = fail(EventType::refused, answer.error);
+      event.explained = true;
+      return event;
+    }
+  }
+  return {.type = EventType::lost};
+}
+
+Event Core::look_up(Job& job) {
+  const net::HttpOutcome outcome = fetch(job.target + "/" + percent_encode(job.external_id));
+  if (outcome.stage != Stage::answered) return {.type = EventType::unreachable};
+  const api::Answer answer = api::decode_query(outcome.status, outcome.body);
+  if (answer.task) {
+    // A service that cannot look up may answer with some task; only ours proves anything.
+    const api::Task& task = *answer.task;
+    if (task.id.empty() || (!task.external_id.empty() && task.external_id != job.external_id))
+      return {.type = EventType::not_found};
+    note_task(job, task, now());
+    if (auto book = ledger(); book && job.step != 0)
+      if (Status learnt = (*book)->learn_lookup(service, job.endpoint_name, true); !learnt.ok())
+        log("warning", learnt.error().message);
+    std::lock_guard lock(job.mutex);
+    job.raw = outcome.body;
+    if (task.state == api::TaskState::failed) note_error(job, generation_failed(task));
+    return {.type = EventType::accepted, .seen = seen_of(task)};
+  }
+  if (is_denied(outcome)) {
+    std::lock_guard lock(job.mutex);
+    note_error(job, answer.error);
+    return {.type = EventType::denied};
+  }
+  return {.type = is_no(outcome) ? EventType::not_found : EventType::unreachable};
+}
+
+Event Core::probe_look_up(Job& job) {
+  Event event{.type = EventType::probed};
+  auto book = ledger();
+  if (!book) return event;
+  const auto other = (*book)->any_accepted(service, job.endpoint_name, job.step);
+  if (!other || !*other) return event;  // nothing to learn from: a person must decide
+  const net::HttpOutcome outcome = fetch(job.target + "/" + percent_encode((*other)->external_id));
+  if (outcome.stage != Stage::answered || is_denied(outcome))
+    return {.type = EventType::unreachable};
+  const api::Answer answer = api::decode_query(outcome.status, outcome.body);
+  if (!answer.task && !is_no(outcome)) return {.type = EventType::unreachable};
+  const bool works = answer.task && answer.task->id == (*other)->task_id;
+  if (Status learnt = (*book)->learn_lookup(service, job.endpoint_name, works); !learnt.ok())
+    log("warning", learnt.error().message);
+  event.works = works ? Known::yes : Known::no;
+  return event;
+}
+
+Event Core::get(Job& job) {
+  const net::HttpOutcome outcome = fetch(job.target + "/" + percent_encode(job.task_id));
+  const auto fail = [&job](EventType type, const Error& error) {
+    std::lock_guard lock(job.mutex);
+    note_error(job, error);
+    return Event{.type = type};
+  };
+  if (outcome.stage != Stage::answered) return fail(EventType::unreachable, outcome.error);
+  const api::Answer answer = api::decode_query(outcome.status, outcome.body);
+  for (const std::string& warning : answer.warnings) log("warning", warning);
+  if (answer.task) {
+    note_task(job, *answer.task, now());
+    std::lock_guard lock(job.mutex);
+    const Seen seen = seen_of(*answer.task);
+    if (seen == Seen::succeeded || seen == Seen::failed) job.raw = outcome.body;
+    if (seen == Seen::failed) note_error(job, generation_failed(*answer.task));
+    if (seen == Seen::succeeded_without_url)
+      note_error(job,
+                 {.kind = Kind::protocol,
+                  .message = "the service says that the clip is done but gives no address for it",
+                  .hint = "run again later; the job is safe"});
+    return {.type = EventType::polled, .seen = seen};
+  }
+  if (answer.refusal == api::Refusal::no_such_task) return fail(EventType::not_found, answer.error);
+  if (is_denied(outcome)) return fail(EventType::denied, answer.error);
+  return fail(EventType::unreachable, answer.error);
+}
+
+}  // namespace kling::engine

@@ -1,0 +1,53 @@
+// One generation as others see it. A Job is a shared record: the engine writes it, everybody may
+// read snapshots from any thread; nothing here blocks or does I/O.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/decoder.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "engine/job_machine.h"
+
+namespace kling::engine {
+
+/// How far a job must have come for a wait to end.
+enum class Milestone {
+  prepared,  ///< checked and recorded in the ledger (or refused by the checks)
+  accepted,  ///< the service has given an id, or the job ended
+  finished,  ///< succeeded, failed, ambiguous or paused
+  stored,    ///< the clip lies in the store, or that ended with an error
+};
+
+struct JobSnapshot {
+  std::string handle;
+  std::string endpoint;  ///< "text2video"
+  std::string task_id;   ///< empty until accepted
+  std::string external_id;
+  std::string address;
+  Phase phase = Phase::fresh;
+  std::string
+      state;  ///< for scripts: preparing sending queued running succeeded failed ambiguous paused
+  std::string
+      waiting_for;      ///< for people: "the network", "a slot", "another process"; may be empty
+  std::string summary;  ///< the start of the prompt
+  std::string where;    ///< script and line of the call
+  std::string path;     ///< of the stored clip; empty until stored
+  std::vector<api::Video> videos;
+  double duration = 0;  ///< seconds of the clip, when known
+  double cost_usd = 0;  ///< real when `cost_is_real`, else the estimate
+  bool cost_is_real = false;
+  bool reused = false;     ///< found finished or accepted in the ledger: not paid by this run
+  bool submitted = false;  ///< this run sent (or adopted) the paid request
+  Millis created_at = 0;
+  Millis accepted_at = 0;
+  Millis finished_at = 0;
+  std::optional<Error> error;        ///< why it failed, asks or paused
+  std::optional<Error> store_error;  ///< why the clip could not be stored
+};
+
+}  // namespace kling::engine

@@ -1,0 +1,425 @@
+#include "engine/job_machine.h"
+
+#include <algorithm>
+
+namespace kling::engine {
+namespace {
+
+constexpr Millis kSecond = 1000;
+constexpr Millis kMinute = 60 * kSecond;
+
+// How long a request that reached nobody is repeated before the script is told.
+constexpr Millis kOfflineWindow = kMinute;
+// A 429 without a known code may hide a refusal (api-contract 3.5); 1302 and 1303 say "later".
+constexpr Millis kUnexplainedLimitWindow = 10 * kMinute;
+constexpr Millis kExplainedLimitWindow = 60 * kMinute;
+// Proxies register a task late; "no such task" means nothing before that.
+constexpr Millis kRegistrationTime = kMinute;
+constexpr Millis kLedgerWindow = kMinute;
+constexpr int kMaxGaps = 5;
+
+/// 1, 2, 4, … seconds, at most `cap`. Jitter is the driver's: this file knows no chance.
+Millis backoff(int tries, Millis cap) {
+  return std::min<Millis>(kSecond << std::min(tries, 10), cap);
+}
+
+/// Between two look-ups of a lost answer.
+Millis search_pause(Millis searched) { return std::clamp(searched / 2, 2 * kSecond, 30 * kSecond); }
+
+bool is_record(ActionType type) {
+  switch (type) {
+    case ActionType::record_accepted:
+    case ActionType::record_result:
+    case ActionType::record_failure:
+    case ActionType::record_file:
+    case ActionType::ask:
+    case ActionType::clear_sending:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// The rules, with the state they work on. One function a phase, in the order of a job's life.
+class Machine {
+ public:
+  Machine(const JobState& state, const Event& event, const JobPolicy& policy)
+      : s(state), e(event), p(policy) {}
+
+  Step run() {
+    switch (e.type) {
+      case EventType::start:
+        return start();
+      case EventType::claimed:
+        return claimed();
+      case EventType::done:
+        return recorded();
+      case EventType::elapsed:
+        return elapsed();
+      case EventType::ledger_failed:
+        return ledger_failed();
+      case EventType::stopped:
+        return pause();
+      default:
+        break;
+    }
+    switch (s.phase) {
+      case Phase::sending:
+        return answered();
+      case Phase::looking_up:
+        return searched();
+      case Phase::accepted:
+        return polled();
+      case Phase::succeeded:
+        return stored();
+      default:
+        return rest();
+    }
+  }
+
+ private:
+  Step act(ActionType type) {
+    s.last = type;
+    s.redo = false;
+    return {s, {type, 0}};
+  }
+  Step enter(Phase phase, ActionType type) {
+    s.phase = phase;
+    calm();
+    return act(type);
+  }
+  Step wait(Millis delay) { return {s, {ActionType::wait, delay}}; }
+  Step rest() { return {s, {ActionType::rest, 0}}; }
+  Step settle(Phase phase) {
+    s.phase = phase;
+    calm();
+    return rest();
+  }
+  Step pause() {
+    if (s.phase != Phase::paused) s.before = s.phase;
+    return settle(Phase::paused);
+  }
+  void calm() {
+    s.tries = 0;
+    s.since = 0;
+  }
+  /// True once the present trouble has lasted as long as `window`.
+  bool lasted(Millis window) {
+    if (s.since == 0) s.since = std::max<Millis>(e.now, 1);
+    return e.now - s.since >= window;
+  }
+  /// Waits, longer each time, before the phase's request is made again.
+  Step again(Millis cap, Millis at_least = 0) {
+    return wait(std::max(at_least, backoff(s.tries++, cap)));
+  }
+
+  Step start() {
+    if (s.phase == Phase::paused) s.phase = s.before;
+    if (s.redo) return act(s.last);
+    if (s.phase == Phase::fresh) return act(ActionType::write_intent);
+    return elapsed();
+  }
+
+  Step elapsed() {
+    if (s.redo) return act(s.last);
+    switch (s.phase) {
+      case Phase::intended:
+        return act(ActionType::mark_sending);
+      case Phase::sending:
+        return act(ActionType::post);
+      case Phase::looking_up:
+        return act(ActionType::look_up);
+      case Phase::foreign:
+        return act(ActionType::revisit);
+      case Phase::accepted:
+        return act(ActionType::get);
+      // A host that does not answer may be gone for good: every other try asks for a fresh URL.
+      case Phase::succeeded:
+        return p.store ? act(s.tries % 2 == 1 ? ActionType::get : ActionType::download) : rest();
+      default:
+        return rest();
+    }
+  }
+
+  // What the service told must reach the disk, so its record is tried again for a while. What was
+  // not sent yet is not sent without a record.
+  Step ledger_failed() {
+    s.redo = is_record(s.last);
+    if (!s.redo || lasted(kLedgerWindow)) return pause();
+    return wait(5 * kSecond);
+  }
+
+  Step claimed() {
+    switch (e.claimed) {
+      case Claimed::to_send:
+        return enter(Phase::intended, ActionType::mark_sending);
+      case Claimed::maybe_sent:
+        return search();
+      case Claimed::foreign:
+        s.phase = Phase::foreign;
+        return wait(kSecond);
+      case Claimed::accepted:
+        s.accepted_at = e.now;
+        return enter(Phase::accepted, ActionType::get);
+      case Claimed::succeeded:
+        return p.store && p.poll ? enter(Phase::succeeded, ActionType::download)
+                                 : settle(Phase::stored);
+      case Claimed::stored:
+        return settle(Phase::stored);
+      case Claimed::failed:
+        return settle(Phase::failed);
+      case Claimed::ambiguous:
+        s.asked = true;
+        if (p.ask || !p.poll) return settle(Phase::ambiguous);
+        return enter(Phase::looking_up, ActionType::look_up);
+    }
+    return rest();
+  }
+
+  Step recorded() {
+    switch (s.last) {
+      case ActionType::mark_sending:
+        s.phase = Phase::sending;
+        return act(ActionType::post);
+      case ActionType::clear_sending:
+        s.phase = Phase::intended;
+        return s.pause == kNever ? pause() : wait(s.pause);
+      case ActionType::record_accepted:
+        return acceptance_recorded();
+      case ActionType::record_failure:
+        return settle(Phase::failed);
+      case ActionType::ask:
+        return settle(Phase::ambiguous);
+      case ActionType::record_result:
+        return p.store && p.poll ? enter(Phase::succeeded, ActionType::download)
+                                 : settle(Phase::stored);
+      case ActionType::record_file:
+        return settle(Phase::stored);
+      default:
+        return rest();
+    }
+  }
+
+  Step answered() {
+    switch (e.type) {
+      case EventType::accepted:
+        return adopt();
+      // Without the service's own word (a file that changed) an earlier POST stays open.
+      case EventType::refused:
+        return act(s.may_exist && !e.explained ? ActionType::ask : ActionType::record_failure);
+      case EventType::rate_limited:
+        if (lasted(e.explained ? kExplainedLimitWindow : kUnexplainedLimitWindow))
+          return s.may_exist ? pause_search() : act(ActionType::record_failure);
+        return not_accepted(kMinute, e.delay);
+      case EventType::not_sent:
+        if (!e.retryable || lasted(kOfflineWindow)) return pause_unsent();
+        return not_accepted(10 * kSecond, 0);
+      case EventType::duplicate:
+        if (p.own_external_id && !s.may_exist) return act(ActionType::record_failure);
+        s.duplicate = true;
+        return search();
+      default:
+        return search();  // lost
+    }
+  }
+
+  /// Nothing was accepted: the mark goes, so that a crash during the pause costs no search - unless
+  /// an earlier POST with this id is still in doubt.
+  Step not_accepted(Millis cap, Millis at_least) {
+    s.pause = std::max(at_least, backoff(s.tries++, cap));
+    return s.may_exist ? wait(s.pause) : act(ActionType::clear_sending);
+  }
+
+  /// The script is told; the next run, or the next wait, sends it.
+  Step pause_unsent() {
+    if (s.may_exist) return pause_search();
+    s.pause = kNever;
+    return act(ActionType::clear_sending);
+  }
+  Step pause_search() {
+    s.phase = Phase::looking_up;
+    s.searched = 0;
+    return pause();
+  }
+
+  Step search() {
+    s.may_exist = true;
+    s.searched = 0;
+    s.phase = Phase::looking_up;
+    calm();
+    if (p.ask || !p.poll) return act(ActionType::ask);
+    // At once: a crash or an outage has usually taken longer than any registration.
+    return act(ActionType::look_up);
+  }
+
+  Step searched() {
+    switch (e.type) {
+      case EventType::accepted:
+        return adopt();
+      case EventType::denied:
+        return pause();
+      case EventType::not_found:
+        return not_found();
+      case EventType::probed:
+        s.lookup = e.works;
+        return e.works == Known::yes ? repeat() : act(ActionType::ask);
+      default:
+        return again(30 * kSecond);  // an outage costs no patience
+    }
+  }
+
+  Step not_found() {
+    calm();
+    if (s.asked) return settle(Phase::ambiguous);
+    if (s.searched < p.patience && s.lookup != Known::no) {
+      const Millis pause = std::min(search_pause(s.searched), p.patience - s.searched);
+      s.searched += pause;
+      return wait(pause);
+    }
+    if (s.duplicate || s.lookup == Known::no) return act(ActionType::ask);
+    return s.lookup == Known::yes ? repeat() : act(ActionType::probe_look_up);
+  }
+
+  /// The service knows every id it accepted, and this one it does not know. The mark still stands.
+  Step repeat() { return enter(Phase::sending, ActionType::post); }
+
+  Step adopt() {
+    s.seen = e.seen;
+    s.accepted_at = e.now;
+    calm();
+    return act(ActionType::record_accepted);
+  }
+
+  Step acceptance_recorded() {
+    s.phase = Phase::accepted;
+    switch (s.seen) {
+      case Seen::succeeded:
+        return act(ActionType::record_result);
+      case Seen::failed:
+        return act(ActionType::record_failure);
+      default:
+        return wait(kPollDelay);
+    }
+  }
+
+  Step polled() {
+    switch (e.type) {
+      case EventType::polled:
+        calm();
+        s.seen = e.seen;
+        if (e.seen == Seen::succeeded) return act(ActionType::record_result);
+        if (e.seen == Seen::failed) return act(ActionType::record_failure);
+        if (e.seen == Seen::succeeded_without_url && ++s.gaps > kMaxGaps) {
+          s.gaps = 0;
+          return pause();
+        }
+        return wait(kPollDelay);
+      case EventType::not_found:
+        return e.now - s.accepted_at < kRegistrationTime ? wait(kPollDelay) : pause();
+      case EventType::denied:
+        return pause();
+      default:
+        return again(30 * kSecond);  // any outage is survived
+    }
+  }
+
+  /// The clip of a finished job on its way to the disk. Trouble here never unfinishes the job.
+  Step stored() {
+    switch (e.type) {
+      case EventType::downloaded:
+        return act(ActionType::record_file);
+      case EventType::polled:
+        s.gaps = 0;
+        if (e.seen == Seen::succeeded) return act(ActionType::download);
+        return rest();
+      case EventType::expired: {
+        // A fresh URL that has expired as well: the clip is gone, or the clocks disagree.
+        if (++s.gaps <= 2) return act(ActionType::get);
+        s.gaps = 0;
+        return rest();
+      }
+      case EventType::unreachable:
+        return again(kMinute);
+      default:
+        return rest();  // not_found, denied, disk_failed
+    }
+  }
+
+  JobState s;
+  const Event& e;
+  const JobPolicy& p;
+};
+
+}  // namespace
+
+Step next(const JobState& state, const Event& event, const JobPolicy& policy) {
+  return Machine(state, event, policy).run();
+}
+
+const char* name(Phase phase) {
+  switch (phase) {
+    case Phase::fresh:
+      return "fresh";
+    case Phase::intended:
+      return "intended";
+    case Phase::sending:
+      return "sending";
+    case Phase::looking_up:
+      return "looking_up";
+    case Phase::foreign:
+      return "foreign";
+    case Phase::accepted:
+      return "accepted";
+    case Phase::succeeded:
+      return "succeeded";
+    case Phase::stored:
+      return "stored";
+    case Phase::failed:
+      return "failed";
+    case Phase::ambiguous:
+      return "ambiguous";
+    case Phase::paused:
+      return "paused";
+  }
+  return "fresh";
+}
+
+const char* name(ActionType type) {
+  switch (type) {
+    case ActionType::write_intent:
+      return "write_intent";
+    case ActionType::mark_sending:
+      return "mark_sending";
+    case ActionType::clear_sending:
+      return "clear_sending";
+    case ActionType::post:
+      return "post";
+    case ActionType::record_accepted:
+      return "record_accepted";
+    case ActionType::look_up:
+      return "look_up";
+    case ActionType::probe_look_up:
+      return "probe_look_up";
+    case ActionType::get:
+      return "get";
+    case ActionType::record_result:
+      return "record_result";
+    case ActionType::record_failure:
+      return "record_failure";
+    case ActionType::ask:
+      return "ask";
+    case ActionType::download:
+      return "download";
+    case ActionType::record_file:
+      return "record_file";
+    case ActionType::wait:
+      return "wait";
+    case ActionType::revisit:
+      return "revisit";
+    case ActionType::rest:
+      return "rest";
+  }
+  return "rest";
+}
+
+}  // namespace kling::engine

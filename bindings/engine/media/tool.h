@@ -1,0 +1,75 @@
+// What the verbs of ffmpeg.h share: how the two programs are called on untrusted files, and all
+// that is known of a file's streams. Internal to this folder. Any thread; blocks.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/process.h"
+#include "engine/media/ffmpeg.h"
+
+namespace kling::engine::media {
+
+using Arguments = std::vector<std::string>;
+
+/// A frame rate as the file says it, so that 30000/1001 stays exact.
+struct Rate {
+  int numerator = 0;
+  int denominator = 1;
+  double value() const { return double(numerator) / denominator; }
+  std::string text() const { return std::to_string(numerator) + "/" + std::to_string(denominator); }
+  bool operator==(const Rate&) const = default;
+};
+
+/// A Probe and what is needed to cut and join. Width and height are as shown: turned upright and
+/// with square pixels.
+struct Source : Probe {
+  std::string path;
+  std::string demuxer;      ///< the one demuxer ffmpeg may use for it
+  bool is_picture = false;  ///< a PNG, JPEG or WebP
+  Rate rate;                ///< nominal; 0 without video
+  bool constant_rate = false;
+  int video_index = -1;
+  int audio_index = -1;
+  double video_start = 0;  ///< seconds after the container's own start
+  double video_end = 0;
+  std::string pixel_format;
+  bool bt709 = false;     ///< its colours are BT.709, by its tag or, untagged, by its size
+  std::string signature;  ///< equal in files whose streams can be copied one after the other
+};
+
+/// Reads all of it with ffprobe; counts frames by decoding when `count_frames`.
+Result<Source> inspect(const std::string& path, bool count_frames);
+
+/// The arguments that open `source`, after `options` of its own (such as -ss).
+void add_input(Arguments& arguments, const Source& source, const Arguments& options = {});
+
+/// Runs ffmpeg with `arguments`; a failure becomes an error about `subject`, a path.
+Status run_ffmpeg(const Arguments& arguments, const std::string& subject,
+                  std::chrono::milliseconds time = std::chrono::minutes(10));
+
+/// The last line that a tool wrote, without the file's name, which our own message gives.
+std::string reason(std::string_view messages, const std::string& subject);
+
+Error media_error(const std::string& path, const std::string& what, std::string hint = "");
+
+/// A decimal number for a command line, whatever the locale.
+std::string decimal(double number);
+
+/// An output beside its later path; removed again unless it was committed.
+class PartPath {
+ public:
+  explicit PartPath(const std::string& path);
+  ~PartPath();
+  PartPath(const PartPath&) = delete;
+  PartPath& operator=(const PartPath&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace kling::engine::media

@@ -1,0 +1,48 @@
+// A picture or clip that a script holds, in the engine's terms: where it comes from and, once its
+// bytes were needed, where it lies. Shared between the owner's thread and workers; the mutable part
+// is guarded. Making one (Engine::materialize) happens on a worker.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/error.h"
+
+namespace kling::engine {
+
+class Job;
+
+struct MediaSource {
+  enum class Recipe {
+    file,        ///< a picture at `path`
+    bytes,       ///< a picture in `bytes`
+    last_frame,  ///< of clip `job`, or of the local video at `path` when job is null
+    frame_at,    ///< the same, at `seconds`
+    clip,        ///< the clip `video` of `job`, or the local video at `path` when job is null
+  };
+  Recipe recipe = Recipe::file;
+  std::shared_ptr<Job> job;
+  int video = 0;
+  std::string path;
+  std::string bytes;
+  double seconds = 0;
+  double still_seconds = 0;  ///< how long a picture is shown in a film; 0: the default (2 s)
+
+  bool is_clip() const { return recipe == Recipe::clip; }
+  /// Where the bytes lie once they were made; empty before.
+  std::string made() const {
+    std::lock_guard lock(mutex_);
+    return made_;
+  }
+  void set_made(std::string where) {
+    std::lock_guard lock(mutex_);
+    made_ = std::move(where);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::string made_;
+};
+
+}  // namespace kling::engine

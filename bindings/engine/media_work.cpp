@@ -1,0 +1,263 @@
+// Bytes of pictures and clips: found, fetched or made where they are needed.
+#include <cstdio>
+#include <filesystem>
+
+#include "base/digest.h"
+#include "base/files.h"
+#include "engine/core.h"
+#include "engine/media/ffmpeg.h"
+#include "engine/step.h"
+#include "net/download.h"
+#include "net/url.h"
+
+namespace kling::engine {
+namespace {
+
+namespace fs = std::filesystem;
+using Recipe = MediaSource::Recipe;
+
+constexpr double kStillSeconds = 2;
+
+bool is_file(const std::string& path) {
+  std::error_code error;
+  return !path.empty() && fs::is_regular_file(path, error);
+}
+
+std::string short_name(const std::string& identity) { return sha256_hex(identity).substr(0, 16); }
+
+/// "text2video-1f0c….mp4": nothing in it comes from the service.
+std::string clip_name(const Job& job, int video) {
+  std::string stem = job.address.empty() ? short_name(job.task_id) : job.address.substr(0, 12);
+  if (video > 0) stem += "-" + std::to_string(video + 1);
+  return job.endpoint_name + "-" + stem + ".mp4";
+}
+
+}  // namespace
+
+Result<std::string> Core::origin_or_content(const std::string& sha256) {
+  auto book = ledger();
+  if (!book) return book.error();
+  auto known = (*book)->origin_of(sha256);
+  if (!known) return known.error();
+  return *known ? **known : "sha256:" + sha256;
+}
+
+/// What a picture or clip counts as in addresses: its origin, else its content.
+Result<std::string> Core::identify(const MediaSource& source) {
+  if (source.job) {
+    std::lock_guard lock(source.job->mutex);
+    const std::string& address = source.job->address;
+    // A task that no ledger knows is told apart by the service's id.
+    const std::string step = address.empty() ? "task:" + source.job->task_id : address;
+    switch (source.recipe) {
+      case Recipe::last_frame:
+        return origin_last_frame(step, source.video);
+      case Recipe::frame_at:
+        return origin_frame(step, source.video, source.seconds);
+      default:
+        return origin_video(step, source.video);
+    }
+  }
+  if (source.recipe == Recipe::bytes) return origin_or_content(sha256_hex(source.bytes));
+  std::string film;
+  {
+    std::lock_guard lock(origins_mutex_);
+    if (const auto found = film_origins_.find(source.path); found != film_origins_.end())
+      film = found->second;
+  }
+  if (film.empty()) {
+    auto hash = hash_file(source.path);
+    if (!hash) return hash.error();
+    auto content = origin_or_content(*hash);
+    if (!content) return content.error();
+    film = *content;
+  }
+  switch (source.recipe) {
+    case Recipe::last_frame:
+      return origin_last_frame(film, 0);
+    case Recipe::frame_at:
+      return origin_frame(film, 0, source.seconds);
+    default:
+      return film;
+  }
+}
+
+Event Core::download(Job& job) {
+  std::lock_guard fetching(job.file_mutex);
+  if (is_file(job.path)) return {.type = EventType::downloaded};
+  auto folder = store_folder();
+  Result<std::string> saved =
+      folder ? fetch_video(job, 0, (fs::path(*folder) / clip_name(job, 0)).string()) : folder;
+  std::lock_guard lock(job.mutex);
+  if (saved) {
+    job.path = *saved;
+    job.store_error.reset();
+    return {.type = EventType::downloaded};
+  }
+  const Error& error = saved.error();
+  job.store_error = std::make_unique<Error>(error);
+  if (error.code == "expired") return {.type = EventType::expired};
+  return {.type = error.kind == Kind::network ? EventType::unreachable : EventType::disk_failed};
+}
+
+/// Fetches a video from the address known now. Never asks the service.
+Result<std::string> Core::fetch_video(Job& job, int video, const std::string& path) {
+  std::string url;
+  {
+    std::lock_guard lock(job.mutex);
+    if (static_cast<std::size_t>(video) < job.videos.size())
+      url = job.videos[static_cast<std::size_t>(video)].url;
+  }
+  if (url.empty())
+    return Error{
+        .kind = Kind::media, .message = "no address is known for this clip", .code = "expired"};
+  net::DownloadOptions how;
+  how.insecure = options.insecure;
+  // A service on this machine (the simulator) gives addresses on this machine.
+  const auto base = net::parse_url(options.base_url);
+  how.allow_private = base && net::reach_of_host(base->origin.host) != net::kPublic;
+  how.clock = clock.get();
+  how.cancel = &closing;
+  auto got = net::download(url, path, how);
+  if (!got) return got.error();
+  if (video == 0) {
+    std::lock_guard lock(job.mutex);
+    job.file_sha256 = got->sha256;
+  }
+  return path;
+}
+
+/// The clip as a local file, fetched when it is not there.
+Result<std::string> Core::clip_file(Job& job, int video) {
+  std::lock_guard fetching(job.file_mutex);
+  if (video == 0 && is_file(job.path)) return job.path;
+  auto folder = store_folder();
+  if (!folder) return folder;
+  const std::string path = (fs::path(*folder) / clip_name(job, video)).string();
+  if (is_file(path)) return path;
+  auto saved = fetch_video(job, video, path);
+  if (!saved && (saved.error().code == "expired" || saved.error().kind == Kind::network)) {
+    {
+      std::lock_guard lock(job.mutex);
+      job.result_at = 0;  // do not trust the address at hand
+    }
+    if (auto url = fresh_url(job, video); !url) return url;
+    saved = fetch_video(job, video, path);
+  }
+  if (saved && video == 0) {
+    std::lock_guard lock(job.mutex);
+    job.path = path;
+  }
+  return saved;
+}
+
+Result<std::string> Core::materialize(MediaSource& source) {
+  if (const std::string made = source.made(); is_file(made)) return made;
+  Result<std::string> path = source.path;
+  switch (source.recipe) {
+    case Recipe::file:
+      break;
+    case Recipe::clip:
+      if (source.job) path = clip_file(*source.job, source.video);
+      break;
+    case Recipe::bytes: {
+      auto folder = store_folder();
+      if (!folder) return folder;
+      const bool png = source.bytes.rfind("\x89PNG", 0) == 0;
+      path = (fs::path(*folder) / (short_name(source.bytes) + (png ? ".png" : ".jpg"))).string();
+      if (is_file(*path)) break;
+      if (Status written = write_file(*path, source.bytes); !written.ok()) return written.error();
+      break;
+    }
+    case Recipe::last_frame:
+    case Recipe::frame_at: {
+      auto identity = identify(source);
+      if (!identity) return identity;
+      auto folder = store_folder();
+      if (!folder) return folder;
+      path = (fs::path(*folder) / ("frame-" + short_name(*identity) + ".png")).string();
+      if (is_file(*path)) break;
+      auto video =
+          source.job ? clip_file(*source.job, source.video) : Result<std::string>(source.path);
+      if (!video) return video;
+      const Status made = source.recipe == Recipe::last_frame
+                              ? media::last_frame(*video, *path)
+                              : media::frame_at(*video, source.seconds, *path);
+      if (!made.ok()) return made.error();
+      auto hash = hash_file(*path);
+      auto book = ledger();
+      if (!hash) return hash.error();
+      if (!book) return book.error();
+      if (Status noted = (*book)->record_derived(*hash, *identity); !noted.ok())
+        return noted.error();
+    }
+  }
+  if (path && !is_file(*path))
+    return Error{.kind = Kind::media,
+                 .message = "no such file: " + *path,
+                 .hint = "check the path; it counts from the working directory"};
+  if (path) source.set_made(*path);
+  return path;
+}
+
+Result<std::string> Core::save(MediaSource& source, const std::string& wanted) {
+  std::error_code ignored;
+  fs::path target(wanted);
+  if (wanted.empty())
+    return Error{.kind = Kind::invalid,
+                 .message = "save needs a path",
+                 .hint = "for example save(\"shot.mp4\")"};
+  if (wanted.back() == '/' || fs::is_directory(target, ignored)) {
+    auto made = source.job && source.is_clip()
+                    ? Result<std::string>(clip_name(*source.job, source.video))
+                    : materialize(source);
+    if (!made) return made;
+    target /= fs::path(*made).filename();
+  }
+  if (target.has_parent_path())
+    if (Status made = make_folders(target.parent_path().string()); !made.ok()) return made.error();
+  auto from = materialize(source);
+  if (!from) return from;
+  if (fs::equivalent(*from, target, ignored)) return target.string();
+  if (Status copied = copy_file(*from, target.string()); !copied.ok()) return copied.error();
+  return target.string();
+}
+
+Result<std::string> Core::concat(const std::vector<std::shared_ptr<MediaSource>>& parts,
+                                 const std::string& out) {
+  if (parts.empty())
+    return Error{.kind = Kind::invalid, .message = "concat needs at least one clip"};
+  std::vector<media::Segment> segments;
+  std::string recipe;
+  std::string last_frame_before;  // origin of the frame that the next clip may begin with
+  for (const auto& part : parts) {
+    auto path = materialize(*part);
+    if (!path) return path;
+    auto identity = identify(*part);
+    if (!identity) return identity;
+    media::Segment segment{.path = *path};
+    std::string last_frame;
+    if (!part->is_clip()) {
+      segment.still_seconds = part->still_seconds > 0 ? part->still_seconds : kStillSeconds;
+    } else if (part->job) {
+      std::lock_guard lock(part->job->mutex);
+      segment.drop_first_frame = !last_frame_before.empty() && part->video == 0 &&
+                                 part->job->starts_from == last_frame_before;
+      last_frame = origin_last_frame(part->job->address, part->video);
+    }
+    last_frame_before = last_frame;
+    recipe += *identity +
+              (segment.still_seconds > 0 ? "@" + std::to_string(segment.still_seconds) : "") + "\n";
+    segments.push_back(std::move(segment));
+  }
+  const fs::path target(out);
+  if (target.has_parent_path())
+    if (Status made = make_folders(target.parent_path().string()); !made.ok()) return made.error();
+  auto film = media::concat(segments, out);
+  if (!film) return film.error();
+  std::lock_guard lock(origins_mutex_);
+  film_origins_[out] = "film:" + sha256_hex(recipe);
+  return out;
+}
+
+}  // namespace kling::engine

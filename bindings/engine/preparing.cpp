@@ -1,0 +1,206 @@
+// From a script's request to what identifies it and to the body that is sent.
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "base/digest.h"
+#include "base/files.h"
+#include "engine/core.h"
+#include "engine/step.h"
+
+namespace kling::engine {
+namespace {
+
+using Source = api::MediaInput::Source;
+
+constexpr std::uint64_t kHeadBytes = 256u
+                                     << 10;  // a JPEG may carry a large preview before its size
+// A URL from an earlier answer may have expired by the time the service fetches it.
+constexpr Millis kFreshUrl = 10 * 60 * 1000;
+
+/// Adds what the file's own bytes tell. A picture that is neither JPEG nor PNG has empty facts.
+Status look_at(api::MediaInput& input, const std::string& path) {
+  auto head = read_head(path, kHeadBytes);
+  if (!head) return head.error();
+  input.facts = api::read_image_facts(head->data).value_or(api::ImageFacts{});
+  input.facts->bytes = head->size;
+  return Done{};
+}
+
+Status check_again(const Job* job, const api::Request& request) {
+  const api::Endpoint* endpoint =
+      job != nullptr ? job->endpoint : api::find_endpoint(request.endpoint);
+  auto findings = api::check(*endpoint, request);
+  std::erase_if(findings, [&](const api::Finding& finding) {
+    return finding.level == api::Finding::Level::warning && !request.strict;
+  });
+  if (findings.empty()) return Done{};
+  return api::to_error(*endpoint, findings);
+}
+
+}  // namespace
+
+Status Core::inspect(Sending& sending) {
+  api::Request& request = sending.request.request;
+  bool looked = false;
+  for (api::MediaInput& input : request.media) {
+    if (input.video) continue;
+    if (input.source == Source::file) {
+      if (Status seen = look_at(input, input.text); !seen.ok()) return seen;
+      looked = true;
+    } else if (input.source == Source::derived) {
+      const MediaSource& source = *sending.request.sources.at(input.tag);
+      if (source.recipe == MediaSource::Recipe::file) {
+        if (Status seen = look_at(input, source.path); !seen.ok()) return seen;
+      } else if (source.recipe == MediaSource::Recipe::bytes) {
+        input.facts = api::read_image_facts(source.bytes).value_or(api::ImageFacts{});
+        input.facts->bytes = source.bytes.size();
+      }
+      looked = true;
+    }
+  }
+  return looked ? check_again(nullptr, request) : Done{};
+}
+
+Result<Identities> Core::identities(const Sending& sending) {
+  Identities names;
+  for (const api::MediaInput& input : sending.request.request.media) {
+    Result<std::string> identity = std::string();
+    switch (input.source) {
+      case Source::url:
+        identity = input.identity.empty() ? "url:" + input.text : "id:" + input.identity;
+        break;
+      case Source::base64: {
+        std::string bytes;
+        identity =
+            origin_or_content(sha256_hex(base64_decode(input.text, bytes) ? bytes : input.text));
+        break;
+      }
+      case Source::file: {
+        identity = hash_file(input.text);
+        if (identity) identity = origin_or_content(*identity);
+        break;
+      }
+      case Source::derived:
+        identity = identify(*sending.request.sources.at(input.tag));
+        break;
+    }
+    if (!identity) return identity.error();
+    names.push_back(*identity);
+  }
+  return names;
+}
+
+Status Core::build_body(Job& job, Sending& sending) {
+  net::Body body;
+  if (job.endpoint == nullptr) {
+    body.push_back(
+        {.text = sending.other_body.dump(-1, ' ', false, api::Json::error_handler_t::replace)});
+    sending.body = std::move(body);
+    return Done{};
+  }
+  api::Request& request = sending.request.request;
+  // What each medium is in the body: a JSON string, or a file that is streamed.
+  std::vector<net::BodyPiece> media;
+  for (api::MediaInput& input : request.media) {
+    net::BodyPiece piece;
+    if (input.source == Source::url) {
+      piece.text = input.text;
+    } else if (input.source == Source::base64) {
+      piece.text = input.text;
+    } else if (input.video) {
+      MediaSource& source = *sending.request.sources.at(input.tag);
+      if (!source.job)
+        return Error{
+            .kind = Kind::invalid,
+            .message = "the service takes videos by URL only",
+            .hint = "use a generated clip, or put the file where the service can fetch it"};
+      auto url = fresh_url(*source.job, source.video);
+      if (!url) return url.error();
+      piece.text = *url;
+    } else {
+      std::string path = input.text;
+      if (input.source == Source::derived) {
+        auto made = materialize(*sending.request.sources.at(input.tag));
+        if (!made) return made.error();
+        path = *made;
+      }
+      if (Status seen = look_at(input, path); !seen.ok()) return seen;
+      auto hash = hash_file(path, &piece.size);
+      if (!hash) return hash.error();
+      piece.path = path;
+      piece.sha256 = *hash;
+    }
+    media.push_back(std::move(piece));
+  }
+  if (Status checked = check_again(&job, request); !checked.ok()) return checked;
+
+  // The body with a token in place of each medium, cut at the tokens.
+  const std::string token = "kling-media-" + random_hex(12) + "-";
+  api::Json json = api::wire_body(*job.endpoint, request);
+  json["external_task_id"] = job.external_id;
+  const std::function<void(api::Json&)> put_tokens = [&](api::Json& value) {
+    if (value.is_object() && value.size() == 1 && value.contains("$media")) {
+      value = token + std::to_string(value["$media"].get<std::size_t>()) + "@";
+    } else if (value.is_structured()) {
+      for (auto& item : value) put_tokens(item);
+    }
+  };
+  put_tokens(json);
+  const std::string text = json.dump(-1, ' ', false, api::Json::error_handler_t::replace);
+  std::string literal;
+  std::size_t from = 0;
+  for (std::size_t at = text.find(token); at != std::string::npos; at = text.find(token, from)) {
+    const std::size_t number_at = at + token.size();
+    const std::size_t end = text.find('@', number_at);
+    const net::BodyPiece& piece = media.at(std::stoul(text.substr(number_at, end - number_at)));
+    literal += text.substr(from, at - from);
+    from = end + 1;
+    if (piece.path.empty()) {
+      const std::string quoted =
+          api::Json(piece.text).dump(-1, ' ', false, api::Json::error_handler_t::replace);
+      literal += quoted.substr(1, quoted.size() - 2);
+    } else {
+      body.push_back({.text = std::exchange(literal, {})});
+      body.push_back(piece);
+    }
+  }
+  literal += text.substr(from);
+  body.push_back({.text = std::move(literal)});
+  sending.body = std::move(body);
+  return Done{};
+}
+
+Result<std::string> Core::fresh_url(Job& job, int video) {
+  const auto url = [&]() -> std::string {
+    std::lock_guard lock(job.mutex);
+    const auto index = static_cast<std::size_t>(video);
+    return index < job.videos.size() ? job.videos[index].url : "";
+  };
+  {
+    std::lock_guard lock(job.mutex);
+    if (job.task_id.empty())
+      return Error{
+          .kind = Kind::media, .message = "this job has no clip yet", .hint = "wait for it first"};
+  }
+  Millis result_at = 0;
+  {
+    std::lock_guard lock(job.mutex);
+    result_at = job.result_at;
+  }
+  if (result_at == 0 || now() - result_at > kFreshUrl || url().empty()) {
+    const Event event = get(job);
+    if (event.type != EventType::polled || event.seen != Seen::succeeded) {
+      std::lock_guard lock(job.mutex);
+      return Error{
+          .kind = Kind::media,
+          .message = "no address for the clip of " + job.handle() +
+                     (job.error ? ": " + job.error->message : ""),
+          .hint = "the service keeps clips for 30 days; a new take makes it again: take = \"2\""};
+    }
+  }
+  if (url().empty()) return Error{.kind = Kind::media, .message = "the job has no such video"};
+  return url();
+}
+
+}  // namespace kling::engine

@@ -1,0 +1,110 @@
+#include "lua/errors.h"
+
+#include <cstring>
+
+namespace kling::lua {
+namespace {
+
+int error_index(lua_State* L) {
+  const auto& value = check_object<ErrorValue>(L, 1, "kling.Error");
+  const Error& error = value.error;
+  const char* key = luaL_checkstring(L, 2);
+  const auto text = [&](const std::string& field) {
+    if (field.empty()) return 0;
+    lua_pushlstring(L, field.data(), field.size());
+    return 1;
+  };
+  if (std::strcmp(key, "kind") == 0) return lua_pushstring(L, name(error.kind)), 1;
+  if (std::strcmp(key, "message") == 0) return text(error.message);
+  if (std::strcmp(key, "code") == 0) return text(error.code);
+  if (std::strcmp(key, "request_id") == 0) return text(error.request_id);
+  if (std::strcmp(key, "job") == 0) return text(error.job);
+  if (std::strcmp(key, "hint") == 0) return text(error.hint);
+  if (std::strcmp(key, "field") == 0) return text(error.field);
+  if (std::strcmp(key, "where") == 0) return text(value.where);
+  if (std::strcmp(key, "traceback") == 0) return text(value.traceback);
+  if (std::strcmp(key, "retryable") == 0) return lua_pushboolean(L, error.retryable), 1;
+  if (std::strcmp(key, "http_status") == 0 && error.http_status != 0)
+    return lua_pushinteger(L, error.http_status), 1;
+  return 0;
+}
+
+int error_tostring(lua_State* L) {
+  const auto& value = check_object<ErrorValue>(L, 1, "kling.Error");
+  return push_text(L, [&] { return to_text(value); });
+}
+
+}  // namespace
+
+void define_error(lua_State* L) {
+  static const luaL_Reg kMeta[] = {
+      {"__index", error_index}, {"__tostring", error_tostring}, {nullptr, nullptr}};
+  define<Error>(L, "kling.ErrorRecord");
+  define<ErrorValue>(L, "kling.Error", kMeta);
+}
+
+std::string to_text(const ErrorValue& value) {
+  std::string text;
+  if (!value.where.empty()) text += value.where + ": ";
+  text += value.error.message;
+  const bool other_line = !value.asked.empty() && value.asked != value.where;
+  if (!value.error.job.empty() || other_line) {
+    text += " (";
+    if (value.error.message.find(value.error.job) == std::string::npos) {
+      text += value.error.job;
+      if (other_line) text += ", ";
+    }
+    if (other_line) text += "asked for at " + value.asked;
+    text += ")";
+    if (text.ends_with(" ()")) text.resize(text.size() - 3);
+  }
+  if (!value.error.hint.empty()) {
+    if (!text.ends_with('.')) text += '.';
+    text += " " + value.error.hint;
+  }
+  return text;
+}
+
+Where where(lua_State* L) {
+  Where result;
+  result.text[0] = '\0';
+  lua_Debug frame;
+  for (int level = 0; lua_getstack(L, level, &frame); ++level) {
+    lua_getinfo(L, "Sl", &frame);
+    if (frame.currentline <= 0 || std::strcmp(frame.source, "=[kling]") == 0) continue;
+    std::snprintf(result.text, sizeof result.text, "%s:%d", frame.short_src, frame.currentline);
+    break;
+  }
+  return result;
+}
+
+std::string user_frames(const char* traceback) {
+  std::string kept;
+  while (traceback != nullptr && *traceback != '\0') {
+    const char* end = std::strchr(traceback, '\n');
+    const std::string_view line(traceback, end ? end - traceback : std::strlen(traceback));
+    if (!line.starts_with("\t[C]:") && !line.starts_with("\t[kling]:")) {
+      if (!kept.empty()) kept += '\n';
+      kept += line;
+    }
+    traceback = end ? end + 1 : nullptr;
+  }
+  return kept;
+}
+
+int raise(lua_State* L, const Error& error, const char* asked) {
+  ErrorValue& value = new_object<ErrorValue>(L);
+  const Where here = where(L);
+  luaL_traceback(L, L, nullptr, 0);
+  const char* traceback = lua_tostring(L, -1);
+  pure(L, [&] {
+    value.error = error;
+    value.where = here.text;
+    value.asked = asked;
+    value.traceback = user_frames(traceback);
+  });
+  lua_pop(L, 1);
+  return lua_error(L);
+}
+
+}  // namespace kling::lua

@@ -1,0 +1,48 @@
+// Errors as Lua values, and where in the user's code something happened. Owner's thread only.
+#pragma once
+
+#include <string>
+
+#include "base/error.h"
+#include "lua/guard.h"
+
+namespace kling::lua {
+
+struct ErrorValue {
+  Error error;
+  std::string where;      ///< "film.lua:14", the line that got the error
+  std::string asked;      ///< the line that made the job, when that is another one
+  std::string traceback;  ///< through the user's own code
+};
+
+void define_error(lua_State* L);
+std::string to_text(const ErrorValue& value);
+
+/// The line of the innermost function of the user's own code on this thread: "film.lua:12", or "".
+/// Never raises.
+struct Where {
+  char text[LUA_IDSIZE + 16];
+};
+Where where(lua_State* L);
+
+/// Lines of a traceback without C functions and the prelude.
+std::string user_frames(const char* traceback);
+
+/// Raises a copy of `error`, which must be owned by an object on the Lua stack.
+int raise(lua_State* L, const Error& error, const char* asked = "");
+/// Raises an Error that `fill` writes.
+template <class Fill>
+int raise_new(lua_State* L, Kind kind, Fill fill) {
+  Error& error = new_object<Error>(L);
+  error.kind = kind;
+  pure(L, [&] { fill(error); });
+  return raise(L, error);
+}
+inline int raise_message(lua_State* L, Kind kind, const char* message, const char* hint = "") {
+  return raise_new(L, kind, [&](Error& error) {
+    error.message = message;
+    error.hint = hint;
+  });
+}
+
+}  // namespace kling::lua

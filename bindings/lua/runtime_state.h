@@ -1,0 +1,154 @@
+// One Lua state's runtime: its scheduler and its engines, and what every binding needs of them.
+// Lives in a userdata of the registry and ends with the state. Owner's thread only.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "lua/convert.h"
+#include "lua/errors.h"
+#include "lua/runtime.h"
+#include "lua/scheduler.h"
+
+namespace kling::lua {
+
+/// The service a module table talks to: options, and the engine once it was needed.
+struct Client {
+  engine::EngineOptions options;
+  std::unique_ptr<engine::Engine> engine;
+};
+struct ClientRef {
+  std::shared_ptr<Client> client;
+};
+
+struct JobRef {
+  std::shared_ptr<Client> client;
+  std::shared_ptr<engine::Job> job;
+  std::string request;  ///< JSON of what the script wrote; empty when found by its handle
+};
+
+/// A Task value of a script; its collection releases the task.
+struct TaskRef {
+  TaskId id = 0;
+};
+
+class RuntimeState final : public Runtime {
+ public:
+  RuntimeState(lua_State* main, ModuleOptions options);
+  ~RuntimeState() override;
+
+  TaskId spawn(lua_State* L, int arguments, const char* name) override;
+  bool run(std::int64_t budget_us) override { return scheduler.run(main_, budget_us); }
+  bool pump(lua_State* L, std::int64_t budget_us) override;
+  void wait(Millis deadline) override;
+  Millis next_timer() const override { return scheduler.next_timer(); }
+  TaskResult result(TaskId task) const override;
+  std::size_t unfinished() const override { return scheduler.unfinished(); }
+  std::vector<TaskResult> take_unobserved() override { return scheduler.take_unobserved(); }
+  void cancel_all() override { scheduler.cancel_all(); }
+  void wake() override { scheduler.queue().wake(); }
+  std::vector<engine::Engine*> engines() const override;
+  engine::CompletionQueue& queue() override { return scheduler.queue(); }
+
+  /// A client with the options of `like`. Plain C++; may throw.
+  std::shared_ptr<Client> add_client(const engine::EngineOptions& like);
+  Status open_engine(Client& client);
+  void log(const std::string& level, const std::string& message);
+  /// Logs a warning the first time it is seen.
+  void warn(const std::string& message);
+
+  ModuleOptions options;
+  Scheduler scheduler;
+
+ private:
+  static int spawn_protected(lua_State* L);
+
+  lua_State* const main_;
+  std::vector<std::shared_ptr<Client>> clients_;
+  std::set<std::string> warned_;
+  const char* spawn_name_ = "";
+  TaskId spawned_ = 0;
+};
+
+/// Null once the state is closing. Neither raises.
+RuntimeState* find_state(lua_State* L);
+Scheduler* scheduler_of(lua_State* L);
+/// Raises when the state is closing.
+RuntimeState& state_of(lua_State* L);
+/// The client that a module function is bound to (its first upvalue).
+const std::shared_ptr<Client>& bound_client(lua_State* L);
+/// Makes the engine on first need; raises its error.
+engine::Engine& engine_of(lua_State* L, Client& client);
+
+/// What a completion brings back.
+struct Reply : Ticket {
+  using Ticket::Ticket;
+  Error error;
+  bool failed = false;
+  std::string text;
+  api::Json json;
+  std::shared_ptr<engine::Job> job;
+  engine::QueryResult query;
+
+  void fail(Error why) {
+    error = std::move(why);
+    failed = true;
+    complete();
+  }
+};
+
+/// One call that waits: what must live until its answer is pushed. Kept on the Lua stack.
+struct Call {
+  std::shared_ptr<Client> client;
+  std::shared_ptr<Reply> reply;
+  std::shared_ptr<engine::Job> job;
+  std::shared_ptr<engine::MediaSource> source;
+  std::vector<std::shared_ptr<engine::MediaSource>> sources;
+  std::unique_ptr<engine::CreateRequest> request;
+  api::Json json;
+  std::string text;
+  Error error;
+};
+
+/// Pushes a Call. Raises where waiting is impossible, before anything is done.
+Call& new_call(lua_State* L, const std::shared_ptr<Client>& client);
+
+/// Completions that fill a reply.
+template <class Put>
+auto into(std::shared_ptr<Reply> reply, Put put) {
+  return [reply = std::move(reply), put](auto result) {
+    if (!result) return reply->fail(std::move(result.error()));
+    put(*reply, std::move(*result));
+    reply->complete();
+  };
+}
+engine::TextDone text_into(const Call& call);
+
+template <int (*Push)(lua_State*, Call&)>
+int answered(lua_State* L, int, lua_KContext index) {
+  Call& call = own_object<Call>(L, static_cast<int>(index));
+  state_of(L).scheduler.woken(L, *call.reply);
+  if (call.reply->failed) return raise(L, call.reply->error);
+  return Push(L, call);
+}
+/// Waits for the answer of the Call on top of the stack, then pushes it with `Push`.
+template <int (*Push)(lua_State*, Call&)>
+int await(lua_State* L, Call& call) {
+  return state_of(L).scheduler.park(L, *call.reply, kNever, answered<Push>, lua_gettop(L));
+}
+
+/// Reads {timeout=} of a wait at `index`; kNever without one.
+Millis read_deadline(lua_State* L, int index);
+
+// What each file brings to the module table.
+void define_media(lua_State* L);
+void define_job(lua_State* L);
+void define_tasks(lua_State* L);
+int push_image(lua_State* L, const std::shared_ptr<Client>& client);  ///< Call on top -> its source
+int push_clip(lua_State* L, const std::shared_ptr<Client>& client, std::shared_ptr<engine::Job> job);
+/// Pushes the functions that make jobs into the table on top: one for every endpoint and alias.
+void add_endpoints(lua_State* L);
+
+}  // namespace kling::lua

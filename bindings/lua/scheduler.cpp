@@ -1,0 +1,305 @@
+#include "lua/scheduler.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "lua/errors.h"
+
+namespace kling::lua {
+namespace {
+
+/// Stock lua5.4 tells of Ctrl-C by a hook on the main thread only: a blocked wait looks this often.
+constexpr Millis kSliceMs = 100;
+
+std::int64_t steady_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+int describe(lua_State* L) {
+  luaL_tolstring(L, 1, nullptr);
+  return 1;
+}
+
+}  // namespace
+
+void* wait_mark() {
+  static char mark;
+  return &mark;
+}
+
+bool is_waiting(lua_State* thread) {
+  return lua_status(thread) == LUA_YIELD && lua_gettop(thread) > 0 &&
+         lua_islightuserdata(thread, -1) && lua_touserdata(thread, -1) == wait_mark();
+}
+
+void Ticket::complete() {
+  done = true;
+  if (waiter != 0 && *scheduler != nullptr) (*scheduler)->wake(waiter, serial);
+}
+
+Scheduler::Scheduler(lua_State* main, std::shared_ptr<engine::CompletionQueue> queue)
+    : main_(main), queue_(std::move(queue)), home_(std::make_shared<Scheduler*>(this)) {}
+
+Scheduler::~Scheduler() { *home_ = nullptr; }
+
+// ---- Tasks ----
+
+TaskId Scheduler::announce(std::string path) {
+  auto task = std::make_unique<Task>();
+  if (path.empty()) {
+    const std::string parent = running_ ? running_->path : "main";
+    path = parent + "/" + std::to_string(++(running_ ? running_->spawned : root_spawned_));
+  }
+  task->path = std::move(path);
+  task->id = ++last_id_;
+  task->held = true;
+  tasks_.emplace(last_id_, std::move(task));
+  return last_id_;
+}
+
+void Scheduler::start(lua_State* L, TaskId id, int arguments) {
+  Task& task = *find(id);
+  lua_State* thread = lua_newthread(L);
+  task.reference = luaL_ref(L, LUA_REGISTRYINDEX);
+  task.thread = thread;
+  if (!lua_checkstack(thread, arguments + 1)) luaL_error(L, "too many arguments");
+  lua_xmove(L, thread, arguments + 1);
+  task.arguments = arguments;
+  pure(L, [&] { ready_.push_back(id); });
+  task.phase = Task::Phase::ready;
+  ++unfinished_;
+}
+
+Task* Scheduler::find(TaskId id) const {
+  const auto found = tasks_.find(id);
+  return found == tasks_.end() ? nullptr : found->second.get();
+}
+
+void Scheduler::release(lua_State* L, TaskId id) {
+  Task* task = find(id);
+  if (task == nullptr) return;
+  task->held = false;
+  if (task->phase != Task::Phase::done && task->phase != Task::Phase::unborn) return;
+  drop_thread(L, *task);
+  if (task->failure == nullptr || task->observed) tasks_.erase(id);
+}
+
+void Scheduler::drop_thread(lua_State* L, Task& task) {
+  luaL_unref(L, LUA_REGISTRYINDEX, task.reference);
+  task.reference = LUA_NOREF;
+  task.thread = nullptr;
+}
+
+void Scheduler::cancel(Task& task) {
+  task.cancelled = true;
+  wake(task.id, task.serial);
+}
+
+void Scheduler::cancel_all() {
+  for (auto& [id, task] : tasks_)
+    if (task->phase != Task::Phase::done) cancel(*task);
+  interrupted_ = true;
+}
+
+std::vector<TaskResult> Scheduler::take_unobserved() {
+  std::vector<TaskId> told;
+  for (auto& [id, task] : tasks_)
+    if (task->failure != nullptr && !task->observed) told.push_back(id);
+  std::sort(told.begin(), told.end());
+  std::vector<TaskResult> results;
+  for (const TaskId id : told) {
+    Task& task = *find(id);
+    results.push_back(*task.failure);
+    task.observed = true;
+    if (!task.held) tasks_.erase(id);
+  }
+  return results;
+}
+
+// ---- Waiting ----
+
+void Scheduler::check_can_wait(lua_State* L) {
+  if (running_ == nullptr) {
+    if (host_pumps_)
+      raise_message(L, Kind::invalid, "this host may not be blocked: start it with kling.spawn");
+    return;
+  }
+  if (running_->cancelled) raise_message(L, Kind::interrupted, "the wait was cancelled");
+  if (L == passable && lua_isyieldable(L)) return;
+  raise_message(L, Kind::invalid,
+                "kling cannot wait here (inside table.sort, string.gsub, __tostring, a message "
+                "handler, require or a coroutine that another library runs)",
+                "Wait before, and use the result here.");
+}
+
+int Scheduler::park(lua_State* L, Ticket& ticket, Millis deadline, lua_KFunction next,
+                    lua_KContext context) {
+  check_can_wait(L);
+  if (running_ == nullptr) {
+    block(L, ticket, deadline);
+    return next(L, LUA_OK, context);
+  }
+  if (ticket.done) return next(L, LUA_OK, context);
+  Task& task = *running_;
+  task.phase = Task::Phase::parked;
+  task.brief = ticket.brief;
+  ticket.waiter = task.id;
+  ticket.serial = ++task.serial;
+  if (deadline != kNever) pure(L, [&] { add_timer(deadline, task); });
+  lua_pushlightuserdata(L, wait_mark());
+  return lua_yieldk(L, 1, context, next);
+}
+
+bool Scheduler::woken(lua_State* L, Ticket& ticket) {
+  if (running_ != nullptr && running_->cancelled)
+    raise_message(L, Kind::interrupted, "the wait was cancelled");
+  return ticket.done;
+}
+
+void Scheduler::block(lua_State* L, Ticket& ticket, Millis deadline) {
+  const lua_Hook hook = lua_gethook(main_);
+  interrupted_ = false;
+  while (!ticket.done && now() < deadline) {
+    const bool more = run(L, kSliceMs * 1000);
+    if (ticket.done) return;
+    if (lua_gethook(main_) != hook || interrupted_)
+      raise_message(L, Kind::interrupted, "interrupted!");
+    if (more) continue;
+    const Millis per_second = std::max<Millis>(1, queue_->clock().real_millis_until(now() + 1000));
+    const Millis slice = now() + std::max<Millis>(1, kSliceMs * 1000 / per_second);
+    queue_->wait(std::min({deadline, next_timer(), slice}));
+  }
+}
+
+void Scheduler::wake(TaskId id, std::uint32_t serial) {
+  Task* task = find(id);
+  if (task == nullptr || task->phase != Task::Phase::parked || task->serial != serial) return;
+  task->phase = Task::Phase::ready;
+  ready_.push_back(id);
+}
+
+void Scheduler::add_timer(Millis due, const Task& task) {
+  // Waits that ended early leave their timers behind; they go when they are the most.
+  if (timers_.size() > 2 * unfinished_ + 64) {
+    std::erase_if(timers_, [&](const Timer& timer) {
+      const Task* owner = find(timer.task);
+      return owner == nullptr || owner->serial != timer.serial;
+    });
+    std::make_heap(timers_.begin(), timers_.end());
+  }
+  timers_.push_back({due, task.id, task.serial});
+  std::push_heap(timers_.begin(), timers_.end());
+}
+
+void Scheduler::fire_timers() {
+  while (!timers_.empty()) {
+    const Timer timer = timers_.front();
+    const Task* task = find(timer.task);
+    const bool stale = task == nullptr || task->phase != Task::Phase::parked || task->serial != timer.serial;
+    if (!stale && timer.due > now()) return;
+    std::pop_heap(timers_.begin(), timers_.end());
+    timers_.pop_back();
+    wake(timer.task, timer.serial);
+  }
+}
+
+// ---- Running ----
+
+bool Scheduler::run(lua_State* L, std::int64_t budget_us) {
+  if (running_ != nullptr) return false;  // from inside a task: its own turn is not over
+  const std::int64_t stop_at = steady_us() + budget_us;
+  do {
+    queue_->drain();
+    fire_timers();
+    if (ready_.empty() || !lua_checkstack(L, 4)) break;
+    stop_at_us_ = budget_us > 0 ? stop_at : 0;
+    lua_pushcfunction(L, resume_ready);
+    lua_pushlightuserdata(L, this);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);  // memory; the task's own result tells
+  } while (budget_us > 0 && steady_us() < stop_at);
+  return !ready_.empty();
+}
+
+int Scheduler::resume_ready(lua_State* L) {
+  auto& self = *static_cast<Scheduler*>(lua_touserdata(L, 1));
+  for (std::size_t left = self.ready_.size(); left > 0 && !self.ready_.empty(); --left) {
+    Task* task = self.find(self.ready_.front());
+    self.ready_.pop_front();
+    if (task != nullptr && task->phase == Task::Phase::ready) self.resume(L, *task);
+    if (self.stop_at_us_ != 0 && steady_us() >= self.stop_at_us_) break;
+  }
+  return 0;
+}
+
+void Scheduler::resume(lua_State* L, Task& task) {
+  lua_State* thread = task.thread;
+  const int arguments = task.started ? 0 : task.arguments;
+  if (is_waiting(thread)) lua_pop(thread, 1);
+  task.started = true;
+  running_ = &task;
+  passable = thread;
+  int count = 0;
+  const int status = lua_resume(thread, L, arguments, &count);
+  running_ = nullptr;
+  passable = nullptr;
+  if (status != LUA_YIELD) return finish(L, task, status);
+  if (is_waiting(thread)) return;
+  // The script's own coroutine.yield in the body of a task: let the others run.
+  lua_pop(thread, count);
+  pure(L, [&] { ready_.push_back(task.id); });
+}
+
+void Scheduler::finish(lua_State* L, Task& task, int status) {
+  task.phase = Task::Phase::done;
+  --unfinished_;
+  if (status != LUA_OK) fail(L, task);
+  pure(L, [&] {
+    const auto watchers = std::move(task.watchers);
+    for (const auto& watcher : watchers) watcher();
+  });
+  if (!task.held) release(L, task.id);
+}
+
+void Scheduler::fail(lua_State* L, Task& task) {
+  lua_State* thread = task.thread;
+  luaL_traceback(L, thread, nullptr, 0);  // before the frames are gone
+  const char* traceback = lua_tostring(L, -1);
+  pure(L, [&] {
+    task.failure = std::make_unique<TaskResult>();
+    task.failure->done = true;
+    task.failure->traceback = user_frames(traceback);
+  });
+  lua_pop(L, 1);
+  running_ = &task;  // what its __close functions run into
+  close_thread(thread, L);
+  running_ = nullptr;
+
+  TaskResult& failure = *task.failure;
+  lua_pushvalue(thread, -1);
+  lua_xmove(thread, L, 1);
+  if (const ErrorValue* value = test_object<ErrorValue>(L, -1)) {
+    pure(L, [&] {
+      failure.is_kling_error = true;
+      failure.error = value->error;
+      failure.message = to_text(*value);
+      if (!value->traceback.empty()) failure.traceback = value->traceback;
+    });
+    // Cancelled on purpose: nobody needs to be told.
+    if (task.cancelled && value->error.kind == Kind::interrupted) task.observed = true;
+    return lua_pop(L, 1);
+  }
+  lua_pushcfunction(L, describe);
+  lua_insert(L, -2);
+  lua_pcall(L, 1, 1, 0);
+  const char* message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in __tostring";
+  pure(L, [&] {
+    failure.message = failure.error.message = message;
+    if (task.inherited && task.inherited->message == failure.message)
+      failure.traceback = task.inherited->traceback + "\n" + failure.traceback;
+  });
+  lua_pop(L, 1);
+}
+
+}  // namespace kling::lua

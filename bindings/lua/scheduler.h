@@ -1,0 +1,136 @@
+// The tasks of a Lua state: coroutines that wait for tickets and timers and are resumed by run().
+// Owner's thread only; block() and the blocking side of park() are all that blocks. Functions that
+// take a lua_State may raise Lua errors (see guard.h) unless they say otherwise.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "lua/guard.h"
+#include "lua/runtime.h"
+
+namespace kling::lua {
+
+class Scheduler;
+
+/// What a wait waits for. Shared by the waiting function and the completion that ends it, either
+/// of which may outlive the scheduler.
+struct Ticket {
+  explicit Ticket(std::shared_ptr<Scheduler*> home) : scheduler(std::move(home)) {}
+  void complete();
+
+  std::shared_ptr<Scheduler*> scheduler;  ///< holds null once the state is closed
+  TaskId waiter = 0;
+  std::uint32_t serial = 0;  ///< of the waiter's wait; an older one is over
+  bool done = false;
+  bool brief = false;  ///< an answer of this machine or one exchange, not a generation
+};
+
+struct Task {
+  enum class Phase : std::uint8_t { unborn, ready, parked, done };
+  TaskId id = 0;
+  lua_State* thread = nullptr;
+  int reference = LUA_NOREF;  ///< keeps the thread, and after its end its results
+  int arguments = 0;
+  std::string path;
+  std::uint32_t spawned = 0;
+  std::uint32_t serial = 0;
+  Phase phase = Phase::unborn;
+  bool started = false;
+  bool cancelled = false;
+  bool brief = false;     ///< parked on a brief ticket
+  bool held = false;      ///< a Task value of the script, or the host, may ask for the result
+  bool observed = false;  ///< somebody was told about the failure
+  Millis latest = 0;      ///< when the last job it awaited had finished
+  std::unique_ptr<TaskResult> failure;
+  std::unique_ptr<TaskResult> inherited;  ///< traceback of an awaited task's error
+  std::vector<std::function<void()>> watchers;  ///< called once it is done
+};
+
+class Scheduler {
+ public:
+  Scheduler(lua_State* main, std::shared_ptr<engine::CompletionQueue> queue);
+  ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  /// A task record for `path` (empty: the next child of the running task). Plain C++; may throw.
+  TaskId announce(std::string path);
+  /// Makes the function and `arguments` values on top of the stack the body of an announced task.
+  void start(lua_State* L, TaskId task, int arguments);
+  /// Nobody will ask for this task's result any more. Never raises.
+  void release(lua_State* L, TaskId task);
+  void cancel(Task& task);
+  void cancel_all();
+
+  Task* find(TaskId task) const;
+  Task* running() const { return running_; }
+  std::size_t unfinished() const { return unfinished_; }
+  std::vector<TaskResult> take_unobserved();
+  std::shared_ptr<Ticket> ticket() const { return std::make_shared<Ticket>(home_); }
+  const std::shared_ptr<Scheduler*>& home() const { return home_; }
+  Millis now() const { return queue_->clock().now(); }
+  engine::CompletionQueue& queue() { return *queue_; }
+
+  /// Raises where the function cannot wait (or its task is cancelled): before anything is done.
+  void check_can_wait(lua_State* L);
+  /// Suspends until the ticket is done or `deadline` has passed, then goes on in `next`; outside of
+  /// tasks it blocks and runs the tasks meanwhile. Use as: return park(…). `next` calls woken().
+  int park(lua_State* L, Ticket& ticket, Millis deadline, lua_KFunction next, lua_KContext context);
+  /// Whether the ticket is done (else the deadline passed). Raises `interrupted` when cancelled.
+  bool woken(lua_State* L, Ticket& ticket);
+
+  /// Runtime::run on behalf of `L`; nothing of Lua is entered when no task is ready.
+  bool run(lua_State* L, std::int64_t budget_us);
+  Millis next_timer() const { return timers_.empty() ? kNever : timers_.front().due; }
+  void set_host_pumps() { host_pumps_ = true; }
+  void wake(TaskId task, std::uint32_t serial);
+
+  /// The wrapped coroutine functions (coroutine.cpp). `coroutine` is the table to change.
+  void wrap_coroutines(lua_State* L);
+  /// The one thread whose yield reaches us now; see coroutine.cpp.
+  lua_State* passable = nullptr;
+
+ private:
+  struct Timer {
+    Millis due;
+    TaskId task;
+    std::uint32_t serial;
+    bool operator<(const Timer& other) const { return due > other.due; }  // a heap's top is least
+  };
+  void block(lua_State* L, Ticket& ticket, Millis deadline);
+  void add_timer(Millis due, const Task& task);
+  void fire_timers();
+  static int resume_ready(lua_State* L);
+  void resume(lua_State* L, Task& task);
+  void finish(lua_State* L, Task& task, int status);
+  void fail(lua_State* L, Task& task);
+  void drop_thread(lua_State* L, Task& task);
+
+  lua_State* const main_;
+  std::shared_ptr<engine::CompletionQueue> queue_;
+  std::shared_ptr<Scheduler*> home_;
+  std::unordered_map<TaskId, std::unique_ptr<Task>> tasks_;
+  std::deque<TaskId> ready_;
+  std::vector<Timer> timers_;
+  std::vector<TaskResult> unobserved_;
+  TaskId last_id_ = 0;
+  std::size_t unfinished_ = 0;
+  std::uint32_t root_spawned_ = 0;
+  std::int64_t stop_at_us_ = 0;
+  Task* running_ = nullptr;
+  bool host_pumps_ = false;
+  bool interrupted_ = false;  ///< ends a block()
+};
+
+/// The private value that a waiting coroutine yields.
+void* wait_mark();
+/// True when `thread` is suspended in a wait of ours (the mark is still on its stack).
+bool is_waiting(lua_State* thread);
+
+}  // namespace kling::lua

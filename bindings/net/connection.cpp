@@ -1,0 +1,261 @@
+#include "net/connection.h"
+
+#include <algorithm>
+#include <optional>
+
+#include <httplib.h>
+
+#include "net/signals.h"
+
+namespace kling::net {
+namespace {
+
+using How = CallEnd::How;
+using Steady = std::chrono::steady_clock;
+
+std::string seconds(Milliseconds time) {
+  std::string text = std::to_string(time.count() / 1000.0);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text + " s";
+}
+
+Error network_error(std::string message, std::string hint = {}) {
+  Error error;
+  error.kind = Kind::network;
+  error.message = std::move(message);
+  error.hint = std::move(hint);
+  error.retryable = true;
+  return error;
+}
+
+/// What is left of a time-out when the whole exchange has a deadline.
+Milliseconds within(Milliseconds timeout, const Exchange& exchange) {
+  const auto left =
+      std::chrono::duration_cast<Milliseconds>(exchange.deadline.load() - Steady::now());
+  return std::clamp(left, Milliseconds(1), timeout);
+}
+
+Head head_of(const httplib::Response& response) {
+  return {response.status, [&](const char* name) { return response.get_header_value(name); }};
+}
+
+bool is_before_sending(httplib::Error error) {
+  switch (error) {
+    case httplib::Error::Connection:
+    case httplib::Error::ConnectionTimeout:
+    case httplib::Error::BindIPAddress:
+    case httplib::Error::SSLConnection:
+    case httplib::Error::SSLLoadingCerts:
+    case httplib::Error::SSLServerVerification:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+struct Connection::Client {
+  explicit Client(const Origin& origin) : http(origin.url()) {}
+  httplib::Client http;
+};
+
+struct Connection::Failure {
+  httplib::Error error;
+  Steady::time_point start;
+};
+
+Connection::Connection(Origin origin, const ConnectionOptions& options,
+                       std::shared_ptr<Environment> environment)
+    : origin_(std::move(origin)), options_(options), environment_(std::move(environment)) {}
+
+Connection::~Connection() {
+  PipeSignalBlock signals;  // closing a TLS connection writes
+  client_.reset();
+}
+
+bool Connection::reusable() const {
+  return client_ && client_->http.is_socket_open() != 0 && socket_->silent();
+}
+
+/// Everything that comes before the first connect: proxy, addresses, trust, the client itself.
+Status Connection::prepare(const Exchange& exchange) {
+  Result<std::optional<Proxy>> proxy = environment_->proxy_for(origin_);
+  if (!proxy) return proxy.error();
+  proxy_ = std::move(*proxy);
+  if (proxy_) {
+    reach_ = reach_of_host(origin_.host);
+    if ((reach_ & options_.allowed) == 0) return address_not_allowed(origin_.host);
+  }
+  Result<std::vector<std::string>> found =
+      addresses_of(proxy_ ? proxy_->host : origin_.host, proxy_ ? kAnywhere : options_.allowed,
+                   exchange.deadline, exchange.stop);
+  if (!found) return found.error();
+  addresses_ = std::move(*found);
+
+  client_ = std::make_unique<Client>(origin_);
+  httplib::Client& http = client_->http;
+  http.set_keep_alive(options_.keep_alive);
+  http.set_follow_location(false);
+  http.set_url_encode(false);
+  http.set_decompress(false);
+  http.set_tcp_nodelay(true);  // head and body are two writes
+  http.set_socket_options([this](int socket) { socket_->adopt(socket); });
+  if (proxy_) http.set_proxy_basic_auth(proxy_->user, proxy_->password);
+  if (!origin_.tls) return Done{};
+
+  Result<x509_store_st*> store = environment_->trust_store();
+  if (!store) return store.error();
+  ::X509_STORE_up_ref(*store);
+  http.set_ca_cert_store(*store);
+  http.set_ca_cert_path("", environment_->trust_folder());  // else it loads the bundle besides
+  SSL_CTX* context = http.ssl_context();
+  ::SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  // OpenSSL's own comparison of the name beside the library's, which is lax about wildcards.
+  X509_VERIFY_PARAM* verify = ::SSL_CTX_get0_param(context);
+  const bool named = is_numeric_address(origin_.host)
+                         ? ::X509_VERIFY_PARAM_set1_ip_asc(verify, origin_.host.c_str()) == 1
+                         : ::X509_VERIFY_PARAM_set1_host(verify, origin_.host.c_str(), 0) == 1;
+  if (!named) return network_error("the certificate of " + origin_.host + " cannot be checked");
+  return Done{};
+}
+
+void Connection::aim(const std::string& address, const Exchange& exchange) {
+  httplib::Client& http = client_->http;
+  if (proxy_) {
+    http.set_proxy(address, proxy_->port);
+  } else {
+    reach_ = reach_of_address(address);
+    http.set_hostname_addr_map({{origin_.host, address}});
+  }
+  http.set_connection_timeout(within(options_.connect_timeout, exchange));
+  http.set_read_timeout(within(options_.read_timeout, exchange));
+  http.set_write_timeout(within(options_.write_timeout, exchange));
+}
+
+CallEnd Connection::not_answered(const Failure& failure, const Call& call,
+                                 const Exchange& exchange) const {
+  const std::string host =
+      origin_.name() + (proxy_ ? " (through the proxy " + proxy_->host + ")" : "");
+  const auto took = std::chrono::duration_cast<Milliseconds>(Steady::now() - failure.start);
+  // A read error before the body was asked for can only be the proxy's.
+  const bool proxy_failed = proxy_ && origin_.tls && call.body != nullptr &&
+                            call.body->size() > 0 && !call.body->started() &&
+                            failure.error == httplib::Error::Read;
+  const bool unsent = is_before_sending(failure.error) || proxy_failed;
+  CallEnd end{unsent ? How::not_sent : How::broken, {}};
+  switch (exchange.end.load()) {
+    case Exchange::End::deadline:
+      end.error = network_error((unsent ? "no connection to " : "no whole answer from ") + host +
+                                    " within " + seconds(took),
+                                "check the network, or allow more time");
+      return end;
+    case Exchange::End::stopped:
+      end.error.kind = Kind::interrupted;
+      end.error.message = "the exchange with " + host + " was stopped";
+      return end;
+    case Exchange::End::flooded:
+      end.error.kind = Kind::protocol;
+      end.error.message = host + " sent headers without end";
+      return end;
+    case Exchange::End::none:
+      break;
+  }
+  switch (failure.error) {
+    case httplib::Error::Connection:
+      end.error = network_error("could not connect to " + host + ": refused or unreachable",
+                                "check the network, and that the address is right");
+      return end;
+    case httplib::Error::ConnectionTimeout:
+      end.error = network_error("no connection to " + host + " within " + seconds(took),
+                                "check the network and proxy settings");
+      return end;
+    case httplib::Error::SSLServerVerification:
+      end.error = network_error(
+          "the certificate of " + host + " is not trusted: " +
+              ::X509_verify_cert_error_string(client_->http.get_openssl_verify_result()),
+          "install the package ca-certificates, or name your own authority's certificate in "
+          "SSL_CERT_FILE");
+      end.error.retryable = false;
+      return end;
+    case httplib::Error::SSLConnection:
+    case httplib::Error::SSLLoadingCerts:
+      end.error = network_error("no TLS connection to " + host + ": the handshake failed",
+                                "check that this address speaks https");
+      return end;
+    case httplib::Error::Write:
+      end.error = network_error("the connection to " + host + " broke while sending");
+      return end;
+    default:
+      end.error =
+          network_error(took >= options_.read_timeout
+                            ? "no answer from " + host + " for " + seconds(options_.read_timeout)
+                            : "the connection to " + host + " broke before the answer was whole");
+      return end;
+  }
+}
+
+CallEnd Connection::call(const Call& call, Exchange& exchange) {
+  PipeSignalBlock signals;
+  const auto start = Steady::now();
+  if (!reusable()) {
+    if (Status status = prepare(exchange); !status) return {How::not_sent, status.error()};
+  }
+  exchange.attach(socket_);
+
+  std::optional<Error> body_error;
+  bool refused = false;
+  httplib::Request request;
+  request.method = call.method;
+  request.path = call.target;
+  for (const auto& [name, value] : call.headers) request.headers.emplace(name, value);
+  // The library sends the proxy's password to the service as well, unless the header is there.
+  if (proxy_ && origin_.tls) request.headers.emplace("Proxy-Authorization", "");
+  if (call.body != nullptr && call.body->size() > 0) {
+    request.content_length_ = call.body->size();
+    request.content_provider_ = [&](std::size_t, std::size_t, httplib::DataSink& sink) {
+      Result<std::string_view> block = call.body->next();
+      if (block)
+        sink.write(block->data(), block->size());
+      else
+        body_error = block.error();
+      return block.ok();
+    };
+  }
+  request.response_handler = [&](const httplib::Response& response) {
+    exchange.head_seen = true;
+    refused = !call.on_head(head_of(response));
+    return !refused;
+  };
+  request.content_receiver = [&](const char* data, std::size_t size, std::uint64_t, std::uint64_t) {
+    refused = !call.on_data(std::string_view(data, size));
+    return !refused;
+  };
+
+  httplib::Result result(nullptr, httplib::Error::Connection);
+  for (const std::string& address : addresses_) {
+    if (exchange.end != Exchange::End::none) break;
+    aim(address, exchange);
+    result = client_->http.send(request);
+    const bool unconnected = result.error() == httplib::Error::Connection ||
+                             result.error() == httplib::Error::ConnectionTimeout;
+    if (result || !unconnected) break;
+  }
+  if (body_error) return {How::aborted, std::move(*body_error)};
+  if (refused) return {How::refused, {}};
+  const Failure failure{result.error(), start};
+  if (!result) return not_answered(failure, call, exchange);
+  if (!exchange.head_seen && proxy_ && result->status == 407)
+    return {How::not_sent,
+            network_error("the proxy " + proxy_->host + " wants a user name and password",
+                          "write them into HTTPS_PROXY: http://user:password@host:port")};
+  if (!exchange.head_seen && !call.on_head(head_of(*result))) return {How::refused, {}};
+  // A body that ends with the connection looks whole when it was us who closed it.
+  const bool framed = result->has_header("Content-Length") ||
+                      result->has_header("Transfer-Encoding") || result->status == 204;
+  if (!framed && exchange.end != Exchange::End::none) return not_answered(failure, call, exchange);
+  return {How::answered, {}};
+}
+
+}  // namespace kling::net

@@ -1,0 +1,90 @@
+// One HTTP connection, and requests on it one after the other: all that touches cpp-httplib.
+// Not thread-safe; call() blocks, until its Exchange is ended at the latest.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "net/body.h"
+#include "net/environment.h"
+#include "net/transport.h"
+#include "net/url.h"
+#include "net/watch.h"
+
+namespace kling::net {
+
+struct ConnectionOptions {
+  Milliseconds connect_timeout{10'000};
+  Milliseconds read_timeout{60'000};
+  Milliseconds write_timeout{60'000};
+  unsigned allowed = kAnywhere;  ///< addresses it may connect to (bits of Reach)
+  bool keep_alive = true;
+};
+
+/// Status and headers of an answer.
+struct Head {
+  int status = 0;
+  std::function<std::string(const char* name)> header;  ///< empty text when it is missing
+};
+
+struct Call {
+  std::string method = "GET";
+  std::string target;
+  Headers headers;
+  BodyReader* body = nullptr;
+  /// Both return false to end the exchange (CallEnd::refused).
+  std::function<bool(const Head&)> on_head;
+  std::function<bool(std::string_view)> on_data;
+};
+
+struct CallEnd {
+  enum class How {
+    answered,  ///< the whole answer went through on_head and on_data
+    not_sent,  ///< no byte of the request has left
+    aborted,   ///< the body refused to go on; its last block has not left
+    refused,   ///< a callback returned false
+    broken,    ///< anything else, from the first byte on
+  };
+  How how = How::not_sent;
+  Error error;  ///< unless answered
+};
+
+class Connection {
+ public:
+  Connection(Origin origin, const ConnectionOptions& options,
+             std::shared_ptr<Environment> environment);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  /// REQUIRES: method, target and headers hold no control characters.
+  CallEnd call(const Call& call, Exchange& exchange);
+
+  /// Whether another request may be tried on it.
+  bool reusable() const;
+  /// Of the address it last connected to; of the name when a proxy connects for us.
+  Reach reach() const { return reach_; }
+
+ private:
+  struct Client;  // these two hide the library
+  struct Failure;
+  Status prepare(const Exchange& exchange);
+  void aim(const std::string& address, const Exchange& exchange);
+  CallEnd not_answered(const Failure& failure, const Call& call, const Exchange& exchange) const;
+
+  const Origin origin_;
+  const ConnectionOptions options_;
+  const std::shared_ptr<Environment> environment_;
+  std::optional<Proxy> proxy_;
+  std::vector<std::string> addresses_;
+  Reach reach_ = kPublic;
+  const std::shared_ptr<SocketHandle> socket_ = std::make_shared<SocketHandle>();
+  std::unique_ptr<Client> client_;
+};
+
+}  // namespace kling::net

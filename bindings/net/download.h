@@ -1,0 +1,39 @@
+// Saves a result file, so that a clip cannot be lost: `.part`, resume, retries, checks, sync,
+// rename. Its own connections, which never carry a key. Thread-safe; fetch() blocks.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace kling::net {
+
+struct DownloadOptions {
+  bool insecure = false;       ///< http:// elsewhere than on loopback; redirects to it
+  bool allow_private = false;  ///< private and loopback addresses when `base` is public
+  std::uint64_t max_bytes = 2ull << 30;
+  int tries = 5;            ///< of one call, with growing pauses on `clock`
+  bool require_mp4 = true;  ///< the file must start with an ftyp box
+  Clock* clock = nullptr;   ///< null: real pauses
+  const std::atomic<bool>* cancel = nullptr;
+  std::function<void(std::uint64_t received, std::uint64_t total)> progress;  ///< total 0: unknown
+};
+
+struct DownloadResult {
+  std::uint64_t bytes = 0;
+  std::string sha256;
+};
+
+/// Fetches `url` onto `path` (its folder exists). A good file at `path` is replaced only by a
+/// whole, checked one. Redirects are followed by hand, at most 5, each target checked.
+/// Errors: media (disk, not an MP4, wrong length), network (after the tries; the .part stays and
+/// is resumed next time), code "expired" for 401, 403, 404 and 410 (ask the service for a fresh
+/// URL), interrupted (cancelled). Messages name host and path, never the query of the URL.
+Result<DownloadResult> download(const std::string& url, const std::string& path,
+                                const DownloadOptions& options);
+
+}  // namespace kling::net

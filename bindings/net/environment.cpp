@@ -1,0 +1,135 @@
+#include "net/environment.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <initializer_list>
+#include <string_view>
+
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
+
+namespace kling::net {
+namespace {
+
+constexpr const char* kSystemFolder = "/etc/ssl/certs";
+
+std::string first_set(std::initializer_list<const char*> names) {
+  for (const char* name : names) {
+    const char* value = std::getenv(name);
+    if (value != nullptr && *value != '\0') return value;
+  }
+  return {};
+}
+
+/// "%40" is a character in a user name or password.
+std::string percent_decode(std::string_view text) {
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::string digits(text.substr(i + 1, 2));
+    if (text[i] == '%' && digits.size() == 2 &&
+        digits.find_first_not_of("0123456789abcdefABCDEF") == digits.npos) {
+      result += char(std::stoi(digits, nullptr, 16));
+      i += 2;
+    } else {
+      result += text[i];
+    }
+  }
+  return result;
+}
+
+/// "example.com", ".example.com", "*.example.com": the domain and all below; with ":port" only it.
+bool covers(std::string_view entry, const Origin& origin) {
+  if (entry == "*") return true;
+  if (entry.starts_with("*")) entry.remove_prefix(1);
+  if (entry.starts_with(".")) entry.remove_prefix(1);
+  const std::string port = ":" + std::to_string(origin.port);
+  if (entry.ends_with(port) && entry.find(':') == entry.size() - port.size())
+    entry.remove_suffix(port.size());
+  if (entry.empty() || !origin.host.ends_with(entry)) return false;
+  const std::size_t before = origin.host.size() - entry.size();
+  return before == 0 || origin.host[before - 1] == '.';
+}
+
+bool is_excepted(const std::string& list, const Origin& origin) {
+  static constexpr const char* kSeparators = ", \t";
+  for (std::size_t at = list.find_first_not_of(kSeparators); at != list.npos;) {
+    const std::size_t end = std::min(list.find_first_of(kSeparators, at), list.size());
+    if (covers(std::string_view(list).substr(at, end - at), origin)) return true;
+    at = list.find_first_not_of(kSeparators, end);
+  }
+  return false;
+}
+
+}  // namespace
+
+Environment::Environment()
+    : trust_file_(first_set({"SSL_CERT_FILE"})),
+      trust_folder_(first_set({"SSL_CERT_DIR"})),
+      http_proxy_(first_set({"http_proxy", "HTTP_PROXY"})),
+      https_proxy_(first_set({"https_proxy", "HTTPS_PROXY"})),
+      no_proxy_(first_set({"no_proxy", "NO_PROXY"})) {
+  // The library wants a folder or loads the whole bundle; beside a file of the user's there is
+  // none to look into.
+  if (trust_folder_.empty()) trust_folder_ = trust_file_.empty() ? kSystemFolder : "/dev/null";
+}
+
+Environment::~Environment() { ::X509_STORE_free(store_); }
+
+Result<std::optional<Proxy>> Environment::proxy_for(const Origin& origin) const {
+  std::string text = origin.tls ? https_proxy_ : http_proxy_;
+  if (text.empty() || reach_of_host(origin.host) == kLoopback || is_excepted(no_proxy_, origin))
+    return std::optional<Proxy>();
+  Proxy proxy;
+  if (text.find("://") == text.npos) text.insert(0, "http://");
+  const std::size_t start = text.find("://") + 3;
+  const std::size_t at = text.rfind('@');
+  if (at != text.npos && at > start) {
+    const std::string user_info = text.substr(start, at - start);
+    const std::size_t colon = std::min(user_info.find(':'), user_info.size());
+    proxy.user = percent_decode(std::string_view(user_info).substr(0, colon));
+    if (colon < user_info.size())
+      proxy.password = percent_decode(std::string_view(user_info).substr(colon + 1));
+    text.erase(start, at + 1 - start);
+  }
+  Result<Url> url = parse_url(text);
+  if (!url || url->origin.tls) {
+    Error error;
+    error.message = std::string("the proxy in ") + (origin.tls ? "HTTPS_PROXY" : "HTTP_PROXY") +
+                    " is not usable: it must be http://host:port";
+    error.hint = "change the variable, or name the service's host in NO_PROXY";
+    return error;
+  }
+  proxy.host = url->origin.host;
+  proxy.port = url->origin.port;
+  return std::optional<Proxy>(std::move(proxy));
+}
+
+Result<x509_store_st*> Environment::trust_store() {
+  std::lock_guard lock(mutex_);
+  if (store_ != nullptr) return store_;
+  Error error;
+  error.kind = Kind::network;
+  error.hint =
+      "install the package ca-certificates, or set SSL_CERT_FILE to a file of certificates";
+  std::error_code ignored;
+  if (trust_folder_ == kSystemFolder && !std::filesystem::exists(trust_folder_, ignored)) {
+    error.message =
+        std::string("there are no trusted certificates: ") + kSystemFolder + " is missing";
+    return error;
+  }
+  X509_STORE* store = ::X509_STORE_new();
+  const bool loaded =
+      store != nullptr &&
+      (trust_file_.empty() || ::X509_STORE_load_file(store, trust_file_.c_str()) == 1) &&
+      ::X509_STORE_load_path(store, trust_folder_.c_str()) == 1;
+  ::ERR_clear_error();
+  if (!loaded) {
+    ::X509_STORE_free(store);
+    error.message = "SSL_CERT_FILE (" + trust_file_ + ") holds no certificates that can be read";
+    return error;
+  }
+  store_ = store;
+  return store_;
+}
+
+}  // namespace kling::net

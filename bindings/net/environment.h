@@ -1,0 +1,51 @@
+// What the environment says about networking, read once: certificates and proxies. Thread-safe;
+// trust_store() reads files at its first call.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "net/url.h"
+
+struct x509_store_st;
+
+namespace kling::net {
+
+struct Proxy {
+  std::string host;
+  int port = 0;
+  std::string user;
+  std::string password;
+};
+
+class Environment {
+ public:
+  Environment();  ///< reads the variables
+  ~Environment();
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+
+  /// The proxy for an origin, if any; never for loopback. Error (invalid): a proxy of a kind that
+  /// is not supported.
+  Result<std::optional<Proxy>> proxy_for(const Origin& origin) const;
+
+  /// The certificates to trust: SSL_CERT_FILE and SSL_CERT_DIR, else the system's folder. Loaded
+  /// once and shared, as each load of a bundle costs 40 ms. Error (network): there are none.
+  Result<x509_store_st*> trust_store();
+  /// The folder the store looks into while it is used.
+  const std::string& trust_folder() const { return trust_folder_; }
+
+ private:
+  std::string trust_file_;
+  std::string trust_folder_;
+  std::string http_proxy_;
+  std::string https_proxy_;
+  std::string no_proxy_;
+  std::mutex mutex_;
+  x509_store_st* store_ = nullptr;
+};
+
+}  // namespace kling::net

@@ -1,0 +1,50 @@
+// Keeps signals away from a thread for a scope. Never blocks.
+#pragma once
+
+#include <csignal>
+#include <ctime>
+
+namespace kling::net {
+
+/// All of them: threads started within inherit that, so that the program's own threads get its
+/// signals.
+class SignalBlock {
+ public:
+  SignalBlock() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalBlock() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalBlock(const SignalBlock&) = delete;
+  SignalBlock& operator=(const SignalBlock&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+/// Only SIGPIPE, which cpp-httplib and OpenSSL raise when a peer has gone; one that came meanwhile
+/// is dropped, so that a library user's process is neither killed nor told.
+class PipeSignalBlock {
+ public:
+  PipeSignalBlock() {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~PipeSignalBlock() {
+    if (sigismember(&before_, SIGPIPE) == 0) {
+      const timespec at_once{};
+      sigtimedwait(&pipe_, nullptr, &at_once);
+    }
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  PipeSignalBlock(const PipeSignalBlock&) = delete;
+  PipeSignalBlock& operator=(const PipeSignalBlock&) = delete;
+
+ private:
+  sigset_t pipe_;
+  sigset_t before_;
+};
+
+}  // namespace kling::net

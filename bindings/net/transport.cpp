@@ -1,0 +1,237 @@
+#include "net/transport.h"
+
+#include <algorithm>
+#include <mutex>
+#include <string_view>
+
+#include "net/body.h"
+#include "net/connection.h"
+#include "net/environment.h"
+#include "net/url.h"
+#include "net/watch.h"
+
+namespace kling::net {
+namespace {
+
+using Stage = HttpOutcome::Stage;
+using Steady = std::chrono::steady_clock;
+
+Error invalid(std::string message, std::string hint = {}) {
+  Error error;
+  error.message = std::move(message);
+  error.hint = std::move(hint);
+  return error;
+}
+
+bool has_controls(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
+
+/// What the library would send as it is, to whatever effect. Values may be secret.
+Status check(const HttpRequest& request) {
+  if (request.method != "GET" && request.method != "POST")
+    return invalid("the method must be GET or POST");
+  if (!request.target.starts_with('/') ||
+      std::any_of(request.target.begin(), request.target.end(),
+                  [](unsigned char c) { return c <= 0x20 || c >= 0x7f || c == '#'; }))
+    return invalid("the path must start with / and hold only printable ASCII, without spaces");
+  for (const auto& [name, value] : request.headers) {
+    const bool is_token =
+        !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+          return c > 0x20 && c < 0x7f &&
+                 std::string_view("()<>@,;:\\\"/[]?={}").find(char(c)) == std::string_view::npos;
+        });
+    if (!is_token) return invalid("a header's name is malformed");
+    if (has_controls(value))
+      return invalid(
+          "the header " + name + " contains a control character",
+          name == "Authorization" ? "check the key: a line break may have come with it" : "");
+  }
+  if (has_controls(request.content_type))
+    return invalid("the content type contains a control character");
+  return Done{};
+}
+
+Result<Url> parse_base_url(const std::string& text) {
+  Result<Url> url = parse_url(text);
+  if (!url) {
+    url.error().message = "base_url: " + url.error().message;
+    return url.error();
+  }
+  if (text.find_first_of("?#") != text.npos) return invalid("base_url: it must end with its path");
+  while (url->target.ends_with('/')) url->target.pop_back();
+  return url;
+}
+
+class HttpTransport : public Transport {
+ public:
+  HttpTransport(Url base, TransportOptions options, std::shared_ptr<Environment> environment)
+      : base_(std::move(base)),
+        options_(std::move(options)),
+        environment_(std::move(environment)) {}
+
+  HttpOutcome send(const HttpRequest& request) override {
+    try {
+      if (Status status = check(request); !status) return not_sent(status.error());
+      if (stopped_) {
+        Error error = invalid("the connection to " + base_.origin.name() + " was stopped");
+        error.kind = Kind::interrupted;
+        return not_sent(std::move(error));
+      }
+      return exchange(request);
+    } catch (const std::exception& exception) {  // memory: how far it came is unknown
+      HttpOutcome outcome;
+      outcome.stage = Stage::lost;
+      outcome.error.kind = Kind::network;
+      outcome.error.message = std::string("the exchange failed inside: ") + exception.what();
+      return outcome;
+    }
+  }
+
+  void stop() override { stopped_ = true; }
+
+ private:
+  struct Idle {
+    std::unique_ptr<Connection> connection;
+    Steady::time_point since;
+  };
+
+  static HttpOutcome not_sent(Error error) {
+    HttpOutcome outcome;
+    outcome.error = std::move(error);
+    return outcome;
+  }
+
+  std::unique_ptr<Connection> connect(bool keep_alive) const {
+    ConnectionOptions options;
+    options.connect_timeout = options_.connect_timeout;
+    options.read_timeout = options_.read_timeout;
+    options.write_timeout = options_.write_timeout;
+    options.keep_alive = keep_alive;
+    options.allowed = base_.origin.tls || options_.insecure ? kAnywhere : kLoopback;
+    return std::make_unique<Connection>(base_.origin, options, environment_);
+  }
+
+  /// The one used last, if the service cannot have given it up yet. Null: none.
+  std::unique_ptr<Connection> take_idle() {
+    std::vector<Idle> dropped;  // closed outside of the lock
+    std::lock_guard lock(mutex_);
+    const auto oldest = Steady::now() - options_.idle_reuse;
+    while (!idle_.empty()) {
+      Idle last = std::move(idle_.back());
+      idle_.pop_back();
+      if (last.since >= oldest && last.connection->reusable()) return std::move(last.connection);
+      dropped.push_back(std::move(last));
+    }
+    return nullptr;
+  }
+
+  HttpOutcome exchange(const HttpRequest& request) {
+    Result<BodyReader> body = BodyReader::open(request.body);
+    if (!body) return not_sent(body.error());
+    Exchange exchange(Steady::now() + request.deadline, &stopped_);
+    Watch::Guard guard(watch_, exchange);
+    // Only a GET may fail on a connection that the service closes at that moment: it is repeated.
+    const bool keep_alive = request.method == "GET" && !request.fresh_connection;
+    std::unique_ptr<Connection> connection = keep_alive ? take_idle() : nullptr;
+    const bool reused = connection != nullptr;
+    if (!reused) connection = connect(keep_alive);
+    HttpOutcome outcome = exchange_on(*connection, request, *body, exchange);
+    if (reused && outcome.stage == Stage::lost && !exchange.head_seen &&
+        exchange.end == Exchange::End::none) {
+      connection = connect(keep_alive);
+      outcome = exchange_on(*connection, request, *body, exchange);
+    }
+    if (keep_alive && outcome.stage == Stage::answered && connection->reusable()) {
+      std::lock_guard lock(mutex_);
+      idle_.push_back({std::move(connection), Steady::now()});
+    }
+    return outcome;
+  }
+
+  HttpOutcome exchange_on(Connection& connection, const HttpRequest& request, BodyReader& body,
+                          Exchange& exchange) {
+    HttpOutcome outcome;
+    bool too_long = false;
+    Call call;
+    call.method = request.method;
+    call.target = base_.target + request.target;
+    call.headers = request.headers;
+    call.headers.emplace_back("User-Agent", options_.user_agent);
+    if (request.method == "POST") call.headers.emplace_back("Content-Type", request.content_type);
+    call.body = &body;
+    call.on_head = [&](const Head& head) {
+      outcome.status = head.status;
+      outcome.content_type = head.header("Content-Type");
+      outcome.retry_after = head.header("Retry-After");
+      outcome.date = head.header("Date");
+      outcome.location = head.header("Location");
+      return head.status >= 200;  // the library takes 1xx for the answer
+    };
+    call.on_data = [&](std::string_view data) {
+      too_long = outcome.body.size() + data.size() > request.response_cap;
+      if (!too_long) outcome.body += data;
+      return !too_long;
+    };
+    CallEnd end = connection.call(call, exchange);
+    switch (end.how) {
+      case CallEnd::How::answered:
+        outcome.stage = Stage::answered;
+        break;
+      case CallEnd::How::not_sent:
+        outcome.stage = Stage::not_sent;
+        break;
+      case CallEnd::How::aborted:
+        outcome.stage = Stage::aborted;
+        break;
+      case CallEnd::How::broken:
+        outcome.stage = Stage::lost;
+        break;
+      case CallEnd::How::refused:
+        outcome.stage = Stage::lost;
+        end.error.kind = Kind::protocol;
+        end.error.message = base_.origin.name() +
+                            (too_long ? " sent an answer of more than " +
+                                            std::to_string(request.response_cap) + " bytes"
+                                      : " answered with status " + std::to_string(outcome.status));
+        break;
+    }
+    outcome.error = std::move(end.error);
+    return outcome;
+  }
+
+  const Url base_;
+  const TransportOptions options_;
+  const std::shared_ptr<Environment> environment_;
+  std::atomic<bool> stopped_{false};
+  std::mutex mutex_;
+  std::vector<Idle> idle_;
+  Watch watch_;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<Transport>> make_transport(const TransportOptions& options) {
+  Result<Url> base = parse_base_url(options.base_url);
+  if (!base) return base.error();
+  if (!base->origin.tls && !options.insecure && reach_of_host(base->origin.host) != kLoopback)
+    return invalid(
+        "base_url: http:// is allowed for this machine only, as it shows the key to others",
+        "use https://, or --insecure if you trust the network");
+  auto environment = std::make_shared<Environment>();
+  if (auto proxy = environment->proxy_for(base->origin); !proxy) return proxy.error();
+  TransportOptions settled = options;
+  if (settled.user_agent.empty()) settled.user_agent = "kling-lua/0.1";
+  if (has_controls(settled.user_agent)) return invalid("user_agent contains a control character");
+  return std::shared_ptr<Transport>(std::make_shared<HttpTransport>(
+      std::move(*base), std::move(settled), std::move(environment)));
+}
+
+Result<std::string> service_address(const std::string& base_url) {
+  Result<Url> base = parse_base_url(base_url);
+  if (!base) return base.error();
+  return base->origin.name() + base->target;
+}
+
+}  // namespace kling::net

@@ -1,0 +1,87 @@
+// One HTTP exchange with the service, behind the guard rails that cpp-httplib 0.11.4 needs. Not a
+// retry policy: it sends once and says exactly how far it came. Thread-safe; send() blocks, at most
+// for the request's deadline (a name look-up that hangs is abandoned, not awaited).
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+
+namespace kling::net {
+
+using Milliseconds = std::chrono::milliseconds;
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+/// A request body in pieces, so that a picture need not be in memory: text, or a file's bytes sent
+/// as Base64.
+struct BodyPiece {
+  std::string text;        ///< sent as it is, when `path` is empty
+  std::string path;        ///< a local file, streamed as Base64
+  std::uint64_t size = 0;  ///< its size in bytes when it was checked
+  std::string sha256;      ///< its digest when it was checked; a mismatch aborts the request
+                           ///< before its last block, so that the service cannot accept it
+};
+using Body = std::vector<BodyPiece>;
+
+struct HttpRequest {
+  std::string method = "GET";  ///< GET or POST
+  std::string target;          ///< path with query, from "/" on
+  Headers headers;             ///< control characters are refused (Kind::invalid)
+  Body body;
+  std::string content_type = "application/json";
+  Milliseconds deadline{30'000};        ///< of the whole exchange, real time
+  std::size_t response_cap = 8u << 20;  ///< bytes of the answer's body
+  bool fresh_connection = false;        ///< creates: never on a connection used before
+};
+
+struct HttpOutcome {
+  enum class Stage {
+    answered,  ///< status, headers and body are valid
+    not_sent,  ///< DNS, connect, TLS, or refused here: the service cannot have seen a request
+    aborted,   ///< we stopped before the last block of the body: it cannot have been accepted
+    lost,      ///< sent in part or in whole, no (whole) answer: it may have been accepted
+  };
+  Stage stage = Stage::not_sent;
+  int status = 0;
+  std::string content_type;
+  std::string retry_after;  ///< as sent; empty: none
+  std::string date;
+  std::string location;  ///< of a redirect, which is never followed
+  std::string body;
+  Error error;  ///< when not answered: kind network, timeout, protocol (over the cap), media, …
+};
+
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  virtual HttpOutcome send(const HttpRequest& request) = 0;
+  /// Ends running exchanges soon and lets later ones fail. Never blocks.
+  virtual void stop() = 0;
+};
+
+struct TransportOptions {
+  std::string base_url;   ///< scheme, host, port and an optional path prefix
+  bool insecure = false;  ///< allows http:// elsewhere than on loopback
+  Milliseconds connect_timeout{10'000};
+  Milliseconds read_timeout{60'000};  ///< between two bytes
+  Milliseconds write_timeout{60'000};
+  Milliseconds idle_reuse{1'000};  ///< an idle connection older than this is not used again
+  std::string user_agent;
+};
+
+/// Checks the base URL (kind invalid: scheme, user info, control characters, http:// elsewhere
+/// than on loopback). Reads SSL_CERT_FILE, SSL_CERT_DIR, HTTPS_PROXY, HTTP_PROXY, NO_PROXY from
+/// the environment. No network and no thread until the first send().
+Result<std::shared_ptr<Transport>> make_transport(const TransportOptions& options);
+
+/// "api.cometapi.com", "127.0.0.1:8080/prefix": host in lower case, default port left out.
+Result<std::string> service_address(const std::string& base_url);
+
+}  // namespace kling::net

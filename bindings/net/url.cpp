@@ -1,0 +1,161 @@
+#include "net/url.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+
+#include <arpa/inet.h>
+
+namespace kling::net {
+namespace {
+
+Error invalid(std::string message) {
+  Error error;
+  error.message = std::move(message);
+  return error;
+}
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  std::transform(result.begin(), result.end(), result.begin(),
+                 [](unsigned char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : char(c); });
+  return result;
+}
+
+bool is_host_name(std::string_view host) {
+  return !host.empty() && host.size() <= 253 &&
+         host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-_") == host.npos;
+}
+
+bool is_ipv6(const std::string& host) {
+  in6_addr bytes;
+  return ::inet_pton(AF_INET6, host.c_str(), &bytes) == 1;
+}
+
+/// "host", "host:port", "[v6]:port".
+Status parse_authority(std::string_view text, Origin& origin) {
+  if (text.find('@') != text.npos) return invalid("a URL with user name or password is refused");
+  std::string_view port;
+  if (text.starts_with('[')) {
+    const std::size_t end = text.find(']');
+    if (end == text.npos) return invalid("the URL's address has no closing bracket");
+    origin.host = lower(text.substr(1, end - 1));
+    if (!is_ipv6(origin.host)) return invalid("the URL has no valid IPv6 address");
+    port = text.substr(end + 1);
+    if (!port.empty() && port.front() != ':') return invalid("the URL's host is malformed");
+    if (!port.empty()) port.remove_prefix(1);
+  } else {
+    const std::size_t colon = text.find(':');
+    origin.host = lower(text.substr(0, colon));
+    if (!is_host_name(origin.host)) return invalid("the URL has no valid host name");
+    if (colon != text.npos) port = text.substr(colon + 1);
+  }
+  origin.port = origin.tls ? 443 : 80;
+  if (port.empty()) return Done{};
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), origin.port);
+  if (error != std::errc() || end != port.data() + port.size() || origin.port < 1 ||
+      origin.port > 65535)
+    return invalid("the URL's port is not a number from 1 to 65535");
+  return Done{};
+}
+
+std::string percent_encode_beyond_ascii(std::string_view text) {
+  static constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string result;
+  for (const unsigned char c : text) {
+    if (c < 0x80) {
+      result += char(c);
+    } else {
+      result += {'%', kDigits[c >> 4], kDigits[c & 15]};
+    }
+  }
+  return result;
+}
+
+Reach reach_of_ipv4(std::uint32_t address) {
+  const auto in = [address](std::uint32_t network, int bits) {
+    return (address ^ network) >> (32 - bits) == 0;
+  };
+  if (in(0x7f000000, 8)) return kLoopback;
+  const bool local = in(0, 8) || in(0x0a000000, 8) || in(0x64400000, 10) || in(0xa9fe0000, 16) ||
+                     in(0xac100000, 12) || in(0xc0000000, 24) || in(0xc0a80000, 16) ||
+                     in(0xc6120000, 15) || in(0xe0000000, 3);
+  return local ? kPrivate : kPublic;
+}
+
+std::uint32_t big_endian(const unsigned char* bytes) {
+  return std::uint32_t(bytes[0]) << 24 | std::uint32_t(bytes[1]) << 16 |
+         std::uint32_t(bytes[2]) << 8 | bytes[3];
+}
+
+}  // namespace
+
+std::string Origin::url() const {
+  const std::string shown = host.find(':') == host.npos ? host : "[" + host + "]";
+  return (tls ? "https://" : "http://") + shown + ":" + std::to_string(port);
+}
+
+std::string Origin::name() const {
+  const std::string shown = host.find(':') == host.npos ? host : "[" + host + "]";
+  return port == (tls ? 443 : 80) ? shown : shown + ":" + std::to_string(port);
+}
+
+Result<Url> parse_url(std::string_view text) {
+  if (std::any_of(text.begin(), text.end(),
+                  [](unsigned char c) { return c <= 0x20 || c == 0x7f || c == '\\'; }))
+    return invalid("the URL contains a space, a backslash or a control character");
+  Url url;
+  const std::string scheme = lower(text.substr(0, text.find("://")));
+  if (scheme != "http" && scheme != "https")
+    return invalid("the URL must start with https:// or http://");
+  url.origin.tls = scheme == "https";
+  text.remove_prefix(scheme.size() + 3);
+  text = text.substr(0, text.find('#'));
+  const std::size_t end = std::min(text.find_first_of("/?"), text.size());
+  if (Status status = parse_authority(text.substr(0, end), url.origin); !status)
+    return status.error();
+  url.target = percent_encode_beyond_ascii(text.substr(end));
+  if (!url.target.starts_with('/')) url.target.insert(0, "/");
+  return url;
+}
+
+Result<Url> resolve_url(const Url& base, std::string_view location) {
+  const std::size_t colon = location.find(':');
+  if (colon < location.find_first_of("/?#")) return parse_url(location);
+  if (location.starts_with("//"))
+    return parse_url((base.origin.tls ? "https:" : "http:") + std::string(location));
+  if (location.starts_with('/')) return parse_url(base.origin.url() + std::string(location));
+  const std::string path = base.target.substr(0, base.target.find('?'));
+  const std::string folder = location.starts_with('?') ? path : path.substr(0, path.rfind('/') + 1);
+  return parse_url(base.origin.url() + folder + std::string(location));
+}
+
+std::string display(const Url& url) {
+  std::string path = url.target.substr(0, url.target.find('?'));
+  if (path.size() > 60) path = path.substr(0, 24) + "..." + path.substr(path.size() - 32);
+  return url.origin.name() + path;
+}
+
+Reach reach_of_address(const std::string& address) {
+  unsigned char bytes[16];
+  if (::inet_pton(AF_INET, address.c_str(), bytes) == 1) return reach_of_ipv4(big_endian(bytes));
+  // A scope as in "fe80::1%eth0" only occurs with link-local addresses.
+  if (::inet_pton(AF_INET6, address.substr(0, address.find('%')).c_str(), bytes) != 1)
+    return kPrivate;
+  const bool zeros = std::all_of(bytes, bytes + 10, [](unsigned char b) { return b == 0; });
+  if (zeros && bytes[10] == 0xff && bytes[11] == 0xff) return reach_of_ipv4(big_endian(bytes + 12));
+  if (zeros && bytes[10] == 0 && bytes[11] == 0 && big_endian(bytes + 12) == 1) return kLoopback;
+  return (bytes[0] & 0xe0) == 0x20 ? kPublic : kPrivate;  // 2000::/3 is all that is routed
+}
+
+Reach reach_of_host(const std::string& host) {
+  if (is_numeric_address(host)) return reach_of_address(host);
+  return host == "localhost" || host.ends_with(".localhost") ? kLoopback : kPublic;
+}
+
+bool is_numeric_address(const std::string& host) {
+  in_addr bytes;
+  return ::inet_pton(AF_INET, host.c_str(), &bytes) == 1 || is_ipv6(host);
+}
+
+}  // namespace kling::net

@@ -1,0 +1,105 @@
+#include "net/watch.h"
+
+#include <vector>
+
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "net/signals.h"
+
+namespace kling::net {
+namespace {
+
+constexpr std::chrono::milliseconds kTick{20};
+constexpr std::uint64_t kMostHeadBytes = 256u << 10;  // certificates and headers of an honest one
+
+}  // namespace
+
+void SocketHandle::adopt(int socket) {
+  std::lock_guard lock(mutex_);
+  socket_ = Descriptor(::fcntl(socket, F_DUPFD_CLOEXEC, 0));
+}
+
+void SocketHandle::shut() {
+  std::lock_guard lock(mutex_);
+  if (socket_) ::shutdown(socket_.get(), SHUT_RDWR);
+}
+
+std::uint64_t SocketHandle::received() const {
+  std::lock_guard lock(mutex_);
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (!socket_ || ::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return 0;
+  return info.tcpi_bytes_received;
+}
+
+bool SocketHandle::silent() const {
+  std::lock_guard lock(mutex_);
+  if (!socket_) return false;
+  pollfd entry{socket_.get(), POLLIN | POLLRDHUP, 0};
+  return ::poll(&entry, 1, 0) == 0;
+}
+
+void Exchange::attach(std::shared_ptr<SocketHandle> socket) {
+  std::lock_guard lock(mutex_);
+  received_before_ = socket->received();
+  socket_ = std::move(socket);
+}
+
+Exchange::End Exchange::reason_to_end(TimePoint now) const {
+  if (stop != nullptr && *stop) return End::stopped;
+  if (now >= deadline.load()) return End::deadline;
+  if (!socket_ || head_seen) return End::none;
+  const bool flooded = socket_->received() > received_before_ + kMostHeadBytes;
+  return flooded && !head_seen ? End::flooded : End::none;  // it may have been seen meanwhile
+}
+
+void Exchange::look(TimePoint now) {
+  std::lock_guard lock(mutex_);
+  if (end == End::none) end = reason_to_end(now);
+  // At every look again: an ended exchange may be about to open its next socket.
+  if (end != End::none && socket_) socket_->shut();
+}
+
+Watch::Guard::Guard(Watch& watch, Exchange& exchange) : watch_(watch), exchange_(exchange) {
+  std::lock_guard lock(watch_.mutex_);
+  if (!watch_.thread_.joinable()) {
+    SignalBlock signals;
+    watch_.thread_ = std::thread([&w = watch_] { w.run(); });
+  }
+  watch_.exchanges_.push_back(&exchange_);
+  if (watch_.idle_) watch_.wake_.notify_one();
+}
+
+Watch::Guard::~Guard() {
+  std::lock_guard lock(watch_.mutex_);
+  std::erase(watch_.exchanges_, &exchange_);
+}
+
+Watch::~Watch() {
+  {
+    std::lock_guard lock(mutex_);
+    leaving_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Watch::run() {
+  std::unique_lock lock(mutex_);
+  while (!leaving_) {
+    if (exchanges_.empty()) {
+      idle_ = true;
+      wake_.wait(lock);
+      idle_ = false;
+      continue;
+    }
+    wake_.wait_for(lock, kTick);
+    const TimePoint now = std::chrono::steady_clock::now();
+    for (Exchange* exchange : exchanges_) exchange->look(now);
+  }
+}
+
+}  // namespace kling::net

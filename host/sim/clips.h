@@ -1,0 +1,54 @@
+// The clips: real MP4s, rendered by ffmpeg when first asked for and kept by their key, and the
+// signed, expiring URLs that they are had under. Thread-safe; file() blocks on a rendering, at
+// most two of which run at once.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "base/error.h"
+#include "sim/pictures.h"
+#include "sim/task.h"
+
+namespace kling::sim {
+
+class Clips {
+ public:
+  using Finder = std::function<std::unique_ptr<Task>(const std::string& clip)>;
+
+  /// `find` gives the task of a clip that another one edits.
+  Clips(std::string dir, std::uint64_t seed, const Pictures& pictures, Finder find)
+      : dir_(std::move(dir)), seed_(seed), pictures_(pictures), find_(std::move(find)) {}
+
+  /// The clip's file. Errors (kind media): ffmpeg is missing or failed.
+  Result<std::string> file(const Task& task);
+  int renders() const;
+
+  /// "/sim/clips/<key>.mp4?Expires=…&Signature=…"; `expires` in ms on the virtual clock.
+  std::string signed_path(const std::string& clip, Millis expires) const;
+  /// The key in such a URL or path, "" when it is none.
+  static std::string key_of(const std::string& url);
+  /// True when the signature is ours and `expires` (seconds, as in the URL) is not over.
+  bool valid(const std::string& clip, const std::string& expires, const std::string& signature,
+             Millis now) const;
+
+ private:
+  Status render(const Task& task, const std::string& path) const;
+  std::string path(const std::string& clip) const { return dir_ + "/" + clip + ".mp4"; }
+  std::string signature(const std::string& clip, const std::string& expires) const;
+
+  const std::string dir_;
+  const std::uint64_t seed_;
+  const Pictures& pictures_;
+  const Finder find_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::set<std::string> rendering_;
+  int renders_ = 0;
+};
+
+}  // namespace kling::sim

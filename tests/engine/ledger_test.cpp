@@ -1,0 +1,950 @@
+#include "engine/ledger.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <random>
+#include <thread>
+
+#include "engine/step.h"
+
+using namespace kling;
+using namespace kling::engine;
+namespace fs = std::filesystem;
+using Outcome = Claim::Outcome;
+
+namespace {
+
+struct Folder {
+  std::string path;
+  Folder() {
+    std::string pattern = (fs::temp_directory_path() / "kling-ledger-XXXXXX").string();
+    path = ::mkdtemp(pattern.data());
+  }
+  ~Folder() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+  std::string ledger() const { return path + "/.kling/ledger"; }
+};
+
+using Book = std::shared_ptr<Ledger>;
+
+Book open_book(const std::string& path, const LedgerOptions& options = {}) {
+  auto opened = open_ledger(path, options);
+  if (!opened) MESSAGE(opened.error().message);
+  REQUIRE(opened);
+  return *opened;
+}
+
+Intent intent(const std::string& what, const std::string& task = "main", int nth = 0) {
+  Intent made;
+  made.service = "sim";
+  made.endpoint = "text2video";
+  made.digest = step_digest(what);
+  made.task_path = task;
+  made.nth = nth;
+  made.target = "/kling/v1/videos/text2video";
+  made.script = "film.lua:1";
+  made.summary = what;
+  made.script_name = "film.lua";
+  made.estimate_usd = 0.35;
+  made.now = 1000;
+  return made;
+}
+
+/// One run of a script: remembers what it claimed, as the driver does.
+struct Run {
+  Book book;
+  std::set<std::int64_t> mine;
+  Claim claim(const Intent& what) {
+    auto claimed = book->claim(what, mine);
+    if (!claimed) MESSAGE(claimed.error().message);
+    REQUIRE(claimed);
+    mine.insert(claimed->step.id);
+    return *claimed;
+  }
+};
+
+Claim claim(const Book& book, const Intent& what) { return Run{book, {}}.claim(what); }
+
+StepRow row(const Book& book, std::int64_t id) {
+  auto found = book->find_by_id(id);
+  REQUIRE(found);
+  REQUIRE(*found);
+  return **found;
+}
+
+void check_refused(const Status& status, const std::string& present_state) {
+  REQUIRE_FALSE(status);
+  CHECK(status.error().kind == Kind::ledger);
+  CHECK(status.error().message.find(present_state) != std::string::npos);
+  CHECK_FALSE(status.error().hint.empty());
+}
+
+/// Brings a new step into a state.
+std::int64_t step_in(const Book& book, StepState state) {
+  static int counter = 0;
+  const auto id = claim(book, intent("step " + std::to_string(++counter))).step.id;
+  if (state == StepState::intended) return id;
+  REQUIRE(book->mark_sending(id, 1001));
+  if (state == StepState::ambiguous) REQUIRE(book->record_ambiguous(id, "{\"kind\":1}", 1002));
+  if (state == StepState::accepted || state == StepState::succeeded)
+    REQUIRE(book->record_accepted(id, "task" + std::to_string(id), "raw", 1003));
+  if (state == StepState::succeeded) REQUIRE(book->record_result(id, "{}", 0.5, "raw", 1004));
+  if (state == StepState::failed) REQUIRE(book->record_failure(id, "{\"kind\":2}", "raw", 1005));
+  REQUIRE(row(book, id).state == state);
+  return id;
+}
+
+void finish(const Book& book, std::int64_t id) {
+  REQUIRE(book->mark_sending(id, 1));
+  REQUIRE(book->record_accepted(id, "t" + std::to_string(id), "", 2));
+  REQUIRE(book->record_result(id, "{}", std::nullopt, "", 3));
+}
+
+void fail(const Book& book, std::int64_t id) {
+  REQUIRE(book->mark_sending(id, 1));
+  REQUIRE(book->record_failure(id, "{}", "", 2));
+}
+
+/// Runs `body` in a child process; its exit status, or 128 + signal.
+int in_child(const std::function<int()>& body) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(body());
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+void run_sql(const std::string& file, const char* sql) {
+  sqlite3* handle = nullptr;
+  REQUIRE(sqlite3_open(file.c_str(), &handle) == SQLITE_OK);
+  CHECK(sqlite3_exec(handle, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(handle);
+}
+
+std::string slurp(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void spill(const std::string& path, const std::string& content) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
+}
+
+std::size_t lock_files(const std::string& ledger) {
+  std::error_code none;
+  std::size_t count = 0;
+  for (auto it = fs::directory_iterator(ledger + ".owners", none); it != fs::directory_iterator();
+       ++it)
+    ++count;
+  return count;
+}
+
+/// A finished ledger of some pages, whole in one file.
+std::string sample_ledger(const Folder& folder) {
+  {
+    Run run{open_book(folder.ledger()), {}};
+    for (int i = 0; i < 40; ++i) {
+      Intent what = intent("sample " + std::to_string(i));
+      what.request = std::string(1500, 'x');
+      finish(run.book, run.claim(what).step.id);
+    }
+  }
+  const std::string content = slurp(folder.ledger());
+  REQUIRE(content.size() > 60'000);
+  return content;
+}
+
+/// Uses whatever lies at `path` as the engine would. No crash; errors are of kind ledger.
+bool works(const std::string& path) {
+  auto opened = open_ledger(path);
+  Error error;
+  if (!opened) error = opened.error();
+  bool good = opened.ok();
+  const auto look = [&](const auto& result) {
+    if (!result) error = result.error();
+    good = good && result.ok();
+  };
+  if (good) {
+    look((*opened)->list(0));
+    look((*opened)->find_by_task("t3"));
+    look((*opened)->journal(3));
+    auto claimed = (*opened)->claim(intent("sample 5"), {});
+    look(claimed);
+    auto fresh = (*opened)->claim(intent("another"), {});
+    look(fresh);
+    if (fresh) look((*opened)->mark_sending(fresh->step.id, 5));
+  }
+  if (!good) {
+    CHECK(error.kind == Kind::ledger);
+    CHECK_FALSE(error.message.empty());
+    CHECK_FALSE(error.hint.empty());
+  }
+  return good;
+}
+
+}  // namespace
+
+TEST_CASE("a new step is recorded before anything is sent and keeps what it was told") {
+  const Book book = open_book(":memory:");
+  CHECK(book->prefix().size() == 8);
+  CHECK(book->path() == ":memory:");
+  const Claim made = claim(book, intent("a lighthouse"));
+  CHECK(made.outcome == Outcome::created);
+  CHECK_FALSE(made.differs);
+  const StepRow step = row(book, made.step.id);
+  CHECK(step.state == StepState::intended);
+  CHECK(step.ordinal == 0);
+  CHECK(step.attempt == 1);
+  CHECK(step.address == step_address(step.digest, 0));
+  CHECK(step.external_id == external_id(book->prefix(), step.address, 1));
+  CHECK_FALSE(step.own_external_id);
+  CHECK(step.script == "film.lua:1");
+  CHECK(step.summary == "a lighthouse");
+  CHECK(step.target == "/kling/v1/videos/text2video");
+  CHECK(step.estimate_usd == doctest::Approx(0.35));
+  CHECK(step.created_at == 1000);
+  CHECK_FALSE(step.cost_usd);
+}
+
+TEST_CASE("a step runs from intent to stored clip and its journal tells the way") {
+  const Book book = open_book(":memory:");
+  const auto id = claim(book, intent("a")).step.id;
+  REQUIRE(book->mark_sending(id, 10));
+  CHECK(row(book, id).sent_at == 10);
+  REQUIRE(book->clear_sending(id, 11));
+  CHECK(row(book, id).state == StepState::intended);
+  REQUIRE(book->mark_sending(id, 12));
+  REQUIRE(book->record_accepted(id, "861", "{\"raw\":1}", 20));
+  CHECK(row(book, id).task_id == "861");
+  CHECK(row(book, id).accepted_at == 20);
+  REQUIRE(book->record_accepted(id, "861", "{}", 25));
+  CHECK(row(book, id).accepted_at == 20);
+  REQUIRE(book->record_result(id, "{\"videos\":[]}", 0.42, "{\"raw\":2}", 30));
+  REQUIRE(book->record_result(id, "{\"videos\":[1]}", std::nullopt, "", 40));
+  REQUIRE(book->record_accepted(id, "861", "", 45));
+  REQUIRE(book->record_file(id, "/clips/a.mp4", "abcd"));
+  const StepRow step = row(book, id);
+  CHECK(step.state == StepState::succeeded);
+  CHECK(step.result == "{\"videos\":[1]}");
+  CHECK(step.cost_usd == 0.42);
+  CHECK(step.finished_at == 30);
+  CHECK(step.file == "/clips/a.mp4");
+  CHECK(step.file_sha256 == "abcd");
+
+  const auto lines = book->journal(id);
+  REQUIRE(lines);
+  std::string story;
+  for (const JournalRow& line : *lines) story += line.what + " ";
+  CHECK(story == "intended sending not sent sending accepted accepted succeeded succeeded accepted "
+                 "stored ");
+  CHECK((*lines)[4].body == "{\"raw\":1}");
+  CHECK((*lines)[4].at == 20);
+}
+
+TEST_CASE("every forbidden transition is refused with the present state and leaves the step") {
+  const Book book = open_book(":memory:");
+  using S = StepState;
+  using Act = std::function<Status(std::int64_t)>;
+  const auto done = [](const auto& result) -> Status {
+    if (!result) return result.error();
+    return Done{};
+  };
+  const struct {
+    const char* name;
+    Act act;
+    std::set<S> from;
+  } rules[] = {
+      {"mark_sending", [&](auto id) { return book->mark_sending(id, 1); }, {S::intended, S::sending}},
+      {"clear_sending", [&](auto id) { return book->clear_sending(id, 1); }, {S::sending}},
+      {"record_accepted", [&](auto id) { return book->record_accepted(id, "new", "raw", 1); },
+       {S::intended, S::sending, S::ambiguous}},
+      {"record_result", [&](auto id) { return book->record_result(id, "{}", 1.0, "raw", 1); },
+       {S::intended, S::sending, S::accepted, S::succeeded}},
+      {"record_failure", [&](auto id) { return book->record_failure(id, "{}", "raw", 1); },
+       {S::intended, S::sending, S::accepted, S::failed}},
+      {"record_ambiguous", [&](auto id) { return book->record_ambiguous(id, "{}", 1); },
+       {S::sending}},
+      {"record_file", [&](auto id) { return book->record_file(id, "f", "s"); }, {S::succeeded}},
+      {"resubmit", [&](auto id) { return book->resubmit(id, 1); }, {S::ambiguous}},
+      {"abandon", [&](auto id) { return book->abandon(id, 1); }, {S::ambiguous}},
+      {"retry", [&](auto id) { return done(book->retry(id, 1)); }, {S::failed}},
+  };
+  for (const auto& rule : rules) {
+    for (const S state : {S::intended, S::sending, S::accepted, S::succeeded, S::failed,
+                          S::ambiguous}) {
+      CAPTURE(rule.name);
+      CAPTURE(name(state));
+      const auto id = step_in(book, state);
+      const Status status = rule.act(id);
+      if (rule.from.contains(state)) {
+        CHECK(status);
+        continue;
+      }
+      check_refused(status, name(state));
+      CHECK(row(book, id).state == state);
+      CHECK(row(book, id).attempt == 1);
+    }
+    check_refused(rule.act(999'999), "no step");
+  }
+}
+
+TEST_CASE("an answer that came too late is refused but kept in the journal") {
+  const Book book = open_book(":memory:");
+  const auto id = step_in(book, StepState::failed);
+  check_refused(book->record_accepted(id, "late", "", 77), "failed");
+  const auto lines = book->journal(id);
+  REQUIRE(lines);
+  CHECK(lines->back().what == "refused: accepted");
+  CHECK(lines->back().body == "late");
+  CHECK(lines->back().at == 77);
+}
+
+TEST_CASE("an ambiguous step is adopted or resubmitted or abandoned by a person") {
+  const Folder folder;
+  const Book engine = open_book(folder.ledger());
+  const Book person = open_book(folder.ledger());
+  Intent what = intent("lost");
+  const auto id = claim(engine, what).step.id;
+  REQUIRE(engine->mark_sending(id, 1));
+  REQUIRE(engine->record_ambiguous(id, "{\"message\":\"?\"}", 2));
+  CHECK(claim(engine, what).outcome == Outcome::known);
+  CHECK(row(engine, id).error == "{\"message\":\"?\"}");
+  const std::string external = row(engine, id).external_id;
+
+  REQUIRE(person->resubmit(id, 3));
+  CHECK(row(engine, id).state == StepState::intended);
+  const Claim again = claim(engine, what);
+  CHECK(again.outcome == Outcome::taken_over);
+  CHECK(again.step.external_id == external);
+  CHECK(again.step.attempt == 1);
+
+  REQUIRE(engine->mark_sending(id, 4));
+  REQUIRE(engine->record_ambiguous(id, "{}", 5));
+  REQUIRE(person->abandon(id, 6));
+  const Claim next = claim(engine, what);
+  CHECK(next.outcome == Outcome::retried);
+  CHECK(next.step.attempt == 2);
+
+  REQUIRE(engine->mark_sending(id, 7));
+  REQUIRE(engine->record_ambiguous(id, "{}", 8));
+  REQUIRE(person->find_by_external(next.step.external_id));
+  REQUIRE(person->record_accepted(id, "861", "", 9));
+  CHECK(row(engine, id).state == StepState::accepted);
+  CHECK(row(engine, id).error.empty());
+}
+
+TEST_CASE("what a slow process learnt of one attempt does not hit the next attempt") {
+  const Folder folder;
+  const Book slow = open_book(folder.ledger());
+  const Book quick = open_book(folder.ledger());
+  const auto id = claim(slow, intent("a")).step.id;
+  REQUIRE(slow->mark_sending(id, 1));
+  REQUIRE(slow->record_accepted(id, "first", "", 2));
+  REQUIRE(quick->record_failure(id, "{}", "", 3));
+  REQUIRE(slow->record_failure(id, "{}", "", 3));
+  REQUIRE(quick->retry(id, 4));
+  REQUIRE(quick->mark_sending(id, 5));
+  REQUIRE(quick->record_accepted(id, "second", "", 6));
+  check_refused(slow->record_failure(id, "{}", "", 7), "attempt 2");
+  check_refused(slow->record_result(id, "{}", 1.0, "", 7), "attempt 2");
+  const StepRow now = row(quick, id);
+  CHECK(now.state == StepState::accepted);
+  CHECK(now.task_id == "second");
+}
+
+TEST_CASE("a failed step becomes the next attempt with a new external id") {
+  const Book book = open_book(":memory:");
+  const Claim first = claim(book, intent("a"));
+  REQUIRE(book->mark_sending(first.step.id, 1));
+  REQUIRE(book->record_accepted(first.step.id, "861", "", 2));
+  REQUIRE(book->record_failure(first.step.id, "{\"kind\":1}", "", 3));
+  const auto retried = book->retry(first.step.id, 4);
+  REQUIRE(retried);
+  CHECK(retried->attempt == 2);
+  CHECK(retried->state == StepState::intended);
+  CHECK(retried->external_id == external_id(book->prefix(), first.step.address, 2));
+  CHECK(retried->task_id.empty());
+  CHECK(retried->error.empty());
+  CHECK(retried->sent_at == 0);
+  CHECK(retried->accepted_at == 0);
+  CHECK(retried->finished_at == 0);
+
+  fail(book, first.step.id);
+  Intent again = intent("a");
+  again.script = "film.lua:9";
+  const Claim next = claim(book, again);
+  CHECK(next.outcome == Outcome::retried);
+  CHECK(next.step.id == first.step.id);
+  CHECK(next.step.attempt == 3);
+  CHECK(next.step.script == "film.lua:9");
+  CHECK(next.step.ordinal == 0);
+}
+
+TEST_CASE("an external id of the user is sent verbatim in every attempt") {
+  const Book book = open_book(":memory:");
+  Intent what = intent("a");
+  what.user_external_id = "my/own id";
+  const Claim made = claim(book, what);
+  CHECK(made.step.external_id == "my/own id");
+  CHECK(made.step.own_external_id);
+  fail(book, made.step.id);
+  const auto retried = book->retry(made.step.id, 1);
+  REQUIRE(retried);
+  CHECK(retried->external_id == "my/own id");
+  fail(book, made.step.id);
+  what.user_external_id = "another";
+  CHECK(claim(book, what).step.external_id == "another");
+  fail(book, made.step.id);
+  const Claim ours = claim(book, intent("a"));
+  CHECK_FALSE(ours.step.own_external_id);
+  CHECK(ours.step.external_id == external_id(book->prefix(), ours.step.address, 4));
+}
+
+TEST_CASE("equal requests pair up on the next run also when tasks run in another order") {
+  const Folder folder;
+  std::map<std::string, std::int64_t> before;
+  {
+    Run run{open_book(folder.ledger()), {}};
+    for (const char* task : {"main/1", "main/2", "main/3"})
+      for (int nth = 0; nth < 2; ++nth) {
+        const Claim made = run.claim(intent("same", task, nth));
+        CHECK(made.outcome == Outcome::created);
+        before[task + std::to_string(nth)] = made.step.id;
+        finish(run.book, made.step.id);
+      }
+    CHECK(row(run.book, before["main/32"[0] == 'm' ? "main/31" : ""]).ordinal == 5);
+  }
+  Run run{open_book(folder.ledger()), {}};
+  for (const char* task : {"main/3", "main/1", "main/2"})
+    for (int nth = 0; nth < 2; ++nth) {
+      const Claim again = run.claim(intent("same", task, nth));
+      CHECK(again.outcome == Outcome::known);
+      CHECK(again.step.state == StepState::succeeded);
+      CHECK(again.step.id == before[task + std::to_string(nth)]);
+    }
+}
+
+TEST_CASE("an added step is new and moved steps are found by their content") {
+  const Folder folder;
+  std::int64_t a = 0, b = 0;
+  {
+    Run run{open_book(folder.ledger()), {}};
+    a = run.claim(intent("a")).step.id;
+    b = run.claim(intent("b")).step.id;
+    finish(run.book, a);
+    finish(run.book, b);
+  }
+  Run run{open_book(folder.ledger()), {}};
+  CHECK(run.claim(intent("b", "main/7")).step.id == b);
+  CHECK(run.claim(intent("added")).outcome == Outcome::created);
+  CHECK(run.claim(intent("a", "main/8", 3)).step.id == a);
+  const Claim second = run.claim(intent("a", "main/8", 4));
+  CHECK(second.outcome == Outcome::created);
+  CHECK(second.step.ordinal == 1);
+  CHECK(second.step.address != row(run.book, a).address);
+}
+
+TEST_CASE("a step used from another task is bound to it for the run after") {
+  const Book book = open_book(":memory:");
+  Run first{book, {}};
+  const auto one = first.claim(intent("x", "old", 0)).step.id;
+  const auto two = first.claim(intent("x", "old", 1)).step.id;
+  finish(book, one);
+  finish(book, two);
+  Run second{book, {}};
+  CHECK(second.claim(intent("x", "new", 0)).step.id == one);
+  CHECK(second.claim(intent("x", "other", 0)).step.id == two);
+  Run third{book, {}};
+  CHECK(third.claim(intent("x", "other", 0)).step.id == two);
+  CHECK(third.claim(intent("x", "new", 0)).step.id == one);
+}
+
+TEST_CASE("typed input takes a new ordinal each time") {
+  const Book book = open_book(":memory:");
+  Intent typed = intent("same line");
+  typed.fresh = true;
+  for (int ordinal = 0; ordinal < 3; ++ordinal) {
+    const Claim made = claim(book, typed);
+    CHECK(made.outcome == Outcome::created);
+    CHECK(made.step.ordinal == ordinal);
+    finish(book, made.step.id);
+  }
+}
+
+TEST_CASE("other services and other requests never share a step") {
+  const Book book = open_book(":memory:");
+  Intent what = intent("a");
+  const auto id = claim(book, what).step.id;
+  what.service = "api.cometapi.com";
+  CHECK(claim(book, what).step.id != id);
+  CHECK(claim(book, intent("b")).step.id != id);
+}
+
+TEST_CASE("a step differs when its position of the script asked something else before") {
+  const Book book = open_book(":memory:");
+  const auto at = [](const char* what, int sequence) {
+    Intent made = intent(what);
+    made.sequence = sequence;
+    return made;
+  };
+  {
+    Run run{book, {}};
+    CHECK_FALSE(run.claim(at("one", 0)).differs);
+    CHECK_FALSE(run.claim(at("two", 1)).differs);
+  }
+  {
+    Run run{book, {}};
+    CHECK_FALSE(run.claim(at("one", 0)).differs);
+    CHECK(run.claim(at("two edited", 1)).differs);
+    CHECK_FALSE(run.claim(at("three added", 2)).differs);
+  }
+  Run run{book, {}};
+  CHECK_FALSE(run.claim(at("two edited", 0)).differs);  // moved, not new
+  CHECK(run.claim(at("four", 1)).differs);
+  Intent elsewhere = at("five", 0);
+  elsewhere.script_name = "other.lua";
+  CHECK_FALSE(run.claim(elsewhere).differs);
+}
+
+TEST_CASE("an open step of a living owner is foreign and taken over once the owner is gone") {
+  const Folder folder;
+  Book one = open_book(folder.ledger());
+  const Book two = open_book(folder.ledger());
+  const auto id = claim(one, intent("a")).step.id;
+  CHECK(claim(two, intent("a")).outcome == Outcome::foreign);
+  auto seen = two->revisit(id);
+  REQUIRE(seen);
+  CHECK(seen->outcome == Outcome::foreign);
+  check_refused(two->mark_sending(id, 1), "intended");
+  REQUIRE(one->mark_sending(id, 1));
+  for (const Status& status :
+       {two->mark_sending(id, 1), two->record_accepted(id, "x", "", 1), two->clear_sending(id, 1),
+        two->record_failure(id, "", "", 1), two->record_ambiguous(id, "", 1)})
+    check_refused(status, "sending");
+  CHECK(lock_files(folder.ledger()) == 2);
+
+  one.reset();
+  CHECK(lock_files(folder.ledger()) == 1);
+  seen = two->revisit(id);
+  REQUIRE(seen);
+  CHECK(seen->outcome == Outcome::taken_over);
+  CHECK(seen->step.state == StepState::sending);
+  CHECK(seen->step.sent_at == 1);
+  CHECK(two->record_accepted(id, "x", "", 1));
+  seen = two->revisit(id);
+  REQUIRE(seen);
+  CHECK(seen->outcome == Outcome::known);
+  CHECK(lock_files(folder.ledger()) == 1);
+}
+
+TEST_CASE("our own open step of an earlier run is taken over") {
+  const Book book = open_book(":memory:");
+  const auto id = claim(book, intent("a")).step.id;
+  CHECK(claim(book, intent("a")).outcome == Outcome::taken_over);
+  REQUIRE(book->mark_sending(id, 1));
+  CHECK(claim(book, intent("a")).step.state == StepState::sending);
+}
+
+TEST_CASE("a process killed between intent and sending leaves a step that is taken over") {
+  const Folder folder;
+  const Book survivor = open_book(folder.ledger());
+  for (const bool sent : {false, true}) {
+    CAPTURE(sent);
+    const Intent what = intent(sent ? "sent" : "meant");
+    const int status = in_child([&] {
+      const Book book = *open_ledger(folder.ledger());
+      const auto made = book->claim(what, {});
+      if (made && sent) (void)book->mark_sending(made->step.id, 5);
+      ::kill(::getpid(), SIGKILL);
+      return 0;
+    });
+    CHECK(status == 128 + SIGKILL);
+    const Claim found = claim(survivor, what);
+    CHECK(found.outcome == Outcome::taken_over);
+    CHECK(found.step.state == (sent ? StepState::sending : StepState::intended));
+    CHECK(lock_files(folder.ledger()) == 1);
+  }
+}
+
+TEST_CASE("processes that start at once share one new ledger and pay once") {
+  const Folder folder;
+  constexpr int kProcesses = 6;
+  std::vector<pid_t> children;
+  for (int i = 0; i < kProcesses; ++i) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      auto book = open_ledger(folder.ledger());
+      if (!book) ::_exit(100);
+      int created = 0;
+      for (int step = 0; step < 5; ++step) {
+        auto made = (*book)->claim(intent("shot " + std::to_string(step)), {});
+        if (!made) ::_exit(101);
+        if (made->outcome != Outcome::created) continue;
+        ++created;
+        if (!(*book)->mark_sending(made->step.id, 1) ||
+            !(*book)->record_accepted(made->step.id, "t", "", 2))
+          ::_exit(102);
+      }
+      ::_exit(created);
+    }
+    children.push_back(child);
+  }
+  int created = 0;
+  for (const pid_t child : children) {
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    REQUIRE(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) < 100);
+    created += WEXITSTATUS(status);
+  }
+  CHECK(created == 5);
+}
+
+TEST_CASE("a kill at any moment leaves whole records") {
+  const Folder folder;
+  (void)open_book(folder.ledger());
+  for (int round = 0; round < 12; ++round) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const Book book = *open_ledger(folder.ledger());
+      for (int i = 0;; ++i) {
+        const auto made = book->claim(intent(std::to_string(round) + "/" + std::to_string(i)), {});
+        if (!made) ::_exit(1);
+        (void)book->mark_sending(made->step.id, 1);
+        (void)book->record_accepted(made->step.id, "t" + std::to_string(i), "raw", 2);
+      }
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5 + round * 3));
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+  }
+  const Book book = open_book(folder.ledger());
+  const auto rows = book->list(0);
+  REQUIRE(rows);
+  REQUIRE(rows->size() > 10);
+  for (const StepRow& step : *rows) {
+    const auto lines = book->journal(step.id);
+    REQUIRE(lines);
+    REQUIRE(lines->size() >= 1);
+    const std::string last = lines->back().what;
+    CHECK(last == name(step.state));
+    CHECK((step.state == StepState::accepted) == !step.task_id.empty());
+    CHECK((step.state == StepState::intended) == (step.sent_at == 0));
+  }
+}
+
+TEST_CASE("threads share one ledger object") {
+  const Folder folder;
+  const Book book = open_book(folder.ledger());
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&book, i] {
+      for (int k = 0; k < 10; ++k) {
+        const auto made = book->claim(intent(std::to_string(i), "t", k), {});
+        if (made) (void)book->mark_sending(made->step.id, 1);
+        (void)book->list(5);
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  const auto rows = book->list(0);
+  REQUIRE(rows);
+  CHECK(rows->size() == 4);
+}
+
+TEST_CASE("steps are found by id and task and external id") {
+  const Book book = open_book(":memory:");
+  const auto one = step_in(book, StepState::accepted);
+  const auto two = step_in(book, StepState::succeeded);
+  const auto open = step_in(book, StepState::sending);
+  const auto by_task = book->find_by_task("task" + std::to_string(one));
+  REQUIRE(by_task);
+  REQUIRE(by_task->size() == 1);
+  CHECK(by_task->front().id == one);
+  CHECK(book->find_by_task("")->empty());
+  CHECK(book->find_by_task("none")->empty());
+  CHECK((*book->find_by_external(row(book, two).external_id))->id == two);
+  CHECK_FALSE(*book->find_by_external("none"));
+  CHECK_FALSE(*book->find_by_id(12345));
+  const auto all = book->list(0);
+  REQUIRE(all);
+  REQUIRE(all->size() == 3);
+  CHECK(all->front().id == open);
+  CHECK(book->list(2)->size() == 2);
+
+  CHECK((*book->any_accepted("sim", "text2video", two))->id == one);
+  CHECK((*book->any_accepted("sim", "text2video", one))->id == two);
+  CHECK_FALSE(*book->any_accepted("sim", "omni", 0));
+  CHECK_FALSE(*book->any_accepted("other", "text2video", 0));
+}
+
+TEST_CASE("what was learnt stays in the file") {
+  const Folder folder;
+  std::string prefix;
+  {
+    const Book book = open_book(folder.ledger());
+    prefix = book->prefix();
+    CHECK(prefix.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789") == std::string::npos);
+    CHECK_FALSE(*book->lookup_known("sim", "omni"));
+    REQUIRE(book->learn_lookup("sim", "omni", true));
+    REQUIRE(book->learn_lookup("sim", "text2video", true));
+    REQUIRE(book->learn_lookup("sim", "text2video", false));
+    REQUIRE(book->record_derived("ab12", "last frame of step 1"));
+    REQUIRE(book->record_derived("ab12", "last frame of step 2"));
+  }
+  const Book book = open_book(folder.ledger());
+  CHECK(book->prefix() == prefix);
+  CHECK(**book->lookup_known("sim", "omni"));
+  CHECK_FALSE(**book->lookup_known("sim", "text2video"));
+  CHECK(**book->origin_of("ab12") == "last frame of step 2");
+  CHECK_FALSE(*book->origin_of("cd"));
+  CHECK(open_book(":memory:")->prefix() != prefix);
+}
+
+TEST_CASE("text with quotes and zero bytes and any language stays as it was") {
+  const Book book = open_book(":memory:");
+  Intent what = intent("a");
+  what.summary = std::string("'; DROP TABLE steps; -- \0 \xff 海", 30);
+  what.request = std::string(300'000, 'r');
+  const StepRow step = row(book, claim(book, what).step.id);
+  CHECK(step.summary == what.summary);
+  CHECK(step.request == what.request);
+}
+
+TEST_CASE("the ledger file and its folder are private") {
+  const Folder folder;
+  const std::string ledger = folder.path + "/deep/er/.kling/ledger";
+  const Book book = open_book(ledger);
+  (void)claim(book, intent("a"));
+  const auto mode = [](const std::string& path) {
+    struct stat info {};
+    REQUIRE(::stat(path.c_str(), &info) == 0);
+    return info.st_mode & 0777;
+  };
+  CHECK(mode(ledger) == 0600);
+  CHECK(mode(ledger + "-wal") == 0600);
+  CHECK(mode(folder.path + "/deep/er/.kling") == 0700);
+  CHECK(mode(ledger + ".owners") == 0700);
+  for (const auto& entry : fs::directory_iterator(ledger + ".owners"))
+    CHECK(mode(entry.path().string()) == 0600);
+  REQUIRE(::chmod(ledger.c_str(), 0644) == 0);
+  (void)open_book(ledger);
+  CHECK(mode(ledger) == 0600);
+}
+
+TEST_CASE("without WAL the ledger works through a truncated journal and back") {
+  const Folder folder;
+  LedgerOptions network;
+  network.allow_wal = false;
+  std::int64_t id = 0;
+  {
+    const Book one = open_book(folder.ledger(), network);
+    const Book two = open_book(folder.ledger(), network);
+    id = claim(one, intent("a")).step.id;
+    CHECK(claim(two, intent("a")).outcome == Outcome::foreign);
+    CHECK_FALSE(fs::exists(folder.ledger() + "-wal"));
+    CHECK(fs::file_size(folder.ledger() + "-journal") == 0);
+  }
+  CHECK(claim(open_book(folder.ledger()), intent("a")).step.id == id);
+  CHECK(claim(open_book(folder.ledger(), network), intent("a")).step.id == id);
+}
+
+TEST_CASE("files that are no ledger stay untouched and are named so") {
+  const Folder folder;
+  const std::string path = folder.path + "/film.mp4";
+  const auto refused = [&](const char* words) {
+    const auto opened = open_ledger(path);
+    REQUIRE_FALSE(opened);
+    CAPTURE(opened.error().message);
+    CHECK(opened.error().kind == Kind::ledger);
+    CHECK(opened.error().message.find(words) != std::string::npos);
+    CHECK(opened.error().message.find(path) != std::string::npos);
+    CHECK_FALSE(opened.error().hint.empty());
+  };
+  std::string noise(20'000, '\0');
+  std::mt19937 random(7);
+  for (char& c : noise) c = char(random());
+  for (const std::string& content : {noise, std::string("print('hello')\n"), noise.substr(0, 99)}) {
+    spill(path, content);
+    REQUIRE(::chmod(path.c_str(), 0644) == 0);
+    refused("is not a ledger");
+    CHECK(slurp(path) == content);
+    struct stat info {};
+    REQUIRE(::stat(path.c_str(), &info) == 0);
+    CHECK((info.st_mode & 0777) == 0644);
+  }
+  fs::remove(path);
+  run_sql(path, "CREATE TABLE cookies (id)");
+  refused("another program");
+  fs::remove(path);
+  fs::create_directory(path);
+  refused("is not a file");
+  CHECK_FALSE(open_ledger("/dev/null"));
+  CHECK_FALSE(open_ledger(""));
+  CHECK_FALSE(open_ledger(std::string("a\0b", 3)));
+}
+
+TEST_CASE("a ledger of a newer schema is left alone") {
+  const Folder folder;
+  (void)open_book(folder.ledger());
+  run_sql(folder.ledger(), "PRAGMA user_version = 99");
+  const auto opened = open_ledger(folder.ledger());
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().kind == Kind::ledger);
+  CHECK(opened.error().message.find("newer") != std::string::npos);
+  CHECK(opened.error().hint.find("update kling") != std::string::npos);
+}
+
+TEST_CASE("an empty file left by a crash becomes a ledger") {
+  const Folder folder;
+  const std::string path = folder.path + "/ledger";
+  spill(path, "");
+  CHECK(claim(open_book(path), intent("a")).outcome == Outcome::created);
+}
+
+TEST_CASE("a truncated ledger is a clear error or works at every length") {
+  const Folder folder;
+  const std::string whole = sample_ledger(folder);
+  const std::string path = folder.path + "/cut";
+  int broken = 0, tried = 0;
+  for (std::size_t size = 1; size < whole.size(); size += whole.size() / 60 + 1, ++tried) {
+    CAPTURE(size);
+    for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(path + suffix);
+    spill(path, whole.substr(0, size));
+    if (!works(path)) ++broken;
+  }
+  CHECK(broken == tried);
+  spill(path, whole);
+  CHECK(works(path));
+}
+
+TEST_CASE("flipped bytes in a ledger never crash and errors are clear") {
+  const Folder folder;
+  const std::string whole = sample_ledger(folder);
+  const std::string path = folder.path + "/flipped";
+  std::mt19937 random(42);
+  int broken = 0;
+  for (int round = 0; round < 120; ++round) {
+    CAPTURE(round);
+    std::string bad = whole;
+    const int flips = 1 + int(random() % 8);
+    for (int i = 0; i < flips; ++i) {
+      // Half of them in the headers of pages, where they hurt most.
+      std::size_t at = random() % bad.size();
+      if (random() % 2 == 0) at = at / 4096 * 4096 + random() % 64;
+      bad[at % bad.size()] = char(random());
+    }
+    for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(path + suffix);
+    spill(path, bad);
+    if (!works(path)) ++broken;
+  }
+  CHECK(broken > 20);
+}
+
+TEST_CASE("names in a tampered ledger cannot lead to other files") {
+  const Folder folder;
+  const auto id = claim(open_book(folder.ledger()), intent("a")).step.id;
+  const std::string victim = folder.path + "/.kling/victim";
+  spill(victim, "x");
+  run_sql(folder.ledger(), "UPDATE steps SET owner = '../victim'");
+  run_sql(folder.ledger(), "INSERT INTO owners VALUES ('../victim', 1, '')");
+  const Claim found = claim(open_book(folder.ledger()), intent("a"));
+  CHECK(found.step.id == id);
+  CHECK(found.outcome == Outcome::taken_over);
+  CHECK(fs::exists(victim));
+}
+
+TEST_CASE("a ledger locked by another program ends in a clear error after the time-out") {
+  const Folder folder;
+  LedgerOptions hasty;
+  hasty.busy_timeout = 30;
+  const Book book = open_book(folder.ledger(), hasty);
+  sqlite3* other = nullptr;
+  REQUIRE(sqlite3_open(folder.ledger().c_str(), &other) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr) == SQLITE_OK);
+  const auto refused = book->claim(intent("a"), {});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind == Kind::ledger);
+  CHECK(refused.error().retryable);
+  CHECK(refused.error().message.find("locked by another process") != std::string::npos);
+  sqlite3_exec(other, "ROLLBACK", nullptr, nullptr, nullptr);
+  sqlite3_close(other);
+  CHECK(book->claim(intent("a"), {}));
+}
+
+TEST_CASE("a ledger that cannot be made or written is a clear error") {
+  const Folder folder;
+  spill(folder.path + "/file", "x");
+  for (const std::string& path : {folder.path + "/file/ledger", folder.path + "/file/deep/ledger"}) {
+    const auto opened = open_ledger(path);
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().kind == Kind::ledger);
+    CHECK_FALSE(opened.error().hint.empty());
+  }
+  // As another user, since the superuser may write everywhere.
+  (void)open_book(folder.ledger());
+  REQUIRE(::chmod(folder.path.c_str(), 0755) == 0);
+  REQUIRE(::chmod((folder.path + "/.kling").c_str(), 0555) == 0);
+  const auto as_nobody = [&](mode_t mode) {
+    REQUIRE(::chmod(folder.ledger().c_str(), mode) == 0);
+    return in_child([&] {
+      if (::geteuid() == 0 && ::seteuid(65534) != 0) return 9;
+      const auto opened = open_ledger(folder.ledger());
+      if (!opened) return opened.error().kind == Kind::ledger && !opened.error().hint.empty() ? 1 : 2;
+      return (*opened)->claim(intent("a"), {}) ? 3 : 1;
+    });
+  };
+  CHECK(as_nobody(0444) == 1);
+  CHECK(as_nobody(0000) == 1);
+  CHECK(as_nobody(0666) == 1);
+  REQUIRE(::chmod((folder.path + "/.kling").c_str(), 0755) == 0);
+}
+
+TEST_CASE("a full disk is a clear error at every size and loses no record") {
+  const Folder folder;
+  int full = 0;
+  for (rlim_t limit = 0; limit < 120'000; limit += 6'000) {
+    CAPTURE(limit);
+    const std::string path = folder.path + "/" + std::to_string(limit) + "/ledger";
+    const int status = in_child([&] {
+      ::signal(SIGXFSZ, SIG_IGN);
+      const rlimit size{limit, limit};
+      ::setrlimit(RLIMIT_FSIZE, &size);
+      Error error;
+      auto book = open_ledger(path);
+      if (!book) error = book.error();
+      for (int i = 0; book && i < 100 && error.message.empty(); ++i) {
+        auto made = (*book)->claim(intent(std::to_string(i)), {});
+        if (!made) error = made.error();
+        Status sent = made ? (*book)->mark_sending(made->step.id, 1) : Status(Done{});
+        if (!sent) error = sent.error();
+      }
+      if (error.message.empty()) return 1;
+      const bool clear = error.kind == Kind::ledger && !error.hint.empty() &&
+                         error.message.find("full") != std::string::npos;
+      if (!clear) ::write(2, (error.message + "\n").data(), error.message.size() + 1);
+      return clear ? 0 : 2;
+    });
+    CHECK(status == 0);
+    if (status == 0) ++full;
+    const Book book = open_book(path);
+    const auto rows = book->list(0);
+    REQUIRE(rows);
+    for (const StepRow& step : *rows) CHECK(book->journal(step.id)->back().what == name(step.state));
+    CHECK(claim(book, intent("after")).outcome == Outcome::created);
+  }
+  CHECK(full > 10);
+}

@@ -1,0 +1,101 @@
+#include "net/raw_server.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+std::string Peer::read_request() {
+  std::string text;
+  receive(true, text);
+  return text;
+}
+
+std::size_t Peer::skip_request() {
+  std::string head;
+  return receive(false, head);
+}
+
+std::size_t Peer::receive(bool keep, std::string& text) {
+  std::size_t head = 0, received = 0, wanted = std::string::npos;
+  char buffer[65536];
+  while (received < wanted) {
+    const ssize_t size = ::recv(socket_, buffer, sizeof buffer, 0);
+    if (size <= 0) break;
+    received += std::size_t(size);
+    if (keep || head == 0) text.append(buffer, std::size_t(size));
+    const std::size_t end = text.find("\r\n\r\n");
+    if (head != 0 || end == std::string::npos) continue;
+    head = end + 4;
+    const std::size_t length = text.find("Content-Length: ");
+    wanted = head + (length < end ? std::strtoul(text.c_str() + length + 16, nullptr, 10) : 0);
+  }
+  return received - head;
+}
+
+bool Peer::send(std::string_view data) {
+  while (!data.empty()) {
+    const ssize_t size = ::send(socket_, data.data(), data.size(), MSG_NOSIGNAL);
+    if (size <= 0) return false;
+    data.remove_prefix(std::size_t(size));
+  }
+  return true;
+}
+
+void Peer::reset() {
+  const linger at_once{1, 0};
+  ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+void Peer::wait_for_close() {
+  char buffer[4096];
+  while (::recv(socket_, buffer, sizeof buffer, 0) > 0) {
+  }
+}
+
+RawServer::RawServer(Script script) : script_(std::move(script)) {
+  listener_ = kling::Descriptor(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  if (::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      ::listen(listener_.get(), 128) != 0 ||
+      ::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0)
+    std::abort();
+  port_ = ntohs(address.sin_port);
+  acceptor_ = std::thread([this] { accept_all(); });
+}
+
+RawServer::~RawServer() {
+  ::shutdown(listener_.get(), SHUT_RDWR);
+  acceptor_.join();
+  {
+    std::lock_guard lock(mutex_);
+    for (int socket : sockets_) ::shutdown(socket, SHUT_RDWR);
+  }
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void RawServer::accept_all() {
+  while (true) {
+    const int socket = ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC);
+    if (socket < 0) return;
+    std::lock_guard lock(mutex_);
+    sockets_.push_back(socket);
+    threads_.emplace_back([this, socket, number = ++connections_] {
+      Peer peer(socket);
+      script_(peer, number);
+      std::lock_guard closing(mutex_);
+      std::erase(sockets_, socket);
+      ::close(socket);
+    });
+  }
+}
+
+std::string answer(std::string_view body, std::string_view extra, std::string_view status) {
+  return "HTTP/1.1 " + std::string(status) + "\r\nContent-Length: " + std::to_string(body.size()) +
+         "\r\n" + std::string(extra) + "\r\n" + std::string(body);
+}

@@ -1,0 +1,511 @@
+// The transport over real connections to servers that behave, and to some that do not.
+#include "net/transport.h"
+
+#include <future>
+#include <thread>
+
+#include <doctest/doctest.h>
+#include <malloc.h>
+
+#include "base/digest.h"
+#include "net/raw_server.h"
+#include "net/support.h"
+
+using namespace kling;
+using namespace kling::net;
+using Stage = HttpOutcome::Stage;
+
+namespace {
+
+std::shared_ptr<Transport> transport_to(const std::string& url, TransportOptions options = {}) {
+  options.base_url = url;
+  Result<std::shared_ptr<Transport>> made = make_transport(options);
+  REQUIRE_MESSAGE(made.ok(), (made.ok() ? "" : made.error().message));
+  return *made;
+}
+
+TransportOptions idle_reuse(int milliseconds) {
+  TransportOptions options;
+  options.idle_reuse = Milliseconds(milliseconds);
+  return options;
+}
+
+Result<std::shared_ptr<Transport>> try_transport(const std::string& url, bool insecure = false) {
+  TransportOptions options;
+  options.base_url = url;
+  options.insecure = insecure;
+  return make_transport(options);
+}
+
+HttpRequest get(const std::string& target = "/x") {
+  HttpRequest request;
+  request.target = target;
+  return request;
+}
+
+HttpRequest post(const std::string& text) {
+  HttpRequest request;
+  request.method = "POST";
+  request.target = "/create";
+  request.body = {BodyPiece{.text = text, .path = "", .size = 0, .sha256 = ""}};
+  request.fresh_connection = true;
+  return request;
+}
+
+BodyPiece file_piece(const std::string& path, std::string_view content) {
+  return {.text = "", .path = path, .size = content.size(), .sha256 = sha256_hex(content)};
+}
+
+std::size_t peak_memory() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmHWM:")) return std::strtoull(line.c_str() + 6, nullptr, 10) << 10;
+  return 0;
+}
+
+std::size_t reset_peak_memory() {
+  ::malloc_trim(0);
+  std::ofstream("/proc/self/clear_refs") << "5";
+  return peak_memory();
+}
+
+Milliseconds since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - start);
+}
+
+}  // namespace
+
+TEST_CASE("a GET is answered with status headers and body") {
+  std::string seen;
+  RawServer server([&](Peer& peer, int) {
+    seen = peer.read_request();
+    peer.send(answer("{\"a\":1}",
+                     "Content-Type: application/json\r\nRetry-After: 7\r\nDate: today\r\n",
+                     "429 Too Many"));
+  });
+  HttpRequest request = get("/kling/v1/videos/text2video/1?x=%20+,y");
+  request.headers = {{"Authorization", "Bearer k"}};
+  const HttpOutcome outcome = transport_to(server.url() + "/prefix/")->send(request);
+  REQUIRE(outcome.stage == Stage::answered);
+  CHECK(outcome.status == 429);
+  CHECK(outcome.body == "{\"a\":1}");
+  CHECK(outcome.content_type == "application/json");
+  CHECK(outcome.retry_after == "7");
+  CHECK(outcome.date == "today");
+  CHECK(seen.starts_with("GET /prefix/kling/v1/videos/text2video/1?x=%20+,y HTTP/1.1\r\n"));
+  CHECK(seen.find("Authorization: Bearer k\r\n") != seen.npos);
+  CHECK(seen.find("User-Agent: kling-lua/0.1\r\n") != seen.npos);
+}
+
+TEST_CASE("a POST sends text and files as one body of known length") {
+  TemporaryFolder folder;
+  std::string picture(500'000, '\0');
+  for (std::size_t i = 0; i < picture.size(); ++i) picture[i] = char(i * 7 + i / 251);
+  const std::string path = folder.write("a.png", picture);
+  std::string seen;
+  RawServer server([&](Peer& peer, int) {
+    seen = peer.read_request();
+    peer.send(answer("{}"));
+  });
+  HttpRequest request = post("{\"image\":\"");
+  request.body.push_back(file_piece(path, picture));
+  request.body.push_back({.text = "\"}", .path = "", .size = 0, .sha256 = ""});
+  const HttpOutcome outcome = transport_to(server.url())->send(request);
+  REQUIRE(outcome.stage == Stage::answered);
+  const std::string body = "{\"image\":\"" + base64_encode(picture) + "\"}";
+  CHECK(seen.find("Content-Length: " + std::to_string(body.size()) + "\r\n") != seen.npos);
+  CHECK(seen.find("Content-Type: application/json\r\n") != seen.npos);
+  CHECK((seen.substr(seen.find("\r\n\r\n") + 4) == body));
+}
+
+TEST_CASE("GETs share a connection and creates get one of their own") {
+  RawServer server([&](Peer& peer, int) {
+    while (!peer.read_request().empty()) peer.send(answer("ok"));
+  });
+  auto transport = transport_to(server.url());
+  for (int i = 0; i < 5; ++i) CHECK(transport->send(get()).status == 200);
+  CHECK(server.connections() == 1);
+  CHECK(transport->send(post("{}")).status == 200);
+  CHECK(transport->send(post("{}")).status == 200);
+  CHECK(server.connections() == 3);
+  CHECK(transport->send(get()).status == 200);
+  CHECK(server.connections() == 3);
+}
+
+TEST_CASE("an idle connection beyond its age is not used again") {
+  RawServer server([&](Peer& peer, int) {
+    while (!peer.read_request().empty()) peer.send(answer("ok"));
+  });
+  auto transport = transport_to(server.url(), idle_reuse(0));
+  CHECK(transport->send(get()).status == 200);
+  std::this_thread::sleep_for(Milliseconds(2));
+  CHECK(transport->send(get()).status == 200);
+  CHECK(server.connections() == 2);
+}
+
+TEST_CASE("a connection that the server closed while idle costs nothing") {
+  RawServer server([&](Peer& peer, int) {
+    peer.read_request();
+    peer.send(answer("ok"));
+  });
+  auto transport = transport_to(server.url());
+  for (int i = 0; i < 4; ++i) {
+    CHECK(transport->send(get()).stage == Stage::answered);
+    std::this_thread::sleep_for(Milliseconds(5));
+  }
+}
+
+TEST_CASE("a GET is repeated once when a used connection breaks under it") {
+  std::atomic<int> requests{0};
+  RawServer server([&](Peer& peer, int connection) {
+    while (!peer.read_request().empty()) {
+      ++requests;
+      if (connection == 1 && requests == 2) return;  // reads the second request and hangs up
+      peer.send(answer("ok"));
+    }
+  });
+  auto transport = transport_to(server.url());
+  CHECK(transport->send(get()).stage == Stage::answered);
+  CHECK(transport->send(get()).stage == Stage::answered);
+  CHECK(requests == 3);
+}
+
+TEST_CASE("a POST whose connection breaks is lost and never repeated") {
+  std::atomic<int> requests{0};
+  RawServer server([&](Peer& peer, int) {
+    peer.read_request();
+    ++requests;
+    peer.reset();
+  });
+  const HttpOutcome outcome = transport_to(server.url())->send(post("{\"prompt\":\"x\"}"));
+  CHECK(outcome.stage == Stage::lost);
+  CHECK(outcome.error.kind == Kind::network);
+  CHECK(requests == 1);
+}
+
+TEST_CASE("what breaks before the first byte is not sent") {
+  int port = 0;
+  {
+    port = RawServer([](Peer&, int) {}).port();
+  }
+  const HttpOutcome refused =
+      transport_to("http://127.0.0.1:" + std::to_string(port))->send(post("{}"));
+  CHECK(refused.stage == Stage::not_sent);
+  CHECK(refused.error.kind == Kind::network);
+  CHECK(refused.error.message.find("could not connect") != std::string::npos);
+
+  const HttpOutcome unknown = transport_to("https://nosuch..invalid")->send(post("{}"));
+  CHECK(unknown.stage == Stage::not_sent);
+  CHECK(unknown.error.message.find("nosuch..invalid") != std::string::npos);
+}
+
+TEST_CASE("an answer that ends early is lost") {
+  const char* const kAnswers[] = {
+      "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"half\":",
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+      "HTTP/1.1 200 OK\r\nContent-Le",
+      "",
+      "SSH-2.0-OpenSSH_9.2\r\n",
+      "HTTP/1.1 103 Early Hints\r\n\r\n",
+  };
+  for (const char* text : kAnswers) {
+    CAPTURE(text);
+    RawServer server([&](Peer& peer, int) {
+      peer.read_request();
+      peer.send(text);
+    });
+    CHECK(transport_to(server.url())->send(post("{}")).stage == Stage::lost);
+  }
+}
+
+TEST_CASE("a chunked answer and one that ends with the connection are whole") {
+  RawServer server([&](Peer& peer, int connection) {
+    peer.read_request();
+    peer.send(connection == 1 ? "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+                              : "HTTP/1.1 200 OK\r\n\r\nabcde");
+  });
+  auto transport = transport_to(server.url(), idle_reuse(0));
+  CHECK(transport->send(get()).body == "abcde");
+  CHECK(transport->send(get()).body == "abcde");
+  CHECK(server.connections() == 2);
+}
+
+TEST_CASE("a server that accepts and says nothing is lost at the read time-out") {
+  RawServer server([](Peer& peer, int) { peer.wait_for_close(); });
+  const auto start = std::chrono::steady_clock::now();
+  TransportOptions options;
+  options.read_timeout = Milliseconds(50);
+  const HttpOutcome outcome = transport_to(server.url(), options)->send(post("{}"));
+  CHECK(outcome.stage == Stage::lost);
+  CHECK(outcome.error.message.find("0.05 s") != std::string::npos);
+  CHECK(since(start) < Milliseconds(2000));
+}
+
+TEST_CASE("the deadline holds against hanging dripping and endless answers") {
+  struct Case {
+    const char* name;
+    std::function<void(Peer&)> act;
+  };
+  const Case kCases[] = {
+      {"hang", [](Peer& peer) { peer.wait_for_close(); }},
+      {"drip in the head",
+       [](Peer& peer) {
+         peer.send("HTTP/1.1 200 OK\r\nX-Drip: ");
+         while (peer.send("a")) std::this_thread::sleep_for(Milliseconds(5));
+       }},
+      {"drip in a body of known length",
+       [](Peer& peer) {
+         peer.send("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
+         while (peer.send("a")) std::this_thread::sleep_for(Milliseconds(5));
+       }},
+      {"drip in a body that ends with the connection",
+       [](Peer& peer) {
+         peer.send("HTTP/1.1 200 OK\r\n\r\n");
+         while (peer.send("a")) std::this_thread::sleep_for(Milliseconds(5));
+       }},
+  };
+  for (const Case& c : kCases) {
+    CAPTURE(c.name);
+    RawServer server([&](Peer& peer, int) {
+      peer.read_request();
+      c.act(peer);
+    });
+    HttpRequest request = post("{}");
+    request.deadline = Milliseconds(100);
+    const auto start = std::chrono::steady_clock::now();
+    const HttpOutcome outcome = transport_to(server.url())->send(request);
+    CHECK(outcome.stage == Stage::lost);
+    CHECK(outcome.error.kind == Kind::network);
+    CHECK(since(start) >= Milliseconds(95));
+    CHECK(since(start) < Milliseconds(2000));
+  }
+}
+
+TEST_CASE("a server that does not read our body is lost at the deadline") {
+  RawServer server([](Peer&, int) { std::this_thread::sleep_for(Milliseconds(300)); });
+  HttpRequest request = post(std::string(32u << 20, 'x'));
+  request.deadline = Milliseconds(100);
+  const auto start = std::chrono::steady_clock::now();
+  CHECK(transport_to(server.url())->send(request).stage == Stage::lost);
+  CHECK(since(start) < Milliseconds(2000));
+}
+
+TEST_CASE("a mute TLS handshake is not sent and ends at the deadline") {
+  RawServer server([](Peer& peer, int) { peer.wait_for_close(); });
+  HttpRequest request = post("{}");
+  request.deadline = Milliseconds(100);
+  const auto start = std::chrono::steady_clock::now();
+  const HttpOutcome outcome =
+      transport_to("https://127.0.0.1:" + std::to_string(server.port()))->send(request);
+  CHECK(outcome.stage == Stage::not_sent);
+  CHECK(outcome.error.kind == Kind::network);
+  CHECK(since(start) < Milliseconds(2000));
+}
+
+TEST_CASE("endless headers end long before the deadline") {
+  for (const char* line :
+       {"X-More: 0123456789012345678901234567890123456789\r\n", "aaaaaaaaaaaaaaaa"}) {
+    RawServer server([&](Peer& peer, int) {
+      peer.read_request();
+      peer.send("HTTP/1.1 200 OK\r\n");
+      while (peer.send(line)) {
+      }
+    });
+    const auto start = std::chrono::steady_clock::now();
+    const HttpOutcome outcome = transport_to(server.url())->send(get());
+    CHECK(outcome.stage == Stage::lost);
+    CHECK(since(start) < Milliseconds(5000));
+  }
+}
+
+TEST_CASE("an answer over the cap is lost with kind protocol") {
+  for (const char* head :
+       {"HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"}) {
+    RawServer server([&](Peer& peer, int) {
+      peer.read_request();
+      peer.send(head);
+      const std::string block(65536, 'a');
+      while (peer.send(block)) {
+      }
+    });
+    HttpRequest request = get();
+    request.response_cap = 100'000;
+    const HttpOutcome outcome = transport_to(server.url())->send(request);
+    CHECK(outcome.stage == Stage::lost);
+    CHECK(outcome.error.kind == Kind::protocol);
+    CHECK(outcome.error.message.find("100000 bytes") != std::string::npos);
+  }
+}
+
+TEST_CASE("a redirect is returned and not followed") {
+  RawServer elsewhere([](Peer& peer, int) { peer.read_request(); });
+  RawServer server([&](Peer& peer, int) {
+    peer.read_request();
+    peer.send(answer("", "Location: " + elsewhere.url() + "/steal\r\n", "302 Found"));
+  });
+  HttpRequest request = get();
+  request.headers = {{"Authorization", "Bearer secret"}};
+  const HttpOutcome outcome = transport_to(server.url())->send(request);
+  CHECK(outcome.stage == Stage::answered);
+  CHECK(outcome.status == 302);
+  CHECK(outcome.location == elsewhere.url() + "/steal");
+  CHECK(elsewhere.connections() == 0);
+}
+
+TEST_CASE("control characters never reach the wire") {
+  RawServer server([](Peer& peer, int) { peer.read_request(); });
+  auto transport = transport_to(server.url());
+  std::vector<HttpRequest> requests(6, get());
+  requests[0].headers = {{"Authorization", "Bearer secret\r\nX-Evil: 1"}};
+  requests[1].headers = {{"X\r\nEvil", "1"}};
+  requests[2].headers = {{"X-Zero", std::string("a\0b", 3)}};
+  requests[3].target = "/x HTTP/1.1\r\nX-Evil: 1\r\n\r\n";
+  requests[4].content_type = "text/plain\r\nX-Evil: 1";
+  requests[5].method = "DELETE";
+  for (const HttpRequest& request : requests) {
+    const HttpOutcome outcome = transport->send(request);
+    CHECK(outcome.stage == Stage::not_sent);
+    CHECK(outcome.error.kind == Kind::invalid);
+    CHECK(outcome.error.message.find("secret") == std::string::npos);
+  }
+  CHECK(server.connections() == 0);
+}
+
+TEST_CASE("stop ends a running exchange soon and refuses later ones") {
+  std::promise<void> reached;
+  RawServer server([&](Peer& peer, int) {
+    peer.read_request();
+    reached.set_value();
+    peer.wait_for_close();
+  });
+  auto transport = transport_to(server.url());
+  auto running = std::async(std::launch::async, [&] { return transport->send(post("{}")); });
+  reached.get_future().wait();
+  const auto start = std::chrono::steady_clock::now();
+  transport->stop();
+  const HttpOutcome outcome = running.get();
+  CHECK(outcome.stage == Stage::lost);
+  CHECK(outcome.error.kind == Kind::interrupted);
+  CHECK(since(start) < Milliseconds(2000));
+  CHECK(transport->send(get()).stage == Stage::not_sent);
+}
+
+TEST_CASE("a file that changed after its check is not sent whole") {
+  TemporaryFolder folder;
+  const std::string checked(600'000, 'a');
+  std::string changed = checked;
+  changed.back() = 'b';
+  const std::string path = folder.write("a.png", changed);
+  std::string seen;
+  RawServer server([&](Peer& peer, int) { seen = peer.read_request(); });
+  for (const bool text_after : {false, true}) {
+    CAPTURE(text_after);
+    HttpRequest request = post("[");
+    request.body.push_back(file_piece(path, checked));
+    if (text_after) request.body.push_back({.text = "]", .path = "", .size = 0, .sha256 = ""});
+    {
+      RawServer inner([&](Peer& peer, int) { seen = peer.read_request(); });
+      const HttpOutcome outcome = transport_to(inner.url())->send(request);
+      CHECK(outcome.stage == Stage::aborted);
+      CHECK(outcome.error.kind == Kind::media);
+      CHECK(outcome.error.message.find(path) != std::string::npos);
+    }
+    const std::size_t body = seen.size() - (seen.find("\r\n\r\n") + 4);
+    CHECK(seen.find("Content-Length: " + std::to_string(base64_size(600'000) + 1 + text_after)) !=
+          seen.npos);
+    CHECK(body > 0);
+    CHECK(body <= base64_size(600'000) + 1 - base64_size(600'000 % (192 * 1024)));
+  }
+}
+
+TEST_CASE("a file of another size or none is not sent at all") {
+  TemporaryFolder folder;
+  const std::string path = folder.write("a.png", "abcdef");
+  RawServer server([](Peer& peer, int) { peer.read_request(); });
+  auto transport = transport_to(server.url());
+  for (const std::string& name : {path, path + ".missing", folder.path}) {
+    HttpRequest request = post("[");
+    request.body.push_back(file_piece(name, "abc"));
+    const HttpOutcome outcome = transport->send(request);
+    CHECK(outcome.stage == Stage::not_sent);
+    CHECK(outcome.error.kind == Kind::media);
+  }
+  CHECK(server.connections() == 0);
+}
+
+TEST_CASE("a large picture does not pass through memory as a whole") {
+  TemporaryFolder folder;
+  const std::string path = folder.path + "/big.png";
+  {
+    const std::string block(1u << 20, 'p');
+    std::FILE* file = std::fopen(path.c_str(), "wb");
+    for (int i = 0; i < 10; ++i) std::fwrite(block.data(), 1, block.size(), file);
+    std::fclose(file);
+  }
+  std::atomic<std::size_t> received{0};
+  RawServer server([&](Peer& peer, int) {
+    received = peer.skip_request();
+    peer.send(answer("ok"));
+  });
+  HttpRequest request = post("[");
+  request.body.push_back({.text = "", .path = path, .size = 10u << 20, .sha256 = *hash_file(path)});
+  auto transport = transport_to(server.url());
+  CHECK(transport->send(post("{}")).status == 200);  // what is allocated once
+  const std::size_t before = reset_peak_memory();
+  CHECK(transport->send(request).status == 200);
+  CHECK(received == base64_size(10u << 20) + 1);
+  CHECK(peak_memory() - before < (4u << 20));
+}
+
+TEST_CASE("a peer that has gone does not raise SIGPIPE") {
+  RawServer server([](Peer& peer, int) { peer.reset(); });
+  auto transport = transport_to(server.url());
+  for (int i = 0; i < 20; ++i)
+    CHECK(transport->send(post(std::string(1u << 20, 'x'))).stage != Stage::answered);
+}
+
+TEST_CASE("many threads share a transport") {
+  RawServer server([](Peer& peer, int) {
+    for (std::string text; !(text = peer.read_request()).empty();)
+      peer.send(answer(text.substr(4, text.find(' ', 4) - 4)));
+  });
+  auto transport = transport_to(server.url());
+  std::vector<std::thread> threads;
+  std::atomic<int> right{0};
+  for (int i = 0; i < 8; ++i)
+    threads.emplace_back([&, i] {
+      for (int k = 0; k < 50; ++k) {
+        const std::string target = "/" + std::to_string(i) + "-" + std::to_string(k);
+        right += transport->send(get(target)).body == target;
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(right == 400);
+  CHECK(server.connections() <= 8);
+}
+
+TEST_CASE("base URLs are checked before anything happens") {
+  for (const char* url : {"", "ftp://a.example", "http://api.example.com", "http://10.0.0.1",
+                          "https://user:pass@api.example.com", "https://a.example/x?y=1",
+                          "https://a b.example", "https://a.example:99999", "https://a\r\n.example",
+                          "https://", "http://127.0.0.1.evil.example"}) {
+    CAPTURE(url);
+    auto made = try_transport(url);
+    CHECK(!made.ok());
+    if (!made.ok()) CHECK(made.error().kind == Kind::invalid);
+  }
+  for (const char* url : {"https://api.cometapi.com", "http://127.0.0.1:8080", "http://localhost",
+                          "http://[::1]:8080", "HTTPS://API.example.com/v1/"})
+    CHECK(try_transport(url).ok());
+  CHECK(try_transport("http://10.0.0.1", true).ok());
+}
+
+TEST_CASE("the address of a service is normalized") {
+  CHECK(*service_address("https://API.CometAPI.com/") == "api.cometapi.com");
+  CHECK(*service_address("https://api.cometapi.com:443") == "api.cometapi.com");
+  CHECK(*service_address("http://127.0.0.1:8080/prefix/") == "127.0.0.1:8080/prefix");
+  CHECK(*service_address("http://[::1]:80") == "[::1]");
+  CHECK(!service_address("nonsense").ok());
+}
