@@ -76,8 +76,8 @@ std::string seconds_text(std::uint32_t mask) {
 }  // namespace
 
 bool Offer::has_mode(std::string_view mode) const {
-  return modes.empty() || (' ' + std::string(modes) + ' ').find(' ' + std::string(mode) + ' ') !=
-                              std::string::npos;
+  return modes.empty() ||
+         (' ' + std::string(modes) + ' ').find(' ' + std::string(mode) + ' ') != std::string::npos;
 }
 
 bool Offer::has_seconds(std::int64_t count) const {

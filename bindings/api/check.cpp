@@ -43,8 +43,7 @@ class Checker {
  private:
   void add(Finding::Level level, const Param& param, const char* rule, const std::string& path,
            std::string message, std::string hint) {
-    findings.push_back(
-        {level, param.name + "." + rule, path, std::move(message), std::move(hint)});
+    findings.push_back({level, param.name + "." + rule, path, std::move(message), std::move(hint)});
   }
   void error(const Param& param, const char* rule, const std::string& path, std::string message,
              std::string hint) {
@@ -69,13 +68,18 @@ class Checker {
           range(static_cast<double>(*seconds), param, path, " seconds");
         break;
       case Type::boolean:
-      case Type::video: break;
+      case Type::video:
+        break;
       case Type::image:
         if (const MediaInput* input = media_of(request_, value); input && input->facts)
           picture(*input->facts, param, path);
         break;
-      case Type::object: object(value, param.children, path + "."); break;
-      case Type::list: list(value, param, path); break;
+      case Type::object:
+        object(value, param.children, path + ".");
+        break;
+      case Type::list:
+        list(value, param, path);
+        break;
     }
   }
 

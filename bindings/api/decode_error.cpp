@@ -25,7 +25,8 @@ constexpr const char* kCredit = "top up the account; nothing was started";
 constexpr const char* kContent = "change the prompt or the pictures; nothing was started";
 constexpr const char* kFields = "correct the field that the message names; nothing was started";
 constexpr const char* kSlower = "wait and send it again, or run fewer jobs at once";
-constexpr const char* kAddress = "check the base URL (KLING_BASE_URL): this path is not the service's";
+constexpr const char* kAddress =
+    "check the base URL (KLING_BASE_URL): this path is not the service's";
 constexpr const char* kClock = "set this machine's clock; the request may then be sent again";
 constexpr const char* kLost =
     "whether it was accepted is unknown: look it up by its external id before sending it again";
@@ -104,8 +105,7 @@ const Row& row_for(Asked asked, int http, const std::string& code, const std::st
   const std::string words = lower(message);
   const On on = asked == Asked::create ? On::create : On::query;
   for (const Row& row : kRows)
-    if ((row.code[0] == '\0' || code == row.code) &&
-        words.find(row.phrase) != std::string::npos &&
+    if ((row.code[0] == '\0' || code == row.code) && words.find(row.phrase) != std::string::npos &&
         (row.http == 0 || row.http == http || (row.http == 5 && http / 100 == 5)) &&
         (row.on == On::both || row.on == on))
       return row;
@@ -127,15 +127,15 @@ void fill(Answer& answer, Asked asked, int http, Kind kind, Refusal refusal, std
 Fault fault_of(const Json& level) {
   const Json& error = member(level, "error");
   if (error.is_string() && !scalar_text(error).empty()) return {true, "", scalar_text(error)};
-  const Json& code = member(error.is_object() ? error : level, "code");
-  std::string message;
-  for (const char* key : {"message", "msg"})
-    if (message.empty()) message = scalar_text(member(error.is_object() ? error : level, key));
-  const bool told = error.is_object() && (!is_success_code(code) || !message.empty());
-  if (!told && (error.is_object() || is_success_code(code))) return {};
-  std::string word = scalar_text(code);
-  if (word.empty()) word = scalar_text(member(error, "type"));
-  return {true, std::move(word), std::move(message)};
+  for (const Json* source : {&error, &level}) {
+    std::string code = scalar_text(member(*source, "code"));
+    std::string message = scalar_text(member(*source, "message"));
+    if (message.empty()) message = scalar_text(member(*source, "msg"));
+    if (is_success_code(code) && (source == &level || message.empty())) continue;
+    if (code.empty()) code = scalar_text(member(*source, "type"));
+    return {true, std::move(code), std::move(message)};
+  }
+  return {};
 }
 
 }  // namespace
@@ -145,7 +145,7 @@ bool is_success_code(const Json& code) {
   return word.empty() || word == "0" || word == "200" || word == "success" || word == "succeed";
 }
 
-Fault find_fault(const std::vector<const Json*>& levels) {
+Fault find_fault(const std::vector<const Json*>& levels, int http_status) {
   for (const Json* level : levels) {
     Fault fault = fault_of(*level);
     if (!fault.found) continue;
@@ -158,7 +158,8 @@ Fault find_fault(const std::vector<const Json*>& levels) {
     }
     return fault;
   }
-  return {};
+  if (http_status < 400) return {};
+  return {true, "", scalar_text(member(*levels.front(), "message"))};
 }
 
 void refuse(Answer& answer, Asked asked, int http_status, const Fault& fault) {
@@ -176,8 +177,8 @@ void refuse(Answer& answer, Asked asked, int http_status, const Fault& fault) {
 
 void refuse_unreadable(Answer& answer, Asked asked, int http_status, std::string_view body) {
   std::string message = "the service answered HTTP " + std::to_string(http_status);
-  message += body.empty() ? " with an empty body"
-                          : " with something unexpected: " + excerpt(body, 120);
+  message +=
+      body.empty() ? " with an empty body" : " with something unexpected: " + excerpt(body, 120);
   // Some refusals are made before any request is looked at, whatever page comes with them. A page
   // that says 404 to a look-up is not the service saying that the task does not exist.
   const Row& row = row_for(asked, http_status, "", "");

@@ -18,8 +18,8 @@ struct Fault {
 };
 
 /// The first failing code or error object in the nested bodies, outermost first; a Kling error
-/// written as text inside a proxy's message wins.
-Fault find_fault(const std::vector<const Json*>& levels);
+/// written as text inside a proxy's message wins. REQUIRES: a level.
+Fault find_fault(const std::vector<const Json*>& levels, int http_status);
 /// True for 0, "success", 200 and the like, and for no code at all.
 bool is_success_code(const Json& code);
 

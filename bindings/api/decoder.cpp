@@ -110,7 +110,8 @@ bool is_task(const Json& level) {
 TaskState settle(const std::vector<Word>& words, bool has_url, std::vector<std::string>& warnings) {
   for (const Word& word : words)
     if (!word.state)
-      warnings.push_back("unknown status word \"" + excerpt(word.text, 40) + "\", taken as running");
+      warnings.push_back("unknown status word \"" + excerpt(word.text, 40) +
+                         "\", taken as running");
   const TaskState outer = words.front().state.value_or(TaskState::running);
   const TaskState inner = words.back().state.value_or(TaskState::running);
   if (outer == inner) return inner;
@@ -214,8 +215,7 @@ std::optional<Task> read_task(const std::vector<const Json*>& levels, Answer& an
   for (const Json* level : tasks) keep_first(task.id, first_text(*level, {"id"}));
   const bool success = !words.empty() && words.front().state == TaskState::succeeded;
   for (auto level = tasks.rbegin(); level != tasks.rend(); ++level) {  // Kling's own words first
-    keep_first(task.external_id,
-               first_text(member(**level, "task_info"), {"external_task_id"}));
+    keep_first(task.external_id, first_text(member(**level, "task_info"), {"external_task_id"}));
     keep_first(task.external_id, first_text(**level, {"external_task_id", "external_id"}));
     keep_first(task.message, read_message(**level));
     keep_first(task.created_at, millis_of(**level, {"created_at", "create_time", "submit_time"}));
@@ -262,7 +262,7 @@ Answer decode(Asked asked, int http_status, std::string_view text) {
     refuse_unreadable(answer, asked, http_status, text);
     return answer;
   }
-  const Fault fault = find_fault(levels);
+  const Fault fault = find_fault(levels, http_status);
   answer.request_id = read_request_id(levels, fault);
   const bool ok = http_status / 100 == 2 && !fault.found;
 
@@ -280,9 +280,9 @@ Answer decode(Asked asked, int http_status, std::string_view text) {
     return answer;
   }
   answer.warnings.clear();
-  if (!ok && (fault.found || http_status >= 400)) {
+  if (fault.found) {
     refuse(answer, asked, http_status, fault);
-  } else if (asked == Asked::query && found_nothing(body)) {
+  } else if (ok && asked == Asked::query && found_nothing(body)) {
     refuse(answer, asked, 404, {});
     answer.error.http_status = http_status;
     answer.error.message = "the service knows no such task";
@@ -296,10 +296,14 @@ Answer decode(Asked asked, int http_status, std::string_view text) {
 
 const char* name(TaskState state) {
   switch (state) {
-    case TaskState::queued: return "queued";
-    case TaskState::running: return "running";
-    case TaskState::succeeded: return "succeeded";
-    case TaskState::failed: return "failed";
+    case TaskState::queued:
+      return "queued";
+    case TaskState::running:
+      return "running";
+    case TaskState::succeeded:
+      return "succeeded";
+    case TaskState::failed:
+      return "failed";
   }
   return "running";
 }

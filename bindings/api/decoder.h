@@ -28,11 +28,11 @@ struct Task {
   std::string id;  ///< always text: ids exceed 2^53
   std::string external_id;
   TaskState state = TaskState::queued;
-  std::string status_word;  ///< the service's own word
-  std::string message;      ///< task_status_msg or fail_reason
-  std::vector<Video> videos;       ///< only those with a URL; [0] is the clip
-  std::vector<std::string> others; ///< URLs of images or audios
-  std::int64_t created_at = 0;     ///< ms since 1970; 0 unknown
+  std::string status_word;          ///< the service's own word
+  std::string message;              ///< task_status_msg or fail_reason
+  std::vector<Video> videos;        ///< only those with a URL; [0] is the clip
+  std::vector<std::string> others;  ///< URLs of images or audios
+  std::int64_t created_at = 0;      ///< ms since 1970; 0 unknown
   std::int64_t updated_at = 0;
   std::optional<double> cost_usd;  ///< what the service says it deducted
 };
@@ -52,7 +52,8 @@ struct Answer {
   std::optional<Task> task;  ///< set exactly when refusal is none
   Refusal refusal = Refusal::none;
   Error error;  ///< valid when refusal is not none; retryable follows the table
-  std::vector<std::string> warnings;  ///< unknown status words, disagreement of inner and outer state
+  std::vector<std::string>
+      warnings;  ///< unknown status words, disagreement of inner and outer state
   std::string request_id;
 };
 

@@ -15,14 +15,14 @@ namespace kling::api {
 
 enum class Type {
   string,
-  number,    ///< a float
-  integer,   ///< also given as decimal text (element ids above 2^53)
+  number,   ///< a float
+  integer,  ///< also given as decimal text (element ids above 2^53)
   boolean,
-  seconds,   ///< whole seconds, number or text; sent as text
-  image,     ///< URL, Base64, path or Image
-  video,     ///< URL or Clip
-  object,    ///< `children`
-  list,      ///< of objects with `children`, or of `image`/`video` when children holds one item key
+  seconds,  ///< whole seconds, number or text; sent as text
+  image,    ///< URL, Base64, path or Image
+  video,    ///< URL or Clip
+  object,   ///< `children`
+  list,     ///< of objects with `children`, or of `image`/`video` when children holds one item key
 };
 
 /// Limits of one parameter. Every length is in Unicode characters, every range inclusive.
@@ -43,7 +43,8 @@ struct Param {
   std::string default_value{};  ///< always sent when nothing was given, as text; empty: none
   std::string doc{};            ///< one or two sentences, units and source included
   std::vector<Param> children{};
-  std::vector<std::string> aliases{};  ///< other spellings a script may use ("image" for "image_url")
+  std::vector<std::string>
+      aliases{};  ///< other spellings a script may use ("image" for "image_url")
 };
 
 /// A rule over several fields.
@@ -54,9 +55,9 @@ struct Check {
 };
 
 struct Endpoint {
-  std::string name;   ///< the Lua function: "text2video", "image2video", "multi_image2video", "omni"
-  std::string kind;   ///< the path's last part: "text2video", "omni-video", …
-  std::string path{};   ///< "/kling/v1/videos/" + kind; POST creates, GET path/{id} queries
+  std::string name;  ///< the Lua function: "text2video", "image2video", "multi_image2video", "omni"
+  std::string kind;  ///< the path's last part: "text2video", "omni-video", …
+  std::string path{};  ///< "/kling/v1/videos/" + kind; POST creates, GET path/{id} queries
   std::string doc{};
   std::vector<std::string> aliases{};  ///< "omni_video"
   std::vector<Param> params{};

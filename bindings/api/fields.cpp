@@ -64,9 +64,8 @@ bool any_item(const Request& request, std::string_view list, std::string_view ke
               std::string_view value) {
   const Json* items = given(request, list);
   if (items == nullptr || !items->is_array()) return false;
-  return std::any_of(items->begin(), items->end(), [&](const Json& item) {
-    return scalar_text(member(item, key)) == value;
-  });
+  return std::any_of(items->begin(), items->end(),
+                     [&](const Json& item) { return scalar_text(member(item, key)) == value; });
 }
 
 bool edits_video(const Request& request) {

@@ -87,13 +87,19 @@ class Normalizer {
         if (!value.is_number() || !std::isfinite(value.get<double>()))
           wrong_type(value, path, "a number");
         break;
-      case Type::integer: integer(value, path); break;
+      case Type::integer:
+        integer(value, path);
+        break;
       case Type::boolean:
         if (!value.is_boolean()) wrong_type(value, path, "true or false");
         break;
-      case Type::seconds: seconds(value, path); break;
+      case Type::seconds:
+        seconds(value, path);
+        break;
       case Type::image:
-      case Type::video: media(value, param, path); break;
+      case Type::video:
+        media(value, param, path);
+        break;
       case Type::object:
         if (value.is_object() && !value.contains("$media")) {
           object(value, param.children, path + ".");
@@ -101,7 +107,9 @@ class Normalizer {
           wrong_type(value, path, "a table");
         }
         break;
-      case Type::list: list(value, param, path); break;
+      case Type::list:
+        list(value, param, path);
+        break;
     }
   }
 
@@ -190,8 +198,9 @@ class Normalizer {
                "there is no field " + path + "." + excerpt(key, 60),
                "write { url = \"https://…\", id = \"a name\" }");
     } else {
-      return wrong_type(value, path, video ? "a clip or the URL of a video"
-                                           : "a picture: a URL, a path, Base64 or an Image");
+      return wrong_type(
+          value, path,
+          video ? "a clip or the URL of a video" : "a picture: a URL, a path, Base64 or an Image");
     }
     if (video && input.source != MediaInput::Source::url) return local_video(path);
     value = Json::object();

@@ -37,16 +37,16 @@ struct MediaInput {
     derived,  ///< made or found by the engine when it is needed; `text` is its origin
   };
   Source source = Source::url;
-  bool video = false;               ///< a clip rather than a picture
+  bool video = false;  ///< a clip rather than a picture
   std::string text;
-  std::string identity;             ///< `id` of { url = …, id = … }; empty: the text itself counts
+  std::string identity;  ///< `id` of { url = …, id = … }; empty: the text itself counts
   std::optional<ImageFacts> facts;  ///< known once the engine looked at local bytes
   std::size_t tag = 0;              ///< the caller's own index (for `derived`), kept untouched
 };
 
 /// One call of an endpoint's function.
 struct Request {
-  std::string endpoint;  ///< "text2video", …
+  std::string endpoint;          ///< "text2video", …
   Json fields = Json::object();  ///< what is checked and sent
   Json extra = Json::object();   ///< goes into the body unchecked and overrides
   std::string take;              ///< tells equal requests apart; never sent

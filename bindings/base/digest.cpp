@@ -78,7 +78,8 @@ bool base64_decode(std::string_view text, std::string& out) {
   if (written < 0) return false;
   const std::size_t padding =
       compact.size() - std::min(compact.size(), compact.find_last_not_of('=') + 1);
-  if (padding > 2) return false;
+  // OpenSSL reads an inner '=' as zero bits.
+  if (padding > 2 || compact.find('=') < compact.size() - padding) return false;
   bytes.resize(static_cast<std::size_t>(written) - padding);
   out = std::move(bytes);
   return true;

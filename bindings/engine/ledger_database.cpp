@@ -1,5 +1,7 @@
 #include "engine/ledger_database.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
@@ -18,30 +20,17 @@ namespace {
 
 constexpr const char* kElsewhere = "check the rights of file and folder, or name another ledger";
 
-/// File systems on which several machines, or a server behind the kernel's back, may change the
-/// file: WAL needs memory shared by all who write, so it is not for them.
-bool is_network_file_system(const std::string& path) {
+/// File systems that other machines, or a server behind the kernel's back, may change too: WAL
+/// needs memory shared by all who write. NFS SMB CIFS SMB2 FUSE 9p vboxsf Ceph Lustre GPFS GFS2
+/// OCFS2 AFS Coda.
+constexpr std::array<std::uint32_t, 14> kNetworkFileSystems{
+    0x6969,     0x517b,     0xff534d42, 0xfe534d42, 0x65735546, 0x01021997, 0x786f4256,
+    0x00c36400, 0x0bd00bd0, 0x47504653, 0x01161970, 0x7461636f, 0x5346414f, 0x73757245};
+
+bool is_on_network(const std::string& file) {
   struct statfs info {};
-  if (::statfs(path.c_str(), &info) != 0) return false;
-  switch (static_cast<std::uint32_t>(info.f_type)) {
-    case 0x6969:      // NFS
-    case 0x517b:      // SMB
-    case 0xff534d42:  // CIFS
-    case 0xfe534d42:  // SMB2
-    case 0x65735546:  // FUSE
-    case 0x01021997:  // 9p
-    case 0x786f4256:  // VirtualBox shared folder
-    case 0x00c36400:  // Ceph
-    case 0x0bd00bd0:  // Lustre
-    case 0x47504653:  // GPFS
-    case 0x01161970:  // GFS2
-    case 0x7461636f:  // OCFS2
-    case 0x5346414f:  // AFS
-    case 0x73757245:  // Coda
-      return true;
-    default:
-      return false;
-  }
+  return ::statfs(file.c_str(), &info) == 0 &&
+         std::ranges::count(kNetworkFileSystems, static_cast<std::uint32_t>(info.f_type)) > 0;
 }
 
 /// Makes the file, readable only by its owner, with its folder. An existing file is not opened
@@ -50,15 +39,12 @@ Status make_file(const std::string& file) {
   const std::filesystem::path folder = std::filesystem::path(file).parent_path();
   if (Status made = make_folders(folder.parent_path().string()); !made)
     return ledger_error(made.error().message, kElsewhere);
-  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
-    return ledger_error(
-        "cannot make the ledger's folder " + folder.string() + ": " + system_message(errno),
-        kElsewhere);
-  const Descriptor made(::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  Descriptor made;
+  if (::mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST)
+    made = Descriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!made && errno != EEXIST)
-    return ledger_error(
-        "cannot make the ledger " + file + ": " + system_message(errno),
-        errno == ENOSPC || errno == EDQUOT ? "free space and run again" : kElsewhere);
+    return ledger_error("cannot make the ledger " + file + ": " + system_message(errno),
+                        kElsewhere);
   struct stat info {};
   if (::stat(file.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
     return ledger_error("the ledger " + file + " is not a file", "name a file, or \":memory:\"");
@@ -86,10 +72,10 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path,
     if (Status made = make_file(file); !made) return made.error();
   }
   std::unique_ptr<Database> database(new Database(file, options.busy_timeout));
-  Status status = database->connect();
-  if (status && !file.empty())
-    status = database->choose_journal(options.allow_wal && !is_network_file_system(file));
-  if (!status) return status.error();
+  database->connect();
+  if (!file.empty()) database->choose_journal(options.allow_wal && !is_on_network(file));
+  database->run("PRAGMA synchronous = FULL");
+  if (!database->ok()) return *database->error_;
   return database;
 }
 
@@ -98,94 +84,112 @@ Database::~Database() {
   sqlite3_close(handle_);
 }
 
-Status Database::connect() {
+void Database::connect() {
   const char* name = file_.empty() ? ":memory:" : file_.c_str();
   if (sqlite3_open_v2(name, &handle_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr) !=
       SQLITE_OK)
-    return failure();
+    return fail(failure());
   sqlite3_extended_result_codes(handle_, 1);
   sqlite3_busy_timeout(handle_, busy_timeout_);
   // The file may have been damaged or made by somebody else.
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  run("PRAGMA cell_size_check = ON");
   if (sqlite3_db_readonly(handle_, "main") == 1)
-    return ledger_error("the ledger " + file_ + " cannot be written", kElsewhere);
-  return run("PRAGMA cell_size_check = ON");
+    fail(ledger_error(title() + " cannot be written", kElsewhere));
 }
 
-Status Database::choose_journal(bool allow_wal) {
+void Database::choose_journal(bool wal) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(busy_timeout_);
-  const char* mode = allow_wal ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = TRUNCATE";
-  while (true) {
-    Query query(*this, mode);
-    const bool answered = query.next();
-    if (answered && query.text(0) == (allow_wal ? "wal" : "truncate")) break;
-    Status status = query.finish();
-    // SQLite does not wait by itself when two processes change the mode of a new file at once.
-    const bool busy = (sqlite3_errcode(handle_) & 0xff) == SQLITE_BUSY;
-    if (!status && (!busy || std::chrono::steady_clock::now() >= deadline)) return status.error();
-    if (status && allow_wal) return choose_journal(false);
-    if (status)
-      return ledger_error("the ledger " + file_ + " has a journal that this file system forbids",
-                          "move it to a local disk");
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  while (ok()) {
+    std::string mode;
+    if (Query query(*this, wal ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = TRUNCATE");
+        query.next())
+      query >> mode;
+    if (mode == (wal ? "wal" : "truncate")) return;
+    if (error_ && error_->retryable && std::chrono::steady_clock::now() < deadline) {
+      // SQLite does not wait by itself when two processes change the mode of a new file at once.
+      error_.reset();
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    } else if (ok() && !wal) {
+      fail(ledger_error(title() + " has a journal that this file system forbids",
+                        "move it to a local disk"));
+    } else {
+      wal = false;
+    }
   }
-  return run("PRAGMA synchronous = FULL");
 }
 
-Status Database::run(const char* sql) { return Query(*this, sql).finish(); }
+void Database::begin(bool write) {
+  error_.reset();
+  run(write ? "BEGIN IMMEDIATE" : "BEGIN");
+  open_ = ok();
+}
 
-int Database::changes() const { return sqlite3_changes(handle_); }
+Status Database::end() {
+  if (open_ && ok()) {
+    run("COMMIT");
+    open_ = !ok();
+  }
+  if (ok()) return Done{};
+  if (open_) sqlite3_exec(handle_, "ROLLBACK", nullptr, nullptr, nullptr);
+  open_ = false;
+  return *error_;
+}
+
+void Database::fail(Error error) {
+  if (!error_) error_ = std::move(error);
+}
 
 std::int64_t Database::last_id() const { return sqlite3_last_insert_rowid(handle_); }
 
+int Database::changes() const { return sqlite3_changes(handle_); }
+
 sqlite3_stmt* Database::prepare(const std::string& sql) {
+  if (!ok()) return nullptr;
   sqlite3_stmt*& statement = statements_[sql];
-  if (statement == nullptr)
-    sqlite3_prepare_v3(handle_, sql.c_str(), int(sql.size()), SQLITE_PREPARE_PERSISTENT, &statement,
-                       nullptr);
+  if (statement == nullptr &&
+      sqlite3_prepare_v3(handle_, sql.c_str(), int(sql.size()), SQLITE_PREPARE_PERSISTENT,
+                         &statement, nullptr) != SQLITE_OK)
+    fail(failure());
   return statement;
 }
 
 Error Database::failure() const {
-  const std::string ledger = "the ledger " + (file_.empty() ? "in memory" : file_);
-  const int reason = handle_ == nullptr ? 0 : sqlite3_system_errno(handle_);
-  const int code = handle_ == nullptr ? SQLITE_NOMEM : sqlite3_errcode(handle_) & 0xff;
-  const bool refused_by_disk = code == SQLITE_IOERR || code == SQLITE_CANTOPEN;
-  if (code == SQLITE_FULL ||
-      (refused_by_disk && (reason == ENOSPC || reason == EDQUOT || reason == EFBIG)))
-    return ledger_error(ledger + " cannot grow: the disk or quota is full",
-                        "free space and run again; nothing was lost");
-  if (refused_by_disk)
-    return ledger_error(ledger + " cannot be read or written: " +
-                            (reason != 0 ? system_message(reason) : sqlite3_errmsg(handle_)),
-                        kElsewhere);
-  switch (code) {
+  if (handle_ == nullptr) return ledger_error("no memory for " + title(), "run again");
+  const std::string words = sqlite3_errmsg(handle_);
+  const int extended = sqlite3_extended_errcode(handle_);
+  switch (extended & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED: {
       Error error = ledger_error(
-          ledger + " was locked by another process for " + std::to_string(busy_timeout_) + " ms",
+          title() + " was locked by another process for " + std::to_string(busy_timeout_) + " ms",
           "end the program that holds it, then run again");
       error.retryable = true;
       return error;
     }
+    case SQLITE_FULL:
+      return ledger_error(title() + " cannot grow: the disk is full",
+                          "free space and run again; nothing was lost");
+    case SQLITE_IOERR:
+      if (extended == SQLITE_IOERR_WRITE || extended == SQLITE_IOERR_SHMSIZE)
+        return ledger_error(title() + " cannot be written: the disk or a quota is full, or broken",
+                            "free space and run again; nothing was lost");
+      return ledger_error(title() + " cannot be read or written: " + words, kElsewhere);
+    case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_AUTH:
-      return ledger_error(ledger + " cannot be written", kElsewhere);
+      return ledger_error(title() + " cannot be opened for writing: " + words, kElsewhere);
     case SQLITE_NOTADB:
       return ledger_error(file_ + " is not a ledger", "name another file, or move this one away");
     case SQLITE_CORRUPT:
     case SQLITE_CONSTRAINT:  // the code never breaks its own constraints: the file does
     case SQLITE_MISMATCH:
     case SQLITE_ERROR:
-      return ledger_error(ledger + " is damaged: " + sqlite3_errmsg(handle_),
-                          "restore a copy, or move it away with its -wal and -shm files; what it "
-                          "knew of paid jobs is then known to the service only");
+      return ledger_error(title() + " is damaged: " + words, kDamagedHint);
     default:
-      return ledger_error(
-          ledger + " failed: " + (handle_ == nullptr ? "no memory" : sqlite3_errmsg(handle_)),
-          "run again");
+      return ledger_error(title() + " failed: " + words, "run again");
   }
 }
 
@@ -195,55 +199,70 @@ Query::~Query() {
   sqlite3_clear_bindings(statement_);
 }
 
-void Query::fail() {
-  if (!error_) error_ = database_.failure();
+void Query::check(int code) {
+  if (code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE)
+    database_.fail(database_.failure());
 }
 
 bool Query::next() {
-  if (error_) return false;
+  if (statement_ == nullptr || !database_.ok()) return false;
   const int code = sqlite3_step(statement_);
-  if (code != SQLITE_ROW && code != SQLITE_DONE) fail();
+  check(code);
+  column_ = 0;
   return code == SQLITE_ROW;
 }
 
-Status Query::finish() {
-  while (next()) continue;
-  if (error_) return *error_;
-  return Done{};
+Query& Query::operator>>(std::string& value) {
+  const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column_));
+  const auto size = std::size_t(sqlite3_column_bytes(statement_, column_++));
+  value = data == nullptr ? std::string() : std::string(data, size);
+  return *this;
 }
 
-std::string Query::text(int column) const {
-  const unsigned char* data = sqlite3_column_text(statement_, column);
-  if (data == nullptr) return {};
-  return std::string(reinterpret_cast<const char*>(data),
-                     std::size_t(sqlite3_column_bytes(statement_, column)));
+Query& Query::operator>>(std::int64_t& value) {
+  value = sqlite3_column_int64(statement_, column_++);
+  return *this;
 }
 
-std::int64_t Query::integer(int column) const { return sqlite3_column_int64(statement_, column); }
-double Query::number(int column) const { return sqlite3_column_double(statement_, column); }
-bool Query::is_null(int column) const {
-  return sqlite3_column_type(statement_, column) == SQLITE_NULL;
+Query& Query::operator>>(int& value) {
+  value = sqlite3_column_int(statement_, column_++);
+  return *this;
+}
+
+Query& Query::operator>>(bool& value) {
+  value = sqlite3_column_int(statement_, column_++) != 0;
+  return *this;
+}
+
+Query& Query::operator>>(double& value) {
+  value = sqlite3_column_double(statement_, column_++);
+  return *this;
+}
+
+Query& Query::operator>>(std::optional<double>& value) {
+  value.reset();
+  if (sqlite3_column_type(statement_, column_) != SQLITE_NULL)
+    value = sqlite3_column_double(statement_, column_);
+  ++column_;
+  return *this;
 }
 
 void Query::bind(std::string_view value) {
+  if (statement_ == nullptr) return;
   // A null pointer would be bound as NULL, which no column of text allows.
-  const char* data = value.data() == nullptr ? "" : value.data();
-  if (!error_ && sqlite3_bind_text64(statement_, ++bound_, data, value.size(), SQLITE_TRANSIENT,
-                                     SQLITE_UTF8) != SQLITE_OK)
-    fail();
+  check(sqlite3_bind_text64(statement_, ++bound_, value.data() == nullptr ? "" : value.data(),
+                            value.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
 }
 
 void Query::bind(std::int64_t value) {
-  if (!error_ && sqlite3_bind_int64(statement_, ++bound_, value) != SQLITE_OK) fail();
-}
-
-void Query::bind(double value) {
-  if (!error_ && sqlite3_bind_double(statement_, ++bound_, value) != SQLITE_OK) fail();
+  if (statement_ != nullptr) check(sqlite3_bind_int64(statement_, ++bound_, value));
 }
 
 void Query::bind(const std::optional<double>& value) {
-  if (value) return bind(*value);
-  if (!error_ && sqlite3_bind_null(statement_, ++bound_) != SQLITE_OK) fail();
+  if (statement_ == nullptr) return;
+  ++bound_;
+  check(value ? sqlite3_bind_double(statement_, bound_, *value)
+              : sqlite3_bind_null(statement_, bound_));
 }
 
 }  // namespace kling::engine

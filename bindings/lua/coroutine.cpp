@@ -82,7 +82,7 @@ int begin(lua_State* L, int arguments, bool wrapped) {
   return failed(L, thread, wrapped);
 }
 
-int resume(lua_State* L) {
+int co_resume(lua_State* L) {
   luaL_argexpected(L, lua_isthread(L, 1), 1, "coroutine");
   return begin(L, lua_gettop(L) - 1, false);
 }
@@ -93,7 +93,7 @@ int call_wrapped(lua_State* L) {
   return begin(L, lua_gettop(L) - 1, true);
 }
 
-int wrap(lua_State* L) {
+int co_wrap(lua_State* L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_State* thread = lua_newthread(L);
   lua_pushvalue(L, 1);
@@ -107,7 +107,7 @@ int wrap(lua_State* L) {
 void Scheduler::wrap_coroutines(lua_State* L) {
   static char done_key;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &done_key) == LUA_TNIL) {
-    static const luaL_Reg kFunctions[] = {{"resume", resume}, {"wrap", wrap}, {nullptr, nullptr}};
+    static const luaL_Reg kFunctions[] = {{"resume", co_resume}, {"wrap", co_wrap}, {nullptr, nullptr}};
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     if (lua_getfield(L, -1, "coroutine") == LUA_TTABLE) luaL_setfuncs(L, kFunctions, 0);
     lua_pop(L, 2);

@@ -144,11 +144,29 @@ Millis read_deadline(lua_State* L, int index);
 
 // What each file brings to the module table.
 void define_media(lua_State* L);
-void define_job(lua_State* L);
+void define_job(lua_State* L);  ///< leaves the table of methods on the stack
 void define_tasks(lua_State* L);
-int push_image(lua_State* L, const std::shared_ptr<Client>& client);  ///< Call on top -> its source
-int push_clip(lua_State* L, const std::shared_ptr<Client>& client, std::shared_ptr<engine::Job> job);
-/// Pushes the functions that make jobs into the table on top: one for every endpoint and alias.
+/// Pushes the Job of a Call, the Clip of a Job.
+int push_job(lua_State* L, Call& call);
+int push_clip_of(lua_State* L, const JobRef& job);
+/// The outcome of a finished job: pushes its Clip or raises its error.
+int push_outcome(lua_State* L, const JobRef& job);
+/// Puts functions that make jobs into the table at -2, bound to the client on top: one for every
+/// endpoint and alias.
 void add_endpoints(lua_State* L);
+
+void push_videos(lua_State* L, const std::vector<api::Video>& videos);
+
+/// The functions of the module table: bound to a client, or not, or for the prelude alone.
+extern const luaL_Reg kVerbs[];
+extern const luaL_Reg kMediaVerbs[];
+extern const luaL_Reg kTaskVerbs[];
+extern const luaL_Reg kTaskCore[];
+/// Replaces the client on top of the stack by a table of all functions bound to it.
+void push_functions(lua_State* L);
+/// Where the registry keeps the module table.
+void* module_key();
+/// Makes the state's runtime; the userdata in the registry owns it.
+RuntimeState& open_state(lua_State* L, ModuleOptions& options);
 
 }  // namespace kling::lua

@@ -120,6 +120,11 @@ std::vector<TaskResult> Scheduler::take_unobserved() {
 
 // ---- Waiting ----
 
+Millis Scheduler::deadline(double seconds) const {
+  const double most = 3.2e9;
+  return now() + static_cast<Millis>((seconds > 0 ? std::min(seconds, most) : 0.0) * 1000);
+}
+
 void Scheduler::check_can_wait(lua_State* L) {
   if (running_ == nullptr) {
     if (host_pumps_)

@@ -72,10 +72,12 @@ class Scheduler {
   Task* running() const { return running_; }
   std::size_t unfinished() const { return unfinished_; }
   std::vector<TaskResult> take_unobserved();
-  std::shared_ptr<Ticket> ticket() const { return std::make_shared<Ticket>(home_); }
   const std::shared_ptr<Scheduler*>& home() const { return home_; }
   Millis now() const { return queue_->clock().now(); }
+  /// The moment `seconds` from now; at most a hundred years, at least now.
+  Millis deadline(double seconds) const;
   engine::CompletionQueue& queue() { return *queue_; }
+  const std::shared_ptr<engine::CompletionQueue>& shared_queue() const { return queue_; }
 
   /// Raises where the function cannot wait (or its task is cancelled): before anything is done.
   void check_can_wait(lua_State* L);
@@ -118,7 +120,6 @@ class Scheduler {
   std::unordered_map<TaskId, std::unique_ptr<Task>> tasks_;
   std::deque<TaskId> ready_;
   std::vector<Timer> timers_;
-  std::vector<TaskResult> unobserved_;
   TaskId last_id_ = 0;
   std::size_t unfinished_ = 0;
   std::uint32_t root_spawned_ = 0;

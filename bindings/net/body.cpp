@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/files.h"
+#include "net/failure.h"
 
 namespace kling::net {
 namespace {
@@ -15,11 +16,8 @@ namespace {
 constexpr std::size_t kStep = 192u << 10;  // a multiple of 3: no padding within the text
 
 Error bad_file(const BodyPiece& piece, const std::string& reason) {
-  Error error;
-  error.kind = Kind::media;
-  error.message = piece.path + " " + reason + ", so the request was not made";
-  error.hint = "leave the file alone while it is submitted, and submit again";
-  return error;
+  return failure(Kind::media, piece.path + " " + reason + ", so the request was not made",
+                 "leave the file alone while it is submitted, and submit again");
 }
 
 }  // namespace

@@ -5,12 +5,13 @@
 
 #include <httplib.h>
 
+#include "net/failure.h"
 #include "net/signals.h"
 
 namespace kling::net {
 namespace {
 
-using How = CallEnd::How;
+using Stage = HttpOutcome::Stage;
 using Steady = std::chrono::steady_clock;
 
 std::string seconds(Milliseconds time) {
@@ -18,15 +19,6 @@ std::string seconds(Milliseconds time) {
   text.erase(text.find_last_not_of('0') + 1);
   if (text.ends_with('.')) text.pop_back();
   return text + " s";
-}
-
-Error network_error(std::string message, std::string hint = {}) {
-  Error error;
-  error.kind = Kind::network;
-  error.message = std::move(message);
-  error.hint = std::move(hint);
-  error.retryable = true;
-  return error;
 }
 
 /// What is left of a time-out when the whole exchange has a deadline.
@@ -61,7 +53,7 @@ struct Connection::Client {
   httplib::Client http;
 };
 
-struct Connection::Failure {
+struct Connection::Cause {
   httplib::Error error;
   Steady::time_point start;
 };
@@ -117,7 +109,8 @@ Status Connection::prepare(const Exchange& exchange) {
   const bool named = is_numeric_address(origin_.host)
                          ? ::X509_VERIFY_PARAM_set1_ip_asc(verify, origin_.host.c_str()) == 1
                          : ::X509_VERIFY_PARAM_set1_host(verify, origin_.host.c_str(), 0) == 1;
-  if (!named) return network_error("the certificate of " + origin_.host + " cannot be checked");
+  if (!named)
+    return failure(Kind::network, "the certificate of " + origin_.host + " cannot be checked");
   return Done{};
 }
 
@@ -134,73 +127,68 @@ void Connection::aim(const std::string& address, const Exchange& exchange) {
   http.set_write_timeout(within(options_.write_timeout, exchange));
 }
 
-CallEnd Connection::not_answered(const Failure& failure, const Call& call,
+CallEnd Connection::not_answered(const Cause& cause, const Call& call,
                                  const Exchange& exchange) const {
   const std::string host =
       origin_.name() + (proxy_ ? " (through the proxy " + proxy_->host + ")" : "");
-  const auto took = std::chrono::duration_cast<Milliseconds>(Steady::now() - failure.start);
+  const auto took = std::chrono::duration_cast<Milliseconds>(Steady::now() - cause.start);
   // A read error before the body was asked for can only be the proxy's.
   const bool proxy_failed = proxy_ && origin_.tls && call.body != nullptr &&
                             call.body->size() > 0 && !call.body->started() &&
-                            failure.error == httplib::Error::Read;
-  const bool unsent = is_before_sending(failure.error) || proxy_failed;
-  CallEnd end{unsent ? How::not_sent : How::broken, {}};
+                            cause.error == httplib::Error::Read;
+  const bool unsent = is_before_sending(cause.error) || proxy_failed;
+  const auto ends = [&](Kind kind, std::string message, std::string hint = {}) {
+    return CallEnd{unsent ? Stage::not_sent : Stage::lost,
+                   failure(kind, std::move(message), std::move(hint)), false};
+  };
   switch (exchange.end.load()) {
     case Exchange::End::deadline:
-      end.error = network_error((unsent ? "no connection to " : "no whole answer from ") + host +
-                                    " within " + seconds(took),
-                                "check the network, or allow more time");
-      return end;
+      return ends(Kind::network,
+                  (unsent ? "no connection to " : "no whole answer from ") + host + " within " +
+                      seconds(took),
+                  "check the network, or allow more time");
     case Exchange::End::stopped:
-      end.error.kind = Kind::interrupted;
-      end.error.message = "the exchange with " + host + " was stopped";
-      return end;
+      return ends(Kind::interrupted, "the exchange with " + host + " was stopped");
     case Exchange::End::flooded:
-      end.error.kind = Kind::protocol;
-      end.error.message = host + " sent headers without end";
-      return end;
+      return ends(Kind::protocol, host + " sent headers without end");
     case Exchange::End::none:
       break;
   }
-  switch (failure.error) {
+  switch (cause.error) {
     case httplib::Error::Connection:
-      end.error = network_error("could not connect to " + host + ": refused or unreachable",
-                                "check the network, and that the address is right");
-      return end;
+      return ends(Kind::network, "could not connect to " + host + ": refused or unreachable",
+                  "check the network, and that the address is right");
     case httplib::Error::ConnectionTimeout:
-      end.error = network_error("no connection to " + host + " within " + seconds(took),
-                                "check the network and proxy settings");
-      return end;
-    case httplib::Error::SSLServerVerification:
-      end.error = network_error(
-          "the certificate of " + host + " is not trusted: " +
-              ::X509_verify_cert_error_string(client_->http.get_openssl_verify_result()),
-          "install the package ca-certificates, or name your own authority's certificate in "
-          "SSL_CERT_FILE");
+      return ends(Kind::network, "no connection to " + host + " within " + seconds(took),
+                  "check the network and proxy settings");
+    case httplib::Error::SSLServerVerification: {
+      CallEnd end =
+          ends(Kind::network,
+               "the certificate of " + host + " is not trusted: " +
+                   ::X509_verify_cert_error_string(client_->http.get_openssl_verify_result()),
+               "install the package ca-certificates, or name your own authority's certificate "
+               "in SSL_CERT_FILE");
       end.error.retryable = false;
       return end;
+    }
     case httplib::Error::SSLConnection:
-    case httplib::Error::SSLLoadingCerts:
-      end.error = network_error("no TLS connection to " + host + ": the handshake failed",
-                                "check that this address speaks https");
-      return end;
+      return ends(Kind::network, "no TLS connection to " + host + ": the handshake failed",
+                  "check that this address speaks https");
     case httplib::Error::Write:
-      end.error = network_error("the connection to " + host + " broke while sending");
-      return end;
+      return ends(Kind::network, "the connection to " + host + " broke while sending");
     default:
-      end.error =
-          network_error(took >= options_.read_timeout
-                            ? "no answer from " + host + " for " + seconds(options_.read_timeout)
-                            : "the connection to " + host + " broke before the answer was whole");
-      return end;
+      break;
   }
+  if (took >= options_.read_timeout)
+    return ends(Kind::network, "no answer from " + host + " for " + seconds(options_.read_timeout));
+  return ends(Kind::network, "the connection to " + host + " broke before the answer was whole");
 }
 
 CallEnd Connection::call(const Call& call, Exchange& exchange) {
   PipeSignalBlock signals;
   const auto start = Steady::now();
   if (!reusable()) {
-    if (Status status = prepare(exchange); !status) return {How::not_sent, status.error()};
+    if (Status status = prepare(exchange); !status) return {Stage::not_sent, status.error(), false};
   }
   exchange.attach(socket_);
 
@@ -242,20 +230,20 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
                              result.error() == httplib::Error::ConnectionTimeout;
     if (result || !unconnected) break;
   }
-  if (body_error) return {How::aborted, std::move(*body_error)};
-  if (refused) return {How::refused, {}};
-  const Failure failure{result.error(), start};
-  if (!result) return not_answered(failure, call, exchange);
+  if (body_error) return {Stage::aborted, std::move(*body_error), false};
+  if (refused) return {Stage::lost, {}, true};
+  const Cause cause{result.error(), start};
+  if (!result) return not_answered(cause, call, exchange);
   if (!exchange.head_seen && proxy_ && result->status == 407)
-    return {How::not_sent,
-            network_error("the proxy " + proxy_->host + " wants a user name and password",
-                          "write them into HTTPS_PROXY: http://user:password@host:port")};
-  if (!exchange.head_seen && !call.on_head(head_of(*result))) return {How::refused, {}};
+    return {Stage::not_sent,
+            failure(Kind::network, "the proxy " + proxy_->host + " wants a user name and password",
+                    "write them into HTTPS_PROXY: http://user:password@host:port")};
+  if (!exchange.head_seen && !call.on_head(head_of(*result))) return {Stage::lost, {}, true};
   // A body that ends with the connection looks whole when it was us who closed it.
   const bool framed = result->has_header("Content-Length") ||
                       result->has_header("Transfer-Encoding") || result->status == 204;
-  if (!framed && exchange.end != Exchange::End::none) return not_answered(failure, call, exchange);
-  return {How::answered, {}};
+  if (!framed && exchange.end != Exchange::End::none) return not_answered(cause, call, exchange);
+  return {Stage::answered, {}, false};
 }
 
 }  // namespace kling::net

@@ -37,21 +37,15 @@ struct Call {
   std::string target;
   Headers headers;
   BodyReader* body = nullptr;
-  /// Both return false to end the exchange (CallEnd::refused).
+  /// Both return false to end the exchange.
   std::function<bool(const Head&)> on_head;
   std::function<bool(std::string_view)> on_data;
 };
 
 struct CallEnd {
-  enum class How {
-    answered,  ///< the whole answer went through on_head and on_data
-    not_sent,  ///< no byte of the request has left
-    aborted,   ///< the body refused to go on; its last block has not left
-    refused,   ///< a callback returned false
-    broken,    ///< anything else, from the first byte on
-  };
-  How how = How::not_sent;
-  Error error;  ///< unless answered
+  HttpOutcome::Stage stage = HttpOutcome::Stage::not_sent;  ///< answered: all went to the callbacks
+  Error error;                                              ///< unless answered or refused
+  bool refused = false;                                     ///< a callback ended it
 };
 
 class Connection {
@@ -72,10 +66,10 @@ class Connection {
 
  private:
   struct Client;  // these two hide the library
-  struct Failure;
+  struct Cause;
   Status prepare(const Exchange& exchange);
   void aim(const std::string& address, const Exchange& exchange);
-  CallEnd not_answered(const Failure& failure, const Call& call, const Exchange& exchange) const;
+  CallEnd not_answered(const Cause& cause, const Call& call, const Exchange& exchange) const;
 
   const Origin origin_;
   const ConnectionOptions options_;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -18,7 +19,10 @@ struct DownloadOptions {
   std::uint64_t max_bytes = 2ull << 30;
   int tries = 5;            ///< of one call, with growing pauses on `clock`
   bool require_mp4 = true;  ///< the file must start with an ftyp box
-  Clock* clock = nullptr;   ///< null: real pauses
+  /// Real time until the status and headers have come, between two bytes, and for least_rate.
+  std::chrono::milliseconds stall_timeout{30'000};
+  std::uint64_t least_rate = 1'024;  ///< bytes per second over each stall_timeout
+  Clock* clock = nullptr;            ///< null: real pauses
   const std::atomic<bool>* cancel = nullptr;
   std::function<void(std::uint64_t received, std::uint64_t total)> progress;  ///< total 0: unknown
 };

@@ -1,5 +1,6 @@
 #include "net/environment.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <initializer_list>
@@ -7,6 +8,8 @@
 
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
+
+#include "net/failure.h"
 
 namespace kling::net {
 namespace {
@@ -93,11 +96,9 @@ Result<std::optional<Proxy>> Environment::proxy_for(const Origin& origin) const 
   }
   Result<Url> url = parse_url(text);
   if (!url || url->origin.tls) {
-    Error error;
-    error.message = std::string("the proxy in ") + (origin.tls ? "HTTPS_PROXY" : "HTTP_PROXY") +
-                    " is not usable: it must be http://host:port";
-    error.hint = "change the variable, or name the service's host in NO_PROXY";
-    return error;
+    return invalid(std::string("the proxy in ") + (origin.tls ? "HTTPS_PROXY" : "HTTP_PROXY") +
+                       " is not usable: it must be http://host:port",
+                   "change the variable, or name the service's host in NO_PROXY");
   }
   proxy.host = url->origin.host;
   proxy.port = url->origin.port;
@@ -107,16 +108,13 @@ Result<std::optional<Proxy>> Environment::proxy_for(const Origin& origin) const 
 Result<x509_store_st*> Environment::trust_store() {
   std::lock_guard lock(mutex_);
   if (store_ != nullptr) return store_;
-  Error error;
-  error.kind = Kind::network;
-  error.hint =
+  static constexpr const char* kHint =
       "install the package ca-certificates, or set SSL_CERT_FILE to a file of certificates";
   std::error_code ignored;
-  if (trust_folder_ == kSystemFolder && !std::filesystem::exists(trust_folder_, ignored)) {
-    error.message =
-        std::string("there are no trusted certificates: ") + kSystemFolder + " is missing";
-    return error;
-  }
+  if (trust_folder_ == kSystemFolder && !std::filesystem::exists(trust_folder_, ignored))
+    return failure(
+        Kind::network,
+        std::string("there are no trusted certificates: ") + kSystemFolder + " is missing", kHint);
   X509_STORE* store = ::X509_STORE_new();
   const bool loaded =
       store != nullptr &&
@@ -125,8 +123,9 @@ Result<x509_store_st*> Environment::trust_store() {
   ::ERR_clear_error();
   if (!loaded) {
     ::X509_STORE_free(store);
-    error.message = "SSL_CERT_FILE (" + trust_file_ + ") holds no certificates that can be read";
-    return error;
+    return failure(Kind::network,
+                   "SSL_CERT_FILE (" + trust_file_ + ") holds no certificates that can be read",
+                   kHint);
   }
   store_ = store;
   return store_;

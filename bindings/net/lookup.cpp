@@ -6,6 +6,7 @@
 #include <mutex>
 #include <thread>
 
+#include "net/failure.h"
 #include "net/signals.h"
 
 namespace kling::net {
@@ -20,15 +21,6 @@ struct Answer {
   int code = 0;
   std::vector<std::string> addresses;
 };
-
-Error failure(std::string message, std::string hint) {
-  Error error;
-  error.kind = Kind::network;
-  error.message = std::move(message);
-  error.hint = std::move(hint);
-  error.retryable = true;
-  return error;
-}
 
 void ask(const std::string& host, LookUp look_up, Answer& answer) {
   addrinfo hints{};
@@ -53,9 +45,7 @@ void ask(const std::string& host, LookUp look_up, Answer& answer) {
 }  // namespace
 
 Error address_not_allowed(const std::string& host) {
-  Error error;
-  error.message = host + " has only addresses that are not allowed here (local or private)";
-  return error;
+  return invalid(host + " has only addresses that are not allowed here (local or private)");
 }
 
 Result<std::vector<std::string>> addresses_of(const std::string& host, unsigned allowed,
@@ -73,12 +63,13 @@ Result<std::vector<std::string>> addresses_of(const std::string& host, unsigned 
     while (!answer->done && std::chrono::steady_clock::now() < deadline && !(stop && *stop))
       answer->wake.wait_for(lock, std::chrono::milliseconds(20));
     if (!answer->done)
-      return failure("the look-up of the name " + host + " did not end in time",
+      return failure(Kind::network, "the look-up of the name " + host + " did not end in time",
                      "check the network and its name server");
   }
   std::lock_guard lock(answer->mutex);
   if (answer->addresses.empty())
-    return failure("the name " + host + " was not found: " + ::gai_strerror(answer->code),
+    return failure(Kind::network,
+                   "the name " + host + " was not found: " + ::gai_strerror(answer->code),
                    "check the network and the spelling of the host");
   std::vector<std::string>& found = answer->addresses;
   std::erase_if(found, [&](const std::string& a) { return (reach_of_address(a) & allowed) == 0; });

@@ -7,6 +7,7 @@
 #include "net/body.h"
 #include "net/connection.h"
 #include "net/environment.h"
+#include "net/failure.h"
 #include "net/url.h"
 #include "net/watch.h"
 
@@ -15,13 +16,6 @@ namespace {
 
 using Stage = HttpOutcome::Stage;
 using Steady = std::chrono::steady_clock;
-
-Error invalid(std::string message, std::string hint = {}) {
-  Error error;
-  error.message = std::move(message);
-  error.hint = std::move(hint);
-  return error;
-}
 
 bool has_controls(std::string_view text) {
   return std::any_of(text.begin(), text.end(),
@@ -74,17 +68,15 @@ class HttpTransport : public Transport {
   HttpOutcome send(const HttpRequest& request) override {
     try {
       if (Status status = check(request); !status) return not_sent(status.error());
-      if (stopped_) {
-        Error error = invalid("the connection to " + base_.origin.name() + " was stopped");
-        error.kind = Kind::interrupted;
-        return not_sent(std::move(error));
-      }
+      if (stopped_)
+        return not_sent(failure(Kind::interrupted,
+                                "the connection to " + base_.origin.name() + " was stopped"));
       return exchange(request);
     } catch (const std::exception& exception) {  // memory: how far it came is unknown
       HttpOutcome outcome;
       outcome.stage = Stage::lost;
-      outcome.error.kind = Kind::network;
-      outcome.error.message = std::string("the exchange failed inside: ") + exception.what();
+      outcome.error =
+          failure(Kind::network, std::string("the exchange failed inside: ") + exception.what());
       return outcome;
     }
   }
@@ -175,28 +167,14 @@ class HttpTransport : public Transport {
       return !too_long;
     };
     CallEnd end = connection.call(call, exchange);
-    switch (end.how) {
-      case CallEnd::How::answered:
-        outcome.stage = Stage::answered;
-        break;
-      case CallEnd::How::not_sent:
-        outcome.stage = Stage::not_sent;
-        break;
-      case CallEnd::How::aborted:
-        outcome.stage = Stage::aborted;
-        break;
-      case CallEnd::How::broken:
-        outcome.stage = Stage::lost;
-        break;
-      case CallEnd::How::refused:
-        outcome.stage = Stage::lost;
-        end.error.kind = Kind::protocol;
-        end.error.message = base_.origin.name() +
-                            (too_long ? " sent an answer of more than " +
-                                            std::to_string(request.response_cap) + " bytes"
-                                      : " answered with status " + std::to_string(outcome.status));
-        break;
-    }
+    outcome.stage = end.stage;
+    if (end.refused)
+      end.error =
+          failure(Kind::protocol,
+                  base_.origin.name() +
+                      (too_long ? " sent an answer of more than " +
+                                      std::to_string(request.response_cap) + " bytes"
+                                : " answered with status " + std::to_string(outcome.status)));
     outcome.error = std::move(end.error);
     return outcome;
   }

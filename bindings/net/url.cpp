@@ -6,14 +6,10 @@
 
 #include <arpa/inet.h>
 
+#include "net/failure.h"
+
 namespace kling::net {
 namespace {
-
-Error invalid(std::string message) {
-  Error error;
-  error.message = std::move(message);
-  return error;
-}
 
 std::string lower(std::string_view text) {
   std::string result(text);

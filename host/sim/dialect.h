@@ -35,6 +35,7 @@ struct Answer {
   std::string type = "application/json; charset=utf-8";  // with a charset it is not compressed
   const char* header = nullptr;
   std::string header_value;
+  std::string file;  ///< when set, its content is the body
 };
 
 /// Everything a body tells of a task.

@@ -71,9 +71,8 @@ struct Relay::Link {
   }
 };
 
-Result<std::unique_ptr<Relay>> Relay::start(const std::string& host, int port, int backend_port) {
+Result<std::unique_ptr<Relay>> Relay::open(const std::string& host, int port) {
   std::unique_ptr<Relay> relay(new Relay);
-  relay->backend_port_ = backend_port;
   relay->listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (relay->listener_ < 0) return failure("cannot open a socket");
   const int on = 1;
@@ -84,9 +83,14 @@ Result<std::unique_ptr<Relay>> Relay::start(const std::string& host, int port, i
     return failure("cannot listen on port " + std::to_string(port));
   }
   relay->port_ = local_port(relay->listener_);
-  if (pipe2(relay->wake_, O_CLOEXEC | O_NONBLOCK) != 0) return failure("cannot open a pipe");
-  relay->thread_ = std::thread([raw = relay.get()] { raw->run(); });
   return relay;
+}
+
+Status Relay::start(int backend_port) {
+  backend_port_ = backend_port;
+  if (pipe2(wake_, O_CLOEXEC | O_NONBLOCK) != 0) return failure("cannot open a pipe");
+  thread_ = std::thread([this] { run(); });
+  return Done{};
 }
 
 Relay::~Relay() {

@@ -19,8 +19,10 @@ enum class Mishap { none, drop, reset, hang, drip, truncate, endless_headers, en
 
 class Relay {
  public:
-  /// Listens on host:port (0: any free) and passes connections on to 127.0.0.1:backend_port.
-  static Result<std::unique_ptr<Relay>> start(const std::string& host, int port, int backend_port);
+  /// Listens on host:port (0: any free); connections wait until start().
+  static Result<std::unique_ptr<Relay>> open(const std::string& host, int port);
+  /// Passes connections on to 127.0.0.1:backend_port from now on. Once.
+  Status start(int backend_port);
   ~Relay();
 
   int port() const { return port_; }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
+#include <sstream>
 
 #include "base/files.h"
 #include "base/process.h"
@@ -67,6 +69,11 @@ std::string escaped(const std::string& value) {
   return twice;
 }
 
+std::vector<std::string> words_of(const std::string& text) {
+  std::istringstream stream(text);
+  return {std::istream_iterator<std::string>(stream), {}};
+}
+
 std::string seconds(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.3f", value);
@@ -84,10 +91,10 @@ class Drawing {
     picture = thumbnails(picture);
     picture = frames(picture);
     if (words_) picture = words(picture);
-    const std::string length = seconds(static_cast<double>(task_.frames()) / order_.fps);
-    if (order_.sound) add({"-f", "lavfi", "-i", tone(length)});
-    std::vector<std::string> argv = {"ffmpeg", "-hide_banner", "-loglevel",
-                                     "error",  "-nostdin",     "-y"};
+    if (order_.sound) add({"-f", "lavfi", "-i", tone()});
+    // A time, as a count of frames would cut the sound short; between two frames, to be safe.
+    const std::string length = seconds((task_.frames() - 0.25) / order_.fps);
+    std::vector<std::string> argv = words_of("ffmpeg -hide_banner -loglevel error -nostdin -y");
     argv.insert(argv.end(), inputs_.begin(), inputs_.end());
     for (const std::string& part :
          {std::string("-filter_complex"), graph_, std::string("-map"), "[" + picture + "]"}) {
@@ -97,31 +104,13 @@ class Drawing {
       const std::string audio = std::to_string(count_ - 1) + ":a";
       argv.insert(argv.end(), {"-map", audio, "-c:a", "aac", "-b:a", "96k"});
     }
-    argv.insert(argv.end(), {"-frames:v",
-                             std::to_string(task_.frames()),
-                             "-c:v",
-                             "libx264",
-                             "-preset",
-                             "ultrafast",
-                             "-crf",
-                             "20",
-                             "-pix_fmt",
-                             "yuv420p",
-                             "-colorspace",
-                             "bt709",
-                             "-color_primaries",
-                             "bt709",
-                             "-color_trc",
-                             "bt709",
-                             "-color_range",
-                             "tv",
-                             "-fflags",
-                             "+bitexact",
-                             "-flags:v",
-                             "+bitexact",
-                             "-movflags",
-                             "+faststart",
-                             draft_ + ".mp4"});
+    const std::string output =
+        "-c:v libx264 -preset ultrafast -crf 20 -pix_fmt yuv420p -colorspace bt709 "
+        "-color_primaries bt709 -color_trc bt709 -color_range tv -fflags +bitexact "
+        "-flags:v +bitexact -movflags +faststart -t " +
+        length;
+    for (const std::string& word : words_of(output)) argv.push_back(word);
+    argv.push_back(draft_ + ".mp4");
     return argv;
   }
 
@@ -186,20 +175,22 @@ class Drawing {
     return picture;
   }
 
-  /// The first frame fades into the clip and the clip into the last frame.
+  /// The first frame fades into the clip and the clip into the last frame. Transparency over the
+  /// clip costs a third of a cross-fade.
   std::string frames(std::string picture) {
     const double fade = order_.seconds * 0.4;
-    if (!order_.first.empty()) {
-      const std::string first = still(order_.first, order_.width, order_.height);
-      picture = chain("[" + first + "][" + picture + "]",
-                      "xfade=transition=fade:offset=0.2:duration=" + seconds(fade));
-    }
-    if (!order_.last.empty()) {
-      const std::string last = still(order_.last, order_.width, order_.height);
-      picture = chain("[" + picture + "][" + last + "]",
-                      "xfade=transition=fade:offset=" + seconds(order_.seconds - fade - 0.1) +
-                          ":duration=" + seconds(fade));
-    }
+    const auto fading = [&](const std::string& name, const std::string& direction, double from) {
+      const std::string frame = chain("[" + still(name, order_.width, order_.height) + "]",
+                                      "format=yuva420p,fade=" + direction +
+                                          ":alpha=1:st=" + seconds(from) + ":d=" + seconds(fade));
+      const double shown_from = direction == "in" ? from : 0;
+      const double shown_to = direction == "in" ? order_.seconds + 1 : from + fade;
+      picture = chain(
+          "[" + picture + "][" + frame + "]",
+          "overlay=enable='between(t," + seconds(shown_from) + "," + seconds(shown_to) + ")'");
+    };
+    if (!order_.first.empty()) fading(order_.first, "out", 0.2);
+    if (!order_.last.empty()) fading(order_.last, "in", order_.seconds - fade - 0.1);
     return picture;
   }
 
@@ -216,10 +207,10 @@ class Drawing {
                                           left + ":y=" + size + "*1.2" + style);
   }
 
-  std::string tone(const std::string& length) const {
+  std::string tone() const {
     const auto pitch = 180 + hash_of(order_.prompt) % 400;
     return "sine=frequency=" + std::to_string(pitch) +
-           ":beep_factor=2:sample_rate=44100:duration=" + length + ",volume=0.4";
+           ":beep_factor=2:sample_rate=44100,volume=0.4";
   }
 
   const Task& task_;

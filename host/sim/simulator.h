@@ -75,9 +75,9 @@ class Simulator {
   static Millis saved_time(const std::string& state_dir);
 
  private:
-  class Service;
-  explicit Simulator(std::unique_ptr<Service> service);
-  std::unique_ptr<Service> service_;
+  struct Parts;
+  explicit Simulator(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace kling::sim

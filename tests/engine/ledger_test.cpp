@@ -1,5 +1,13 @@
 #include "engine/ledger.h"
 
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <random>
+#include <thread>
+
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -8,14 +16,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <chrono>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <functional>
-#include <random>
-#include <thread>
 
 #include "engine/step.h"
 
@@ -29,7 +29,9 @@ namespace {
 struct Folder {
   std::string path;
   Folder() {
-    std::string pattern = (fs::temp_directory_path() / "kling-ledger-XXXXXX").string();
+    // In memory where there is such a place: a sync of a busy disk takes its time.
+    const fs::path root = fs::exists("/dev/shm") ? "/dev/shm" : fs::temp_directory_path();
+    std::string pattern = (root / "kling-ledger-XXXXXX").string();
     path = ::mkdtemp(pattern.data());
   }
   ~Folder() {
@@ -249,8 +251,9 @@ TEST_CASE("a step runs from intent to stored clip and its journal tells the way"
   REQUIRE(lines);
   std::string story;
   for (const JournalRow& line : *lines) story += line.what + " ";
-  CHECK(story == "intended sending not sent sending accepted accepted succeeded succeeded accepted "
-                 "stored ");
+  CHECK(story ==
+        "intended sending not sent sending accepted accepted succeeded succeeded accepted "
+        "stored ");
   CHECK((*lines)[4].body == "{\"raw\":1}");
   CHECK((*lines)[4].at == 20);
 }
@@ -268,15 +271,21 @@ TEST_CASE("every forbidden transition is refused with the present state and leav
     Act act;
     std::set<S> from;
   } rules[] = {
-      {"mark_sending", [&](auto id) { return book->mark_sending(id, 1); }, {S::intended, S::sending}},
+      {"mark_sending",
+       [&](auto id) { return book->mark_sending(id, 1); },
+       {S::intended, S::sending}},
       {"clear_sending", [&](auto id) { return book->clear_sending(id, 1); }, {S::sending}},
-      {"record_accepted", [&](auto id) { return book->record_accepted(id, "new", "raw", 1); },
+      {"record_accepted",
+       [&](auto id) { return book->record_accepted(id, "new", "raw", 1); },
        {S::intended, S::sending, S::ambiguous}},
-      {"record_result", [&](auto id) { return book->record_result(id, "{}", 1.0, "raw", 1); },
+      {"record_result",
+       [&](auto id) { return book->record_result(id, "{}", 1.0, "raw", 1); },
        {S::intended, S::sending, S::accepted, S::succeeded}},
-      {"record_failure", [&](auto id) { return book->record_failure(id, "{}", "raw", 1); },
+      {"record_failure",
+       [&](auto id) { return book->record_failure(id, "{}", "raw", 1); },
        {S::intended, S::sending, S::accepted, S::failed}},
-      {"record_ambiguous", [&](auto id) { return book->record_ambiguous(id, "{}", 1); },
+      {"record_ambiguous",
+       [&](auto id) { return book->record_ambiguous(id, "{}", 1); },
        {S::sending}},
       {"record_file", [&](auto id) { return book->record_file(id, "f", "s"); }, {S::succeeded}},
       {"resubmit", [&](auto id) { return book->resubmit(id, 1); }, {S::ambiguous}},
@@ -284,8 +293,8 @@ TEST_CASE("every forbidden transition is refused with the present state and leav
       {"retry", [&](auto id) { return done(book->retry(id, 1)); }, {S::failed}},
   };
   for (const auto& rule : rules) {
-    for (const S state : {S::intended, S::sending, S::accepted, S::succeeded, S::failed,
-                          S::ambiguous}) {
+    for (const S state :
+         {S::intended, S::sending, S::accepted, S::succeeded, S::failed, S::ambiguous}) {
       CAPTURE(rule.name);
       CAPTURE(name(state));
       const auto id = step_in(book, state);
@@ -426,7 +435,7 @@ TEST_CASE("equal requests pair up on the next run also when tasks run in another
         before[task + std::to_string(nth)] = made.step.id;
         finish(run.book, made.step.id);
       }
-    CHECK(row(run.book, before["main/32"[0] == 'm' ? "main/31" : ""]).ordinal == 5);
+    CHECK(row(run.book, before["main/31"]).ordinal == 5);
   }
   Run run{open_book(folder.ledger()), {}};
   for (const char* task : {"main/3", "main/1", "main/2"})
@@ -612,6 +621,32 @@ TEST_CASE("processes that start at once share one new ledger and pay once") {
     created += WEXITSTATUS(status);
   }
   CHECK(created == 5);
+}
+
+TEST_CASE("a new ledger can be opened by many processes in the same instant") {
+  const Folder folder;
+  for (int round = 0; round < 15; ++round) {
+    int gate[2];
+    REQUIRE(::pipe(gate) == 0);
+    std::vector<pid_t> children;
+    for (int i = 0; i < 10; ++i) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        ::close(gate[1]);
+        char none;
+        const bool started = ::read(gate[0], &none, 1) == 0;  // until the parent closes it
+        ::_exit(started && open_ledger(folder.path + "/" + std::to_string(round)).ok() ? 0 : 1);
+      }
+      children.push_back(child);
+    }
+    ::close(gate[0]);
+    ::close(gate[1]);
+    for (const pid_t child : children) {
+      int status = 0;
+      ::waitpid(child, &status, 0);
+      CHECK(status == 0);
+    }
+  }
 }
 
 TEST_CASE("a kill at any moment leaves whole records") {
@@ -820,7 +855,7 @@ TEST_CASE("a truncated ledger is a clear error or works at every length") {
   const std::string whole = sample_ledger(folder);
   const std::string path = folder.path + "/cut";
   int broken = 0, tried = 0;
-  for (std::size_t size = 1; size < whole.size(); size += whole.size() / 60 + 1, ++tried) {
+  for (std::size_t size = 2; size < whole.size(); size += whole.size() / 60 + 1, ++tried) {
     CAPTURE(size);
     for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(path + suffix);
     spill(path, whole.substr(0, size));
@@ -888,7 +923,8 @@ TEST_CASE("a ledger locked by another program ends in a clear error after the ti
 TEST_CASE("a ledger that cannot be made or written is a clear error") {
   const Folder folder;
   spill(folder.path + "/file", "x");
-  for (const std::string& path : {folder.path + "/file/ledger", folder.path + "/file/deep/ledger"}) {
+  for (const std::string& path :
+       {folder.path + "/file/ledger", folder.path + "/file/deep/ledger"}) {
     const auto opened = open_ledger(path);
     REQUIRE_FALSE(opened);
     CHECK(opened.error().kind == Kind::ledger);
@@ -903,7 +939,8 @@ TEST_CASE("a ledger that cannot be made or written is a clear error") {
     return in_child([&] {
       if (::geteuid() == 0 && ::seteuid(65534) != 0) return 9;
       const auto opened = open_ledger(folder.ledger());
-      if (!opened) return opened.error().kind == Kind::ledger && !opened.error().hint.empty() ? 1 : 2;
+      if (!opened)
+        return opened.error().kind == Kind::ledger && !opened.error().hint.empty() ? 1 : 2;
       return (*opened)->claim(intent("a"), {}) ? 3 : 1;
     });
   };
@@ -943,7 +980,8 @@ TEST_CASE("a full disk is a clear error at every size and loses no record") {
     const Book book = open_book(path);
     const auto rows = book->list(0);
     REQUIRE(rows);
-    for (const StepRow& step : *rows) CHECK(book->journal(step.id)->back().what == name(step.state));
+    for (const StepRow& step : *rows)
+      CHECK(book->journal(step.id)->back().what == name(step.state));
     CHECK(claim(book, intent("after")).outcome == Outcome::created);
   }
   CHECK(full > 10);

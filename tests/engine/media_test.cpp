@@ -214,7 +214,7 @@ TEST_CASE("before a late picture begins its first frame stands in") {
           "-map", "0:a", "-c", "copy", folder / "late.mkv"});
   REQUIRE(media::frame_at(folder / "late.mkv", 0.1, folder / "x.png").ok());
   CHECK(frame_numbers(folder / "x.png") == range(5, 1));
-  REQUIRE(media::frame_at(folder / "late.mkv", 0.4 + 1.0 / 24, folder / "x.png").ok());
+  REQUIRE(media::frame_at(folder / "late.mkv", 0.48, folder / "x.png").ok());
   CHECK(frame_numbers(folder / "x.png") == range(6, 1));
 }
 
@@ -241,9 +241,14 @@ TEST_CASE("a sound without a picture has no frame") {
 TEST_CASE("a frame that cannot be written leaves nothing behind") {
   TempFolder folder;
   make_clip(folder / "a.mp4");
-  CHECK(!media::last_frame(folder / "a.mp4", folder / "none/x.png"));
+  const Status frame = media::last_frame(folder / "a.mp4", folder / "none/x.png");
+  REQUIRE(!frame);
+  CHECK(has(frame.error().message, "none/x.png cannot be written: No such file or directory"));
   CHECK(!media::last_frame(folder / "a.mp4", folder.path()));
-  CHECK(!media::concat({{folder / "a.mp4"}}, folder / "none/x.mp4"));
+  CHECK(!media::last_frame(folder / "a.mp4", folder / "a.mp4/x.png"));
+  const auto film = media::concat({{folder / "a.mp4"}}, folder / "none/x.mp4");
+  REQUIRE(!film);
+  CHECK(has(film.error().message, "none/x.mp4 cannot be written: No such file or directory"));
   CHECK(folder.size() == 1);
 }
 
@@ -354,6 +359,10 @@ TEST_CASE("a part with sides that are not square pixels keeps its shape") {
   REQUIRE(media::concat({{folder / "b.mp4"}, {folder / "a.mp4"}}, folder / "film.mp4").ok());
   CHECK(media::probe(folder / "film.mp4")->width == 320);
   CHECK(media::probe(folder / "film.mp4")->height == 90);
+  const std::string edge =
+      ffmpeg({"-i", folder / "film.mp4", "-frames:v", "1", "-vf",
+              "crop=8:8:0:40,scale=1:1:flags=area,format=gray", "-f", "rawvideo", "-"});
+  CHECK(static_cast<unsigned char>(edge.at(0)) > 20);  // no bars: the first part fills the film
 }
 
 TEST_CASE("a picture is shown for its time between clips") {

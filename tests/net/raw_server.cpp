@@ -1,10 +1,12 @@
 #include "net/raw_server.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 std::string Peer::read_request() {
@@ -42,6 +44,25 @@ bool Peer::send(std::string_view data) {
     data.remove_prefix(std::size_t(size));
   }
   return true;
+}
+
+void Peer::pipe_to(int port) {
+  const kling::Descriptor other(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(std::uint16_t(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(other.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return;
+  pollfd ends[2] = {{socket_, POLLIN, 0}, {other.get(), POLLIN, 0}};
+  char buffer[65536];
+  while (::poll(ends, 2, -1) > 0) {
+    for (int from = 0; from < 2; ++from) {
+      if (ends[from].revents == 0) continue;
+      const ssize_t size = ::recv(ends[from].fd, buffer, sizeof buffer, 0);
+      if (size <= 0 || ::send(ends[1 - from].fd, buffer, std::size_t(size), MSG_NOSIGNAL) != size)
+        return;
+    }
+  }
 }
 
 void Peer::reset() {

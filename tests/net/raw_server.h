@@ -22,6 +22,8 @@ class Peer {
   std::size_t skip_request();
   /// False when the client has gone.
   bool send(std::string_view data);
+  /// Passes bytes to and from a port of this machine until either side closes.
+  void pipe_to(int port);
   /// Closes with a RST packet.
   void reset();
   /// Waits until the client closes, or the server ends.

@@ -398,25 +398,23 @@ TEST_CASE("a file that changed after its check is not sent whole") {
   std::string changed = checked;
   changed.back() = 'b';
   const std::string path = folder.write("a.png", changed);
-  std::string seen;
-  RawServer server([&](Peer& peer, int) { seen = peer.read_request(); });
-  for (const bool text_after : {false, true}) {
+  for (const std::string text_after : {"", "]"}) {
     CAPTURE(text_after);
+    std::promise<std::string> seen;
+    RawServer server([&](Peer& peer, int) { seen.set_value(peer.read_request()); });
     HttpRequest request = post("[");
     request.body.push_back(file_piece(path, checked));
-    if (text_after) request.body.push_back({.text = "]", .path = "", .size = 0, .sha256 = ""});
-    {
-      RawServer inner([&](Peer& peer, int) { seen = peer.read_request(); });
-      const HttpOutcome outcome = transport_to(inner.url())->send(request);
-      CHECK(outcome.stage == Stage::aborted);
-      CHECK(outcome.error.kind == Kind::media);
-      CHECK(outcome.error.message.find(path) != std::string::npos);
-    }
-    const std::size_t body = seen.size() - (seen.find("\r\n\r\n") + 4);
-    CHECK(seen.find("Content-Length: " + std::to_string(base64_size(600'000) + 1 + text_after)) !=
-          seen.npos);
+    request.body.push_back({.text = text_after, .path = "", .size = 0, .sha256 = ""});
+    const HttpOutcome outcome = transport_to(server.url())->send(request);
+    CHECK(outcome.stage == Stage::aborted);
+    CHECK(outcome.error.kind == Kind::media);
+    CHECK(outcome.error.message.find(path) != std::string::npos);
+    const std::string text = seen.get_future().get();
+    const std::size_t whole = base64_size(checked.size()) + 1 + text_after.size();
+    CHECK(text.find("Content-Length: " + std::to_string(whole) + "\r\n") != text.npos);
+    const std::size_t body = text.size() - (text.find("\r\n\r\n") + 4);
     CHECK(body > 0);
-    CHECK(body <= base64_size(600'000) + 1 - base64_size(600'000 % (192 * 1024)));
+    CHECK(body <= whole - text_after.size() - base64_size(checked.size() % (192 * 1024)));
   }
 }
 
@@ -456,7 +454,11 @@ TEST_CASE("a large picture does not pass through memory as a whole") {
   const std::size_t before = reset_peak_memory();
   CHECK(transport->send(request).status == 200);
   CHECK(received == base64_size(10u << 20) + 1);
-  CHECK(peak_memory() - before < (4u << 20));
+#if defined(__SANITIZE_ADDRESS__)  // keeps freed memory for a while
+  CHECK(peak_memory() - before < (8u << 20));
+#else
+  CHECK(peak_memory() - before < (2u << 20));
+#endif
 }
 
 TEST_CASE("a peer that has gone does not raise SIGPIPE") {

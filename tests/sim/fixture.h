@@ -14,7 +14,7 @@
 #include "base/digest.h"
 #include "sim/simulator.h"
 
-namespace kling::sim {
+namespace kling::sim::testing {
 
 using Json = nlohmann::json;
 
@@ -88,21 +88,19 @@ struct Fixture {
     return url.substr(simulator->base_url().size());
   }
 
-  httplib::Client& client() {
-    client_ = std::make_unique<httplib::Client>(simulator->base_url());
-    client_->set_read_timeout(timeout_millis / 1000, (timeout_millis % 1000) * 1000);
-    return *client_;
+  httplib::Client client() {
+    httplib::Client made(simulator->base_url());
+    made.set_read_timeout(20);
+    return made;
   }
-  int timeout_millis = 20'000;
 
  private:
   static httplib::Headers with_key(httplib::Headers headers) {
     headers.emplace("Authorization", "Bearer sk-test");
     return headers;
   }
-  std::unique_ptr<httplib::Client> client_;
 };
 
 inline const Json kShot = {{"model_name", "kling-v2-6"}, {"prompt", "A lighthouse at dusk"}};
 
-}  // namespace kling::sim
+}  // namespace kling::sim::testing

@@ -1,7 +1,7 @@
 // The service's behaviour over HTTP: creates, queries, refusals, ids, external ids, state on disk.
 #include "fixture.h"
 
-namespace kling::sim {
+namespace kling::sim::testing {
 
 TEST_CASE("a text2video task goes from submitted over processing to succeed on the virtual clock") {
   Fixture sim;
@@ -221,4 +221,4 @@ TEST_CASE("statistics can be asked for over HTTP") {
   CHECK(stats["charged_usd"] == doctest::Approx(0.21));
 }
 
-}  // namespace kling::sim
+}  // namespace kling::sim::testing

@@ -50,39 +50,38 @@ Verdict silent_end_frame(const Request& r) {
 }  // namespace
 
 std::vector<Check> image2video_checks() {
-  std::vector<Check> checks = {
-      rule("image.required", "image or image_tail is needed.", {"image", "image_tail"},
-           some_picture),
-      prompt_check(Finding::Level::warning)};
+  std::vector<Check> checks = {rule("image.required", "image or image_tail is needed.",
+                                    {"image", "image_tail"}, some_picture),
+                               prompt_check(Finding::Level::warning)};
   append(checks, common_checks(Feature::image2video));
-  append(checks,
-         {cfg_scale_check(),
-          rule("image.controls", "image_tail, masks and camera_control exclude each other.",
-               {"image_tail", "static_mask", "dynamic_masks", "camera_control"}, one_control),
-          feature_rule(
-              "image_tail.model", "First and last frame need a model and mode that take both.",
-              "image_tail", Feature::end_frame,
-              [](const Request& r) { return given(r, "image") && given(r, "image_tail"); }),
-          feature_rule(
-              "image_tail.alone", "Only kling-v1-5 and kling-v1-6 take a last frame alone.",
-              "image_tail", Feature::end_frame_alone,
-              [](const Request& r) { return !given(r, "image") && given(r, "image_tail"); }),
-          rule("image_tail.sound", "kling-v2-6 is silent with image_tail.",
-               {"image_tail", "sound", "model_name"}, silent_end_frame),
-          feature_rule("static_mask.model", "The motion brush needs kling-v1 or kling-v1-5, 5 s.",
-                       "static_mask", Feature::motion_brush,
-                       [](const Request& r) { return given(r, "static_mask") != nullptr; }),
-          feature_rule("dynamic_masks.model", "The motion brush needs kling-v1 or kling-v1-5, 5 s.",
-                       "dynamic_masks", Feature::motion_brush,
-                       [](const Request& r) { return given(r, "dynamic_masks") != nullptr; }),
-          mask_size_check("image"),
-          rule("camera_control.simple", "image2video takes only camera_control of type simple.",
-               {"camera_control"}, simple_camera),
-          rule("element_list.voices", "element_list and voice_list exclude each other.",
-               {"element_list", "voice_list"}, voices_or_elements),
-          feature_rule("element_list.model", "Elements need kling-v3.", "element_list",
-                       Feature::elements,
-                       [](const Request& r) { return given(r, "element_list") != nullptr; })});
+  append(
+      checks,
+      {cfg_scale_check(),
+       rule("image.controls", "image_tail, masks and camera_control exclude each other.",
+            {"image_tail", "static_mask", "dynamic_masks", "camera_control"}, one_control),
+       feature_rule("image_tail.model",
+                    "First and last frame need a model and mode that take both.", "image_tail",
+                    Feature::end_frame,
+                    [](const Request& r) { return given(r, "image") && given(r, "image_tail"); }),
+       feature_rule("image_tail.alone", "Only kling-v1-5 and kling-v1-6 take a last frame alone.",
+                    "image_tail", Feature::end_frame_alone,
+                    [](const Request& r) { return !given(r, "image") && given(r, "image_tail"); }),
+       rule("image_tail.sound", "kling-v2-6 is silent with image_tail.",
+            {"image_tail", "sound", "model_name"}, silent_end_frame),
+       feature_rule("static_mask.model", "The motion brush needs kling-v1 or kling-v1-5, 5 s.",
+                    "static_mask", Feature::motion_brush,
+                    [](const Request& r) { return given(r, "static_mask") != nullptr; }),
+       feature_rule("dynamic_masks.model", "The motion brush needs kling-v1 or kling-v1-5, 5 s.",
+                    "dynamic_masks", Feature::motion_brush,
+                    [](const Request& r) { return given(r, "dynamic_masks") != nullptr; }),
+       mask_size_check("image"),
+       rule("camera_control.simple", "image2video takes only camera_control of type simple.",
+            {"camera_control"}, simple_camera),
+       rule("element_list.voices", "element_list and voice_list exclude each other.",
+            {"element_list", "voice_list"}, voices_or_elements),
+       feature_rule("element_list.model", "Elements need kling-v3.", "element_list",
+                    Feature::elements,
+                    [](const Request& r) { return given(r, "element_list") != nullptr; })});
   append(checks, camera_checks(Feature::camera_image));
   append(checks, sound_checks());
   append(checks, shot_checks());

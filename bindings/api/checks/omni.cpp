@@ -78,8 +78,9 @@ Verdict video_duration(const Request& r) {
     return warning("duration", "duration is ignored when a video is edited", "leave it out");
   if (whole_number(duration).value_or(0) <= 10) return std::nullopt;
   return error("duration",
-               "duration = " + excerpt(duration, 20) + "; the limit with a video is at most 10 "
-                                                       "seconds",
+               "duration = " + excerpt(duration, 20) +
+                   "; the limit with a video is at most 10 "
+                   "seconds",
                "give 3 to 10");
 }
 
@@ -106,26 +107,27 @@ Verdict intelligence(const Request& r) {
 std::vector<Check> omni_checks() {
   std::vector<Check> checks = {prompt_check(Finding::Level::error)};
   append(checks, common_checks(Feature::omni));
-  append(checks,
-         {rule("image_list.frames", "One first frame, and one end frame only beside it.",
-               {"image_list"}, frames),
-          rule("image_list.o1_end_frame", "kling-video-o1: no end frame with over 2 pictures.",
-               {"image_list", "model_name"}, o1_end_frame),
-          rule("image_list.base", "First and end frames exclude a video to edit.",
-               {"image_list", "video_list"}, frames_or_base),
-          rule("references.count",
-               "Pictures and elements: at most 7, with a video 4; elements beside a first frame: 3.",
-               {"image_list", "element_list", "video_list", "model_name"}, reference_count),
-          rule("sound.video", "Sound cannot be made with a video.", {"sound", "video_list"},
-               video_sound),
-          feature_rule("sound.model", "Sound needs kling-v3-omni.", "sound", Feature::sound,
-                       [](const Request& r) { return effective(r, "sound") == "on"; }),
-          rule("duration.video", "With a video at most 10 s; ignored when it is edited.",
-               {"duration", "video_list"}, video_duration),
-          rule("duration.o1", "kling-video-o1 without references: 5 or 10 s.",
-               {"duration", "model_name", "image_list", "element_list", "video_list"}, o1_duration),
-          rule("shots.intelligence", "intelligence was measured not to work with omni.",
-               {"shot_type"}, intelligence)});
+  append(
+      checks,
+      {rule("image_list.frames", "One first frame, and one end frame only beside it.",
+            {"image_list"}, frames),
+       rule("image_list.o1_end_frame", "kling-video-o1: no end frame with over 2 pictures.",
+            {"image_list", "model_name"}, o1_end_frame),
+       rule("image_list.base", "First and end frames exclude a video to edit.",
+            {"image_list", "video_list"}, frames_or_base),
+       rule("references.count",
+            "Pictures and elements: at most 7, with a video 4; elements beside a first frame: 3.",
+            {"image_list", "element_list", "video_list", "model_name"}, reference_count),
+       rule("sound.video", "Sound cannot be made with a video.", {"sound", "video_list"},
+            video_sound),
+       feature_rule("sound.model", "Sound needs kling-v3-omni.", "sound", Feature::sound,
+                    [](const Request& r) { return effective(r, "sound") == "on"; }),
+       rule("duration.video", "With a video at most 10 s; ignored when it is edited.",
+            {"duration", "video_list"}, video_duration),
+       rule("duration.o1", "kling-video-o1 without references: 5 or 10 s.",
+            {"duration", "model_name", "image_list", "element_list", "video_list"}, o1_duration),
+       rule("shots.intelligence", "intelligence was measured not to work with omni.", {"shot_type"},
+            intelligence)});
   append(checks, shot_checks());
   return checks;
 }

@@ -48,7 +48,8 @@ std::vector<Reference> references_of(const Request& request) {
   };
   if (!overridden(request, "prompt")) scan_text(member(request.fields, "prompt"));
   if (!overridden(request, "multi_prompt"))
-    for (const Json& shot : member(request.fields, "multi_prompt")) scan_text(member(shot, "prompt"));
+    for (const Json& shot : member(request.fields, "multi_prompt"))
+      scan_text(member(shot, "prompt"));
   return references;
 }
 
@@ -96,9 +97,9 @@ Verdict spelling(const Request& request) {
 }  // namespace
 
 std::vector<Check> reference_checks() {
-  return {{"prompt.references", "References in the prompt point at something that is given.",
-           targets},
-          {"prompt.reference_form", "References are spelt as the service knows them.", spelling}};
+  return {
+      {"prompt.references", "References in the prompt point at something that is given.", targets},
+      {"prompt.reference_form", "References are spelt as the service knows them.", spelling}};
 }
 
 }  // namespace kling::api

@@ -129,11 +129,10 @@ Check feature_rule(std::string id, std::string sentence, std::string field, Feat
                 if (offer != nullptr && offer->has_mode(mode) &&
                     (edits_video(r) || offer->has_seconds(seconds_of(r))))
                   return std::nullopt;
-                return error(
-                    field,
-                    field + " does not work with " + excerpt(model, 40) + ", mode " +
-                        excerpt(mode, 20) + ", " + std::to_string(seconds_of(r)) + " s",
-                    "it works with " + offers_text(feature, feature_of(r.endpoint)));
+                return error(field,
+                             field + " does not work with " + excerpt(model, 40) + ", mode " +
+                                 excerpt(mode, 20) + ", " + std::to_string(seconds_of(r)) + " s",
+                             "it works with " + offers_text(feature, feature_of(r.endpoint)));
               });
 }
 
@@ -142,8 +141,9 @@ Check one_document_rule(const std::string& field) {
               [field](const Request& r) -> Verdict {
                 if (given(r, field) == nullptr) return std::nullopt;
                 return warning(field,
-                               field + " is listed by CometAPI only; Kling's own documents have "
-                                       "none here, so it may be ignored",
+                               field +
+                                   " is listed by CometAPI only; Kling's own documents have "
+                                   "none here, so it may be ignored",
                                "leave it out");
               });
 }
@@ -156,50 +156,51 @@ std::vector<Check> common_checks(Feature generation) {
 }
 
 std::vector<Check> shot_checks() {
-  return {
-      rule("shots.off", "shot_type and multi_prompt need multi_shot = true.",
-           {"multi_shot", "shot_type", "multi_prompt"},
-           [](const Request& r) -> Verdict {
-             if (is_multi_shot(r)) return std::nullopt;
-             const char* field = given(r, "multi_prompt") ? "multi_prompt"
-                                 : given(r, "shot_type")  ? "shot_type"
-                                                          : nullptr;
-             if (field == nullptr) return std::nullopt;
-             return error(field, std::string(field) + " counts only with multi_shot",
-                          "add multi_shot = true");
-           }),
-      rule("shots.type", "multi_shot needs a shot_type.", {"multi_shot", "shot_type"},
-           [](const Request& r) -> Verdict {
-             if (!is_multi_shot(r) || given(r, "shot_type")) return std::nullopt;
-             return error("shot_type", "multi_shot needs a shot_type",
-                          "add shot_type = \"customize\" and multi_prompt, or \"intelligence\" and "
-                          "prompt");
-           }),
-      rule("shots.prompts", "shot_type customize needs multi_prompt.",
-           {"multi_shot", "shot_type", "multi_prompt"},
-           [](const Request& r) -> Verdict {
-             if (!is_multi_shot(r) || effective(r, "shot_type") != "customize" ||
-                 given(r, "multi_prompt"))
-               return std::nullopt;
-             return error("multi_prompt", "shot_type customize needs multi_prompt",
-                          "add multi_prompt = { { prompt = …, duration = 2 }, … }");
-           }),
-      rule("shots.prompt", "With shots of its own, prompt is ignored.",
-           {"multi_shot", "shot_type", "multi_prompt", "prompt"},
-           [](const Request& r) -> Verdict {
-             if (!has_own_shots(r) || !given(r, "prompt")) return std::nullopt;
-             return warning("prompt", "prompt is ignored beside multi_prompt", "leave it out");
-           }),
-      shot_order_check(), shot_sum_check(),
-      feature_rule("shots.model", "Several shots in one clip need kling-v3 or kling-v3-omni.",
-                   "multi_shot", Feature::multi_shot, is_multi_shot),
-      rule("shots.end_frame", "multi_shot excludes an end frame.",
-           {"multi_shot", "image_tail", "image_list"}, [](const Request& r) -> Verdict {
-             const bool list = any_item(r, "image_list", "type", "end_frame");
-             if (!is_multi_shot(r) || (!given(r, "image_tail") && !list)) return std::nullopt;
-             return error(list ? "image_list" : "image_tail", "multi_shot takes no end frame",
-                          "leave out one of the two");
-           })};
+  return {rule("shots.off", "shot_type and multi_prompt need multi_shot = true.",
+               {"multi_shot", "shot_type", "multi_prompt"},
+               [](const Request& r) -> Verdict {
+                 if (is_multi_shot(r)) return std::nullopt;
+                 const char* field = given(r, "multi_prompt") ? "multi_prompt"
+                                     : given(r, "shot_type")  ? "shot_type"
+                                                              : nullptr;
+                 if (field == nullptr) return std::nullopt;
+                 return error(field, std::string(field) + " counts only with multi_shot",
+                              "add multi_shot = true");
+               }),
+          rule("shots.type", "multi_shot needs a shot_type.", {"multi_shot", "shot_type"},
+               [](const Request& r) -> Verdict {
+                 if (!is_multi_shot(r) || given(r, "shot_type")) return std::nullopt;
+                 return error(
+                     "shot_type", "multi_shot needs a shot_type",
+                     "add shot_type = \"customize\" and multi_prompt, or \"intelligence\" and "
+                     "prompt");
+               }),
+          rule("shots.prompts", "shot_type customize needs multi_prompt.",
+               {"multi_shot", "shot_type", "multi_prompt"},
+               [](const Request& r) -> Verdict {
+                 if (!is_multi_shot(r) || effective(r, "shot_type") != "customize" ||
+                     given(r, "multi_prompt"))
+                   return std::nullopt;
+                 return error("multi_prompt", "shot_type customize needs multi_prompt",
+                              "add multi_prompt = { { prompt = …, duration = 2 }, … }");
+               }),
+          rule("shots.prompt", "With shots of its own, prompt is ignored.",
+               {"multi_shot", "shot_type", "multi_prompt", "prompt"},
+               [](const Request& r) -> Verdict {
+                 if (!has_own_shots(r) || !given(r, "prompt")) return std::nullopt;
+                 return warning("prompt", "prompt is ignored beside multi_prompt", "leave it out");
+               }),
+          shot_order_check(),
+          shot_sum_check(),
+          feature_rule("shots.model", "Several shots in one clip need kling-v3 or kling-v3-omni.",
+                       "multi_shot", Feature::multi_shot, is_multi_shot),
+          rule("shots.end_frame", "multi_shot excludes an end frame.",
+               {"multi_shot", "image_tail", "image_list"}, [](const Request& r) -> Verdict {
+                 const bool list = any_item(r, "image_list", "type", "end_frame");
+                 if (!is_multi_shot(r) || (!given(r, "image_tail") && !list)) return std::nullopt;
+                 return error(list ? "image_list" : "image_tail", "multi_shot takes no end frame",
+                              "leave out one of the two");
+               })};
 }
 
 std::vector<Check> sound_checks() {
@@ -263,56 +264,55 @@ Check cfg_scale_check() {
 }
 
 Check prompt_check(Finding::Level level) {
-  return rule("prompt.required", "A prompt is needed, unless shot_type is customize.",
-              {"prompt", "multi_shot", "shot_type", "multi_prompt"},
-              [level](const Request& r) -> Verdict {
-                if (given(r, "prompt") ||
-                    (is_multi_shot(r) && effective(r, "shot_type") == "customize"))
-                  return std::nullopt;
-                Finding finding = error("prompt", "prompt is missing",
-                                        "say what happens; the service's own default is \"Hello\"");
-                finding.level = level;
-                return finding;
-              });
+  return rule(
+      "prompt.required", "A prompt is needed, unless shot_type is customize.",
+      {"prompt", "multi_shot", "shot_type", "multi_prompt"}, [level](const Request& r) -> Verdict {
+        if (given(r, "prompt") || (is_multi_shot(r) && effective(r, "shot_type") == "customize"))
+          return std::nullopt;
+        Finding finding = error("prompt", "prompt is missing",
+                                "say what happens; the service's own default is \"Hello\"");
+        finding.level = level;
+        return finding;
+      });
 }
 
 Check mask_size_check(const std::string& picture_field) {
-  return rule(
-      "mask.size", "Masks have the size of the picture.",
-      {picture_field, "static_mask", "dynamic_masks"},
-      [picture_field](const Request& r) -> Verdict {
-        std::optional<ImageFacts> wanted;
-        std::string wanted_field;
-        Verdict verdict;
-        const auto compare = [&](const std::string& field, const Json& value) {
-          const MediaInput* input = media_of(r, value);
-          if (verdict || input == nullptr || !input->facts || input->facts->width == 0) return;
-          const ImageFacts& facts = *input->facts;
-          const auto size = [](const ImageFacts& f) {
-            return std::to_string(f.width) + "x" + std::to_string(f.height);
-          };
-          if (!wanted) {
-            wanted = facts;
-            wanted_field = field;
-          } else if (facts.width != wanted->width || facts.height != wanted->height) {
-            verdict = error(field,
-                            field + " is " + size(facts) + " pixels, but " + wanted_field + " is " +
-                                size(*wanted),
-                            "give masks of the picture's size; else the task fails later");
-          }
-        };
-        const Json* picture = given(r, picture_field);
-        const bool list = picture != nullptr && picture->is_array() && !picture->empty();
-        if (picture != nullptr)
-          compare(list ? picture_field + "[1].image" : picture_field,
-                  list ? member(picture->front(), "image") : *picture);
-        if (const Json* mask = given(r, "static_mask")) compare("static_mask", *mask);
-        if (const Json* masks = given(r, "dynamic_masks"); masks && masks->is_array())
-          for (std::size_t i = 0; i < masks->size(); ++i)
-            compare("dynamic_masks[" + std::to_string(i + 1) + "].mask",
-                    member((*masks)[i], "mask"));
-        return verdict;
-      });
+  return rule("mask.size", "Masks have the size of the picture.",
+              {picture_field, "static_mask", "dynamic_masks"},
+              [picture_field](const Request& r) -> Verdict {
+                std::optional<ImageFacts> wanted;
+                std::string wanted_field;
+                Verdict verdict;
+                const auto compare = [&](const std::string& field, const Json& value) {
+                  const MediaInput* input = media_of(r, value);
+                  if (verdict || input == nullptr || !input->facts || input->facts->width == 0)
+                    return;
+                  const ImageFacts& facts = *input->facts;
+                  const auto size = [](const ImageFacts& f) {
+                    return std::to_string(f.width) + "x" + std::to_string(f.height);
+                  };
+                  if (!wanted) {
+                    wanted = facts;
+                    wanted_field = field;
+                  } else if (facts.width != wanted->width || facts.height != wanted->height) {
+                    verdict = error(field,
+                                    field + " is " + size(facts) + " pixels, but " + wanted_field +
+                                        " is " + size(*wanted),
+                                    "give masks of the picture's size; else the task fails later");
+                  }
+                };
+                const Json* picture = given(r, picture_field);
+                const bool list = picture != nullptr && picture->is_array() && !picture->empty();
+                if (picture != nullptr)
+                  compare(list ? picture_field + "[1].image" : picture_field,
+                          list ? member(picture->front(), "image") : *picture);
+                if (const Json* mask = given(r, "static_mask")) compare("static_mask", *mask);
+                if (const Json* masks = given(r, "dynamic_masks"); masks && masks->is_array())
+                  for (std::size_t i = 0; i < masks->size(); ++i)
+                    compare("dynamic_masks[" + std::to_string(i + 1) + "].mask",
+                            member((*masks)[i], "mask"));
+                return verdict;
+              });
 }
 
 }  // namespace kling::api

@@ -39,6 +39,7 @@ Status write_frames(const Source& source, const Stretch& stretch, const std::str
 /// finds nothing when the sound outlasts the picture, and -ss alone gives the next frame, not the
 /// one shown.
 Status write_shown_frame(const Source& source, std::optional<double> at, const std::string& png) {
+  if (Status status = check_folder(png); !status) return status;
   const PartPath part(png);
   const auto written = [&] {
     std::error_code error;

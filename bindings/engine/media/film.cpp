@@ -195,6 +195,7 @@ Status copy(const std::vector<Part>& parts, const std::string& part_path, const 
 
 Result<FilmResult> concat(const std::vector<Segment>& segments, const std::string& out) {
   if (segments.empty()) return media_error(out, "cannot be made of no parts");
+  if (Status status = check_folder(out); !status) return status.error();
   std::vector<Part> parts;
   for (const Segment& segment : segments) {
     auto part = read_part(segment);

@@ -1,6 +1,8 @@
 #include "engine/media/tool.h"
 
+#include <cerrno>
 #include <charconv>
+#include <filesystem>
 #include <string_view>
 
 #include <unistd.h>
@@ -37,6 +39,12 @@ Error media_error(const std::string& path, const std::string& what, std::string 
   error.message = printable(path, 300) + " " + what;
   error.hint = std::move(hint);
   return error;
+}
+
+Status check_folder(const std::string& path) {
+  const auto folder = std::filesystem::path(path).parent_path().string();
+  if (::access(folder.empty() ? "./" : (folder + "/").c_str(), W_OK | X_OK) == 0) return Done{};
+  return media_error(path, "cannot be written: " + system_message(errno));
 }
 
 std::string decimal(double number) {

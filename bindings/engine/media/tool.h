@@ -56,6 +56,9 @@ std::string reason(std::string_view messages, const std::string& subject);
 
 Error media_error(const std::string& path, const std::string& what, std::string hint = "");
 
+/// Says early and plainly that nothing can be written at `path`; ffmpeg would say it late.
+Status check_folder(const std::string& path);
+
 /// A decimal number for a command line, whatever the locale.
 std::string decimal(double number);
 

@@ -1,0 +1,27 @@
+// Reading steps out of the ledger's database.
+#pragma once
+
+#include <vector>
+
+#include "engine/ledger.h"
+#include "engine/ledger_database.h"
+
+namespace kling::engine {
+
+/// SELECT of all columns, in the order that read_step expects, up to its WHERE.
+extern const std::string kSelectSteps;
+
+/// The step in the query's row. Fails the transaction when its state is none.
+StepRow read_step(Database& database, Query& query);
+
+/// The steps `where`, which is SQL with a ? for each of `values`.
+template <class... Values>
+std::vector<StepRow> read_steps(Database& database, const std::string& where,
+                                const Values&... values) {
+  std::vector<StepRow> rows;
+  for (Query query(database, kSelectSteps + where, values...); query.next();)
+    rows.push_back(read_step(database, query));
+  return rows;
+}
+
+}  // namespace kling::engine

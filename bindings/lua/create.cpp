@@ -1,0 +1,125 @@
+// The functions that make jobs, one for every row of the endpoint table: read, check, hand over.
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "lua/runtime_state.h"
+
+namespace kling::lua {
+namespace {
+
+/// What a call holds besides the fields of its endpoint.
+Status take_meta(engine::CreateRequest& create) {
+  api::Json& fields = create.request.fields;
+  const auto take = [&](const char* name) -> std::optional<api::Json> {
+    const auto found = fields.find(name);
+    if (found == fields.end()) return {};
+    api::Json value = std::move(*found);
+    fields.erase(found);
+    return value;
+  };
+  const auto wrong = [](const char* field, const char* what) {
+    Error error;
+    error.field = field;
+    error.message = std::string(field) + " " + what;
+    return error;
+  };
+  const auto seconds = [&](const char* field, std::optional<Millis>& out) -> Status {
+    const auto value = take(field);
+    if (!value) return Done{};
+    const double number = value->is_number() ? value->get<double>() : -1;
+    if (number < 0 || number > 1e9) return wrong(field, "is a number of seconds, 0 or more");
+    out = std::llround(number * 1000);
+    return Done{};
+  };
+  if (const auto extra = take("extra")) {
+    const bool empty = extra->is_array() && extra->empty();
+    if (!extra->is_object() && !empty) return wrong("extra", "is a table of fields");
+    if (!empty) create.request.extra = *extra;
+  }
+  if (const auto value = take("take")) {
+    if (!value->is_string() && !value->is_number()) return wrong("take", "is a text or a number");
+    create.request.take = value->is_string() ? value->get<std::string>() : value->dump();
+  }
+  if (const auto value = take("strict")) {
+    if (!value->is_boolean()) return wrong("strict", "is true or false");
+    create.request.strict = value->get<bool>();
+  }
+  if (const auto value = take("lost")) {
+    if (*value != "ask") return wrong("lost", "can only be \"ask\"");
+    create.ask_when_lost = true;
+  }
+  if (auto read = seconds("patience", create.patience); !read) return read;
+  return seconds("poll", create.poll_interval);
+}
+
+Status prepare(lua_State* L, RuntimeState& state, const api::Endpoint& endpoint, Call& call) {
+  auto& create = *call.request;
+  api::Request& request = create.request;
+  request.endpoint = endpoint.name;
+  request.strict = call.client->options.strict;
+  const MediaSink sink{&request.media, &create.sources};
+  auto fields = to_json(L, 1, &sink);
+  if (!fields) return fields.error();
+  request.fields = fields->is_object() ? std::move(*fields) : api::Json::object();
+  call.text = request.fields.dump(-1, ' ', false, api::Json::error_handler_t::replace);
+  if (auto meta = take_meta(create); !meta) return meta;
+
+  auto findings = api::normalize(endpoint, request);
+  const bool wrong = std::any_of(findings.begin(), findings.end(), [](const api::Finding& finding) {
+    return finding.level == api::Finding::Level::error;
+  });
+  if (!wrong)
+    for (auto& finding : api::check(endpoint, request)) findings.push_back(std::move(finding));
+  std::vector<api::Finding> errors;
+  for (const auto& finding : findings)
+    if (request.strict || finding.level == api::Finding::Level::error) errors.push_back(finding);
+  if (!errors.empty()) return api::to_error(endpoint, errors);
+  for (const auto& finding : findings)
+    state.warn(endpoint.name + ": " + finding.message +
+               (finding.hint.empty() ? "" : " (" + finding.hint + ")"));
+  return Done{};
+}
+
+/// Upvalues: client, endpoint.
+int create(lua_State* L) {
+  const auto& endpoint = *static_cast<const api::Endpoint*>(lua_touserdata(L, lua_upvalueindex(2)));
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  RuntimeState& state = state_of(L);
+  Call& call = new_call(L, bound_client(L));
+  const Where here = where(L);
+  bool ready = false;
+  // to_json raises no Lua error, so it may stand in a pure block.
+  pure(L, [&] {
+    call.request = std::make_unique<engine::CreateRequest>();
+    Status prepared = prepare(L, state, endpoint, call);
+    if (!prepared) return void(call.error = std::move(prepared.error()));
+    const Task* task = state.scheduler.running();
+    call.request->task_path = task ? task->path : "main";
+    call.request->where = here.text;
+    call.job = call.client->engine->create(std::move(*call.request),
+                                           into(call.reply, [](Reply&, Done) {}));
+    call.request.reset();
+    ready = true;
+  });
+  if (!ready) return raise(L, call.error);
+  return await<push_job>(L, call);
+}
+
+}  // namespace
+
+void add_endpoints(lua_State* L) {
+  const auto add = [L](const std::string& name, const api::Endpoint& endpoint) {
+    lua_pushvalue(L, -1);
+    lua_pushlightuserdata(L, const_cast<api::Endpoint*>(&endpoint));
+    lua_pushcclosure(L, create, 2);
+    lua_setfield(L, -3, name.c_str());
+  };
+  for (const auto& endpoint : api::endpoints()) {
+    add(endpoint.name, endpoint);
+    for (const auto& alias : endpoint.aliases) add(alias, endpoint);
+  }
+}
+
+}  // namespace kling::lua

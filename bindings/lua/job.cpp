@@ -1,0 +1,167 @@
+// The Job userdata.
+#include <algorithm>
+#include <cstring>
+
+#include "lua/runtime_state.h"
+
+namespace kling::lua {
+namespace {
+
+constexpr const char* kName = "kling.Job";
+
+JobRef& check_job(lua_State* L) {
+  JobRef& job = check_object<JobRef>(L, 1, kName);
+  if (job.client->engine == nullptr) luaL_error(L, "kling is closing");
+  return job;
+}
+
+engine::JobSnapshot& push_snapshot(lua_State* L, const JobRef& job) {
+  auto& snapshot = new_object<engine::JobSnapshot>(L);
+  pure(L, [&] { snapshot = job.client->engine->snapshot(job.job); });
+  return snapshot;
+}
+
+int push_some(lua_State* L, const std::string& text) {
+  if (text.empty()) return 0;
+  lua_pushlstring(L, text.data(), text.size());
+  return 1;
+}
+
+int push_error(lua_State* L, const Error& error) {
+  ErrorValue& value = new_object<ErrorValue>(L);
+  pure(L, [&] { value.error = error; });
+  return 1;
+}
+
+int job_index(lua_State* L) {
+  JobRef& job = check_job(L);
+  if (push_method(L)) return 1;
+  const char* key = luaL_checkstring(L, 2);
+  if (std::strcmp(key, "request") == 0) {
+    if (job.request.empty()) return 0;
+    api::Json& request = new_object<api::Json>(L);
+    pure(L, [&] { request = api::parse_json(job.request); });
+    push_json(L, request);
+    return 1;
+  }
+  const auto& now = push_snapshot(L, job);
+  const auto seconds = [L](Millis when) {
+    if (when == 0) return 0;
+    lua_pushnumber(L, static_cast<lua_Number>(when) / 1000);
+    return 1;
+  };
+  if (std::strcmp(key, "handle") == 0) return push_some(L, now.handle);
+  if (std::strcmp(key, "id") == 0) return push_some(L, now.task_id);
+  if (std::strcmp(key, "state") == 0) return push_some(L, now.state);
+  if (std::strcmp(key, "kind") == 0) return push_some(L, now.endpoint);
+  if (std::strcmp(key, "external_id") == 0) return push_some(L, now.external_id);
+  if (std::strcmp(key, "path") == 0) return push_some(L, now.path);
+  if (std::strcmp(key, "where") == 0) return push_some(L, now.where);
+  if (std::strcmp(key, "waiting_for") == 0) return push_some(L, now.waiting_for);
+  if (std::strcmp(key, "created") == 0) return seconds(now.created_at);
+  if (std::strcmp(key, "finished") == 0) return seconds(now.finished_at);
+  if (std::strcmp(key, "cost") == 0) return lua_pushnumber(L, now.cost_usd), 1;
+  if (std::strcmp(key, "reused") == 0) return lua_pushboolean(L, now.reused), 1;
+  if (std::strcmp(key, "error") == 0 && now.error) return push_error(L, *now.error);
+  return 0;
+}
+
+int job_tostring(lua_State* L) {
+  const auto& now = push_snapshot(L, check_job(L));
+  return push_text(L, [&] { return "Job " + now.handle + " (" + now.state + ")"; });
+}
+
+/// Starts to watch the job at index 1; leaves a Call whose reply is done at the milestone.
+Call& watch(lua_State* L, JobRef& job, engine::Milestone milestone) {
+  Call& call = new_call(L, job.client);
+  pure(L, [&] {
+    call.reply->brief = false;
+    call.client->engine->watch(job.job, milestone, [reply = call.reply] { reply->complete(); });
+  });
+  return call;
+}
+
+bool has_ended(const engine::JobSnapshot& now) {
+  using engine::Phase;
+  return now.phase == Phase::succeeded || now.phase == Phase::stored || now.phase == Phase::failed ||
+         now.phase == Phase::ambiguous;
+}
+
+int timed_out(lua_State* L, const JobRef& job) {
+  const auto& now = push_snapshot(L, job);
+  return raise_new(L, Kind::timeout, [&](Error& error) {
+    error.message = now.handle + " was still " + now.state + " when the wait timed out; the job goes on";
+    error.job = now.handle;
+    error.hint = "Wait again, or later with kling.job(handle).";
+    error.retryable = true;
+  });
+}
+
+int waited(lua_State* L, int, lua_KContext) {
+  JobRef& job = check_job(L);
+  if (!state_of(L).scheduler.woken(L, *own_object<Call>(L, 2).reply)) return timed_out(L, job);
+  return push_outcome(L, job);
+}
+
+int job_wait(lua_State* L) {
+  JobRef& job = check_job(L);
+  const Millis deadline = read_deadline(L, 2);
+  lua_settop(L, 1);
+  Scheduler& scheduler = state_of(L).scheduler;
+  scheduler.check_can_wait(L);
+  if (has_ended(push_snapshot(L, job))) return push_outcome(L, job);
+  lua_settop(L, 1);
+  Call& call = watch(L, job, engine::Milestone::finished);
+  return scheduler.park(L, *call.reply, deadline, waited, 0);
+}
+
+int was_accepted(lua_State* L, int, lua_KContext) {
+  JobRef& job = check_job(L);
+  if (!state_of(L).scheduler.woken(L, *own_object<Call>(L, 2).reply)) return timed_out(L, job);
+  const auto& now = push_snapshot(L, job);
+  if (now.task_id.empty() && now.error) return raise(L, *now.error, now.where.c_str());
+  lua_pushvalue(L, 1);
+  return 1;
+}
+
+int job_accepted(lua_State* L) {
+  JobRef& job = check_job(L);
+  const Millis deadline = read_deadline(L, 2);
+  lua_settop(L, 1);
+  Call& call = watch(L, job, engine::Milestone::accepted);
+  return state_of(L).scheduler.park(L, *call.reply, deadline, was_accepted, 0);
+}
+
+}  // namespace
+
+int push_job(lua_State* L, Call& call) {
+  JobRef& job = new_object<JobRef>(L);
+  job.client = call.client;
+  job.job = call.job ? call.job : call.reply->job;
+  job.request.swap(call.text);
+  return 1;
+}
+
+int push_outcome(lua_State* L, const JobRef& job) {
+  const auto& now = push_snapshot(L, job);
+  if (Task* task = state_of(L).scheduler.running())
+    task->latest = std::max(task->latest, now.finished_at);
+  using engine::Phase;
+  if (now.phase == Phase::succeeded || now.phase == Phase::stored) return push_clip_of(L, job);
+  if (now.error) return raise(L, *now.error, now.where.c_str());
+  return raise_new(L, Kind::protocol, [&](Error& error) {
+    error.message = now.handle + " ended as " + now.state + " without a reason";
+    error.job = now.handle;
+  });
+}
+
+void define_job(lua_State* L) {
+  static const luaL_Reg kMeta[] = {{"__tostring", job_tostring}, {nullptr, nullptr}};
+  static const luaL_Reg kMethods[] = {
+      {"wait", job_wait}, {"accepted", job_accepted}, {nullptr, nullptr}};
+  define<engine::JobSnapshot>(L, "kling.Snapshot");
+  define<api::Json>(L, "kling.Json");
+  define<JobRef>(L, kName, kMeta, kMethods, job_index);
+}
+
+}  // namespace kling::lua

@@ -1,0 +1,333 @@
+// The Image and Clip userdata, and the verbs that make them.
+#include <cstring>
+
+#include "lua/runtime_state.h"
+
+namespace kling::lua {
+namespace {
+
+using engine::MediaSource;
+using Recipe = MediaSource::Recipe;
+
+constexpr const char* kImage = "kling.Image";
+constexpr const char* kClip = "kling.Clip";
+
+ClipRef& check_clip(lua_State* L) { return check_object<ClipRef>(L, 1, kClip); }
+
+/// The Image or Clip at `index`, null when it is neither.
+ImageRef* test_media(lua_State* L, int index) {
+  ImageRef* clip = test_object<ClipRef>(L, index);
+  return clip ? clip : test_object<ImageRef>(L, index);
+}
+
+ImageRef& check_media(lua_State* L) {
+  ImageRef* media = test_media(L, 1);
+  if (media == nullptr) luaL_typeerror(L, 1, "kling.Image or kling.Clip");
+  return *media;
+}
+
+bool looks_like_video(const std::string& path) {
+  const auto dot = path.rfind('.');
+  if (dot == std::string::npos) return false;
+  std::string extension = path.substr(dot + 1);
+  for (char& letter : extension) letter = static_cast<char>(letter | 0x20);
+  for (const char* known : {"mp4", "mov", "m4v", "webm", "mkv", "avi"})
+    if (extension == known) return true;
+  return false;
+}
+
+std::shared_ptr<MediaSource> make_source(Recipe recipe, std::string path) {
+  auto source = std::make_shared<MediaSource>();
+  source->recipe = recipe;
+  source->path = std::move(path);
+  return source;
+}
+
+/// A still from the clip `from` (its end, or at `seconds`).
+std::shared_ptr<MediaSource> make_frame(const MediaSource& from, Recipe recipe, double seconds) {
+  auto source = make_source(recipe, from.path);
+  source->job = from.job;
+  source->video = from.video;
+  source->seconds = seconds;
+  return source;
+}
+
+std::string describe(const ImageRef& media) {
+  const MediaSource& source = *media.source;
+  std::string of = source.path;
+  if (source.job != nullptr)
+    of = media.client->engine ? media.client->engine->snapshot(source.job).handle : "a closed job";
+  char at[48];
+  std::snprintf(at, sizeof at, "Image frame at %g s of ", source.seconds);
+  switch (source.recipe) {
+    case Recipe::file: return "Image " + of;
+    case Recipe::bytes: return "Image of " + std::to_string(source.bytes.size()) + " bytes";
+    case Recipe::last_frame: return "Image last frame of " + of;
+    case Recipe::frame_at: return at + of;
+    case Recipe::clip: return "Clip " + of;
+  }
+  return "Image";
+}
+
+int media_tostring(lua_State* L) {
+  const ImageRef& media = check_media(L);
+  return push_text(L, [&] { return describe(media); });
+}
+
+int push_reply_text(lua_State* L, Call& call) {
+  lua_pushlstring(L, call.reply->text.data(), call.reply->text.size());
+  return 1;
+}
+
+int push_reply_json(lua_State* L, Call& call) {
+  push_json(L, call.reply->json);
+  return 1;
+}
+
+int media_save(lua_State* L) {
+  const ImageRef& media = check_media(L);
+  const char* path = luaL_checkstring(L, 2);
+  Call& call = new_call(L, media.client);
+  pure(L, [&] { call.client->engine->save(media.source, path, text_into(call)); });
+  return await<push_reply_text>(L, call);
+}
+
+int media_made(lua_State* L, const ImageRef& media) {
+  Call& call = new_call(L, media.client);
+  pure(L, [&] { call.client->engine->materialize(media.source, text_into(call)); });
+  return await<push_reply_text>(L, call);
+}
+
+int image_index(lua_State* L) {
+  const ImageRef& image = check_object<ImageRef>(L, 1, kImage);
+  if (push_method(L)) return 1;
+  const char* key = luaL_checkstring(L, 2);
+  if (std::strcmp(key, "path") == 0) return media_made(L, image);
+  if (std::strcmp(key, "seconds") == 0 && image.source->still_seconds > 0)
+    return lua_pushnumber(L, image.source->still_seconds), 1;
+  return 0;
+}
+
+// ---- Clips ----
+
+engine::JobSnapshot& push_snapshot(lua_State* L, const ClipRef& clip) {
+  auto& snapshot = new_object<engine::JobSnapshot>(L);
+  engine::Engine& engine = engine_of(L, *clip.client);
+  pure(L, [&] { snapshot = engine.snapshot(clip.source->job); });
+  return snapshot;
+}
+
+int push_stored(lua_State* L, Call& call) {
+  auto& now = new_object<engine::JobSnapshot>(L);
+  pure(L, [&] { now = call.client->engine->snapshot(call.job); });
+  if (now.path.empty() && now.store_error) return raise(L, *now.store_error, now.where.c_str());
+  if (now.path.empty()) return 0;
+  lua_pushlstring(L, now.path.data(), now.path.size());
+  return 1;
+}
+
+int clip_path(lua_State* L, const ClipRef& clip) {
+  if (clip.source->job == nullptr) {
+    lua_pushlstring(L, clip.source->path.data(), clip.source->path.size());
+    return 1;
+  }
+  if (engine_of(L, *clip.client).options().store) {
+    Call& call = new_call(L, clip.client);
+    pure(L, [&] {
+      call.job = clip.source->job;
+      call.reply->brief = false;
+      call.client->engine->watch(call.job, engine::Milestone::stored,
+                                 [reply = call.reply] { reply->complete(); });
+    });
+    return await<push_stored>(L, call);
+  }
+  return 0;
+}
+
+int clip_index(lua_State* L) {
+  const ClipRef& clip = check_clip(L);
+  if (push_method(L)) return 1;
+  const char* key = luaL_checkstring(L, 2);
+  if (std::strcmp(key, "path") == 0) return clip_path(L, clip);
+  if (clip.source->job == nullptr) return 0;
+  if (std::strcmp(key, "job") == 0) {
+    JobRef& job = new_object<JobRef>(L);
+    job.client = clip.client;
+    job.job = clip.source->job;
+    return 1;
+  }
+  const auto& now = push_snapshot(L, clip);
+  if (std::strcmp(key, "videos") == 0) return push_videos(L, now.videos), 1;
+  if (std::strcmp(key, "duration") == 0 && now.duration > 0)
+    return lua_pushnumber(L, now.duration), 1;
+  const auto index = static_cast<std::size_t>(clip.source->video);
+  if (std::strcmp(key, "url") == 0 && index < now.videos.size()) {
+    lua_pushstring(L, now.videos[index].url.c_str());
+    return 1;
+  }
+  return 0;
+}
+
+int clip_probe(lua_State* L) {
+  const ClipRef& clip = check_clip(L);
+  Call& call = new_call(L, clip.client);
+  pure(L, [&] {
+    call.client->engine->probe(clip.source, into(call.reply, [](Reply& reply, api::Json facts) {
+                                 reply.json = std::move(facts);
+                               }));
+  });
+  return await<push_reply_json>(L, call);
+}
+
+/// Pushes the Image that `make` describes. It is made when its bytes are first needed.
+template <class Make>
+int push_made(lua_State* L, const std::shared_ptr<Client>& client, Make make) {
+  ImageRef& image = new_object<ImageRef>(L);
+  pure(L, [&] {
+    image.client = client;
+    image.source = make();
+  });
+  return 1;
+}
+
+int clip_last_frame(lua_State* L) {
+  const ClipRef& clip = check_clip(L);
+  return push_made(L, clip.client, [&] { return make_frame(*clip.source, Recipe::last_frame, 0); });
+}
+
+int clip_frame(lua_State* L) {
+  const ClipRef& clip = check_clip(L);
+  const double at = luaL_checknumber(L, 2);
+  luaL_argcheck(L, at >= 0 && at < 1e6, 2, "a time in seconds, 0 or more");
+  return push_made(L, clip.client, [&] { return make_frame(*clip.source, Recipe::frame_at, at); });
+}
+
+// ---- Verbs ----
+
+int image(lua_State* L) {
+  const char* path = luaL_checkstring(L, 1);
+  return push_made(L, bound_client(L), [&] { return make_source(Recipe::file, path); });
+}
+
+int bytes(lua_State* L) {
+  std::size_t size = 0;
+  const char* data = luaL_checklstring(L, 1, &size);
+  return push_made(L, bound_client(L), [&] {
+    auto source = make_source(Recipe::bytes, "");
+    source->bytes.assign(data, size);
+    return source;
+  });
+}
+
+lua_Number option(lua_State* L, const char* key, lua_Number otherwise) {
+  if (lua_isnoneornil(L, 2)) return otherwise;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  if (lua_getfield(L, 2, key) != LUA_TNIL && lua_type(L, -1) != LUA_TNUMBER)
+    luaL_error(L, "%s is a number of seconds", key);
+  const lua_Number value = lua_isnil(L, -1) ? otherwise : lua_tonumber(L, -1);
+  luaL_argcheck(L, value >= 0 && value < 1e6, 2, "seconds are 0 or more");
+  lua_pop(L, 1);
+  return value;
+}
+
+int still(lua_State* L) {
+  const ImageRef* given = test_media(L, 1);
+  const char* path = given ? "" : luaL_checkstring(L, 1);
+  const lua_Number shown = option(L, "seconds", 0);
+  const lua_Number at = option(L, "at", 0);
+  return push_made(L, bound_client(L), [&] {
+    auto source = given == nullptr
+                      ? make_source(looks_like_video(path) ? Recipe::frame_at : Recipe::file, path)
+                      : make_frame(*given->source, given->source->recipe, given->source->seconds);
+    if (given != nullptr) source->bytes = given->source->bytes;
+    if (source->is_clip()) source->recipe = Recipe::frame_at;
+    if (given == nullptr || given->source->is_clip()) source->seconds = at;
+    source->still_seconds = shown;
+    return source;
+  });
+}
+
+int push_film(lua_State* L, Call& call) {
+  ClipRef& film = new_object<ClipRef>(L);
+  pure(L, [&] {
+    film.client = call.client;
+    film.source = make_source(Recipe::clip, call.reply->text);
+  });
+  return 1;
+}
+
+int concat(lua_State* L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  const char* out = luaL_checkstring(L, 2);
+  lua_settop(L, 2);
+  const auto count = static_cast<lua_Integer>(lua_rawlen(L, 1));
+  luaL_argcheck(L, count > 0, 1, "a list of clips, with at least one");
+  Call& call = new_call(L, bound_client(L));
+  for (lua_Integer i = 1; i <= count; ++i) {
+    lua_rawgeti(L, 1, i);
+    const ImageRef* media = test_media(L, -1);
+    const char* path = media == nullptr && lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : nullptr;
+    if (media == nullptr && path == nullptr)
+      luaL_error(L, "concat: item %d is a %s; it takes clips, images and paths",
+                 static_cast<int>(i), luaL_typename(L, -1));
+    pure(L, [&] {
+      call.sources.push_back(
+          media ? media->source
+                : make_source(looks_like_video(path) ? Recipe::clip : Recipe::file, path));
+    });
+    lua_pop(L, 1);
+  }
+  pure(L, [&] { call.client->engine->concat(std::move(call.sources), out, text_into(call)); });
+  return await<push_film>(L, call);
+}
+
+}  // namespace
+
+void push_videos(lua_State* L, const std::vector<api::Video>& videos) {
+  lua_createtable(L, static_cast<int>(videos.size()), 0);
+  for (std::size_t i = 0; i < videos.size(); ++i) {
+    const api::Video& video = videos[i];
+    const auto field = [L](const char* name, const std::string& text) {
+      if (text.empty()) return;
+      lua_pushlstring(L, text.data(), text.size());
+      lua_setfield(L, -2, name);
+    };
+    lua_createtable(L, 0, 4);
+    field("id", video.id);
+    field("url", video.url);
+    field("watermark_url", video.watermark_url);
+    if (video.duration > 0) {
+      lua_pushnumber(L, video.duration);
+      lua_setfield(L, -2, "duration");
+    }
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i) + 1);
+  }
+}
+
+const luaL_Reg kMediaVerbs[] = {
+    {"image", image}, {"bytes", bytes}, {"still", still}, {"concat", concat}, {nullptr, nullptr}};
+
+int push_clip_of(lua_State* L, const JobRef& job) {
+  ClipRef& clip = new_object<ClipRef>(L);
+  pure(L, [&] {
+    clip.client = job.client;
+    clip.source = make_source(Recipe::clip, "");
+    clip.source->job = job.job;
+  });
+  return 1;
+}
+
+void define_media(lua_State* L) {
+  static const luaL_Reg kMeta[] = {{"__tostring", media_tostring}, {nullptr, nullptr}};
+  static const luaL_Reg kImageMethods[] = {{"save", media_save}, {nullptr, nullptr}};
+  static const luaL_Reg kClipMethods[] = {{"save", media_save},
+                                          {"last_frame", clip_last_frame},
+                                          {"frame", clip_frame},
+                                          {"probe", clip_probe},
+                                          {nullptr, nullptr}};
+  define<ImageRef>(L, kImage, kMeta, kImageMethods, image_index);
+  define<ClipRef>(L, kClip, kMeta, kClipMethods, clip_index);
+  lua_pop(L, 2);
+}
+
+}  // namespace kling::lua

@@ -1,0 +1,81 @@
+// The module table: this file is the index of what a script finds in it.
+#include "lua/prelude.h"
+#include "lua/runtime_state.h"
+
+namespace kling::lua {
+namespace {
+
+/// What prelude.lua adds to the table; a test compares it with what is there.
+constexpr const char* kPreludeNames[] = {"all", "any", "map", "timeout"};
+
+void run_prelude(lua_State* L, bool own_interpreter) {  // module job_methods
+  if (luaL_loadbufferx(L, kPrelude, kPreludeSize, "=[kling]", "t") != LUA_OK) lua_error(L);
+  lua_newtable(L);
+  luaL_setfuncs(L, kTaskCore, 0);
+  lua_pushvalue(L, -4);
+  lua_pushvalue(L, -4);
+  lua_pushboolean(L, own_interpreter);
+  lua_call(L, 4, 0);
+}
+
+}  // namespace
+
+void push_functions(lua_State* L) {  // client
+  lua_newtable(L);
+  lua_insert(L, -2);  // module client
+  for (const luaL_Reg* list : {kVerbs, kMediaVerbs}) {
+    for (const luaL_Reg* entry = list; entry->name != nullptr; ++entry) {
+      lua_pushvalue(L, -1);
+      lua_pushcclosure(L, entry->func, 1);
+      lua_setfield(L, -3, entry->name);
+    }
+  }
+  add_endpoints(L);
+  lua_pop(L, 1);
+  luaL_setfuncs(L, kTaskVerbs, 0);
+  push_null(L);
+  lua_setfield(L, -2, "null");
+  lua_pushliteral(L, "kling 0.1.0");
+  lua_setfield(L, -2, "_VERSION");
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, module_key()) == LUA_TTABLE) {
+    for (const char* name : kPreludeNames) {
+      lua_getfield(L, -1, name);
+      lua_setfield(L, -3, name);
+    }
+  }
+  lua_pop(L, 1);
+}
+
+void* module_key() {
+  static char key;
+  return &key;
+}
+
+Runtime& open_module(lua_State* L, ModuleOptions options) {
+  const bool own = options.own_interpreter;
+  RuntimeState& state = open_state(L, options);
+  define_error(L);
+  define_null(L);
+  define<std::string>(L, "kling.Text");
+  define<Call>(L, "kling.Call");
+  define<ClientRef>(L, "kling.Client");
+  define_media(L);
+  define_tasks(L);
+  if (own) state.scheduler.wrap_coroutines(L);
+
+  ClientRef& client = new_object<ClientRef>(L);
+  pure(L, [&] { client.client = state.add_client(state.options.engine); });
+  push_functions(L);  // module
+  define_job(L);      // module job_methods
+  run_prelude(L, own);
+  lua_pop(L, 1);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, module_key());
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, "kling");
+  lua_pop(L, 1);
+  return state;
+}
+
+}  // namespace kling::lua

@@ -1,0 +1,168 @@
+-- What is easier said in Lua: structured concurrency over the core's groups, waits with progress,
+-- and a require whose modules may wait. Its frames never show in tracebacks.
+local core, kling, job_methods, own_interpreter = ...
+
+local error, ipairs, pairs, pcall, sort = error, ipairs, pairs, pcall, table.sort
+local tostring, type, setmetatable, concat = tostring, type, setmetatable, table.concat
+local min, huge = math.min, math.huge
+local spawn, outcome = kling.spawn, core.outcome
+
+-- Functions start in order (positions first, other keys by name), so that task paths repeat.
+local function ordered_keys(items)
+  local keys, others = {}, {}
+  for key in ipairs(items) do keys[key] = key end
+  for key in pairs(items) do
+    if not keys[key] then others[#others + 1] = key end
+  end
+  sort(others, function(a, b) return tostring(a) < tostring(b) end)
+  for _, key in ipairs(others) do keys[#keys + 1] = key end
+  return keys
+end
+
+local function begin(item, name, key)
+  if type(item) == "function" then return spawn(item) end
+  if core.waitable(item) then return item end
+  error(("kling.%s: [%s] is a %s; it takes jobs, tasks and functions"):format(name, tostring(key), type(item)), 0)
+end
+
+local function begin_all(items, name)
+  if type(items) ~= "table" then error(("kling.%s takes a table of jobs, tasks and functions"):format(name), 3) end
+  local group, keys, waits = core.group(), ordered_keys(items), {}
+  for i, key in ipairs(keys) do
+    if type(items[key]) ~= "function" then begin(items[key], name, key) end
+  end
+  for i, key in ipairs(keys) do
+    waits[i] = begin(items[key], name, key)
+    group:add(waits[i])
+  end
+  return group, keys, waits
+end
+
+-- Interrupts the siblings, lets them end, and raises with all tracebacks.
+local function give_up(group, waits, failure)
+  group:cancel()
+  for i in group.next, group do
+    core.also(failure, waits[i])
+  end
+  error(failure, 0)
+end
+
+function kling.all(items)
+  local first, keys, waits = begin_all(items, "all")
+  local group <close> = first
+  local results = {}
+  for i in group.next, group do
+    local ok, value = pcall(outcome, waits[i])
+    if not ok then give_up(group, waits, value) end
+    results[keys[i]] = value
+  end
+  return results
+end
+
+-- The first that succeeds; when none does, the first error.
+function kling.any(items)
+  local first, keys, waits = begin_all(items, "any")
+  local group <close> = first
+  local failed, failure = false, "kling.any has nothing to wait for"
+  for i in group.next, group do
+    local ok, value = pcall(outcome, waits[i])
+    if ok then return value, keys[i] end
+    if failed then
+      core.also(failure, waits[i])
+    else
+      failed, failure = true, value
+    end
+  end
+  error(failure, 0)
+end
+
+function kling.map(list, fn, options)
+  if type(list) ~= "table" or type(fn) ~= "function" then error("kling.map takes a list and a function", 2) end
+  local limit = options and options.limit or #list
+  if type(limit) ~= "number" or limit < 1 and #list > 0 then error("kling.map: limit is a number, 1 or more", 2) end
+  local group <close> = core.group()
+  local waits, results = {}, {}
+  local function start()
+    local i = #waits + 1
+    if i > #list then return end
+    waits[i] = spawn(fn, list[i], i)
+    group:add(waits[i])
+  end
+  for _ = 1, limit do start() end
+  for i in group.next, group do
+    local ok, value = pcall(outcome, waits[i])
+    if not ok then give_up(group, waits, value) end
+    results[i] = value
+    start()
+  end
+  return results
+end
+
+function kling.timeout(seconds, fn, ...)
+  local task = spawn(fn, ...)
+  local group <close> = core.group()
+  group:add(task)
+  if group:step(seconds) then return task:wait() end
+  return task:wait { timeout = 0 }
+end
+
+local wait = job_methods.wait
+function job_methods.wait(job, options)
+  local progress = type(options) == "table" and options.on_progress
+  if not progress then return wait(job, options) end
+  local timeout = options.timeout
+  local limit = timeout and core.now() + timeout
+  local group <close> = core.group()
+  group:add(job)
+  repeat
+    progress(job)
+    local left = limit and limit - core.now() or 1
+    local done = group:step(min(left, 1))
+    if not done and left <= 0 then return wait(job, { timeout = 0 }) end
+  until done
+  progress(job)
+  return outcome(job)
+end
+
+if not own_interpreter then return end
+
+-- As the stock one (same searchers, messages and results), but module bodies may wait.
+local package, loading = package, {}
+function require(name)
+  if type(name) == "number" then name = tostring(name) end
+  if type(name) ~= "string" then
+    error(("bad argument #1 to 'require' (string expected, got %s)"):format(name == nil and "no value" or type(name)), 2)
+  end
+  local loaded = package.loaded
+  while true do
+    if loaded[name] then return loaded[name] end
+    if not loading[name] then break end
+    loading[name]:step(3600) -- another task is loading it
+  end
+  if type(package.searchers) ~= "table" then error("'package.searchers' must be a table", 2) end
+  local tried = {}
+  for i = 1, huge do
+    local searcher = package.searchers[i]
+    if searcher == nil then error(("module '%s' not found:%s"):format(name, concat(tried)), 2) end
+    local loader, data = searcher(name)
+    if type(loader) == "function" then
+      local value
+      do
+        local signal = core.group()
+        local _ <close> = setmetatable({}, {
+          __close = function()
+            loading[name] = nil
+            signal:set()
+          end,
+        })
+        loading[name] = signal
+        value = loader(name, data)
+      end
+      if value ~= nil then loaded[name] = value end
+      if loaded[name] == nil then loaded[name] = true end
+      return loaded[name], data
+    elseif type(loader) == "string" then
+      tried[#tried + 1] = "\n\t" .. loader
+    end
+  end
+end

@@ -1,0 +1,182 @@
+#include "lua/runtime_state.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+namespace kling::lua {
+namespace {
+
+struct Home {
+  std::unique_ptr<RuntimeState> state;
+};
+char home_key;
+
+}  // namespace
+
+RuntimeState::RuntimeState(lua_State* main, ModuleOptions chosen)
+    : options(std::move(chosen)),
+      scheduler(main, options.queue ? options.queue
+                                    : std::make_shared<engine::CompletionQueue>(make_clock())),
+      main_(main) {
+  options.queue = options.engine.queue = {};
+}
+
+RuntimeState::~RuntimeState() {
+  for (const auto& client : clients_) client->engine.reset();
+}
+
+TaskId RuntimeState::spawn(lua_State* L, int arguments, const char* name) {
+  if (!lua_checkstack(L, 4)) return lua_pop(L, arguments + 1), 0;
+  spawn_name_ = name;
+  spawned_ = 0;
+  lua_pushcfunction(L, spawn_protected);
+  lua_insert(L, -arguments - 2);
+  if (lua_pcall(L, arguments + 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+  return spawned_;
+}
+
+int RuntimeState::spawn_protected(lua_State* L) {
+  RuntimeState& self = state_of(L);
+  TaskId id = 0;
+  pure(L, [&] { id = self.scheduler.announce(self.spawn_name_); });
+  self.scheduler.find(id)->observed = true;  // the host asks for the result
+  self.scheduler.start(L, id, lua_gettop(L) - 1);
+  self.spawned_ = id;
+  return 0;
+}
+
+bool RuntimeState::pump(lua_State* L, std::int64_t budget_us) {
+  scheduler.set_host_pumps();
+  return scheduler.run(L, budget_us);
+}
+
+void RuntimeState::wait(Millis deadline) {
+  scheduler.queue().wait(std::min(deadline, scheduler.next_timer()));
+}
+
+TaskResult RuntimeState::result(TaskId id) const {
+  const Task* task = scheduler.find(id);
+  TaskResult result;
+  if (task == nullptr || task->phase != Task::Phase::done) return result;
+  if (task->failure != nullptr) return *task->failure;
+  result.done = result.ok = true;
+  return result;
+}
+
+std::vector<engine::Engine*> RuntimeState::engines() const {
+  std::vector<engine::Engine*> open;
+  for (const auto& client : clients_)
+    if (client->engine) open.push_back(client->engine.get());
+  return open;
+}
+
+std::shared_ptr<Client> RuntimeState::add_client(const engine::EngineOptions& like) {
+  auto client = std::make_shared<Client>();
+  client->options = like;
+  clients_.push_back(client);
+  return client;
+}
+
+Status RuntimeState::open_engine(Client& client) {
+  engine::EngineOptions chosen = client.options;
+  chosen.queue = scheduler.shared_queue();
+  if (!chosen.log) chosen.log = options.log;
+  auto made = options.make_engine ? options.make_engine(std::move(chosen))
+                                  : engine::make_engine(std::move(chosen));
+  if (!made) return made.error();
+  client.engine = std::move(*made);
+  return Done{};
+}
+
+void RuntimeState::log(const std::string& level, const std::string& message) {
+  if (options.log) return options.log(level, message);
+  std::fprintf(stderr, "kling: %s: %s\n", level.c_str(), message.c_str());
+}
+
+void RuntimeState::warn(const std::string& message) {
+  if (warned_.insert(message).second) log("warning", message);
+}
+
+RuntimeState* find_state(lua_State* L) {
+  if (!lua_checkstack(L, 1)) return nullptr;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &home_key);
+  const auto* home = static_cast<Object<Home>*>(lua_touserdata(L, -1));
+  lua_pop(L, 1);
+  return home != nullptr && home->alive ? home->value.state.get() : nullptr;
+}
+
+Scheduler* scheduler_of(lua_State* L) {
+  RuntimeState* state = find_state(L);
+  return state ? &state->scheduler : nullptr;
+}
+
+RuntimeState& state_of(lua_State* L) {
+  RuntimeState* state = find_state(L);
+  if (state == nullptr) luaL_error(L, "kling is closing");
+  return *state;
+}
+
+Runtime* runtime_of(lua_State* L) { return find_state(L); }
+
+RuntimeState& open_state(lua_State* L, ModuleOptions& options) {
+  define<Home>(L, "kling.Runtime");
+  Home& home = new_object<Home>(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &home_key);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  lua_State* main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  pure(L, [&] { home.state = std::make_unique<RuntimeState>(main, std::move(options)); });
+  return *home.state;
+}
+
+const std::shared_ptr<Client>& bound_client(lua_State* L) {
+  return own_object<ClientRef>(L, lua_upvalueindex(1)).client;
+}
+
+engine::Engine& engine_of(lua_State* L, Client& client) {
+  if (client.engine) return *client.engine;
+  RuntimeState& state = state_of(L);
+  Error& error = new_object<Error>(L);
+  pure(L, [&] {
+    Status opened = state.open_engine(client);
+    if (!opened) error = std::move(opened.error());
+  });
+  if (client.engine == nullptr) raise(L, error);
+  lua_pop(L, 1);
+  return *client.engine;
+}
+
+Call& new_call(lua_State* L, const std::shared_ptr<Client>& client) {
+  Scheduler& scheduler = state_of(L).scheduler;
+  scheduler.check_can_wait(L);
+  engine_of(L, *client);
+  Call& call = new_object<Call>(L);
+  pure(L, [&] {
+    call.client = client;
+    call.reply = std::make_shared<Reply>(scheduler.home());
+    call.reply->brief = true;
+  });
+  return call;
+}
+
+engine::TextDone text_into(const Call& call) {
+  return into(call.reply, [](Reply& reply, std::string text) { reply.text = std::move(text); });
+}
+
+Millis read_deadline(lua_State* L, int index) {
+  if (lua_isnoneornil(L, index)) return kNever;
+  luaL_checktype(L, index, LUA_TTABLE);
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    const char* key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+    if (std::strcmp(key, "timeout") != 0 && std::strcmp(key, "on_progress") != 0)
+      luaL_error(L, "wait takes timeout and on_progress, not '%s'", key);
+  }
+  if (lua_getfield(L, index, "timeout") == LUA_TNIL) return lua_pop(L, 1), kNever;
+  if (lua_type(L, -1) != LUA_TNUMBER) luaL_error(L, "timeout is a number of seconds");
+  const lua_Number seconds = lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return state_of(L).scheduler.deadline(seconds);
+}
+
+}  // namespace kling::lua

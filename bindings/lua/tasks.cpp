@@ -1,0 +1,344 @@
+// The Task userdata, spawn and sleep, and Group: what the prelude builds all, any and map on.
+#include <algorithm>
+#include <cstring>
+
+#include "lua/runtime_state.h"
+
+namespace kling::lua {
+namespace {
+
+constexpr const char* kTask = "kling.Task";
+
+Task& check_task(lua_State* L, int index) {
+  const TaskRef& ref = check_object<TaskRef>(L, index, kTask);
+  Task* task = state_of(L).scheduler.find(ref.id);
+  if (task == nullptr) luaL_error(L, "kling is closing");
+  return *task;
+}
+
+int task_gc(lua_State* L) {
+  const TaskRef* ref = test_object<TaskRef>(L, 1);
+  Scheduler* scheduler = scheduler_of(L);
+  if (ref != nullptr && scheduler != nullptr) scheduler->release(L, ref->id);
+  return collect_object<TaskRef>(L);
+}
+
+int spawn(lua_State* L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  const int arguments = lua_gettop(L) - 1;
+  Scheduler& scheduler = state_of(L).scheduler;
+  scheduler.wrap_coroutines(L);
+  TaskRef& ref = new_object<TaskRef>(L);
+  lua_insert(L, 1);
+  pure(L, [&] { ref.id = scheduler.announce(""); });
+  scheduler.start(L, ref.id, arguments);
+  return 1;
+}
+
+/// Pushes the results of a task that has ended, or raises its error with its traceback.
+int push_results(lua_State* L, Task& task) {
+  lua_State* thread = task.thread;
+  if (task.failure == nullptr) {
+    const int count = lua_gettop(thread);
+    luaL_checkstack(L, count, "results");
+    if (!lua_checkstack(thread, count)) luaL_error(L, "too many results");
+    for (int i = 1; i <= count; ++i) lua_pushvalue(thread, i);
+    lua_xmove(thread, L, count);
+    return count;
+  }
+  task.observed = true;
+  lua_pushvalue(thread, -1);
+  lua_xmove(thread, L, 1);
+  ErrorValue* value = test_object<ErrorValue>(L, -1);
+  Task* waiter = state_of(L).scheduler.running();
+  luaL_traceback(L, L, nullptr, 0);
+  const char* here = lua_tostring(L, -1);
+  pure(L, [&] {
+    if (value != nullptr) {
+      value->traceback = task.failure->traceback + "\n" + user_frames(here);
+    } else if (waiter != nullptr) {
+      waiter->inherited = std::make_unique<TaskResult>(*task.failure);
+    }
+  });
+  lua_pop(L, 1);
+  return lua_error(L);
+}
+
+int task_waited(lua_State* L, int, lua_KContext) {
+  Task& task = check_task(L, 1);
+  if (state_of(L).scheduler.woken(L, *own_object<Call>(L, 2).reply)) return push_results(L, task);
+  return raise_new(L, Kind::timeout, [&](Error& error) {
+    error.message = "task " + task.path + " was still running when the wait timed out";
+    error.retryable = true;
+  });
+}
+
+/// Pushes a Call whose reply is no engine's: a timer's, a task's or a group's.
+Call& push_wait(lua_State* L) {
+  Scheduler& scheduler = state_of(L).scheduler;
+  scheduler.check_can_wait(L);
+  Call& call = new_object<Call>(L);
+  pure(L, [&] { call.reply = std::make_shared<Reply>(scheduler.home()); });
+  return call;
+}
+
+int task_wait(lua_State* L) {
+  Task& task = check_task(L, 1);
+  Scheduler& scheduler = state_of(L).scheduler;
+  const Millis deadline = read_deadline(L, 2);
+  if (&task == scheduler.running()) luaL_error(L, "a task cannot wait for itself");
+  lua_settop(L, 1);
+  Call& call = push_wait(L);
+  if (task.phase == Task::Phase::done) return push_results(L, task);
+  pure(L, [&] { task.watchers.push_back([reply = call.reply] { reply->complete(); }); });
+  return scheduler.park(L, *call.reply, deadline, task_waited, 0);
+}
+
+int task_cancel(lua_State* L) {
+  Task& task = check_task(L, 1);
+  Scheduler& scheduler = state_of(L).scheduler;
+  if (task.phase != Task::Phase::done) pure(L, [&] { scheduler.cancel(task); });
+  return 0;
+}
+
+int task_index(lua_State* L) {
+  const Task& task = check_task(L, 1);
+  if (push_method(L)) return 1;
+  const char* key = luaL_checkstring(L, 2);
+  if (std::strcmp(key, "done") == 0) return lua_pushboolean(L, task.phase == Task::Phase::done), 1;
+  if (std::strcmp(key, "path") == 0) return lua_pushstring(L, task.path.c_str()), 1;
+  return 0;
+}
+
+int task_tostring(lua_State* L) {
+  const Task& task = check_task(L, 1);
+  return push_text(L, [&] {
+    const char* state = task.phase != Task::Phase::done ? "running" : task.failure ? "failed" : "done";
+    return "Task " + task.path + " (" + state + ")";
+  });
+}
+
+int slept(lua_State* L, int, lua_KContext) {
+  state_of(L).scheduler.woken(L, *own_object<Call>(L, 1).reply);
+  return 0;
+}
+
+int sleep(lua_State* L) {
+  const lua_Number seconds = luaL_checknumber(L, 1);
+  lua_settop(L, 0);
+  Call& call = push_wait(L);
+  Scheduler& scheduler = state_of(L).scheduler;
+  return scheduler.park(L, *call.reply, scheduler.deadline(seconds), slept, 0);
+}
+
+// ---- Groups ----
+
+/// Jobs and Tasks that are waited for together; shared with their completions.
+struct Group : Ticket {
+  using Ticket::Ticket;
+  struct Arrival {
+    Millis when;  ///< a reused job's end lies in the past: its order is that of the first run
+    int index;
+  };
+  std::vector<TaskId> tasks;   ///< 0 where the item is a Job
+  std::vector<Arrival> arrived;
+  Millis begun = 0;
+  std::size_t open = 0;        ///< items that have not arrived
+  std::size_t open_tasks = 0;
+  bool cancelled = false;
+
+  void arrive(int index, Millis when) {
+    --open;
+    if (tasks[static_cast<std::size_t>(index) - 1] != 0) --open_tasks;
+    arrived.push_back({when, index});
+    complete();
+  }
+};
+struct GroupRef {
+  std::shared_ptr<Group> group;
+};
+
+Group& check_group(lua_State* L) { return *check_object<GroupRef>(L, 1, "kling.Group").group; }
+
+int new_group(lua_State* L) {
+  Scheduler& scheduler = state_of(L).scheduler;
+  GroupRef& ref = new_object<GroupRef>(L);
+  pure(L, [&] {
+    ref.group = std::make_shared<Group>(scheduler.home());
+    ref.group->begun = scheduler.now();
+  });
+  return 1;
+}
+
+/// group:add(job or task)
+int group_add(lua_State* L) {
+  check_group(L);
+  const auto& group = check_object<GroupRef>(L, 1, "kling.Group").group;
+  Scheduler& scheduler = state_of(L).scheduler;
+  if (const JobRef* job = test_object<JobRef>(L, 2)) {
+    engine_of(L, *job->client);
+    pure(L, [&] {
+      group->tasks.push_back(0);
+      const int index = static_cast<int>(group->tasks.size());
+      ++group->open;
+      job->client->engine->watch(job->job, engine::Milestone::finished,
+                                 [group, index, client = job->client, made = job->job] {
+                                   if (client->engine == nullptr) return;
+                                   group->arrive(index, client->engine->snapshot(made).finished_at);
+                                 });
+    });
+    return 0;
+  }
+  Task& task = check_task(L, 2);
+  pure(L, [&] {
+    group->tasks.push_back(task.id);
+    const int index = static_cast<int>(group->tasks.size());
+    ++group->open;
+    ++group->open_tasks;
+    const auto arrive = [group, index, &task, &scheduler] {
+      group->arrive(index, task.latest ? task.latest : scheduler.now());
+    };
+    if (task.phase == Task::Phase::done) return arrive();
+    task.watchers.push_back(arrive);
+  });
+  return 0;
+}
+
+/// On a resume, siblings that are only asking the ledger may have ended before the first arrival.
+bool siblings_catch_up(const Scheduler& scheduler, const Group& group) {
+  return std::any_of(group.tasks.begin(), group.tasks.end(), [&](TaskId id) {
+    const Task* task = scheduler.find(id);
+    if (task == nullptr || task->phase == Task::Phase::done) return false;
+    return task->phase == Task::Phase::ready || task->brief;
+  });
+}
+
+int next_arrived(lua_State* L, int, lua_KContext looks) {
+  Group& group = check_group(L);
+  Scheduler& scheduler = state_of(L).scheduler;
+  scheduler.woken(L, group);
+  group.done = false;
+  if (group.arrived.empty()) {
+    if (group.cancelled ? group.open_tasks == 0 : group.open == 0) return 0;
+    return scheduler.park(L, group, kNever, next_arrived, 0);
+  }
+  const auto first = std::min_element(
+      group.arrived.begin(), group.arrived.end(),
+      [](const Group::Arrival& a, const Group::Arrival& b) { return a.when < b.when; });
+  constexpr lua_KContext kMostLooks = 100;
+  if (first->when < group.begun && looks < kMostLooks && siblings_catch_up(scheduler, group))
+    return scheduler.park(L, group, scheduler.now() + 10, next_arrived, looks + 1);
+  const int index = first->index;
+  group.arrived.erase(first);
+  lua_pushinteger(L, index);
+  return 1;
+}
+
+/// group:next(): the index of an item that has ended, earliest first; nil when none is left.
+int group_next(lua_State* L) {
+  check_group(L);
+  state_of(L).scheduler.check_can_wait(L);
+  lua_settop(L, 1);
+  return next_arrived(L, LUA_OK, 0);
+}
+
+/// group:cancel(), also at the end of its scope: interrupts the tasks that still run.
+int group_cancel(lua_State* L) {
+  Group& group = check_group(L);
+  Scheduler& scheduler = state_of(L).scheduler;
+  group.cancelled = true;
+  pure(L, [&] {
+    for (const TaskId id : group.tasks) {
+      Task* task = scheduler.find(id);
+      if (task == nullptr || task->phase == Task::Phase::done) continue;
+      task->observed = true;
+      scheduler.cancel(*task);
+    }
+  });
+  return 0;
+}
+
+// ---- For the prelude ----
+
+/// outcome(job or task): what wait() gives, of one that has ended.
+int outcome(lua_State* L) {
+  if (const JobRef* job = test_object<JobRef>(L, 1)) return push_outcome(L, *job);
+  return push_results(L, check_task(L, 1));
+}
+
+/// also(error, task or job): keeps the traceback of a sibling that failed as well.
+int also(lua_State* L) {
+  ErrorValue* value = test_object<ErrorValue>(L, 1);
+  const TaskRef* ref = test_object<TaskRef>(L, 2);
+  Scheduler& scheduler = state_of(L).scheduler;
+  Task* other = ref ? scheduler.find(ref->id) : nullptr;
+  if (other == nullptr || other->failure == nullptr) return 0;
+  const TaskResult& failure = *other->failure;
+  if (failure.is_kling_error && failure.error.kind == Kind::interrupted) return 0;
+  pure(L, [&] {
+    const std::string text =
+        "\ntask " + other->path + " failed too: " + failure.message + "\n" + failure.traceback;
+    if (value != nullptr) {
+      value->traceback += text;
+    } else if (Task* task = scheduler.running(); task != nullptr && task->inherited) {
+      task->inherited->traceback += text;
+    }
+  });
+  return 0;
+}
+
+int now(lua_State* L) {
+  lua_pushnumber(L, static_cast<lua_Number>(state_of(L).scheduler.now()) / 1000);
+  return 1;
+}
+
+int is_function(lua_State* L) {
+  lua_pushboolean(L, test_object<JobRef>(L, 1) != nullptr || test_object<TaskRef>(L, 1) != nullptr);
+  return 1;
+}
+
+int stepped(lua_State* L, int, lua_KContext) {
+  lua_pushboolean(L, state_of(L).scheduler.woken(L, check_group(L)));
+  return 1;
+}
+
+/// group:step(seconds): whether something has arrived within that time.
+int group_step(lua_State* L) {
+  Group& group = check_group(L);
+  const lua_Number seconds = luaL_checknumber(L, 2);
+  lua_settop(L, 1);
+  Scheduler& scheduler = state_of(L).scheduler;
+  return scheduler.park(L, group, scheduler.deadline(seconds), stepped, 0);
+}
+
+/// signal(): a group that set() ends.
+int group_set(lua_State* L) {
+  check_group(L).complete();
+  return 0;
+}
+
+}  // namespace
+
+const luaL_Reg kTaskVerbs[] = {{"spawn", spawn}, {"sleep", sleep}, {nullptr, nullptr}};
+const luaL_Reg kTaskCore[] = {{"group", new_group},
+                              {"outcome", outcome},
+                              {"also", also},
+                              {"now", now},
+                              {"waitable", is_function},
+                              {nullptr, nullptr}};
+
+void define_tasks(lua_State* L) {
+  static const luaL_Reg kTaskMeta[] = {
+      {"__gc", task_gc}, {"__tostring", task_tostring}, {nullptr, nullptr}};
+  static const luaL_Reg kTaskMethods[] = {
+      {"wait", task_wait}, {"cancel", task_cancel}, {nullptr, nullptr}};
+  static const luaL_Reg kGroupMeta[] = {{"__close", group_cancel}, {nullptr, nullptr}};
+  static const luaL_Reg kGroupMethods[] = {{"add", group_add},   {"next", group_next},
+                                           {"step", group_step}, {"set", group_set},
+                                           {"cancel", group_cancel}, {nullptr, nullptr}};
+  define<TaskRef>(L, kTask, kTaskMeta, kTaskMethods, task_index);
+  define<GroupRef>(L, "kling.Group", kGroupMeta, kGroupMethods);
+  lua_pop(L, 2);
+}
+
+}  // namespace kling::lua

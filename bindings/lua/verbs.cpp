@@ -1,0 +1,246 @@
+// query, job, request, log, and the options of configure and client.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <iterator>
+
+#include "lua/runtime_state.h"
+
+namespace kling::lua {
+namespace {
+
+int push_query(lua_State* L, Call& call) {
+  const engine::QueryResult& query = call.reply->query;
+  const auto field = [L](const char* key, const std::string& text) {
+    if (text.empty()) return;
+    lua_pushlstring(L, text.data(), text.size());
+    lua_setfield(L, -2, key);
+  };
+  lua_createtable(L, 0, 8);
+  lua_pushstring(L, api::name(query.task.state));
+  lua_setfield(L, -2, "status");
+  field("message", query.task.message);
+  field("id", query.task.id);
+  field("external_id", query.task.external_id);
+  field("handle", query.handle);
+  field("raw", query.raw);
+  push_videos(L, query.task.videos);
+  lua_setfield(L, -2, "videos");
+  return 1;
+}
+
+/// query(x [, kind]); x is a Job, a handle, an id or {external_id=, kind=}.
+int query(lua_State* L) {
+  JobRef* job = test_object<JobRef>(L, 1);
+  const char* text = "";
+  const char* external_id = "";
+  const char* kind = luaL_optstring(L, 2, "");
+  if (lua_istable(L, 1)) {
+    lua_getfield(L, 1, "external_id");
+    external_id = luaL_checkstring(L, -1);
+    lua_getfield(L, 1, "kind");
+    kind = luaL_optstring(L, -1, kind);
+  } else if (job == nullptr) {
+    text = luaL_checkstring(L, 1);  // an integer id, too
+  }
+  Call& call = new_call(L, job ? job->client : bound_client(L));
+  pure(L, [&] {
+    engine::QueryTarget target{text, external_id, kind};
+    if (job != nullptr) target.text = call.client->engine->snapshot(job->job).handle;
+    call.client->engine->query(target, into(call.reply, [](Reply& reply, engine::QueryResult result) {
+                                 reply.query = std::move(result);
+                               }));
+  });
+  return await<push_query>(L, call);
+}
+
+int find_job(lua_State* L) {
+  const char* handle = luaL_checkstring(L, 1);
+  Call& call = new_call(L, bound_client(L));
+  pure(L, [&] {
+    call.client->engine->find(handle,
+                              into(call.reply, [](Reply& reply, std::shared_ptr<engine::Job> job) {
+                                reply.job = std::move(job);
+                              }));
+  });
+  return await<push_job>(L, call);
+}
+
+int push_body(lua_State* L, Call& call) {
+  push_json(L, call.reply->json);
+  return 1;
+}
+
+/// request(method, path [, body])
+int request(lua_State* L) {
+  const char* method = luaL_checkstring(L, 1);
+  const char* target = luaL_checkstring(L, 2);
+  lua_settop(L, 3);
+  RuntimeState& state = state_of(L);
+  Call& call = new_call(L, bound_client(L));
+  const Where here = where(L);
+  bool ready = false;
+  pure(L, [&] {
+    Result<api::Json> body = to_json(L, 3, nullptr);
+    if (!body) return void(call.error = std::move(body.error()));
+    const Task* task = state.scheduler.running();
+    call.client->engine->request(
+        method, target, std::move(*body), task ? task->path : "main", here.text,
+        into(call.reply, [](Reply& reply, api::Json answer) { reply.json = std::move(answer); }));
+    ready = true;
+  });
+  if (!ready) return raise(L, call.error);
+  return await<push_body>(L, call);
+}
+
+/// log([level,] ...): the values as print shows them.
+int log(lua_State* L) {
+  static const char* const kLevels[] = {"debug", "info", "warning", "error"};
+  int first = 1;
+  const char* level = "info";
+  if (lua_gettop(L) > 1 && lua_type(L, 1) == LUA_TSTRING)
+    for (const char* known : kLevels)
+      if (std::strcmp(lua_tostring(L, 1), known) == 0) level = known, first = 2;
+  const int last = lua_gettop(L);
+  luaL_Buffer text;
+  luaL_buffinit(L, &text);
+  for (int i = first; i <= last; ++i) {
+    if (i > first) luaL_addchar(&text, ' ');
+    luaL_tolstring(L, i, nullptr);
+    luaL_addvalue(&text);
+  }
+  luaL_pushresult(&text);
+  const char* message = lua_tostring(L, -1);
+  RuntimeState& state = state_of(L);
+  pure(L, [&] { state.log(level, message); });
+  return 0;
+}
+
+// ---- Options ----
+
+using Options = engine::EngineOptions;
+
+/// One option of configure{} and client{}. `set` is false for a value of the wrong type.
+struct Option {
+  const char* name;
+  const char* takes;
+  bool (*set)(Options&, const api::Json&);
+};
+
+template <std::string Options::* Field>
+bool set_text(Options& options, const api::Json& value) {
+  if (!value.is_string()) return false;
+  options.*Field = value.get<std::string>();
+  return true;
+}
+template <bool Options::* Field>
+bool set_flag(Options& options, const api::Json& value) {
+  if (!value.is_boolean()) return false;
+  options.*Field = value.get<bool>();
+  return true;
+}
+template <Millis Options::* Field>
+bool set_seconds(Options& options, const api::Json& value) {
+  const double seconds = value.is_number() ? value.get<double>() : -1;
+  if (!(seconds >= 0 && seconds < 1e9)) return false;
+  options.*Field = std::llround(seconds * 1000);
+  return true;
+}
+bool set_lost(Options& options, const api::Json& value) {
+  options.ask_when_lost = true;
+  return value == "ask";
+}
+bool set_store(Options& options, const api::Json& value) {
+  if (value.is_boolean()) return options.store = value.get<bool>(), true;
+  options.store = true;
+  return set_text<&Options::store_folder>(options, value);
+}
+
+constexpr Option kOptions[] = {
+    {"key", "a text", set_text<&Options::key>},
+    {"base_url", "a text", set_text<&Options::base_url>},
+    {"ledger", "a path or \":memory:\"", set_text<&Options::ledger_path>},
+    {"store", "true, false or a folder", set_store},
+    {"insecure", "true or false", set_flag<&Options::insecure>},
+    {"patience", "a number of seconds", set_seconds<&Options::patience>},
+    {"poll", "a number of seconds", set_seconds<&Options::poll_interval>},
+    {"lost", "\"ask\"", set_lost},
+    {"take", "a text", set_text<&Options::take>},
+    {"strict", "true or false", set_flag<&Options::strict>},
+};
+
+Status read_options(Options& options, const api::Json& given) {
+  Error error;
+  for (auto field = given.begin(); field != given.end(); ++field) {
+    const auto* found = std::find_if(std::begin(kOptions), std::end(kOptions),
+                                     [&](const Option& o) { return field.key() == o.name; });
+    error.field = field.key();
+    if (found == std::end(kOptions)) {
+      std::vector<std::string> names;
+      for (const Option& option : kOptions) names.push_back(option.name);
+      const std::string near = api::did_you_mean(field.key(), names);
+      error.message = "there is no option " + field.key();
+      if (!near.empty()) error.hint = "Did you mean " + near + "?";
+      return error;
+    }
+    if (found->set(options, *field)) continue;
+    error.message = "option " + field.key() + " takes " + found->takes;
+    return error;
+  }
+  return Done{};
+}
+
+/// Takes the options of the table at index 1 into the client; raises what is wrong with them.
+void apply(lua_State* L, Client& client) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  Error& error = new_object<Error>(L);
+  bool ready = false;
+  pure(L, [&] {
+    auto given = to_json(L, 1, nullptr);
+    if (!given) return void(error = std::move(given.error()));
+    Options changed = client.options;
+    if (auto read = read_options(changed, *given); !read)
+      return void(error = std::move(read.error()));
+    if (client.engine == nullptr || given->empty()) {
+      client.options = std::move(changed);
+    } else if (given->size() == 1 && given->contains("strict")) {
+      client.options.strict = changed.strict;
+    } else {
+      error.message = "kling.configure comes before the first job of this client";
+      error.hint = "Move it to the top of the script, or make another client with kling.client{}.";
+      return;
+    }
+    ready = true;
+  });
+  if (!ready) raise(L, error);
+  lua_pop(L, 1);
+}
+
+int configure(lua_State* L) {
+  apply(L, *bound_client(L));
+  return 0;
+}
+
+/// client{}: the module's functions bound to a service of their own.
+int client(lua_State* L) {
+  lua_settop(L, 1);
+  ClientRef& made = new_object<ClientRef>(L);
+  const auto& like = bound_client(L);
+  RuntimeState& state = state_of(L);
+  pure(L, [&] { made.client = state.add_client(like->options); });
+  apply(L, *made.client);
+  push_functions(L);
+  return 1;
+}
+
+}  // namespace
+
+const luaL_Reg kVerbs[] = {{"query", query},
+                           {"job", find_job},
+                           {"request", request},
+                           {"log", log},
+                           {"configure", configure},
+                           {"client", client},
+                           {nullptr, nullptr}};
+
+}  // namespace kling::lua

@@ -1,0 +1,304 @@
+#include "net/download.h"
+
+#include <algorithm>
+#include <charconv>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <random>
+
+#include "net/connection.h"
+#include "net/failure.h"
+#include "net/part_file.h"
+#include "net/url.h"
+#include "net/watch.h"
+
+namespace kling::net {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+constexpr int kMostRedirects = 5;
+constexpr std::uint64_t kProgressWorthATry = 1u << 20;
+
+std::optional<std::uint64_t> number_of(const std::string& text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return {};
+  return value;
+}
+
+/// From where on an answer 206 continues, and the whole's length: "bytes 5-9/10".
+bool continues_at(const std::string& content_range, std::uint64_t offset, std::uint64_t total) {
+  const std::string start = "bytes " + std::to_string(offset) + "-";
+  const std::size_t slash = content_range.find('/');
+  if (!content_range.starts_with(start) || slash == content_range.npos) return false;
+  return total == 0 || number_of(content_range.substr(slash + 1)) == total;
+}
+
+/// One that proves equal bytes: a weak ETag does not.
+std::string validator_of(const Head& head) {
+  const std::string tag = head.header("ETag");
+  const std::string validator = tag.starts_with('"') ? tag : head.header("Last-Modified");
+  const bool printable = std::all_of(validator.begin(), validator.end(),
+                                     [](unsigned char c) { return c >= 0x20 && c != 0x7f; });
+  return printable && validator.size() < 1024 ? validator : std::string();
+}
+
+/// What may be reached after an answer from `reach`: an address in the internet must not lead us
+/// to one of this machine or this network.
+unsigned allowed_after(Reach reach) { return kPublic | unsigned(reach); }
+
+Error permanent(std::string message) {
+  Error error = failure(Kind::network, std::move(message));
+  error.retryable = false;
+  return error;
+}
+
+class Download {
+ public:
+  Download(const DownloadOptions& options, PartFile part)
+      : options_(options), part_(std::move(part)) {}
+
+  Result<DownloadResult> run(const Url& url) {
+    place_ = display(url);
+    std::uint64_t furthest = part_.size();
+    for (int tries = 1;; ++tries) {
+      std::optional<Error> error = try_once(url);
+      if (!error) error = finish();
+      if (!error) return std::move(result_);
+      if (cancelled())
+        return failure(Kind::interrupted, "the download of " + place_ + " was stopped");
+      if (Status status = part_.flush(); !status) return status.error();
+      if (part_.size() > furthest + kProgressWorthATry) tries = 1;
+      furthest = std::max(furthest, part_.size());
+      if (!error->retryable || tries >= options_.tries) return *error;
+      pause(tries);
+    }
+  }
+
+ private:
+  bool cancelled() const { return options_.cancel != nullptr && *options_.cancel; }
+
+  std::optional<Error> try_once(Url url) {
+    unsigned allowed = kAnywhere;
+    for (int hops = 0; hops <= kMostRedirects; ++hops) {
+      if (!url.origin.tls && !options_.insecure) allowed &= kLoopback;
+      if ((reach_of_host(url.origin.host) & allowed) == 0) return refuse(url, hops);
+      location_.reset();
+      Connection connection(url.origin, connection_options(allowed), environment_);
+      std::optional<Error> error = fetch(connection, url);
+      if (error || !location_) return error;
+      Result<Url> next = location_->empty() ? invalid("none") : resolve_url(url, *location_);
+      if (!next) return permanent(place_ + " redirects to a bad address: " + next.error().message);
+      allowed = options_.allow_private ? kAnywhere : allowed_after(connection.reach());
+      url = std::move(*next);
+    }
+    return permanent(place_ + " redirects more than " + std::to_string(kMostRedirects) + " times");
+  }
+
+  static Error refuse(const Url& url, int hops) {
+    const std::string reason = " is refused: plain http, or a local or private address";
+    return hops == 0 ? invalid(display(url) + reason)
+                     : permanent("a redirect to " + display(url) + reason);
+  }
+
+  ConnectionOptions connection_options(unsigned allowed) const {
+    ConnectionOptions options;
+    options.connect_timeout = std::min(options.connect_timeout, options_.stall_timeout);
+    options.read_timeout = options_.stall_timeout;
+    options.keep_alive = false;
+    options.allowed = allowed;
+    return options;
+  }
+
+  /// One request. No error and no location_: the whole body has been appended.
+  std::optional<Error> fetch(Connection& connection, const Url& url) {
+    Exchange exchange(Steady::now() + options_.stall_timeout, options_.cancel);
+    Watch::Guard guard(watch_, exchange);
+    Call call;
+    call.target = url.target;
+    call.headers = {{"User-Agent", "kling-lua/0.1"}};
+    const bool resuming =
+        part_.size() > 0 && part_.source().place == place_ && !part_.source().validator.empty();
+    if (resuming) {
+      call.headers.emplace_back("Range", "bytes=" + std::to_string(part_.size()) + "-");
+      call.headers.emplace_back("If-Range", part_.source().validator);
+    }
+    std::optional<Error> error;
+    call.on_head = [&](const Head& head) {
+      error = take_head(head, resuming);
+      if (error || location_) return false;
+      exchange.deadline = TimePoint::max();  // from here on the rate decides
+      window_start_ = Steady::now();
+      window_bytes_ = 0;
+      return true;
+    };
+    call.on_data = [&](std::string_view data) {
+      error = take_data(data);
+      return !error;
+    };
+    CallEnd end = connection.call(call, exchange);
+    if (end.stage == HttpOutcome::Stage::answered) return {};
+    if (end.refused) return error;
+    end.error.message = "the download of " + place_ + " failed: " + end.error.message;
+    return std::move(end.error);
+  }
+
+  std::optional<Error> take_head(const Head& head, bool resuming) {
+    switch (head.status) {
+      case 200:
+        return take_whole(head);
+      case 206:
+        if (resuming &&
+            continues_at(head.header("Content-Range"), part_.size(), part_.source().total))
+          return error_of(part_.resume());
+        return start_over(place_ + " continued with other bytes than it was asked for");
+      case 416:
+        return start_over(place_ + " has no such part any more");
+      case 301:
+      case 302:
+      case 303:
+      case 307:
+      case 308:
+        location_ = head.header("Location");
+        return {};
+      default:
+        break;
+    }
+    Error error = failure(Kind::network, place_ + " answered " + std::to_string(head.status));
+    error.http_status = head.status;
+    error.retryable = head.status >= 500 || head.status == 408 || head.status == 429;
+    if (head.status == 401 || head.status == 403 || head.status == 404 || head.status == 410) {
+      error.kind = Kind::media;
+      error.code = "expired";
+      error.hint = "the address has expired or the file is gone: ask the service for a fresh URL";
+    }
+    return error;
+  }
+
+  std::optional<Error> take_whole(const Head& head) {
+    PartFile::Source source{place_, validator_of(head), 0};
+    if (const std::string length = head.header("Content-Length"); !length.empty()) {
+      const std::optional<std::uint64_t> total = number_of(length);
+      if (!total) return failure(Kind::network, place_ + " sent no valid length");
+      if (*total > options_.max_bytes) return too_large();
+      source.total = *total;
+    }
+    return error_of(part_.restart(std::move(source)));
+  }
+
+  std::optional<Error> take_data(std::string_view data) {
+    if (part_.size() + data.size() > options_.max_bytes) return too_large();
+    const std::uint64_t before = part_.size();
+    const std::uint64_t written = part_.written();
+    if (Status status = part_.append(data); !status) return status.error();
+    if (options_.require_mp4 && before < 8 && part_.size() >= 8 && !part_.starts_as_mp4())
+      return not_mp4();
+    if (part_.written() != written) report();
+    return rate_error(data.size());
+  }
+
+  /// A server that drips would hold us for ever: no time-out between two bytes ends it.
+  std::optional<Error> rate_error(std::size_t size) {
+    window_bytes_ += size;
+    const auto window = Steady::now() - window_start_;
+    if (window < options_.stall_timeout) return {};
+    const double seconds = std::chrono::duration<double>(window).count();
+    if (double(window_bytes_) < double(options_.least_rate) * seconds)
+      return failure(Kind::network, place_ + " sends too slowly");
+    window_start_ = Steady::now();
+    window_bytes_ = 0;
+    return {};
+  }
+
+  void report() const {
+    if (options_.progress) options_.progress(part_.size(), part_.source().total);
+  }
+
+  /// The checks of the whole, and its move onto the path.
+  std::optional<Error> finish() {
+    if (Status status = part_.flush(); !status) return status.error();
+    const std::uint64_t total = part_.source().total;
+    const std::string size = std::to_string(part_.size());
+    if (total != 0 && part_.size() > total) return start_over(place_ + " sent too much");
+    if (total != 0 && part_.size() < total)
+      return incomplete(" sent " + size + " of " + std::to_string(total) + " bytes");
+    if (options_.require_mp4 && !part_.starts_as_mp4()) return not_mp4();
+    if (options_.require_mp4 && total == 0 && !part_.has_whole_boxes())
+      return incomplete(" ended after " + size + " bytes, within the film");
+    result_.bytes = part_.size();
+    Result<std::string> digest = part_.commit();
+    if (!digest) return digest.error();
+    result_.sha256 = std::move(*digest);
+    report();
+    return {};
+  }
+
+  std::optional<Error> start_over(std::string message) {
+    if (Status status = part_.restart({}); !status) return status.error();
+    return failure(Kind::network, std::move(message));
+  }
+
+  Error incomplete(const std::string& what) const {
+    Error error = failure(Kind::media, place_ + what);
+    error.retryable = true;
+    return error;
+  }
+
+  Error not_mp4() {
+    part_.discard();
+    return failure(Kind::media, "what " + place_ + " sent is not an MP4 film");
+  }
+
+  Error too_large() {
+    part_.discard();
+    return failure(Kind::media,
+                   place_ + " sends more than " + std::to_string(options_.max_bytes) + " bytes");
+  }
+
+  static std::optional<Error> error_of(const Status& status) {
+    return status ? std::optional<Error>() : status.error();
+  }
+
+  /// About 1, 2, 4 ... 32 seconds on the clock; looks for a cancellation every 50 ms of it.
+  void pause(int tries) const {
+    const std::shared_ptr<Clock> real = options_.clock == nullptr ? make_clock() : nullptr;
+    Clock& clock = real ? *real : *options_.clock;
+    const Millis length = Millis(1000) << std::min(tries - 1, 5);
+    const Millis jitter = Millis(std::random_device()() % 500) - 250;
+    const Millis end = clock.now() + length + length * jitter / 1000;
+    std::mutex mutex;
+    std::condition_variable nobody;
+    std::unique_lock lock(mutex);
+    while (clock.now() < end && !cancelled())
+      clock.wait_until(lock, nobody, std::min(end, clock.now() + 50));
+  }
+
+  const DownloadOptions& options_;
+  PartFile part_;
+  std::string place_;
+  DownloadResult result_;
+  std::shared_ptr<Environment> environment_ = std::make_shared<Environment>();
+  Watch watch_;
+  std::optional<std::string> location_;  ///< of the last answer, when it was a redirect
+  Steady::time_point window_start_;
+  std::uint64_t window_bytes_ = 0;
+};
+
+}  // namespace
+
+Result<DownloadResult> download(const std::string& url, const std::string& path,
+                                const DownloadOptions& options) {
+  try {
+    Result<Url> parsed = parse_url(url);
+    if (!parsed) return parsed.error();
+    Result<PartFile> part = PartFile::open(path);
+    if (!part) return part.error();
+    return Download(options, std::move(*part)).run(*parsed);
+  } catch (const std::exception& exception) {
+    return failure(Kind::network, std::string("the download failed inside: ") + exception.what());
+  }
+}
+
+}  // namespace kling::net

@@ -1,0 +1,25 @@
+// Makes this floor's errors. A value; any thread.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+
+namespace kling::net {
+
+/// Failures of the network are worth another try; those of other kinds are not.
+inline Error failure(Kind kind, std::string message, std::string hint = {}) {
+  Error error;
+  error.kind = kind;
+  error.message = std::move(message);
+  error.hint = std::move(hint);
+  error.retryable = kind == Kind::network;
+  return error;
+}
+
+inline Error invalid(std::string message, std::string hint = {}) {
+  return failure(Kind::invalid, std::move(message), std::move(hint));
+}
+
+}  // namespace kling::net

@@ -1,0 +1,165 @@
+#include "net/part_file.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/files.h"
+#include "net/failure.h"
+
+namespace kling::net {
+namespace {
+
+constexpr std::size_t kGather = 512u << 10;
+
+/// A descriptor of `path` that nobody else works on; none when it is in use or cannot be opened.
+Descriptor open_locked(const std::string& path, bool& in_use) {
+  Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
+  if (!file) return file;
+  struct stat opened {
+  }, named{};
+  in_use = ::flock(file.get(), LOCK_EX | LOCK_NB) != 0;
+  // Another download may have renamed it between open and lock: then it is the finished file.
+  in_use = in_use || ::fstat(file.get(), &opened) != 0 || ::stat(path.c_str(), &named) != 0 ||
+           opened.st_ino != named.st_ino || !S_ISREG(opened.st_mode);
+  return in_use ? Descriptor() : std::move(file);
+}
+
+}  // namespace
+
+Error PartFile::failed(const char* verb, int error_number) const {
+  const bool full = error_number == ENOSPC || error_number == EDQUOT;
+  return failure(Kind::media,
+                 std::string("cannot ") + verb + " " + part_ + ": " + system_message(error_number),
+                 full ? "free space and run again; what has arrived is kept" : "");
+}
+
+Result<PartFile> PartFile::open(const std::string& path) {
+  PartFile part;
+  part.path_ = path;
+  part.part_ = path + ".part";
+  bool in_use = false;
+  part.file_ = open_locked(part.part_, in_use);
+  if (in_use) {
+    part.part_ = path + "." + random_hex(4) + ".part";
+    part.file_ = open_locked(part.part_, in_use);
+  }
+  if (!part.file_) return part.failed("write", errno);
+  struct stat info {};
+  if (::fstat(part.file_.get(), &info) != 0) return part.failed("read", errno);
+  part.size_ = std::uint64_t(info.st_size);
+  part.read_note();
+  return part;
+}
+
+void PartFile::read_note() {
+  const Result<std::string> text = read_file(note(), 8192);
+  if (!text) return;
+  const std::size_t first = text->find('\n');
+  const std::size_t second = text->find('\n', first + 1);
+  if (first == text->npos || second == text->npos) return;
+  source_.validator = text->substr(0, first);
+  source_.place = text->substr(first + 1, second - first - 1);
+  std::from_chars(text->data() + second + 1, text->data() + text->size(), source_.total);
+}
+
+Status PartFile::restart(Source source) {
+  gathered_.clear();
+  digest_ = Sha256();
+  size_ = 0;
+  source_ = std::move(source);
+  ::unlink(note().c_str());  // first, so that no note ever describes other bytes
+  if (::ftruncate(file_.get(), 0) != 0 || ::lseek(file_.get(), 0, SEEK_SET) != 0)
+    return failed("write", errno);
+  if (source_.validator.empty()) return Done{};
+  return write_file(
+      note(),
+      source_.validator + "\n" + source_.place + "\n" + std::to_string(source_.total) + "\n", true);
+}
+
+Status PartFile::resume() {
+  if (Status status = flush(); !status) return status;
+  digest_ = Sha256();
+  if (::lseek(file_.get(), 0, SEEK_SET) != 0) return failed("read", errno);
+  std::string piece(kGather, '\0');
+  for (std::uint64_t read = 0; read < size_;) {
+    const ssize_t size = ::read(file_.get(), piece.data(), piece.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) return failed("read", size < 0 ? errno : EIO);
+    digest_.update(std::string_view(piece.data(), std::size_t(size)));
+    read += std::uint64_t(size);
+  }
+  return Done{};
+}
+
+Status PartFile::append(std::string_view data) {
+  if (gathered_.capacity() == 0) gathered_.reserve(kGather + 65536);
+  gathered_ += data;
+  return gathered_.size() < kGather ? Status(Done{}) : flush();
+}
+
+Status PartFile::flush() {
+  std::string_view rest = gathered_;
+  while (!rest.empty()) {
+    const ssize_t size = ::write(file_.get(), rest.data(), rest.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) {
+      const int reason = errno;
+      gathered_.erase(0, gathered_.size() - rest.size());
+      return failed("write", reason);
+    }
+    digest_.update(rest.substr(0, std::size_t(size)));
+    size_ += std::uint64_t(size);
+    rest.remove_prefix(std::size_t(size));
+  }
+  gathered_.clear();
+  return Done{};
+}
+
+bool PartFile::starts_as_mp4() const {
+  char start[8] = {};
+  if (size_ == 0)
+    gathered_.copy(start, sizeof start);
+  else if (::pread(file_.get(), start, sizeof start, 0) < 0)
+    return false;
+  return std::string_view(start + 4, 4) == "ftyp";
+}
+
+bool PartFile::has_whole_boxes() const {
+  std::uint64_t at = 0;
+  while (at < size_) {
+    unsigned char head[16] = {};
+    const ssize_t have = ::pread(file_.get(), head, sizeof head, off_t(at));
+    if (have < 8) return false;
+    const auto number = [&head](int from, int count) {
+      std::uint64_t value = 0;
+      for (int i = 0; i < count; ++i) value = value << 8 | head[from + i];
+      return value;
+    };
+    std::uint64_t box = number(0, 4);
+    if (box == 0) return true;  // reaches to the end by definition
+    if (box == 1) box = have == 16 ? number(8, 8) : 0;
+    if (box < 8 || box > size_ - at) return false;
+    at += box;
+  }
+  return at > 0;
+}
+
+Result<std::string> PartFile::commit() {
+  if (Status status = flush(); !status) return status.error();
+  if (Status status = commit_file(part_, path_); !status) return status.error();
+  ::unlink(note().c_str());
+  return digest_.hex();
+}
+
+void PartFile::discard() {
+  ::unlink(note().c_str());
+  ::unlink(part_.c_str());
+}
+
+}  // namespace kling::net

@@ -1,0 +1,64 @@
+// The unfinished file of a download: "<path>.part", and beside it "<path>.part.info", which says
+// what it is part of, so that another run can go on where this one stopped. Gathers small pieces
+// into large writes and hashes them. Not thread-safe; blocks on the disk. Locked: a second
+// download onto the same path works on a file of its own and resumes nothing.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/descriptor.h"
+#include "base/digest.h"
+#include "base/error.h"
+
+namespace kling::net {
+
+class PartFile {
+ public:
+  /// What the bytes are part of. Signatures in a URL change, so its query does not count.
+  struct Source {
+    std::string place;        ///< host and path
+    std::string validator;    ///< ETag or Last-Modified; empty: it cannot be resumed
+    std::uint64_t total = 0;  ///< 0: unknown
+    bool operator==(const Source&) const = default;
+  };
+
+  /// Errors (kind media): the folder is missing or cannot be written.
+  static Result<PartFile> open(const std::string& path);
+
+  std::uint64_t size() const { return size_ + gathered_.size(); }
+  std::uint64_t written() const { return size_; }
+  const Source& source() const { return source_; }
+
+  /// Empties it and notes what comes next.
+  Status restart(Source source);
+  /// Keeps what is there, reading it once for its digest.
+  Status resume();
+  Status append(std::string_view data);
+  Status flush();
+  /// True when it begins with an ftyp box.
+  bool starts_as_mp4() const;
+  /// True when the boxes of an MP4 end where the file ends, for answers without a length.
+  bool has_whole_boxes() const;
+  /// Writes all, renames it onto the path, and gives the digest of the whole.
+  Result<std::string> commit();
+  /// Removes it and its note.
+  void discard();
+
+ private:
+  PartFile() = default;
+  Error failed(const char* verb, int error_number) const;
+  std::string note() const { return part_ + ".info"; }
+  void read_note();
+
+  std::string path_;
+  std::string part_;
+  Descriptor file_;
+  Source source_;
+  Sha256 digest_;
+  std::uint64_t size_ = 0;
+  std::string gathered_;
+};
+
+}  // namespace kling::net

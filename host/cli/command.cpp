@@ -1,0 +1,62 @@
+#include "cli/command.h"
+
+#include <cstdio>
+
+#include "engine/error_json.h"
+
+namespace kling::cli {
+
+int exit_code(Kind kind) {
+  switch (kind) {
+    case Kind::task_failed:
+      return kExitGenerationFailed;
+    case Kind::ambiguous:
+    case Kind::budget:
+      return kExitDecision;
+    case Kind::interrupted:
+      return kExitInterrupted;
+    default:
+      return kExitError;
+  }
+}
+
+void Voice::add_options(CLI::App& app) {
+  app.add_flag("--json", json, "one JSON value a line on standard output");
+  app.add_flag("-q,--quiet", quiet, "errors only");
+}
+
+void Voice::line(const nlohmann::json& value) {
+  const std::string text =
+      value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+void Voice::note(const std::string& text) const {
+  if (!quiet && !json) std::fprintf(stderr, "kling: %s\n", text.c_str());
+}
+
+int Voice::fail(const Error& error) const {
+  if (json) {
+    line({{"error", engine::to_json(error)}});
+  } else {
+    std::fprintf(stderr, "kling: %s: %s\n", name(error.kind), error.message.c_str());
+    if (!error.hint.empty()) std::fprintf(stderr, "  %s\n", error.hint.c_str());
+  }
+  return exit_code(error.kind);
+}
+
+std::function<int()> set_up_version(CLI::App& app) {
+  auto voice = std::make_shared<Voice>();
+  voice->add_options(app);
+  return [voice] {
+    if (voice->json) {
+      Voice::line({{"version", KLING_VERSION}});
+    } else {
+      std::printf("kling %s\n", KLING_VERSION);
+    }
+    return int{kExitDone};
+  };
+}
+
+}  // namespace kling::cli

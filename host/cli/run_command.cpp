@@ -1,0 +1,375 @@
+// kling run SCRIPT [ARGS]: a script from its first line to its bill.
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <memory>
+
+#include <lua.hpp>
+
+#include "base/digest.h"
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+#include "cli/settings.h"
+#include "cli/simulation.h"
+#include "lua/runtime.h"
+
+namespace kling::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct RunOptions {
+  Voice voice;
+  ServiceOptions service;
+  SimulationOptions simulation;
+  std::string take;
+  bool detach = false;
+  bool strict = false;
+  bool no_store = false;
+  CLI::App* app = nullptr;  // its remaining arguments are the script and what follows
+};
+
+struct StateCloser {
+  void operator()(lua_State* state) const { lua_close(state); }
+};
+
+/// What the protected set-up needs; plain pointers, so that a Lua error may pass.
+struct SetUp {
+  const char* script;  ///< path, or "-"
+  const char* source;
+  std::size_t source_size;
+  const char* chunk_name;
+  const char* package_path;
+  char** arguments;  ///< after the script
+  int argument_count;
+  lua_Integer seed[2];
+  lua::ModuleOptions* module;
+  bool print_to_stderr;
+  lua::Runtime* runtime;  ///< out
+  lua::TaskId task;       ///< out
+};
+
+int print_to_stderr(lua_State* L) {
+  const int count = lua_gettop(L);
+  for (int i = 1; i <= count; ++i) {
+    std::size_t size = 0;
+    const char* text = luaL_tolstring(L, i, &size);
+    if (i > 1) std::fputc('\t', stderr);
+    std::fwrite(text, 1, size, stderr);
+    lua_pop(L, 1);
+  }
+  std::fputc('\n', stderr);
+  return 0;
+}
+
+void set_arguments(lua_State* L, const SetUp& set_up) {
+  lua_createtable(L, set_up.argument_count, 1);
+  lua_pushstring(L, set_up.script);
+  lua_rawseti(L, -2, 0);
+  for (int i = 0; i < set_up.argument_count; ++i) {
+    lua_pushstring(L, set_up.arguments[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setglobal(L, "arg");
+}
+
+/// Everything that may raise a Lua error before the script runs. One light userdata: a SetUp.
+int prepare_state(lua_State* L) {
+  auto* set_up = static_cast<SetUp*>(lua_touserdata(L, 1));
+  luaL_openlibs(L);
+  set_arguments(L, *set_up);
+
+  lua_getglobal(L, "package");
+  lua_pushstring(L, set_up->package_path);
+  lua_getfield(L, -2, "path");
+  lua_concat(L, 2);
+  lua_setfield(L, -2, "path");
+
+  // A run that is repeated draws the same numbers, so that its requests are the same.
+  lua_getglobal(L, "math");
+  lua_getfield(L, -1, "randomseed");
+  lua_pushinteger(L, set_up->seed[0]);
+  lua_pushinteger(L, set_up->seed[1]);
+  lua_call(L, 2, 0);
+
+  if (set_up->print_to_stderr) {
+    lua_pushcfunction(L, print_to_stderr);
+    lua_setglobal(L, "print");
+  }
+  set_up->runtime = &lua::open_module(L, std::move(*set_up->module));
+  // Text only: a damaged or hostile binary chunk can crash the interpreter.
+  if (luaL_loadbufferx(L, set_up->source, set_up->source_size, set_up->chunk_name, "t") != LUA_OK)
+    return lua_error(L);
+  for (int i = 0; i < set_up->argument_count; ++i) lua_pushstring(L, set_up->arguments[i]);
+  set_up->task = set_up->runtime->spawn(L, set_up->argument_count, "main");
+  return 0;
+}
+
+Result<std::string> read_script(const std::string& script) {
+  std::string source;
+  if (script == "-") {
+    source.assign(std::istreambuf_iterator<char>(std::cin), {});
+  } else {
+    std::error_code error;
+    std::ifstream file(script, std::ios::binary);
+    if (!file || fs::is_directory(script, error))
+      return Error{.kind = Kind::invalid,
+                   .message = "cannot read the script " + script,
+                   .hint = "check the path"};
+    source.assign(std::istreambuf_iterator<char>(file), {});
+  }
+  // The interpreter's own loader skips a first line that starts with '#'.
+  if (!source.empty() && source.front() == '#') source.insert(0, "--");
+  return source;
+}
+
+/// True when every job has an id or has come to rest: nothing would be lost by leaving.
+bool all_answered(const std::vector<engine::Engine*>& engines) {
+  for (engine::Engine* engine : engines)
+    for (const auto& job : engine->jobs()) {
+      const std::string state = engine->snapshot(job).state;
+      if (state == "preparing" || state == "sending") return false;
+    }
+  return true;
+}
+
+std::size_t pending(const std::vector<engine::Engine*>& engines) {
+  std::size_t count = 0;
+  for (const engine::Engine* engine : engines) count += engine->pending();
+  return count;
+}
+
+/// One run, after its state is set up.
+class Run {
+ public:
+  Run(const RunOptions& options, lua::Runtime& runtime, lua::TaskId task)
+      : options_(options),
+        runtime_(runtime),
+        task_(task),
+        progress_(options.voice, runtime.queue().clock()) {}
+
+  int until_done() {
+    for (;;) {
+      progress_.erase();
+      while (runtime_.run(10'000)) {
+      }
+      report_errors();
+      const auto engines = runtime_.engines();
+      progress_.update(engines);
+      if (Interrupt::requested() && !leaving_) leave(engines);
+      const bool over = runtime_.result(task_).done && runtime_.unfinished() == 0;
+      if (leaving_ ? all_answered(engines) : over && pending(engines) == 0) break;
+      if (options_.detach && (over || runtime_.unfinished() > 0) && all_answered(engines) &&
+          started(engines))
+        break;
+      runtime_.wait(next_look());
+    }
+    progress_.erase();
+    return finish();
+  }
+
+ private:
+  Millis next_look() const {
+    const int refresh = progress_.refresh_millis();
+    if (refresh == 0) return kNever;
+    // The live lines are for a person: real time, whatever the speed of the jobs' clock.
+    const double speed = options_.simulation.on ? options_.simulation.speed : 1.0;
+    return runtime_.queue().clock().now() + static_cast<Millis>(refresh * speed) + 1;
+  }
+
+  static bool started(const std::vector<engine::Engine*>& engines) {
+    for (const engine::Engine* engine : engines)
+      if (!engine->jobs().empty()) return true;
+    return false;
+  }
+
+  void leave(const std::vector<engine::Engine*>& engines) {
+    leaving_ = true;
+    for (engine::Engine* engine : engines) engine->stop_submitting();
+    runtime_.cancel_all();
+    progress_.erase();
+    options_.voice.note(
+        "interrupted; jobs go on at the service. Run the same command again to go on "
+        "with them; nothing is paid twice. (Ctrl-C again leaves at once.)");
+  }
+
+  void report(const lua::TaskResult& result) {
+    const bool by_us = leaving_ && result.error.kind == Kind::interrupted;
+    code_ = code_ == kExitDone
+                ? (result.is_kling_error ? exit_code(result.error.kind) : int{kExitError})
+                : code_;
+    if (by_us) return;
+    if (options_.voice.json) {
+      (void)options_.voice.fail(result.error);
+      return;
+    }
+    std::fprintf(stderr, "kling: %s\n", result.message.c_str());
+    if (!result.traceback.empty()) std::fprintf(stderr, "%s\n", result.traceback.c_str());
+  }
+
+  /// A script's error is printed at once, while its jobs go on.
+  void report_errors() {
+    const lua::TaskResult main = runtime_.result(task_);
+    if (main.done && !main.ok && !main_reported_) {
+      main_reported_ = true;
+      report(main);
+    }
+    for (const lua::TaskResult& task : runtime_.take_unobserved()) report(task);
+  }
+
+  int finish() {
+    engine::Bill bill;
+    for (engine::Engine* engine : runtime_.engines()) {
+      const engine::Bill part = engine->bill();
+      bill.submitted += part.submitted;
+      bill.reused += part.reused;
+      bill.failed += part.failed;
+      bill.open += part.open;
+      bill.usd += part.usd;
+      bill.estimated = (bill.submitted > part.submitted && bill.estimated) || part.estimated;
+      for (const auto& job : engine->jobs()) {
+        const engine::JobSnapshot shot = engine->snapshot(job);
+        if (code_ == kExitDone && shot.state == "failed" && shot.error)
+          code_ = kExitGenerationFailed;
+        if (code_ == kExitDone && shot.state == "ambiguous") code_ = kExitDecision;
+        // A clip that could not be stored is not lost, but its owner must know.
+        if (shot.store_error)
+          options_.voice.note(shot.handle +
+                              ": the clip is not stored: " + shot.store_error->message);
+        if ((leaving_ || options_.detach) && shot.error == std::nullopt &&
+            shot.state != "succeeded")
+          options_.voice.note("open: " + shot.handle);
+      }
+    }
+    if (options_.voice.json) {
+      Voice::line({{"bill",
+                    {{"submitted", bill.submitted},
+                     {"reused", bill.reused},
+                     {"failed", bill.failed},
+                     {"open", bill.open},
+                     {"usd", bill.usd},
+                     {"estimated", bill.estimated}}}});
+    } else if (bill.submitted + bill.reused + bill.failed + bill.open > 0) {
+      char text[200];
+      std::snprintf(text, sizeof text, "%d submitted, %d reused, %s$%.2f", bill.submitted,
+                    bill.reused, bill.estimated && bill.usd > 0 ? "about " : "", bill.usd);
+      std::string line = text;
+      if (bill.failed > 0) line += ", " + std::to_string(bill.failed) + " failed";
+      if (bill.open > 0) line += ", " + std::to_string(bill.open) + " still open";
+      options_.voice.note(line);
+    }
+    return leaving_ ? int{kExitInterrupted} : code_;
+  }
+
+  const RunOptions& options_;
+  lua::Runtime& runtime_;
+  const lua::TaskId task_;
+  Progress progress_;
+  bool leaving_ = false;
+  bool main_reported_ = false;
+  int code_ = kExitDone;
+};
+
+int run_script(RunOptions& options) {
+  std::vector<std::string> words = options.app->remaining();
+  if (words.empty()) {
+    std::fprintf(stderr, "kling run: which script? For example: kling run --sim film.lua\n");
+    return kExitUsage;
+  }
+  const std::string script = words.front();
+  auto source = read_script(script);
+  if (!source) return options.voice.fail(source.error());
+  const bool typed = script == "-";
+
+  std::string notice;
+  auto settings =
+      engine_options(options.service, typed ? "" : script, options.simulation.on, notice);
+  if (!settings) return options.voice.fail(settings.error());
+  if (!notice.empty()) options.voice.note(notice);
+  settings->take = options.take;
+  settings->typed = typed;
+  settings->strict = options.strict;
+  settings->store = !options.no_store;
+
+  Simulation simulation(options.simulation,
+                        settings->ledger_path == ":memory:"
+                            ? std::string()
+                            : fs::path(settings->ledger_path).parent_path().string());
+  lua::ModuleOptions module;
+  module.queue = std::make_shared<engine::CompletionQueue>(
+      options.simulation.on ? simulation.clock() : make_clock());
+  const auto log = [&options](const std::string& level, const std::string& message) {
+    options.voice.note(level == "info" ? message : level + ": " + message);
+  };
+  settings->log = log;
+  module.log = log;
+  module.engine = *settings;
+  module.own_interpreter = true;
+  if (options.simulation.on)
+    module.make_engine =
+        [&simulation](engine::EngineOptions chosen) -> Result<std::unique_ptr<engine::Engine>> {
+      if (Status started = simulation.connect(chosen); !started.ok()) return started.error();
+      return engine::make_engine(std::move(chosen));
+    };
+
+  std::error_code error;
+  const std::string folder = typed ? "." : fs::absolute(script, error).parent_path().string();
+  const std::string package_path = folder + "/?.lua;" + folder + "/?/init.lua;";
+  const std::string chunk_name = typed ? "=stdin" : "@" + script;
+  const std::string seed = sha256_hex(fs::absolute(script, error).string() + "\n" + options.take);
+  std::vector<char*> arguments;
+  for (std::size_t i = 1; i < words.size(); ++i) arguments.push_back(words[i].data());
+
+  const std::unique_ptr<lua_State, StateCloser> state(luaL_newstate());
+  if (!state) return options.voice.fail({.kind = Kind::invalid, .message = "not enough memory"});
+  lua_State* L = state.get();
+  SetUp set_up{.script = script.c_str(),
+               .source = source->data(),
+               .source_size = source->size(),
+               .chunk_name = chunk_name.c_str(),
+               .package_path = package_path.c_str(),
+               .arguments = arguments.data(),
+               .argument_count = static_cast<int>(arguments.size()),
+               .seed = {static_cast<lua_Integer>(std::stoull(seed.substr(0, 15), nullptr, 16)),
+                        static_cast<lua_Integer>(std::stoull(seed.substr(15, 15), nullptr, 16))},
+               .module = &module,
+               .print_to_stderr = options.voice.json,
+               .runtime = nullptr,
+               .task = 0};
+  // Signals are blocked before the first thread, so that all of them inherit that.
+  const auto queue = module.queue;
+  Interrupt::install([queue] { queue->wake(); });
+  lua_pushcfunction(L, prepare_state);
+  lua_pushlightuserdata(L, &set_up);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    const char* message = lua_tostring(L, -1);
+    return options.voice.fail(
+        {.kind = Kind::invalid,
+         .message = message != nullptr ? message : "the state cannot be set up"});
+  }
+  const int code = Run(options, *set_up.runtime, set_up.task).until_done();
+  if (const std::string text = simulation.summary(); !text.empty()) options.voice.note(text);
+  return code;
+}
+
+}  // namespace
+
+std::function<int()> set_up_run(CLI::App& app) {
+  auto options = std::make_shared<RunOptions>();
+  options->app = &app;
+  options->voice.add_options(app);
+  options->service.add_options(app);
+  options->simulation.add_options(app);
+  app.add_option("--take", options->take, "another complete take of the same script");
+  app.add_flag("--detach", options->detach, "leave as soon as every request is answered");
+  app.add_flag("--strict", options->strict, "warnings about requests are errors");
+  app.add_flag("--no-store", options->no_store, "do not keep finished clips beside the ledger");
+  app.prefix_command();  // what follows the script is the script's
+  app.footer("Examples:\n  kling run --sim scripts/quickstart.lua\n  kling run film.lua draft 3");
+  return [options] { return run_script(*options); };
+}
+
+}  // namespace kling::cli

@@ -1,0 +1,36 @@
+// Where the program finds its key, its service and its ledger. Reads the environment and the disk;
+// main thread, at start.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "base/clock.h"
+#include "engine/engine.h"
+
+namespace kling::cli {
+
+/// Options that every command which talks to the service has.
+struct ServiceOptions {
+  std::string base_url;
+  std::string ledger;
+  std::string store;
+  bool insecure = false;
+  double poll_interval = 0;  ///< seconds
+  double patience = -1;      ///< seconds; < 0: the default
+  void add_options(CLI::App& app);
+};
+
+/// The engine's options from the command line, the environment (KLING_API_KEY, COMETAPI_KEY,
+/// KLING_BASE_URL, KLING_POLL_INTERVAL, KLING_PATIENCE) and the config file
+/// ($XDG_CONFIG_HOME/kling/config, lines `key = …`, refused unless its mode is 0600).
+/// `script`: whose folder the ledger belongs to; empty: the working directory.
+/// `simulated`: the ledger of the simulator, which never mixes with real money.
+/// `notice` gets a sentence when the ledger had to go elsewhere than beside the script.
+Result<engine::EngineOptions> engine_options(const ServiceOptions& options,
+                                             const std::string& script, bool simulated,
+                                             std::string& notice);
+
+}  // namespace kling::cli

@@ -1,0 +1,504 @@
+// The rules of money as tables: what happened, and what is done next. Then a model: random faults
+// and crashes against a service that counts what it accepted.
+#include <random>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "engine/job_machine.h"
+
+using namespace kling::engine;
+using kling::Millis;
+
+namespace {
+
+/// One job, driven by hand.
+struct Play {
+  JobState state;
+  JobPolicy policy;
+  Millis now = 1'000'000;
+  Millis delay = 0;
+
+  ActionType on(Event event) {
+    event.now = now;
+    const Step step = next(state, event, policy);
+    state = step.state;
+    delay = step.action.delay;
+    return step.action.type;
+  }
+  ActionType on(EventType type) { return on(Event{.type = type}); }
+  ActionType claimed(Claimed what) { return on(Event{.type = EventType::claimed, .claimed = what}); }
+  ActionType seen(EventType type, Seen what) { return on(Event{.type = type, .seen = what}); }
+
+  void until_posted() {
+    REQUIRE(on(EventType::start) == ActionType::write_intent);
+    REQUIRE(claimed(Claimed::to_send) == ActionType::mark_sending);
+    REQUIRE(on(EventType::done) == ActionType::post);
+  }
+  void until_accepted() {
+    until_posted();
+    REQUIRE(seen(EventType::accepted, Seen::queued) == ActionType::record_accepted);
+    REQUIRE(on(EventType::done) == ActionType::wait);
+    REQUIRE(delay == kPollDelay);
+  }
+  void until_succeeded() {
+    until_accepted();
+    REQUIRE(on(EventType::elapsed) == ActionType::get);
+    REQUIRE(seen(EventType::polled, Seen::succeeded) == ActionType::record_result);
+  }
+  /// Look-ups that find nothing until the machine does something else; the time they took.
+  Millis search_in_vain(ActionType& then) {
+    Millis waited = 0;
+    for (;;) {
+      then = on(EventType::not_found);
+      if (then != ActionType::wait) return waited;
+      waited += delay;
+      now += delay;
+      REQUIRE(on(EventType::elapsed) == ActionType::look_up);
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a job goes from intent to stored clip with one POST") {
+  Play play;
+  play.until_succeeded();
+  CHECK(play.on(EventType::done) == ActionType::download);
+  CHECK(play.on(EventType::downloaded) == ActionType::record_file);
+  CHECK(play.on(EventType::done) == ActionType::rest);
+  CHECK(play.state.phase == Phase::stored);
+}
+
+TEST_CASE("the intent is on disk and marked before the POST") {
+  Play play;
+  CHECK(play.on(EventType::start) == ActionType::write_intent);
+  CHECK(play.claimed(Claimed::to_send) == ActionType::mark_sending);
+  CHECK(play.on(EventType::ledger_failed) == ActionType::rest);
+  CHECK(play.state.phase == Phase::paused);
+}
+
+TEST_CASE("what the ledger says decides how a run begins") {
+  struct Row {
+    Claimed claimed;
+    ActionType then;
+    Phase phase;
+  };
+  const Row rows[] = {
+      {Claimed::to_send, ActionType::mark_sending, Phase::intended},
+      {Claimed::maybe_sent, ActionType::look_up, Phase::looking_up},
+      {Claimed::foreign, ActionType::wait, Phase::foreign},
+      {Claimed::accepted, ActionType::get, Phase::accepted},
+      {Claimed::succeeded, ActionType::download, Phase::succeeded},
+      {Claimed::stored, ActionType::rest, Phase::stored},
+      {Claimed::failed, ActionType::rest, Phase::failed},
+      {Claimed::ambiguous, ActionType::look_up, Phase::looking_up},
+  };
+  for (const Row& row : rows) {
+    Play play;
+    play.on(EventType::start);
+    CAPTURE(static_cast<int>(row.claimed));
+    CHECK(play.claimed(row.claimed) == row.then);
+    CHECK(play.state.phase == row.phase);
+  }
+}
+
+TEST_CASE("a lost answer is adopted when the look-up finds it") {
+  Play play;
+  play.until_posted();
+  CHECK(play.on(EventType::lost) == ActionType::look_up);
+  CHECK(play.on(EventType::not_found) == ActionType::wait);
+  CHECK(play.on(EventType::elapsed) == ActionType::look_up);
+  CHECK(play.seen(EventType::accepted, Seen::running) == ActionType::record_accepted);
+  CHECK(play.on(EventType::done) == ActionType::wait);
+  CHECK(play.state.phase == Phase::accepted);
+}
+
+TEST_CASE("a lost answer is repeated only where look-ups are known to work") {
+  struct Row {
+    Known known;
+    Known probe;
+    ActionType end;
+  };
+  const Row rows[] = {{Known::unknown, Known::yes, ActionType::post},
+                      {Known::unknown, Known::no, ActionType::ask},
+                      {Known::unknown, Known::unknown, ActionType::ask},
+                      {Known::yes, Known::yes, ActionType::post},
+                      {Known::no, Known::no, ActionType::ask}};
+  for (const Row& row : rows) {
+    Play play;
+    play.state.lookup = row.known;
+    play.until_posted();
+    CHECK(play.on(EventType::lost) == ActionType::look_up);
+    ActionType then = ActionType::rest;
+    const Millis waited = play.search_in_vain(then);
+    if (row.known == Known::no) {
+      CHECK(waited == 0);  // patience is of no use there
+    } else {
+      CHECK(waited == play.policy.patience);
+    }
+    if (row.known == Known::unknown) {
+      CHECK(then == ActionType::probe_look_up);
+      then = play.on(Event{.type = EventType::probed, .works = row.probe});
+    }
+    CHECK(then == row.end);
+    if (then == ActionType::ask) {
+      CHECK(play.on(EventType::done) == ActionType::rest);
+      CHECK(play.state.phase == Phase::ambiguous);
+    }
+  }
+}
+
+TEST_CASE("an outage during the search costs no patience") {
+  Play play;
+  play.until_posted();
+  play.on(EventType::lost);
+  for (int i = 0; i < 100; ++i) {
+    CHECK(play.on(EventType::unreachable) == ActionType::wait);
+    CHECK(play.delay <= 30'000);
+    play.now += play.delay;
+    CHECK(play.on(EventType::elapsed) == ActionType::look_up);
+  }
+  CHECK(play.state.searched == 0);
+}
+
+TEST_CASE("lost means ask stops without looking or repeating") {
+  Play play;
+  play.policy.ask = true;
+  play.until_posted();
+  CHECK(play.on(EventType::lost) == ActionType::ask);
+  CHECK(play.on(EventType::done) == ActionType::rest);
+  CHECK(play.state.phase == Phase::ambiguous);
+}
+
+TEST_CASE("a plain request is never looked up or repeated") {
+  Play play;
+  play.policy.poll = false;
+  play.until_posted();
+  CHECK(play.on(EventType::lost) == ActionType::ask);
+  Play answered;
+  answered.policy.poll = false;
+  answered.until_posted();
+  CHECK(answered.seen(EventType::accepted, Seen::succeeded) == ActionType::record_accepted);
+  CHECK(answered.on(EventType::done) == ActionType::record_result);
+  CHECK(answered.on(EventType::done) == ActionType::rest);
+  CHECK(answered.state.phase == Phase::stored);
+}
+
+TEST_CASE("a duplicate id proves the first request and is never sent again") {
+  Play play;
+  play.until_posted();
+  CHECK(play.on(EventType::duplicate) == ActionType::look_up);
+  play.state.lookup = Known::yes;
+  ActionType then = ActionType::rest;
+  play.search_in_vain(then);
+  CHECK(then == ActionType::ask);
+
+  Play own;  // the user's id may belong to another task
+  own.policy.own_external_id = true;
+  own.until_posted();
+  CHECK(own.on(EventType::duplicate) == ActionType::record_failure);
+}
+
+TEST_CASE("a refusal is final") {
+  Play play;
+  play.until_posted();
+  CHECK(play.on(EventType::refused) == ActionType::record_failure);
+  CHECK(play.on(EventType::done) == ActionType::rest);
+  CHECK(play.state.phase == Phase::failed);
+}
+
+TEST_CASE("a request that was not accepted is unmarked before its pause") {
+  Play play;
+  play.until_posted();
+  CHECK(play.on(Event{.type = EventType::rate_limited, .delay = 7'000}) == ActionType::clear_sending);
+  CHECK(play.on(EventType::done) == ActionType::wait);
+  CHECK(play.delay >= 7'000);
+  CHECK(play.state.phase == Phase::intended);
+  CHECK(play.on(EventType::elapsed) == ActionType::mark_sending);
+  CHECK(play.on(EventType::done) == ActionType::post);
+}
+
+TEST_CASE("pauses between tries are at least a second and grow") {
+  Play play;
+  play.until_posted();
+  Millis before = 0;
+  for (int i = 0; i < 5; ++i) {
+    REQUIRE(play.on(EventType::rate_limited) == ActionType::clear_sending);
+    REQUIRE(play.on(EventType::done) == ActionType::wait);
+    CHECK(play.delay >= 1'000);
+    CHECK(play.delay >= before);
+    before = play.delay;
+    play.now += play.delay;
+    play.on(EventType::elapsed);
+    REQUIRE(play.on(EventType::done) == ActionType::post);
+  }
+}
+
+TEST_CASE("an anonymous 429 ends after ten minutes and a known one after an hour") {
+  for (const bool explained : {false, true}) {
+    Play play;
+    play.until_posted();
+    const Millis from = play.now;
+    for (;;) {
+      const ActionType action = play.on(Event{.type = EventType::rate_limited, .explained = explained});
+      if (action == ActionType::record_failure) break;
+      REQUIRE(action == ActionType::clear_sending);
+      play.on(EventType::done);
+      play.now += play.delay;
+      play.on(EventType::elapsed);
+      REQUIRE(play.on(EventType::done) == ActionType::post);
+    }
+    const Millis took = play.now - from;
+    const Millis window = explained ? 3'600'000 : 600'000;
+    CHECK(took >= window);
+    CHECK(took < window + 120'000);
+  }
+}
+
+TEST_CASE("without a network the request stays recorded as never sent") {
+  Play play;
+  play.until_posted();
+  for (int i = 0; i < 100; ++i) {
+    REQUIRE(play.on(Event{.type = EventType::not_sent, .retryable = true}) == ActionType::clear_sending);
+    if (play.on(EventType::done) == ActionType::rest) break;
+    play.now += play.delay;
+    play.on(EventType::elapsed);
+    REQUIRE(play.on(EventType::done) == ActionType::post);
+  }
+  CHECK(play.state.phase == Phase::paused);
+  CHECK(play.on(EventType::start) == ActionType::mark_sending);  // somebody waits again
+}
+
+TEST_CASE("a bad certificate is told at once") {
+  Play play;
+  play.until_posted();
+  CHECK(play.on(Event{.type = EventType::not_sent, .retryable = false}) == ActionType::clear_sending);
+  CHECK(play.on(EventType::done) == ActionType::rest);
+  CHECK(play.state.phase == Phase::paused);
+}
+
+TEST_CASE("polling survives any outage") {
+  Play play;
+  play.until_accepted();
+  for (int i = 0; i < 1000; ++i) {
+    CHECK(play.on(EventType::elapsed) == ActionType::get);
+    CHECK(play.on(EventType::unreachable) == ActionType::wait);
+    CHECK(play.delay <= 30'000);
+    play.now += play.delay;
+  }
+  CHECK(play.on(EventType::elapsed) == ActionType::get);
+  CHECK(play.seen(EventType::polled, Seen::succeeded) == ActionType::record_result);
+}
+
+TEST_CASE("a missing task means nothing in its first minute and pauses the wait after it") {
+  Play play;
+  play.until_accepted();
+  play.on(EventType::elapsed);
+  CHECK(play.on(EventType::not_found) == ActionType::wait);
+  play.now += 61'000;
+  play.on(EventType::elapsed);
+  CHECK(play.on(EventType::not_found) == ActionType::rest);
+  CHECK(play.state.phase == Phase::paused);
+  CHECK(play.on(EventType::start) == ActionType::get);  // it stays resumable
+}
+
+TEST_CASE("a key that is refused pauses the wait and not the job") {
+  Play play;
+  play.until_accepted();
+  play.on(EventType::elapsed);
+  CHECK(play.on(EventType::denied) == ActionType::rest);
+  CHECK(play.state.phase == Phase::paused);
+  CHECK(play.on(EventType::start) == ActionType::get);
+}
+
+TEST_CASE("succeeded without an address is asked again a few times") {
+  Play play;
+  play.until_accepted();
+  int polls = 0;
+  for (;;) {
+    play.on(EventType::elapsed);
+    ++polls;
+    if (play.seen(EventType::polled, Seen::succeeded_without_url) == ActionType::rest) break;
+  }
+  CHECK(polls == 6);
+  CHECK(play.state.phase == Phase::paused);
+}
+
+TEST_CASE("a create that is already over is recorded without a poll") {
+  Play done;
+  done.until_posted();
+  CHECK(done.seen(EventType::accepted, Seen::succeeded) == ActionType::record_accepted);
+  CHECK(done.on(EventType::done) == ActionType::record_result);
+  Play failed;
+  failed.until_posted();
+  CHECK(failed.seen(EventType::accepted, Seen::failed) == ActionType::record_accepted);
+  CHECK(failed.on(EventType::done) == ActionType::record_failure);
+}
+
+TEST_CASE("an expired address is replaced by a fresh one") {
+  Play play;
+  play.until_succeeded();
+  play.on(EventType::done);
+  CHECK(play.on(EventType::expired) == ActionType::get);
+  CHECK(play.seen(EventType::polled, Seen::succeeded) == ActionType::download);
+  CHECK(play.on(EventType::downloaded) == ActionType::record_file);
+}
+
+TEST_CASE("a clip that cannot be stored leaves the job succeeded") {
+  for (const EventType trouble : {EventType::disk_failed, EventType::not_found, EventType::denied}) {
+    Play play;
+    play.until_succeeded();
+    play.on(EventType::done);
+    CHECK(play.on(trouble) == ActionType::rest);
+    CHECK(play.state.phase == Phase::succeeded);
+    CHECK(play.on(EventType::start) == ActionType::download);
+  }
+}
+
+TEST_CASE("a download that fails goes on for as long as the outage lasts") {
+  Play play;
+  play.until_succeeded();
+  play.on(EventType::done);
+  int downloads = 0;
+  int gets = 0;
+  for (int i = 0; i < 100; ++i) {
+    REQUIRE(play.on(EventType::unreachable) == ActionType::wait);
+    const ActionType then = play.on(EventType::elapsed);
+    downloads += then == ActionType::download ? 1 : 0;
+    gets += then == ActionType::get ? 1 : 0;
+  }
+  CHECK(downloads == 50);
+  CHECK(gets == 50);  // the host may be gone: a fresh address
+}
+
+TEST_CASE("what the service told is recorded again when the ledger failed") {
+  Play play;
+  play.until_posted();
+  CHECK(play.seen(EventType::accepted, Seen::queued) == ActionType::record_accepted);
+  CHECK(play.on(EventType::ledger_failed) == ActionType::wait);
+  CHECK(play.on(EventType::elapsed) == ActionType::record_accepted);
+  CHECK(play.on(EventType::done) == ActionType::wait);
+  CHECK(play.state.phase == Phase::accepted);
+}
+
+TEST_CASE("a ledger that stays broken pauses the job with its news") {
+  Play play;
+  play.until_posted();
+  play.seen(EventType::accepted, Seen::queued);
+  while (play.on(EventType::ledger_failed) == ActionType::wait) {
+    play.now += play.delay;
+    REQUIRE(play.on(EventType::elapsed) == ActionType::record_accepted);
+  }
+  CHECK(play.state.phase == Phase::paused);
+  CHECK(play.on(EventType::start) == ActionType::record_accepted);
+}
+
+TEST_CASE("after Ctrl-C nothing new is sent") {
+  Play play;
+  play.on(EventType::start);
+  play.claimed(Claimed::to_send);
+  CHECK(play.on(EventType::stopped) == ActionType::rest);
+  CHECK(play.state.phase == Phase::paused);
+  CHECK(play.state.before == Phase::intended);
+}
+
+namespace {
+
+/// A service and a ledger that outlive the client's crashes.
+struct World {
+  bool looks_up = false;       // finds tasks by external id
+  bool unique = false;         // refuses an id that exists
+  int accepted = 0;
+  bool finished = false;
+  Claimed ledger = Claimed::to_send;
+  bool intent = false;
+  Known known = Known::unknown;
+  bool stopped_for_person = false;
+};
+
+/// What the world answers to an action, with faults drawn from `random`.
+Event answer(World& world, ActionType action, std::mt19937& random) {
+  const auto chance = [&random](int percent) { return static_cast<int>(random() % 100) < percent; };
+  switch (action) {
+    case ActionType::write_intent: {
+      const Event event{.type = EventType::claimed, .claimed = world.ledger};
+      world.intent = true;
+      return event;
+    }
+    case ActionType::mark_sending: world.ledger = Claimed::maybe_sent; return {.type = EventType::done};
+    case ActionType::clear_sending: world.ledger = Claimed::to_send; return {.type = EventType::done};
+    case ActionType::post: {
+      if (chance(15)) return {.type = EventType::not_sent, .retryable = true};
+      if (chance(10)) return {.type = EventType::rate_limited};
+      if (chance(15)) return {.type = EventType::lost};  // on the way there
+      if (world.unique && world.accepted > 0) return {.type = EventType::duplicate};
+      ++world.accepted;
+      if (chance(40)) return {.type = EventType::lost};  // on the way back
+      return {.type = EventType::accepted, .seen = Seen::queued};
+    }
+    case ActionType::look_up:
+      if (chance(20)) return {.type = EventType::unreachable};
+      if (world.looks_up && world.accepted > 0) return {.type = EventType::accepted, .seen = Seen::running};
+      return {.type = EventType::not_found};
+    case ActionType::probe_look_up:
+      if (chance(20)) return {.type = EventType::unreachable};
+      if (chance(20)) return {.type = EventType::probed, .works = Known::unknown};
+      world.known = world.looks_up ? Known::yes : Known::no;
+      return {.type = EventType::probed, .works = world.known};
+    case ActionType::record_accepted: world.ledger = Claimed::accepted; return {.type = EventType::done};
+    case ActionType::get:
+      if (chance(20)) return {.type = EventType::unreachable};
+      world.finished = chance(30);
+      return {.type = EventType::polled, .seen = world.finished ? Seen::succeeded : Seen::running};
+    case ActionType::record_result: world.ledger = Claimed::succeeded; return {.type = EventType::done};
+    case ActionType::record_failure: world.ledger = Claimed::failed; return {.type = EventType::done};
+    case ActionType::ask: world.ledger = Claimed::ambiguous; return {.type = EventType::done};
+    case ActionType::download:
+      return {.type = chance(20) ? EventType::expired : EventType::downloaded};
+    case ActionType::record_file: world.ledger = Claimed::stored; return {.type = EventType::done};
+    default: return {.type = EventType::elapsed};
+  }
+}
+
+}  // namespace
+
+TEST_CASE("no order of faults and crashes makes the service accept twice") {
+  std::mt19937 random(20261121);
+  int finished = 0;
+  int asked = 0;
+  for (int walk = 0; walk < 20'000; ++walk) {
+    World world;
+    world.looks_up = walk % 2 == 0;
+    world.unique = walk % 3 == 0;
+    JobPolicy policy;
+    Millis now = 1;
+    bool over = false;
+    for (int life = 0; life < 12 && !over; ++life) {
+      JobState state;
+      state.lookup = world.known;
+      Event event{.type = EventType::start};
+      for (int i = 0; i < 200; ++i) {
+        event.now = ++now;
+        const Step step = next(state, event, policy);
+        state = step.state;
+        if (step.action.type == ActionType::rest) {
+          over = state.phase == Phase::stored || state.phase == Phase::ambiguous ||
+                 state.phase == Phase::failed;
+          break;
+        }
+        if (step.action.type == ActionType::wait && step.action.delay > 0) now += step.action.delay;
+        if (random() % 40 == 0) break;  // killed before the action
+        event = answer(world, step.action.type, random);
+        if (random() % 40 == 0) break;  // killed after it
+      }
+    }
+    CAPTURE(walk);
+    REQUIRE(world.accepted <= 1);
+    finished += world.ledger == Claimed::stored ? 1 : 0;
+    asked += world.ledger == Claimed::ambiguous ? 1 : 0;
+    if (world.ledger == Claimed::stored) REQUIRE(world.accepted == 1);
+  }
+  CHECK(finished > 10'000);  // the walks do arrive
+  CHECK(asked > 100);
+}

@@ -1,0 +1,137 @@
+// An engine without service: the test says when a job is accepted, finishes or fails. Owner's
+// thread; completions go through the real queue.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+
+namespace kling::engine {
+
+class Job {
+ public:
+  JobSnapshot now;
+  CreateRequest request;
+  std::vector<std::pair<Milestone, std::function<void()>>> watchers;
+};
+
+class FakeEngine : public Engine {
+ public:
+  explicit FakeEngine(EngineOptions options) : options_(std::move(options)) {}
+
+  std::shared_ptr<Job> create(CreateRequest request, Done0 prepared) override {
+    auto job = std::make_shared<Job>();
+    const int number = static_cast<int>(made.size()) + 1;
+    job->now.endpoint = request.request.endpoint;
+    job->now.handle = "kling:" + job->now.endpoint + "/" + std::to_string(number);
+    job->now.state = "running";
+    job->now.phase = Phase::accepted;
+    job->now.task_id = std::to_string(number);
+    job->now.where = request.where;
+    job->now.created_at = 1'700'000'000'000;
+    job->request = std::move(request);
+    made.push_back(job);
+    const auto error = refuse;
+    options_.queue->post([prepared, error] { error ? prepared(*error) : prepared(Done{}); });
+    if (finish_at_once) succeed(*job);
+    return job;
+  }
+  void find(const std::string& handle,
+            std::function<void(Result<std::shared_ptr<Job>>)> done) override {
+    for (const auto& job : made)
+      if (job->now.handle == handle) return options_.queue->post([done, job] { done(job); });
+    Error error;
+    error.message = "no such job";
+    options_.queue->post([done, error] { done(error); });
+  }
+  JobSnapshot snapshot(const std::shared_ptr<Job>& job) const override { return job->now; }
+  void watch(const std::shared_ptr<Job>& job, Milestone milestone,
+             std::function<void()> reached) override {
+    ++watches;
+    if (has_reached(*job, milestone)) return options_.queue->post(std::move(reached));
+    job->watchers.emplace_back(milestone, std::move(reached));
+  }
+  void query(const QueryTarget& target, std::function<void(Result<QueryResult>)> done) override {
+    queried = target;
+    QueryResult result;
+    result.task.id = "7";
+    result.task.state = api::TaskState::succeeded;
+    result.task.videos.push_back({"v", "https://h/v.mp4", "", 5});
+    result.handle = "kling:text2video/7";
+    result.raw = "{}";
+    options_.queue->post([done, result] { done(result); });
+  }
+  void request(const std::string& method, const std::string& target, api::Json body,
+               const std::string&, const std::string&,
+               std::function<void(Result<api::Json>)> done) override {
+    api::Json answer = {{"method", method}, {"target", target}, {"body", std::move(body)},
+                        {"big", 861309876543210987}, {"none", nullptr}, {"list", api::Json::array()}};
+    options_.queue->post([done, answer] { done(answer); });
+  }
+  void materialize(std::shared_ptr<MediaSource> source, TextDone done) override {
+    const std::string path = source->path.empty() ? "/store/made.png" : source->path;
+    options_.queue->post([done, path] { done(path); });
+  }
+  void save(std::shared_ptr<MediaSource> source, const std::string& path, TextDone done) override {
+    saved.push_back(source);
+    options_.queue->post([done, path] { done(path); });
+  }
+  void concat(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
+              TextDone done) override {
+    joined = std::move(parts);
+    options_.queue->post([done, out] { done(out); });
+  }
+  void probe(std::shared_ptr<MediaSource>,
+             std::function<void(Result<api::Json>)> done) override {
+    options_.queue->post([done] { done(api::Json{{"duration", 5.0}, {"width", 1280}}); });
+  }
+  std::size_t pending() const override { return 0; }
+  std::vector<std::shared_ptr<Job>> jobs() const override { return made; }
+  Bill bill() const override { return {}; }
+  const EngineOptions& options() const override { return options_; }
+  void stop_submitting() override {}
+
+  void succeed(Job& job, Millis finished_at = 0) {
+    job.now.phase = Phase::stored;
+    job.now.state = "succeeded";
+    job.now.path = "/store/" + job.now.task_id + ".mp4";
+    job.now.duration = 5;
+    job.now.finished_at = finished_at ? finished_at : options_.queue->clock().now();
+    job.now.videos = {{"v" + job.now.task_id, "https://h/" + job.now.task_id + ".mp4", "", 5}};
+    tell(job);
+  }
+  void fail(Job& job, const std::string& message) {
+    job.now.phase = Phase::failed;
+    job.now.state = "failed";
+    job.now.error = Error{};
+    job.now.error->kind = Kind::task_failed;
+    job.now.error->message = message;
+    job.now.error->job = job.now.handle;
+    tell(job);
+  }
+
+  std::vector<std::shared_ptr<Job>> made;
+  std::vector<std::shared_ptr<MediaSource>> saved, joined;
+  QueryTarget queried;
+  std::optional<Error> refuse;
+  bool finish_at_once = false;
+  int watches = 0;
+
+ private:
+  static bool has_reached(const Job& job, Milestone milestone) {
+    const bool ended = job.now.phase == Phase::stored || job.now.phase == Phase::failed;
+    return milestone <= Milestone::accepted ? !job.now.task_id.empty() || ended : ended;
+  }
+  void tell(Job& job) {
+    for (auto& [milestone, reached] : job.watchers)
+      if (has_reached(job, milestone)) options_.queue->post(std::move(reached));
+    job.watchers.clear();
+  }
+  EngineOptions options_;
+};
+
+}  // namespace kling::engine

@@ -1,0 +1,325 @@
+// Downloads from servers that behave, and from some that do not.
+#include "net/download.h"
+
+#include <csignal>
+#include <thread>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <sys/resource.h>
+
+#include "base/digest.h"
+#include "net/raw_server.h"
+#include "net/support.h"
+
+using namespace kling;
+using namespace kling::net;
+using std::chrono::milliseconds;
+
+namespace {
+
+/// The shape of an MP4: an ftyp box and one that reaches to the end.
+std::string film(std::size_t size, char fill = 'm') {
+  std::string text(
+      "\0\0\0\x10"
+      "ftypisom\0\0\0\0",
+      16);
+  const std::size_t rest = size - text.size();
+  for (int shift = 24; shift >= 0; shift -= 8) text += char(rest >> shift & 0xff);
+  text += "mdat";
+  text.resize(size, fill);
+  return text;
+}
+
+/// Pauses of seconds pass in milliseconds.
+DownloadOptions fast() {
+  static const std::shared_ptr<Clock> clock = make_clock(1000.0);
+  DownloadOptions options;
+  options.clock = clock.get();
+  options.stall_timeout = milliseconds(200);
+  return options;
+}
+
+/// A server of one file that understands Range and If-Range, and cuts its first answers short.
+class FileServer {
+ public:
+  FileServer(std::string content, std::vector<std::size_t> cuts, std::string tag = "\"v1\"")
+      : content_(std::move(content)),
+        cuts_(std::move(cuts)),
+        tag_(std::move(tag)),
+        server([this](Peer& peer, int connection) { serve(peer, std::size_t(connection)); }) {}
+
+  std::vector<std::string> requests() {
+    std::lock_guard lock(mutex_);
+    return requests_;
+  }
+
+ private:
+  void serve(Peer& peer, std::size_t connection) {
+    const std::string request = peer.read_request();
+    {
+      std::lock_guard lock(mutex_);
+      requests_.push_back(request);
+    }
+    std::size_t from = 0;
+    const std::size_t range = request.find("Range: bytes=");
+    if (range != request.npos && request.find("If-Range: " + tag_ + "\r\n") != request.npos)
+      from = std::strtoul(request.c_str() + range + 13, nullptr, 10);
+    const std::string total = std::to_string(content_.size());
+    std::string head = "HTTP/1.1 200 OK\r\n";
+    if (from > 0)
+      head = "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes " + std::to_string(from) + "-" +
+             std::to_string(content_.size() - 1) + "/" + total + "\r\n";
+    head += "ETag: " + tag_ + "\r\nContent-Length: " + std::to_string(content_.size() - from) +
+            "\r\n\r\n";
+    const std::size_t size = connection <= cuts_.size() ? cuts_[connection - 1] : content_.npos;
+    peer.send(head);
+    peer.send(std::string_view(content_).substr(from, size));
+  }
+
+  std::string content_;
+  std::vector<std::size_t> cuts_;
+  std::string tag_;
+  std::mutex mutex_;
+  std::vector<std::string> requests_;
+
+ public:
+  RawServer server;
+};
+
+}  // namespace
+
+TEST_CASE("a film is saved with its size and digest") {
+  TemporaryFolder folder;
+  const std::string content = film(3'000'000);
+  FileServer files(content, {});
+  DownloadOptions options = fast();
+  std::uint64_t last = 0;
+  options.progress = [&](std::uint64_t received, std::uint64_t total) {
+    CHECK(received >= last);
+    CHECK(total == content.size());
+    last = received;
+  };
+  const std::string path = folder.path + "/clip.mp4";
+  const auto result = download(files.server.url() + "/clip.mp4?sign=1", path, options);
+  REQUIRE(result.ok());
+  CHECK(result->bytes == content.size());
+  CHECK(result->sha256 == sha256_hex(content));
+  CHECK(last == content.size());
+  CHECK((content_of(path) == content));
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 1);
+  CHECK(files.requests().at(0).starts_with("GET /clip.mp4?sign=1 HTTP/1.1\r\n"));
+  CHECK(files.requests().at(0).find("Authorization") == std::string::npos);
+}
+
+TEST_CASE("a download that breaks goes on where it stopped") {
+  TemporaryFolder folder;
+  const std::string content = film(2'000'000);
+  FileServer files(content, {700'000, 600'000});
+  const std::string path = folder.path + "/clip.mp4";
+  const auto result = download(files.server.url() + "/clip.mp4", path, fast());
+  REQUIRE(result.ok());
+  CHECK(result->sha256 == sha256_hex(content));
+  REQUIRE(files.requests().size() == 3);
+  CHECK(files.requests()[1].find("Range: bytes=700000-\r\n") != std::string::npos);
+  CHECK(files.requests()[2].find("Range: bytes=1300000-\r\n") != std::string::npos);
+}
+
+TEST_CASE("the next run resumes with a fresh signature what the last one left") {
+  TemporaryFolder folder;
+  const std::string content = film(1'000'000);
+  FileServer files(content, {400'000});
+  const std::string path = folder.path + "/clip.mp4";
+  DownloadOptions options = fast();
+  options.tries = 1;
+  const auto broken = download(files.server.url() + "/clip.mp4?sign=old", path, options);
+  REQUIRE(!broken.ok());
+  CHECK(broken.error().kind == Kind::network);
+  CHECK(broken.error().message.find("sign") == std::string::npos);
+  CHECK(std::filesystem::file_size(path + ".part") == 400'000);
+  const auto result = download(files.server.url() + "/clip.mp4?sign=new", path, options);
+  REQUIRE(result.ok());
+  CHECK(result->sha256 == sha256_hex(content));
+  CHECK(files.requests().at(1).find("Range: bytes=400000-\r\n") != std::string::npos);
+}
+
+TEST_CASE("a part of another file or version is not continued") {
+  TemporaryFolder folder;
+  const std::string path = folder.path + "/clip.mp4";
+  DownloadOptions options = fast();
+  options.tries = 1;
+  FileServer old_files(film(1'000'000, 'o'), {400'000}, "\"old\"");
+  REQUIRE(!download(old_files.server.url() + "/clip.mp4", path, options).ok());
+  const std::string content = film(900'000, 'n');
+  FileServer files(content, {400'000}, "\"new\"");
+  REQUIRE(!download(files.server.url() + "/clip.mp4", path, options).ok());
+  CHECK(files.requests().at(0).find("Range") == std::string::npos);  // another host
+  const auto other = download(files.server.url() + "/other.mp4", path, options);
+  REQUIRE(other.ok());
+  CHECK(files.requests().at(1).find("Range") == std::string::npos);
+  CHECK(other->sha256 == sha256_hex(content));
+}
+
+TEST_CASE("a server that ignores Range or answers it wrongly starts over") {
+  TemporaryFolder folder;
+  const std::string content = film(500'000);
+  for (const char* second : {"200 OK", "206 Partial Content", "416 Range Not Satisfiable"}) {
+    CAPTURE(second);
+    RawServer server([&](Peer& peer, int connection) {
+      peer.read_request();
+      if (connection == 1) {
+        peer.send("HTTP/1.1 200 OK\r\nLast-Modified: today\r\nContent-Length: 500000\r\n\r\n");
+        peer.send(content.substr(0, 200'000));
+      } else {
+        const bool right = connection > 2 || std::string_view(second) == "200 OK";
+        peer.send(answer(content, right ? "" : "Content-Range: bytes 0-499999/500000\r\n",
+                         right ? "200 OK" : second));
+      }
+    });
+    const std::string path = folder.path + "/clip.mp4";
+    const auto result = download(server.url() + "/clip.mp4", path, fast());
+    REQUIRE(result.ok());
+    CHECK(result->sha256 == sha256_hex(content));
+  }
+}
+
+TEST_CASE("what is not the whole film never replaces a good file") {
+  TemporaryFolder folder;
+  const std::string path = folder.write("clip.mp4", "good");
+  const std::string content = film(100'000);
+  struct Case {
+    const char* name;
+    std::string answer;
+    Kind kind;
+    const char* code;
+  };
+  const Case kCases[] = {
+      {"HTML", answer("<!DOCTYPE html><html>Sign in</html>"), Kind::media, ""},
+      {"empty", answer(""), Kind::media, ""},
+      {"shorter than promised", "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + content,
+       Kind::network, ""},
+      {"cut without a length", "HTTP/1.1 200 OK\r\n\r\n" + content.substr(0, 60'000), Kind::media,
+       ""},
+      {"larger than allowed", "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n" + content,
+       Kind::media, ""},
+      {"expired", answer("<Error>Request has expired</Error>", "", "403 Forbidden"), Kind::media,
+       "expired"},
+      {"gone", answer("", "", "404 Not Found"), Kind::media, "expired"},
+      {"failing", answer("", "", "503 Unavailable"), Kind::network, ""},
+      {"silent", "", Kind::network, ""},
+  };
+  for (const Case& c : kCases) {
+    CAPTURE(c.name);
+    RawServer server([&](Peer& peer, int) {
+      peer.read_request();
+      peer.send(c.answer);
+    });
+    DownloadOptions options = fast();
+    options.tries = 2;
+    const auto result = download(server.url() + "/clip.mp4?sign=secret", path, options);
+    REQUIRE(!result.ok());
+    CHECK(result.error().kind == c.kind);
+    CHECK(result.error().code == c.code);
+    CHECK(result.error().message.find("clip.mp4") != std::string::npos);
+    CHECK(result.error().message.find("secret") == std::string::npos);
+    CHECK(content_of(path) == "good");
+    const bool repeats = c.kind == Kind::network || std::string_view(c.name).starts_with("cut");
+    CHECK(server.connections() == (repeats ? 2 : 1));
+  }
+  RawServer server([&](Peer& peer, int) {
+    peer.read_request();
+    peer.send("HTTP/1.1 200 OK\r\n\r\n" + content);
+  });
+  CHECK(download(server.url() + "/clip.mp4", path, fast()).ok());
+  CHECK((content_of(path) == content));
+}
+
+TEST_CASE("a full disk is media with its reason and keeps the good file") {
+  TemporaryFolder folder;
+  const std::string path = folder.write("clip.mp4", "good");
+  FileServer files(film(3'000'000), {});
+  rlimit before{};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit small{1'000'000, before.rlim_max};
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  ::setrlimit(RLIMIT_FSIZE, &small);
+  const auto result = download(files.server.url() + "/clip.mp4", path, fast());
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, old_handler);
+  REQUIRE(!result.ok());
+  CHECK(result.error().kind == Kind::media);
+  CHECK(result.error().message.find("File too large") != std::string::npos);
+  CHECK(files.requests().size() == 1);
+  CHECK(content_of(path) == "good");
+  CHECK(!download(files.server.url() + "/clip.mp4", folder.path + "/no/clip.mp4", fast()).ok());
+}
+
+TEST_CASE("drips and stalls end and the cancellation is heard") {
+  TemporaryFolder folder;
+  const std::string content = film(100'000);
+  for (const bool drips : {true, false}) {
+    CAPTURE(drips);
+    std::atomic<bool> cancel{false};
+    RawServer server([&](Peer& peer, int connection) {
+      peer.read_request();
+      peer.send("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + content.substr(0, 100));
+      if (connection == 2) cancel = true;
+      if (drips)
+        while (peer.send("m")) std::this_thread::sleep_for(milliseconds(5));
+      peer.wait_for_close();
+    });
+    DownloadOptions options = fast();
+    options.cancel = &cancel;
+    const auto start = std::chrono::steady_clock::now();
+    const auto result = download(server.url() + "/clip.mp4", folder.path + "/clip.mp4", options);
+    REQUIRE(!result.ok());
+    CHECK(result.error().kind == Kind::interrupted);
+    CHECK(server.connections() == 2);
+    CHECK(std::chrono::steady_clock::now() - start < milliseconds(5000));
+  }
+}
+
+TEST_CASE("redirects are followed to allowed places only") {
+  TemporaryFolder folder;
+  const std::string content = film(50'000);
+  FileServer files(content, {});
+  const std::string path = folder.path + "/clip.mp4";
+  std::string location;
+  RawServer server([&](Peer& peer, int) {
+    peer.read_request();
+    peer.send(answer("", "Location: " + location + "\r\n", "302 Found"));
+  });
+  location = files.server.url() + "/real.mp4";
+  CHECK(download(server.url() + "/clip.mp4", path, fast()).ok());
+  for (const char* refused :
+       {"http://192.0.2.1/x.mp4", "https://10.1.2.3/x.mp4", "https://[fd00::1]/x.mp4",
+        "ftp://127.0.0.1/x", "https://u:p@files.example/x", "/again"}) {
+    CAPTURE(refused);
+    location = refused;
+    const auto result = download(server.url() + "/clip.mp4", path, fast());
+    REQUIRE(!result.ok());
+    CHECK(result.error().kind == Kind::network);
+    CHECK(!result.error().retryable);
+  }
+  CHECK(!download("http://files.example/x.mp4", path, fast()).ok());
+  CHECK((content_of(path) == content));
+}
+
+TEST_CASE("many downloads at once also onto one path") {
+  TemporaryFolder folder;
+  const std::string content = film(600'000);
+  FileServer files(content, {100'000, 200'000, 300'000});
+  std::vector<std::thread> threads;
+  std::atomic<int> right{0};
+  for (int i = 0; i < 12; ++i)
+    threads.emplace_back([&, i] {
+      const std::string path = folder.path + "/" + std::to_string(i % 6) + ".mp4";
+      const auto result = download(files.server.url() + "/clip.mp4", path, fast());
+      right += result.ok() && result->sha256 == sha256_hex(content);
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(right == 12);
+  for (int i = 0; i < 6; ++i)
+    CHECK((content_of(folder.path + "/" + std::to_string(i) + ".mp4") == content));
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 6);
+}

@@ -1,0 +1,110 @@
+// Look-ups that hang and addresses that are not allowed; URLs as they come from services.
+#include "net/lookup.h"
+
+#include <cstring>
+#include <future>
+#include <thread>
+
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+
+using namespace kling;
+using namespace kling::net;
+using std::chrono::milliseconds;
+
+namespace {
+
+std::shared_future<void> released;
+
+int hanging(const char*, const char*, const addrinfo*, addrinfo**) {
+  const auto until = released;
+  until.wait();
+  return EAI_AGAIN;
+}
+
+int failing(const char*, const char*, const addrinfo*, addrinfo**) { return EAI_NONAME; }
+
+TimePoint in(int ms) { return std::chrono::steady_clock::now() + milliseconds(ms); }
+
+}  // namespace
+
+TEST_CASE("a look-up that hangs is left behind at the deadline and on stop") {
+  std::promise<void> release;
+  released = release.get_future().share();
+  auto start = std::chrono::steady_clock::now();
+  auto found = addresses_of("hangs.example", kAnywhere, in(40), nullptr, &hanging);
+  REQUIRE(!found.ok());
+  CHECK(found.error().kind == Kind::network);
+  CHECK(std::chrono::steady_clock::now() - start >= milliseconds(40));
+  CHECK(std::chrono::steady_clock::now() - start < milliseconds(2000));
+
+  const std::atomic<bool> stop{true};
+  CHECK(!addresses_of("hangs.example", kAnywhere, in(60'000), &stop, &hanging).ok());
+  CHECK(std::chrono::steady_clock::now() - start < milliseconds(2000));
+  release.set_value();
+}
+
+TEST_CASE("a name that does not exist is named with the reason") {
+  auto found = addresses_of("api.exmaple.com", kAnywhere, in(5000), nullptr, &failing);
+  REQUIRE(!found.ok());
+  CHECK(found.error().kind == Kind::network);
+  CHECK(found.error().message.find("api.exmaple.com") != std::string::npos);
+  CHECK(found.error().message.find("Name or service not known") != std::string::npos);
+  CHECK(!found.error().hint.empty());
+}
+
+TEST_CASE("names are held to the addresses that are allowed") {
+  auto local = addresses_of("localhost", kLoopback, in(5000));
+  REQUIRE(local.ok());
+  for (const std::string& address : *local) CHECK(reach_of_address(address) == kLoopback);
+  auto refused = addresses_of("localhost", kPublic, in(5000));
+  REQUIRE(!refused.ok());
+  CHECK(refused.error().kind == Kind::invalid);
+}
+
+TEST_CASE("addresses are sorted into loopback private and public") {
+  for (const char* address : {"127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"})
+    CHECK_MESSAGE(reach_of_address(address) == kLoopback, address);
+  for (const char* address :
+       {"10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254", "100.64.0.1",
+        "0.0.0.0", "224.0.0.1", "255.255.255.255", "fe80::1", "fe80::1%eth0", "fd00::1",
+        "::", "::ffff:10.0.0.1", "ff02::1", "64:ff9b::a00:1", "nonsense"})
+    CHECK_MESSAGE(reach_of_address(address) == kPrivate, address);
+  for (const char* address : {"8.8.8.8", "172.32.0.1", "2606:4700::1111", "::ffff:8.8.8.8"})
+    CHECK_MESSAGE(reach_of_address(address) == kPublic, address);
+}
+
+TEST_CASE("redirect targets are resolved against where they come from") {
+  const Url base = *parse_url("https://cdn.example:8443/a/b.mp4?sign=1");
+  const struct {
+    const char* location;
+    const char* origin;
+    const char* target;
+  } kCases[] = {
+      {"https://Other.example/x", "https://other.example:443", "/x"},
+      {"//other.example/x?y#z", "https://other.example:443", "/x?y"},
+      {"/x", "https://cdn.example:8443", "/x"},
+      {"c.mp4?t=1", "https://cdn.example:8443", "/a/c.mp4?t=1"},
+      {"?t=2", "https://cdn.example:8443", "/a/b.mp4?t=2"},
+      {"http://[::1]:8080", "http://[::1]:8080", "/"},
+      {"/\xc3\xa9", "https://cdn.example:8443", "/%C3%A9"},
+  };
+  for (const auto& c : kCases) {
+    CAPTURE(c.location);
+    const Result<Url> url = resolve_url(base, c.location);
+    REQUIRE(url.ok());
+    CHECK(url->origin.url() == c.origin);
+    CHECK(url->target == c.target);
+  }
+  for (const char* location : {"file:///etc/passwd", "javascript:x", "https://u:p@x.example/",
+                               "https://x.example\\@y/", "/a\r\nSet-Cookie: x", "https://[::1/"})
+    CHECK_MESSAGE(!resolve_url(base, location).ok(), location);
+}
+
+TEST_CASE("messages name host and path but never the query") {
+  CHECK(display(*parse_url("https://cdn.example/a/b.mp4?sign=secret")) == "cdn.example/a/b.mp4");
+  const std::string shown =
+      display(*parse_url("https://cdn.example/" + std::string(500, 'x') + "/end.mp4?s=1"));
+  CHECK(shown.size() < 90);
+  CHECK(shown.ends_with("/end.mp4"));
+}
