@@ -152,7 +152,7 @@ Fault find_fault(const std::vector<const Json*>& levels, int http_status) {
     const std::size_t from = fault.message.find('{');
     const std::size_t to = fault.message.rfind('}');
     if (from != std::string::npos && to != std::string::npos && to > from) {
-      const Fault inner =
+      Fault inner =
           fault_of(parse_json(std::string_view(fault.message).substr(from, to - from + 1)));
       if (inner.found) return inner;
     }

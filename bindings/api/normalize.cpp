@@ -49,8 +49,7 @@ class Normalizer {
       if (found == object.end()) continue;
       if (object.contains(param.name)) {
         fail("field.twice", prefix + param.name,
-             prefix + alias + " and " + prefix + param.name + " are the same field",
-             "give one of the two");
+             alias + " and " + param.name + " are the same field", "give one of the two");
       } else {
         Json moved = std::move(*found);
         object[param.name] = std::move(moved);
@@ -62,6 +61,7 @@ class Normalizer {
   void unknown(const std::string& key, const std::vector<Param>& params,
                const std::string& prefix) {
     std::vector<std::string> names;
+    names.reserve(params.size());
     for (const Param& param : params) names.push_back(param.name);
     const std::string nearest = did_you_mean(key, names);
     const std::string shown_key = excerpt(key, 60);

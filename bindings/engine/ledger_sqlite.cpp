@@ -3,7 +3,6 @@
 
 #include <sys/stat.h>
 
-#include "engine/ledger.h"
 #include "engine/ledger_database.h"
 #include "engine/ledger_owner.h"
 #include "engine/ledger_rows.h"

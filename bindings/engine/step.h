@@ -15,7 +15,8 @@ using Identities = std::vector<std::string>;
 
 /// The canonical text of a normalized request: JSON with sorted keys of version, service, endpoint,
 /// the fields the user wrote (numbers that are whole without a fraction; callback_url and
-/// external_task_id left out; media replaced by their identities), extra and take.
+/// external_task_id left out, as are empty top-level fields, which are not sent; media replaced by
+/// their identities), extra and take.
 /// `script_take` is the run's `--take`; empty: none.
 std::string canonical_step(std::string_view service, const api::Request& request,
                            const Identities& identities, std::string_view script_take);

@@ -49,8 +49,18 @@ bool is_before_sending(httplib::Error error) {
 }  // namespace
 
 struct Connection::Client {
-  explicit Client(const Origin& origin) : http(origin.url()) {}
-  httplib::Client http;
+  // The library's own choice by URL takes "https://[fd00::1]" for a plain host name.
+  explicit Client(const Origin& origin) {
+    if (origin.tls) {
+      auto made = std::make_unique<httplib::SSLClient>(origin.host, origin.port);
+      tls = made.get();
+      http = std::move(made);
+    } else {
+      http = std::make_unique<httplib::ClientImpl>(origin.host, origin.port);
+    }
+  }
+  std::unique_ptr<httplib::ClientImpl> http;
+  httplib::SSLClient* tls = nullptr;  ///< the same, when it is one
 };
 
 struct Connection::Cause {
@@ -68,7 +78,7 @@ Connection::~Connection() {
 }
 
 bool Connection::reusable() const {
-  return client_ && client_->http.is_socket_open() != 0 && socket_->silent();
+  return client_ && client_->http->is_socket_open() != 0 && socket_->silent();
 }
 
 /// Everything that comes before the first connect: proxy, addresses, trust, the client itself.
@@ -87,7 +97,7 @@ Status Connection::prepare(const Exchange& exchange) {
   addresses_ = std::move(*found);
 
   client_ = std::make_unique<Client>(origin_);
-  httplib::Client& http = client_->http;
+  httplib::ClientImpl& http = *client_->http;
   http.set_keep_alive(options_.keep_alive);
   http.set_follow_location(false);
   http.set_url_encode(false);
@@ -100,9 +110,10 @@ Status Connection::prepare(const Exchange& exchange) {
   Result<x509_store_st*> store = environment_->trust_store();
   if (!store) return store.error();
   ::X509_STORE_up_ref(*store);
-  http.set_ca_cert_store(*store);
+  client_->tls->set_ca_cert_store(*store);
   http.set_ca_cert_path("", environment_->trust_folder());  // else it loads the bundle besides
-  SSL_CTX* context = http.ssl_context();
+  SSL_CTX* context = client_->tls->ssl_context();
+  if (context == nullptr) return failure(Kind::network, "OpenSSL cannot be set up");
   ::SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   // OpenSSL's own comparison of the name beside the library's, which is lax about wildcards.
   X509_VERIFY_PARAM* verify = ::SSL_CTX_get0_param(context);
@@ -115,7 +126,7 @@ Status Connection::prepare(const Exchange& exchange) {
 }
 
 void Connection::aim(const std::string& address, const Exchange& exchange) {
-  httplib::Client& http = client_->http;
+  httplib::ClientImpl& http = *client_->http;
   if (proxy_) {
     http.set_proxy(address, proxy_->port);
   } else {
@@ -165,7 +176,7 @@ CallEnd Connection::not_answered(const Cause& cause, const Call& call,
       CallEnd end =
           ends(Kind::network,
                "the certificate of " + host + " is not trusted: " +
-                   ::X509_verify_cert_error_string(client_->http.get_openssl_verify_result()),
+                   ::X509_verify_cert_error_string(client_->tls->get_openssl_verify_result()),
                "install the package ca-certificates, or name your own authority's certificate "
                "in SSL_CERT_FILE");
       end.error.retryable = false;
@@ -198,6 +209,7 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
   request.method = call.method;
   request.path = call.target;
   for (const auto& [name, value] : call.headers) request.headers.emplace(name, value);
+  request.headers.emplace("Host", origin_.name());  // the library's lacks the brackets of IPv6
   // The library sends the proxy's password to the service as well, unless the header is there.
   if (proxy_ && origin_.tls) request.headers.emplace("Proxy-Authorization", "");
   if (call.body != nullptr && call.body->size() > 0) {
@@ -225,7 +237,7 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
   for (const std::string& address : addresses_) {
     if (exchange.end != Exchange::End::none) break;
     aim(address, exchange);
-    result = client_->http.send(request);
+    result = client_->http->send(request);
     const bool unconnected = result.error() == httplib::Error::Connection ||
                              result.error() == httplib::Error::ConnectionTimeout;
     if (result || !unconnected) break;

@@ -28,9 +28,13 @@ std::string colour(double hue, double light) {
 std::string pattern(std::uint64_t seed, const Order& order) {
   const double hue = static_cast<double>(seed % 1000) / 1000;
   // Small, and scaled up: a full-size one costs more than the encoding.
-  std::string source = "gradients=s=" + std::to_string(order.width / 8) + "x" +
-                       std::to_string(order.height / 8) + ":r=" + std::to_string(order.fps) +
-                       ":n=4:speed=0.0" + std::to_string(1 + seed / 1000 % 3) +
+  const std::string width = std::to_string(order.width / 8),
+                    height = std::to_string(order.height / 8);
+  const char* const shapes[] = {"linear", "radial", "circular", "spiral"};
+  std::string source = "gradients=s=" + width + "x" + height + ":r=" + std::to_string(order.fps) +
+                       ":n=4:x0=0:y0=0:x1=" + width + ":y1=" + height +
+                       ":type=" + shapes[seed / 5 % 4] + ":speed=0.0" +
+                       std::to_string(1 + seed / 1000 % 3) +
                        ":seed=" + std::to_string(seed / 7 % 100000);
   for (int i = 0; i < 4; ++i) {
     source += ":c" + std::to_string(i) + "=" + colour(hue + 0.13 * i, i % 2 == 0 ? 0.9 : 0.35);
@@ -201,8 +205,10 @@ class Drawing {
                               ":fontcolor=white:box=1:boxcolor=black@0.45:boxborderw=" + size +
                               "/3:enable='between(t,0.3," + seconds(order_.seconds - 0.3) + ")'";
     const std::string left = ":x=" + size + "*1.5";
+    // Above the words of a clip that is edited.
+    const std::string lower = order_.source.empty() ? "1.5" : "8";
     return chain("[" + picture + "]", "drawtext=textfile=" + escaped(draft_ + ".txt") +
-                                          ":expansion=none" + left + ":y=h-th-" + size + "*1.5" +
+                                          ":expansion=none" + left + ":y=h-th-" + size + "*" + lower +
                                           style + ",drawtext=text='simulation   frame %{n}'" +
                                           left + ":y=" + size + "*1.2" + style);
   }

@@ -183,6 +183,26 @@ TEST_CASE("a server that ignores Range or answers it wrongly starts over") {
   }
 }
 
+TEST_CASE("a server that gives a range in small helpings is asked again") {
+  TemporaryFolder folder;
+  const std::string content = film(500'000);
+  RawServer server([&](Peer& peer, int connection) {
+    peer.read_request();
+    const std::size_t from = std::size_t(connection - 1) * 125'000;
+    if (connection == 1)
+      peer.send("HTTP/1.1 200 OK\r\nETag: \"v\"\r\nContent-Length: 500000\r\n\r\n" +
+                content.substr(0, 125'000));
+    else
+      peer.send(answer(content.substr(from, 125'000),
+                       "Content-Range: bytes " + std::to_string(from) + "-" +
+                           std::to_string(from + 124'999) + "/500000\r\n",
+                       "206 Partial Content"));
+  });
+  const auto result = download(server.url() + "/clip.mp4", folder.path + "/clip.mp4", fast());
+  REQUIRE(result.ok());
+  CHECK(result->sha256 == sha256_hex(content));
+}
+
 TEST_CASE("what is not the whole film never replaces a good file") {
   TemporaryFolder folder;
   const std::string path = folder.write("clip.mp4", "good");

@@ -118,7 +118,7 @@ Check shot_sum_check() {
 
 }  // namespace
 
-Check feature_rule(std::string id, std::string sentence, std::string field, Feature feature,
+Check feature_rule(std::string id, std::string sentence, const std::string& field, Feature feature,
                    std::function<bool(const Request&)> when) {
   return rule(std::move(id), std::move(sentence), {field, "model_name", "mode", "duration"},
               [field, feature, when = std::move(when)](const Request& r) -> Verdict {

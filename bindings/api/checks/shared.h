@@ -23,7 +23,7 @@ Finding warning(std::string field, std::string message, std::string hint);
 Check rule(std::string id, std::string sentence, std::vector<std::string> judged,
            std::function<Verdict(const Request&)> run);
 /// When `when` holds, model, mode and duration must offer the feature.
-Check feature_rule(std::string id, std::string sentence, std::string field, Feature feature,
+Check feature_rule(std::string id, std::string sentence, const std::string& field, Feature feature,
                    std::function<bool(const Request&)> when);
 /// A given field is a warning, because only one of the service's two documents lists it here.
 Check one_document_rule(const std::string& field);

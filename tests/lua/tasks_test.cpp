@@ -1,0 +1,247 @@
+#include "lua_fixture.h"
+
+using namespace kling;
+using namespace kling::lua;
+
+TEST_CASE("spawned tasks run beside each other and return their values") {
+  Lua lua;
+  CHECK_RUNS(lua.task(R"lua(
+    local order = {}
+    local function work(name, seconds)
+      kling.sleep(seconds)
+      order[#order + 1] = name
+      return name, nil, seconds
+    end
+    local slow, quick = kling.spawn(work, "slow", 2), kling.spawn(work, "quick", 1)
+    assert(slow.path == "main/1" and quick.path == "main/2" and not slow.done)
+    assert(tostring(slow) == "Task main/1 (running)")
+    local a, b, c = slow:wait()
+    assert(a == "slow" and b == nil and c == 2 and select("#", slow:wait()) == 3)
+    assert(quick.done and order[1] == "quick" and order[2] == "slow")
+    assert(tostring(quick) == "Task main/2 (done)")
+    local inner = kling.spawn(function() return kling.spawn(function() end).path end)
+    assert(inner:wait() == "main/3/1")
+    local ok, err = pcall(slow.wait, slow, { timeout = 0 })
+    assert(ok)
+  )lua"));
+  CHECK(lua.runtime->unfinished() == 0);
+}
+
+TEST_CASE("all keeps keys and takes jobs and tasks and functions") {
+  Lua lua;
+  const TaskId task = lua.start(R"lua(
+    local job = kling.text2video { prompt = "x" }
+    local result = kling.all { job, kling.spawn(function() return 2 end), function() return 3 end,
+                               named = function() kling.sleep(1) return kling.text2video { prompt = "y" } end }
+    assert(result[1].url == "https://h/1.mp4" and result[2] == 2 and result[3] == 3)
+    assert(result.named.handle == "kling:text2video/2")
+    assert(next(kling.all {}) == nil)
+    local ok, err = pcall(kling.all, { 7 })
+    assert(not ok and err:find("[1] is a number", 1, true), err)
+  )lua");
+  lua.settle();
+  lua.clock->advance(1000);
+  lua.settle();
+  lua.engine->succeed(*lua.engine->made[0]);
+  lua.settle();
+  CHECK_RUNS(lua.runtime->result(task));
+  CHECK(lua.engine->made[1]->request.task_path == "main/3");
+}
+
+TEST_CASE("an error in all interrupts the siblings and keeps the tracebacks") {
+  Lua lua;
+  const auto result = lua.task(R"lua(
+    closed, interrupted = 0, nil
+    local function guarded()
+      local mark <close> = setmetatable({}, { __close = function() closed = closed + 1 end })
+      local ok, err = pcall(kling.sleep, 100)
+      interrupted = not ok and err.kind
+      kling.sleep(100)
+    end
+    local function broken()
+      kling.sleep(1)
+      local nothing = nil
+      return nothing.field
+    end
+    kling.all { guarded, broken, function() guarded() end }
+  )lua");
+  CHECK_FALSE(result.ok);
+  CHECK(result.message.find("film.lua:12: attempt to index") != std::string::npos);
+  CHECK(result.traceback.find("film.lua:12: in function <film.lua:9>") != std::string::npos);
+  CHECK(result.traceback.find("film.lua:14: in function <film.lua:1>") != std::string::npos);
+  CHECK(result.traceback.find("[kling]") == std::string::npos);
+  CHECK(lua.global("closed") == "2");
+  CHECK(lua.global("interrupted") == "interrupted");
+  CHECK(lua.runtime->unfinished() == 0);
+  CHECK(lua.runtime->take_unobserved().empty());
+}
+
+TEST_CASE("error values pass through tasks and pcall unchanged") {
+  Lua lua;
+  CHECK_RUNS(lua.task(R"lua(
+    local mark = {}
+    local ok, err = pcall(kling.all, { function() error(mark) end })
+    assert(not ok and err == mark)
+    ok, err = pcall(kling.all, { function() error("plain", 0) end })
+    assert(not ok and err == "plain")
+    ok, err = pcall(kling.all, { function() kling.text2video {} end })
+    assert(not ok and err.kind == "invalid" and err.where == "film.lua:7")
+    assert(err.traceback:find("film.lua:7:", 1, true) and err.traceback:find("film.lua:1", 1, true))
+    -- a sibling that fails while it is interrupted is told of as well
+    ok, err = pcall(kling.all, {
+      function() kling.sleep(1) kling.text2video {} end,
+      function() pcall(kling.sleep, 9) error("second trouble") end,
+    })
+    assert(not ok and err.traceback:find("main/5 failed too: film.lua:13: second trouble", 1, true), err.traceback)
+  )lua"));
+}
+
+TEST_CASE("any gives the first success with its key") {
+  Lua lua;
+  CHECK_RUNS(lua.task(R"lua(
+    local value, key = kling.any {
+      function() kling.sleep(3) return "late" end,
+      bad = function() error("no") end,
+      good = function() kling.sleep(2) return "good" end,
+    }
+    assert(value == "good" and key == "good")
+    local ok, err = pcall(kling.any, { function() error("one", 0) end, function() kling.sleep(1) error("two", 0) end })
+    assert(not ok and err == "one")
+    ok, err = pcall(kling.any, {})
+    assert(not ok and err:find("nothing to wait for"))
+  )lua"));
+  lua.settle();
+  CHECK(lua.runtime->unfinished() == 0);
+}
+
+TEST_CASE("any prefers on a resume what had finished first") {
+  Lua lua;
+  const TaskId task = lua.start(R"lua(
+    local jobs = { kling.text2video { prompt = "a" }, kling.text2video { prompt = "b" } }
+    go = true
+    kling.sleep(1)
+    local clip, key = kling.any(jobs)
+    assert(key == 2 and clip.job.handle == jobs[2].handle)
+    -- through functions, where the first to ask is not the first that had ended
+    clip, key = kling.any {
+      function() return jobs[1]:wait() end,
+      function() kling.request("GET", "/one") kling.request("GET", "/two") return jobs[2]:wait() end,
+      function() kling.sleep(1000) end,
+    }
+    assert(key == 2, key)
+  )lua");
+  lua.settle();
+  lua.engine->succeed(*lua.engine->made[0], 2000);
+  lua.engine->succeed(*lua.engine->made[1], 1000);
+  for (int i = 0; i < 20 && !lua.runtime->result(task).done; ++i) {
+    lua.clock->advance(200);
+    lua.settle();
+  }
+  CHECK_RUNS(lua.runtime->result(task));
+}
+
+TEST_CASE("map keeps order and its limit") {
+  Lua lua;
+  CHECK_RUNS(lua.task(R"lua(
+    local now, most = 0, 0
+    local function work(x, i)
+      now = now + 1
+      most = math.max(most, now)
+      kling.sleep(x)
+      now = now - 1
+      return x * 10 + i
+    end
+    local result = kling.map({ 3, 1, 2, 1 }, work, { limit = 2 })
+    assert(most == 2 and table.concat(result, " ") == "31 12 23 14", table.concat(result, " "))
+    most = 0
+    kling.map({ 1, 1, 1 }, work)
+    assert(most == 3 and #kling.map({}, work) == 0)
+    local ok, err = pcall(kling.map, { 1, 2, 3 }, function(x) if x == 2 then error("two", 0) end kling.sleep(9) end)
+    assert(not ok and err == "two" and not pcall(kling.map, {}, 1) and not pcall(kling.map, { 1 }, work, { limit = 0 }))
+  )lua"));
+  CHECK(lua.runtime->unfinished() == 0);
+}
+
+TEST_CASE("timeout ends what takes too long and returns what does not") {
+  Lua lua;
+  CHECK_RUNS(lua.task(R"lua(
+    local a, b = kling.timeout(5, function(...) kling.sleep(1) return ... end, 1, 2)
+    assert(a == 1 and b == 2)
+    local told
+    local ok, err = pcall(kling.timeout, 1, function()
+      told = select(2, pcall(kling.sleep, 60)).kind
+    end)
+    assert(not ok and err.kind == "timeout", tostring(err))
+    kling.sleep(0)
+    assert(told == "interrupted")
+    ok, err = pcall(kling.timeout, 1, function() error("own", 0) end)
+    assert(not ok and err == "own")
+  )lua"));
+}
+
+TEST_CASE("a cancelled task is interrupted at this and every later wait") {
+  Lua lua;
+  CHECK_RUNS(lua.task(R"lua(
+    local kinds, job = {}, nil
+    local task = kling.spawn(function()
+      job = kling.text2video { prompt = "x" }
+      for _ = 1, 3 do
+        local ok, err = pcall(job.wait, job)
+        kinds[#kinds + 1] = err.kind
+      end
+      local ok, err = pcall(kling.text2video, { prompt = "never made" })
+      kinds[#kinds + 1] = err.kind
+      return "done"
+    end)
+    kling.sleep(1)
+    task:cancel()
+    assert(task:wait() == "done" and table.concat(kinds, " ") == ("interrupted "):rep(4):sub(1, -2))
+    task:cancel()
+    local other = kling.spawn(function() kling.sleep(5) end)
+    other:cancel()
+    local ok, err = pcall(other.wait, other)
+    assert(not ok and err.kind == "interrupted")
+  )lua"));
+  CHECK(lua.engine->made.size() == 1);
+}
+
+TEST_CASE("cancel_all interrupts every wait") {
+  Lua lua;
+  const TaskId task = lua.start("kling.spawn(function() kling.sleep(9) end) kling.sleep(9)");
+  lua.settle();
+  CHECK(lua.runtime->unfinished() == 2);
+  lua.runtime->cancel_all();
+  lua.settle();
+  CHECK(lua.runtime->unfinished() == 0);
+  CHECK(lua.runtime->result(task).error.kind == Kind::interrupted);
+  CHECK(lua.runtime->take_unobserved().empty());
+}
+
+TEST_CASE("errors of tasks that nobody waited for are told once") {
+  Lua lua;
+  CHECK_RUNS(lua.task(R"lua(
+    kling.spawn(function() error("lost trouble") end)
+    local seen = kling.spawn(function() error("seen") end)
+    pcall(seen.wait, seen)
+    collectgarbage()
+    kling.sleep(1)
+    collectgarbage()
+  )lua"));
+  const auto errors = lua.runtime->take_unobserved();
+  REQUIRE(errors.size() == 1);
+  CHECK(errors[0].message == "film.lua:2: lost trouble");
+  CHECK(lua.runtime->take_unobserved().empty());
+}
+
+TEST_CASE("the host sees ready work and the next timer") {
+  Lua lua;
+  CHECK(lua.runtime->next_timer() == kNever);
+  lua.start("kling.sleep(5)");
+  lua.settle();
+  CHECK(lua.runtime->next_timer() == lua.clock->now() + 5000);
+  lua.runtime->wait(kNever);  // the clock of the test jumps there
+  lua.settle();
+  CHECK(lua.runtime->unfinished() == 0);
+  lua.runtime->run(0);
+  CHECK(lua.runtime->next_timer() == kNever);
+}
