@@ -83,7 +83,7 @@ int begin(lua_State* L, int arguments, bool wrapped) {
 }
 
 int co_resume(lua_State* L) {
-  luaL_argexpected(L, lua_isthread(L, 1), 1, "coroutine");
+  luaL_argexpected(L, lua_isthread(L, 1), 1, "thread");
   return begin(L, lua_gettop(L) - 1, false);
 }
 

@@ -167,7 +167,9 @@ void Scheduler::block(lua_State* L, Ticket& ticket, Millis deadline) {
   const lua_Hook hook = lua_gethook(main_);
   interrupted_ = false;
   while (!ticket.done && now() < deadline) {
-    const bool more = run(L, kSliceMs * 1000);
+    bool failed = false;
+    const bool more = run(L, kSliceMs * 1000, &failed);
+    if (failed) lua_error(L);  // Ctrl-C's hook fired while tasks ran
     if (ticket.done) return;
     if (lua_gethook(main_) != hook || interrupted_)
       raise_message(L, Kind::interrupted, "interrupted!");
@@ -212,7 +214,7 @@ void Scheduler::fire_timers() {
 
 // ---- Running ----
 
-bool Scheduler::run(lua_State* L, std::int64_t budget_us) {
+bool Scheduler::run(lua_State* L, std::int64_t budget_us, bool* failed) {
   if (running_ != nullptr) return false;  // from inside a task: its own turn is not over
   const std::int64_t stop_at = steady_us() + budget_us;
   do {
@@ -222,9 +224,11 @@ bool Scheduler::run(lua_State* L, std::int64_t budget_us) {
     stop_at_us_ = budget_us > 0 ? stop_at : 0;
     lua_pushcfunction(L, resume_ready);
     lua_pushlightuserdata(L, this);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);  // memory; the task's own result tells
+    if (lua_pcall(L, 1, 0, 0) == LUA_OK) continue;
+    if (failed != nullptr) return *failed = true;
+    lua_pop(L, 1);  // short of memory; the task's own result tells
   } while (budget_us > 0 && steady_us() < stop_at);
-  return !ready_.empty();
+  return !ready_.empty() || next_timer() <= now();
 }
 
 int Scheduler::resume_ready(lua_State* L) {

@@ -87,8 +87,9 @@ class Scheduler {
   /// Whether the ticket is done (else the deadline passed). Raises `interrupted` when cancelled.
   bool woken(lua_State* L, Ticket& ticket);
 
-  /// Runtime::run on behalf of `L`; nothing of Lua is entered when no task is ready.
-  bool run(lua_State* L, std::int64_t budget_us);
+  /// Runtime::run on behalf of `L`; nothing of Lua is entered when no task is ready. An error of
+  /// the loop itself is dropped, or left on the stack when `failed` asks for it.
+  bool run(lua_State* L, std::int64_t budget_us, bool* failed = nullptr);
   Millis next_timer() const { return timers_.empty() ? kNever : timers_.front().due; }
   void set_host_pumps() { host_pumps_ = true; }
   void wake(TaskId task, std::uint32_t serial);

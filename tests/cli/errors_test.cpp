@@ -1,0 +1,128 @@
+// What bad input gets: one clear sentence, an exit code, and nothing lost.
+#include "cli/program.h"
+
+using namespace kling;
+using namespace kling::test;
+
+namespace {
+
+struct Row {
+  const char* what;
+  const char* script;
+  int code;
+  std::vector<std::string> says;
+};
+
+}  // namespace
+
+TEST_CASE("bad input is refused before anything is sent") {
+  const Row rows[] = {
+      {"too long", "kling.text2video { prompt = ('x'):rep(2501) }", 1, {"film.lua:2", "prompt", "2501", "2500"}},
+      {"unknown field", "kling.text2video { prompt = 'x', modle_name = 'kling-v3' }", 1,
+       {"film.lua:2", "modle_name", "model_name"}},
+      {"misspelt model", "kling.text2video { prompt = 'x', model_name = 'kling-v2-5-trubo', strict = true }", 1,
+       {"film.lua:2", "kling-v2-5-trubo", "kling-v2-5-turbo"}},
+      {"missing file", "kling.image2video { prompt = 'x', image = 'none.png' }", 1, {"none.png"}},
+      {"no prompt", "kling.text2video {}", 1, {"prompt"}},
+      {"bad duration", "kling.text2video { prompt = 'x', duration = 7 }", 1, {"duration", "7", "5"}},
+      {"not a table", "kling.text2video('x')", 1, {"film.lua:2", "table"}},
+      {"a handle that is none", "kling.job('nonsense://'):wait()", 1, {"nonsense"}},
+      {"no such folder", "kling.image('a.png'):save('/proc/x/y.png')", 1, {"a.png"}},
+  };
+  for (const Row& row : rows) {
+    Stage stage(std::string("local kling = require 'kling'\n") + row.script);
+    const Outcome run = stage.run();
+    CAPTURE(row.what);
+    CAPTURE(run.err);
+    CHECK(run.code == row.code);
+    for (const std::string& part : row.says) CHECK(contains(run.err, part));
+    CHECK(stage.service->counters().creates == 0);
+  }
+}
+
+TEST_CASE("a missing key is told with both ways out") {
+  Stage stage("require 'kling'.text2video { prompt = 'x' }");
+  stage.environment[0] = "KLING_API_KEY=";
+  stage.environment.push_back("HOME=" + stage.folder.path());
+  const Outcome run = stage.run();
+  CAPTURE(run.err);
+  CHECK(run.code == 1);
+  CHECK(contains(run.err, "KLING_API_KEY"));
+  CHECK(contains(run.err, "--sim"));
+  CHECK(stage.service->counters().creates == 0);
+}
+
+TEST_CASE("a wrong key is the error at once") {
+  sim::Options options;
+  options.key = "sk-right";
+  Stage stage("require 'kling'.text2video { prompt = 'x' }:wait()", options);
+  const Outcome run = stage.run();
+  CAPTURE(run.err);
+  CHECK(run.code == 1);
+  CHECK(contains(run.err, "auth"));
+  CHECK_FALSE(contains(run.err, "sk-test"));
+}
+
+TEST_CASE("a failed generation has an exit code of its own") {
+  Stage stage("require 'kling'.image2video { prompt = 'x', image = kling_image() }:wait()");
+  // A blocked word is accepted and fails later, as at the real service.
+  std::ofstream(stage.folder / "film.lua")
+      << "local kling = require 'kling'\nkling.text2video { prompt = 'something forbidden' }:wait()";
+  const Outcome run = stage.run();
+  CAPTURE(run.err);
+  CHECK(run.code == 3);
+  CHECK(contains(run.err, "risk control"));
+  CHECK(contains(run.err, "film.lua:2"));
+}
+
+TEST_CASE("garbage from the service is a lost answer and never a second request") {
+  sim::Options options;
+  options.faults = {"create#1: garbage"};
+  options.external_lookup = false;
+  Stage stage("require 'kling'.text2video { prompt = 'x' }:wait()", options);
+  const Outcome run = stage.run({"run", "--patience", "0.1", "film.lua"});
+  CAPTURE(run.err);
+  CHECK(run.code == 4);
+  CHECK(stage.service->counters().creates == 1);
+}
+
+TEST_CASE("an unwritable folder moves the ledger and says so") {
+  Stage stage("print(1)");
+  // Root may write anywhere; a file where the ledger's folder should be stops everybody.
+  std::ofstream(stage.folder / ".kling") << "in the way";
+  std::ofstream(stage.folder / "film.lua") << "require 'kling'.text2video { prompt = 'x' }";
+  const Outcome run = stage.run();
+  CAPTURE(run.err);
+  CHECK(run.code == 1);
+  CHECK(contains(run.err, "ledger"));
+  CHECK(stage.service->counters().creates == 0);
+}
+
+TEST_CASE("JSON output is one value a line and ends with the bill") {
+  Stage stage("local kling = require 'kling'\nprint('to stderr')\nkling.text2video { prompt = 'x' }:wait()");
+  const Outcome run = stage.run({"run", "--json", "film.lua"});
+  CAPTURE(run.out);
+  CHECK(run.code == 0);
+  std::istringstream lines(run.out);
+  std::string last;
+  for (std::string line; std::getline(lines, line); last = line) CHECK(line.front() == '{');
+  CHECK(contains(last, "\"bill\""));
+  CHECK(contains(run.err, "to stderr"));
+}
+
+TEST_CASE("wrong use exits with two") {
+  Stage stage("");
+  CHECK(stage.run({"run"}).code == 2);
+  CHECK(stage.run({"fly"}).code == 2);
+  CHECK(stage.run({"run", "--no-such-option", "film.lua"}).code != 0);
+  CHECK(stage.run({"jobs", "resolve", "kling:text2video/~x"}).code == 2);
+  CHECK(stage.run({"run", "missing.lua"}).code == 1);
+}
+
+TEST_CASE("a script gets its arguments as in lua") {
+  Stage stage("print(arg[0], arg[1], arg[2], ...)");
+  const Outcome run = stage.run({"run", "film.lua", "--draft", "3"});
+  CAPTURE(run.err);
+  CHECK(run.code == 0);
+  CHECK(run.out == "film.lua\t--draft\t3\t--draft\t3\n");
+}

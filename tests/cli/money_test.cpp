@@ -1,0 +1,219 @@
+// The promise of the program as a whole: run, killed, run again, run twice at once.
+#include "cli/program.h"
+
+using namespace kling;
+using namespace kling::test;
+
+namespace {
+
+// A chain without media work: what is tested is the paying.
+const char* const kChain = R"(
+local kling = require "kling"
+for i = 1, 4 do
+  local clip = kling.text2video { prompt = "shot " .. i }:wait()
+  print(i, clip.url ~= nil)
+end
+)";
+
+}  // namespace
+
+TEST_CASE("the same command again sends no POST") {
+  Stage stage(kChain);
+  const Outcome first = stage.run();
+  CAPTURE(first.err);
+  REQUIRE(first.code == 0);
+  CHECK(stage.service->counters().creates == 4);
+  CHECK(contains(first.err, "4 submitted, 0 reused"));
+  const Outcome second = stage.run();
+  CAPTURE(second.err);
+  CHECK(second.code == 0);
+  CHECK(second.out == first.out);
+  CHECK(stage.service->counters().creates == 4);
+  CHECK(contains(second.err, "0 submitted, 4 reused"));
+}
+
+TEST_CASE("an edited step is paid for and nothing else") {
+  Stage stage(kChain);
+  REQUIRE(stage.run().code == 0);
+  std::string edited = kChain;
+  edited.replace(edited.find("\"shot \" .. i"), 12, "i == 3 and \"new\" or \"shot \" .. i");
+  std::ofstream(stage.folder / "film.lua") << edited;
+  const Outcome again = stage.run();
+  CAPTURE(again.err);
+  CHECK(again.code == 0);
+  CHECK(stage.service->counters().creates == 5);
+  CHECK(contains(again.err, "differs from last time"));
+}
+
+TEST_CASE("killed while the second answer is on its way the next run adopts it") {
+  sim::Options options;
+  options.faults = {"create#2: accept, hang"};
+  Stage stage(kChain, options);
+  {
+    const auto child = stage.start({"run", "film.lua"});
+    REQUIRE(stage.until([](const sim::Counters& seen) { return seen.accepted == 2; }));
+    child->signal(SIGKILL);
+    CHECK(child->wait().code == 128 + SIGKILL);
+  }
+  const Outcome again = stage.run();
+  CAPTURE(again.err);
+  CHECK(again.code == 0);
+  CHECK(stage.service->counters().accepted == 4);
+  CHECK(stage.service->counters().creates == 4);
+}
+
+TEST_CASE("killed in the middle of a wait the next run goes on") {
+  sim::Options options;
+  options.clock = make_clock(100);  // a job takes a second or two
+  Stage stage("local kling = require 'kling'\nkling.text2video { prompt = 'long' }:wait()", options);
+  {
+    const auto child = stage.start({"run", "film.lua"});
+    REQUIRE(stage.until([](const sim::Counters& seen) { return seen.queries >= 3; }));
+    child->signal(SIGKILL);
+    child->wait();
+  }
+  const Outcome again = stage.run();
+  CAPTURE(again.err);
+  CHECK(again.code == 0);
+  CHECK(stage.service->counters().creates == 1);
+  CHECK(contains(again.err, "1 reused"));
+}
+
+TEST_CASE("two processes with one script and one ledger pay once") {
+  Stage stage(kChain);
+  const auto one = stage.start({"run", "film.lua"});
+  const auto two = stage.start({"run", "film.lua"});
+  const Outcome first = one->wait();
+  const Outcome second = two->wait();
+  CAPTURE(first.err);
+  CAPTURE(second.err);
+  CHECK(first.code == 0);
+  CHECK(second.code == 0);
+  CHECK(first.out == second.out);
+  CHECK(stage.service->counters().creates == 4);
+}
+
+TEST_CASE("a second process takes over while the first is killed") {
+  sim::Options options;
+  options.faults = {"create#2: accept, hang"};
+  Stage stage(kChain, options);
+  const auto one = stage.start({"run", "film.lua"});
+  REQUIRE(stage.until([](const sim::Counters& seen) { return seen.accepted == 2; }));
+  const auto two = stage.start({"run", "film.lua"});
+  REQUIRE(stage.until([](const sim::Counters& seen) { return seen.queries > 0; }));
+  one->signal(SIGKILL);
+  one->wait();
+  const Outcome second = two->wait();
+  CAPTURE(second.err);
+  CHECK(second.code == 0);
+  CHECK(stage.service->counters().accepted == 4);
+}
+
+TEST_CASE("a lost answer is adopted within the run") {
+  sim::Options options;
+  options.faults = {"create#1: accept, drop"};
+  Stage stage(kChain, options);
+  const Outcome run = stage.run();
+  CAPTURE(run.err);
+  CHECK(run.code == 0);
+  CHECK(stage.service->counters().creates == 4);
+  CHECK(stage.service->counters().accepted == 4);
+}
+
+TEST_CASE("without look-ups a lost answer stops and a person resolves it") {
+  sim::Options options;
+  options.faults = {"create#1: accept, drop"};
+  options.external_lookup = false;
+  Stage stage("local kling = require 'kling'\nprint(kling.text2video { prompt = 'lost' }:wait().url ~= nil)", options);
+  const Outcome stopped = stage.run({"run", "--patience", "0.1", "film.lua"});
+  CAPTURE(stopped.err);
+  CHECK(stopped.code == 4);
+  CHECK(contains(stopped.err, "kling jobs resolve kling:text2video/~"));
+  CHECK(stage.service->counters().creates == 1);
+  // Again: it still asks, and still sends nothing.
+  CHECK(stage.run({"run", "--patience", "0.1", "film.lua"}).code == 4);
+  CHECK(stage.service->counters().creates == 1);
+
+  const std::size_t from = stopped.err.find("kling:text2video/~");
+  const std::string handle = stopped.err.substr(from, stopped.err.find_first_of(" \n", from) - from);
+  SUBCASE("by sending it again") {
+    const Outcome resolved = stage.run({"jobs", "resolve", handle, "--resubmit"});
+    CAPTURE(resolved.err);
+    CHECK(resolved.code == 0);
+    CHECK(stage.run({"jobs", "resolve", handle, "--resubmit"}).code == 1);  // once is enough
+    const Outcome done = stage.run();
+    CAPTURE(done.err);
+    // This service refuses ids that exist, and that proves the first request was accepted.
+    CHECK(done.code != 0);
+    CHECK(stage.service->counters().accepted == 1);
+  }
+  SUBCASE("by giving it up") {
+    CHECK(stage.run({"jobs", "resolve", handle, "--abandon"}).code == 0);
+    const Outcome done = stage.run();
+    CAPTURE(done.err);
+    CHECK(done.code == 0);
+    CHECK(stage.service->counters().accepted == 2);  // as the person decided
+  }
+}
+
+TEST_CASE("lost means ask stops at once") {
+  sim::Options options;
+  options.faults = {"create#1: accept, drop"};
+  Stage stage("local kling = require 'kling'\nkling.text2video { prompt = 'x', lost = 'ask' }:wait()", options);
+  CHECK(stage.run().code == 4);
+  CHECK(stage.service->counters().creates == 1);
+}
+
+TEST_CASE("an interrupted run leaves its jobs and says how to go on") {
+  sim::Options options;
+  options.clock = make_clock(1);
+  Stage stage("local kling = require 'kling'\nkling.text2video { prompt = 'slow' }:wait()", options);
+  const auto child = stage.start({"run", "film.lua"});
+  REQUIRE(stage.until([](const sim::Counters& seen) { return seen.queries >= 1; }));
+  child->signal(SIGINT);
+  const Outcome left = child->wait();
+  CAPTURE(left.err);
+  CHECK(left.code == 130);
+  CHECK(contains(left.err, "Run the same command again"));
+  CHECK(stage.service->counters().accepted == 1);
+}
+
+TEST_CASE("detached the program leaves as soon as the request is answered") {
+  sim::Options options;
+  options.clock = make_clock(1);
+  Stage stage("local kling = require 'kling'\nkling.text2video { prompt = 'slow' }:wait()", options);
+  const Outcome left = stage.run({"run", "--detach", "film.lua"});
+  CAPTURE(left.err);
+  CHECK(left.code == 0);
+  CHECK(contains(left.err, "open: kling:text2video/"));
+  CHECK(stage.service->counters().accepted == 1);
+}
+
+TEST_CASE("another take is a run of its own that can be resumed") {
+  Stage stage(kChain);
+  REQUIRE(stage.run().code == 0);
+  REQUIRE(stage.run({"run", "--take", "b", "film.lua"}).code == 0);
+  CHECK(stage.service->counters().creates == 8);
+  REQUIRE(stage.run({"run", "--take", "b", "film.lua"}).code == 0);
+  CHECK(stage.service->counters().creates == 8);
+}
+
+TEST_CASE("jobs that nobody waited for are finished and stored before the program ends") {
+  Stage stage("require 'kling'.text2video { prompt = 'alone' }");
+  const Outcome run = stage.run();
+  CAPTURE(run.err);
+  CHECK(run.code == 0);
+  int clips = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(stage.folder / ".kling/clips"))
+    clips += entry.path().extension() == ".mp4" ? 1 : 0;
+  CHECK(clips == 1);
+}
+
+TEST_CASE("after a script error its jobs are still brought home") {
+  Stage stage("require 'kling'.text2video { prompt = 'alone' }\nerror('oops')");
+  const Outcome run = stage.run();
+  CHECK(run.code == 1);
+  CHECK(contains(run.err, "film.lua:2: oops"));
+  CHECK(contains(run.err, "1 submitted"));
+  CHECK(std::filesystem::exists(stage.folder / ".kling/clips"));
+}
