@@ -66,7 +66,8 @@ void Core::start(const std::shared_ptr<Job>& job) {
           job->active = false;
           note_error(*job, looked.error());
         }
-        return self->publish(*job);
+        self->publish(*job);
+        return self->queue->wake();
       }
     }
     self->run(job, {.type = EventType::start, .now = self->now()}, Lane::light);
@@ -100,6 +101,8 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
       if (!job->active && job->finished_at == 0) job->finished_at = now();
     }
     publish(*job);
+    // Nobody may be watching this job, but somebody may be waiting for all to rest, or showing them.
+    if (action == ActionType::rest || action == ActionType::wait) queue->wake();
     if (action == ActionType::rest) return;
     if (action == ActionType::wait) {
       Millis delay = step.action.delay;

@@ -224,8 +224,9 @@ class EngineImpl : public Engine {
     owner->pool.submit(
         lane, [core = owner, done = std::move(done), task = std::move(task)]() mutable {
           auto result = std::make_shared<decltype(task())>(task());
-          core->queue->post([done = std::move(done), result] { done(std::move(*result)); });
+          // First: whoever runs the completion may ask at once whether anything is pending.
           --core->operations;
+          core->queue->post([done = std::move(done), result] { done(std::move(*result)); });
         });
   }
 

@@ -23,8 +23,12 @@ std::size_t bad_utf8(std::string_view text) {
       return k < text.size() ? static_cast<unsigned char>(text[k]) : 0u;
     };
     const unsigned first = byte(i);
-    const int more = first < 0x80 ? 0 : first < 0xC2 ? -1 : first < 0xE0 ? 1 : first < 0xF0 ? 2
-                     : first < 0xF5 ? 3 : -1;
+    const int more = first < 0x80   ? 0
+                     : first < 0xC2 ? -1
+                     : first < 0xE0 ? 1
+                     : first < 0xF0 ? 2
+                     : first < 0xF5 ? 3
+                                    : -1;
     if (more < 0) return i;
     for (int k = 1; k <= more; ++k)
       if ((byte(i + k) & 0xC0) != 0x80) return i;
@@ -44,13 +48,21 @@ class Reader {
 
   bool read(int index, Json& out) {
     switch (lua_type(L_, index)) {
-      case LUA_TNIL: return out = nullptr, true;
-      case LUA_TBOOLEAN: return out = lua_toboolean(L_, index) != 0, true;
-      case LUA_TNUMBER: return read_number(index, out);
-      case LUA_TSTRING: return read_string(index, out);
-      case LUA_TTABLE: return read_table(lua_absindex(L_, index), out);
-      case LUA_TUSERDATA: return read_userdata(index, out);
-      default: return fail(std::string("is a ") + lua_typename(L_, lua_type(L_, index)) + ", which cannot be sent");
+      case LUA_TNIL:
+        return out = nullptr, true;
+      case LUA_TBOOLEAN:
+        return out = lua_toboolean(L_, index) != 0, true;
+      case LUA_TNUMBER:
+        return read_number(index, out);
+      case LUA_TSTRING:
+        return read_string(index, out);
+      case LUA_TTABLE:
+        return read_table(lua_absindex(L_, index), out);
+      case LUA_TUSERDATA:
+        return read_userdata(index, out);
+      default:
+        return fail(std::string("is a ") + lua_typename(L_, lua_type(L_, index)) +
+                    ", which cannot be sent");
     }
   }
   Error take_error() { return std::move(error_); }
@@ -135,7 +147,8 @@ class Reader {
     for (lua_Integer i = 1; i <= size; ++i) {
       const std::size_t length = path_.size();
       path_ += "[" + std::to_string(i) + "]";
-      if (lua_rawgeti(L_, index, i) == LUA_TNIL) return lua_pop(L_, 1), fail("is missing (nil in a list)");
+      if (lua_rawgeti(L_, index, i) == LUA_TNIL)
+        return lua_pop(L_, 1), fail("is missing (nil in a list)");
       out.push_back(nullptr);
       const bool ok = read(-1, out.back());
       lua_pop(L_, 1);
@@ -201,7 +214,8 @@ Result<Json> to_json(lua_State* L, int index, const MediaSink* media) {
 void push_json(lua_State* L, const Json& value) {
   luaL_checkstack(L, 6, "JSON");
   switch (value.type()) {
-    case Json::value_t::boolean: return lua_pushboolean(L, *value.get_ptr<const bool*>());
+    case Json::value_t::boolean:
+      return lua_pushboolean(L, *value.get_ptr<const bool*>());
     case Json::value_t::number_integer:
       return lua_pushinteger(L, *value.get_ptr<const std::int64_t*>());
     case Json::value_t::number_unsigned: {
@@ -209,7 +223,8 @@ void push_json(lua_State* L, const Json& value) {
       if (number <= LUA_MAXINTEGER) return lua_pushinteger(L, static_cast<lua_Integer>(number));
       return lua_pushnumber(L, static_cast<lua_Number>(number));
     }
-    case Json::value_t::number_float: return lua_pushnumber(L, *value.get_ptr<const double*>());
+    case Json::value_t::number_float:
+      return lua_pushnumber(L, *value.get_ptr<const double*>());
     case Json::value_t::string: {
       const auto& text = *value.get_ptr<const std::string*>();
       lua_pushlstring(L, text.data(), text.size());
@@ -238,7 +253,8 @@ void push_json(lua_State* L, const Json& value) {
       }
       return;
     }
-    default: return push_null(L);
+    default:
+      return push_null(L);
   }
 }
 

@@ -50,7 +50,8 @@ int transfer(lua_State* L, int arguments, bool wrapped) {
   lua_xmove(L, thread, arguments);
   Scheduler* scheduler = scheduler_of(L);
   lua_State* const before = scheduler ? scheduler->passable : nullptr;
-  if (scheduler != nullptr) scheduler->passable = before == L && lua_isyieldable(L) ? thread : nullptr;
+  if (scheduler != nullptr)
+    scheduler->passable = before == L && lua_isyieldable(L) ? thread : nullptr;
   int count = 0;
   const int status = lua_resume(thread, L, arguments, &count);
   if (scheduler != nullptr) scheduler->passable = before;
@@ -107,7 +108,8 @@ int co_wrap(lua_State* L) {
 void Scheduler::wrap_coroutines(lua_State* L) {
   static char done_key;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &done_key) == LUA_TNIL) {
-    static const luaL_Reg kFunctions[] = {{"resume", co_resume}, {"wrap", co_wrap}, {nullptr, nullptr}};
+    static const luaL_Reg kFunctions[] = {
+        {"resume", co_resume}, {"wrap", co_wrap}, {nullptr, nullptr}};
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     if (lua_getfield(L, -1, "coroutine") == LUA_TTABLE) luaL_setfuncs(L, kFunctions, 0);
     lua_pop(L, 2);

@@ -47,12 +47,14 @@ void* type_key() {
   return &key;
 }
 
-/// Pushes a new T. REQUIRES: define<T>() ran in this state. Raises only when memory is short.
+/// Pushes a new T. REQUIRES: define<T>() ran in this state. Raises when memory is short, and in
+/// finalizers: what is made while a state closes would never be collected.
 template <class T>
 T& new_object(lua_State* L) {
   static_assert(std::is_nothrow_default_constructible_v<T>, "nothing may throw between two calls");
   static_assert(alignof(Object<T>) <= alignof(double), "Lua aligns no better");
   luaL_checkstack(L, 4, nullptr);
+  if (lua_gc(L, LUA_GCISRUNNING) < 0) luaL_error(L, "kling cannot be used in a finalizer");
   auto* object = static_cast<Object<T>*>(lua_newuserdatauv(L, sizeof(Object<T>), 0));
   new (object) Object<T>();
   lua_rawgetp(L, LUA_REGISTRYINDEX, type_key<T>());

@@ -71,26 +71,28 @@ int job_tostring(lua_State* L) {
   return push_text(L, [&] { return "Job " + now.handle + " (" + now.state + ")"; });
 }
 
-/// Starts to watch the job at index 1; leaves a Call whose reply is done at the milestone.
-Call& watch(lua_State* L, JobRef& job, engine::Milestone milestone) {
-  Call& call = new_call(L, job.client);
-  pure(L, [&] {
-    call.reply->brief = false;
-    call.client->engine->watch(job.job, milestone, [reply = call.reply] { reply->complete(); });
-  });
-  return call;
-}
-
 bool has_ended(const engine::JobSnapshot& now) {
   using engine::Phase;
-  return now.phase == Phase::succeeded || now.phase == Phase::stored || now.phase == Phase::failed ||
-         now.phase == Phase::ambiguous;
+  return now.phase == Phase::succeeded || now.phase == Phase::stored ||
+         now.phase == Phase::failed || now.phase == Phase::ambiguous;
+}
+
+/// Waits until the job at index 1 has come so far, then goes on in `next` with a Wait at index 2.
+int watch(lua_State* L, engine::Milestone milestone, Millis deadline, lua_KFunction next) {
+  JobRef& job = check_job(L);
+  lua_settop(L, 1);
+  Wait& wait = new_wait(L);
+  pure(L, [&] {
+    job.client->engine->watch(job.job, milestone, [ticket = wait.ticket] { ticket->complete(); });
+  });
+  return state_of(L).scheduler.park(L, *wait.ticket, deadline, next, 0);
 }
 
 int timed_out(lua_State* L, const JobRef& job) {
   const auto& now = push_snapshot(L, job);
   return raise_new(L, Kind::timeout, [&](Error& error) {
-    error.message = now.handle + " was still " + now.state + " when the wait timed out; the job goes on";
+    error.message =
+        now.handle + " was still " + now.state + " when the wait timed out; the job goes on";
     error.job = now.handle;
     error.hint = "Wait again, or later with kling.job(handle).";
     error.retryable = true;
@@ -99,25 +101,21 @@ int timed_out(lua_State* L, const JobRef& job) {
 
 int waited(lua_State* L, int, lua_KContext) {
   JobRef& job = check_job(L);
-  if (!state_of(L).scheduler.woken(L, *own_object<Call>(L, 2).reply)) return timed_out(L, job);
+  if (!state_of(L).scheduler.woken(L, *own_object<Wait>(L, 2).ticket)) return timed_out(L, job);
   return push_outcome(L, job);
 }
 
 int job_wait(lua_State* L) {
   JobRef& job = check_job(L);
   const Millis deadline = read_deadline(L, 2);
-  lua_settop(L, 1);
-  Scheduler& scheduler = state_of(L).scheduler;
-  scheduler.check_can_wait(L);
+  state_of(L).scheduler.check_can_wait(L);
   if (has_ended(push_snapshot(L, job))) return push_outcome(L, job);
-  lua_settop(L, 1);
-  Call& call = watch(L, job, engine::Milestone::finished);
-  return scheduler.park(L, *call.reply, deadline, waited, 0);
+  return watch(L, engine::Milestone::finished, deadline, waited);
 }
 
 int was_accepted(lua_State* L, int, lua_KContext) {
   JobRef& job = check_job(L);
-  if (!state_of(L).scheduler.woken(L, *own_object<Call>(L, 2).reply)) return timed_out(L, job);
+  if (!state_of(L).scheduler.woken(L, *own_object<Wait>(L, 2).ticket)) return timed_out(L, job);
   const auto& now = push_snapshot(L, job);
   if (now.task_id.empty() && now.error) return raise(L, *now.error, now.where.c_str());
   lua_pushvalue(L, 1);
@@ -125,11 +123,7 @@ int was_accepted(lua_State* L, int, lua_KContext) {
 }
 
 int job_accepted(lua_State* L) {
-  JobRef& job = check_job(L);
-  const Millis deadline = read_deadline(L, 2);
-  lua_settop(L, 1);
-  Call& call = watch(L, job, engine::Milestone::accepted);
-  return state_of(L).scheduler.park(L, *call.reply, deadline, was_accepted, 0);
+  return watch(L, engine::Milestone::accepted, read_deadline(L, 2), was_accepted);
 }
 
 }  // namespace

@@ -60,11 +60,16 @@ std::string describe(const ImageRef& media) {
   char at[48];
   std::snprintf(at, sizeof at, "Image frame at %g s of ", source.seconds);
   switch (source.recipe) {
-    case Recipe::file: return "Image " + of;
-    case Recipe::bytes: return "Image of " + std::to_string(source.bytes.size()) + " bytes";
-    case Recipe::last_frame: return "Image last frame of " + of;
-    case Recipe::frame_at: return at + of;
-    case Recipe::clip: return "Clip " + of;
+    case Recipe::file:
+      return "Image " + of;
+    case Recipe::bytes:
+      return "Image of " + std::to_string(source.bytes.size()) + " bytes";
+    case Recipe::last_frame:
+      return "Image last frame of " + of;
+    case Recipe::frame_at:
+      return at + of;
+    case Recipe::clip:
+      return "Clip " + of;
   }
   return "Image";
 }
@@ -117,9 +122,10 @@ engine::JobSnapshot& push_snapshot(lua_State* L, const ClipRef& clip) {
   return snapshot;
 }
 
-int push_stored(lua_State* L, Call& call) {
-  auto& now = new_object<engine::JobSnapshot>(L);
-  pure(L, [&] { now = call.client->engine->snapshot(call.job); });
+int was_stored(lua_State* L, int, lua_KContext) {
+  const ClipRef& clip = check_clip(L);
+  state_of(L).scheduler.woken(L, *own_object<Wait>(L, 3).ticket);
+  const auto& now = push_snapshot(L, clip);
   if (now.path.empty() && now.store_error) return raise(L, *now.store_error, now.where.c_str());
   if (now.path.empty()) return 0;
   lua_pushlstring(L, now.path.data(), now.path.size());
@@ -131,17 +137,15 @@ int clip_path(lua_State* L, const ClipRef& clip) {
     lua_pushlstring(L, clip.source->path.data(), clip.source->path.size());
     return 1;
   }
-  if (engine_of(L, *clip.client).options().store) {
-    Call& call = new_call(L, clip.client);
-    pure(L, [&] {
-      call.job = clip.source->job;
-      call.reply->brief = false;
-      call.client->engine->watch(call.job, engine::Milestone::stored,
-                                 [reply = call.reply] { reply->complete(); });
-    });
-    return await<push_stored>(L, call);
-  }
-  return 0;
+  engine::Engine& engine = engine_of(L, *clip.client);
+  if (!engine.options().store) return 0;
+  lua_settop(L, 2);
+  Wait& wait = new_wait(L);
+  pure(L, [&] {
+    engine.watch(clip.source->job, engine::Milestone::stored,
+                 [ticket = wait.ticket] { ticket->complete(); });
+  });
+  return state_of(L).scheduler.park(L, *wait.ticket, kNever, was_stored, 0);
 }
 
 int clip_index(lua_State* L) {
@@ -266,7 +270,8 @@ int concat(lua_State* L) {
   for (lua_Integer i = 1; i <= count; ++i) {
     lua_rawgeti(L, 1, i);
     const ImageRef* media = test_media(L, -1);
-    const char* path = media == nullptr && lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : nullptr;
+    const char* path =
+        media == nullptr && lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : nullptr;
     if (media == nullptr && path == nullptr)
       luaL_error(L, "concat: item %d is a %s; it takes clips, images and paths",
                  static_cast<int>(i), luaL_typename(L, -1));

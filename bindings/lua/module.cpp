@@ -58,6 +58,7 @@ Runtime& open_module(lua_State* L, ModuleOptions options) {
   define_null(L);
   define<std::string>(L, "kling.Text");
   define<Call>(L, "kling.Call");
+  define<Wait>(L, "kling.Wait");
   define<ClientRef>(L, "kling.Client");
   define_media(L);
   define_tasks(L);

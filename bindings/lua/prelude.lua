@@ -28,7 +28,7 @@ end
 local function begin_all(items, name)
   if type(items) ~= "table" then error(("kling.%s takes a table of jobs, tasks and functions"):format(name), 3) end
   local group, keys, waits = core.group(), ordered_keys(items), {}
-  for i, key in ipairs(keys) do
+  for _, key in ipairs(keys) do -- before anything starts
     if type(items[key]) ~= "function" then begin(items[key], name, key) end
   end
   for i, key in ipairs(keys) do

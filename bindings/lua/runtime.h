@@ -23,16 +23,17 @@ struct ModuleOptions {
   std::function<Result<std::unique_ptr<engine::Engine>>(engine::EngineOptions)> make_engine;
   std::shared_ptr<engine::CompletionQueue> queue;  ///< null: one of its own on the wall clock
   bool own_interpreter = false;  ///< ours: wrap coroutine at once and let module bodies wait
-  std::function<void(const std::string& level, const std::string& message)> log;  ///< kling.log and warnings
+  std::function<void(const std::string& level, const std::string& message)>
+      log;  ///< kling.log and warnings
 };
 
 /// How a task ended.
 struct TaskResult {
   bool done = false;
   bool ok = false;
-  std::string message;       ///< tostring of the error, script line included
-  std::string traceback;     ///< through the user's own code
-  Error error;               ///< of an Error value; kind invalid with `message` for others
+  std::string message;    ///< tostring of the error, script line included
+  std::string traceback;  ///< through the user's own code
+  Error error;            ///< of an Error value; kind invalid with `message` for others
   bool is_kling_error = false;
 };
 
@@ -42,8 +43,8 @@ class Runtime {
  public:
   virtual ~Runtime() = default;
 
-  /// Takes the function and its `arguments` values from the top of the stack of `L` and makes them a task
-  /// called `name` (the root of its task path). It first runs in run().
+  /// Takes the function and its `arguments` values from the top of the stack of `L` and makes them
+  /// a task called `name` (the root of its task path). It first runs in run().
   virtual TaskId spawn(lua_State* L, int arguments, const char* name) = 0;
   /// Runs ready tasks, completions and due timers for about `budget_us` (0: one round). Returns
   /// true while tasks are ready to go on at once. Never blocks; a running slice is not cut.
@@ -64,7 +65,8 @@ class Runtime {
   virtual void cancel_all() = 0;
   /// Ends a wait() from another thread.
   virtual void wake() = 0;
-  /// Every engine in use (the default one, then those of kling.client); empty before the first call.
+  /// Every engine in use (the default one, then those of kling.client); empty before the first
+  /// call.
   virtual std::vector<engine::Engine*> engines() const = 0;
   virtual engine::CompletionQueue& queue() = 0;
 };

@@ -160,6 +160,14 @@ Call& new_call(lua_State* L, const std::shared_ptr<Client>& client) {
   return call;
 }
 
+Wait& new_wait(lua_State* L) {
+  Scheduler& scheduler = state_of(L).scheduler;
+  scheduler.check_can_wait(L);
+  Wait& wait = new_object<Wait>(L);
+  pure(L, [&] { wait.ticket = std::make_shared<Ticket>(scheduler.home()); });
+  return wait;
+}
+
 engine::TextDone text_into(const Call& call) {
   return into(call.reply, [](Reply& reply, std::string text) { reply.text = std::move(text); });
 }

@@ -104,7 +104,6 @@ struct Call {
   std::shared_ptr<Client> client;
   std::shared_ptr<Reply> reply;
   std::shared_ptr<engine::Job> job;
-  std::shared_ptr<engine::MediaSource> source;
   std::vector<std::shared_ptr<engine::MediaSource>> sources;
   std::unique_ptr<engine::CreateRequest> request;
   api::Json json;
@@ -114,6 +113,13 @@ struct Call {
 
 /// Pushes a Call. Raises where waiting is impossible, before anything is done.
 Call& new_call(lua_State* L, const std::shared_ptr<Client>& client);
+
+/// One wait for a milestone, task or time: as small as it can be, there may be thousands.
+struct Wait {
+  std::shared_ptr<Ticket> ticket;
+};
+/// Pushes a Wait. Raises where waiting is impossible.
+Wait& new_wait(lua_State* L);
 
 /// Completions that fill a reply.
 template <class Put>

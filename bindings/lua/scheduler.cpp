@@ -204,7 +204,8 @@ void Scheduler::fire_timers() {
   while (!timers_.empty()) {
     const Timer timer = timers_.front();
     const Task* task = find(timer.task);
-    const bool stale = task == nullptr || task->phase != Task::Phase::parked || task->serial != timer.serial;
+    const bool stale =
+        task == nullptr || task->phase != Task::Phase::parked || task->serial != timer.serial;
     if (!stale && timer.due > now()) return;
     std::pop_heap(timers_.begin(), timers_.end());
     timers_.pop_back();
@@ -263,7 +264,19 @@ void Scheduler::resume(lua_State* L, Task& task) {
 void Scheduler::finish(lua_State* L, Task& task, int status) {
   task.phase = Task::Phase::done;
   --unfinished_;
-  if (status != LUA_OK) fail(L, task);
+  if (status != LUA_OK) {
+    pure(L, [&] {
+      task.failure = std::make_unique<TaskResult>();
+      task.failure->done = true;
+      task.failure->message = task.failure->error.message = "not enough memory";
+    });
+    lua_pushcfunction(L, explain);  // may run out of memory, too
+    lua_pushlightuserdata(L, this);
+    lua_pushlightuserdata(L, &task);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+    running_ = nullptr;
+  }
+  task.inherited.reset();
   pure(L, [&] {
     const auto watchers = std::move(task.watchers);
     for (const auto& watcher : watchers) watcher();
@@ -271,21 +284,19 @@ void Scheduler::finish(lua_State* L, Task& task, int status) {
   if (!task.held) release(L, task.id);
 }
 
-void Scheduler::fail(lua_State* L, Task& task) {
+/// Fills the failure of a task whose thread has died.
+int Scheduler::explain(lua_State* L) {
+  auto& self = *static_cast<Scheduler*>(lua_touserdata(L, 1));
+  auto& task = *static_cast<Task*>(lua_touserdata(L, 2));
   lua_State* thread = task.thread;
+  TaskResult& failure = *task.failure;
   luaL_traceback(L, thread, nullptr, 0);  // before the frames are gone
   const char* traceback = lua_tostring(L, -1);
-  pure(L, [&] {
-    task.failure = std::make_unique<TaskResult>();
-    task.failure->done = true;
-    task.failure->traceback = user_frames(traceback);
-  });
-  lua_pop(L, 1);
-  running_ = &task;  // what its __close functions run into
+  pure(L, [&] { failure.traceback = user_frames(traceback); });
+  self.running_ = &task;  // what its __close functions run into
   close_thread(thread, L);
-  running_ = nullptr;
+  self.running_ = nullptr;
 
-  TaskResult& failure = *task.failure;
   lua_pushvalue(thread, -1);
   lua_xmove(thread, L, 1);
   if (const ErrorValue* value = test_object<ErrorValue>(L, -1)) {
@@ -297,18 +308,19 @@ void Scheduler::fail(lua_State* L, Task& task) {
     });
     // Cancelled on purpose: nobody needs to be told.
     if (task.cancelled && value->error.kind == Kind::interrupted) task.observed = true;
-    return lua_pop(L, 1);
+    return 0;
   }
   lua_pushcfunction(L, describe);
   lua_insert(L, -2);
   lua_pcall(L, 1, 1, 0);
-  const char* message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in __tostring";
+  const char* message =
+      lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in __tostring";
   pure(L, [&] {
     failure.message = failure.error.message = message;
     if (task.inherited && task.inherited->message == failure.message)
       failure.traceback = task.inherited->traceback + "\n" + failure.traceback;
   });
-  lua_pop(L, 1);
+  return 0;
 }
 
 }  // namespace kling::lua

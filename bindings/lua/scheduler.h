@@ -48,7 +48,7 @@ struct Task {
   bool observed = false;  ///< somebody was told about the failure
   Millis latest = 0;      ///< when the last job it awaited had finished
   std::unique_ptr<TaskResult> failure;
-  std::unique_ptr<TaskResult> inherited;  ///< traceback of an awaited task's error
+  std::unique_ptr<TaskResult> inherited;        ///< traceback of an awaited task's error
   std::vector<std::function<void()>> watchers;  ///< called once it is done
 };
 
@@ -112,7 +112,7 @@ class Scheduler {
   static int resume_ready(lua_State* L);
   void resume(lua_State* L, Task& task);
   void finish(lua_State* L, Task& task, int status);
-  void fail(lua_State* L, Task& task);
+  static int explain(lua_State* L);
   void drop_thread(lua_State* L, Task& task);
 
   lua_State* const main_;

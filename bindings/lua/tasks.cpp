@@ -66,20 +66,11 @@ int push_results(lua_State* L, Task& task) {
 
 int task_waited(lua_State* L, int, lua_KContext) {
   Task& task = check_task(L, 1);
-  if (state_of(L).scheduler.woken(L, *own_object<Call>(L, 2).reply)) return push_results(L, task);
+  if (state_of(L).scheduler.woken(L, *own_object<Wait>(L, 2).ticket)) return push_results(L, task);
   return raise_new(L, Kind::timeout, [&](Error& error) {
     error.message = "task " + task.path + " was still running when the wait timed out";
     error.retryable = true;
   });
-}
-
-/// Pushes a Call whose reply is no engine's: a timer's, a task's or a group's.
-Call& push_wait(lua_State* L) {
-  Scheduler& scheduler = state_of(L).scheduler;
-  scheduler.check_can_wait(L);
-  Call& call = new_object<Call>(L);
-  pure(L, [&] { call.reply = std::make_shared<Reply>(scheduler.home()); });
-  return call;
 }
 
 int task_wait(lua_State* L) {
@@ -88,10 +79,10 @@ int task_wait(lua_State* L) {
   const Millis deadline = read_deadline(L, 2);
   if (&task == scheduler.running()) luaL_error(L, "a task cannot wait for itself");
   lua_settop(L, 1);
-  Call& call = push_wait(L);
+  Wait& wait = new_wait(L);
   if (task.phase == Task::Phase::done) return push_results(L, task);
-  pure(L, [&] { task.watchers.push_back([reply = call.reply] { reply->complete(); }); });
-  return scheduler.park(L, *call.reply, deadline, task_waited, 0);
+  pure(L, [&] { task.watchers.push_back([ticket = wait.ticket] { ticket->complete(); }); });
+  return scheduler.park(L, *wait.ticket, deadline, task_waited, 0);
 }
 
 int task_cancel(lua_State* L) {
@@ -113,22 +104,24 @@ int task_index(lua_State* L) {
 int task_tostring(lua_State* L) {
   const Task& task = check_task(L, 1);
   return push_text(L, [&] {
-    const char* state = task.phase != Task::Phase::done ? "running" : task.failure ? "failed" : "done";
+    const char* state = task.phase != Task::Phase::done ? "running"
+                        : task.failure                  ? "failed"
+                                                        : "done";
     return "Task " + task.path + " (" + state + ")";
   });
 }
 
 int slept(lua_State* L, int, lua_KContext) {
-  state_of(L).scheduler.woken(L, *own_object<Call>(L, 1).reply);
+  state_of(L).scheduler.woken(L, *own_object<Wait>(L, 1).ticket);
   return 0;
 }
 
 int sleep(lua_State* L) {
   const lua_Number seconds = luaL_checknumber(L, 1);
   lua_settop(L, 0);
-  Call& call = push_wait(L);
+  Wait& wait = new_wait(L);
   Scheduler& scheduler = state_of(L).scheduler;
-  return scheduler.park(L, *call.reply, scheduler.deadline(seconds), slept, 0);
+  return scheduler.park(L, *wait.ticket, scheduler.deadline(seconds), slept, 0);
 }
 
 // ---- Groups ----
@@ -140,10 +133,10 @@ struct Group : Ticket {
     Millis when;  ///< a reused job's end lies in the past: its order is that of the first run
     int index;
   };
-  std::vector<TaskId> tasks;   ///< 0 where the item is a Job
+  std::vector<TaskId> tasks;  ///< 0 where the item is a Job
   std::vector<Arrival> arrived;
   Millis begun = 0;
-  std::size_t open = 0;        ///< items that have not arrived
+  std::size_t open = 0;  ///< items that have not arrived
   std::size_t open_tasks = 0;
   bool cancelled = false;
 
@@ -175,17 +168,19 @@ int group_add(lua_State* L) {
   check_group(L);
   const auto& group = check_object<GroupRef>(L, 1, "kling.Group").group;
   Scheduler& scheduler = state_of(L).scheduler;
-  if (const JobRef* job = test_object<JobRef>(L, 2)) {
-    engine_of(L, *job->client);
+  if (const JobRef* ref = test_object<JobRef>(L, 2)) {
+    engine_of(L, *ref->client);
     pure(L, [&] {
       group->tasks.push_back(0);
       const int index = static_cast<int>(group->tasks.size());
       ++group->open;
-      job->client->engine->watch(job->job, engine::Milestone::finished,
-                                 [group, index, client = job->client, made = job->job] {
-                                   if (client->engine == nullptr) return;
-                                   group->arrive(index, client->engine->snapshot(made).finished_at);
-                                 });
+      ref->client->engine->watch(
+          ref->job, engine::Milestone::finished,
+          [group, index, client = ref->client, job = std::weak_ptr(ref->job)] {
+            const auto ended = job.lock();
+            if (client->engine == nullptr || ended == nullptr) return;
+            group->arrive(index, client->engine->snapshot(ended).finished_at);
+          });
     });
     return 0;
   }
@@ -273,6 +268,7 @@ int also(lua_State* L) {
   Scheduler& scheduler = state_of(L).scheduler;
   Task* other = ref ? scheduler.find(ref->id) : nullptr;
   if (other == nullptr || other->failure == nullptr) return 0;
+  other->observed = true;
   const TaskResult& failure = *other->failure;
   if (failure.is_kling_error && failure.error.kind == Kind::interrupted) return 0;
   pure(L, [&] {
@@ -292,7 +288,8 @@ int now(lua_State* L) {
   return 1;
 }
 
-int is_function(lua_State* L) {
+/// waitable(x): whether it is a Job or a Task.
+int waitable(lua_State* L) {
   lua_pushboolean(L, test_object<JobRef>(L, 1) != nullptr || test_object<TaskRef>(L, 1) != nullptr);
   return 1;
 }
@@ -311,7 +308,7 @@ int group_step(lua_State* L) {
   return scheduler.park(L, group, scheduler.deadline(seconds), stepped, 0);
 }
 
-/// signal(): a group that set() ends.
+/// group:set(): ends its step(); an empty group is a signal.
 int group_set(lua_State* L) {
   check_group(L).complete();
   return 0;
@@ -320,12 +317,8 @@ int group_set(lua_State* L) {
 }  // namespace
 
 const luaL_Reg kTaskVerbs[] = {{"spawn", spawn}, {"sleep", sleep}, {nullptr, nullptr}};
-const luaL_Reg kTaskCore[] = {{"group", new_group},
-                              {"outcome", outcome},
-                              {"also", also},
-                              {"now", now},
-                              {"waitable", is_function},
-                              {nullptr, nullptr}};
+const luaL_Reg kTaskCore[] = {{"group", new_group}, {"outcome", outcome},   {"also", also},
+                              {"now", now},         {"waitable", waitable}, {nullptr, nullptr}};
 
 void define_tasks(lua_State* L) {
   static const luaL_Reg kTaskMeta[] = {
@@ -333,8 +326,8 @@ void define_tasks(lua_State* L) {
   static const luaL_Reg kTaskMethods[] = {
       {"wait", task_wait}, {"cancel", task_cancel}, {nullptr, nullptr}};
   static const luaL_Reg kGroupMeta[] = {{"__close", group_cancel}, {nullptr, nullptr}};
-  static const luaL_Reg kGroupMethods[] = {{"add", group_add},   {"next", group_next},
-                                           {"step", group_step}, {"set", group_set},
+  static const luaL_Reg kGroupMethods[] = {{"add", group_add},       {"next", group_next},
+                                           {"step", group_step},     {"set", group_set},
                                            {"cancel", group_cancel}, {nullptr, nullptr}};
   define<TaskRef>(L, kTask, kTaskMeta, kTaskMethods, task_index);
   define<GroupRef>(L, "kling.Group", kGroupMeta, kGroupMethods);

@@ -47,7 +47,8 @@ int query(lua_State* L) {
   pure(L, [&] {
     engine::QueryTarget target{text, external_id, kind};
     if (job != nullptr) target.text = call.client->engine->snapshot(job->job).handle;
-    call.client->engine->query(target, into(call.reply, [](Reply& reply, engine::QueryResult result) {
+    call.client->engine->query(target,
+                               into(call.reply, [](Reply& reply, engine::QueryResult result) {
                                  reply.query = std::move(result);
                                }));
   });
@@ -127,19 +128,19 @@ struct Option {
   bool (*set)(Options&, const api::Json&);
 };
 
-template <std::string Options::* Field>
+template <std::string Options::*Field>
 bool set_text(Options& options, const api::Json& value) {
   if (!value.is_string()) return false;
   options.*Field = value.get<std::string>();
   return true;
 }
-template <bool Options::* Field>
+template <bool Options::*Field>
 bool set_flag(Options& options, const api::Json& value) {
   if (!value.is_boolean()) return false;
   options.*Field = value.get<bool>();
   return true;
 }
-template <Millis Options::* Field>
+template <Millis Options::*Field>
 bool set_seconds(Options& options, const api::Json& value) {
   const double seconds = value.is_number() ? value.get<double>() : -1;
   if (!(seconds >= 0 && seconds < 1e9)) return false;
@@ -235,12 +236,8 @@ int client(lua_State* L) {
 
 }  // namespace
 
-const luaL_Reg kVerbs[] = {{"query", query},
-                           {"job", find_job},
-                           {"request", request},
-                           {"log", log},
-                           {"configure", configure},
-                           {"client", client},
+const luaL_Reg kVerbs[] = {{"query", query},  {"job", find_job},        {"request", request},
+                           {"log", log},      {"configure", configure}, {"client", client},
                            {nullptr, nullptr}};
 
 }  // namespace kling::lua

@@ -217,10 +217,10 @@ class Run {
       main_reported_ = true;
       report(main);
     }
-    for (const lua::TaskResult& task : runtime_.take_unobserved()) report(task);
   }
 
   int finish() {
+    for (const lua::TaskResult& task : runtime_.take_unobserved()) report(task);
     engine::Bill bill;
     for (engine::Engine* engine : runtime_.engines()) {
       const engine::Bill part = engine->bill();

@@ -208,9 +208,10 @@ class Drawing {
     // Above the words of a clip that is edited.
     const std::string lower = order_.source.empty() ? "1.5" : "8";
     return chain("[" + picture + "]", "drawtext=textfile=" + escaped(draft_ + ".txt") +
-                                          ":expansion=none" + left + ":y=h-th-" + size + "*" + lower +
-                                          style + ",drawtext=text='simulation   frame %{n}'" +
-                                          left + ":y=" + size + "*1.2" + style);
+                                          ":expansion=none" + left + ":y=h-th-" + size + "*" +
+                                          lower + style +
+                                          ",drawtext=text='simulation   frame %{n}'" + left +
+                                          ":y=" + size + "*1.2" + style);
   }
 
   std::string tone() const {

@@ -24,10 +24,10 @@ TEST_CASE("bad input is refused before anything is sent") {
        {"film.lua:2", "kling-v2-5-trubo", "kling-v2-5-turbo"}},
       {"missing file", "kling.image2video { prompt = 'x', image = 'none.png' }", 1, {"none.png"}},
       {"no prompt", "kling.text2video {}", 1, {"prompt"}},
-      {"bad duration", "kling.text2video { prompt = 'x', duration = 7 }", 1, {"duration", "7", "5"}},
+      {"bad duration", "kling.text2video { prompt = 'x', duration = 7 }", 1, {"film.lua:2", "7 s", "5 or 10"}},
       {"not a table", "kling.text2video('x')", 1, {"film.lua:2", "table"}},
-      {"a handle that is none", "kling.job('nonsense://'):wait()", 1, {"nonsense"}},
-      {"no such folder", "kling.image('a.png'):save('/proc/x/y.png')", 1, {"a.png"}},
+      {"a handle that is none", "kling.job('nonsense://'):wait()", 1, {"film.lua:2", "handle"}},
+      {"no such folder", "kling.image('a.png'):save('/proc/x/y.png')", 1, {"film.lua:2", "/proc/x"}},
   };
   for (const Row& row : rows) {
     Stage stage(std::string("local kling = require 'kling'\n") + row.script);

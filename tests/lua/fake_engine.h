@@ -68,8 +68,9 @@ class FakeEngine : public Engine {
   void request(const std::string& method, const std::string& target, api::Json body,
                const std::string&, const std::string&,
                std::function<void(Result<api::Json>)> done) override {
-    api::Json answer = {{"method", method}, {"target", target}, {"body", std::move(body)},
-                        {"big", 861309876543210987}, {"none", nullptr}, {"list", api::Json::array()}};
+    api::Json answer = {{"method", method},        {"target", target},
+                        {"body", std::move(body)}, {"big", 861309876543210987},
+                        {"none", nullptr},         {"list", api::Json::array()}};
     options_.queue->post([done, answer] { done(answer); });
   }
   void materialize(std::shared_ptr<MediaSource> source, TextDone done) override {
@@ -85,8 +86,7 @@ class FakeEngine : public Engine {
     joined = std::move(parts);
     options_.queue->post([done, out] { done(out); });
   }
-  void probe(std::shared_ptr<MediaSource>,
-             std::function<void(Result<api::Json>)> done) override {
+  void probe(std::shared_ptr<MediaSource>, std::function<void(Result<api::Json>)> done) override {
     options_.queue->post([done] { done(api::Json{{"duration", 5.0}, {"width", 1280}}); });
   }
   std::size_t pending() const override { return 0; }

@@ -104,7 +104,7 @@ TEST_CASE("on_progress is called in the waiting task about each second") {
     end }
   )lua");
   lua.settle();
-  CHECK(lua.global("calls") == "0");  // asleep in the first
+  CHECK(lua.global("calls") == "1");
   for (int i = 0; i < 3; ++i) {
     lua.clock->advance(1000);
     lua.settle();
@@ -212,9 +212,27 @@ TEST_CASE("configure comes before the first job and names unknown options") {
 
 TEST_CASE("log writes its values with a level") {
   Lua lua;
-  CHECK_RUNS(lua.task("kling.log('error', 1, nil, kling.null) kling.log('plain') kling.log('error')"));
+  CHECK_RUNS(
+      lua.task("kling.log('error', 1, nil, kling.null) kling.log('plain') kling.log('error')"));
   REQUIRE(lua.logged.size() == 3);
   CHECK(lua.logged[0] == "error: 1 nil null");
   CHECK(lua.logged[1] == "info: plain");
   CHECK(lua.logged[2] == "info: error");
+}
+
+TEST_CASE("the module has exactly the functions that are documented") {
+  Lua lua;
+  lua.finish_at_once = true;
+  CHECK_RUNS(lua.task(R"lua(
+    local names = {}
+    for name, value in pairs(kling) do
+      assert(value, name)
+      names[#names + 1] = name
+    end
+    table.sort(names)
+    names = table.concat(names, " ")
+    assert(names == "_VERSION all any bytes client concat configure image image2video job log map " ..
+      "multi_image2video null omni omni_video query request sleep spawn still text2video timeout", names)
+    assert(require "kling" == kling and kling._VERSION:find("^kling %d"))
+  )lua"));
 }

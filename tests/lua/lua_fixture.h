@@ -4,7 +4,6 @@
 #include <string>
 
 #include <doctest/doctest.h>
-
 #include <lua.hpp>
 
 #include "fake_engine.h"
@@ -16,7 +15,8 @@ namespace kling::lua {
 class TestClock : public Clock {
  public:
   Millis now() const override { return now_; }
-  void wait_until(std::unique_lock<std::mutex>&, std::condition_variable&, Millis deadline) override {
+  void wait_until(std::unique_lock<std::mutex>&, std::condition_variable&,
+                  Millis deadline) override {
     if (deadline != kNever && deadline > now_) now_ = deadline;
   }
   Millis real_millis_until(Millis deadline) const override { return deadline - now_; }
@@ -27,8 +27,8 @@ class TestClock : public Clock {
 };
 
 struct Lua {
-  explicit Lua(bool own = true) {
-    state = luaL_newstate();
+  explicit Lua(bool own = true, lua_Alloc allocate = nullptr, void* data = nullptr) {
+    state = allocate ? lua_newstate(allocate, data) : luaL_newstate();
     luaL_openlibs(state);
     ModuleOptions options;
     options.queue = queue;
@@ -38,8 +38,8 @@ struct Lua {
     options.log = [this](const std::string& level, const std::string& text) {
       logged.push_back(level + ": " + text);
     };
-    options.make_engine = [this](engine::EngineOptions chosen)
-        -> Result<std::unique_ptr<engine::Engine>> {
+    options.make_engine =
+        [this](engine::EngineOptions chosen) -> Result<std::unique_ptr<engine::Engine>> {
       if (no_engine) return *no_engine;
       auto made = std::make_unique<engine::FakeEngine>(std::move(chosen));
       engine = made.get();
@@ -113,13 +113,13 @@ struct Lua {
   Runtime* runtime = nullptr;
 };
 
-#define CHECK_RUNS(result)              \
-  do {                                  \
-    const auto checked_ = (result);     \
-    INFO(checked_.message);             \
-    INFO(checked_.traceback);           \
-    CHECK(checked_.done);               \
-    CHECK(checked_.ok);                 \
+#define CHECK_RUNS(result)          \
+  do {                              \
+    const auto checked_ = (result); \
+    INFO(checked_.message);         \
+    INFO(checked_.traceback);       \
+    CHECK(checked_.done);           \
+    CHECK(checked_.ok);             \
   } while (false)
 
 }  // namespace kling::lua
