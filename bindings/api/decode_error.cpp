@@ -7,19 +7,6 @@
 namespace kling::api {
 namespace {
 
-enum class On { both, create, query };
-
-/// The first row whose conditions all hold decides; an empty one always holds.
-struct Row {
-  const char* code;
-  const char* phrase;  ///< in the message, in lower case
-  int http;            ///< a status, or 5 for every 5xx
-  On on;
-  Kind kind;
-  Refusal refusal;
-  const char* hint;
-};
-
 constexpr const char* kKey = "check the key: KLING_API_KEY, and that it belongs to this base URL";
 constexpr const char* kCredit = "top up the account; nothing was started";
 constexpr const char* kContent = "change the prompt or the pictures; nothing was started";
@@ -34,7 +21,7 @@ constexpr const char* kNoTask =
     "check the id and the kind; a new task can take a minute to be found, and results are kept 30 "
     "days";
 
-constexpr Row kRows[] = {
+constexpr ErrorRow kRows[] = {
     // One code, three meanings: 1201 is bad input, a duplicate, or no such task.
     {"", "already exist", 0, On::create, Kind::invalid, Refusal::duplicate,
      "an earlier request with this external_task_id was accepted: look it up by that id"},
@@ -101,10 +88,11 @@ constexpr Row kRows[] = {
     {"", "", 0, On::query, Kind::server, Refusal::unavailable, "ask again later"},
 };
 
-const Row& row_for(Asked asked, int http, const std::string& code, const std::string& message) {
+const ErrorRow& row_for(Asked asked, int http, const std::string& code,
+                        const std::string& message) {
   const std::string words = lower(message);
   const On on = asked == Asked::create ? On::create : On::query;
-  for (const Row& row : kRows)
+  for (const ErrorRow& row : kRows)
     if ((row.code[0] == '\0' || code == row.code) && words.find(row.phrase) != std::string::npos &&
         (row.http == 0 || row.http == http || (row.http == 5 && http / 100 == 5)) &&
         (row.on == On::both || row.on == on))
@@ -140,6 +128,8 @@ Fault fault_of(const Json& level) {
 
 }  // namespace
 
+std::span<const ErrorRow> error_rows() { return kRows; }
+
 bool is_success_code(const Json& code) {
   const std::string word = lower(scalar_text(code));
   return word.empty() || word == "0" || word == "200" || word == "success" || word == "succeed";
@@ -166,7 +156,7 @@ void refuse(Answer& answer, Asked asked, int http_status, const Fault& fault) {
   // Some proxies put the HTTP status into the code of a 200.
   const auto status = whole_number(fault.code).value_or(0);
   const bool hidden = http_status / 100 == 2 && status >= 400 && status < 600;
-  const Row& row =
+  const ErrorRow& row =
       row_for(asked, hidden ? static_cast<int>(status) : http_status, fault.code, fault.message);
   std::string message = "the service answered HTTP " + std::to_string(http_status);
   if (!fault.code.empty()) message += ", code " + excerpt(fault.code, 60);
@@ -181,7 +171,7 @@ void refuse_unreadable(Answer& answer, Asked asked, int http_status, std::string
       body.empty() ? " with an empty body" : " with something unexpected: " + excerpt(body, 120);
   // Some refusals are made before any request is looked at, whatever page comes with them. A page
   // that says 404 to a look-up is not the service saying that the task does not exist.
-  const Row& row = row_for(asked, http_status, "", "");
+  const ErrorRow& row = row_for(asked, http_status, "", "");
   const bool page = row.refusal == Refusal::no_such_task && !body.empty();
   if (row.http >= 300 && row.refusal != Refusal::unavailable && !page) {
     fill(answer, asked, http_status, row.kind, row.refusal, std::move(message), row.hint);

@@ -1,6 +1,7 @@
 // What an unsuccessful answer means: the table of api-contract 4.13, 1.7, 3.5 and 10. Pure.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,21 @@
 namespace kling::api {
 
 enum class Asked { create, query };
+
+enum class On { both, create, query };
+
+/// A row of the error table. The first one whose conditions all hold decides; an empty one always
+/// holds.
+struct ErrorRow {
+  const char* code;
+  const char* phrase;  ///< in the message, in lower case
+  int http;            ///< a status, or 5 for every 5xx
+  On on;
+  Kind kind;
+  Refusal refusal;
+  const char* hint;
+};
+std::span<const ErrorRow> error_rows();
 
 /// What the service says went wrong.
 struct Fault {

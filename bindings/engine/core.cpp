@@ -82,6 +82,10 @@ void Core::publish(Job& job) {
         phase == Phase::failed)
       job.sending.reset();
   }
+  if (!outcome.ok()) {  // void: the script is told, and nobody else needs to know of it
+    std::lock_guard lock(jobs_mutex);
+    std::erase_if(jobs, [&job](const auto& other) { return other.get() == &job; });
+  }
   if (prepared) queue->post([prepared = std::move(prepared), outcome] { prepared(outcome); });
   for (auto& watch : due) queue->post(std::move(watch));
 }
@@ -91,6 +95,7 @@ void Core::watch(const std::shared_ptr<Job>& job, Milestone milestone,
   bool stopped = false;
   {
     std::lock_guard lock(job->mutex);
+    if (milestone == Milestone::finished) job->observed = true;
     // What stopped may go on when somebody asks: the network may be back, the disk free again.
     const Phase phase = job->state.phase;
     stopped = !job->active &&
@@ -176,7 +181,8 @@ void note_task(Job& job, const api::Task& task, Millis now) {
 }
 
 void note_error(Job& job, Error error) {
-  if (error.job.empty()) error.job = job.handle();
+  if (error.job.empty() && !(job.task_id.empty() && job.external_id.empty()))
+    error.job = job.handle();
   job.error = std::make_unique<Error>(std::move(error));
 }
 

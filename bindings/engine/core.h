@@ -51,6 +51,7 @@ class Job : public std::enable_shared_from_this<Job> {
   bool is_prepared = false;
   bool reused = false;
   bool submitted = false;
+  bool observed = false;  ///< somebody waits or waited for its end
   bool cost_is_real = false;
   api::TaskState seen = api::TaskState::queued;
   std::int64_t step = 0;  ///< the ledger's row; 0: not recorded there

@@ -101,7 +101,8 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
       if (!job->active && job->finished_at == 0) job->finished_at = now();
     }
     publish(*job);
-    // Nobody may be watching this job, but somebody may be waiting for all to rest, or showing them.
+    // Nobody may be watching this job, but somebody may be waiting for all to rest, or showing
+    // them.
     if (action == ActionType::rest || action == ActionType::wait) queue->wake();
     if (action == ActionType::rest) return;
     if (action == ActionType::wait) {

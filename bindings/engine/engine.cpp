@@ -79,6 +79,7 @@ class EngineImpl : public Engine {
     shot.cost_is_real = job->cost_is_real;
     shot.reused = job->reused;
     shot.submitted = job->submitted;
+    shot.observed = job->observed;
     shot.created_at = job->created_at;
     shot.accepted_at = job->accepted_at;
     shot.finished_at = job->finished_at;
@@ -355,7 +356,7 @@ class EngineImpl : public Engine {
 }  // namespace
 
 Result<std::unique_ptr<Engine>> make_engine(EngineOptions options) {
-  if (options.base_url.empty()) options.base_url = "https://api.cometapi.com";
+  if (options.base_url.empty()) options.base_url = kDefaultBaseUrl;
   if (!options.queue) options.queue = std::make_shared<CompletionQueue>(make_clock());
   auto address = net::service_address(options.base_url);
   if (!address) return address.error();

@@ -22,8 +22,10 @@
 
 namespace kling::engine {
 
+inline constexpr const char* kDefaultBaseUrl = "https://api.cometapi.com";
+
 struct EngineOptions {
-  std::string base_url;      ///< default https://api.cometapi.com
+  std::string base_url;      ///< default kDefaultBaseUrl
   std::string service;       ///< the name in addresses; empty: from base_url
   std::string key;           ///< bearer key; empty: creates fail with kind auth
   std::string ledger_path;   ///< a file, or ":memory:"

@@ -43,6 +43,7 @@ struct JobSnapshot {
   bool cost_is_real = false;
   bool reused = false;     ///< found finished or accepted in the ledger: not paid by this run
   bool submitted = false;  ///< this run sent (or adopted) the paid request
+  bool observed = false;   ///< a script waits or waited for its end, so it knows of an error
   Millis created_at = 0;
   Millis accepted_at = 0;
   Millis finished_at = 0;

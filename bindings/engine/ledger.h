@@ -159,4 +159,7 @@ struct LedgerOptions {
 Result<std::shared_ptr<Ledger>> open_ledger(const std::string& path,
                                             const LedgerOptions& options = {});
 
+/// "SQLite 3.40.1"
+std::string ledger_library_version();
+
 }  // namespace kling::engine

@@ -265,4 +265,6 @@ void Query::bind(const std::optional<double>& value) {
               : sqlite3_bind_null(statement_, bound_));
 }
 
+std::string ledger_library_version() { return std::string("SQLite ") + sqlite3_libversion(); }
+
 }  // namespace kling::engine

@@ -104,7 +104,8 @@ Event Core::write_intent(Job& job) {
   intent.summary = job.summary;
   intent.sequence = sending.sequence;
   // Each take has its own positions: a new take is not a changed script.
-  intent.script_name = options.take.empty() ? options.script_name : options.script_name + "@" + options.take;
+  intent.script_name =
+      options.take.empty() ? options.script_name : options.script_name + "@" + options.take;
   intent.fresh = options.typed;
   intent.estimate_usd = job.cost_usd;
   intent.now = now();

@@ -258,4 +258,9 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
   return {Stage::answered, {}, false};
 }
 
+std::string library_versions() {
+  return std::string("cpp-httplib ") + CPPHTTPLIB_VERSION + ", OpenSSL " +
+         ::OpenSSL_version(OPENSSL_VERSION_STRING);
+}
+
 }  // namespace kling::net

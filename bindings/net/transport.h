@@ -84,4 +84,7 @@ Result<std::shared_ptr<Transport>> make_transport(const TransportOptions& option
 /// "api.cometapi.com", "127.0.0.1:8080/prefix": host in lower case, default port left out.
 Result<std::string> service_address(const std::string& base_url);
 
+/// "cpp-httplib 0.11.4, OpenSSL 3.0.17"
+std::string library_versions();
+
 }  // namespace kling::net

@@ -36,6 +36,7 @@ std::function<int()> set_up_run(CLI::App& app);
 std::function<int()> set_up_query(CLI::App& app);
 std::function<int()> set_up_jobs(CLI::App& app);
 std::function<int()> set_up_sim(CLI::App& app);
+std::function<int()> set_up_doctor(CLI::App& app);
 std::function<int()> set_up_version(CLI::App& app);
 
 /// How a command speaks to whoever started it.

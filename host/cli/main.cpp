@@ -11,6 +11,8 @@ constexpr kling::cli::Command kCommands[] = {
     {"query", "ask the service once about a job", kling::cli::set_up_query},
     {"jobs", "decide about jobs whose answer was lost", kling::cli::set_up_jobs},
     {"sim", "run the simulator as a server for any Kling client", kling::cli::set_up_sim},
+    {"doctor", "check key, network, ffmpeg and ledger, and say what to do",
+     kling::cli::set_up_doctor},
     {"version", "print the version", kling::cli::set_up_version},
 };
 

@@ -219,6 +219,15 @@ class Run {
     }
   }
 
+  /// The end of a job that no part of the script waited for.
+  void report_unobserved(const engine::JobSnapshot& job) {
+    if (code_ == kExitDone)
+      code_ = job.state == "failed" ? int{kExitGenerationFailed} : exit_code(job.error->kind);
+    if (options_.voice.json) return;  // its event told
+    std::fprintf(stderr, "kling: %s: %s\n", job.where.c_str(), job.error->message.c_str());
+    if (!job.error->hint.empty()) std::fprintf(stderr, "  %s\n", job.error->hint.c_str());
+  }
+
   int finish() {
     for (const lua::TaskResult& task : runtime_.take_unobserved()) report(task);
     engine::Bill bill;
@@ -232,9 +241,7 @@ class Run {
       bill.estimated = (bill.submitted > part.submitted && bill.estimated) || part.estimated;
       for (const auto& job : engine->jobs()) {
         const engine::JobSnapshot shot = engine->snapshot(job);
-        if (code_ == kExitDone && shot.state == "failed" && shot.error)
-          code_ = kExitGenerationFailed;
-        if (code_ == kExitDone && shot.state == "ambiguous") code_ = kExitDecision;
+        if (shot.error && !shot.observed && !leaving_) report_unobserved(shot);
         // A clip that could not be stored is not lost, but its owner must know.
         if (shot.store_error)
           options_.voice.note(shot.handle +

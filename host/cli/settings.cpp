@@ -89,19 +89,45 @@ void ServiceOptions::add_options(CLI::App& app) {
   app.add_option("--patience", patience, "seconds a lost answer is searched for (KLING_PATIENCE)");
 }
 
+Result<Access> find_access(const ServiceOptions& options) {
+  auto config = read_config();
+  if (!config) return config.error();
+  Access access;
+  const std::pair<const char*, std::string> keys[] = {
+      {"KLING_API_KEY", environment("KLING_API_KEY")},
+      {"COMETAPI_KEY", environment("COMETAPI_KEY")},
+      {"the config file", (*config)["key"]}};
+  for (const auto& [source, key] : keys) {
+    if (key.empty()) continue;
+    access.key = key;
+    access.key_source = source;
+    break;
+  }
+  for (const std::string& url :
+       {options.base_url, environment("KLING_BASE_URL"), (*config)["base_url"]})
+    if (access.base_url.empty()) access.base_url = url;
+  return access;
+}
+
+std::string find_ledger(const ServiceOptions& options, const std::string& script, bool simulated,
+                        std::string& notice) {
+  if (!options.ledger.empty()) return options.ledger;
+  std::error_code error;
+  const fs::path folder =
+      script.empty() ? fs::current_path(error) : fs::absolute(script, error).parent_path();
+  fs::path home = ledger_folder(folder, notice);
+  if (simulated) home /= "sim";
+  return (home / "ledger.db").string();
+}
+
 Result<engine::EngineOptions> engine_options(const ServiceOptions& options,
                                              const std::string& script, bool simulated,
                                              std::string& notice) {
   engine::EngineOptions engine;
-  auto config = read_config();
-  if (!config) return config.error();
-  const auto first = [](std::initializer_list<std::string> values) {
-    for (const std::string& value : values)
-      if (!value.empty()) return value;
-    return std::string();
-  };
-  engine.key = first({environment("KLING_API_KEY"), environment("COMETAPI_KEY"), (*config)["key"]});
-  engine.base_url = first({options.base_url, environment("KLING_BASE_URL"), (*config)["base_url"]});
+  auto access = find_access(options);
+  if (!access) return access.error();
+  engine.key = access->key;
+  engine.base_url = access->base_url;
   engine.insecure = options.insecure;
   engine.poll_interval = static_cast<Millis>(options.poll_interval * 1000);
   if (const std::string text = environment("KLING_POLL_INTERVAL");
@@ -118,14 +144,9 @@ Result<engine::EngineOptions> engine_options(const ServiceOptions& options,
     engine.patience = static_cast<Millis>(*value * 1000);
   }
 
-  std::error_code error;
-  const fs::path folder =
-      script.empty() ? fs::current_path(error) : fs::absolute(script, error).parent_path();
-  fs::path home = options.ledger.empty() ? ledger_folder(folder, notice) : fs::path();
-  if (simulated && !home.empty()) home /= "sim";
-  engine.ledger_path = options.ledger.empty() ? (home / "ledger.db").string() : options.ledger;
+  engine.ledger_path = find_ledger(options, script, simulated, notice);
   engine.store_folder = options.store;
-  if (!script.empty()) engine.script_name = fs::absolute(script, error).filename().string();
+  if (!script.empty()) engine.script_name = fs::path(script).filename().string();
   return engine;
 }
 

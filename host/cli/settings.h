@@ -23,9 +23,22 @@ struct ServiceOptions {
   void add_options(CLI::App& app);
 };
 
-/// The engine's options from the command line, the environment (KLING_API_KEY, COMETAPI_KEY,
-/// KLING_BASE_URL, KLING_POLL_INTERVAL, KLING_PATIENCE) and the config file
-/// ($XDG_CONFIG_HOME/kling/config, lines `key = …`, refused unless its mode is 0600).
+/// The key and the service, each from the first place that has it: the command line, the
+/// environment (KLING_API_KEY, COMETAPI_KEY, KLING_BASE_URL), the config file
+/// ($XDG_CONFIG_HOME/kling/config, lines `key = …`, refused when others may read it).
+struct Access {
+  std::string key;
+  std::string key_source;  ///< in words; empty: there is no key
+  std::string base_url;    ///< empty: the default
+};
+Result<Access> find_access(const ServiceOptions& options);
+
+/// The ledger's path: the option, else the nearest `.kling/` upward from the script's folder, else
+/// in one to be made. Arguments as below. Makes nothing.
+std::string find_ledger(const ServiceOptions& options, const std::string& script, bool simulated,
+                        std::string& notice);
+
+/// The engine's options from all of that, KLING_POLL_INTERVAL and KLING_PATIENCE.
 /// `script`: whose folder the ledger belongs to; empty: the working directory.
 /// `simulated`: the ledger of the simulator, which never mixes with real money.
 /// `notice` gets a sentence when the ledger had to go elsewhere than beside the script.

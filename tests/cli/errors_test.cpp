@@ -124,3 +124,25 @@ TEST_CASE("a script gets its arguments as in lua") {
   CHECK(run.code == 0);
   CHECK(run.out == "film.lua\t--draft\t3\t--draft\t3\n");
 }
+
+TEST_CASE("a failure that the script handled does not end the program with an error") {
+  Stage stage(
+      "local kling = require 'kling'\n"
+      "local ok, err = pcall(function() kling.text2video { prompt = 'a bloodbath' }:wait() end)\n"
+      "print(ok, err.kind)\n"
+      "print(pcall(kling.image2video, { prompt = 'x', image = 'film.lua' }))");
+  const Outcome run = stage.run();
+  CAPTURE(run.err);
+  CHECK(run.code == 0);
+  CHECK(contains(run.out, "false\ttask_failed"));
+  CHECK(contains(run.out, "neither"));
+  CHECK(contains(run.err, "1 submitted, 0 reused, $0.00, 1 failed"));
+}
+
+TEST_CASE("a failure that nobody waited for is told and has the code of a failed generation") {
+  Stage stage("require 'kling'.text2video { prompt = 'a bloodbath' }");
+  const Outcome run = stage.run();
+  CAPTURE(run.err);
+  CHECK(run.code == 3);
+  CHECK(contains(run.err, "risk control"));
+}

@@ -1,0 +1,275 @@
+// kling doctor: everything a run needs, looked at once. Free, and whole without a network: one
+// look-up, one GET and a few child processes, each with a limit of seconds.
+#include <cstdlib>
+#include <ctime>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include <lua.hpp>
+#include <unistd.h>
+
+#include "api/decoder.h"
+#include "api/endpoint.h"
+#include "base/process.h"
+#include "cli/command.h"
+#include "cli/settings.h"
+#include "engine/ledger.h"
+#include "net/environment.h"
+#include "net/lookup.h"
+#include "net/transport.h"
+#include "net/url.h"
+
+namespace kling::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::seconds;
+
+struct Finding {
+  enum Level { ok, warning, problem } level = ok;
+  std::string message;
+  std::string cure;
+};
+constexpr const char* kLevels[] = {"ok", "warning", "problem"};
+
+Finding warning(std::string message, std::string cure) {
+  return {Finding::warning, std::move(message), std::move(cure)};
+}
+Finding problem(std::string message, std::string cure) {
+  return {Finding::problem, std::move(message), std::move(cure)};
+}
+Finding problem(const Error& error) { return problem(error.message, error.hint); }
+
+/// What is examined: each check may use what an earlier row of the table found out.
+struct Patient {
+  ServiceOptions options;
+  Result<Access> access = Access{};
+  std::string base_url;
+  std::string notice;  ///< why the ledger is not beside the script
+  std::string ledger;
+  std::optional<net::Origin> origin;
+  std::optional<net::Proxy> proxy;
+  bool reachable = false;  ///< the name was found
+  net::HttpOutcome answer;
+
+  bool answered() const { return answer.stage == net::HttpOutcome::Stage::answered; }
+};
+
+const char* const kNoAnswer = "unknown, as the service did not answer";
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+/// The standard output of a tool; nothing when it is missing or fails.
+std::optional<std::string> output_of(const std::vector<std::string>& argv) {
+  const auto ran = run_process(argv, {.time = seconds(5)});
+  if (!ran || ran->exit_code != 0) return std::nullopt;
+  return ran->output;
+}
+
+Finding check_versions(Patient&) {
+  return {Finding::ok, "kling " KLING_VERSION ", " LUA_RELEASE ", " + net::library_versions() +
+                           ", " + engine::ledger_library_version()};
+}
+
+Finding check_key(Patient& patient) {
+  if (!patient.access) return problem(patient.access.error());
+  if (patient.access->key.empty())
+    return problem("there is no key",
+                   "set KLING_API_KEY, or write `key = …` into the config file "
+                   "~/.config/kling/config (mode 0600); --sim needs none");
+  return {Finding::ok, "found in " + patient.access->key_source};
+}
+
+Finding check_proxy(Patient& patient) {
+  const auto url = net::parse_url(patient.base_url);
+  if (!url) return problem("the base URL: " + url.error().message, url.error().hint);
+  patient.origin = url->origin;
+  auto proxy = net::Environment().proxy_for(url->origin);
+  if (!proxy) return problem(proxy.error());
+  patient.proxy = std::move(*proxy);
+  if (!patient.proxy) return {Finding::ok, "none for " + url->origin.name()};
+  return {Finding::ok, patient.proxy->host + ":" + std::to_string(patient.proxy->port) +
+                           " connects to " + url->origin.name()};
+}
+
+Finding check_name(Patient& patient) {
+  if (!patient.origin) return warning("not tried, as the service's address is unusable", "");
+  const std::string& host = patient.proxy ? patient.proxy->host : patient.origin->host;
+  const auto found =
+      net::addresses_of(host, net::kAnywhere, std::chrono::steady_clock::now() + seconds(3));
+  if (!found) return problem(found.error());
+  patient.reachable = true;
+  return {Finding::ok, host + " is " + found->front()};
+}
+
+/// Asks for a task that cannot exist: free, and the answer tells whether the key is accepted.
+Finding check_connection(Patient& patient) {
+  if (!patient.reachable) return warning("not tried, as there is no address to connect to", "");
+  const auto transport = net::make_transport({.base_url = patient.base_url,
+                                              .insecure = patient.options.insecure,
+                                              .connect_timeout = seconds(4),
+                                              .read_timeout = seconds(5)});
+  if (!transport) return problem(transport.error());
+  net::HttpRequest request;
+  request.target = api::find_endpoint("text2video")->path + "/1";
+  request.deadline = seconds(6);
+  if (patient.access && !patient.access->key.empty())
+    request.headers = {{"Authorization", "Bearer " + patient.access->key}};
+  patient.answer = (*transport)->send(request);
+  if (!patient.answered()) return problem(patient.answer.error);
+  const std::string name = patient.origin->name();
+  if (patient.origin->tls) return {Finding::ok, name + " answers; its certificate is trusted"};
+  if (net::reach_of_host(patient.origin->host) == net::kLoopback)
+    return {Finding::ok, name + " answers, without TLS, on this machine"};
+  return warning(name + " answers without TLS: whoever is on the way can read the key",
+                 "use https:// if the service has it");
+}
+
+Finding check_service(Patient& patient) {
+  if (!patient.answered()) return warning(kNoAnswer, "");
+  if (!patient.access || patient.access->key.empty())
+    return warning("unknown whether the service accepts you, as there is no key", "");
+  const api::Answer answer = api::decode_query(patient.answer.status, patient.answer.body);
+  if (answer.task || answer.refusal == api::Refusal::no_such_task)
+    return {Finding::ok, "the service accepts the key"};
+  if (answer.refusal == api::Refusal::rate_limited || answer.refusal == api::Refusal::unavailable)
+    return warning("the service did not say: " + answer.error.message, answer.error.hint);
+  return problem(answer.error);
+}
+
+Finding check_clock(Patient& patient) {
+  if (!patient.answered()) return warning(kNoAnswer, "");
+  std::tm parts{};
+  if (::strptime(patient.answer.date.c_str(), "%a, %d %b %Y %H:%M:%S", &parts) == nullptr)
+    return {Finding::ok, "not compared: the service does not tell its time"};
+  const auto skew = std::abs(std::time(nullptr) - ::timegm(&parts));
+  const std::string text = std::to_string(skew) + " s from the service's";
+  if (skew > 60)
+    return warning(text, "set this machine's clock, for example with timedatectl set-ntp true");
+  return {Finding::ok, text};
+}
+
+Finding check_ffmpeg(Patient&) {
+  std::string found;
+  for (const char* tool : {"ffmpeg", "ffprobe"}) {
+    const auto output = output_of({tool, "-version"});
+    if (!output)
+      return problem(std::string(tool) + " is missing or does not run",
+                     "install the package ffmpeg; frames, films and --sim need it");
+    const std::string line = first_line(*output);
+    found += (found.empty() ? "" : ", ") + line.substr(0, line.find(" Copyright"));
+  }
+  return {Finding::ok, found};
+}
+
+Finding check_codecs(Patient&) {
+  const auto encoders = output_of({"ffmpeg", "-hide_banner", "-encoders"});
+  const auto filters = output_of({"ffmpeg", "-hide_banner", "-filters"});
+  if (!encoders || !filters) return warning("unknown, as ffmpeg does not run", "");
+  for (const char* encoder : {"libx264", "aac"})
+    if (encoders->find(std::string(" ") + encoder + " ") == std::string::npos)
+      return problem("ffmpeg has no encoder " + std::string(encoder),
+                     "install an ffmpeg that has it, such as Debian's; films need it");
+  if (filters->find(" drawtext ") == std::string::npos)
+    return warning("ffmpeg has no filter drawtext",
+                   "install an ffmpeg that has it, such as Debian's; --sim needs it");
+  return {Finding::ok, "libx264, aac, drawtext"};
+}
+
+Finding check_folders(Patient& patient) {
+  if (patient.ledger == ":memory:") return {Finding::ok, "none is needed"};
+  const fs::path ledger = fs::path(patient.ledger).parent_path();
+  const fs::path store =
+      patient.options.store.empty() ? ledger / "clips" : fs::path(patient.options.store);
+  for (const fs::path& folder : {ledger, store}) {
+    std::error_code error;
+    fs::path there = fs::absolute(folder, error);
+    while (!fs::exists(there, error) && there != there.parent_path()) there = there.parent_path();
+    if (!fs::is_directory(there, error) || ::access(there.c_str(), W_OK | X_OK) != 0)
+      return problem(there.string() + " cannot be written",
+                     "check its owner and rights, or name another with --ledger and --store");
+  }
+  if (!patient.notice.empty()) return warning(patient.notice, "");
+  return {Finding::ok, "ledger and clips: " + ledger.string() +
+                           (patient.options.store.empty() ? "" : ", " + store.string())};
+}
+
+Finding check_ledger(Patient& patient) {
+  std::error_code error;
+  if (patient.ledger == ":memory:" || !fs::exists(patient.ledger, error))
+    return {Finding::ok, "none yet"};  // opening it would make one
+  const auto ledger = engine::open_ledger(patient.ledger, {.busy_timeout = 2000});
+  if (!ledger) return problem(ledger.error());
+  const auto steps = (*ledger)->list(0);
+  if (!steps) return problem(steps.error());
+  std::size_t open = 0;
+  std::string undecided;
+  for (const engine::StepRow& step : *steps) {
+    if (step.state == engine::StepState::ambiguous)
+      undecided += " kling:" + step.endpoint + "/~" + step.external_id;
+    if (step.state < engine::StepState::succeeded) ++open;
+  }
+  const std::string count =
+      std::to_string(steps->size()) + " jobs, " + std::to_string(open) + " open";
+  if (!undecided.empty())
+    return warning(count + "; these need a decision:" + undecided,
+                   "kling jobs resolve HANDLE --adopt ID | --resubmit | --abandon");
+  return {Finding::ok, patient.ledger + ": " + count};
+}
+
+/// In this order: a check uses what those before it found out.
+constexpr struct {
+  const char* name;
+  Finding (*run)(Patient&);
+} kChecks[] = {
+    {"versions", check_versions},     {"key", check_key},
+    {"proxy", check_proxy},           {"name", check_name},
+    {"connection", check_connection}, {"service", check_service},
+    {"clock", check_clock},           {"ffmpeg", check_ffmpeg},
+    {"codecs", check_codecs},         {"folders", check_folders},
+    {"ledger", check_ledger},
+};
+
+int run_doctor(const Voice& voice, const ServiceOptions& options) {
+  Patient patient;
+  patient.options = options;
+  patient.access = find_access(options);
+  // A config file that is refused must not send the look at the network elsewhere.
+  const char* named = std::getenv("KLING_BASE_URL");
+  for (const std::string& url :
+       {patient.access ? patient.access->base_url : options.base_url,
+        std::string(named ? named : ""), std::string(engine::kDefaultBaseUrl)})
+    if (patient.base_url.empty()) patient.base_url = url;
+  patient.ledger = find_ledger(options, "", false, patient.notice);
+  int count[3] = {};
+  for (const auto& check : kChecks) {
+    const Finding finding = check.run(patient);
+    ++count[finding.level];
+    const char* level = kLevels[finding.level];
+    if (voice.json) {
+      Voice::line({{"check", check.name},
+                   {"state", level},
+                   {"message", finding.message},
+                   {"hint", finding.cure}});
+    } else if (!voice.quiet || finding.level == Finding::problem) {
+      std::printf("%-8s %-11s %s\n", level, check.name, finding.message.c_str());
+      if (!finding.cure.empty()) std::printf("%-20s → %s\n", "", finding.cure.c_str());
+      std::fflush(stdout);
+    }
+  }
+  return count[Finding::problem] > 0 ? kExitError : kExitDone;
+}
+
+}  // namespace
+
+std::function<int()> set_up_doctor(CLI::App& app) {
+  auto voice = std::make_shared<Voice>();
+  auto options = std::make_shared<ServiceOptions>();
+  voice->add_options(app);
+  options->add_options(app);
+  app.footer("Example: kling doctor --json\nFree; exit code 1 when something is wrong.");
+  return [voice, options] { return run_doctor(*voice, *options); };
+}
+
+}  // namespace kling::cli
