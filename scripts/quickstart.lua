@@ -4,10 +4,8 @@
 local kling = require "kling"
 
 -- 1. From words alone.
-local dusk = kling.text2video {
-  prompt = "A lighthouse on a cliff at dusk, slow dolly in",
-  aspect_ratio = "16:9",
-}:wait()
+local prompt = "A lighthouse on a cliff at dusk, slow dolly in"
+local dusk = kling.text2video { prompt = prompt, aspect_ratio = "16:9" }:wait()
 
 -- 2. The storm begins where the first shot ended.
 local storm = kling.image2video {
@@ -24,13 +22,14 @@ local keeper = kling.multi_image2video {
 local clips = kling.all { storm = storm, keeper = keeper }
 
 -- 4. The ending takes up the storm's last picture, with the keeper's as a reference.
-local dawn = kling.omni {
+local ending = kling.omni {
   prompt = "Dawn after <<<image_1>>>, the keeper of <<<image_2>>> looks out to sea",
   image_list = {
     { image = clips.storm:last_frame(), type = "first_frame" },
     clips.keeper:last_frame(),
   },
-}:wait()
+}
+local dawn = ending:wait()
 
 local film = kling.concat({ dusk, clips.storm, clips.keeper, dawn }, "out/quickstart.mp4")
 local facts = film:probe()

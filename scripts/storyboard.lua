@@ -13,9 +13,9 @@ local shots = {
 }
 
 local results = kling.map(shots, function(shot)
-  local ok, clip = pcall(function()
-    return kling.text2video { prompt = shot .. ", " .. style, duration = 5 }:wait()
-  end)
+  local ok, clip = pcall(
+    function() return kling.text2video { prompt = shot .. ", " .. style, duration = 5 }:wait() end
+  )
   if not ok then print("left out: " .. shot .. "\n  " .. tostring(clip)) end
   return ok and clip
 end, { limit = 6 })

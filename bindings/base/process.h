@@ -12,9 +12,9 @@
 namespace kling {
 
 struct ProcessLimits {
-  std::chrono::milliseconds time{120'000};     ///< real time; the child is killed at its end
-  std::size_t output_bytes = 4u << 20;         ///< of standard output; more ends the child
-  std::size_t message_bytes = 16u << 10;       ///< the last so many of standard error are kept
+  std::chrono::milliseconds time{120'000};        ///< real time; the child is killed at its end
+  std::size_t output_bytes = 4u << 20;            ///< of standard output; more ends the child
+  std::size_t message_bytes = 16u << 10;          ///< the last so many of standard error are kept
   std::size_t file_bytes = std::size_t{4} << 30;  ///< the largest file the child may write
 };
 

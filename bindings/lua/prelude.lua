@@ -10,23 +10,32 @@ local spawn, outcome = kling.spawn, core.outcome
 -- Functions start in order (positions first, other keys by name), so that task paths repeat.
 local function ordered_keys(items)
   local keys, others = {}, {}
-  for key in ipairs(items) do keys[key] = key end
+  for key in ipairs(items) do
+    keys[key] = key
+  end
   for key in pairs(items) do
     if not keys[key] then others[#others + 1] = key end
   end
   sort(others, function(a, b) return tostring(a) < tostring(b) end)
-  for _, key in ipairs(others) do keys[#keys + 1] = key end
+  for _, key in ipairs(others) do
+    keys[#keys + 1] = key
+  end
   return keys
 end
 
 local function begin(item, name, key)
   if type(item) == "function" then return spawn(item) end
   if core.waitable(item) then return item end
-  error(("kling.%s: [%s] is a %s; it takes jobs, tasks and functions"):format(name, tostring(key), type(item)), 0)
+  error(
+    ("kling.%s: [%s] is a %s; it takes jobs, tasks and functions"):format(name, tostring(key), type(item)),
+    0
+  )
 end
 
 local function begin_all(items, name)
-  if type(items) ~= "table" then error(("kling.%s takes a table of jobs, tasks and functions"):format(name), 3) end
+  if type(items) ~= "table" then
+    error(("kling.%s takes a table of jobs, tasks and functions"):format(name), 3)
+  end
   local group, keys, waits = core.group(), ordered_keys(items), {}
   for _, key in ipairs(keys) do -- before anything starts
     if type(items[key]) ~= "function" then begin(items[key], name, key) end
@@ -77,9 +86,13 @@ function kling.any(items)
 end
 
 function kling.map(list, fn, options)
-  if type(list) ~= "table" or type(fn) ~= "function" then error("kling.map takes a list and a function", 2) end
+  if type(list) ~= "table" or type(fn) ~= "function" then
+    error("kling.map takes a list and a function", 2)
+  end
   local limit = options and options.limit or #list
-  if type(limit) ~= "number" or limit < 1 and #list > 0 then error("kling.map: limit is a number, 1 or more", 2) end
+  if type(limit) ~= "number" or limit < 1 and #list > 0 then
+    error("kling.map: limit is a number, 1 or more", 2)
+  end
   local group <close> = core.group()
   local waits, results = {}, {}
   local function start()
@@ -88,7 +101,9 @@ function kling.map(list, fn, options)
     waits[i] = spawn(fn, list[i], i)
     group:add(waits[i])
   end
-  for _ = 1, limit do start() end
+  for _ = 1, limit do
+    start()
+  end
   for i in group.next, group do
     local ok, value = pcall(outcome, waits[i])
     if not ok then give_up(group, waits, value) end
@@ -128,10 +143,15 @@ if not own_interpreter then return end
 
 -- As the stock one (same searchers, messages and results), but module bodies may wait.
 local package, loading = package, {}
-function require(name)
+function require(name) -- luacheck: globals require
   if type(name) == "number" then name = tostring(name) end
   if type(name) ~= "string" then
-    error(("bad argument #1 to 'require' (string expected, got %s)"):format(name == nil and "no value" or type(name)), 2)
+    error(
+      ("bad argument #1 to 'require' (string expected, got %s)"):format(
+        name == nil and "no value" or type(name)
+      ),
+      2
+    )
   end
   local loaded = package.loaded
   while true do

@@ -17,17 +17,30 @@ struct Row {
 
 TEST_CASE("bad input is refused before anything is sent") {
   const Row rows[] = {
-      {"too long", "kling.text2video { prompt = ('x'):rep(2501) }", 1, {"film.lua:2", "prompt", "2501", "2500"}},
-      {"unknown field", "kling.text2video { prompt = 'x', modle_name = 'kling-v3' }", 1,
+      {"too long",
+       "kling.text2video { prompt = ('x'):rep(2501) }",
+       1,
+       {"film.lua:2", "prompt", "2501", "2500"}},
+      {"unknown field",
+       "kling.text2video { prompt = 'x', modle_name = 'kling-v3' }",
+       1,
        {"film.lua:2", "modle_name", "model_name"}},
-      {"misspelt model", "kling.text2video { prompt = 'x', model_name = 'kling-v2-5-trubo', strict = true }", 1,
+      {"misspelt model",
+       "kling.text2video { prompt = 'x', model_name = 'kling-v2-5-trubo', strict = true }",
+       1,
        {"film.lua:2", "kling-v2-5-trubo", "kling-v2-5-turbo"}},
       {"missing file", "kling.image2video { prompt = 'x', image = 'none.png' }", 1, {"none.png"}},
       {"no prompt", "kling.text2video {}", 1, {"prompt"}},
-      {"bad duration", "kling.text2video { prompt = 'x', duration = 7 }", 1, {"film.lua:2", "7 s", "5 or 10"}},
+      {"bad duration",
+       "kling.text2video { prompt = 'x', duration = 7 }",
+       1,
+       {"film.lua:2", "7 s", "5 or 10"}},
       {"not a table", "kling.text2video('x')", 1, {"film.lua:2", "table"}},
       {"a handle that is none", "kling.job('nonsense://'):wait()", 1, {"film.lua:2", "handle"}},
-      {"no such folder", "kling.image('a.png'):save('/proc/x/y.png')", 1, {"film.lua:2", "/proc/x"}},
+      {"no such folder",
+       "kling.image('a.png'):save('/proc/x/y.png')",
+       1,
+       {"film.lua:2", "/proc/x"}},
   };
   for (const Row& row : rows) {
     Stage stage(std::string("local kling = require 'kling'\n") + row.script);
@@ -65,7 +78,8 @@ TEST_CASE("a wrong key is the error at once") {
 
 TEST_CASE("a failed generation has an exit code of its own") {
   // A blocked word is accepted and fails later, as at the real service.
-  Stage stage("local kling = require 'kling'\nkling.text2video { prompt = 'a bloodbath at noon' }:wait()");
+  Stage stage(
+      "local kling = require 'kling'\nkling.text2video { prompt = 'a bloodbath at noon' }:wait()");
   const Outcome run = stage.run();
   CAPTURE(run.err);
   CHECK(run.code == 3);
@@ -97,7 +111,9 @@ TEST_CASE("an unwritable folder moves the ledger and says so") {
 }
 
 TEST_CASE("JSON output is one value a line and ends with the bill") {
-  Stage stage("local kling = require 'kling'\nprint('to stderr')\nkling.text2video { prompt = 'x' }:wait()");
+  Stage stage(
+      "local kling = require 'kling'\nprint('to stderr')\nkling.text2video { prompt = 'x' "
+      "}:wait()");
   const Outcome run = stage.run({"run", "--json", "film.lua"});
   CAPTURE(run.out);
   CHECK(run.code == 0);

@@ -65,7 +65,8 @@ TEST_CASE("killed while the second answer is on its way the next run adopts it")
 TEST_CASE("killed in the middle of a wait the next run goes on") {
   sim::Options options;
   options.clock = make_clock(100);  // a job takes a second or two
-  Stage stage("local kling = require 'kling'\nkling.text2video { prompt = 'long' }:wait()", options);
+  Stage stage("local kling = require 'kling'\nkling.text2video { prompt = 'long' }:wait()",
+              options);
   {
     const auto child = stage.start({"run", "film.lua"});
     REQUIRE(stage.until([](const sim::Counters& seen) { return seen.queries >= 3; }));
@@ -124,7 +125,10 @@ TEST_CASE("without look-ups a lost answer stops and a person resolves it") {
   sim::Options options;
   options.faults = {"create#1: accept, drop"};
   options.external_lookup = false;
-  Stage stage("local kling = require 'kling'\nprint(kling.text2video { prompt = 'lost' }:wait().url ~= nil)", options);
+  Stage stage(
+      "local kling = require 'kling'\nprint(kling.text2video { prompt = 'lost' }:wait().url ~= "
+      "nil)",
+      options);
   const Outcome stopped = stage.run({"run", "--patience", "0.1", "film.lua"});
   CAPTURE(stopped.err);
   CHECK(stopped.code == 4);
@@ -135,7 +139,8 @@ TEST_CASE("without look-ups a lost answer stops and a person resolves it") {
   CHECK(stage.service->counters().creates == 1);
 
   const std::size_t from = stopped.err.find("kling:text2video/~");
-  const std::string handle = stopped.err.substr(from, stopped.err.find_first_of(" )\n", from) - from);
+  const std::string handle =
+      stopped.err.substr(from, stopped.err.find_first_of(" )\n", from) - from);
   SUBCASE("by sending it again") {
     const Outcome resolved = stage.run({"jobs", "resolve", handle, "--resubmit"});
     CAPTURE(resolved.err);
@@ -159,7 +164,9 @@ TEST_CASE("without look-ups a lost answer stops and a person resolves it") {
 TEST_CASE("lost means ask stops at once") {
   sim::Options options;
   options.faults = {"create#1: accept, drop"};
-  Stage stage("local kling = require 'kling'\nkling.text2video { prompt = 'x', lost = 'ask' }:wait()", options);
+  Stage stage(
+      "local kling = require 'kling'\nkling.text2video { prompt = 'x', lost = 'ask' }:wait()",
+      options);
   CHECK(stage.run().code == 4);
   CHECK(stage.service->counters().creates == 1);
 }
@@ -167,7 +174,8 @@ TEST_CASE("lost means ask stops at once") {
 TEST_CASE("an interrupted run leaves its jobs and says how to go on") {
   sim::Options options;
   options.clock = make_clock(1);
-  Stage stage("local kling = require 'kling'\nkling.text2video { prompt = 'slow' }:wait()", options);
+  Stage stage("local kling = require 'kling'\nkling.text2video { prompt = 'slow' }:wait()",
+              options);
   const auto child = stage.start({"run", "film.lua"});
   REQUIRE(stage.until([](const sim::Counters& seen) { return seen.queries >= 1; }));
   child->signal(SIGINT);
@@ -181,7 +189,8 @@ TEST_CASE("an interrupted run leaves its jobs and says how to go on") {
 TEST_CASE("detached the program leaves as soon as the request is answered") {
   sim::Options options;
   options.clock = make_clock(1);
-  Stage stage("local kling = require 'kling'\nkling.text2video { prompt = 'slow' }:wait()", options);
+  Stage stage("local kling = require 'kling'\nkling.text2video { prompt = 'slow' }:wait()",
+              options);
   const Outcome left = stage.run({"run", "--detach", "film.lua"});
   CAPTURE(left.err);
   CHECK(left.code == 0);

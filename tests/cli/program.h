@@ -1,12 +1,6 @@
 // Runs the program `kling` against a simulator in the test's own process, over real HTTP.
 #pragma once
 
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <fstream>
 #include <memory>
@@ -16,6 +10,11 @@
 #include <vector>
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/temp_folder.h"
 #include "sim/simulator.h"
@@ -67,7 +66,8 @@ class Child {
     int status = 0;
     ::waitpid(pid_, &status, 0);
     pid_ = -1;
-    return {WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status), read(out_), read(err_)};
+    return {WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status), read(out_),
+            read(err_)};
   }
 
  private:
@@ -96,7 +96,8 @@ struct Stage {
     auto started = sim::Simulator::start(std::move(options));
     REQUIRE(started.ok());
     service = std::move(*started);
-    environment = {"KLING_API_KEY=sk-test", "KLING_BASE_URL=" + service->base_url(), "KLING_POLL_INTERVAL=0.05"};
+    environment = {"KLING_API_KEY=sk-test", "KLING_BASE_URL=" + service->base_url(),
+                   "KLING_POLL_INTERVAL=0.05"};
   }
 
   std::unique_ptr<Child> start(std::vector<std::string> words) const {

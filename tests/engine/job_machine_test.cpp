@@ -1,11 +1,11 @@
 // The rules of money as tables: what happened, and what is done next. Then a model: random faults
 // and crashes against a service that counts what it accepted.
+#include "engine/job_machine.h"
+
 #include <random>
 #include <vector>
 
 #include <doctest/doctest.h>
-
-#include "engine/job_machine.h"
 
 using namespace kling::engine;
 using kling::Millis;
@@ -27,7 +27,9 @@ struct Play {
     return step.action.type;
   }
   ActionType on(EventType type) { return on(Event{.type = type}); }
-  ActionType claimed(Claimed what) { return on(Event{.type = EventType::claimed, .claimed = what}); }
+  ActionType claimed(Claimed what) {
+    return on(Event{.type = EventType::claimed, .claimed = what});
+  }
   ActionType seen(EventType type, Seen what) { return on(Event{.type = type, .seen = what}); }
 
   void until_posted() {
@@ -211,7 +213,8 @@ TEST_CASE("a refusal is final") {
 TEST_CASE("a request that was not accepted is unmarked before its pause") {
   Play play;
   play.until_posted();
-  CHECK(play.on(Event{.type = EventType::rate_limited, .delay = 7'000}) == ActionType::clear_sending);
+  CHECK(play.on(Event{.type = EventType::rate_limited, .delay = 7'000}) ==
+        ActionType::clear_sending);
   CHECK(play.on(EventType::done) == ActionType::wait);
   CHECK(play.delay >= 7'000);
   CHECK(play.state.phase == Phase::intended);
@@ -241,7 +244,8 @@ TEST_CASE("an anonymous 429 ends after ten minutes and a known one after an hour
     play.until_posted();
     const Millis from = play.now;
     for (;;) {
-      const ActionType action = play.on(Event{.type = EventType::rate_limited, .explained = explained});
+      const ActionType action =
+          play.on(Event{.type = EventType::rate_limited, .explained = explained});
       if (action == ActionType::record_failure) break;
       REQUIRE(action == ActionType::clear_sending);
       play.on(EventType::done);
@@ -260,7 +264,8 @@ TEST_CASE("without a network the request stays recorded as never sent") {
   Play play;
   play.until_posted();
   for (int i = 0; i < 100; ++i) {
-    REQUIRE(play.on(Event{.type = EventType::not_sent, .retryable = true}) == ActionType::clear_sending);
+    REQUIRE(play.on(Event{.type = EventType::not_sent, .retryable = true}) ==
+            ActionType::clear_sending);
     if (play.on(EventType::done) == ActionType::rest) break;
     play.now += play.delay;
     play.on(EventType::elapsed);
@@ -273,7 +278,8 @@ TEST_CASE("without a network the request stays recorded as never sent") {
 TEST_CASE("a bad certificate is told at once") {
   Play play;
   play.until_posted();
-  CHECK(play.on(Event{.type = EventType::not_sent, .retryable = false}) == ActionType::clear_sending);
+  CHECK(play.on(Event{.type = EventType::not_sent, .retryable = false}) ==
+        ActionType::clear_sending);
   CHECK(play.on(EventType::done) == ActionType::rest);
   CHECK(play.state.phase == Phase::paused);
 }
@@ -346,7 +352,8 @@ TEST_CASE("an expired address is replaced by a fresh one") {
 }
 
 TEST_CASE("a clip that cannot be stored leaves the job succeeded") {
-  for (const EventType trouble : {EventType::disk_failed, EventType::not_found, EventType::denied}) {
+  for (const EventType trouble :
+       {EventType::disk_failed, EventType::not_found, EventType::denied}) {
     Play play;
     play.until_succeeded();
     play.on(EventType::done);
@@ -407,8 +414,8 @@ namespace {
 
 /// A service and a ledger that outlive the client's crashes.
 struct World {
-  bool looks_up = false;       // finds tasks by external id
-  bool unique = false;         // refuses an id that exists
+  bool looks_up = false;  // finds tasks by external id
+  bool unique = false;    // refuses an id that exists
   int accepted = 0;
   bool finished = false;
   Claimed ledger = Claimed::to_send;
@@ -426,8 +433,12 @@ Event answer(World& world, ActionType action, std::mt19937& random) {
       world.intent = true;
       return event;
     }
-    case ActionType::mark_sending: world.ledger = Claimed::maybe_sent; return {.type = EventType::done};
-    case ActionType::clear_sending: world.ledger = Claimed::to_send; return {.type = EventType::done};
+    case ActionType::mark_sending:
+      world.ledger = Claimed::maybe_sent;
+      return {.type = EventType::done};
+    case ActionType::clear_sending:
+      world.ledger = Claimed::to_send;
+      return {.type = EventType::done};
     case ActionType::post: {
       if (chance(15)) return {.type = EventType::not_sent, .retryable = true};
       if (chance(10)) return {.type = EventType::rate_limited};
@@ -439,25 +450,37 @@ Event answer(World& world, ActionType action, std::mt19937& random) {
     }
     case ActionType::look_up:
       if (chance(20)) return {.type = EventType::unreachable};
-      if (world.looks_up && world.accepted > 0) return {.type = EventType::accepted, .seen = Seen::running};
+      if (world.looks_up && world.accepted > 0)
+        return {.type = EventType::accepted, .seen = Seen::running};
       return {.type = EventType::not_found};
     case ActionType::probe_look_up:
       if (chance(20)) return {.type = EventType::unreachable};
       if (chance(20)) return {.type = EventType::probed, .works = Known::unknown};
       world.known = world.looks_up ? Known::yes : Known::no;
       return {.type = EventType::probed, .works = world.known};
-    case ActionType::record_accepted: world.ledger = Claimed::accepted; return {.type = EventType::done};
+    case ActionType::record_accepted:
+      world.ledger = Claimed::accepted;
+      return {.type = EventType::done};
     case ActionType::get:
       if (chance(20)) return {.type = EventType::unreachable};
       world.finished = chance(30);
       return {.type = EventType::polled, .seen = world.finished ? Seen::succeeded : Seen::running};
-    case ActionType::record_result: world.ledger = Claimed::succeeded; return {.type = EventType::done};
-    case ActionType::record_failure: world.ledger = Claimed::failed; return {.type = EventType::done};
-    case ActionType::ask: world.ledger = Claimed::ambiguous; return {.type = EventType::done};
+    case ActionType::record_result:
+      world.ledger = Claimed::succeeded;
+      return {.type = EventType::done};
+    case ActionType::record_failure:
+      world.ledger = Claimed::failed;
+      return {.type = EventType::done};
+    case ActionType::ask:
+      world.ledger = Claimed::ambiguous;
+      return {.type = EventType::done};
     case ActionType::download:
       return {.type = chance(20) ? EventType::expired : EventType::downloaded};
-    case ActionType::record_file: world.ledger = Claimed::stored; return {.type = EventType::done};
-    default: return {.type = EventType::elapsed};
+    case ActionType::record_file:
+      world.ledger = Claimed::stored;
+      return {.type = EventType::done};
+    default:
+      return {.type = EventType::elapsed};
   }
 }
 

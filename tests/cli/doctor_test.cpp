@@ -1,0 +1,253 @@
+// kling doctor: what it says of a good set-up and of each broken one, and that it keeps the secret.
+#include <algorithm>
+#include <ctime>
+#include <filesystem>
+#include <map>
+
+#include <netinet/in.h>
+#include <nlohmann/json.hpp>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "cli/program.h"
+#include "engine/ledger.h"
+
+using namespace kling;
+using namespace kling::test;
+
+namespace {
+
+struct Report {
+  Outcome run;
+  std::map<std::string, nlohmann::json> checks;
+
+  std::string state(const std::string& check) const { return checks.at(check).at("state"); }
+  std::string words(const std::string& check) const {
+    return checks.at(check).at("message").get<std::string>() + " → " +
+           checks.at(check).at("hint").get<std::string>();
+  }
+};
+
+/// The doctor looks at a folder of its own, whose home has no config file yet.
+struct Patient : Stage {
+  explicit Patient(sim::Options options = {}) : Stage("", std::move(options)) {
+    environment.push_back("HOME=" + folder.path());
+    environment.push_back("XDG_CONFIG_HOME=" + folder.path() + "/config");
+  }
+  void set(const std::string& entry) { environment.push_back(entry); }
+
+  Report examine(std::vector<std::string> options = {}) {
+    options.insert(options.begin(), {"doctor", "--json"});
+    Report report{run(options), {}};
+    std::istringstream lines(report.run.out);
+    for (std::string line; std::getline(lines, line);) {
+      const auto value = nlohmann::json::parse(line, nullptr, false);
+      REQUIRE(value.is_object());
+      report.checks[value.at("check")] = value;
+    }
+    CAPTURE(report.run.err);
+    REQUIRE(report.checks.size() == 11);
+    // The exit code says whether any line is a problem, and no line holds a key.
+    const bool sick = std::any_of(report.checks.begin(), report.checks.end(),
+                                  [](const auto& c) { return c.second.at("state") == "problem"; });
+    CHECK(report.run.code == (sick ? 1 : 0));
+    CHECK_FALSE(contains(report.run.out + report.run.err, "sk-"));
+    return report;
+  }
+
+  void write_config(const std::string& text, mode_t mode) const {
+    std::filesystem::create_directories(folder / "config/kling");
+    std::ofstream(folder / "config/kling/config") << text;
+    ::chmod((folder / "config/kling/config").c_str(), mode);
+  }
+};
+
+/// A listening port of this machine on which one request gets `answer`; none: it is closed again.
+class Port {
+ public:
+  explicit Port(const std::string& answer) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    ::bind(socket_, reinterpret_cast<sockaddr*>(&address), size);
+    ::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size);
+    number_ = ntohs(address.sin_port);
+    if (answer.empty()) return;
+    ::listen(socket_, 1);
+    thread_ = std::thread([this, answer] {
+      const int client = ::accept(socket_, nullptr, nullptr);
+      char request[4096];
+      if (client >= 0 && ::recv(client, request, sizeof request, 0) > 0)
+        (void)!::write(client, answer.data(), answer.size());
+      ::close(client);
+    });
+  }
+  ~Port() {
+    ::shutdown(socket_, SHUT_RDWR);
+    if (thread_.joinable()) thread_.join();
+    ::close(socket_);
+  }
+  Port(const Port&) = delete;
+  Port& operator=(const Port&) = delete;
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(number_); }
+
+ private:
+  int socket_;
+  int number_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace
+
+TEST_CASE("doctor finds a good set-up healthy and asks nothing that costs") {
+  Patient patient({.key = "sk-test"});
+  const Report report = patient.examine();
+  for (const auto& [name, check] : report.checks) {
+    CAPTURE(name);
+    CAPTURE(report.words(name));
+    CHECK(report.state(name) == "ok");
+  }
+  CHECK(contains(report.words("key"), "KLING_API_KEY"));
+  CHECK(contains(report.words("service"), "accepts the key"));
+  CHECK(contains(report.words("versions"), "SQLite 3"));
+  CHECK(contains(report.words("ledger"), "none yet"));
+  CHECK_FALSE(std::filesystem::exists(patient.folder / ".kling"));  // it only looks
+  CHECK(patient.service->counters().creates == 0);
+  CHECK(patient.service->counters().queries == 1);
+}
+
+TEST_CASE("doctor says in words for people what it says as JSON") {
+  Patient patient({.key = "sk-other"});
+  const Outcome run = patient.run({"doctor"});
+  CHECK(run.code == 1);
+  CHECK(contains(run.out, "ok       key         found in KLING_API_KEY"));
+  CHECK(contains(run.out, "problem  service "));
+  CHECK(contains(run.out, "→ check the key"));
+  const Outcome quiet = patient.run({"doctor", "--quiet"});
+  CHECK(std::count(quiet.out.begin(), quiet.out.end(), '\n') == 2);
+}
+
+TEST_CASE("doctor tells a key that the service refuses from one that is missing") {
+  Patient refused({.key = "sk-other"});
+  const Report wrong = refused.examine();
+  CHECK(wrong.state("key") == "ok");
+  CHECK(wrong.state("connection") == "ok");
+  CHECK(wrong.state("service") == "problem");
+  CHECK(contains(wrong.words("service"), "check the key"));
+
+  Patient without;
+  without.set("KLING_API_KEY=");
+  const Report none = without.examine();
+  CHECK(none.state("key") == "problem");
+  CHECK(contains(none.words("key"), "set KLING_API_KEY"));
+  CHECK(none.state("service") == "warning");
+  CHECK(none.state("connection") == "ok");
+}
+
+TEST_CASE("doctor works without a network") {
+  Patient patient;
+  const Port closed("");
+  patient.set("KLING_BASE_URL=" + closed.url());
+  const Report report = patient.examine();
+  CHECK(report.state("connection") == "problem");
+  CHECK(contains(report.words("connection"), "refused"));
+  CHECK(report.state("service") == "warning");
+  CHECK(report.state("clock") == "warning");
+  CHECK(report.state("ffmpeg") == "ok");
+  CHECK(report.state("ledger") == "ok");
+}
+
+TEST_CASE("doctor compares the clock with the service's") {
+  const auto answer_at = [](std::time_t time) {
+    char date[64];
+    std::strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", std::gmtime(&time));
+    return "HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
+           "Connection: close\r\nDate: " +
+           std::string(date) + "\r\n\r\n{}";
+  };
+  const auto look = [&](std::time_t time) {
+    Patient patient;
+    const Port port(answer_at(time));
+    patient.set("KLING_BASE_URL=" + port.url());
+    return patient.examine();
+  };
+  CHECK(look(std::time(nullptr)).state("clock") == "ok");
+  const Report slow = look(std::time(nullptr) + 7200);
+  CHECK(slow.state("clock") == "warning");
+  CHECK(contains(slow.words("clock"), "set this machine's clock"));
+}
+
+TEST_CASE("doctor misses ffmpeg and says what to install") {
+  Patient patient;
+  patient.set("PATH=/nonexistent");
+  const Report report = patient.examine();
+  CHECK(report.state("ffmpeg") == "problem");
+  CHECK(contains(report.words("ffmpeg"), "install the package ffmpeg"));
+  CHECK(report.state("codecs") == "warning");
+
+  // An ffmpeg that runs and can do nothing.
+  std::ofstream(patient.folder / "ffmpeg") << "#!/bin/sh\necho ffmpeg version 0\n";
+  std::filesystem::copy_file(patient.folder / "ffmpeg", patient.folder / "ffprobe");
+  for (const char* tool : {"ffmpeg", "ffprobe"}) ::chmod((patient.folder / tool).c_str(), 0700);
+  patient.set("PATH=" + patient.folder.path());
+  const Report poor = patient.examine();
+  CHECK(poor.state("ffmpeg") == "ok");
+  CHECK(poor.state("codecs") == "problem");
+  CHECK(contains(poor.words("codecs"), "libx264"));
+}
+
+TEST_CASE("doctor refuses a config file that others may read and reads one that they may not") {
+  Patient patient({.key = "sk-test"});
+  patient.set("KLING_API_KEY=");
+  patient.write_config("key = sk-test\n", 0644);
+  const Report open = patient.examine();
+  CHECK(open.state("key") == "problem");
+  CHECK(contains(open.words("key"), "chmod 600"));
+  CHECK(open.state("connection") == "ok");  // the rest is looked at all the same
+
+  patient.write_config("key = sk-test\n", 0600);
+  const Report closed = patient.examine();
+  CHECK(contains(closed.words("key"), "config file"));
+  CHECK(closed.state("service") == "ok");
+}
+
+TEST_CASE("doctor shows the proxy without its password") {
+  Patient patient;
+  patient.set("KLING_BASE_URL=https://kling.invalid");
+  patient.set("HTTPS_PROXY=http://me:sk-secret@127.0.0.1:9");
+  const Report report = patient.examine();
+  CHECK(contains(report.words("proxy"), "127.0.0.1:9"));
+  CHECK(report.state("connection") == "problem");
+}
+
+TEST_CASE("doctor looks at ledger and folders") {
+  Patient patient;
+  std::filesystem::create_directories(patient.folder / ".kling");
+  std::ofstream(patient.folder / ".kling/ledger.db") << std::string(4096, 'x');
+  const Report damaged = patient.examine();
+  CHECK(damaged.state("ledger") == "problem");
+  CHECK(contains(damaged.words("ledger"), "is not a ledger"));
+
+  const std::string file = patient.folder / "other.db";
+  {
+    auto ledger = engine::open_ledger(file);
+    REQUIRE(ledger.ok());
+    auto claim = (*ledger)->claim({.service = "sim",
+                                   .endpoint = "text2video",
+                                   .digest = "d",
+                                   .task_path = "main",
+                                   .target = "/x"},
+                                  {});
+    REQUIRE(claim.ok());
+    REQUIRE((*ledger)->mark_sending(claim->step.id, 1).ok());
+    REQUIRE((*ledger)->record_ambiguous(claim->step.id, "{}", 2).ok());
+  }
+  const Report undecided = patient.examine({"--ledger", file});
+  CHECK(undecided.state("ledger") == "warning");
+  CHECK(contains(undecided.words("ledger"), "kling:text2video/~"));
+  CHECK(contains(undecided.words("ledger"), "kling jobs resolve"));
+
+  const Report unwritable = patient.examine({"--ledger", "/proc/none/ledger.db"});
+  CHECK(unwritable.state("folders") == "problem");
+}
