@@ -280,8 +280,10 @@ class EngineImpl : public Engine {
     if (endpoint == nullptr) return unknown_kind(*handle);
     if (*row) {
       std::lock_guard lock(core.jobs_mutex);
-      for (const auto& job : core.jobs)
+      for (const auto& job : core.jobs) {
+        std::lock_guard job_lock(job->mutex);
         if (job->step == (*row)->id) return job;
+      }
     }
     auto job = std::make_shared<Job>();
     job->endpoint = endpoint;

@@ -35,6 +35,9 @@ struct EngineOptions {
   Millis patience = 180'000;  ///< ms a lost answer is searched for
   bool ask_when_lost = false;
   Millis poll_interval = 0;  ///< ms between polls; 0: the schedule
+  /// Real ms of a whole exchange: a GET, and a POST with its pictures on a slow line.
+  Millis get_deadline = 30'000, post_deadline = 180'000;
+  Millis stall_timeout = 30'000;  ///< real ms a download may bring nothing
   bool strict = false;
   std::string take;         ///< of the run (--take); empty: none
   std::string script_name;  ///< names positions in the ledger

@@ -8,9 +8,6 @@
 namespace kling::engine {
 namespace {
 
-constexpr net::Milliseconds kPostDeadline{180'000};  // a 10 MB picture on a slow line
-constexpr net::Milliseconds kGetDeadline{30'000};
-
 using Stage = net::HttpOutcome::Stage;
 
 /// Retry-After in ms: seconds, or a date measured against the answer's own Date.
@@ -79,7 +76,7 @@ bool says_yes(const api::Json& body) {
 net::HttpOutcome Core::fetch(const std::string& target) {
   net::HttpRequest request;
   request.target = target;
-  request.deadline = kGetDeadline;
+  request.deadline = net::Milliseconds(options.get_deadline);
   if (!options.key.empty()) request.headers = {{"Authorization", "Bearer " + options.key}};
   return transport->send(request);
 }
@@ -89,7 +86,7 @@ Event Core::post(Job& job) {
   request.method = "POST";
   request.target = job.target;
   request.headers = {{"Authorization", "Bearer " + options.key}};
-  request.deadline = kPostDeadline;
+  request.deadline = net::Milliseconds(options.post_deadline);
   request.fresh_connection = true;
   if (job.sending) request.body = job.sending->body;
   const net::HttpOutcome outcome = transport->send(request);

@@ -113,9 +113,18 @@ Result<std::string> Core::fetch_video(Job& job, int video, const std::string& pa
         .kind = Kind::media, .message = "no address is known for this clip", .code = "expired"};
   net::DownloadOptions how;
   how.insecure = options.insecure;
+  how.stall_timeout = net::Milliseconds(options.stall_timeout);
   // A service on this machine (the simulator) gives addresses on this machine.
   const auto base = net::parse_url(options.base_url);
   how.allow_private = base && net::reach_of_host(base->origin.host) != net::kPublic;
+  // What the internet's service says must not make us ask around in this network.
+  const auto address = net::parse_url(url);
+  if (!address) return address.error();
+  if (!how.allow_private && net::reach_of_host(address->origin.host) != net::kPublic)
+    return Error{
+        .kind = Kind::media,
+        .message = "the service names a private address for the clip, which is not fetched: " +
+                   net::display(*address)};
   how.clock = clock.get();
   how.cancel = &closing;
   auto got = net::download(url, path, how);

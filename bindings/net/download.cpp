@@ -271,8 +271,10 @@ class Download {
     std::mutex mutex;
     std::condition_variable nobody;
     std::unique_lock lock(mutex);
+    clock.release();  // a pause is no work: a clock that jumps may jump over it
     while (clock.now() < end && !cancelled())
       clock.wait_until(lock, nobody, std::min(end, clock.now() + 50));
+    clock.hold();
   }
 
   const DownloadOptions& options_;

@@ -22,7 +22,7 @@ struct DownloadOptions {
   /// Real time until the status and headers have come, between two bytes, and for least_rate.
   std::chrono::milliseconds stall_timeout{30'000};
   std::uint64_t least_rate = 1'024;  ///< bytes per second over each stall_timeout
-  Clock* clock = nullptr;            ///< null: real pauses
+  Clock* clock = nullptr;            ///< null: real pauses. REQUIRES: the caller holds it
   const std::atomic<bool>* cancel = nullptr;
   std::function<void(std::uint64_t received, std::uint64_t total)> progress;  ///< total 0: unknown
 };

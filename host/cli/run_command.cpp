@@ -1,4 +1,5 @@
 // kling run SCRIPT [ARGS]: a script from its first line to its bill.
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -31,6 +32,8 @@ struct RunOptions {
   bool no_store = false;
   CLI::App* app = nullptr;  // its remaining arguments are the script and what follows
 };
+
+constexpr int kLookMillis = 50;
 
 struct StateCloser {
   void operator()(lua_State* state) const { lua_close(state); }
@@ -154,28 +157,35 @@ class Run {
   int until_done() {
     for (;;) {
       progress_.erase();
-      while (runtime_.run(10'000)) {
-      }
+      const bool busy = runtime_.run(10'000);
       report_errors();
       const auto engines = runtime_.engines();
-      progress_.update(engines);
+      const bool shown = show(engines, false);
       if (Interrupt::requested() && !leaving_) leave(engines);
       const bool over = runtime_.result(task_).done && runtime_.unfinished() == 0;
       if (leaving_ ? all_answered(engines) : over && pending(engines) == 0) break;
-      if (options_.detach && (over || runtime_.unfinished() > 0) && all_answered(engines) &&
-          started(engines))
-        break;
-      runtime_.wait(next_look());
+      if (options_.detach && !busy && all_answered(engines) && started(engines)) break;
+      if (!busy) runtime_.wait(next_look(shown));
     }
+    show(runtime_.engines(), true);
     progress_.erase();
     return finish();
   }
 
  private:
-  Millis next_look() const {
-    const int refresh = progress_.refresh_millis();
+  /// Looking at thousands of jobs takes a while, and every change of one wakes this loop.
+  bool show(const std::vector<engine::Engine*>& engines, bool now) {
+    const auto time = std::chrono::steady_clock::now();
+    if (!now && time - shown_at_ < std::chrono::milliseconds(kLookMillis)) return false;
+    shown_at_ = time;
+    progress_.update(engines);
+    return true;
+  }
+
+  Millis next_look(bool shown) const {
+    const int refresh = shown ? progress_.refresh_millis() : kLookMillis;
     if (refresh == 0) return kNever;
-    // The live lines are for a person: real time, whatever the speed of the jobs' clock.
+    // The lines are for a person: real time, whatever the speed of the jobs' clock.
     const double speed = options_.simulation.on ? options_.simulation.speed : 1.0;
     return runtime_.queue().clock().now() + static_cast<Millis>(refresh * speed) + 1;
   }
@@ -275,6 +285,7 @@ class Run {
   lua::Runtime& runtime_;
   const lua::TaskId task_;
   Progress progress_;
+  std::chrono::steady_clock::time_point shown_at_;
   bool leaving_ = false;
   bool main_reported_ = false;
   int code_ = kExitDone;

@@ -152,6 +152,23 @@ TEST_CASE("without look-ups a lost answer stops and a person resolves it") {
     CHECK(done.code != 0);
     CHECK(stage.service->counters().accepted == 1);
   }
+  SUBCASE("by adopting the task of the account's list") {
+    std::ofstream(stage.folder / "list.lua")
+        << "local kling = require 'kling'\n"
+           "print(kling.request('GET', "
+           "'/kling/v1/videos/text2video?pageNum=1&pageSize=30').data[1].task_id)";
+    std::string id = stage.run({"run", "list.lua"}).out;
+    id.erase(id.find_last_not_of('\n') + 1);
+    CHECK(stage.run({"jobs", "resolve", handle, "--adopt", "1"}).code == 1);  // no such task
+    const Outcome resolved = stage.run({"jobs", "resolve", handle, "--adopt", id});
+    CAPTURE(resolved.err);
+    CHECK(resolved.code == 0);
+    const Outcome done = stage.run();
+    CAPTURE(done.err);
+    CHECK(done.code == 0);
+    CHECK(done.out == "true\n");
+    CHECK(stage.service->counters().creates == 1);
+  }
   SUBCASE("by giving it up") {
     CHECK(stage.run({"jobs", "resolve", handle, "--abandon"}).code == 0);
     const Outcome done = stage.run();
