@@ -51,7 +51,11 @@ Result<std::string> Core::store_folder() {
 }
 
 void Core::close() {
-  closing = true;
+  {
+    std::lock_guard lock(claim_mutex);
+    closing = true;
+    turn_ended.notify_all();
+  }
   transport->stop();
   pool.stop();
   std::lock_guard lock(folder_mutex_);

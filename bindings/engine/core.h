@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -91,6 +92,8 @@ class Core : public std::enable_shared_from_this<Core> {
 
   // --- records.cpp: actions on the ledger
   Event write_intent(Job& job);
+  Event claim_step(Job& job);
+  void end_turn(const Sending& sending);
   Event revisit(Job& job);
   Event take_claim(Job& job, const Claim& claim);
   Event mark_sending(Job& job);
@@ -114,7 +117,7 @@ class Core : public std::enable_shared_from_this<Core> {
   Result<std::string> materialize(MediaSource& source);
   Result<std::string> save(MediaSource& source, const std::string& path);
   Result<std::string> concat(const std::vector<std::shared_ptr<MediaSource>>& parts,
-                             const std::string& out);
+                             const std::string& out, const std::string& audio);
   Result<std::string> fresh_url(Job& job, int video);
   Result<std::string> fetch_video(Job& job, int video, const std::string& path);
   Result<std::string> clip_file(Job& job, int video);
@@ -145,7 +148,13 @@ class Core : public std::enable_shared_from_this<Core> {
     std::int64_t last_step = 0;
     std::weak_ptr<Job> last_job;
   };
+  struct Turn {
+    int next = 0;         ///< the sequence that may claim now
+    std::set<int> ended;  ///< later ones that gave up before their turn
+  };
   std::mutex claim_mutex;
+  std::condition_variable turn_ended;
+  std::map<std::string, Turn> turns;  ///< by task: requests claim in the order they were made
   std::set<std::int64_t> mine;
   std::map<std::pair<std::string, std::string>, Asked> asked;
 

@@ -60,6 +60,7 @@ void Core::start(const std::shared_ptr<Job>& job) {
   pool.submit(Lane::light, [self = shared_from_this(), job] {
     if (job->endpoint != nullptr) {
       if (Status looked = self->inspect(*job->sending); !looked.ok()) {
+        self->end_turn(*job->sending);
         {
           std::lock_guard lock(job->mutex);
           job->state.phase = Phase::failed;

@@ -151,10 +151,11 @@ class EngineImpl : public Engine {
   }
 
   void concat(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
-              TextDone done) override {
+              const std::string& audio, TextDone done) override {
     const auto all = std::make_shared<std::vector<std::shared_ptr<MediaSource>>>(std::move(parts));
-    with_all_bytes(core_, all, 0, [core = core_, all, out, done = std::move(done)] {
-      work(core, Lane::media, done, [core, all, out] { return core->concat(*all, out); });
+    with_all_bytes(core_, all, 0, [core = core_, all, out, audio, done = std::move(done)] {
+      work(core, Lane::media, done,
+           [core, all, out, audio] { return core->concat(*all, out, audio); });
     });
   }
 

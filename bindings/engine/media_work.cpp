@@ -233,7 +233,7 @@ Result<std::string> Core::save(MediaSource& source, const std::string& wanted) {
 }
 
 Result<std::string> Core::concat(const std::vector<std::shared_ptr<MediaSource>>& parts,
-                                 const std::string& out) {
+                                 const std::string& out, const std::string& audio) {
   if (parts.empty())
     return Error{.kind = Kind::invalid, .message = "concat needs at least one clip"};
   std::vector<media::Segment> segments;
@@ -259,10 +259,15 @@ Result<std::string> Core::concat(const std::vector<std::shared_ptr<MediaSource>>
               (segment.still_seconds > 0 ? "@" + std::to_string(segment.still_seconds) : "") + "\n";
     segments.push_back(std::move(segment));
   }
+  if (!audio.empty()) {
+    auto hash = hash_file(audio);
+    if (!hash) return hash.error();
+    recipe += "audio " + *hash + "\n";
+  }
   const fs::path target(out);
   if (target.has_parent_path())
     if (Status made = make_folders(target.parent_path().string()); !made.ok()) return made.error();
-  auto film = media::concat(segments, out);
+  auto film = media::concat(segments, out, audio);
   if (!film) return film.error();
   std::lock_guard lock(origins_mutex_);
   film_origins_[out] = "film:" + sha256_hex(recipe);

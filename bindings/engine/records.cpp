@@ -71,7 +71,23 @@ void Core::load(Job& job, const StepRow& row) {
     note_error(job, error_from_json(api::parse_json(row.error)));
 }
 
+/// The request has claimed its step, or given up: the next of its task may.
+void Core::end_turn(const Sending& sending) {
+  std::lock_guard lock(claim_mutex);
+  Turn& turn = turns[sending.request.task_path];
+  if (sending.sequence < turn.next) return;  // resumed after a failure
+  turn.ended.insert(sending.sequence);
+  while (turn.ended.erase(turn.next) != 0) ++turn.next;
+  turn_ended.notify_all();
+}
+
 Event Core::write_intent(Job& job) {
+  const Event event = claim_step(job);
+  end_turn(*job.sending);
+  return event;
+}
+
+Event Core::claim_step(Job& job) {
   auto book = ledger();
   if (!book) return failed_record(job, book.error());
   const Sending& sending = *job.sending;
@@ -110,7 +126,12 @@ Event Core::write_intent(Job& job) {
   intent.estimate_usd = job.cost_usd;
   intent.now = now();
 
-  std::lock_guard lock(claim_mutex);
+  // Equal requests are told apart by their order, so workers must not overtake each other. No
+  // deadlock: the lane starts them in order, so the one whose turn it is runs.
+  std::unique_lock lock(claim_mutex);
+  turn_ended.wait(lock, [&] {
+    return closing || turns[request.task_path].next >= sending.sequence;
+  });
   Asked& before = asked[{request.task_path, intent.digest}];
   const auto previous = before.last_job.lock();
   bool again = false;

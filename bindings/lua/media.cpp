@@ -260,10 +260,23 @@ int push_film(lua_State* L, Call& call) {
   return 1;
 }
 
+/// concat's third argument, { audio = path }; the path stays on the stack.
+const char* film_audio(lua_State* L) {
+  if (lua_isnil(L, 3)) return "";
+  luaL_checktype(L, 3, LUA_TTABLE);
+  for (lua_pushnil(L); lua_next(L, 3) != 0; lua_pop(L, 1))
+    if (lua_type(L, -2) != LUA_TSTRING || std::strcmp(lua_tostring(L, -2), "audio") != 0)
+      luaL_error(L, "concat: unknown option %s; it knows audio", luaL_tolstring(L, -2, nullptr));
+  if (lua_getfield(L, 3, "audio") == LUA_TNIL) return "";
+  if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "concat: audio is the path of a sound file");
+  return lua_tostring(L, -1);
+}
+
 int concat(lua_State* L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   const char* out = luaL_checkstring(L, 2);
-  lua_settop(L, 2);
+  lua_settop(L, 3);
+  const char* audio = film_audio(L);
   const auto count = static_cast<lua_Integer>(lua_rawlen(L, 1));
   luaL_argcheck(L, count > 0, 1, "a list of clips, with at least one");
   Call& call = new_call(L, bound_client(L));
@@ -282,7 +295,8 @@ int concat(lua_State* L) {
     });
     lua_pop(L, 1);
   }
-  pure(L, [&] { call.client->engine->concat(std::move(call.sources), out, text_into(call)); });
+  pure(L,
+       [&] { call.client->engine->concat(std::move(call.sources), out, audio, text_into(call)); });
   return await<push_film>(L, call);
 }
 

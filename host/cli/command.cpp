@@ -49,6 +49,7 @@ int Voice::fail(const Error& error) const {
 std::function<int()> set_up_version(CLI::App& app) {
   auto voice = std::make_shared<Voice>();
   voice->add_options(app);
+  app.footer("Example: kling version --json");
   return [voice] {
     if (voice->json) {
       Voice::line({{"version", KLING_VERSION}});

@@ -7,10 +7,10 @@
 #include <optional>
 
 #include <lua.hpp>
-#include <unistd.h>
 
 #include "api/decoder.h"
 #include "api/endpoint.h"
+#include "base/files.h"
 #include "base/process.h"
 #include "cli/command.h"
 #include "cli/settings.h"
@@ -32,8 +32,7 @@ struct Finding {
   std::string cure;
 };
 constexpr const char* kLevels[] = {"ok", "warning", "problem"};
-
-Finding warning(std::string message, std::string cure) {
+Finding warning(std::string message, std::string cure = "") {
   return {Finding::warning, std::move(message), std::move(cure)};
 }
 Finding problem(std::string message, std::string cure) {
@@ -53,12 +52,9 @@ struct Patient {
   bool reachable = false;  ///< the name was found
   net::HttpOutcome answer;
 
+  static constexpr const char* kNoAnswer = "unknown, as the service did not answer";
   bool answered() const { return answer.stage == net::HttpOutcome::Stage::answered; }
 };
-
-const char* const kNoAnswer = "unknown, as the service did not answer";
-
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 /// The standard output of a tool; nothing when it is missing or fails.
 std::optional<std::string> output_of(const std::vector<std::string>& argv) {
@@ -75,15 +71,13 @@ Finding check_versions(Patient&) {
 Finding check_key(Patient& patient) {
   if (!patient.access) return problem(patient.access.error());
   if (patient.access->key.empty())
-    return problem("there is no key",
-                   "set KLING_API_KEY, or write `key = …` into the config file "
-                   "~/.config/kling/config (mode 0600); --sim needs none");
+    return problem("there is no key", "set KLING_API_KEY; kling run --sim needs none");
   return {Finding::ok, "found in " + patient.access->key_source};
 }
 
 Finding check_proxy(Patient& patient) {
   const auto url = net::parse_url(patient.base_url);
-  if (!url) return problem("the base URL: " + url.error().message, url.error().hint);
+  if (!url) return problem(url.error());
   patient.origin = url->origin;
   auto proxy = net::Environment().proxy_for(url->origin);
   if (!proxy) return problem(proxy.error());
@@ -93,19 +87,20 @@ Finding check_proxy(Patient& patient) {
                            " connects to " + url->origin.name()};
 }
 
-Finding check_name(Patient& patient) {
-  if (!patient.origin) return warning("not tried, as the service's address is unusable", "");
+Finding check_dns(Patient& patient) {
+  if (!patient.origin) return warning("not tried, as the service's address is unusable");
   const std::string& host = patient.proxy ? patient.proxy->host : patient.origin->host;
   const auto found =
       net::addresses_of(host, net::kAnywhere, std::chrono::steady_clock::now() + seconds(3));
   if (!found) return problem(found.error());
   patient.reachable = true;
-  return {Finding::ok, host + " is " + found->front()};
+  return {Finding::ok,
+          host == found->front() ? "not needed for " + host : host + " is " + found->front()};
 }
 
 /// Asks for a task that cannot exist: free, and the answer tells whether the key is accepted.
 Finding check_connection(Patient& patient) {
-  if (!patient.reachable) return warning("not tried, as there is no address to connect to", "");
+  if (!patient.reachable) return warning("not tried, as there is no address to connect to");
   const auto transport = net::make_transport({.base_url = patient.base_url,
                                               .insecure = patient.options.insecure,
                                               .connect_timeout = seconds(4),
@@ -119,17 +114,16 @@ Finding check_connection(Patient& patient) {
   patient.answer = (*transport)->send(request);
   if (!patient.answered()) return problem(patient.answer.error);
   const std::string name = patient.origin->name();
-  if (patient.origin->tls) return {Finding::ok, name + " answers; its certificate is trusted"};
-  if (net::reach_of_host(patient.origin->host) == net::kLoopback)
-    return {Finding::ok, name + " answers, without TLS, on this machine"};
+  if (patient.origin->tls) return {Finding::ok, name + " answers, its certificate is trusted"};
+  if (!patient.options.insecure) return {Finding::ok, name + " answers, without TLS"};
   return warning(name + " answers without TLS: whoever is on the way can read the key",
                  "use https:// if the service has it");
 }
 
 Finding check_service(Patient& patient) {
-  if (!patient.answered()) return warning(kNoAnswer, "");
+  if (!patient.answered()) return warning(Patient::kNoAnswer);
   if (!patient.access || patient.access->key.empty())
-    return warning("unknown whether the service accepts you, as there is no key", "");
+    return warning("unknown whether the service accepts you, as there is no key");
   const api::Answer answer = api::decode_query(patient.answer.status, patient.answer.body);
   if (answer.task || answer.refusal == api::Refusal::no_such_task)
     return {Finding::ok, "the service accepts the key"};
@@ -139,15 +133,13 @@ Finding check_service(Patient& patient) {
 }
 
 Finding check_clock(Patient& patient) {
-  if (!patient.answered()) return warning(kNoAnswer, "");
+  if (!patient.answered()) return warning(Patient::kNoAnswer);
   std::tm parts{};
   if (::strptime(patient.answer.date.c_str(), "%a, %d %b %Y %H:%M:%S", &parts) == nullptr)
     return {Finding::ok, "not compared: the service does not tell its time"};
   const auto skew = std::abs(std::time(nullptr) - ::timegm(&parts));
   const std::string text = std::to_string(skew) + " s from the service's";
-  if (skew > 60)
-    return warning(text, "set this machine's clock, for example with timedatectl set-ntp true");
-  return {Finding::ok, text};
+  return skew <= 60 ? Finding{Finding::ok, text} : warning(text, "set this machine's clock");
 }
 
 Finding check_ffmpeg(Patient&) {
@@ -157,8 +149,8 @@ Finding check_ffmpeg(Patient&) {
     if (!output)
       return problem(std::string(tool) + " is missing or does not run",
                      "install the package ffmpeg; frames, films and --sim need it");
-    const std::string line = first_line(*output);
-    found += (found.empty() ? "" : ", ") + line.substr(0, line.find(" Copyright"));
+    const std::size_t end = std::min(output->find(" Copyright"), output->find('\n'));
+    found += (found.empty() ? "" : ", ") + output->substr(0, end);
   }
   return {Finding::ok, found};
 }
@@ -166,7 +158,7 @@ Finding check_ffmpeg(Patient&) {
 Finding check_codecs(Patient&) {
   const auto encoders = output_of({"ffmpeg", "-hide_banner", "-encoders"});
   const auto filters = output_of({"ffmpeg", "-hide_banner", "-filters"});
-  if (!encoders || !filters) return warning("unknown, as ffmpeg does not run", "");
+  if (!encoders || !filters) return warning("unknown, as ffmpeg does not run");
   for (const char* encoder : {"libx264", "aac"})
     if (encoders->find(std::string(" ") + encoder + " ") == std::string::npos)
       return problem("ffmpeg has no encoder " + std::string(encoder),
@@ -186,13 +178,15 @@ Finding check_folders(Patient& patient) {
     std::error_code error;
     fs::path there = fs::absolute(folder, error);
     while (!fs::exists(there, error) && there != there.parent_path()) there = there.parent_path();
-    if (!fs::is_directory(there, error) || ::access(there.c_str(), W_OK | X_OK) != 0)
+    const std::string trial = part_path((there / "kling-doctor").string());
+    const Status written = write_file(trial, "");
+    fs::remove(trial, error);
+    if (!written)
       return problem(there.string() + " cannot be written",
                      "check its owner and rights, or name another with --ledger and --store");
   }
-  if (!patient.notice.empty()) return warning(patient.notice, "");
-  return {Finding::ok, "ledger and clips: " + ledger.string() +
-                           (patient.options.store.empty() ? "" : ", " + store.string())};
+  if (!patient.notice.empty()) return warning(patient.notice);
+  return {Finding::ok, ledger.string() + ", " + store.string()};
 }
 
 Finding check_ledger(Patient& patient) {
@@ -203,28 +197,23 @@ Finding check_ledger(Patient& patient) {
   if (!ledger) return problem(ledger.error());
   const auto steps = (*ledger)->list(0);
   if (!steps) return problem(steps.error());
-  std::size_t open = 0;
+  const std::string count = std::to_string(steps->size()) + " jobs";
   std::string undecided;
-  for (const engine::StepRow& step : *steps) {
+  for (const engine::StepRow& step : *steps)
     if (step.state == engine::StepState::ambiguous)
       undecided += " kling:" + step.endpoint + "/~" + step.external_id;
-    if (step.state < engine::StepState::succeeded) ++open;
-  }
-  const std::string count =
-      std::to_string(steps->size()) + " jobs, " + std::to_string(open) + " open";
   if (!undecided.empty())
     return warning(count + "; these need a decision:" + undecided,
                    "kling jobs resolve HANDLE --adopt ID | --resubmit | --abandon");
   return {Finding::ok, patient.ledger + ": " + count};
 }
 
-/// In this order: a check uses what those before it found out.
 constexpr struct {
   const char* name;
   Finding (*run)(Patient&);
 } kChecks[] = {
     {"versions", check_versions},     {"key", check_key},
-    {"proxy", check_proxy},           {"name", check_name},
+    {"proxy", check_proxy},           {"dns", check_dns},
     {"connection", check_connection}, {"service", check_service},
     {"clock", check_clock},           {"ffmpeg", check_ffmpeg},
     {"codecs", check_codecs},         {"folders", check_folders},
@@ -268,7 +257,8 @@ std::function<int()> set_up_doctor(CLI::App& app) {
   auto options = std::make_shared<ServiceOptions>();
   voice->add_options(app);
   options->add_options(app);
-  app.footer("Example: kling doctor --json\nFree; exit code 1 when something is wrong.");
+  app.footer(
+      "Example: kling doctor\nIt costs nothing. Exit code 1 when there is a problem, else 0.");
   return [voice, options] { return run_doctor(*voice, *options); };
 }
 

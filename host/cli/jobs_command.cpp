@@ -45,14 +45,17 @@ int run_resolve(const ResolveOptions& options) {
 std::function<int()> set_up_jobs(CLI::App& app) {
   auto options = std::make_shared<ResolveOptions>();
   app.require_subcommand(1);
+  app.footer("Example: kling jobs resolve HANDLE --adopt 861309198188019719");
   CLI::App* resolve = app.add_subcommand("resolve", "decide about a job whose answer was lost");
   options->voice.add_options(*resolve);
   options->service.add_options(*resolve);
   resolve->add_option("handle", options->handle, "as named by the message that asks")->required();
-  resolve->add_option("--adopt", options->adopt, "it was accepted: the service's task id");
-  resolve->add_flag("--resubmit", options->resubmit, "it was not accepted: send it again (pays)");
-  resolve->add_flag("--abandon", options->abandon, "forget it");
-  resolve->add_flag("--sim", options->simulated, "in the simulator's ledger");
+  resolve->add_option("--adopt", options->adopt, "it was accepted as the task with this id");
+  resolve->add_flag("--resubmit", options->resubmit,
+                    "it was not accepted: the next run sends it again, and pays");
+  resolve->add_flag("--abandon", options->abandon,
+                    "give it up: the next run asks for a new one, and pays");
+  resolve->add_flag("--sim", options->simulated, "look in the simulator's ledger");
   resolve->footer("Example: kling jobs resolve kling:text2video/~k3v9… --adopt 861309198188019719");
   return [options] { return run_resolve(*options); };
 }

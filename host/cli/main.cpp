@@ -23,8 +23,10 @@ int main(int argc, char** argv) {
                "kling");
   app.require_subcommand(1);
   app.footer(
-      "A first script: local kling = require \"kling\"; "
-      "kling.text2video{ prompt = \"A lighthouse at dusk\" }:wait():save(\"shot.mp4\")");
+      "Examples:\n  kling doctor               is everything in place?\n"
+      "  kling run --sim film.lua   rehearse a script: real clips, no money\n"
+      "A first film.lua:\n  local kling = require \"kling\"\n"
+      "  kling.text2video{ prompt = \"A lighthouse at dusk\" }:wait():save(\"shot.mp4\")");
   int code = kling::cli::kExitUsage;
   for (const auto& command : kCommands) {
     CLI::App* sub = app.add_subcommand(command.name, command.doc);

@@ -80,7 +80,8 @@ Result<double> seconds(const std::string& text, const char* name) {
 void ServiceOptions::add_options(CLI::App& app) {
   app.add_option("--base-url", base_url,
                  "the service (KLING_BASE_URL; default https://api.cometapi.com)");
-  app.add_option("--ledger", ledger, "the ledger file, or :memory:");
+  app.add_option("--ledger", ledger,
+                 "the ledger file (default: in the nearest .kling/), or :memory:");
   app.add_option("--store", store, "folder for finished clips (default: beside the ledger)");
   app.add_flag("--insecure", insecure,
                "allow a plain http:// service elsewhere than on this machine");

@@ -61,19 +61,25 @@ int run_sim(SimOptions& options) {
 std::function<int()> set_up_sim(CLI::App& app) {
   auto options = std::make_shared<SimOptions>();
   options->voice.add_options(app);
-  app.add_option("--port", options->service.port, "0: any free one")->check(CLI::Range(0, 65535));
-  app.add_option("--state", options->service.state_dir, "folder to keep tasks and clips in");
-  app.add_option("--speed", options->speed, "how fast time passes")
-      ->check(CLI::Range(0.01, 100000.0));
+  app.add_option("--port", options->service.port, "0 (default): any free one")
+      ->check(CLI::Range(0, 65535));
+  app.add_option("--state", options->service.state_dir,
+                 "folder that keeps tasks and clips (default: none)");
+  app.add_option("--speed", options->speed, "simulated seconds in one real second")
+      ->check(CLI::Range(0.01, 100000.0))
+      ->capture_default_str();
   app.add_option("--dialect", options->service.dialect,
-                 "native, wrapped, comet, newapi or kling-new");
+                 "whose answers it gives: native, wrapped, comet, newapi or kling-new")
+      ->capture_default_str();
   app.add_option("--fault", options->service.faults,
-                 "what goes wrong, for example \"create#2: accept, drop\"");
-  app.add_option("--seed", options->service.seed, "of everything random");
+                 "what goes wrong, such as \"create#2: accept, drop\"; may be repeated");
+  app.add_option("--seed", options->service.seed,
+                 "another number, another series of random events");
   app.add_option("--key", options->service.key, "the only bearer accepted (default: any)");
-  app.add_option("--slots", options->service.slots, "tasks at once before 1303 (0: no limit)");
+  app.add_option("--slots", options->service.slots,
+                 "tasks at once, more are refused with code 1303 (0: no limit)");
   app.add_flag("--no-lookup", options->no_lookup,
-               "do not find tasks by external id, as some proxies");
+               "tasks are not found by external id, as with some proxies");
   app.footer("Example: kling sim --port 8900 --speed 60");
   return [options] { return run_sim(*options); };
 }

@@ -7,12 +7,15 @@ namespace kling::cli {
 
 void SimulationOptions::add_options(CLI::App& app) {
   app.add_flag("--sim", on, "talk to the built-in simulator: real HTTP, real clips, no money");
-  app.add_option("--speed", speed, "how fast the simulated service's time passes")
+  app.add_option("--speed", speed, "simulated seconds in one real second")
       ->check(CLI::Range(0.01, 100000.0))
       ->capture_default_str();
   app.add_option("--dialect", dialect,
-                 "how the simulated service answers: native, wrapped, comet, newapi, kling-new");
-  app.add_option("--fault", faults, "what goes wrong, for example \"create#2: accept, drop\"");
+                 "whose answers it gives: native, wrapped, comet, newapi or kling-new")
+      ->capture_default_str();
+  app.add_option("--fault", faults,
+                 "what goes wrong, such as \"create#2: accept, drop\"; may be repeated")
+      ->allow_extra_args(false);  // the next word is the script
 }
 
 Simulation::Simulation(SimulationOptions options, std::string state_dir)

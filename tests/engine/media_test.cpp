@@ -315,6 +315,27 @@ TEST_CASE("sound keeps its place when a seam frame is dropped") {
   CHECK(media::probe(folder / "film.mp4")->duration == doctest::Approx(17.0 / 6).epsilon(0.02));
 }
 
+TEST_CASE("a song takes the place of the parts own sound") {
+  TempFolder folder;
+  make_clip(folder / "a.mp4", {.sound = 1});
+  make_clip(folder / "b.mp4", {.first = 23});
+  for (const std::string song : {"song.wav", "song.mp3", "song.flac", "song.m4a"}) {
+    CAPTURE(song);
+    ffmpeg({"-f", "lavfi", "-i", "aevalsrc=exprs='if(lt(t,0.7),0,sin(2764*t))':s=44100:d=1.2",
+            folder / song});
+    const auto film = media::concat({{folder / "a.mp4"}, {folder / "b.mp4", true}},
+                                    folder / "film.mp4", folder / song);
+    REQUIRE(film.ok());
+    CHECK(frame_numbers(folder / "film.mp4") == range(0, 47));
+    CHECK(sound_begins(folder / "film.mp4") == doctest::Approx(0.7).epsilon(0.05));
+    CHECK(media::probe(folder / "film.mp4")->duration == doctest::Approx(47.0 / 24).epsilon(0.02));
+  }
+  const auto silent = media::concat({{folder / "a.mp4"}}, folder / "x.mp4", folder / "b.mp4");
+  REQUIRE(!silent);
+  CHECK(has(silent.error().message, "has no sound"));
+  CHECK(!media::concat({{folder / "a.mp4"}}, folder / "x.mp4", folder / "none.wav"));
+}
+
 TEST_CASE("sound that begins later than its picture still does in a film") {
   TempFolder folder;
   make_clip(folder / "a.mp4", {.sound = 1});

@@ -33,7 +33,8 @@ inline const std::string& clip_cache() {
 inline void copy_clips(const std::string& from, const std::string& to) {
   std::error_code error;
   std::filesystem::create_directories(to, error);
-  std::filesystem::copy(from, to, std::filesystem::copy_options::skip_existing, error);
+  using Options = std::filesystem::copy_options;
+  std::filesystem::copy(from, to, Options::recursive | Options::skip_existing, error);
 }
 
 struct Stage {
@@ -44,7 +45,6 @@ struct Stage {
   std::unique_ptr<sim::Simulator> simulator;
   EngineOptions options;
   std::unique_ptr<Engine> engine;
-  int other_creates = 0, other_downloads = 0;  ///< of services that were stopped
 
   explicit Stage(sim::Options wanted = {}, EngineOptions chosen = {})
       : service(std::move(wanted)), options(std::move(chosen)) {

@@ -82,8 +82,9 @@ class FakeEngine : public Engine {
     options_.queue->post([done, path] { done(path); });
   }
   void concat(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
-              TextDone done) override {
+              const std::string& audio, TextDone done) override {
     joined = std::move(parts);
+    joined_audio = audio;
     options_.queue->post([done, out] { done(out); });
   }
   void probe(std::shared_ptr<MediaSource>, std::function<void(Result<api::Json>)> done) override {
@@ -116,6 +117,7 @@ class FakeEngine : public Engine {
 
   std::vector<std::shared_ptr<Job>> made;
   std::vector<std::shared_ptr<MediaSource>> saved, joined;
+  std::string joined_audio;
   QueryTarget queried;
   std::optional<Error> refuse;
   bool finish_at_once = false;

@@ -28,6 +28,9 @@ TEST_CASE("clips and pictures have their verbs") {
     local ok, err = pcall(kling.concat, { clip, 7.5, {} }, "x.mp4")
     assert(not ok and err:find("item 2 is a number"), err)
     assert(not pcall(kling.concat, {}, "x.mp4"))
+    assert(not pcall(kling.concat, { clip }, "x.mp4", { audio = 7 }))
+    local ok, err = pcall(kling.concat, { clip }, "x.mp4", { audoi = "song.wav" })
+    assert(not ok and err:find("audoi"), err)
     assert(not pcall(kling.still, "a.png", { seconds = "x" }))
   )lua"));
   using Recipe = engine::MediaSource::Recipe;
@@ -41,6 +44,9 @@ TEST_CASE("clips and pictures have their verbs") {
   CHECK(parts[5]->recipe == Recipe::frame_at);
   CHECK(parts[5]->seconds == 2);
   CHECK(parts[5]->job == lua.engine->made[0]);
+  CHECK(lua.engine->joined_audio.empty());
+  CHECK_RUNS(lua.task(R"lua(kling.concat({ "a.mp4" }, "film.mp4", { audio = "song.wav" }))lua"));
+  CHECK(lua.engine->joined_audio == "song.wav");
 }
 
 TEST_CASE("the path of a clip is nil without a store") {

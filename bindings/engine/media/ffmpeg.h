@@ -49,6 +49,9 @@ struct FilmResult {
 /// format (letterboxed, never stretched); silence is put in where only some parts have sound.
 /// Copies streams only when nothing is cut and all parts are alike; else encodes again. `out`
 /// appears only when it is whole and decodes. The sum of frames minus the dropped ones is kept.
-Result<FilmResult> concat(const std::vector<Segment>& parts, const std::string& out);
+/// The sound of `audio`, a file, takes the place of the parts' own; it is cut at the film's end, or
+/// followed by silence.
+Result<FilmResult> concat(const std::vector<Segment>& parts, const std::string& out,
+                          const std::string& audio = "");
 
 }  // namespace kling::engine::media

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <optional>
 
 #include "base/files.h"
 #include "engine/media/ffmpeg.h"
@@ -115,8 +116,18 @@ std::string audio_filters(const Part& part, const Shape& shape, const std::strin
          ":async=1:first_pts=0,aformat=sample_fmts=fltp:channel_layouts=stereo,apad," + end;
 }
 
-Status encode(const std::vector<Part>& parts, const Shape& shape, const std::string& part_path,
-              const std::string& out) {
+/// Sound of a file of its own under the whole film, `samples` long.
+std::string song_filters(const Source& song, std::int64_t samples, const std::string& index) {
+  const std::string rate = std::to_string(kSampleRate);
+  return ";[" + index + ":" + std::to_string(song.audio_index) + "]aresample=" + rate +
+         ":async=1:first_pts=0,aformat=sample_fmts=fltp:channel_layouts=stereo,apad,atrim=end_"
+         "sample=" +
+         std::to_string(samples) + "[a]";
+}
+
+/// `song` is null where the parts' own sound is kept.
+Status encode(const std::vector<Part>& parts, const Shape& shape, const Source* song,
+              const std::string& part_path, const std::string& out) {
   Arguments arguments;
   std::string filters, video_pads, audio_pads;
   double seconds = 0;
@@ -125,20 +136,25 @@ Status encode(const std::vector<Part>& parts, const Shape& shape, const std::str
     add_input(arguments, parts[i].source);
     filters += video_filters(parts[i], shape, index);
     video_pads += "[v" + index + "]";
-    if (shape.sound) filters += audio_filters(parts[i], shape, index);
+    if (shape.sound && !song) filters += audio_filters(parts[i], shape, index);
     audio_pads += "[a" + index + "]";
     seconds += double(parts[i].frames) / shape.rate.value();
   }
   const std::string count = std::to_string(parts.size());
   filters += video_pads + "concat=n=" + count + "[v]";
-  if (shape.sound) filters += ";" + audio_pads + "concat=n=" + count + ":v=0:a=1[a]";
+  if (song) {
+    add_input(arguments, *song);
+    filters += song_filters(*song, std::llround(seconds * kSampleRate), count);
+  } else if (shape.sound) {
+    filters += ";" + audio_pads + "concat=n=" + count + ":v=0:a=1[a]";
+  }
   // veryfast at crf 18: no loss that shows, which matters as a film is often cut again, at about
   // half the time of x264's default; ultrafast is faster still but twice the size for it.
   arguments.insert(
       arguments.end(),
       {"-filter_complex", filters, "-map", "[v]", "-c:v", "libx264", "-preset", "veryfast", "-crf",
        "18", "-pix_fmt", shape.pixel_format, "-r", shape.rate.text(), "-fps_mode", "cfr"});
-  if (shape.sound)
+  if (shape.sound || song)
     arguments.insert(arguments.end(), {"-map", "[a]", "-c:a", "aac", "-b:a", "192k"});
   arguments.insert(arguments.end(), {"-map_metadata", "-1", "-movflags", "+faststart", "-f", "mp4",
                                      "file:" + part_path});
@@ -193,7 +209,8 @@ Status copy(const std::vector<Part>& parts, const std::string& part_path, const 
 
 }  // namespace
 
-Result<FilmResult> concat(const std::vector<Segment>& segments, const std::string& out) {
+Result<FilmResult> concat(const std::vector<Segment>& segments, const std::string& out,
+                          const std::string& audio) {
   if (segments.empty()) return media_error(out, "cannot be made of no parts");
   if (Status status = check_folder(out); !status) return status.error();
   std::vector<Part> parts;
@@ -201,6 +218,13 @@ Result<FilmResult> concat(const std::vector<Segment>& segments, const std::strin
     auto part = read_part(segment);
     if (!part) return part.error();
     parts.push_back(std::move(*part));
+  }
+  std::optional<Source> song;
+  if (!audio.empty()) {
+    auto source = inspect(audio, false);
+    if (!source) return source.error();
+    if (source->audio_index < 0) return media_error(audio, "has no sound");
+    song = std::move(*source);
   }
   const Shape shape = shape_of(parts);
   FilmResult film;
@@ -211,9 +235,11 @@ Result<FilmResult> concat(const std::vector<Segment>& segments, const std::strin
     const auto written = inspect(part_path.path(), true);
     return written && written->frames == film.frames;
   };
-  if (!can_copy(parts) || !copy(parts, part_path.path(), out) || !is_whole()) {
+  if (song || !can_copy(parts) || !copy(parts, part_path.path(), out) || !is_whole()) {
     film.reencoded = true;
-    if (Status status = encode(parts, shape, part_path.path(), out); !status) return status.error();
+    if (Status status = encode(parts, shape, song ? &*song : nullptr, part_path.path(), out);
+        !status)
+      return status.error();
     if (!is_whole())
       return media_error(
           out, "was made, but does not hold its " + std::to_string(film.frames) + " frames",

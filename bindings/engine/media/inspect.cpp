@@ -29,6 +29,11 @@ const char* demuxer_of(const std::string& path) {
   if (bytes.starts_with("\x89PNG")) return "png_pipe";
   if (bytes.starts_with("\xff\xd8\xff")) return "jpeg_pipe";
   if (bytes.starts_with("RIFF") && bytes.substr(8) == "WEBP") return "webp_pipe";
+  if (bytes.starts_with("RIFF") && bytes.substr(8) == "WAVE") return "wav";
+  if (bytes.starts_with("fLaC")) return "flac";
+  if (bytes.starts_with("OggS")) return "ogg";
+  // MP3: a tag, or a frame of layer III.
+  if (bytes.starts_with("ID3") || (bytes[0] == '\xff' && (bytes[1] & 0xe6) == 0xe2)) return "mp3";
   return "";
 }
 
@@ -110,8 +115,8 @@ Result<Source> inspect(const std::string& path, bool count_frames) {
   source.bytes = std::filesystem::file_size(path, error);
   if (error) return media_error(path, "cannot be read: " + error.message());
   if (source.demuxer.empty())
-    return media_error(path, "is no video or picture that can be read",
-                       "MP4, MOV, WebM, Matroska, PNG, JPEG and WebP are");
+    return media_error(path, "is no video, picture or sound that can be read",
+                       "MP4, MOV, WebM, Matroska, PNG, JPEG, WebP, WAV, MP3, FLAC and Ogg are");
 
   Arguments argv = {"ffprobe",
                     "-hide_banner",

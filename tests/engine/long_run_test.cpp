@@ -1,0 +1,223 @@
+// What happens between the POST and the clip: outages, expired URLs, other runs, the end.
+#include <set>
+
+#include "engine/stage.h"
+
+namespace kling::engine::testing {
+namespace {
+
+Millis real_millis() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+template <class T, class Start>
+Result<T> answer_of(Stage& stage, Start start) {
+  auto answer = std::make_shared<Result<T>>(Error{});
+  auto done = std::make_shared<bool>(false);
+  start([answer, done](Result<T> got) {
+    *answer = std::move(got);
+    *done = true;
+  });
+  REQUIRE(stage.until([&] { return *done; }));
+  return *answer;
+}
+
+}  // namespace
+
+TEST_CASE("a service that is gone for ten minutes loses no job") {
+  Stage stage({}, without_store());
+  const auto job = stage.create(stage.shot());
+  REQUIRE(stage.until([&] { return !stage.snapshot(job).task_id.empty(); }));
+  const sim::Counters before = stage.count();
+  stage.simulator.reset();
+  const Millis gone = stage.clock->now();
+  REQUIRE(stage.until([&] { return stage.clock->now() - gone > 600'000; }));
+  CHECK(stage.snapshot(job).phase == Phase::accepted);
+  CHECK(stage.snapshot(job).waiting_for == "the network");
+  stage.start_service();
+  CHECK(stage.finish(job).phase == Phase::stored);
+  CHECK(stage.count().creates == 0);
+  CHECK(stage.count().accepted == before.accepted);
+}
+
+TEST_CASE("an expired URL is replaced by a fresh one") {
+  sim::Options service;
+  service.url_life = 5'000;
+  service.faults = {"download#1: 500"};
+  Stage stage(service);
+  const JobSnapshot seen = stage.run(stage.shot());
+  CHECK(seen.phase == Phase::stored);
+  CHECK(stage.count().downloads >= 2);
+}
+
+TEST_CASE("a clip is saved long after its URL has expired") {
+  sim::Options service;
+  service.url_life = 60'000;
+  Stage stage(service, without_store());
+  const auto job = stage.create(stage.shot());
+  REQUIRE(stage.finish(job).phase == Phase::stored);
+  // A week later, from the same run.
+  {
+    std::mutex mutex;
+    std::condition_variable nobody;
+    std::unique_lock lock(mutex);
+    const Millis later = stage.clock->now() + 7ll * 86'400'000;
+    while (stage.clock->now() < later) stage.clock->wait_until(lock, nobody, later);
+  }
+  auto source = std::make_shared<MediaSource>();
+  source->recipe = MediaSource::Recipe::clip;
+  source->job = job;
+  const auto saved = answer_of<std::string>(stage, [&](auto done) {
+    stage.engine->save(source, stage.folder / "films/", done);
+  });
+  REQUIRE_MESSAGE(saved.ok(), (saved ? "" : saved.error().message));
+  CHECK(std::filesystem::file_size(*saved) > 10'000);
+  CHECK(stage.count().creates == 1);
+}
+
+TEST_CASE("a job is found again by task id and by external id and queried by a bare id") {
+  Stage stage({}, without_store());
+  const JobSnapshot first = stage.run(stage.shot());
+  stage.open_engine();
+  for (const std::string& handle : {"kling:text2video/" + first.task_id,
+                                    "kling:text2video/~" + first.external_id, first.task_id}) {
+    CAPTURE(handle);
+    const auto found = answer_of<std::shared_ptr<Job>>(
+        stage, [&](auto done) { stage.engine->find(handle, done); });
+    REQUIRE_MESSAGE(found.ok(), (found ? "" : found.error().message));
+    const JobSnapshot seen = stage.finish(*found);
+    CHECK(seen.task_id == first.task_id);
+    CHECK(seen.phase == Phase::stored);
+  }
+  const auto asked = answer_of<QueryResult>(
+      stage, [&](auto done) { stage.engine->query({.text = first.task_id}, done); });
+  REQUIRE_MESSAGE(asked.ok(), (asked ? "" : asked.error().message));
+  CHECK(asked->task.state == api::TaskState::succeeded);
+  CHECK(asked->handle == "kling:text2video/" + first.task_id);
+  const auto unknown = answer_of<QueryResult>(
+      stage, [&](auto done) { stage.engine->query({.text = "123456"}, done); });
+  REQUIRE(!unknown.ok());
+  CHECK(unknown.error().message.find("does not know 123456") != std::string::npos);
+  CHECK(stage.count().creates == 1);
+}
+
+TEST_CASE("an engine is destroyed promptly in the middle of a request") {
+  Stage stage(with_faults({"create#1: accept, hang"}), without_store());
+  stage.create(stage.shot());
+  REQUIRE(stage.until([&] { return stage.count().accepted == 1; }));
+  const Millis before = real_millis();
+  stage.engine.reset();
+  CHECK(real_millis() - before < 1'000);
+  // The answer was lost with it: the next run adopts what was accepted.
+  stage.open_engine();
+  CHECK(stage.run(stage.shot()).phase == Phase::stored);
+  CHECK(stage.count().creates == 1);
+}
+
+TEST_CASE("two engines on one ledger pay once") {
+  Stage stage({}, without_store());
+  const auto other = stage.make();
+  const auto here = stage.create(stage.shot());
+  const auto there = Stage::create(*other, stage.shot());
+  CHECK(stage.finish(here).phase == Phase::stored);
+  CHECK(stage.finish(*other, there).phase == Phase::stored);
+  CHECK(stage.snapshot(here).task_id == other->snapshot(there).task_id);
+  CHECK(stage.count().creates == 1);
+}
+
+TEST_CASE("equal requests pair up on a resume as they were made") {
+  Stage stage({}, without_store());
+  // Enough of them that workers would overtake each other.
+  constexpr std::size_t kJobs = 12;
+  const auto run_all = [&] {
+    std::vector<std::shared_ptr<Job>> jobs;
+    std::vector<std::string> ids;
+    for (std::size_t i = 0; i < kJobs; ++i) jobs.push_back(stage.create(stage.shot()));
+    for (const auto& job : jobs) ids.push_back(stage.finish(job).task_id);
+    return ids;
+  };
+  const std::vector<std::string> ids = run_all();
+  CHECK(std::set<std::string>(ids.begin(), ids.end()).size() == kJobs);
+  stage.open_engine();
+  CHECK(run_all() == ids);
+  CHECK(stage.count().creates == static_cast<int>(kJobs));
+}
+
+TEST_CASE("a request that the checks refuse does not hold up those after it") {
+  Stage stage({}, without_store());
+  const auto refused =
+      stage.create(stage.request("image2video", {{"image", stage.folder / "none.png"}}));
+  CHECK(stage.run(stage.shot()).phase == Phase::stored);
+  CHECK(stage.finish(refused).phase == Phase::failed);
+  CHECK(stage.count().creates == 1);
+}
+
+TEST_CASE("a thousand waiting jobs are cheap") {
+  EngineOptions options = without_store();
+  options.ledger_path = ":memory:";
+  sim::Options service;
+  service.min_run = service.max_run = 3'600'000;
+  Stage stage(service, options);
+  constexpr int kJobs = 1'000;
+  std::vector<std::shared_ptr<Job>> jobs;
+  for (int i = 0; i < kJobs; ++i)
+    jobs.push_back(stage.create(stage.shot("shot " + std::to_string(i))));
+  REQUIRE(stage.until([&] { return stage.count().accepted == kJobs; }));
+  const auto threads = std::distance(std::filesystem::directory_iterator("/proc/self/task"),
+                                     std::filesystem::directory_iterator());
+  CHECK(threads < 24 + 40);  // those of the engine, and the service's own 32 and relay
+}
+
+TEST_CASE("a frame keeps its address whatever the bytes of its file are") {
+  Stage stage;
+  const auto clip = stage.create(stage.shot());
+  const JobSnapshot first = stage.finish(clip);
+  REQUIRE(first.phase == Phase::stored);
+  const auto run_from_frame = [&](const std::shared_ptr<Job>& of) {
+    CreateRequest wanted;
+    wanted.request.endpoint = "image2video";
+    wanted.request.fields = {{"prompt", "The storm"}, {"image", {{"$media", 0}}}};
+    api::MediaInput input;
+    input.source = api::MediaInput::Source::derived;
+    wanted.request.media.push_back(input);
+    auto frame = std::make_shared<MediaSource>();
+    frame->recipe = MediaSource::Recipe::last_frame;
+    frame->job = of;
+    wanted.sources.push_back(frame);
+    wanted.task_path = "main";
+    wanted.where = "film.lua:2";
+    const JobSnapshot seen = stage.run(std::move(wanted));
+    return std::pair(seen, frame->made());
+  };
+  const auto [storm, picture] = run_from_frame(clip);
+  REQUIRE_MESSAGE(storm.phase == Phase::stored, (storm.error ? storm.error->message : ""));
+  CHECK(stage.count().creates == 2);
+
+  // A plain copy of the frame counts as the frame.
+  const std::string copy = stage.folder / "copy.png";
+  std::filesystem::copy_file(picture, copy);
+  stage.open_engine();
+  const JobSnapshot by_path =
+      stage.run(stage.request("image2video", {{"prompt", "The storm"}, {"image", copy}}));
+  CHECK(by_path.reused);
+  CHECK(by_path.address == storm.address);
+  CHECK(stage.count().creates == 2);
+
+  // Another ffmpeg makes other bytes of the same frame: nothing is paid again.
+  {
+    auto bytes = read_head(picture, 64u << 20);
+    REQUIRE(bytes.ok());
+    REQUIRE(write_file(picture, bytes->data + "trailing").ok());
+  }
+  stage.open_engine();
+  const auto clip_again = stage.create(stage.shot());
+  stage.finish(clip_again);
+  const auto [again, unused] = run_from_frame(clip_again);
+  CHECK(again.address == storm.address);
+  CHECK(again.reused);
+  CHECK(stage.count().creates == 2);
+}
+
+}  // namespace kling::engine::testing

@@ -1,0 +1,246 @@
+// Lost answers, refusals and limits, driven over real HTTP: what docs/money-safety.md promises.
+#include "api/decoder.h"
+#include "engine/stage.h"
+#include "net/transport.h"
+
+namespace kling::engine::testing {
+namespace {
+
+sim::Options without_lookup(std::vector<std::string> faults) {
+  sim::Options service;
+  service.external_lookup = false;
+  return with_faults(std::move(faults), service);
+}
+
+}  // namespace
+
+TEST_CASE("a lost request is sent again where an accepted task was found by its external id") {
+  Stage stage(with_faults({"create#2: drop"}), without_store());
+  REQUIRE(stage.run(stage.shot("one")).phase == Phase::stored);
+  const JobSnapshot second = stage.run(stage.shot("two"));
+  CHECK(second.phase == Phase::stored);
+  CHECK(stage.count().creates == 3);
+  CHECK(stage.count().accepted == 2);
+  CHECK(stage.count().charges_by_external_id.at(second.external_id) == 1);
+}
+
+TEST_CASE("what is known of the look-up is kept in the ledger") {
+  Stage stage(with_faults({"create#2: drop", "create#4: drop"}), without_store());
+  REQUIRE(stage.run(stage.shot("one")).phase == Phase::stored);
+  REQUIRE(stage.run(stage.shot("two")).phase == Phase::stored);
+  stage.open_engine();
+  const int queries = stage.count().queries;
+  const auto job = stage.create(stage.shot("three"));
+  REQUIRE(stage.until([&] { return stage.count().creates == 5; }));
+  CHECK(stage.finish(job).phase == Phase::stored);
+  CHECK(stage.count().queries > queries);
+  CHECK(stage.count().accepted == 3);
+}
+
+TEST_CASE("a lost answer stops and asks where the service cannot look up external ids") {
+  bool accepted = false;
+  SUBCASE("and a person may send it again") {}
+  SUBCASE("and a person who errs does not pay twice") { accepted = true; }
+  Stage stage(without_lookup({accepted ? "create#2: accept, drop" : "create#2: drop"}),
+              without_store());
+  REQUIRE(stage.run(stage.shot("one")).phase == Phase::stored);
+  const JobSnapshot second = stage.run(stage.shot("two"));
+  CHECK(second.phase == Phase::ambiguous);
+  REQUIRE(second.error.has_value());
+  CHECK(second.error->kind == Kind::ambiguous);
+  CHECK(second.error->hint.find("kling jobs resolve " + second.handle) != std::string::npos);
+  CHECK(stage.count().creates == 2);
+
+  // The next run does not pay either, until a person has spoken.
+  stage.open_engine();
+  CHECK(stage.run(stage.shot("two")).phase == Phase::ambiguous);
+  CHECK(stage.count().creates == 2);
+  stage.engine.reset();
+
+  REQUIRE(resolve(stage.options, second.handle, "", true).ok());
+  stage.open_engine();
+  const JobSnapshot again = stage.run(stage.shot("two"));
+  // The same external id goes out, so the service refuses what it has accepted already.
+  CHECK(again.phase == (accepted ? Phase::ambiguous : Phase::stored));
+  CHECK(stage.count().creates == 3);
+  CHECK(stage.count().accepted == 2);
+}
+
+TEST_CASE("a person may adopt a lost task or forget it") {
+  Stage stage(without_lookup({"create#1: accept, drop"}), without_store());
+  const JobSnapshot lost = stage.run(stage.shot());
+  REQUIRE(lost.phase == Phase::ambiguous);
+  stage.engine.reset();
+  bool adopt = false;
+  SUBCASE("adopt") { adopt = true; }
+  SUBCASE("abandon") {}
+  if (adopt) {
+    // The id stands in the account's list of tasks.
+    auto browser = net::make_transport({.base_url = stage.options.base_url});
+    REQUIRE(browser.ok());
+    net::HttpRequest list;
+    list.target = "/kling/v1/videos/text2video";
+    list.headers = {{"Authorization", "Bearer sk-test"}};
+    const Json tasks = api::parse_json((*browser)->send(list).body)["data"];
+    REQUIRE(tasks.size() == 1);
+    const std::string id = tasks[0]["task_id"];
+    CHECK(!resolve(stage.options, lost.handle, "12345", false).ok());
+    const Status adopted = resolve(stage.options, lost.handle, id, false);
+    REQUIRE_MESSAGE(adopted.ok(), (adopted ? "" : adopted.error().message));
+    stage.open_engine();
+    const JobSnapshot again = stage.run(stage.shot());
+    CHECK(again.phase == Phase::stored);
+    CHECK(again.task_id == id);
+  } else {
+    REQUIRE(resolve(stage.options, lost.handle, "", false).ok());
+    CHECK(!resolve(stage.options, lost.handle, "", false).ok());  // nothing is left to decide
+  }
+  CHECK(stage.count().creates == 1);
+}
+
+TEST_CASE("lost = ask stops at once without a look-up") {
+  EngineOptions options = without_store();
+  options.ask_when_lost = true;
+  Stage stage(with_faults({"create#1: accept, drop"}), options);
+  const Millis before = stage.clock->now();
+  CHECK(stage.run(stage.shot()).phase == Phase::ambiguous);
+  CHECK(stage.clock->now() == before);
+  CHECK(stage.count().queries == 0);
+  CHECK(stage.count().creates == 1);
+}
+
+TEST_CASE("patience is how long a lost answer is searched for") {
+  EngineOptions options = without_store();
+  options.patience = 20'000;
+  Stage stage(with_faults({"create#1: drop"}), options);
+  const Millis before = stage.clock->now();
+  CHECK(stage.run(stage.shot()).phase == Phase::ambiguous);
+  CHECK(stage.clock->now() - before >= 17'000);
+  CHECK(stage.clock->now() - before <= 23'000);
+}
+
+TEST_CASE("an outage during the search costs no patience") {
+  EngineOptions options = without_store();
+  options.patience = 20'000;
+  Stage stage(with_faults({"create#1: accept, drop", "query#1-20: reset"}), options);
+  const Millis before = stage.clock->now();
+  CHECK(stage.run(stage.shot()).phase == Phase::stored);
+  CHECK(stage.clock->now() - before > 300'000);
+  CHECK(stage.count().creates == 1);
+}
+
+TEST_CASE("an external id that exists already is adopted") {
+  Stage stage({}, without_store());
+  Json fields = {{"prompt", "A lighthouse"}, {"external_task_id", "mine-1"}};
+  const JobSnapshot first = stage.run(stage.request("text2video", fields));
+  REQUIRE(first.phase == Phase::stored);
+  CHECK(first.external_id == "mine-1");
+  // Another ledger does not know of it. A duplicate of an id that the user chose is a refusal.
+  stage.options.ledger_path = stage.folder / "other.db";
+  stage.open_engine();
+  const JobSnapshot second = stage.run(stage.request("text2video", fields));
+  CHECK(second.phase == Phase::failed);
+  CHECK(stage.count().accepted == 1);
+}
+
+TEST_CASE("Retry-After in seconds is heeded") {
+  Stage stage(with_faults({"create#1: 429-retry-after"}), without_store());
+  const Millis before = stage.clock->now();
+  const auto job = stage.create(stage.shot());
+  REQUIRE(stage.until([&] { return !stage.snapshot(job).task_id.empty(); }));
+  CHECK(stage.snapshot(job).accepted_at - before >= 1'800);  // two seconds, a tenth of jitter
+  CHECK(stage.finish(job).phase == Phase::stored);
+}
+
+TEST_CASE("a hidden rate limit is given up after ten minutes and not charged") {
+  Stage stage(with_faults({"create#*: 429-hidden"}), without_store());
+  const Millis before = stage.clock->now();
+  const JobSnapshot seen = stage.run(stage.shot());
+  CHECK(seen.phase == Phase::failed);
+  REQUIRE(seen.error.has_value());
+  CHECK(seen.error->kind == Kind::rate_limit);
+  CHECK(stage.clock->now() - before >= 600'000);
+  CHECK(stage.clock->now() - before < 720'000);
+  CHECK(stage.count().accepted == 0);
+}
+
+TEST_CASE("jobs beyond the account's slots wait for one") {
+  sim::Options service;
+  service.slots = 1;
+  Stage stage(service, without_store());
+  std::vector<std::shared_ptr<Job>> jobs;
+  for (const char* prompt : {"one", "two", "three"}) jobs.push_back(stage.create(stage.shot(prompt)));
+  for (const auto& job : jobs) CHECK(stage.finish(job).phase == Phase::stored);
+  CHECK(stage.count().accepted == 3);
+  CHECK(stage.count().creates > 3);
+}
+
+TEST_CASE("refusals that come with a server's status are definite") {
+  for (const char* fault : {"invalid-request", "no-channel"}) {
+    CAPTURE(std::string(fault));
+    Stage stage(with_faults({std::string("create#1: ") + fault}), without_store());
+    const Millis before = stage.clock->now();
+    const JobSnapshot seen = stage.run(stage.shot());
+    CHECK(seen.phase == Phase::failed);
+    REQUIRE(seen.error.has_value());
+    CHECK(seen.error->kind == Kind::invalid);
+    CHECK(stage.clock->now() == before);
+    CHECK(stage.count().creates == 1);
+  }
+}
+
+TEST_CASE("the next attempt after a failed generation has an external id of its own") {
+  Stage stage({}, without_store());
+  const JobSnapshot refused = stage.run(stage.shot("A bloodbath"));
+  CHECK(refused.phase == Phase::failed);
+  const JobSnapshot again = stage.run(stage.shot("A bloodbath"));
+  CHECK(again.phase == Phase::failed);
+  CHECK(again.external_id != refused.external_id);
+  CHECK(again.address == refused.address);
+  CHECK(stage.count().creates == 2);
+}
+
+TEST_CASE("a POST of kling.request whose answer was lost asks and is never repeated") {
+  Stage stage(with_faults({"create#1: accept, drop"}), without_store());
+  const auto send = [&] {
+    Result<Json> answer = Error{};
+    bool done = false;
+    stage.engine->request("POST", "/kling/v1/videos/text2video",
+                          {{"prompt", "x"}, {"model_name", "kling-v2-6"}}, "main", "film.lua:1",
+                          [&](Result<Json> got) {
+                            answer = std::move(got);
+                            done = true;
+                          });
+    REQUIRE(stage.until([&] { return done; }));
+    return answer;
+  };
+  const Result<Json> lost = send();
+  REQUIRE(!lost.ok());
+  CHECK(lost.error().kind == Kind::ambiguous);
+  stage.open_engine();
+  const Result<Json> again = send();
+  REQUIRE(!again.ok());
+  CHECK(again.error().kind == Kind::ambiguous);
+  CHECK(stage.count().creates == 1);
+}
+
+TEST_CASE("a POST of kling.request that was answered is replayed by the next run") {
+  Stage stage({}, without_store());
+  for (int run = 0; run < 2; ++run) {
+    Result<Json> answer = Error{};
+    bool done = false;
+    stage.engine->request("POST", "/kling/v1/videos/text2video",
+                          {{"prompt", "x"}, {"model_name", "kling-v2-6"}}, "main", "film.lua:1",
+                          [&](Result<Json> got) {
+                            answer = std::move(got);
+                            done = true;
+                          });
+    REQUIRE(stage.until([&] { return done; }));
+    REQUIRE_MESSAGE(answer.ok(), (answer ? "" : answer.error().message));
+    CHECK((*answer)["data"].contains("task_id"));
+    stage.open_engine();
+  }
+  CHECK(stage.count().creates == 1);
+}
+
+}  // namespace kling::engine::testing
