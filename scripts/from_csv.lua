@@ -7,12 +7,16 @@ local kling = require "kling"
 local function cells(line)
   local list, at = {}, 1
   while at <= #line + 1 do
-    local cell, after = line:match('^"(.-)"()%f[,\0]', at)
-    if not cell then
-      cell, after = line:match("^([^,]*)()", at)
+    local pieces, piece = {}, nil
+    while line:sub(at, at) == '"' do
+      piece, at = line:match('^"([^"]*)"()', at)
+      pieces[#pieces + 1] = assert(piece, "a quote is not closed: " .. line)
     end
-    list[#list + 1] = cell:gsub('""', '"')
-    at = after + 1
+    if not piece then
+      pieces[1], at = line:match("^([^,]*)()", at)
+    end
+    list[#list + 1] = table.concat(pieces, '"')
+    at = at + 1
   end
   return list
 end

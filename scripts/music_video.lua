@@ -31,5 +31,7 @@ local shots = kling.map(parts, function(part, i)
 end)
 
 -- The film has the shots' length; the song replaces their sound and is cut or followed by silence.
-local film = kling.concat(shots, "out/music_video.mp4", { audio = arg[1] or drum("out/drum.wav") })
+local song = arg[1] or drum(os.tmpname())
+local film = kling.concat(shots, "out/music_video.mp4", { audio = song })
+if not arg[1] then os.remove(song) end
 print(film.path)

@@ -1,6 +1,6 @@
 -- A film of four shots, one from each endpoint, each made from what came before.
 --   ./dev demo                                  the simulator: nothing is paid
---   KLING_API_KEY=… ./dev run scripts/quickstart.lua      CometAPI: about two dollars
+--   KLING_API_KEY=… ./dev run scripts/quickstart.lua      CometAPI: about $1.12
 local kling = require "kling"
 
 -- 1. From words alone.

@@ -129,9 +129,8 @@ Event Core::claim_step(Job& job) {
   // Equal requests are told apart by their order, so workers must not overtake each other. No
   // deadlock: the lane starts them in order, so the one whose turn it is runs.
   std::unique_lock lock(claim_mutex);
-  turn_ended.wait(lock, [&] {
-    return closing || turns[request.task_path].next >= sending.sequence;
-  });
+  turn_ended.wait(lock,
+                  [&] { return closing || turns[request.task_path].next >= sending.sequence; });
   Asked& before = asked[{request.task_path, intent.digest}];
   const auto previous = before.last_job.lock();
   bool again = false;

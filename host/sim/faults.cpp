@@ -45,6 +45,8 @@ const std::vector<FaultKind>& fault_kinds() {
       {"429", "429 with code 1302, without Retry-After", Mishap::none, 429, 1302},
       {"429-retry-after", "429 with code 1302 and Retry-After: 2", Mishap::none, 429, 1302, "",
        "Retry-After", "2"},
+      {"429-retry-date", "429 with code 1302 and a Retry-After that is a date in 2099",
+       Mishap::none, 429, 1302, "", "Retry-After", "Thu, 01 Jan 2099 00:00:00 GMT"},
       {"429-slots", "429 with code 1303", Mishap::none, 429, 1303},
       {"429-balance", "429 with code 1102: no credit", Mishap::none, 429, 1102},
       {"429-hidden", "429 whose code a proxy has replaced", Mishap::none, 429, 0,

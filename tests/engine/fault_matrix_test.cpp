@@ -42,6 +42,7 @@ const Row kRows[] = {
     {"504", kAsks, kDone, kDone, kDone},
     {"429", kAgain, kAgain, kDone, kDone},
     {"429-retry-after", kAgain, kAgain, kDone, kDone},
+    {"429-retry-date", "-", "-", "-", "-"},  // an hour: lost_answer_test.cpp
     {"429-slots", kAgain, kAgain, kDone, kDone},
     {"429-balance", kRefused, "-", kDone, kDone},
     {"429-hidden", kAgain, kAgain, kDone, kDone},
@@ -81,8 +82,8 @@ Cell run(const std::string& line, bool store) {
   const sim::Counters count = stage.count();
   CHECK(count.accepted <= 1);
   CHECK(count.charged == count.accepted);
-  // What the service told is recorded, whatever happened meanwhile: later runs need no POST. A fault
-  // that lasts longer than a run may take two of them.
+  // What the service told is recorded, whatever happened meanwhile: later runs need no POST. A
+  // fault that lasts longer than a run may take two of them.
   if (count.accepted == 1) {
     JobSnapshot again = seen;
     for (int runs = 0; runs < 3 && again.phase != Phase::stored; ++runs) {
@@ -93,8 +94,9 @@ Cell run(const std::string& line, bool store) {
     CHECK(stage.count().creates == count.creates);
     if (store) CHECK(std::filesystem::file_size(again.path) > 10'000);
   }
-  return {std::to_string(count.creates) + "/" + std::to_string(count.accepted) + " " + name(seen.phase),
-          took};
+  return {
+      std::to_string(count.creates) + "/" + std::to_string(count.accepted) + " " + name(seen.phase),
+      took};
 }
 
 void check(const char* what, const char* Row::*expected, const char* prefix, bool store) {
@@ -126,6 +128,26 @@ TEST_CASE("a fault at the queries never ends a job that is paid for") {
 
 TEST_CASE("a fault at the downloads never loses a clip") {
   check("download", &Row::download, "download#1-2: ", true);
+}
+
+TEST_CASE("docs/faults.md shows this table") {
+  auto page = read_head(std::string(KLING_SOURCE_DIR) + "/docs/faults.md", 1u << 20);
+  REQUIRE(page.ok());
+  for (const Row& row : kRows) {
+    std::string line = std::string("| `") + row.fault + "` |";
+    for (const auto cell : {&Row::create, &Row::accepted, &Row::query, &Row::download})
+      line += std::string(" ") + row.*cell + " |";
+    CHECK_MESSAGE(page->data.find(line + "\n") != std::string::npos, line);
+  }
+}
+
+TEST_CASE("docs/simulator.md explains every fault in its own words") {
+  auto page = read_head(std::string(KLING_SOURCE_DIR) + "/docs/simulator.md", 1u << 20);
+  REQUIRE(page.ok());
+  for (const sim::FaultKind& kind : sim::fault_kinds()) {
+    const std::string line = std::string("| `") + kind.name + "` | " + kind.doc + " |\n";
+    CHECK_MESSAGE(page->data.find(line) != std::string::npos, line);
+  }
 }
 
 TEST_CASE("the matrix has a row for every fault") {

@@ -69,9 +69,8 @@ TEST_CASE("a clip is saved long after its URL has expired") {
   auto source = std::make_shared<MediaSource>();
   source->recipe = MediaSource::Recipe::clip;
   source->job = job;
-  const auto saved = answer_of<std::string>(stage, [&](auto done) {
-    stage.engine->save(source, stage.folder / "films/", done);
-  });
+  const auto saved = answer_of<std::string>(
+      stage, [&](auto done) { stage.engine->save(source, stage.folder / "films/", done); });
   REQUIRE_MESSAGE(saved.ok(), (saved ? "" : saved.error().message));
   CHECK(std::filesystem::file_size(*saved) > 10'000);
   CHECK(stage.count().creates == 1);

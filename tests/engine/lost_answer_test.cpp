@@ -152,6 +152,16 @@ TEST_CASE("Retry-After in seconds is heeded") {
   CHECK(stage.finish(job).phase == Phase::stored);
 }
 
+TEST_CASE("Retry-After as a date is heeded up to an hour") {
+  Stage stage(with_faults({"create#1: 429-retry-date"}), without_store());
+  const Millis before = stage.clock->now();
+  const JobSnapshot seen = stage.run(stage.shot());
+  CHECK(seen.phase == Phase::stored);
+  CHECK(seen.accepted_at - before >= 3'200'000);
+  CHECK(seen.accepted_at - before <= 4'000'000);
+  CHECK(stage.count().creates == 2);
+}
+
 TEST_CASE("a hidden rate limit is given up after ten minutes and not charged") {
   Stage stage(with_faults({"create#*: 429-hidden"}), without_store());
   const Millis before = stage.clock->now();
@@ -169,7 +179,8 @@ TEST_CASE("jobs beyond the account's slots wait for one") {
   service.slots = 1;
   Stage stage(service, without_store());
   std::vector<std::shared_ptr<Job>> jobs;
-  for (const char* prompt : {"one", "two", "three"}) jobs.push_back(stage.create(stage.shot(prompt)));
+  for (const char* prompt : {"one", "two", "three"})
+    jobs.push_back(stage.create(stage.shot(prompt)));
   for (const auto& job : jobs) CHECK(stage.finish(job).phase == Phase::stored);
   CHECK(stage.count().accepted == 3);
   CHECK(stage.count().creates > 3);

@@ -10,8 +10,8 @@ while [ $# -gt 1 ]; do
   frames="$frames${frames:++}eq(n,$1)+eq(n,$((($1 + $2) / 2)))+eq(n,$(($2 - 1)))"
   shift
 done
-width=$((1280 / shots / 2 * 2))
+width=$(((1280 - 6 * (shots - 1)) / shots / 2 * 2))
 [ "$width" -le 320 ] || width=320
 ffmpeg -nostdin -loglevel error -y -i "$film" -frames:v 1 -vf "select='$(printf %s "$frames" |
   sed 's/,/\\,/g')',scale=$width:-2,tile=1x3:padding=2,tile=${shots}x1:padding=6:color=white,split[a][b];
-[a]palettegen=max_colors=${COLORS:-96}[p];[b][p]paletteuse=dither=none" "$picture"
+[a]palettegen=max_colors=255[p];[b][p]paletteuse=dither=bayer:bayer_scale=4" "$picture"
