@@ -124,7 +124,7 @@ TEST_CASE("a broken or missing or foreign file is a media error that names it") 
   CHECK(!has(cut.error().message, "\n"));
 
   REQUIRE(write_file(folder / "page.mp4", "<html>404</html>").ok());
-  CHECK(has(media::probe(folder / "page.mp4").error().message, "no video or picture"));
+  CHECK(has(media::probe(folder / "page.mp4").error().message, "no video, picture or sound"));
   REQUIRE(write_file(folder / "empty.mp4", "").ok());
   CHECK(!media::probe(folder / "empty.mp4"));
   CHECK(!media::probe(folder.path()));
