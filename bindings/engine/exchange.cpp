@@ -54,6 +54,10 @@ bool is_denied(const net::HttpOutcome& outcome) {
   return outcome.status == 401 || outcome.status == 403;
 }
 
+bool is_redirect(const net::HttpOutcome& outcome) {
+  return outcome.status >= 300 && outcome.status < 400;
+}
+
 /// An answer that is about the request and not about the service's health.
 bool is_no(const net::HttpOutcome& outcome) {
   return outcome.status >= 200 && outcome.status < 500 && outcome.status != 429 &&
@@ -117,6 +121,13 @@ Event Core::post(Job& job) {
   }
   const api::Answer answer = api::decode_create(outcome.status, outcome.body);
   for (const std::string& warning : answer.warnings) log("warning", job.where + ": " + warning);
+  // A redirect comes from a wrong address, or from a service that took the request first: only when
+  // a look-up is sent away as well has nobody accepted anything.
+  if (job.endpoint != nullptr && is_redirect(outcome)) {
+    const net::HttpOutcome again = fetch(job.target + "/" + percent_encode(job.external_id));
+    if (again.stage != Stage::answered || !is_redirect(again))
+      return fail(EventType::lost, answer.error);
+  }
   const Millis pause = retry_after(outcome, now());
   switch (answer.refusal) {
     case api::Refusal::none: {

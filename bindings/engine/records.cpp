@@ -252,7 +252,7 @@ Event Core::record(Job& job, ActionType action) {
                   .message = "the answer to this request was lost, and the service does not tell "
                              "whether it was accepted",
                   .hint = "look at your account's tasks, then: kling jobs resolve " + handle +
-                          " --adopt ID, or --resubmit (pays again), or --abandon"});
+                          " --adopt ID, or --resubmit, or --abandon"});
     }
     if (action == ActionType::record_accepted) job.submitted = !job.reused;
     if (action == ActionType::record_result || action == ActionType::record_failure)

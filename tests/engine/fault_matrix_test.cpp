@@ -50,7 +50,7 @@ const Row kRows[] = {
     {"invalid-request", kRefused, "-", kDone, kDone},
     {"no-channel", kRefused, "-", kDone, kDone},
     {"garbage", kAsks, kDone, kDone, kLater},
-    {"redirect", kRefused, "-", kDone, "-"},
+    {"redirect", kAsks, kDone, kDone, "-"},
     {"not-exist", "-", "-", kPaused, "-"},
     {"backwards", "-", kDone, kDone, "-"},
     {"nulls", "-", kDone, kDone, "-"},
