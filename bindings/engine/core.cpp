@@ -105,13 +105,10 @@ void Core::watch(const std::shared_ptr<Job>& job, Milestone milestone,
     stopped = !job->active &&
               (phase == Phase::paused ||
                (phase == Phase::succeeded && options.store && milestone == Milestone::stored));
-    if (stopped || !reached(*job, milestone)) {
-      job->watches.emplace_back(milestone, std::move(reached_it));
-      if (!stopped) return;
-    }
+    if (!stopped && reached(*job, milestone)) return queue->post(std::move(reached_it));
+    job->watches.emplace_back(milestone, std::move(reached_it));
   }
-  if (stopped) return resume(job);
-  queue->post(std::move(reached_it));
+  if (stopped) resume(job);
 }
 
 std::string Job::handle() const {

@@ -104,9 +104,7 @@ Status Core::build_body(Job& job, Sending& sending) {
   std::vector<net::BodyPiece> media;
   for (api::MediaInput& input : request.media) {
     net::BodyPiece piece;
-    if (input.source == Source::url) {
-      piece.text = input.text;
-    } else if (input.source == Source::base64) {
+    if (input.source == Source::url || input.source == Source::base64) {
       piece.text = input.text;
     } else if (input.video) {
       MediaSource& source = *sending.request.sources.at(input.tag);

@@ -12,6 +12,10 @@
 namespace kling::engine::media {
 namespace {
 
+// What ffprobe is asked for: no more is read from an untrusted file's description.
+constexpr const char* kEntries =
+    "format=duration,start_time:stream:stream_disposition=attached_pic:stream_side_data=rotation";
+
 using Json = nlohmann::json;
 using std::string_view;
 
@@ -118,17 +122,8 @@ Result<Source> inspect(const std::string& path, bool count_frames) {
     return media_error(path, "is no video, picture or sound that can be read",
                        "MP4, MOV, WebM, Matroska, PNG, JPEG, WebP, WAV, MP3, FLAC and Ogg are");
 
-  Arguments argv = {"ffprobe",
-                    "-hide_banner",
-                    "-loglevel",
-                    "error",
-                    "-of",
-                    "json",
-                    "-show_data_hash",
-                    "MD5",
-                    "-show_entries",
-                    "format=duration,start_time:stream:stream_disposition=attached_pic:"
-                    "stream_side_data=rotation"};
+  Arguments argv = {"ffprobe", "-hide_banner",    "-loglevel", "error",         "-of",
+                    "json",    "-show_data_hash", "MD5",       "-show_entries", kEntries};
   if (count_frames) argv.push_back("-count_frames");
   add_input(argv, source);
   const auto output = run_process(argv, {.time = std::chrono::minutes(10)});
