@@ -41,7 +41,8 @@ Json canonical_fields(const Json& fields, const Identities* identities) {
   if (!fields.is_object()) return kept;
   for (const auto& [key, value] : fields.items()) {
     if (key == "callback_url" || key == "external_task_id") continue;
-    if (value.empty() || value == "") continue;
+    const bool is_empty_text = value.is_string() && value.get_ref<const std::string&>().empty();
+    if (value.empty() || is_empty_text) continue;
     kept[key] = canonical_value(value, identities);
   }
   return kept;
