@@ -82,7 +82,7 @@ constexpr const char* kFailures[] = {
     "kling.any {}",
     "kling.map({ 1, 2 }, function() error(LONG) end)",
     "kling.map({ 1 }, LONG)",
-    "kling.timeout(0.1, function() kling.sleep(1) end)",
+    "kling.timeout(0.1, function() kling.sleep(1e6) end)",
     "kling.spawn(function() error(LONG) end):wait()",
     "local t = kling.spawn(function() kling.sleep(1) end) t:cancel() t:wait()",
     "JOB:wait { timeout = 0 }",
