@@ -39,6 +39,7 @@ bool open_pipe(Pipe& pipe) {
 int start(const std::vector<std::string>& argv, const Pipe& output, const Pipe& messages,
           pid_t& child) {
   std::vector<char*> arguments;
+  arguments.reserve(argv.size() + 1);
   for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
 
