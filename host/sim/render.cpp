@@ -126,7 +126,7 @@ class Drawing {
 
   /// Appends a chain to the graph and gives its output's name.
   std::string chain(const std::string& in, const std::string& filters) {
-    const std::string out = "v" + std::to_string(++chains_);
+    std::string out = "v" + std::to_string(++chains_);
     graph_ += (graph_.empty() ? "" : ";") + in + filters + "[" + out + "]";
     return out;
   }
