@@ -60,7 +60,7 @@ fs::path ledger_folder(const fs::path& folder, std::string& notice) {
     if (at == at.parent_path()) break;
   }
   if (is_writable(folder)) return folder / ".kling";
-  const fs::path elsewhere = xdg_folder("XDG_STATE_HOME", ".local/state");
+  fs::path elsewhere = xdg_folder("XDG_STATE_HOME", ".local/state");
   notice = folder.string() + " cannot be written, so the ledger is kept in " + elsewhere.string();
   return elsewhere;
 }
