@@ -18,7 +18,8 @@ Core::Core(EngineOptions chosen, std::string service_name, std::shared_ptr<net::
       queue(options.queue),
       // The clock lives as long as its queue, and the queue as long as this.
       clock(std::shared_ptr<Clock>(queue, &queue->clock())),
-      pool(clock) {}
+      pool(clock),
+      limits(options.limits) {}
 
 void Core::log(const char* level, const std::string& message) const {
   if (options.log) options.log(level, message);

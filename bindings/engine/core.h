@@ -42,6 +42,11 @@ class Job : public std::enable_shared_from_this<Job> {
   Millis poll_interval = 0;
   JobPolicy policy;
 
+  std::uint64_t order = 0;          ///< among the jobs of this engine: first in, first out
+  double estimate_usd = -1;         ///< < 0: the price is not known
+  int open_when_sent = 0;           ///< other jobs at the service then; for the worker that runs it
+  std::atomic<unsigned> wait{0};    ///< number of the present wait for a slot
+  std::atomic<bool> queued{false};  ///< waits for a slot: who sets it back runs the job
   std::unique_ptr<Sending> sending;  ///< only for the worker that runs the job; null once answered
   std::mutex file_mutex;             ///< held while the clip is fetched
 
@@ -89,6 +94,14 @@ class Core : public std::enable_shared_from_this<Core> {
              std::function<void()> reached_it);
   void run(const std::shared_ptr<Job>& job, Event event, Lane lane);
   Event perform(const std::shared_ptr<Job>& job, ActionType action);
+  Event carry_out(const std::shared_ptr<Job>& job, ActionType action);
+
+  // --- slots.cpp: who may be sent next
+  Limits limits_now();
+  bool is_next(Job& job);
+  void leave_line(Job& job);
+  void call_next();
+  void wait_for_slot(const std::shared_ptr<Job>& job);
 
   // --- records.cpp: actions on the ledger
   Event write_intent(Job& job);
@@ -97,6 +110,7 @@ class Core : public std::enable_shared_from_this<Core> {
   Event revisit(Job& job);
   Event take_claim(Job& job, const Claim& claim);
   Event mark_sending(Job& job);
+  Event admit_to_send(Job& job);
   Event record(Job& job, ActionType action);
   void load(Job& job, const StepRow& row);
 
@@ -160,6 +174,11 @@ class Core : public std::enable_shared_from_this<Core> {
 
   mutable std::mutex jobs_mutex;
   std::vector<std::shared_ptr<Job>> jobs;
+
+  std::mutex slots_mutex;
+  Limits limits;
+  LearntSlots learnt_slots;
+  std::map<std::uint64_t, std::weak_ptr<Job>> line;  ///< waiting for a slot, by order
 
  private:
   std::mutex open_mutex_;

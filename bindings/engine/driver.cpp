@@ -32,8 +32,9 @@ Millis with_jitter(Millis delay) {
 }
 
 /// What a person should know about a wait.
-const char* reason_to_wait(const JobState& state, ActionType after) {
+const char* reason_to_wait(const JobState& state, const Action& wait) {
   if (state.redo) return "the ledger";
+  if (wait.delay == kSlotDelay) return "a slot";
   switch (state.phase) {
     case Phase::intended:
     case Phase::sending:
@@ -44,7 +45,7 @@ const char* reason_to_wait(const JobState& state, ActionType after) {
       return "another process that runs this step";
     case Phase::accepted:
     case Phase::succeeded:
-      return state.tries > 0 && after != ActionType::rest ? "the network" : "";
+      return state.tries > 0 ? "the network" : "";
     default:
       return "";
   }
@@ -98,7 +99,7 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
       std::lock_guard lock(job->mutex);
       job->state = step.state;
       job->active = action != ActionType::rest;
-      job->waiting_for = action == ActionType::wait ? reason_to_wait(step.state, action) : "";
+      job->waiting_for = action == ActionType::wait ? reason_to_wait(step.state, step.action) : "";
       if (!job->active && job->finished_at == 0) job->finished_at = now();
     }
     publish(*job);
@@ -107,6 +108,7 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
     if (action == ActionType::rest || action == ActionType::wait) queue->wake();
     if (action == ActionType::rest) return;
     if (action == ActionType::wait) {
+      if (step.action.delay == kSlotDelay) return wait_for_slot(job);
       Millis delay = step.action.delay;
       if (delay == kPollDelay)
         delay = poll_delay(now() - job->state.accepted_at, job->poll_interval);
@@ -126,6 +128,17 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
 }
 
 Event Core::perform(const std::shared_ptr<Job>& job, ActionType action) {
+  if (options.on_action) options.on_action(name(action), false);
+  const Event event = carry_out(job, action);
+  if (options.on_action) options.on_action(name(action), true);
+  // Whatever was at the service is not there any more: its slot is free.
+  if (action == ActionType::record_result || action == ActionType::record_failure ||
+      action == ActionType::clear_sending || action == ActionType::ask)
+    call_next();
+  return event;
+}
+
+Event Core::carry_out(const std::shared_ptr<Job>& job, ActionType action) {
   switch (action) {
     case ActionType::write_intent:
       return write_intent(*job);

@@ -44,7 +44,8 @@ class EngineImpl : public Engine {
     job->poll_interval = request.poll_interval.value_or(options.poll_interval);
     if (const auto price =
             api::estimate(*job->endpoint, api::wire_body(*job->endpoint, request.request)))
-      job->cost_usd = price->usd;
+      job->cost_usd = job->estimate_usd = price->usd;
+    job->order = ++orders_;
     job->sending = std::make_unique<Sending>();
     job->sending->sequence = sequences_[request.task_path]++;
     job->sending->request = std::move(request);
@@ -118,6 +119,7 @@ class EngineImpl : public Engine {
     job->created_at = core_->now();
     job->policy.poll = false;
     job->policy.store = false;
+    job->order = ++orders_;
     job->sending = std::make_unique<Sending>();
     job->sending->other_body = std::move(body);
     job->sending->request.task_path = task_path;
@@ -212,7 +214,17 @@ class EngineImpl : public Engine {
   }
 
   const EngineOptions& options() const override { return core_->options; }
-  void stop_submitting() override { core_->submitting = false; }
+  void stop_submitting() override {
+    core_->submitting = false;
+    core_->call_next();
+  }
+  void set_limits(const Limits& limits) override {
+    {
+      std::lock_guard lock(core_->slots_mutex);
+      core_->limits = limits;
+    }
+    core_->call_next();
+  }
 
  private:
   // What follows works on the core alone: a completion may be run after its engine has gone.
@@ -354,6 +366,7 @@ class EngineImpl : public Engine {
 
   std::shared_ptr<Core> core_;
   std::map<std::string, int> sequences_;
+  std::uint64_t orders_ = 0;
 };
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "api/endpoint.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "engine/admission.h"
 #include "engine/completion_queue.h"
 #include "engine/job.h"
 #include "engine/media_source.h"
@@ -38,12 +39,15 @@ struct EngineOptions {
   /// Real ms of a whole exchange: a GET, and a POST with its pictures on a slow line.
   Millis get_deadline = 30'000, post_deadline = 180'000;
   Millis stall_timeout = 30'000;  ///< real ms a download may bring nothing
+  Limits limits;                  ///< slots and budget
   bool strict = false;
   std::string take;         ///< of the run (--take); empty: none
   std::string script_name;  ///< names positions in the ledger
   bool typed = false;       ///< REPL and standard input: equal requests are new steps
   std::shared_ptr<CompletionQueue> queue;  ///< where completions go; engines may share one
   std::function<void(const std::string& level, const std::string& message)> log;  ///< any thread
+  /// Before and after each action of the job machine, on the worker's thread: a trace.
+  std::function<void(const char* action, bool done)> on_action;
 };
 
 /// One call of an endpoint's function.
@@ -128,6 +132,9 @@ class Engine {
   virtual const EngineOptions& options() const = 0;
   /// From now on nothing new is sent (Ctrl-C): jobs not yet sent stay recorded for the next run.
   virtual void stop_submitting() = 0;
+  /// Other limits from now on. A job that was stopped by the budget is sent when somebody waits for
+  /// it again.
+  virtual void set_limits(const Limits& limits) = 0;
 };
 
 /// Makes an engine; checks the options (kind invalid: base URL). No I/O: ledger and network are

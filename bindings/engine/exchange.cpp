@@ -140,6 +140,10 @@ Event Core::post(Job& job) {
     }
     case api::Refusal::rate_limited: {
       Event event = fail(EventType::rate_limited, answer.error);
+      if (answer.error.code == "1303") {
+        std::lock_guard lock(slots_mutex);
+        learnt_slots.refused(job.open_when_sent, now());
+      }
       event.explained = answer.error.code == "1302" || answer.error.code == "1303";
       event.delay = pause;
       return event;

@@ -60,6 +60,9 @@ class Machine {
         return ledger_failed();
       case EventType::stopped:
         return pause();
+      case EventType::no_slot:
+        calm();
+        return wait(kSlotDelay);
       default:
         break;
     }

@@ -44,9 +44,10 @@ enum class ActionType : std::uint8_t {
 
 struct Action {
   ActionType type = ActionType::rest;
-  Millis delay = 0;  ///< of wait; kPollDelay: ask the poll schedule
+  Millis delay = 0;  ///< of wait; kPollDelay: ask the poll schedule; kSlotDelay: until one is free
 };
 inline constexpr Millis kPollDelay = -1;
+inline constexpr Millis kSlotDelay = -2;
 
 enum class EventType : std::uint8_t {
   start,         ///< first, or to go on after rest
@@ -68,7 +69,8 @@ enum class EventType : std::uint8_t {
   expired,        ///< download: the URL is no longer valid
   disk_failed,    ///< download: the disk, or a file that is no clip
   ledger_failed,  ///< the action before was a record, and it could not be written
-  stopped,        ///< mark_sending: nothing new may be sent any more (Ctrl-C)
+  stopped,        ///< mark_sending: not now, for a reason the job's error tells (Ctrl-C, budget)
+  no_slot,        ///< mark_sending: as many jobs are running as may
 };
 
 /// What the ledger says of a claimed step.

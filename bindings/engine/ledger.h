@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "engine/admission.h"
 
 namespace kling::engine {
 
@@ -47,6 +48,7 @@ struct StepRow {
   std::string script;   ///< for people: "film.lua:12"
   std::string summary;  ///< for people: the start of the prompt
   std::string request;  ///< the body without bytes of media, for people
+  std::string run;      ///< the script and take that asked first: whose budget it is
   std::string result;   ///< JSON: what decode gave ({"videos":[…]}), signed URLs included
   std::string error;    ///< JSON of the Error when failed or ambiguous
   std::string file;     ///< where the clip is stored; empty: nowhere yet
@@ -82,6 +84,12 @@ struct Claim {
       false;  ///< new here, while this position of the script asked something else before
 };
 
+/// What became of a request that asked to be sent.
+struct Marked {
+  Admission admission = Admission::admitted;
+  Usage usage;  ///< counted in the same transaction, this step not included
+};
+
 /// One line of a step's history.
 struct JournalRow {
   std::int64_t step = 0;
@@ -104,7 +112,15 @@ class Ledger {
   virtual Result<Claim> revisit(std::int64_t step) = 0;
 
   /// Only from intended or sending, and only by the owner; else kind ledger (somebody else acted).
-  virtual Status mark_sending(std::int64_t step, Millis now) = 0;
+  /// In the same transaction the limits are asked; what they do not admit stays as it was.
+  /// `estimate_usd` < 0: not known.
+  virtual Result<Marked> mark_sending(std::int64_t step, Millis now, const Limits& limits,
+                                      double estimate_usd) = 0;
+  Status mark_sending(std::int64_t step, Millis now) {
+    auto marked = mark_sending(step, now, {}, 0);
+    if (!marked) return marked.error();
+    return Done{};
+  }
   /// sending to intended: the request was certainly not accepted.
   virtual Status clear_sending(std::int64_t step, Millis now) = 0;
   virtual Status record_accepted(std::int64_t step, std::string_view task_id, std::string_view raw,

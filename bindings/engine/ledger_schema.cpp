@@ -9,34 +9,41 @@ namespace {
 
 /// Entry n leads from version n to n + 1. Never change one that was released: append.
 /// AUTOINCREMENT, as an id is remembered by running programs and must not come back.
-const std::vector<std::vector<const char*>> kMigrations{{
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-    "CREATE TABLE owners (id TEXT PRIMARY KEY, pid INTEGER NOT NULL, host TEXT NOT NULL)",
-    "CREATE TABLE steps (id INTEGER PRIMARY KEY AUTOINCREMENT, service TEXT NOT NULL,"
-    " endpoint TEXT NOT NULL, digest TEXT NOT NULL, ordinal INTEGER NOT NULL,"
-    " address TEXT NOT NULL, attempt INTEGER NOT NULL, external_id TEXT NOT NULL,"
-    " own_external_id INTEGER NOT NULL, task_path TEXT NOT NULL, nth INTEGER NOT NULL,"
-    " state TEXT NOT NULL CHECK (state IN"
-    " ('intended', 'sending', 'accepted', 'succeeded', 'failed', 'ambiguous')),"
-    " owner TEXT NOT NULL, task_id TEXT NOT NULL DEFAULT '', target TEXT NOT NULL,"
-    " script TEXT NOT NULL, summary TEXT NOT NULL, request TEXT NOT NULL,"
-    " result TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '',"
-    " file TEXT NOT NULL DEFAULT '', file_sha256 TEXT NOT NULL DEFAULT '',"
-    " created_at INTEGER NOT NULL, sent_at INTEGER NOT NULL DEFAULT 0,"
-    " accepted_at INTEGER NOT NULL DEFAULT 0, finished_at INTEGER NOT NULL DEFAULT 0,"
-    " estimate_usd REAL NOT NULL, cost_usd REAL, UNIQUE (service, digest, ordinal))",
-    "CREATE INDEX steps_task ON steps (task_id)",
-    "CREATE INDEX steps_external ON steps (external_id)",
-    "CREATE TABLE journal (id INTEGER PRIMARY KEY, step INTEGER NOT NULL, at INTEGER NOT NULL,"
-    " what TEXT NOT NULL, body TEXT NOT NULL)",
-    "CREATE INDEX journal_step ON journal (step)",
-    "CREATE TABLE positions (script_name TEXT NOT NULL, task_path TEXT NOT NULL,"
-    " sequence INTEGER NOT NULL, digest TEXT NOT NULL,"
-    " PRIMARY KEY (script_name, task_path, sequence))",
-    "CREATE TABLE lookups (service TEXT NOT NULL, endpoint TEXT NOT NULL,"
-    " works INTEGER NOT NULL, PRIMARY KEY (service, endpoint))",
-    "CREATE TABLE derived (sha256 TEXT PRIMARY KEY, origin TEXT NOT NULL)",
-}};
+const std::vector<std::vector<const char*>> kMigrations{
+    {
+        "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+        "CREATE TABLE owners (id TEXT PRIMARY KEY, pid INTEGER NOT NULL, host TEXT NOT NULL)",
+        "CREATE TABLE steps (id INTEGER PRIMARY KEY AUTOINCREMENT, service TEXT NOT NULL,"
+        " endpoint TEXT NOT NULL, digest TEXT NOT NULL, ordinal INTEGER NOT NULL,"
+        " address TEXT NOT NULL, attempt INTEGER NOT NULL, external_id TEXT NOT NULL,"
+        " own_external_id INTEGER NOT NULL, task_path TEXT NOT NULL, nth INTEGER NOT NULL,"
+        " state TEXT NOT NULL CHECK (state IN"
+        " ('intended', 'sending', 'accepted', 'succeeded', 'failed', 'ambiguous')),"
+        " owner TEXT NOT NULL, task_id TEXT NOT NULL DEFAULT '', target TEXT NOT NULL,"
+        " script TEXT NOT NULL, summary TEXT NOT NULL, request TEXT NOT NULL,"
+        " result TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '',"
+        " file TEXT NOT NULL DEFAULT '', file_sha256 TEXT NOT NULL DEFAULT '',"
+        " created_at INTEGER NOT NULL, sent_at INTEGER NOT NULL DEFAULT 0,"
+        " accepted_at INTEGER NOT NULL DEFAULT 0, finished_at INTEGER NOT NULL DEFAULT 0,"
+        " estimate_usd REAL NOT NULL, cost_usd REAL, UNIQUE (service, digest, ordinal))",
+        "CREATE INDEX steps_task ON steps (task_id)",
+        "CREATE INDEX steps_external ON steps (external_id)",
+        "CREATE TABLE journal (id INTEGER PRIMARY KEY, step INTEGER NOT NULL, at INTEGER NOT NULL,"
+        " what TEXT NOT NULL, body TEXT NOT NULL)",
+        "CREATE INDEX journal_step ON journal (step)",
+        "CREATE TABLE positions (script_name TEXT NOT NULL, task_path TEXT NOT NULL,"
+        " sequence INTEGER NOT NULL, digest TEXT NOT NULL,"
+        " PRIMARY KEY (script_name, task_path, sequence))",
+        "CREATE TABLE lookups (service TEXT NOT NULL, endpoint TEXT NOT NULL,"
+        " works INTEGER NOT NULL, PRIMARY KEY (service, endpoint))",
+        "CREATE TABLE derived (sha256 TEXT PRIMARY KEY, origin TEXT NOT NULL)",
+    },
+    {
+        // Budget and slots count rows: whose script they belong to, and which are open.
+        "ALTER TABLE steps ADD COLUMN run TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX steps_run ON steps (run)",
+        "CREATE INDEX steps_state ON steps (state)",
+    }};
 
 constexpr std::int64_t kApplication = 0x6b6c6e67;  // "klng": tells a ledger from other databases
 

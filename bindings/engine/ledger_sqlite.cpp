@@ -14,6 +14,9 @@ namespace {
 
 using Outcome = Claim::Outcome;
 
+// A job that was accepted so long ago and never looked at again holds no slot any more.
+constexpr Millis kForgotten = 3'600'000;
+
 class SqliteLedger : public Ledger {
  public:
   SqliteLedger(std::string path, std::unique_ptr<Database> database)
@@ -59,9 +62,19 @@ class SqliteLedger : public Ledger {
     });
   }
 
-  Status mark_sending(std::int64_t step, Millis now) override {
-    return transition(step, now, "sending", "", "state = 'sending', sent_at = ?",
-                      "state IN ('intended', 'sending') AND owner = ?", now, owner_.id());
+  Result<Marked> mark_sending(std::int64_t step, Millis now, const Limits& limits,
+                              double estimate_usd) override {
+    Marked marked;
+    auto refusal = work(true, [&]() -> std::optional<Error> {
+      marked.usage = usage_beside(present(step), now);
+      marked.admission = admit(limits, marked.usage, estimate_usd);
+      if (marked.admission != Admission::admitted) return std::nullopt;
+      return change(step, now, "sending", "", "state = 'sending', sent_at = ?",
+                    "state IN ('intended', 'sending') AND owner = ?", now, owner_.id());
+    });
+    if (!refusal) return refusal.error();
+    if (*refusal) return **refusal;
+    return marked;
   }
   Status clear_sending(std::int64_t step, Millis now) override {
     return transition(step, now, "not sent", "", "state = 'intended', sent_at = 0",
@@ -252,19 +265,47 @@ class SqliteLedger : public Ledger {
   template <class... Values>
   Status transition(std::int64_t step, Millis now, const std::string& what, std::string_view body,
                     const std::string& set, const std::string& guard, const Values&... values) {
-    auto error = work(true, [&]() -> std::optional<Error> {
-      const StepRow row = present(step);
-      const int attempt = attempts_.try_emplace(step, row.attempt).first->second;
-      const bool changed =
-          db_.run("UPDATE steps SET " + set + " WHERE " + guard + " AND id = ? AND attempt = ?",
-                  values..., step, attempt) == 1;
-      note(step, now, changed ? what : "refused: " + what, body);
-      if (changed) return std::nullopt;
-      return refused(row, what);
-    });
+    auto error = work(true, [&] { return change(step, now, what, body, set, guard, values...); });
     if (!error) return error.error();
     if (*error) return **error;
     return Done{};
+  }
+
+  /// The same within a transaction.
+  template <class... Values>
+  std::optional<Error> change(std::int64_t step, Millis now, const std::string& what,
+                              std::string_view body, const std::string& set,
+                              const std::string& guard, const Values&... values) {
+    const StepRow row = present(step);
+    const int attempt = attempts_.try_emplace(step, row.attempt).first->second;
+    const bool changed =
+        db_.run("UPDATE steps SET " + set + " WHERE " + guard + " AND id = ? AND attempt = ?",
+                values..., step, attempt) == 1;
+    note(step, now, changed ? what : "refused: " + what, body);
+    if (changed) return std::nullopt;
+    return refused(row, what);
+  }
+
+  /// What is running at the service, and what the script of `row` has spent. Typed input has no
+  /// script: there it is this process.
+  Usage usage_beside(const StepRow& row, Millis now) {
+    Usage usage;
+    if (Query query(
+            db_,
+            "SELECT COUNT(*) FROM steps WHERE service = ? AND id <> ?"
+            " AND (state = 'sending' AND sent_at > ? OR state = 'accepted' AND accepted_at > ?)",
+            row.service, row.id, now - kForgotten, now - kForgotten);
+        query.next())
+      query >> usage.open;
+    if (Query query(db_,
+                    "SELECT COUNT(*), COALESCE(SUM(COALESCE(cost_usd, estimate_usd)), 0.0)"
+                    " FROM steps WHERE service = ? AND id <> ? AND run = ?"
+                    " AND (run <> '' OR owner = ?)"
+                    " AND state IN ('sending', 'accepted', 'succeeded', 'ambiguous')",
+                    row.service, row.id, row.run, owner_.id());
+        query.next())
+      query >> usage.jobs >> usage.usd;
+    return usage;
   }
 
   /// Remembers what this position of the script asks for; true when it asked something else.
@@ -315,12 +356,12 @@ class SqliteLedger : public Ledger {
     db_.run(
         "INSERT INTO steps (service, endpoint, digest, ordinal, address, attempt, external_id,"
         " own_external_id, task_path, nth, state, owner, target, script, summary, request,"
-        " created_at, estimate_usd)"
-        " VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, 'intended', ?, ?, ?, ?, ?, ?, ?)",
+        " created_at, estimate_usd, run)"
+        " VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, 'intended', ?, ?, ?, ?, ?, ?, ?, ?)",
         intent.service, intent.endpoint, intent.digest, ordinal, address,
         own_id ? intent.user_external_id : external_id(prefix_, address, 1), int(own_id),
         intent.task_path, intent.nth, owner_.id(), intent.target, intent.script, intent.summary,
-        intent.request, intent.now, intent.estimate_usd);
+        intent.request, intent.now, intent.estimate_usd, intent.script_name);
     const std::int64_t id = db_.last_id();
     note(id, intent.now, "intended", "");
     return {Outcome::created, present(id), false};
@@ -339,9 +380,10 @@ class SqliteLedger : public Ledger {
       claim.step.external_id = intent.user_external_id;
       next_attempt(claim.step, intent.now);
       db_.run(
-          "UPDATE steps SET target = ?, script = ?, summary = ?, request = ?, estimate_usd = ?"
-          " WHERE id = ?",
-          intent.target, intent.script, intent.summary, intent.request, intent.estimate_usd, id);
+          "UPDATE steps SET target = ?, script = ?, summary = ?, request = ?, estimate_usd = ?,"
+          " run = ? WHERE id = ?",
+          intent.target, intent.script, intent.summary, intent.request, intent.estimate_usd,
+          intent.script_name, id);
     }
     claim.step = present(id);
     return claim;

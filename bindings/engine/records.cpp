@@ -216,6 +216,12 @@ Event Core::revisit(Job& job) {
 }
 
 Event Core::mark_sending(Job& job) {
+  const Event event = admit_to_send(job);
+  if (event.type != EventType::no_slot) leave_line(job);
+  return event;
+}
+
+Event Core::admit_to_send(Job& job) {
   const auto stopped = [&job](Error error) {
     std::lock_guard lock(job.mutex);
     note_error(job, std::move(error));
@@ -231,11 +237,22 @@ Event Core::mark_sending(Job& job) {
          .message = "this step was recorded but never sent, and only its script can send it",
          .hint = "run the script again"});
   if (options.key.empty()) return stopped(no_key());
+  const Limits limits_of_now = limits_now();
+  if (limits_of_now.slots >= 0 && !is_next(job)) return {.type = EventType::no_slot};
   if (Status built = build_body(job, *job.sending); !built.ok()) return stopped(built.error());
   auto book = ledger();
   if (!book) return failed_record(job, book.error());
-  if (Status marked = (*book)->mark_sending(job.step, now()); !marked.ok())
-    return failed_record(job, marked.error());
+  auto marked = (*book)->mark_sending(job.step, now(), limits_of_now, job.estimate_usd);
+  if (!marked) return failed_record(job, marked.error());
+  job.open_when_sent = marked->usage.open;
+  switch (marked->admission) {
+    case Admission::no_slot:
+      return {.type = EventType::no_slot};
+    case Admission::over_budget:
+      return stopped(over_budget(limits_of_now, marked->usage, job.estimate_usd));
+    case Admission::admitted:
+      break;
+  }
   return {.type = EventType::done};
 }
 

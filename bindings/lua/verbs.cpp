@@ -157,6 +157,32 @@ bool set_store(Options& options, const api::Json& value) {
   return set_text<&Options::store_folder>(options, value);
 }
 
+/// A whole number of jobs, or false: no limit.
+bool set_count(int& count, const api::Json& value) {
+  if (value == false) return count = -1, true;
+  if (!value.is_number_integer() || value < 0 || value > 1'000'000) return false;
+  return count = value.get<int>(), true;
+}
+bool set_limits(Options& options, const api::Json& value) {
+  return value.is_object() && value.size() == 1 && value.contains("jobs") &&
+         set_count(options.limits.slots, value["jobs"]) && options.limits.slots != 0;
+}
+/// Dollars, or { usd = …, jobs = … }; false: no budget.
+bool set_budget(Options& options, const api::Json& value) {
+  engine::Limits& limits = options.limits;
+  const auto set_usd = [&limits](const api::Json& usd) {
+    if (!usd.is_number() || !(usd.get<double>() >= 0)) return false;
+    return limits.budget_usd = usd.get<double>(), true;
+  };
+  if (value == false) return limits.budget_usd = limits.budget_jobs = -1, true;
+  if (!value.is_object()) return set_usd(value);
+  for (auto part = value.begin(); part != value.end(); ++part)
+    if (!(part.key() == "usd" ? set_usd(*part)
+                              : part.key() == "jobs" && set_count(limits.budget_jobs, *part)))
+      return false;
+  return !value.empty();
+}
+
 constexpr Option kOptions[] = {
     {"key", "a text", set_text<&Options::key>},
     {"base_url", "a text", set_text<&Options::base_url>},
@@ -165,6 +191,8 @@ constexpr Option kOptions[] = {
     {"insecure", "true or false", set_flag<&Options::insecure>},
     {"patience", "a number of seconds", set_seconds<&Options::patience>},
     {"poll", "a number of seconds", set_seconds<&Options::poll_interval>},
+    {"limits", "{ jobs = how many may run at a time }", set_limits},
+    {"budget", "a number of dollars, { usd = …, jobs = … } or false", set_budget},
     {"lost", "\"ask\"", set_lost},
     {"take", "a text", set_text<&Options::take>},
     {"strict", "true or false", set_flag<&Options::strict>},
@@ -202,10 +230,13 @@ void apply(lua_State* L, Client& client) {
     Options changed = client.options;
     if (auto read = read_options(changed, *given); !read)
       return void(error = std::move(read.error()));
-    if (client.engine == nullptr || given->empty()) {
+    const bool any_time =
+        std::all_of(given->items().begin(), given->items().end(), [](const auto& o) {
+          return o.key() == "strict" || o.key() == "limits" || o.key() == "budget";
+        });
+    if (client.engine == nullptr || any_time) {
       client.options = std::move(changed);
-    } else if (given->size() == 1 && given->contains("strict")) {
-      client.options.strict = changed.strict;
+      if (client.engine) client.engine->set_limits(client.options.limits);
     } else {
       error.message = "kling.configure comes before the first job of this client";
       error.hint = "Move it to the top of the script, or make another client with kling.client{}.";

@@ -30,6 +30,7 @@ struct RunOptions {
   bool detach = false;
   bool strict = false;
   bool no_store = false;
+  engine::Limits limits;
   CLI::App* app = nullptr;  // its remaining arguments are the script and what follows
 };
 
@@ -311,6 +312,7 @@ int run_script(RunOptions& options) {
   settings->typed = typed;
   settings->strict = options.strict;
   settings->store = !options.no_store;
+  settings->limits = options.limits;
 
   Simulation simulation(options.simulation,
                         settings->ledger_path == ":memory:"
@@ -385,6 +387,14 @@ std::function<int()> set_up_run(CLI::App& app) {
   app.add_flag("--detach", options->detach, "leave as soon as every request is answered");
   app.add_flag("--strict", options->strict, "warnings about requests are errors");
   app.add_flag("--no-store", options->no_store, "do not keep finished clips beside the ledger");
+  app.add_option("--max-jobs", options->limits.slots, "how many jobs may run at a time")
+      ->check(CLI::Range(1, 10000));
+  app.add_option("--max-cost", options->limits.budget_usd,
+                 "what the script may cost in US$, its earlier runs included")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--max-submissions", options->limits.budget_jobs,
+                 "how many jobs the script may submit, its earlier runs included")
+      ->check(CLI::NonNegativeNumber);
   app.prefix_command();  // what follows the script is the script's
   app.footer("Examples:\n  kling run --sim scripts/quickstart.lua\n  kling run film.lua draft 3");
   return [options] { return run_script(*options); };

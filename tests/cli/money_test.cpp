@@ -243,3 +243,54 @@ TEST_CASE("after a script error its jobs are still brought home") {
   CHECK(contains(run.err, "1 submitted"));
   CHECK(std::filesystem::exists(stage.folder / ".kling/clips"));
 }
+
+TEST_CASE("a run stops at its budget and a raised one goes on where it stopped") {
+  Stage stage(kChain);
+  const Outcome first = stage.run({"run", "--max-cost", "0.50", "film.lua"});
+  CAPTURE(first.err);
+  CHECK(first.code == 4);
+  CHECK(contains(first.err, "budget"));
+  CHECK(contains(first.err, "--max-cost"));
+  CHECK(contains(first.err, "film.lua:4"));
+  CHECK(stage.service->counters().creates == 2);
+  // The same budget again pays nothing: what was spent counts.
+  CHECK(stage.run({"run", "--max-cost", "0.50", "film.lua"}).code == 4);
+  CHECK(stage.service->counters().creates == 2);
+  CHECK(stage.run({"run", "--max-cost", "1", "film.lua"}).code == 0);
+  CHECK(stage.service->counters().creates == 4);
+}
+
+TEST_CASE("a script sets its own budget and limits and may change them later") {
+  Stage stage(R"(
+local kling = require "kling"
+kling.configure { budget = { jobs = 1 }, limits = { jobs = 1 } }
+kling.text2video { prompt = "one" }:wait()
+local ok, err = pcall(function() return kling.text2video { prompt = "two" }:wait() end)
+print(ok, err.kind)
+kling.configure { budget = false }
+print(kling.text2video { prompt = "two" }:wait().url ~= nil)
+print(select(2, pcall(kling.configure, { budget = "much" })))
+)");
+  const Outcome run = stage.run();
+  CAPTURE(run.err);
+  CHECK(run.code == 0);
+  CHECK(contains(run.out, "false\tbudget\ntrue\n"));
+  CHECK(contains(run.out, "budget takes a number of dollars"));
+  CHECK(stage.service->counters().creates == 2);
+}
+
+TEST_CASE("a wide fan-out keeps to the jobs that may run at a time") {
+  sim::Options options;
+  options.slots = 2;
+  Stage stage(R"(
+local kling = require "kling"
+local list = {}
+for i = 1, 8 do list[i] = i end
+kling.map(list, function(i) return kling.text2video { prompt = "shot " .. i }:wait() end)
+)",
+              options);
+  const Outcome run = stage.run({"run", "--max-jobs", "2", "film.lua"});
+  CAPTURE(run.err);
+  CHECK(run.code == 0);
+  CHECK(stage.service->counters().creates == 8);
+}

@@ -410,6 +410,31 @@ TEST_CASE("after Ctrl-C nothing new is sent") {
   CHECK(play.state.before == Phase::intended);
 }
 
+TEST_CASE("without a free slot a request waits as recorded and is then sent") {
+  Play play;
+  play.on(EventType::start);
+  play.claimed(Claimed::to_send);
+  CHECK(play.on(EventType::no_slot) == ActionType::wait);
+  CHECK(play.delay == kSlotDelay);
+  CHECK(play.state.phase == Phase::intended);
+  CHECK(play.on(EventType::elapsed) == ActionType::mark_sending);
+  CHECK(play.on(EventType::done) == ActionType::post);
+}
+
+TEST_CASE("a wait for a slot does not use up the time in which a refusal is repeated") {
+  Play play;
+  play.until_posted();
+  play.on(Event{.type = EventType::rate_limited, .explained = true});
+  play.on(EventType::done);
+  play.on(EventType::elapsed);
+  play.on(EventType::no_slot);
+  play.now += 2 * 3'600'000;
+  play.on(EventType::elapsed);
+  play.on(EventType::done);
+  CHECK(play.on(Event{.type = EventType::rate_limited, .explained = true}) ==
+        ActionType::clear_sending);
+}
+
 namespace {
 
 /// A service and a ledger that outlive the client's crashes.

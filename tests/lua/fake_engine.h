@@ -95,6 +95,7 @@ class FakeEngine : public Engine {
   Bill bill() const override { return {}; }
   const EngineOptions& options() const override { return options_; }
   void stop_submitting() override {}
+  void set_limits(const Limits& limits) override { options_.limits = limits; }
 
   void succeed(Job& job, Millis finished_at = 0) {
     job.now.phase = Phase::stored;

@@ -1,0 +1,67 @@
+#include "engine/admission.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "api/prices.h"
+
+namespace kling::engine {
+namespace {
+
+constexpr Millis kMemory = 600'000;
+// Sums of decimal prices are not exact: a budget of exactly the price must do.
+constexpr double kRounding = 1e-6;
+
+std::string dollars(double usd) {
+  char text[32];
+  std::snprintf(text, sizeof text, "$%.2f", usd);
+  return text;
+}
+
+}  // namespace
+
+Admission admit(const Limits& limits, const Usage& usage, double estimate_usd) {
+  if (limits.budget_jobs >= 0 && usage.jobs >= limits.budget_jobs) return Admission::over_budget;
+  if (limits.budget_usd >= 0 &&
+      (estimate_usd < 0 || usage.usd + estimate_usd > limits.budget_usd + kRounding))
+    return Admission::over_budget;
+  if (limits.slots >= 0 && usage.open >= std::max(limits.slots, 1)) return Admission::no_slot;
+  return Admission::admitted;
+}
+
+Error over_budget(const Limits& limits, const Usage& usage, double estimate_usd) {
+  Error error{.kind = Kind::budget};
+  if (limits.budget_jobs >= 0 && usage.jobs >= limits.budget_jobs) {
+    error.message = "not submitted: the budget of " + std::to_string(limits.budget_jobs) +
+                    " jobs is used up (" + std::to_string(usage.jobs) + " submitted)";
+    error.hint =
+        "raise budget = { jobs = … } (--max-submissions) and run again; what is paid stays paid";
+    return error;
+  }
+  if (estimate_usd < 0) {
+    error.message = "not submitted: the price of this request is not known, so the budget of " +
+                    dollars(limits.budget_usd) + " cannot cover it";
+    error.hint = "use a model of the price list, or a budget in jobs: budget = { jobs = … }";
+    return error;
+  }
+  error.message = "not submitted: it would cost about " + dollars(estimate_usd) + ", and " +
+                  dollars(usage.usd) + " of the budget of " + dollars(limits.budget_usd) +
+                  " are spent or reserved";
+  error.hint = "raise the budget to at least " + dollars(usage.usd + estimate_usd) +
+               " (--max-cost, or kling.configure{ budget = … }) and run again; what is paid stays "
+               "paid. The price is an estimate: " +
+               api::price_source();
+  return error;
+}
+
+void LearntSlots::refused(int open, Millis now) {
+  slots_ = std::max(open, 1);
+  until_ = now + kMemory;
+}
+
+int LearntSlots::ceiling(int configured, Millis now) const {
+  if (slots_ < 0 || now >= until_) return configured;
+  return configured < 0 ? slots_ : std::min(configured, slots_);
+}
+
+}  // namespace kling::engine
