@@ -10,6 +10,13 @@
 #include "engine/step.h"
 
 namespace kling::engine {
+namespace {
+
+// A longer time between two looks (an outage, a sleep) tells nothing about how long a job took.
+constexpr Millis kLongestGap = 700'000;
+constexpr int kHistory = 500;  // steps to learn from
+
+}  // namespace
 
 Core::Core(EngineOptions chosen, std::string service_name, std::shared_ptr<net::Transport> http)
     : options(std::move(chosen)),
@@ -33,6 +40,19 @@ Result<std::shared_ptr<Ledger>> Core::ledger() {
     ledger_ = *opened;
   }
   return ledger_;
+}
+
+/// What earlier runs saw. Once; blocks on the ledger.
+void Core::learn_from_history() {
+  std::call_once(history_read_, [this] {
+    auto book = ledger();
+    if (!book) return;
+    auto rows = (*book)->list(kHistory);
+    if (!rows) return;
+    for (auto row = rows->rbegin(); row != rows->rend(); ++row)
+      if (row->took > 0 && row->service == service)
+        durations.learn(job_class(row->endpoint, api::parse_json(row->request)), row->took);
+  });
 }
 
 Result<std::string> Core::store_folder() {
@@ -172,6 +192,12 @@ void note_task(Job& job, const api::Task& task, Millis now) {
   job.seen = task.state;
   if (job.task_id.empty()) job.task_id = task.id;
   if (job.accepted_at == 0) job.accepted_at = now;
+  if (task.state != api::TaskState::succeeded) {
+    job.polled_at = now;
+  } else if (job.timed && job.polled_at != 0 && now - job.polled_at < kLongestGap) {
+    // It was done at some time between two looks.
+    job.took = (job.polled_at + now) / 2 - job.accepted_at;
+  }
   if (task.state == api::TaskState::succeeded && !task.videos.empty()) {
     job.videos = task.videos;
     job.result_at = now;

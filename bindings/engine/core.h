@@ -15,6 +15,7 @@
 
 #include "engine/engine.h"
 #include "engine/ledger.h"
+#include "engine/poll_schedule.h"
 #include "engine/step.h"
 #include "engine/worker_pool.h"
 #include "net/transport.h"
@@ -40,6 +41,7 @@ class Job : public std::enable_shared_from_this<Job> {
   std::string summary;
   Millis created_at = 0;
   Millis poll_interval = 0;
+  std::string job_class;  ///< of those that take equally long
   JobPolicy policy;
 
   std::uint64_t order = 0;          ///< among the jobs of this engine: first in, first out
@@ -64,6 +66,10 @@ class Job : public std::enable_shared_from_this<Job> {
   double cost_usd = 0;
   Millis accepted_at = 0;
   Millis finished_at = 0;
+  Millis polled_at = 0;  ///< the last time it was not done yet; 0: not known
+  Millis expected = 0;   ///< how long jobs like this take
+  bool timed = false;    ///< accepted_at is when the service took it, not when it was found
+  Millis took = 0;       ///< from accepted to done, when this process saw it
   Millis result_at = 0;  ///< when the URLs were fresh; 0: before this run
   std::string address;
   std::string external_id;
@@ -95,6 +101,8 @@ class Core : public std::enable_shared_from_this<Core> {
   void run(const std::shared_ptr<Job>& job, Event event, Lane lane);
   Event perform(const std::shared_ptr<Job>& job, ActionType action);
   Event carry_out(const std::shared_ptr<Job>& job, ActionType action);
+
+  Millis next_look(Job& job);
 
   // --- slots.cpp: who may be sent next
   Limits limits_now();
@@ -141,6 +149,7 @@ class Core : public std::enable_shared_from_this<Core> {
 
   // --- core.cpp
   Result<std::shared_ptr<Ledger>> ledger();
+  void learn_from_history();
   void log(const char* level, const std::string& message) const;
   void publish(Job& job);
   Millis now() const { return clock->now(); }
@@ -154,6 +163,8 @@ class Core : public std::enable_shared_from_this<Core> {
   WorkerPool pool;
   std::atomic<bool> closing{false};
   std::atomic<bool> submitting{true};
+  std::atomic<int> waits{0};  // jobs that wait for their next look
+  Durations durations;
   std::atomic<int> operations{0};  // whose completion has not been posted
 
   // What this run has claimed: equal requests pair up by task and count (design 3.2).
@@ -183,6 +194,7 @@ class Core : public std::enable_shared_from_this<Core> {
  private:
   std::mutex open_mutex_;
   std::shared_ptr<Ledger> ledger_;
+  std::once_flag history_read_;
   std::mutex folder_mutex_;
   std::string folder_;
   std::string temporary_folder_;

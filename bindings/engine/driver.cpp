@@ -10,6 +10,9 @@
 namespace kling::engine {
 namespace {
 
+// Twenty GETs a second, however many jobs there are.
+constexpr Millis kRequestSpacing = 50;
+
 Lane lane_of(ActionType type, const Job& job) {
   switch (type) {
     case ActionType::post:
@@ -111,8 +114,10 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
       if (step.action.delay == kSlotDelay) return wait_for_slot(job);
       Millis delay = step.action.delay;
       if (delay == kPollDelay)
-        delay = poll_delay(now() - job->state.accepted_at, job->poll_interval);
+        delay = job->poll_interval > 0 ? job->poll_interval : next_look(*job);
+      ++waits;
       pool.submit_at(now() + with_jitter(delay), Lane::light, [self = shared_from_this(), job] {
+        --self->waits;
         self->run(job, {.type = EventType::elapsed}, Lane::light);
       });
       return;
@@ -125,6 +130,22 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
     }
     event = perform(job, action);
   }
+}
+
+/// By the schedule, as far as the process's budget of requests goes.
+Millis Core::next_look(Job& job) {
+  Millis age = 0;
+  {
+    std::lock_guard lock(job.mutex);
+    age = now() - job.accepted_at;
+  }
+  learn_from_history();
+  const Expectation expected = durations.expect(job.job_class);
+  {
+    std::lock_guard lock(job.mutex);
+    job.expected = expected.median;
+  }
+  return std::max(poll_delay(expected, age), waits * kRequestSpacing);
 }
 
 Event Core::perform(const std::shared_ptr<Job>& job, ActionType action) {

@@ -42,8 +42,9 @@ class EngineImpl : public Engine {
     job->policy.ask = request.ask_when_lost.value_or(options.ask_when_lost);
     job->policy.store = options.store;
     job->poll_interval = request.poll_interval.value_or(options.poll_interval);
-    if (const auto price =
-            api::estimate(*job->endpoint, api::wire_body(*job->endpoint, request.request)))
+    const api::Json body = api::wire_body(*job->endpoint, request.request);
+    job->job_class = job_class(job->endpoint_name, body);
+    if (const auto price = api::estimate(*job->endpoint, body))
       job->cost_usd = job->estimate_usd = price->usd;
     job->order = ++orders_;
     job->sending = std::make_unique<Sending>();
@@ -84,6 +85,7 @@ class EngineImpl : public Engine {
     shot.created_at = job->created_at;
     shot.accepted_at = job->accepted_at;
     shot.finished_at = job->finished_at;
+    shot.expected = job->expected;
     const Phase phase = job->state.phase;
     if (job->error &&
         (phase == Phase::failed || phase == Phase::ambiguous || phase == Phase::paused))

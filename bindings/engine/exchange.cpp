@@ -132,10 +132,10 @@ Event Core::post(Job& job) {
   switch (answer.refusal) {
     case api::Refusal::none: {
       note_task(job, *answer.task, now());
-      if (answer.task->state == api::TaskState::failed) {
-        std::lock_guard lock(job.mutex);
+      std::lock_guard lock(job.mutex);
+      job.timed = true;
+      if (answer.task->state == api::TaskState::failed)
         note_error(job, generation_failed(*answer.task));
-      }
       return {.type = EventType::accepted, .seen = seen_of(*answer.task)};
     }
     case api::Refusal::rate_limited: {

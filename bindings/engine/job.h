@@ -47,6 +47,7 @@ struct JobSnapshot {
   Millis created_at = 0;
   Millis accepted_at = 0;
   Millis finished_at = 0;
+  Millis expected = 0;  ///< ms from accepted to done that jobs like this take; 0: not known yet
   std::optional<Error> error;        ///< why it failed, asks or paused
   std::optional<Error> store_error;  ///< why the clip could not be stored
 };

@@ -54,6 +54,7 @@ struct StepRow {
   std::string file;     ///< where the clip is stored; empty: nowhere yet
   std::string file_sha256;
   Millis created_at = 0, sent_at = 0, accepted_at = 0, finished_at = 0;
+  Millis took = 0;  ///< from accepted to done, where a process saw it; 0: not known
   double estimate_usd = 0;
   std::optional<double> cost_usd;  ///< what the service said it deducted
 };
@@ -126,8 +127,8 @@ class Ledger {
   virtual Status record_accepted(std::int64_t step, std::string_view task_id, std::string_view raw,
                                  Millis now) = 0;
   virtual Status record_result(std::int64_t step, std::string_view result,
-                               std::optional<double> cost_usd, std::string_view raw,
-                               Millis now) = 0;
+                               std::optional<double> cost_usd, std::string_view raw, Millis now,
+                               Millis took = 0) = 0;
   virtual Status record_failure(std::int64_t step, std::string_view error, std::string_view raw,
                                 Millis now) = 0;
   virtual Status record_ambiguous(std::int64_t step, std::string_view error, Millis now) = 0;

@@ -24,7 +24,7 @@ const std::string kSelectSteps =
     "SELECT id, service, endpoint, digest, ordinal, address, attempt, external_id,"
     " own_external_id, task_path, nth, owner, task_id, target, script, summary, request, result,"
     " error, file, file_sha256, created_at, sent_at, accepted_at, finished_at, estimate_usd,"
-    " cost_usd, run, state FROM steps WHERE ";
+    " cost_usd, run, took, state FROM steps WHERE ";
 
 StepRow read_step(Database& database, Query& query) {
   StepRow row;
@@ -33,7 +33,8 @@ StepRow read_step(Database& database, Query& query) {
       row.attempt >> row.external_id >> row.own_external_id >> row.task_path >> row.nth >>
       row.owner >> row.task_id >> row.target >> row.script >> row.summary >> row.request >>
       row.result >> row.error >> row.file >> row.file_sha256 >> row.created_at >> row.sent_at >>
-      row.accepted_at >> row.finished_at >> row.estimate_usd >> row.cost_usd >> row.run >> state;
+      row.accepted_at >> row.finished_at >> row.estimate_usd >> row.cost_usd >> row.run >>
+      row.took >> state;
   for (StepState known : {StepState::intended, StepState::sending, StepState::accepted,
                           StepState::succeeded, StepState::failed, StepState::ambiguous}) {
     if (state != name(known)) continue;

@@ -41,6 +41,7 @@ const std::vector<std::vector<const char*>> kMigrations{
     {
         // Budget and slots count rows: whose script they belong to, and which are open.
         "ALTER TABLE steps ADD COLUMN run TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE steps ADD COLUMN took INTEGER NOT NULL DEFAULT 0",
         "CREATE INDEX steps_run ON steps (run)",
         "CREATE INDEX steps_state ON steps (state)",
     }};

@@ -91,13 +91,14 @@ class SqliteLedger : public Ledger {
         task_id, now, owner_.id(), task_id);
   }
   Status record_result(std::int64_t step, std::string_view result, std::optional<double> cost_usd,
-                       std::string_view raw, Millis now) override {
+                       std::string_view raw, Millis now, Millis took) override {
     return transition(step, now, "succeeded", raw,
                       "state = 'succeeded', result = ?, cost_usd = COALESCE(?, cost_usd),"
-                      " finished_at = CASE finished_at WHEN 0 THEN ? ELSE finished_at END",
+                      " finished_at = CASE finished_at WHEN 0 THEN ? ELSE finished_at END,"
+                      " took = CASE took WHEN 0 THEN ? ELSE took END",
                       "(state IN ('accepted', 'succeeded')"
                       " OR state IN ('intended', 'sending') AND owner = ?)",
-                      result, cost_usd, now, owner_.id());
+                      result, cost_usd, now, took, owner_.id());
   }
   Status record_failure(std::int64_t step, std::string_view error, std::string_view raw,
                         Millis now) override {
@@ -410,7 +411,7 @@ class SqliteLedger : public Ledger {
     db_.run(
         "UPDATE steps SET state = 'intended', attempt = ?, external_id = ?, own_external_id = ?,"
         " owner = ?, task_id = '', result = '', error = '', file = '', file_sha256 = '',"
-        " sent_at = 0, accepted_at = 0, finished_at = 0, cost_usd = NULL"
+        " sent_at = 0, accepted_at = 0, finished_at = 0, took = 0, cost_usd = NULL"
         " WHERE id = ? AND state = 'failed'",
         attempt, id, int(row.own_external_id), owner_.id(), row.id);
     note(row.id, now, "retried", id);

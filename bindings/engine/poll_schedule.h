@@ -1,13 +1,45 @@
-// When to ask next whether a job is done. Pure.
+// When to ask next whether a job is done: seldom while it cannot be, densest around the time when
+// jobs like it usually end, seldomer again for stragglers. Pure, and the memory of how long jobs
+// took (thread-safe; nothing blocks).
 #pragma once
 
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "api/endpoint.h"
 #include "base/clock.h"
 
 namespace kling::engine {
 
-/// Milliseconds until the next GET of a job that was accepted `age` ms ago. `fixed` > 0 replaces
-/// the schedule. Without it: first after 10 s, then every 5 s, slower with age up to 16 s
-/// (api-contract 9.1.3). Jitter is the caller's.
-Millis poll_delay(Millis age, Millis fixed);
+/// How long a job probably takes: a log-normal distribution.
+struct Expectation {
+  Millis median = 300'000;
+  double sigma = 0.5;  ///< of the logarithm
+  bool learnt = true;  ///< false: published averages only, which may be far off
+};
+
+/// Milliseconds until the next GET of a job that was accepted `age` ms ago, 1 s to 10 min. The gap
+/// is inverse to the square root of the chance that the job ends now, which makes the mean delay
+/// least for a given number of GETs (about 10 a job). Jitter is the caller's.
+Millis poll_delay(const Expectation& expected, Millis age);
+
+/// What jobs have in common that take equally long: endpoint, model, mode, seconds of a wire body.
+std::string job_class(std::string_view endpoint, const api::Json& body);
+
+/// Learns from the jobs that ended, the latest counting most; begins with published averages.
+class Durations {
+ public:
+  void learn(const std::string& job_class, Millis took);
+  Expectation expect(const std::string& job_class) const;
+
+ private:
+  struct Learnt {
+    double weight = 0, mean = 0, variance = 0;  ///< of the logarithm of milliseconds
+  };
+  mutable std::mutex mutex_;
+  std::map<std::string, Learnt> learnt_;
+};
 
 }  // namespace kling::engine

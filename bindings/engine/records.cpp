@@ -48,6 +48,8 @@ void Core::load(Job& job, const StepRow& row) {
   job.path = row.file;
   job.file_sha256 = row.file_sha256;
   job.accepted_at = row.accepted_at;
+  job.timed = row.accepted_at != 0;
+  if (job.job_class.empty()) job.job_class = job_class(row.endpoint, api::parse_json(row.request));
   job.cost_is_real = row.cost_usd.has_value();
   job.cost_usd = row.cost_usd.value_or(row.estimate_usd);
   if (job.target.empty()) job.target = row.target;
@@ -260,6 +262,7 @@ Event Core::record(Job& job, ActionType action) {
   const Event done{.type = EventType::done};
   std::string result, error;
   std::optional<double> cost;
+  Millis took = 0;
   {
     std::lock_guard lock(job.mutex);
     if (action == ActionType::ask) {
@@ -278,6 +281,7 @@ Event Core::record(Job& job, ActionType action) {
     if (job.error)
       error = to_json(*job.error).dump(-1, ' ', false, api::Json::error_handler_t::replace);
     if (job.cost_is_real) cost = job.cost_usd;
+    took = std::exchange(job.took, 0);
   }
   if (job.step == 0) return done;  // a task that this ledger does not know
   auto book = ledger();
@@ -291,7 +295,8 @@ Event Core::record(Job& job, ActionType action) {
       written = (*book)->record_accepted(job.step, job.task_id, job.raw, now());
       break;
     case ActionType::record_result:
-      written = (*book)->record_result(job.step, result, cost, job.raw, now());
+      written = (*book)->record_result(job.step, result, cost, job.raw, now(), took);
+      durations.learn(job.job_class, took);
       break;
     case ActionType::record_failure:
       written = (*book)->record_failure(job.step, error, job.raw, now());

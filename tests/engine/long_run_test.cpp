@@ -219,4 +219,19 @@ TEST_CASE("a frame keeps its address whatever the bytes of its file are") {
   CHECK(stage.count().creates == 2);
 }
 
+TEST_CASE("how long jobs take is learnt and known to the next run") {
+  Stage stage({}, without_store());
+  const auto first = stage.create(stage.shot("one"));
+  REQUIRE(stage.until([&] { return stage.snapshot(first).expected != 0; }));
+  CHECK(stage.snapshot(first).expected == 319'000);  // what others published
+  const JobSnapshot done = stage.finish(first);
+  stage.open_engine();
+  const auto second = stage.create(stage.shot("two"));
+  REQUIRE(stage.until([&] { return stage.snapshot(second).expected != 0; }));
+  const Millis expected = stage.snapshot(second).expected;
+  const Millis took = done.finished_at - done.accepted_at;
+  CHECK(expected != 319'000);
+  CHECK(std::abs(expected - took) < std::abs(319'000 - took));
+}
+
 }  // namespace kling::engine::testing
