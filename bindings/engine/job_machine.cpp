@@ -283,8 +283,9 @@ class Machine {
     return s.lookup == Known::yes ? repeat() : act(ActionType::probe_look_up);
   }
 
-  /// The service knows every id it accepted, and this one it does not know. The mark still stands.
-  Step repeat() { return enter(Phase::sending, ActionType::post); }
+  /// The service knows every id it accepted, and this one it does not know. Marked anew: another
+  /// process may have made the mark that stands, and the request is made again before it.
+  Step repeat() { return act(ActionType::mark_sending); }
 
   Step adopt() {
     s.seen = e.seen;

@@ -15,6 +15,7 @@
 #include "cli/progress.h"
 #include "cli/settings.h"
 #include "cli/simulation.h"
+#include "cli/trace.h"
 #include "lua/runtime.h"
 
 namespace kling::cli {
@@ -313,6 +314,7 @@ int run_script(RunOptions& options) {
   settings->strict = options.strict;
   settings->store = !options.no_store;
   settings->limits = options.limits;
+  settings->on_action = action_trace();
 
   Simulation simulation(options.simulation,
                         settings->ledger_path == ":memory:"

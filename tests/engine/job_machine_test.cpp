@@ -122,10 +122,10 @@ TEST_CASE("a lost answer is repeated only where look-ups are known to work") {
     Known probe;
     ActionType end;
   };
-  const Row rows[] = {{Known::unknown, Known::yes, ActionType::post},
+  const Row rows[] = {{Known::unknown, Known::yes, ActionType::mark_sending},
                       {Known::unknown, Known::no, ActionType::ask},
                       {Known::unknown, Known::unknown, ActionType::ask},
-                      {Known::yes, Known::yes, ActionType::post},
+                      {Known::yes, Known::yes, ActionType::mark_sending},
                       {Known::no, Known::no, ActionType::ask}};
   for (const Row& row : rows) {
     Play play;
