@@ -58,6 +58,7 @@ class Job : public std::enable_shared_from_this<Job> {
   bool active = true;  ///< being run, or waiting for its time; else at rest
   bool is_prepared = false;
   bool reused = false;
+  bool differs = false;
   bool submitted = false;
   bool observed = false;  ///< somebody waits or waited for its end
   bool cost_is_real = false;
@@ -139,13 +140,15 @@ class Core : public std::enable_shared_from_this<Core> {
   Result<std::string> materialize(MediaSource& source);
   Result<std::string> save(MediaSource& source, const std::string& path);
   Result<std::string> concat(const std::vector<std::shared_ptr<MediaSource>>& parts,
-                             const std::string& out, const std::string& audio);
+                             const std::string& wanted, const std::string& audio);
   Result<std::string> fresh_url(Job& job, int video);
   Result<std::string> fetch_video(Job& job, int video, const std::string& path);
   Result<std::string> clip_file(Job& job, int video);
   Result<std::string> identify(const MediaSource& source);
   Result<std::string> origin_or_content(const std::string& sha256);
   Result<std::string> store_folder();
+  std::string output_path(const std::string& path) const;  ///< where a script's file is written
+  std::string input_path(const std::string& path) const;   ///< and found again
 
   // --- core.cpp
   Result<std::shared_ptr<Ledger>> ledger();
@@ -181,6 +184,7 @@ class Core : public std::enable_shared_from_this<Core> {
   std::condition_variable turn_ended;
   std::map<std::string, Turn> turns;  ///< by task: requests claim in the order they were made
   std::set<std::int64_t> mine;
+  int differing = 0;  ///< steps that differ from the last run of the script
   std::map<std::pair<std::string, std::string>, Asked> asked;
 
   mutable std::mutex jobs_mutex;

@@ -80,6 +80,7 @@ class EngineImpl : public Engine {
     shot.cost_usd = job->cost_usd;
     shot.cost_is_real = job->cost_is_real;
     shot.reused = job->reused;
+    shot.differs = job->differs;
     shot.submitted = job->submitted;
     shot.observed = job->observed;
     shot.created_at = job->created_at;
@@ -373,17 +374,21 @@ class EngineImpl : public Engine {
 
 }  // namespace
 
+Result<std::string> service_name(const EngineOptions& options) {
+  if (!options.service.empty()) return options.service;
+  return net::service_address(options.base_url.empty() ? kDefaultBaseUrl : options.base_url);
+}
+
 Result<std::unique_ptr<Engine>> make_engine(EngineOptions options) {
   if (options.base_url.empty()) options.base_url = kDefaultBaseUrl;
   if (!options.queue) options.queue = std::make_shared<CompletionQueue>(make_clock());
-  auto address = net::service_address(options.base_url);
-  if (!address) return address.error();
+  auto service = service_name(options);
+  if (!service) return service.error();
   auto transport =
       net::make_transport({.base_url = options.base_url, .insecure = options.insecure});
   if (!transport) return transport.error();
-  const std::string service = options.service.empty() ? *address : options.service;
   return std::unique_ptr<Engine>(std::make_unique<EngineImpl>(
-      std::make_shared<Core>(std::move(options), service, *transport)));
+      std::make_shared<Core>(std::move(options), *service, *transport)));
 }
 
 Status resolve(const EngineOptions& options, const std::string& handle, const std::string& adopt,

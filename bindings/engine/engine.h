@@ -40,6 +40,8 @@ struct EngineOptions {
   Millis get_deadline = 30'000, post_deadline = 180'000;
   Millis stall_timeout = 30'000;  ///< real ms a download may bring nothing
   Limits limits;                  ///< slots and budget
+  /// Of a rehearsal: what a script saves goes below this folder, and is found there again.
+  std::string output_folder;
   bool strict = false;
   std::string take;         ///< of the run (--take); empty: none
   std::string script_name;  ///< names positions in the ledger
@@ -140,6 +142,9 @@ class Engine {
 /// Makes an engine; checks the options (kind invalid: base URL). No I/O: ledger and network are
 /// opened by the first operation, whose completion gets their errors.
 Result<std::unique_ptr<Engine>> make_engine(EngineOptions options);
+
+/// The name of the service in addresses, as make_engine() takes it from the options.
+Result<std::string> service_name(const EngineOptions& options);
 
 /// A person's decision on an ambiguous job. Blocks (ledger, one GET for adopt). `adopt` is the task
 /// id to take over; otherwise resubmit (true) or abandon (false).

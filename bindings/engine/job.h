@@ -41,6 +41,7 @@ struct JobSnapshot {
   double duration = 0;  ///< seconds of the clip, when known
   double cost_usd = 0;  ///< real when `cost_is_real`, else the estimate
   bool cost_is_real = false;
+  bool differs = false;    ///< this place of the script asked something else in the last run
   bool reused = false;     ///< found finished or accepted in the ledger: not paid by this run
   bool submitted = false;  ///< this run sent (or adopted) the paid request
   bool observed = false;   ///< a script waits or waited for its end, so it knows of an error

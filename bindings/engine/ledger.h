@@ -176,6 +176,11 @@ struct LedgerOptions {
 Result<std::shared_ptr<Ledger>> open_ledger(const std::string& path,
                                             const LedgerOptions& options = {});
 
+/// For a rehearsal: copies the ledger at `path`, which is not changed, to the new file `copy`,
+/// where every step is then to be sent again. Returns the steps as they are. Without a ledger
+/// nothing is copied.
+Result<std::vector<StepRow>> copy_ledger(const std::string& path, const std::string& copy);
+
 /// "SQLite 3.40.1"
 std::string ledger_library_version();
 

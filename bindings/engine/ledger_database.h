@@ -30,6 +30,8 @@ class Database {
   /// Opens or makes the file with its folder and journal mode. Neither reads nor makes a schema.
   static Result<std::unique_ptr<Database>> open(const std::string& path,
                                                 const LedgerOptions& options);
+  /// Writes what the database `from` holds into the new file `to`. `from` is only read.
+  static Status copy(const std::string& from, const std::string& to);
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;

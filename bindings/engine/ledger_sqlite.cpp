@@ -428,6 +428,21 @@ class SqliteLedger : public Ledger {
 
 }  // namespace
 
+Result<std::vector<StepRow>> copy_ledger(const std::string& path, const std::string& copy) {
+  std::vector<StepRow> rows;
+  struct stat facts {};
+  if (path == ":memory:" || ::stat(path.c_str(), &facts) != 0) return rows;
+  if (Status copied = Database::copy(path, copy); !copied) return copied.error();
+  auto database = Database::open(copy, {});
+  if (!database) return database.error();
+  if (Status ready = prepare_schema(**database); !ready) return ready.error();
+  (*database)->begin(true);
+  rows = read_steps(**database, "id > 0 ORDER BY id");
+  (*database)->run("UPDATE steps SET state = 'failed', owner = '', task_id = '', file = ''");
+  if (Status ended = (*database)->end(); !ended) return ended.error();
+  return rows;
+}
+
 Result<std::shared_ptr<Ledger>> open_ledger(const std::string& path, const LedgerOptions& options) {
   auto database = Database::open(path, options);
   if (!database) return database.error();

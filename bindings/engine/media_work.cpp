@@ -160,9 +160,22 @@ Result<std::string> Core::clip_file(Job& job, int video) {
   return saved;
 }
 
+std::string Core::output_path(const std::string& path) const {
+  if (options.output_folder.empty()) return path;
+  std::error_code ignored;
+  const std::string full = fs::absolute(path, ignored).lexically_normal().string();
+  return options.output_folder + full;
+}
+
+std::string Core::input_path(const std::string& path) const {
+  const std::string written = output_path(path);
+  return is_file(written) ? written : path;
+}
+
 Result<std::string> Core::materialize(MediaSource& source) {
   if (const std::string made = source.made(); is_file(made)) return made;
-  Result<std::string> path = source.path;
+  const Result<std::string> path_given = input_path(source.path);
+  Result<std::string> path = path_given;
   switch (source.recipe) {
     case Recipe::file:
       break;
@@ -186,8 +199,7 @@ Result<std::string> Core::materialize(MediaSource& source) {
       if (!folder) return folder;
       path = (fs::path(*folder) / ("frame-" + short_name(*identity) + ".png")).string();
       if (is_file(*path)) break;
-      auto video =
-          source.job ? clip_file(*source.job, source.video) : Result<std::string>(source.path);
+      auto video = source.job ? clip_file(*source.job, source.video) : path_given;
       if (!video) return video;
       const Status made = source.recipe == Recipe::last_frame
                               ? media::last_frame(*video, *path)
@@ -211,7 +223,7 @@ Result<std::string> Core::materialize(MediaSource& source) {
 
 Result<std::string> Core::save(MediaSource& source, const std::string& wanted) {
   std::error_code ignored;
-  fs::path target(wanted);
+  fs::path target(output_path(wanted));
   if (wanted.empty())
     return Error{.kind = Kind::invalid,
                  .message = "save needs a path",
@@ -233,7 +245,8 @@ Result<std::string> Core::save(MediaSource& source, const std::string& wanted) {
 }
 
 Result<std::string> Core::concat(const std::vector<std::shared_ptr<MediaSource>>& parts,
-                                 const std::string& out, const std::string& audio) {
+                                 const std::string& wanted, const std::string& audio) {
+  const std::string out = output_path(wanted);
   if (parts.empty())
     return Error{.kind = Kind::invalid, .message = "concat needs at least one clip"};
   std::vector<media::Segment> segments;

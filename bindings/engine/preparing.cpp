@@ -46,12 +46,13 @@ Status Core::inspect(Sending& sending) {
   for (api::MediaInput& input : request.media) {
     if (input.video) continue;
     if (input.source == Source::file) {
+      input.text = input_path(input.text);
       if (Status seen = look_at(input, input.text); !seen.ok()) return seen;
       looked = true;
     } else if (input.source == Source::derived) {
       const MediaSource& source = *sending.request.sources.at(input.tag);
       if (source.recipe == MediaSource::Recipe::file) {
-        if (Status seen = look_at(input, source.path); !seen.ok()) return seen;
+        if (Status seen = look_at(input, input_path(source.path)); !seen.ok()) return seen;
       } else if (source.recipe == MediaSource::Recipe::bytes) {
         input.facts = api::read_image_facts(source.bytes).value_or(api::ImageFacts{});
         input.facts->bytes = source.bytes.size();

@@ -155,9 +155,13 @@ Event Core::claim_step(Job& job) {
   before.last_step = claim.step.id;
   before.last_job = job.weak_from_this();
   mine.insert(claim.step.id);
-  if (claim.differs)
+  if (claim.differs) {
+    ++differing;
     log("info", job.where + ": this " + job.endpoint_name +
-                    " step differs from last time and is submitted as a new one");
+                    " step differs from last time and is submitted as a new one (" +
+                    std::to_string(differing) +
+                    (differing == 1 ? " step differs" : " steps differ") + " so far)");
+  }
   if (auto known = (*book)->lookup_known(service, job.endpoint_name); known && *known)
     job.state.lookup = **known ? Known::yes : Known::no;
   return take_claim(job, claim);
@@ -166,6 +170,7 @@ Event Core::claim_step(Job& job) {
 Event Core::take_claim(Job& job, const Claim& claim) {
   load(job, claim.step);
   std::lock_guard lock(job.mutex);
+  job.differs = claim.differs;
   job.is_prepared = true;
   Event event{.type = EventType::claimed};
   switch (claim.outcome) {

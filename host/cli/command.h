@@ -33,6 +33,7 @@ struct Command {
 };
 
 std::function<int()> set_up_run(CLI::App& app);
+std::function<int()> set_up_plan(CLI::App& app);
 std::function<int()> set_up_query(CLI::App& app);
 std::function<int()> set_up_jobs(CLI::App& app);
 std::function<int()> set_up_sim(CLI::App& app);

@@ -13,8 +13,7 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
-#include "cli/settings.h"
-#include "cli/simulation.h"
+#include "cli/run.h"
 #include "cli/trace.h"
 #include "lua/runtime.h"
 
@@ -22,18 +21,6 @@ namespace kling::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct RunOptions {
-  Voice voice;
-  ServiceOptions service;
-  SimulationOptions simulation;
-  std::string take;
-  bool detach = false;
-  bool strict = false;
-  bool no_store = false;
-  engine::Limits limits;
-  CLI::App* app = nullptr;  // its remaining arguments are the script and what follows
-};
 
 constexpr int kLookMillis = 50;
 
@@ -263,7 +250,9 @@ class Run {
           options_.voice.note("open: " + shot.handle);
       }
     }
-    if (options_.voice.json) {
+    if (options_.report) {
+      options_.report(runtime_.engines());
+    } else if (options_.voice.json) {
       Voice::line({{"bill",
                     {{"submitted", bill.submitted},
                      {"reused", bill.reused},
@@ -293,6 +282,8 @@ class Run {
   int code_ = kExitDone;
 };
 
+}  // namespace
+
 int run_script(RunOptions& options) {
   std::vector<std::string> words = options.app->remaining();
   if (words.empty()) {
@@ -306,7 +297,8 @@ int run_script(RunOptions& options) {
 
   std::string notice;
   auto settings =
-      engine_options(options.service, typed ? "" : script, options.simulation.on, notice);
+      engine_options(options.service, typed ? "" : script,
+                     options.report ? options.of_simulation : options.simulation.on, notice);
   if (!settings) return options.voice.fail(settings.error());
   if (!notice.empty()) options.voice.note(notice);
   settings->take = options.take;
@@ -316,10 +308,10 @@ int run_script(RunOptions& options) {
   settings->limits = options.limits;
   settings->on_action = action_trace();
 
-  Simulation simulation(options.simulation,
-                        settings->ledger_path == ":memory:"
-                            ? std::string()
-                            : fs::path(settings->ledger_path).parent_path().string());
+  std::string simulation_folder = options.simulation_folder;
+  if (simulation_folder.empty() && settings->ledger_path != ":memory:")
+    simulation_folder = fs::path(settings->ledger_path).parent_path().string();
+  Simulation simulation(options.simulation, simulation_folder);
   lua::ModuleOptions module;
   module.queue = std::make_shared<engine::CompletionQueue>(
       options.simulation.on ? simulation.clock() : make_clock());
@@ -330,7 +322,11 @@ int run_script(RunOptions& options) {
   module.log = log;
   module.engine = *settings;
   module.own_interpreter = true;
-  if (options.simulation.on)
+  if (options.make_engine)
+    module.make_engine = [&](engine::EngineOptions chosen) {
+      return options.make_engine(std::move(chosen), simulation);
+    };
+  else if (options.simulation.on)
     module.make_engine =
         [&simulation](engine::EngineOptions chosen) -> Result<std::unique_ptr<engine::Engine>> {
       if (Status started = simulation.connect(chosen); !started.ok()) return started.error();
@@ -358,7 +354,7 @@ int run_script(RunOptions& options) {
                .seed = {static_cast<lua_Integer>(std::stoull(seed.substr(0, 15), nullptr, 16)),
                         static_cast<lua_Integer>(std::stoull(seed.substr(15, 15), nullptr, 16))},
                .module = &module,
-               .print_to_stderr = options.voice.json,
+               .print_to_stderr = options.voice.json || options.report != nullptr,
                .runtime = nullptr,
                .task = 0};
   // Signals are blocked before the first thread, so that all of them inherit that.
@@ -376,8 +372,6 @@ int run_script(RunOptions& options) {
   if (const std::string text = simulation.summary(); !text.empty()) options.voice.note(text);
   return code;
 }
-
-}  // namespace
 
 std::function<int()> set_up_run(CLI::App& app) {
   auto options = std::make_shared<RunOptions>();

@@ -1,0 +1,207 @@
+// kling plan SCRIPT: what a run would submit, what is paid already, what it would cost. The script
+// runs against the simulator, at once, on a copy of the ledger: nothing is sent, nothing recorded,
+// and what it saves goes to a temporary folder.
+#include <cstdio>
+#include <filesystem>
+#include <map>
+
+#include "api/prices.h"
+#include "api/text.h"
+#include "base/digest.h"
+#include "cli/run.h"
+#include "engine/ledger.h"
+
+namespace kling::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using engine::StepRow;
+using engine::StepState;
+
+/// A folder that is gone with this object.
+struct Scratch {
+  fs::path path = fs::temp_directory_path() / ("kling-plan-" + random_hex(8));
+  Scratch() {
+    fs::create_directory(path);
+    fs::permissions(path, fs::perms::owner_all);
+  }
+  ~Scratch() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+};
+
+/// What a run would do about a step, given how its ledger row stands.
+const char* fate(const StepRow* row) {
+  if (row == nullptr) return "new";
+  switch (row->state) {
+    case StepState::succeeded:
+      return "paid";
+    case StepState::accepted:
+    case StepState::sending:
+      return "running";
+    case StepState::failed:
+      return "failed";
+    case StepState::ambiguous:
+      return "ambiguous";
+    case StepState::intended:
+      return "new";
+  }
+  return "new";
+}
+
+class Plan {
+ public:
+  explicit Plan(RunOptions& run) : run_(run) {}
+
+  int run() {
+    run_.of_simulation = std::exchange(run_.simulation.on, true);
+    run_.simulation.speed = 100'000;
+    run_.simulation_folder = (scratch_.path / "service").string();
+    run_.make_engine = [this](engine::EngineOptions options, Simulation& simulation) {
+      return make(std::move(options), simulation);
+    };
+    run_.report = [this](const std::vector<engine::Engine*>& engines) { report(engines); };
+    json_ = std::exchange(run_.voice.json, false);
+    run_.voice.quiet = true;
+    const int code = run_script(run_);
+    // What a run would stop for, this one tells.
+    return code == kExitDone && over_budget_ ? int{kExitDecision} : code;
+  }
+
+ private:
+  Result<std::unique_ptr<engine::Engine>> make(engine::EngineOptions options,
+                                               Simulation& simulation) {
+    if (run_.of_simulation) options.service = "sim";
+    auto service = engine::service_name(options);
+    if (!service) return service.error();
+    const std::string copy =
+        (scratch_.path / ("ledger-" + std::to_string(++copies_) + ".db")).string();
+    auto rows = engine::copy_ledger(options.ledger_path, copy);
+    if (!rows) return rows.error();
+    for (StepRow& row : *rows)
+      if (row.service == *service) known_[row.address] = std::move(row);
+    limits_ = std::exchange(options.limits, {});
+    if (Status started = simulation.connect(options); !started.ok()) return started.error();
+    options.service = *service;
+    options.ledger_path = copy;
+    options.store = false;
+    options.store_folder = (scratch_.path / "clips").string();
+    options.output_folder = (scratch_.path / "output").string();
+    return engine::make_engine(std::move(options));
+  }
+
+  void report(const std::vector<engine::Engine*>& engines) {
+    std::map<std::string, int> counts;
+    double usd = 0, paid = 0;
+    int differing = 0, unpriced = 0;
+    if (!json_ && !engines.empty())
+      std::printf("%-9s %-18s %-16s %-4s %4s %8s  %s\n", "state", "kind", "model", "mode", "s",
+                  "US$", "where");
+    for (engine::Engine* engine : engines) {
+      auto book = engine::open_ledger(engine->options().ledger_path);
+      for (const auto& job : engine->jobs()) {
+        const engine::JobSnapshot shot = engine->snapshot(job);
+        const auto found = known_.find(shot.address);
+        const StepRow* row = found == known_.end() ? nullptr : &found->second;
+        const std::string state = fate(row);
+        ++counts[state];
+        if (shot.differs) ++differing;
+        const bool to_pay = state == "new" || state == "failed";
+        const StepRow planned = row_of(book, shot);
+        const double price =
+            to_pay ? planned.estimate_usd : row->cost_usd.value_or(row->estimate_usd);
+        (to_pay ? usd : paid) += price;
+        if (to_pay && price <= 0) ++unpriced;
+        show(state, shot, price, api::parse_json(planned.request));
+      }
+    }
+    over_budget_ = limits_.budget_usd >= 0 && usd + paid > limits_.budget_usd + 1e-6;
+    const int submissions = counts["new"] + counts["failed"];
+    if (json_)
+      return Voice::line({{"plan",
+                           {{"new", counts["new"]},
+                            {"failed", counts["failed"]},
+                            {"paid", counts["paid"]},
+                            {"running", counts["running"]},
+                            {"ambiguous", counts["ambiguous"]},
+                            {"differ", differing},
+                            {"usd", usd},
+                            {"paid_usd", paid},
+                            {"over_budget", over_budget_},
+                            {"prices", api::price_source()}}}});
+    std::printf("%d to submit, about $%.2f; %d paid or running, $%.2f\n", submissions, usd,
+                counts["paid"] + counts["running"] + counts["ambiguous"], paid);
+    if (differing > 0)
+      std::printf("%d %s from last time\n", differing,
+                  differing == 1 ? "step differs" : "steps differ");
+    if (counts["ambiguous"] > 0)
+      std::printf("%d need a decision first: kling jobs list --state ambiguous\n",
+                  counts["ambiguous"]);
+    if (unpriced > 0) std::printf("%d without a known price\n", unpriced);
+    if (over_budget_) std::printf("over the budget of $%.2f\n", limits_.budget_usd);
+    if (submissions > 0) std::printf("estimated from %s\n", api::price_source());
+    std::printf(
+        "nothing was sent or recorded; save and concat wrote to a temporary folder, io and os "
+        "did what they always do\n");
+  }
+
+  /// The step as it would be sent.
+  static StepRow row_of(const Result<std::shared_ptr<engine::Ledger>>& book,
+                        const engine::JobSnapshot& shot) {
+    if (!book) return {};
+    auto row = (*book)->find_by_external(shot.external_id);
+    return row && *row ? std::move(**row) : StepRow();
+  }
+
+  void show(const std::string& state, const engine::JobSnapshot& shot, double price,
+            const api::Json& body) const {
+    const auto text = [&body](const char* field) {
+      return api::scalar_text(api::member(body, field));
+    };
+    if (json_)
+      return Voice::line({{"step",
+                           {{"state", state},
+                            {"kind", shot.endpoint},
+                            {"model", text("model_name")},
+                            {"mode", text("mode")},
+                            {"seconds", text("duration")},
+                            {"usd", price},
+                            {"differs", shot.differs},
+                            {"where", shot.where},
+                            {"summary", shot.summary}}}});
+    std::printf("%-9s %-18s %-16s %-4s %4s %8.2f  %s  %s\n", state.c_str(), shot.endpoint.c_str(),
+                text("model_name").c_str(), text("mode").c_str(), text("duration").c_str(), price,
+                shot.where.c_str(), shot.summary.c_str());
+  }
+
+  RunOptions& run_;
+  Scratch scratch_;
+  bool json_ = false;
+  bool over_budget_ = false;
+  int copies_ = 0;
+  engine::Limits limits_;
+  std::map<std::string, StepRow> known_;  // by address, as they stand in the real ledger
+};
+
+}  // namespace
+
+std::function<int()> set_up_plan(CLI::App& app) {
+  auto options = std::make_shared<RunOptions>();
+  options->app = &app;
+  app.add_flag("--json", options->voice.json, "one JSON value a line on standard output");
+  options->service.add_options(app);
+  app.add_flag("--sim", options->simulation.on, "plan a run with --sim");
+  app.add_option("--take", options->take, "the take to plan");
+  app.add_flag("--strict", options->strict, "warnings about requests are errors");
+  app.add_option("--max-cost", options->limits.budget_usd,
+                 "exit with 4 when the script would cost more US$ in all")
+      ->check(CLI::NonNegativeNumber);
+  app.prefix_command();
+  app.footer("Example: kling plan scripts/quickstart.lua");
+  return [options] { return Plan(*options).run(); };
+}
+
+}  // namespace kling::cli
