@@ -27,11 +27,11 @@ Lane lane_of(ActionType type, const Job& job) {
   }
 }
 
-/// Up to a tenth more or less, so that many jobs do not ask in step.
-Millis with_jitter(Millis delay) {
+/// A random time of `least` to `most`: clients that failed together must not come back together.
+Millis random_delay(Millis least, Millis most) {
   thread_local std::minstd_rand random(std::random_device{}());
-  const double factor = std::uniform_real_distribution<double>(0.9, 1.1)(random);
-  return std::max<Millis>(1, static_cast<Millis>(static_cast<double>(delay) * factor));
+  return std::uniform_int_distribution<Millis>(std::max<Millis>(1, least),
+                                               std::max<Millis>(1, std::max(least, most)))(random);
 }
 
 /// What a person should know about a wait.
@@ -116,7 +116,10 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
       if (delay == kPollDelay)
         delay = job->poll_interval > 0 ? job->poll_interval : next_look(*job);
       ++waits;
-      pool.submit_at(now() + with_jitter(delay), Lane::light, [self = shared_from_this(), job] {
+      // What has no range is spread by a tenth, so that many jobs do not ask in step.
+      delay = step.action.least >= 0 ? random_delay(step.action.least, delay)
+                                     : random_delay(delay - delay / 10, delay + delay / 10);
+      pool.submit_at(now() + delay, Lane::light, [self = shared_from_this(), job] {
         --self->waits;
         self->run(job, {.type = EventType::elapsed}, Lane::light);
       });

@@ -18,9 +18,9 @@ constexpr Millis kRegistrationTime = kMinute;
 constexpr Millis kLedgerWindow = kMinute;
 constexpr int kMaxGaps = 5;
 
-/// 1, 2, 4, … seconds, at most `cap`. Jitter is the driver's: this file knows no chance.
+/// 2, 4, 8, … seconds, at most `cap`. The dice are the driver's: this file knows no chance.
 Millis backoff(int tries, Millis cap) {
-  return std::min<Millis>(kSecond << std::min(tries, 10), cap);
+  return std::min<Millis>(2 * kSecond << std::min(tries, 10), cap);
 }
 
 /// Between two look-ups of a lost answer.
@@ -91,7 +91,7 @@ class Machine {
     calm();
     return act(type);
   }
-  Step wait(Millis delay) { return {s, {ActionType::wait, delay}}; }
+  Step wait(Millis delay, Millis least = -1) { return {s, {ActionType::wait, delay, least}}; }
   Step rest() { return {s, {ActionType::rest, 0}}; }
   Step settle(Phase phase) {
     s.phase = phase;
@@ -112,9 +112,7 @@ class Machine {
     return e.now - s.since >= window;
   }
   /// Waits, longer each time, before the phase's request is made again.
-  Step again(Millis cap, Millis at_least = 0) {
-    return wait(std::max(at_least, backoff(s.tries++, cap)));
-  }
+  Step again(Millis cap) { return wait(backoff(s.tries++, cap), kSecond); }
 
   Step start() {
     if (s.phase == Phase::paused) s.phase = s.before;
@@ -186,7 +184,7 @@ class Machine {
         return act(ActionType::post);
       case ActionType::clear_sending:
         s.phase = Phase::intended;
-        return s.pause == kNever ? pause() : wait(s.pause);
+        return s.pause == kNever ? pause() : wait(s.pause, s.pause_least);
       case ActionType::record_accepted:
         return acceptance_recorded();
       case ActionType::record_failure:
@@ -229,8 +227,9 @@ class Machine {
   /// Nothing was accepted: the mark goes, so that a crash during the pause costs no search - unless
   /// an earlier POST with this id is still in doubt.
   Step not_accepted(Millis cap, Millis at_least) {
-    s.pause = std::max(at_least, backoff(s.tries++, cap));
-    return s.may_exist ? wait(s.pause) : act(ActionType::clear_sending);
+    s.pause_least = std::max(at_least, kSecond);
+    s.pause = std::max(s.pause_least, backoff(s.tries++, cap));
+    return s.may_exist ? wait(s.pause, s.pause_least) : act(ActionType::clear_sending);
   }
 
   /// The script is told; the next run, or the next wait, sends it.

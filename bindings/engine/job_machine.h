@@ -44,7 +44,8 @@ enum class ActionType : std::uint8_t {
 
 struct Action {
   ActionType type = ActionType::rest;
-  Millis delay = 0;  ///< of wait; kPollDelay: ask the poll schedule; kSlotDelay: until one is free
+  Millis delay = 0;   ///< of wait; kPollDelay: ask the poll schedule; kSlotDelay: until one is free
+  Millis least = -1;  ///< >= 0: the wait is a random time from `least` to `delay` (full jitter)
 };
 inline constexpr Millis kPollDelay = -1;
 inline constexpr Millis kSlotDelay = -2;
@@ -122,6 +123,7 @@ struct JobState {
   std::uint16_t gaps = 0;              ///< answers "succeeded" without a usable URL in a row
   Millis since = 0;                    ///< start of the present trouble; 0: none
   Millis pause = 0;                    ///< to wait once the record before it is written
+  Millis pause_least = 0;              ///< and at least this, as chance has it
   Millis searched = 0;                 ///< time spent on a lost answer while the service answered
   Millis accepted_at = 0;
 };

@@ -188,19 +188,21 @@ TEST_CASE("lost means ask stops at once") {
   CHECK(stage.service->counters().creates == 1);
 }
 
-TEST_CASE("an interrupted run leaves its jobs and says how to go on") {
-  sim::Options options;
-  options.clock = make_clock(1);
-  Stage stage("local kling = require 'kling'\nkling.text2video { prompt = 'slow' }:wait()",
-              options);
-  const auto child = stage.start({"run", "film.lua"});
-  REQUIRE(stage.until([](const sim::Counters& seen) { return seen.queries >= 1; }));
-  child->signal(SIGINT);
-  const Outcome left = child->wait();
-  CAPTURE(left.err);
-  CHECK(left.code == 130);
-  CHECK(contains(left.err, "Run the same command again"));
-  CHECK(stage.service->counters().accepted == 1);
+TEST_CASE("an interrupted or terminated run leaves its jobs and says how to go on") {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    sim::Options options;
+    options.clock = make_clock(1);
+    Stage stage("local kling = require 'kling'\nkling.text2video { prompt = 'slow' }:wait()",
+                options);
+    const auto child = stage.start({"run", "film.lua"});
+    REQUIRE(stage.until([](const sim::Counters& seen) { return seen.queries >= 1; }));
+    child->signal(signal);
+    const Outcome left = child->wait();
+    CAPTURE(left.err);
+    CHECK(left.code == 130);
+    CHECK(contains(left.err, "Run the same command again"));
+    CHECK(stage.service->counters().accepted == 1);
+  }
 }
 
 TEST_CASE("detached the program leaves as soon as the request is answered") {

@@ -17,13 +17,14 @@ struct Play {
   JobState state;
   JobPolicy policy;
   Millis now = 1'000'000;
-  Millis delay = 0;
+  Millis delay = 0, least = -1;
 
   ActionType on(Event event) {
     event.now = now;
     const Step step = next(state, event, policy);
     state = step.state;
     delay = step.action.delay;
+    least = step.action.least;
     return step.action.type;
   }
   ActionType on(EventType type) { return on(Event{.type = type}); }
@@ -549,4 +550,24 @@ TEST_CASE("no order of faults and crashes makes the service accept twice") {
   }
   CHECK(finished > 10'000);  // the walks do arrive
   CHECK(asked > 100);
+}
+
+TEST_CASE("a refused create is repeated after a random time of at least a second that grows") {
+  Play play;
+  play.until_posted();
+  Millis most = 0;
+  for (int i = 0; i < 6; ++i) {
+    play.on(Event{.type = EventType::rate_limited, .explained = true});
+    CHECK(play.on(EventType::done) == ActionType::wait);
+    CHECK(play.least == 1'000);
+    CHECK(play.delay > most);
+    most = play.delay;
+    play.on(EventType::elapsed);
+    play.on(EventType::done);
+  }
+  CHECK(most == 60'000);
+  play.on(Event{.type = EventType::rate_limited, .explained = true, .delay = 90'000});
+  play.on(EventType::done);
+  CHECK(play.least == 90'000);  // Retry-After is never cut short
+  CHECK(play.delay == 90'000);
 }

@@ -832,6 +832,43 @@ TEST_CASE("files that are no ledger stay untouched and are named so") {
   CHECK_FALSE(open_ledger(std::string("a\0b", 3)));
 }
 
+TEST_CASE("a ledger of the first version is brought up to date and keeps its steps") {
+  const Folder folder;
+  std::int64_t id = 0;
+  {
+    const Book book = open_book(folder.ledger());
+    id = step_in(book, StepState::succeeded);
+  }
+  // What later versions added goes; what is left is the first version, as it was released.
+  run_sql(folder.ledger(),
+          "DROP INDEX steps_run; DROP INDEX steps_state; ALTER TABLE steps DROP COLUMN run;"
+          " ALTER TABLE steps DROP COLUMN took; PRAGMA user_version = 1");
+  const Book book = open_book(folder.ledger());
+  CHECK(row(book, id).state == StepState::succeeded);
+  CHECK(row(book, id).took == 0);
+  CHECK(claim(book, intent("new")).outcome == Outcome::created);
+}
+
+TEST_CASE("a copy for a plan has every step to send again and leaves the ledger as it is") {
+  const Folder folder;
+  std::int64_t id = 0;
+  {
+    const Book book = open_book(folder.ledger());
+    id = step_in(book, StepState::accepted);
+    (void)step_in(book, StepState::succeeded);
+  }
+  const auto rows = copy_ledger(folder.ledger(), folder.path + "/copy");
+  REQUIRE(rows);
+  REQUIRE(rows->size() == 2);
+  CHECK((*rows)[0].state == StepState::accepted);
+  CHECK(row(open_book(folder.path + "/copy"), id).state == StepState::failed);
+  CHECK(row(open_book(folder.ledger()), id).state == StepState::accepted);
+  const auto none = copy_ledger(folder.path + "/nothing", folder.path + "/copy2");
+  REQUIRE(none);
+  CHECK(none->empty());
+  CHECK(!fs::exists(folder.path + "/nothing"));
+}
+
 TEST_CASE("a ledger of a newer schema is left alone") {
   const Folder folder;
   (void)open_book(folder.ledger());

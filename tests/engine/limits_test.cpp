@@ -149,14 +149,7 @@ TEST_CASE("failed generations give their money back to the budget") {
 
 TEST_CASE("a request without a known price is not sent under a budget in money") {
   Stage stage({}, limited({.budget_usd = 100}));
-  Result<Json> answer = Json();
-  bool done = false;
-  stage.engine->request("POST", "/kling/v1/videos/text2video", {{"prompt", "x"}}, "main",
-                        "film.lua:1", [&](Result<Json> got) {
-                          answer = std::move(got);
-                          done = true;
-                        });
-  REQUIRE(stage.until([&] { return done; }));
+  const Result<Json> answer = stage.post_plainly();
   REQUIRE(!answer);
   CHECK(answer.error().kind == Kind::budget);
   CHECK(answer.error().message.find("price") != std::string::npos);

@@ -82,10 +82,10 @@ struct Stage {
     return std::move(*made);
   }
 
-  /// Runs completions until `condition` holds; false after ten real seconds.
+  /// Runs completions until `condition` holds; false after thirty real seconds.
   template <class Condition>
   bool until(Condition condition) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
     for (;;) {
       queue->drain();
       if (condition()) return true;
@@ -129,6 +129,20 @@ struct Stage {
     return seen;
   }
   JobSnapshot run(CreateRequest wanted) { return finish(create(std::move(wanted))); }
+
+  /// A POST of kling.request.
+  Result<Json> post_plainly() {
+    Result<Json> answer = Error{};
+    bool done = false;
+    engine->request("POST", "/kling/v1/videos/text2video",
+                    {{"prompt", "x"}, {"model_name", "kling-v2-6"}}, "main", "film.lua:1",
+                    [&](Result<Json> got) {
+                      answer = std::move(got);
+                      done = true;
+                    });
+    REQUIRE(until([&] { return done; }));
+    return answer;
+  }
 
   sim::Counters count() const { return simulator->counters(); }
 };
