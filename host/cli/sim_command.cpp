@@ -10,11 +10,10 @@
 namespace kling::cli {
 namespace {
 
-struct SimOptions {
+struct SimOptions : SimulationOptions {
   Voice voice;
-  sim::Options service;
-  double speed = 1;
-  bool no_lookup = false;
+  std::vector<double> run_seconds = {60, 180};
+  double url_seconds = 86'400;
 };
 
 int run_sim(SimOptions& options) {
@@ -26,9 +25,10 @@ int run_sim(SimOptions& options) {
     wake.notify_all();
   });
   sim::Options& service = options.service;
-  service.clock = make_clock(
-      options.speed, std::max(make_clock()->now(), sim::Simulator::saved_time(service.state_dir)));
-  service.external_lookup = !options.no_lookup;
+  service.clock = sim::Simulator::clock_for(service.state_dir, options.speed);
+  service.min_run = static_cast<Millis>(options.run_seconds[0] * 1000);
+  service.max_run = std::max(service.min_run, static_cast<Millis>(options.run_seconds[1] * 1000));
+  service.url_life = static_cast<Millis>(options.url_seconds * 1000);
   service.log = [&](const std::string& line) { options.voice.note(line); };
   auto simulator = sim::Simulator::start(service);
   if (!simulator) return options.voice.fail(simulator.error());
@@ -60,26 +60,31 @@ int run_sim(SimOptions& options) {
 
 std::function<int()> set_up_sim(CLI::App& app) {
   auto options = std::make_shared<SimOptions>();
+  options->speed = 1;
   options->voice.add_options(app);
+  app.add_option("--host", options->service.host, "the IPv4 address to listen on")
+      ->check(CLI::ValidIPV4)
+      ->capture_default_str();
   app.add_option("--port", options->service.port, "0 (default): any free one")
       ->check(CLI::Range(0, 65535));
   app.add_option("--state", options->service.state_dir,
                  "folder that keeps tasks and clips (default: none)");
-  app.add_option("--speed", options->speed, "simulated seconds in one real second")
-      ->check(CLI::Range(0.01, 100000.0))
-      ->capture_default_str();
-  app.add_option("--dialect", options->service.dialect,
-                 "whose answers it gives: native, wrapped, comet, newapi or kling-new")
-      ->capture_default_str();
-  app.add_option("--fault", options->service.faults,
-                 "what goes wrong, such as \"create#2: accept, drop\"; may be repeated");
-  app.add_option("--seed", options->service.seed,
-                 "another number, another series of random events");
   app.add_option("--key", options->service.key, "the only bearer accepted (default: any)");
-  app.add_option("--slots", options->service.slots,
-                 "tasks at once, more are refused with code 1303 (0: no limit)");
-  app.add_flag("--no-lookup", options->no_lookup,
-               "tasks are not found by external id, as with some proxies");
+  auto* access = app.add_option("--access-key", options->service.access_key,
+                                "wants a JSON Web Token of this issuer");
+  access->needs(app.add_option("--secret-key", options->service.secret_key, "signed with this")
+                    ->needs(access));
+  options->add_service_options(app);
+  const std::string group = "The simulated service";
+  app.add_option("--run-seconds", options->run_seconds, "how long a generation takes, from to")
+      ->expected(2)
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--url-seconds", options->url_seconds, "how long a clip's URL is valid")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->group(group);
   app.footer("Example: kling sim --port 8900 --speed 60");
   return [options] { return run_sim(*options); };
 }

@@ -1,5 +1,5 @@
-// The simulator inside the program, for --sim: started on first need, on a clock that it shares
-// with the client. Main thread.
+// The simulator as the program starts it: as a server (`kling sim`), or inside a run (--sim), on a
+// clock that it shares with the client. Main thread.
 #pragma once
 
 #include <memory>
@@ -13,20 +13,23 @@
 
 namespace kling::cli {
 
+/// What both have: how the service behaves.
 struct SimulationOptions {
   bool on = false;
   double speed = 60;
-  std::string dialect = "native";
-  std::vector<std::string> faults;
+  sim::Options service;
+  /// Adds --sim and the others.
   void add_options(CLI::App& app);
+  /// Adds all but --sim.
+  void add_service_options(CLI::App& app);
 };
 
 class Simulation {
  public:
   /// `state_dir`: where tasks and clips are kept.
-  Simulation(SimulationOptions options, std::string state_dir);
+  Simulation(SimulationOptions options, const std::string& state_dir);
   /// One clock for the client and the service; it goes on where the state's time ended.
-  const std::shared_ptr<Clock>& clock() const { return clock_; }
+  const std::shared_ptr<Clock>& clock() const { return options_.service.clock; }
   /// Starts the service, once, and points `options` at it.
   Status connect(engine::EngineOptions& options);
   /// A sentence on what was simulated and would have been charged; empty when never started.
@@ -34,8 +37,6 @@ class Simulation {
 
  private:
   SimulationOptions options_;
-  std::string state_dir_;
-  std::shared_ptr<Clock> clock_;
   std::unique_ptr<sim::Simulator> simulator_;
 };
 

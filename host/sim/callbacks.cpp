@@ -1,18 +1,42 @@
 #include "sim/callbacks.h"
 
+#include <regex>
+
 #include <httplib.h>
 
 namespace kling::sim {
+namespace {
 
-void Callbacks::watch(const Task& task) {
+constexpr Millis kLate = 60'000;  // of a last callback that comes late
+
+/// True when it was answered with 200.
+bool post(const std::string& url, const std::string& body) {
+  static const std::regex loopback(R"((http://(127\.0\.0\.1|localhost)(:\d+)?)(/.*)?)");
+  std::smatch parts;
+  if (!std::regex_match(url, parts, loopback)) return false;
+  httplib::Client client(parts[1].str());
+  client.set_connection_timeout(2);
+  client.set_read_timeout(2);
+  client.set_write_timeout(2);
+  const std::string path = parts[4].matched ? parts[4].str() : "/";
+  const auto answer = client.Post(path, body, "application/json");
+  return answer && answer->status == 200;
+}
+
+}  // namespace
+
+void Callbacks::watch(const Task& task, Millis since) {
   if (task.order.callback_url.empty()) return;
-  const auto has = [&](const char* fault) { return faults_.find(fault) != std::string::npos; };
   const std::lock_guard lock(mutex_);
   if (stopping_) return;
-  for (const Millis change : {task.created, task.starts, task.ends}) {
-    if (has("lose") && ++planned_ % 2 == 0) continue;
-    const Millis at = has("reorder") && change == task.starts ? task.ends + 1 : change;
-    for (int i = has("repeat") ? 2 : 1; i > 0; --i) calls_.emplace(at, Call{task, change});
+  const Millis changes[] = {task.created, task.starts, task.ends, task.ends + kLate};
+  for (int i = 0; i < 3; ++i) {
+    if (changes[i] < since) continue;
+    const Faults faults = faults_.next("callback", task.order.kind);
+    if (faults.has("lose")) continue;
+    const Millis at = faults.has("late") ? changes[i + 1] + 1 : changes[i];
+    for (int times = faults.has("repeat") ? 2 : 1; times > 0; --times)
+      calls_.emplace(at, Call{task, changes[i]});
   }
   if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
   wake_.notify_all();
@@ -26,27 +50,12 @@ void Callbacks::run() {
       clock_->wait_until(lock, wake_, next);
       continue;
     }
-    const Call call = std::move(calls_.begin()->second);
-    calls_.erase(calls_.begin());
+    const Call call = std::move(calls_.extract(calls_.begin()).mapped());
     lock.unlock();
     const bool arrived = post(call.task.order.callback_url, body_(call.task, call.state_at));
     lock.lock();
     made_ += arrived ? 1 : 0;
   }
-}
-
-bool Callbacks::post(const std::string& url, const std::string& body) const {
-  const auto path = url.find('/', std::string("http://").size());
-  const std::string host = url.substr(0, path);
-  if (host.rfind("http://127.0.0.1", 0) != 0 && host.rfind("http://localhost", 0) != 0)
-    return false;
-  httplib::Client client(host);
-  client.set_connection_timeout(2);
-  client.set_read_timeout(2);
-  client.set_write_timeout(2);
-  const auto answer =
-      client.Post(path == std::string::npos ? "/" : url.substr(path), body, "application/json");
-  return answer && answer->status == 200;
 }
 
 int Callbacks::made() const {

@@ -10,22 +10,21 @@
 #include <string>
 #include <thread>
 
-#include "base/clock.h"
+#include "sim/faults.h"
 #include "sim/task.h"
 
 namespace kling::sim {
 
 class Callbacks {
  public:
-  /// `body` words a task at a time. `faults`: any of "repeat" (each one twice), "reorder" (the
-  /// last but one comes after the last) and "lose" (every second one).
-  Callbacks(std::shared_ptr<Clock> clock, std::string faults,
+  /// `body` words a task at a time.
+  Callbacks(std::shared_ptr<Clock> clock, FaultScript& faults,
             std::function<std::string(const Task&, Millis)> body)
-      : clock_(std::move(clock)), faults_(std::move(faults)), body_(std::move(body)) {}
+      : clock_(std::move(clock)), faults_(faults), body_(std::move(body)) {}
   ~Callbacks() { stop(); }
 
-  /// Plans the calls of a task, when it asks for them and is not over.
-  void watch(const Task& task);
+  /// Plans the calls of a task, when it asks for them: one for each change from `since` on.
+  void watch(const Task& task, Millis since);
   int made() const;
   void stop();
 
@@ -35,15 +34,14 @@ class Callbacks {
     Millis state_at;  ///< the time whose state it tells
   };
   void run();
-  bool post(const std::string& url, const std::string& body) const;
 
   const std::shared_ptr<Clock> clock_;
-  const std::string faults_;
+  FaultScript& faults_;
   const std::function<std::string(const Task&, Millis)> body_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::multimap<Millis, Call> calls_;
-  int planned_ = 0, made_ = 0;
+  int made_ = 0;
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -15,7 +15,7 @@ constexpr std::size_t kRendersAtOnce = 2;
 Result<std::string> Clips::file(const Task& task) {
   const std::string target = path(task.clip);
   // A clip that is edited comes first, outside of the queue: it needs a place in it too.
-  if (const auto source = find_(task.order.source); source != nullptr) {
+  if (const auto source = find_(task.order.source)) {
     if (auto made = file(*source); !made) return made.error();
   }
   std::unique_lock lock(mutex_);

@@ -4,8 +4,6 @@
 #pragma once
 
 #include <condition_variable>
-#include <functional>
-#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
@@ -18,10 +16,8 @@ namespace kling::sim {
 
 class Clips {
  public:
-  using Finder = std::function<std::unique_ptr<Task>(const std::string& clip)>;
-
   /// `find` gives the task of a clip that another one edits.
-  Clips(std::string dir, std::uint64_t seed, const Pictures& pictures, Finder find)
+  Clips(std::string dir, std::uint64_t seed, const Pictures& pictures, TaskFinder find)
       : dir_(std::move(dir)), seed_(seed), pictures_(pictures), find_(std::move(find)) {}
 
   /// The clip's file. Errors (kind media): ffmpeg is missing or failed.
@@ -44,7 +40,7 @@ class Clips {
   const std::string dir_;
   const std::uint64_t seed_;
   const Pictures& pictures_;
-  const Finder find_;
+  const TaskFinder find_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::set<std::string> rendering_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdio>
+#include <sstream>
 
 namespace kling::sim {
 namespace {
@@ -13,9 +14,16 @@ State state_of(const View& view) {
   return state == State::succeed || state == State::failed ? State::processing : State::submitted;
 }
 
-std::string decimal(double value) {
+bool ended(State state) { return state == State::succeed || state == State::failed; }
+
+/// Why a failed task failed; "" of any other.
+std::string reason(const View& view, State state) {
+  return state == State::failed ? view.task.order.failure : "";
+}
+
+std::string units(const View& view, State state) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.4g", value);
+  std::snprintf(text, sizeof text, "%.4g", state == State::failed ? 0 : view.task.order.units);
   return text;
 }
 
@@ -40,25 +48,22 @@ Json videos(const View& view) {
   return list;
 }
 
-Json native(const View& view) {
-  return {{"code", 0},
-          {"message", "SUCCEED"},
-          {"request_id", view.request_id},
-          {"data", task_data(view)}};
-}
-
-const char* wrapper_status(State state) {
-  switch (state) {
-    case State::submitted:
-      return "SUBMITTED";
-    case State::processing:
-      return "IN_PROGRESS";
-    case State::succeed:
-      return "SUCCESS";
-    case State::failed:
-      break;
-  }
-  return "FAILURE";
+/// Kling's own object of a task that the asker knows by `id`.
+Json task_data(const View& view, const std::string& id) {
+  const Task& task = view.task;
+  const State state = state_of(view);
+  Json info = Json::object(), result = Json::object();
+  if (!task.external_id.empty()) info["external_task_id"] = task.external_id;
+  if (state == State::succeed) result["videos"] = videos(view);
+  Json data = {{"task_id", id},
+               {"task_status", view.faults.has("unknown-word") ? "rendering" : name(state)},
+               {"task_status_msg", reason(view, state)},
+               {"task_info", info},
+               {"created_at", task.created},
+               {"updated_at", task.updated(view.now)},
+               {"task_result", result}};
+  if (ended(state)) data["final_unit_deduction"] = units(view, state);
+  return data;
 }
 
 std::string progress(const View& view, State state) {
@@ -71,72 +76,72 @@ std::string progress(const View& view, State state) {
 }
 
 /// The proxy's own record of the task; times in seconds, unlike those inside.
-Json wrapped(const View& view, bool nested) {
+Json record(const View& view, bool nested) {
   const Task& task = view.task;
   const State state = state_of(view);
-  const bool ended = state == State::succeed || state == State::failed;
   const bool moved_url = view.faults.has("fail-reason-url") && state == State::succeed;
-  std::string status = wrapper_status(state);
+  constexpr const char* kWords[] = {"SUBMITTED", "IN_PROGRESS", "SUCCESS", "FAILURE"};
+  std::string status = kWords[static_cast<int>(state)];
   if (view.faults.has("disagree")) status = state == State::succeed ? "IN_PROGRESS" : "FAILURE";
+  if (view.faults.has("unknown-word")) status = "RENDERING";
   std::string action = task.order.kind;
   for (char& c : action) c = c == '-' ? '_' : static_cast<char>(std::toupper(c));
-  Json inner = task_data(view);
+  Json inner = task_data(view, task.kling_id);
   if (moved_url) inner["task_result"] = Json::object();
   if (nested) inner = {{"code", 0}, {"message", "SUCCEED"}, {"data", inner}};
   if (view.faults.has("string-body")) inner = inner.dump();
-  return {{"code", "success"},
-          {"message", ""},
-          {"data",
-           {{"task_id", task.id},
-            {"platform", "kling"},
-            {"action", action},
-            {"status", status},
-            {"fail_reason", moved_url                ? view.url
-                            : state == State::failed ? task.order.failure
-                                                     : ""},
-            {"submit_time", task.created / 1000},
-            {"start_time", state == State::submitted ? 0 : task.starts / 1000},
-            {"finish_time", ended ? task.ends / 1000 : 0},
-            {"progress", progress(view, state)},
-            {"data", inner}}}};
+  return {{"task_id", task.id},
+          {"platform", "kling"},
+          {"action", action},
+          {"status", status},
+          {"fail_reason", moved_url ? view.url : reason(view, state)},
+          {"submit_time", task.created / 1000},
+          {"start_time", state == State::submitted ? 0 : task.starts / 1000},
+          {"finish_time", ended(state) ? task.ends / 1000 : 0},
+          {"progress", progress(view, state)},
+          {"data", inner}};
 }
 
-Json fresh(const View& view) {
+Json fresh_data(const View& view) {
   const Task& task = view.task;
   const State state = state_of(view);
-  std::string word = state == State::succeed ? "succeeded" : name(state);
-  if (view.faults.has("unknown-word")) word = "rendering";
+  const std::string word = state == State::succeed ? "succeeded" : name(state);
   Json data = {{"id", task.id},
-               {"status", word},
-               {"message", state == State::failed ? task.order.failure : ""},
+               {"status", view.faults.has("unknown-word") ? "rendering" : word},
+               {"message", reason(view, state)},
                {"create_time", task.created},
                {"update_time", task.updated(view.now)},
                {"external_id", task.external_id},
                {"outputs", Json::array()}};
-  if (state == State::succeed) {
-    for (const Json& video : videos(view)) {
-      Json output = {{"type", "video"}};
-      output.update(video);
-      data["outputs"].push_back(output);
-    }
-    Json bill = {
-        {"charge_type", "unit"}, {"amount", decimal(task.order.units)}, {"package_type", "video"}};
-    data["billing"] = Json::array({bill});
+  if (state != State::succeed) return data;
+  for (const Json& video : videos(view)) {
+    Json output = {{"type", "video"}};
+    output.update(video);
+    data["outputs"].push_back(output);
   }
-  return {{"code", 0}, {"message", "SUCCEED"}, {"request_id", view.request_id}, {"data", data}};
+  data["billing"] = Json::array(
+      {{{"charge_type", "unit"}, {"amount", units(view, state)}, {"package_type", "video"}}});
+  return data;
 }
 
-Answer worded(Shape shape, const View& view) {
+Json worded(const Dialect& dialect, Shape shape, const View& view) {
   // Only a wrapper has an outer and an inner state, and a place for a string or a reason.
   const Faults& faults = view.faults;
   if (shape == Shape::native &&
       (faults.has("disagree") || faults.has("string-body") || faults.has("fail-reason-url"))) {
     shape = Shape::wrapped;
   }
-  Json body = shape == Shape::native  ? native(view)
-              : shape == Shape::fresh ? fresh(view)
-                                      : wrapped(view, shape == Shape::nested);
-  if (faults.has("nulls")) null_out(body);
+  const bool wrapper = shape == Shape::wrapped || shape == Shape::nested;
+  if (wrapper)
+    return {{"code", "success"}, {"message", ""}, {"data", record(view, shape == Shape::nested)}};
+  return {{"code", 0},
+          {"message", dialect.relayed ? "success" : "SUCCEED"},
+          {"request_id", dialect.relayed ? view.task.id : view.request_id},
+          {"data", shape == Shape::fresh ? fresh_data(view) : task_data(view, view.task.id)}};
+}
+
+Answer task_answer(Json body, const View& view) {
+  if (view.faults.has("nulls")) null_out(body);
   return json_answer(body);
 }
 
@@ -144,45 +149,72 @@ Answer worded(Shape shape, const View& view) {
 
 const std::vector<Dialect>& dialects() {
   static const std::vector<Dialect> all = {
-      {"native", "Kling's own bodies throughout", Shape::native, Shape::native, Shape::native,
-       false, "", ""},
-      {"wrapped", "Kling's at create; queries in a proxy's wrapper", Shape::native, Shape::wrapped,
-       Shape::wrapped, false, "", ""},
-      {"comet", "as CometAPI: only the omni query is wrapped; image2video has ids of its own",
-       Shape::native, Shape::native, Shape::wrapped, false, "", "proxy"},
-      {"newapi", "as new-api: ids task_…, queries wrapped twice, errors without Kling's codes",
-       Shape::native, Shape::nested, Shape::nested, true, "task", "task"},
-      {"kling-new", "Kling's design of 2026: status, outputs", Shape::fresh, Shape::fresh,
-       Shape::fresh, false, "", ""},
+      {.name = "native", .doc = "Kling's own bodies throughout"},
+      {.name = "wrapped",
+       .doc = "Kling's at create; queries in a proxy's wrapper",
+       .query = Shape::wrapped},
+      {.name = "relayed",
+       .doc = "Kling's bodies, passed on by a proxy with its own message and request_id",
+       .relayed = true},
+      {.name = "own-ids",
+       .doc = "as relayed, with task ids of the proxy's own",
+       .ids = Ids::proxy,
+       .relayed = true},
+      {.name = "newapi",
+       .doc = "as new-api: ids task_…, queries wrapped twice, errors without Kling's codes",
+       .query = Shape::nested,
+       .ids = Ids::task,
+       .proxy_errors = true},
+      {.name = "kling-new",
+       .doc = "Kling's design of 2026: status, outputs",
+       .create = Shape::fresh,
+       .query = Shape::fresh},
+      {.name = "comet",
+       .doc = "as CometAPI in March 2026: `native,image2video=own-ids,omni=wrapped`",
+       .mix = "native,image2video=own-ids,omni=wrapped"},
+      {.name = "comet-april",
+       .doc = "as CometAPI in April 2026: `native,image2video=own-ids,omni=relayed`",
+       .mix = "native,image2video=own-ids,omni=relayed"},
   };
   return all;
 }
 
-const Dialect* find_dialect(const std::string& name) {
-  for (const Dialect& dialect : dialects()) {
-    if (dialect.name == name) return &dialect;
+Result<Mix> Mix::read(const std::string& words) {
+  const auto wrong = [&](const std::string& why) {
+    std::string names;
+    for (const Dialect& known : dialects())
+      names += (names.empty() ? "" : ", ") + std::string(known.name);
+    return Error{.kind = Kind::invalid,
+                 .message = "dialect \"" + words + "\": " + why,
+                 .hint = "there are " + names + "; one endpoint's: native,omni=wrapped"};
+  };
+  Mix mix;
+  std::istringstream stream("native," + words);
+  for (std::string word; std::getline(stream, word, ',');) {
+    const auto equals = word.find('=');
+    const std::string called = word.substr(equals == std::string::npos ? 0 : equals + 1);
+    const auto found = std::find_if(dialects().begin(), dialects().end(),
+                                    [&](const Dialect& known) { return called == known.name; });
+    if (found == dialects().end()) return wrong("there is no dialect \"" + called + "\"");
+    const Mix inner = found->mix != nullptr ? *read(found->mix) : Mix();
+    const auto set = [&](const std::string& kind) {
+      mix.by_kind_[kind] = found->mix != nullptr ? &inner.of(kind) : &*found;
+    };
+    if (equals != std::string::npos) {
+      const std::string kind = endpoint_kind(word.substr(0, equals));
+      if (kind.empty()) return wrong("there is no endpoint \"" + word.substr(0, equals) + "\"");
+      set(kind);
+      continue;
+    }
+    set("");
+    for (const auto& [kind, rules] : contract()["endpoints"].items()) set(kind);
   }
-  return nullptr;
+  return mix;
 }
 
-Json task_data(const View& view) {
-  const Task& task = view.task;
-  const State state = state_of(view);
-  const bool ended = state == State::succeed || state == State::failed;
-  Json info = Json::object(), result = Json::object();
-  if (!task.external_id.empty()) info["external_task_id"] = task.external_id;
-  if (state == State::succeed) result["videos"] = videos(view);
-  Json data = {{"task_id", task.kling_id},
-               {"task_status", view.faults.has("unknown-word") ? "rendering" : name(state)},
-               {"task_status_msg", state == State::failed ? task.order.failure : ""},
-               {"task_info", info},
-               {"created_at", task.created},
-               {"updated_at", task.updated(view.now)},
-               {"task_result", result}};
-  if (ended) {
-    data["final_unit_deduction"] = decimal(state == State::failed ? 0 : task.order.units);
-  }
-  return data;
+const Dialect& Mix::of(const std::string& kind) const {
+  const auto found = by_kind_.find(kind);
+  return *(found == by_kind_.end() ? by_kind_.at("") : found->second);
 }
 
 Answer json_answer(const Json& body, int status) {
@@ -193,25 +225,28 @@ Answer json_answer(const Json& body, int status) {
 }
 
 Answer create_answer(const Dialect& dialect, const View& view) {
-  if (dialect.create != Shape::native) return worded(dialect.create, view);
-  Json body = native(view);
-  const bool own_id = view.task.id != view.task.kling_id;
-  body["data"]["task_id"] = view.task.id;
+  if (dialect.create != Shape::native)
+    return task_answer(worded(dialect, dialect.create, view), view);
+  Json body = {{"code", 0},
+               {"message", dialect.ids == Ids::kling ? "SUCCEED" : "success"},
+               {"request_id", view.request_id},
+               {"data", task_data(view, view.task.id)}};
   body["data"].erase("task_result");
   body["data"].erase("task_status_msg");
-  if (own_id) body["message"] = "success";
   if (dialect.proxy_errors) body["task_id"] = view.task.id;
-  if (view.faults.has("nulls")) null_out(body);
-  return json_answer(body);
+  return task_answer(body, view);
 }
 
 Answer query_answer(const Dialect& dialect, const View& view) {
-  const bool omni = view.task.order.kind == "omni-video";
-  const Shape shape = omni ? dialect.omni_query : dialect.query;
-  if (shape != Shape::native || view.task.id == view.task.kling_id) return worded(shape, view);
-  Task own = view.task;  // a pass-through proxy puts its own id into Kling's body
-  own.kling_id = own.id;
-  return worded(shape, View{own, view.now, view.url, view.request_id, view.faults});
+  return task_answer(worded(dialect, dialect.query, view), view);
+}
+
+Json list_item(const Dialect& dialect, const View& view) {
+  return worded(dialect, dialect.query, view)["data"];
+}
+
+Json callback_body(const Dialect& dialect, const View& view) {
+  return dialect.query == Shape::fresh ? fresh_data(view) : task_data(view, view.task.kling_id);
 }
 
 Answer error_answer(const Dialect& dialect, const Refusal& refusal, const std::string& request_id) {
@@ -228,14 +263,15 @@ Answer error_answer(const Dialect& dialect, const Refusal& refusal, const std::s
                           {"type", "comet_api_error"}}}},
                        401);
   }
-  Json body = {{"code", "task_failed"}, {"message", refusal.message}, {"data", nullptr}};
-  if (refusal.message.rfind("Task not found", 0) == 0)
-    body["code"] = body["message"] = "task_not_exist";
-  if (refusal.http == 429) {
-    body["code"] = "fail_to_fetch_task";
-    body["message"] = "当前分组上游负载已饱和，请稍后再试";
-  }
-  return json_answer(body, refusal.http);
+  const bool busy = refusal.http == 429, unknown = refusal.message.starts_with("Task not found");
+  return json_answer({{"code", busy      ? "fail_to_fetch_task"
+                               : unknown ? "task_not_exist"
+                                         : "task_failed"},
+                      {"message", busy      ? "当前分组上游负载已饱和，请稍后再试"
+                                  : unknown ? "task_not_exist"
+                                            : refusal.message},
+                      {"data", nullptr}},
+                     refusal.http);
 }
 
 }  // namespace kling::sim

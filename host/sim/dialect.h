@@ -1,13 +1,14 @@
-// How the service words what it says: the four dialects in which the same task is answered, and
-// the twists that faults give them. Values only; any thread, never blocks.
+// How the service words what it says: the dialects in which the same task is answered, and the
+// twists that faults give them. Values only; any thread, never blocks.
 #pragma once
 
-#include <optional>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "sim/faults.h"
-#include "sim/task.h"
+#include "sim/store.h"
 
 namespace kling::sim {
 
@@ -15,26 +16,38 @@ namespace kling::sim {
 /// Kling's new design.
 enum class Shape { native, wrapped, nested, fresh };
 
-/// A mix of shapes as one service has it.
+/// How one endpoint answers; or, with `mix`, how each of them does.
 struct Dialect {
-  std::string name;
+  const char* name;
   const char* doc;
-  Shape create, query, omni_query;
-  bool proxy_errors;      ///< errors as new-api words them; the codes are lost
-  const char* ids;        ///< "" Kling's, "task": task_…
-  const char* image_ids;  ///< the same for image2video; "proxy": longer snowflakes
+  Shape create = Shape::native, query = Shape::native;
+  Ids ids = Ids::kling;
+  bool relayed = false;       ///< passed on by a proxy: "success", and its own request ids
+  bool proxy_errors = false;  ///< errors as new-api words them; the codes are lost
+  const char* mix = nullptr;
 };
 
 const std::vector<Dialect>& dialects();
-/// Null when there is none of that name.
-const Dialect* find_dialect(const std::string& name);
+
+/// Which dialect each endpoint speaks.
+class Mix {
+ public:
+  /// Reads "native", or "native,omni=wrapped": later words change what earlier ones said. Errors
+  /// name the dialects there are.
+  static Result<Mix> read(const std::string& words);
+  /// That of the endpoint; of any other path, that of the first word.
+  const Dialect& of(const std::string& kind) const;
+
+ private:
+  std::map<std::string, const Dialect*> by_kind_;  // "" is the first word's
+};
 
 struct Answer {
   int status = 200;
   std::string body;
   std::string type = "application/json; charset=utf-8";  // with a charset it is not compressed
   const char* header = nullptr;
-  std::string header_value;
+  const char* header_value = nullptr;
   std::string file;  ///< when set, its content is the body
 };
 
@@ -47,10 +60,13 @@ struct View {
   const Faults& faults;
 };
 
-Json task_data(const View& view);  ///< Kling's own object, without code and message
+Answer json_answer(const Json& body, int status = 200);
 Answer create_answer(const Dialect& dialect, const View& view);
 Answer query_answer(const Dialect& dialect, const View& view);
 Answer error_answer(const Dialect& dialect, const Refusal& refusal, const std::string& request_id);
-Answer json_answer(const Json& body, int status = 200);
+/// A list of tasks: each as a query answers it, without what is around it.
+Json list_item(const Dialect& dialect, const View& view);
+/// What a callback tells. It comes from Kling itself, whatever proxy is asked.
+Json callback_body(const Dialect& dialect, const View& view);
 
 }  // namespace kling::sim

@@ -1,13 +1,14 @@
 // The fault script: which request is to go wrong, and how. A line is
 //     WHAT[/KIND]#WHICH: FAULT[, FAULT]        "create#2: accept, drop"
-// where WHAT is create, query or download, KIND an endpoint such as omni-video, and WHICH a number
-// from 1, a range "2-5", or "*". Requests are counted per WHAT, or per WHAT and KIND where the
-// line names one. Thread-safe; never blocks.
+// where WHAT is create, query, download or callback, KIND an endpoint such as omni-video, and
+// WHICH a number from 1, a range "2-5", or "*". A FAULT is a name of the table or a code of the
+// service, such as 1301. Requests are counted per WHAT, or per WHAT and KIND where the line names
+// one; callbacks in the order in which their tasks are made, three a task. "#" starts a comment
+// where a line begins with it. Thread-safe; never blocks.
 #pragma once
 
 #include <map>
 #include <mutex>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,7 @@ namespace kling::sim {
 /// One row of the fault table: everything that is known of a fault but its effect on a body.
 struct FaultKind {
   const char* name;
+  const char* at;  ///< what it is for: "create query"
   const char* doc;
   Mishap mishap = Mishap::none;  ///< what happens to the bytes of the answer
   int http = 0;                  ///< the status of an answer that replaces the real one; 0: none
@@ -31,7 +33,7 @@ struct FaultKind {
 
 const std::vector<FaultKind>& fault_kinds();
 
-/// The faults of one request, by name.
+/// The faults of one request.
 struct Faults {
   std::vector<const FaultKind*> kinds;
   bool has(std::string_view name) const;
@@ -44,8 +46,8 @@ struct Faults {
 
 class FaultScript {
  public:
-  /// Adds a line. Errors (kind invalid) name what is wrong with it and what there is.
-  Status add(std::string_view line);
+  /// Adds lines. Errors (kind invalid) name what is wrong with one and what there is.
+  Status add(const std::string& lines);
   /// Counts a request and says what goes wrong with it.
   Faults next(const std::string& what, const std::string& kind);
 
@@ -53,7 +55,7 @@ class FaultScript {
   struct Line {
     std::string key;
     int from = 1, to = 1;
-    std::vector<const FaultKind*> kinds;
+    Faults faults;
   };
   std::mutex mutex_;
   std::vector<Line> lines_;

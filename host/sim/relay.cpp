@@ -1,15 +1,12 @@
 #include "sim/relay.h"
 
-#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <vector>
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,258 +15,204 @@
 namespace kling::sim {
 namespace {
 
-using Steady = std::chrono::steady_clock;
-constexpr std::size_t kBuffer = 256 << 10;
 constexpr auto kDrip = std::chrono::milliseconds(10);  // between two bytes of a dripped answer
 
 sockaddr_in address(const std::string& host, int port) {
   sockaddr_in result{};
   result.sin_family = AF_INET;
   result.sin_port = htons(static_cast<std::uint16_t>(port));
-  if (inet_pton(AF_INET, host.c_str(), &result.sin_addr) != 1) {
-    result.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  }
+  inet_pton(AF_INET, host.c_str(), &result.sin_addr);
   return result;
 }
 
 int local_port(int descriptor) {
   sockaddr_in bound{};
   socklen_t size = sizeof bound;
-  if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&bound), &size) != 0) return 0;
+  getsockname(descriptor, reinterpret_cast<sockaddr*>(&bound), &size);
   return ntohs(bound.sin_port);
 }
 
-void set_flags(int descriptor) {
+void send_at_once(int descriptor) {
   const int on = 1;
   setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK);
 }
 
-Error failure(const std::string& what) {
-  Error error;
-  error.kind = Kind::network;
-  error.message = "the simulator " + what + ": " + system_message(errno);
-  return error;
+bool send_all(int descriptor, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto count = send(descriptor, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (count <= 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return true;
+}
+
+/// Hands what arrives to `use` until the stream ends or `use` has enough.
+template <class Use>
+void receive(int descriptor, Use use) {
+  char bytes[64 << 10];
+  for (;;) {
+    const auto count = recv(descriptor, bytes, sizeof bytes, 0);
+    if (count <= 0 || !use(std::string_view(bytes, static_cast<std::size_t>(count)))) return;
+  }
 }
 
 }  // namespace
 
+/// One connection. Its thread closes both sockets; until then others may end them.
 struct Relay::Link {
-  int client = -1, server = -1, peer_port = 0;
-  std::string up, down;  // bytes on their way to the server, to the client
-  bool client_ended = false, server_ended = false, passed_end = false, dead = false;
-  Blow blow;
-  std::string head;              // of a truncated answer, until its end is seen
-  Steady::time_point next_drip;  // of a dripped answer
-
-  bool struck(Mishap mishap) const { return blow.mishap == mishap; }
-  bool endless() const { return struck(Mishap::endless_headers) || struck(Mishap::endless_body); }
-
-  ~Link() {
-    if (client >= 0) close(client);
-    if (server >= 0) close(server);
-  }
+  int client = -1, server = -1;
+  int peer_port = 0;
+  std::atomic<bool> done{false};
+  std::thread thread;
 };
 
 Result<std::unique_ptr<Relay>> Relay::open(const std::string& host, int port) {
   std::unique_ptr<Relay> relay(new Relay);
-  relay->listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (relay->listener_ < 0) return failure("cannot open a socket");
+  relay->listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int on = 1;
   setsockopt(relay->listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   const sockaddr_in where = address(host, port);
   if (bind(relay->listener_, reinterpret_cast<const sockaddr*>(&where), sizeof where) != 0 ||
       listen(relay->listener_, 512) != 0) {
-    return failure("cannot listen on port " + std::to_string(port));
+    return Error{.kind = Kind::network,
+                 .message = "the simulator cannot listen on " + host + ":" + std::to_string(port) +
+                            ": " + system_message(errno),
+                 .hint = "take another --port, or none for any free one"};
   }
   relay->port_ = local_port(relay->listener_);
   return relay;
 }
 
-Status Relay::start(int backend_port) {
-  backend_port_ = backend_port;
-  if (pipe2(wake_, O_CLOEXEC | O_NONBLOCK) != 0) return failure("cannot open a pipe");
-  thread_ = std::thread([this] { run(); });
-  return Done{};
+void Relay::start(int backend_port) {
+  thread_ = std::thread([this, backend_port] { accept_all(backend_port); });
 }
 
 Relay::~Relay() {
   stop();
-  for (const int descriptor : {listener_, wake_[0], wake_[1]}) {
-    if (descriptor >= 0) close(descriptor);
-  }
+  if (listener_ >= 0) close(listener_);
 }
 
 void Relay::stop() {
   if (!thread_.joinable()) return;
-  const char byte = 0;
-  [[maybe_unused]] const auto written = write(wake_[1], &byte, 1);
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  shutdown(listener_, SHUT_RDWR);
   thread_.join();
+  {
+    const std::lock_guard lock(mutex_);
+    for (Link& link : links_) {
+      if (link.client < 0) continue;
+      shutdown(link.client, SHUT_RDWR);
+      shutdown(link.server, SHUT_RDWR);
+    }
+  }
+  for (Link& link : links_) link.thread.join();
+  links_.clear();
 }
 
 void Relay::strike(int peer_port, Mishap mishap, std::size_t body_bytes) {
   const std::lock_guard lock(mutex_);
-  blows_[peer_port] = {mishap, body_bytes};
+  blows_[peer_port] = {mishap, body_bytes, {}};
 }
 
 Relay::Blow Relay::blow_for(int peer_port) {
   const std::lock_guard lock(mutex_);
-  const auto found = blows_.find(peer_port);
-  if (found == blows_.end()) return {};
-  const Blow blow = found->second;
-  blows_.erase(found);
-  return blow;
+  const auto found = blows_.extract(peer_port);
+  return found.empty() ? Blow() : found.mapped();
 }
 
-void Relay::run() {
-  std::vector<pollfd> polled;
-  std::vector<Link*> order;
+void Relay::accept_all(int backend_port) {
+  const sockaddr_in backend = address("127.0.0.1", backend_port);
   for (;;) {
-    polled = {{wake_[0], POLLIN, 0}, {listener_, POLLIN, 0}};
-    order.clear();
-    int timeout = -1;
-    for (auto& [descriptor, link] : links_) {
-      const bool drips = link->struck(Mishap::drip) && !link->down.empty();
-      const auto wait = drips ? link->next_drip - Steady::now() : Steady::duration::zero();
-      if (drips && wait > Steady::duration::zero()) {
-        const auto millis = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
-        timeout = timeout < 0 ? static_cast<int>(millis) : std::min<int>(timeout, millis);
-      }
-      const bool sends = link->endless() || (!link->down.empty() && wait <= wait.zero());
-      short client = sends ? POLLOUT : 0, server = link->up.empty() ? 0 : POLLOUT;
-      if (!link->client_ended && link->up.size() < kBuffer) client |= POLLIN;
-      if (!link->server_ended && link->down.size() < kBuffer) server |= POLLIN;
-      // A negative descriptor is skipped: an ended side would report its end for ever.
-      polled.push_back({client != 0 ? descriptor : -1, client, 0});
-      polled.push_back({server != 0 ? link->server : -1, server, 0});
-      order.push_back(link.get());
+    const int client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    links_.remove_if([](Link& link) {
+      if (link.done) link.thread.join();
+      return link.done.load();
+    });
+    const std::lock_guard lock(mutex_);
+    if (client < 0 && !stopping_) continue;
+    if (stopping_) {
+      close(client);
+      return;
     }
-    if (poll(polled.data(), polled.size(), timeout) < 0 && errno != EINTR) break;
-    if (polled[0].revents != 0) break;
-    for (std::size_t i = 0; i < order.size(); ++i) {
-      Link& link = *order[i];
-      const short client = polled[2 + 2 * i].revents, server = polled[3 + 2 * i].revents;
-      if ((client & (POLLIN | POLLHUP | POLLERR)) != 0) from_client(link);
-      if (!link.dead && (server & (POLLIN | POLLHUP | POLLERR)) != 0) from_server(link);
-      if (!link.dead) to_server(link);
-      if (!link.dead) to_client(link);
-    }
-    std::erase_if(links_, [](const auto& entry) { return entry.second->dead; });
-    if (polled[1].revents != 0) accept_all();
-  }
-  links_.clear();
-}
-
-void Relay::accept_all() {
-  for (;;) {
-    auto link = std::make_unique<Link>();
-    link->client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-    if (link->client < 0) return;
-    link->server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const sockaddr_in backend = address("127.0.0.1", backend_port_);
-    // Loopback to a listener with a long queue: this does not wait.
-    if (connect(link->server, reinterpret_cast<const sockaddr*>(&backend), sizeof backend) != 0) {
-      continue;
-    }
-    set_flags(link->client);
-    set_flags(link->server);
-    link->peer_port = local_port(link->server);
-    blow_for(link->peer_port);  // one meant for an earlier connection with this number
-    const int key = link->client;
-    links_[key] = std::move(link);
+    Link& link = links_.emplace_back();
+    link.client = client;
+    link.server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    // Loopback to a listener with a long queue: this does not wait. What fails is seen by serve().
+    connect(link.server, reinterpret_cast<const sockaddr*>(&backend), sizeof backend);
+    send_at_once(link.client);
+    send_at_once(link.server);
+    link.peer_port = local_port(link.server);
+    blows_.erase(link.peer_port);  // one meant for an earlier connection with this number
+    link.thread = std::thread([this, &link] { serve(link); });
   }
 }
 
-void Relay::from_client(Link& link) {
-  char bytes[64 << 10];
-  const auto count = recv(link.client, bytes, sizeof bytes, 0);
-  if (count > 0) {
-    link.up.append(bytes, static_cast<std::size_t>(count));
-  } else if (count == 0) {
-    link.client_ended = true;
-    // Nobody is left to wait for a withheld answer.
-    if (link.blow.mishap != Mishap::none) link.dead = true;
-  } else if (errno != EAGAIN && errno != EINTR) {
-    link.dead = true;
-  }
-}
-
-void Relay::from_server(Link& link) {
-  char bytes[64 << 10];
-  const auto count = recv(link.server, bytes, sizeof bytes, 0);
-  if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (count <= 0) {
-    link.server_ended = true;
-    return;
-  }
-  if (link.struck(Mishap::none)) {
-    link.blow = blow_for(link.peer_port);
-    if (link.struck(Mishap::endless_headers)) link.down = "HTTP/1.1 200 OK\r\n";
-    if (link.struck(Mishap::endless_body)) {
-      link.down = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"data\":\"";
-    }
-  }
-  switch (link.blow.mishap) {
-    case Mishap::none:
-    case Mishap::drip:
-      link.down.append(bytes, static_cast<std::size_t>(count));
-      break;
-    case Mishap::drop:
-      link.dead = true;
-      break;
-    case Mishap::reset: {
-      const linger now{1, 0};
-      setsockopt(link.client, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-      link.dead = true;
-      break;
-    }
-    case Mishap::truncate: {
-      if (link.passed_end) break;
-      link.head.append(bytes, static_cast<std::size_t>(count));
-      const auto end = link.head.find("\r\n\r\n");
-      if (end == std::string::npos || link.head.size() < end + 4 + link.blow.body_bytes) break;
-      link.down = link.head.substr(0, end + 4 + link.blow.body_bytes);
-      link.passed_end = link.server_ended = true;  // what is here is sent, then the link ends
-      break;
-    }
-    case Mishap::hang:
-    case Mishap::endless_headers:
-    case Mishap::endless_body:
-      break;
-  }
-}
-
-void Relay::to_client(Link& link) {
-  if (link.endless() && link.down.size() < kBuffer / 4) {
-    const bool head = link.struck(Mishap::endless_headers);
-    while (link.down.size() < kBuffer / 2) {
-      link.down +=
-          head ? "X-Filler: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n" : "aaaaaaaaaaaaaaaaaaaaaaaa";
-    }
-  }
-  const bool drips = link.struck(Mishap::drip);
-  if (!link.down.empty() && !(drips && Steady::now() < link.next_drip)) {
-    const auto count =
-        send(link.client, link.down.data(), drips ? 1 : link.down.size(), MSG_NOSIGNAL);
-    if (count > 0) link.down.erase(0, static_cast<std::size_t>(count));
-    if (count < 0 && errno != EAGAIN && errno != EINTR) link.dead = true;
-    if (drips) link.next_drip = Steady::now() + kDrip;
-  }
-  const bool withheld = link.struck(Mishap::hang) || link.endless();
-  if (link.server_ended && link.down.empty() && !withheld) link.dead = true;
-}
-
-void Relay::to_server(Link& link) {
-  if (!link.up.empty() && !link.server_ended) {
-    const auto count = send(link.server, link.up.data(), link.up.size(), MSG_NOSIGNAL);
-    if (count > 0) link.up.erase(0, static_cast<std::size_t>(count));
-    if (count < 0 && errno != EAGAIN && errno != EINTR) link.server_ended = true;
-  }
-  if (link.server_ended) link.up.clear();
-  if (link.client_ended && link.up.empty() && !link.server_ended && !link.passed_end) {
+void Relay::serve(Link& link) {
+  std::thread up([&link] {
+    receive(link.client, [&](std::string_view bytes) { return send_all(link.server, bytes); });
     shutdown(link.server, SHUT_WR);
-    link.passed_end = true;
+  });
+  Blow blow;
+  receive(link.server, [&](std::string_view bytes) {
+    if (blow.mishap == Mishap::none) blow = blow_for(link.peer_port);
+    return pass(link.client, blow, bytes);
+  });
+  // Nothing but the client ends a connection whose answer is withheld.
+  if (blow.mishap == Mishap::hang) up.join();
+  shutdown(link.client, SHUT_RD);
+  shutdown(link.server, SHUT_RDWR);
+  if (up.joinable()) up.join();
+  if (blow.mishap == Mishap::reset) {
+    const linger now{1, 0};
+    setsockopt(link.client, SOL_SOCKET, SO_LINGER, &now, sizeof now);
   }
+  const std::lock_guard lock(mutex_);
+  close(link.client);
+  close(link.server);
+  link.client = -1;
+  link.done = true;
+}
+
+/// Sends on what the blow leaves of an answer; false ends the connection.
+bool Relay::pass(int client, Blow& blow, std::string_view bytes) {
+  switch (blow.mishap) {
+    case Mishap::none:
+      return send_all(client, bytes);
+    case Mishap::drip:
+      for (const char& byte : bytes) {
+        if (!send_all(client, {&byte, 1})) return false;
+        std::this_thread::sleep_for(kDrip);
+      }
+      return true;
+    case Mishap::drop:
+    case Mishap::reset:
+      return false;
+    case Mishap::hang:
+      return true;
+    case Mishap::truncate: {
+      blow.seen += bytes;
+      const auto end = blow.seen.find("\r\n\r\n");
+      const auto size = end + 4 + blow.body_bytes;
+      if (end == std::string::npos || blow.seen.size() < size) return true;
+      send_all(client, blow.seen.substr(0, size));
+      return false;
+    }
+    case Mishap::endless_headers:
+    case Mishap::endless_body: {
+      const bool head = blow.mishap == Mishap::endless_headers;
+      std::string filler = "HTTP/1.1 200 OK\r\n";
+      if (!head) filler += "Content-Type: application/json\r\n\r\n{\"data\":\"";
+      while (send_all(client, filler)) {
+        filler.clear();
+        while (filler.size() < 32'768) filler += head ? "X-Filler: aaaaaaaaaaaaaaaa\r\n" : "aaaa";
+      }
+      return false;
+    }
+  }
+  return false;
 }
 
 }  // namespace kling::sim

@@ -14,9 +14,9 @@ bool has_type(const Json& value, const std::string& type) {
   return type == "array" ? value.is_array() : true;
 }
 
-std::size_t characters(const std::string& text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+/// True when `value` is beyond the rule's limits of these names.
+bool outside(const Json& rule, double value, const char* least, const char* most) {
+  return value < limit(rule, least, value) || value > limit(rule, most, value);
 }
 
 /// Type, length, range, choices, counts, members.
@@ -26,26 +26,20 @@ Refused check_value(const std::string& path, const Json& rule, const Json& value
     const auto& text = value.get_ref<const std::string&>();
     const Json* choices = member_of(rule, "enum");
     if (choices != nullptr && !contains(choices, text)) return refuse("value", path);
-    if (static_cast<double>(characters(text)) > limit(rule, "max_chars", 1e9)) {
+    const auto characters =
+        std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
+    if (outside(rule, static_cast<double>(characters), "", "max_chars"))
       return refuse("length", path);
-    }
   } else if (value.is_number()) {
-    const double number = value.get<double>();
-    if (number < limit(rule, "min", -1e18) || number > limit(rule, "max", 1e19)) {
-      return refuse("value", path);
-    }
+    if (outside(rule, value.get<double>(), "min", "max")) return refuse("value", path);
   } else if (value.is_array()) {
-    const auto count = static_cast<double>(value.size());
-    if (count < limit(rule, "min_items", 0) || count > limit(rule, "max_items", 1e9)) {
+    if (outside(rule, static_cast<double>(value.size()), "min_items", "max_items"))
       return refuse("count", path);
-    }
-    for (const Json& item : value) {
+    for (const Json& item : value)
       if (auto refused = check_value(path, rule["items"], item)) return refused;
-    }
   } else if (value.is_object()) {
-    for (const auto& [name, inner] : rule["fields"].items()) {
-      if (auto refused = check_member(path + ".", name.c_str(), inner, value)) return refused;
-    }
+    for (const auto& [name, inner] : rule["fields"].items())
+      if (auto refused = check_member(path + ".", name, inner, value)) return refused;
   }
   return {};
 }
@@ -56,7 +50,7 @@ Refused refuse(std::string_view message, std::string_view value) {
   return refusal(1201, message, value);
 }
 
-double limit(const Json& rule, const char* name, double otherwise) {
+double limit(const Json& rule, const std::string& name, double otherwise) {
   const Json* found = member_of(rule, name);
   return found == nullptr ? otherwise : found->get<double>();
 }
@@ -65,7 +59,7 @@ bool contains(const Json* list, const std::string& text) {
   return list != nullptr && std::find(list->begin(), list->end(), Json(text)) != list->end();
 }
 
-Refused check_member(const std::string& path, const char* name, const Json& rule,
+Refused check_member(const std::string& path, const std::string& name, const Json& rule,
                      const Json& object) {
   const Json* value = member_of(object, name);
   if (value != nullptr) return check_value(path + name, rule, *value);

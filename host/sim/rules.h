@@ -16,11 +16,11 @@ Refused refuse(std::string_view message, std::string_view value = {});
 
 /// The member `name` of `object` against `rule`: required, type, length, range, choices, counts
 /// and what is inside. `path` is what the message puts before the name.
-Refused check_member(const std::string& path, const char* name, const Json& rule,
+Refused check_member(const std::string& path, const std::string& name, const Json& rule,
                      const Json& object);
 
 /// A number of a rule, or `otherwise` when the rule does not have it.
-double limit(const Json& rule, const char* name, double otherwise);
+double limit(const Json& rule, const std::string& name, double otherwise = 0);
 /// True when the array `list` (null: none) has this text.
 bool contains(const Json* list, const std::string& text);
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <sstream>
 
 #include "base/digest.h"
 #include "base/files.h"
@@ -13,17 +14,13 @@
 namespace kling::sim {
 namespace {
 
-bool loopback_url(const std::string& url) {
-  return url.rfind("http://127.0.0.1", 0) == 0 || url.rfind("http://localhost", 0) == 0;
-}
+const Faults kNoFaults;
 
-std::vector<std::string> parts_of(const std::string& path) {
+std::vector<std::string> split(const std::string& text, char mark) {
   std::vector<std::string> parts;
-  for (std::size_t at = 0; at < path.size();) {
-    const auto end = std::min(path.find('/', at), path.size());
-    if (end > at) parts.push_back(path.substr(at, end - at));
-    at = end + 1;
-  }
+  std::istringstream stream(text);
+  for (std::string part; std::getline(stream, part, mark);)
+    if (!part.empty()) parts.push_back(part);
   return parts;
 }
 
@@ -48,38 +45,45 @@ std::string folder_of(const Options& options) {
 
 }  // namespace
 
-Service::Service(Options options, const Dialect& dialect)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Counters, creates, queries, downloads, renders, callbacks,
+                                   accepted, charged, charged_units, charged_usd,
+                                   charges_by_external_id)
+
+/// A request on its way to its answer.
+struct Service::Exchange {
+  const Request& request;
+  std::vector<std::string> parts;  ///< of the path, without the proxy's prefix
+  std::string kind;                ///< of the endpoint, "" for other paths
+  Faults faults;
+};
+
+Service::Service(Options options, Mix mix)
     : options_(std::move(options)),
-      dialect_(dialect),
-      temporary_(options_.state_dir.empty()),
+      mix_(std::move(mix)),
       dir_(folder_of(options_)),
       pictures_(dir_ + "/pictures"),
       clips_(dir_ + "/clips", options_.seed, pictures_,
              [this](const std::string& clip) { return store_->find_clip(clip); }),
-      callbacks_(options_.clock, options_.callback_faults, [this](const Task& task, Millis at) {
-        const Faults none;
-        return json_answer(task_data(view_of(task, at, none))).body;
+      callbacks_(options_.clock, faults_, [this](const Task& task, Millis at) {
+        const View view = view_of(task, at, kNoFaults);
+        return json_answer(callback_body(mix_.of(task.order.kind), view)).body;
       }) {}
 
 Service::~Service() {
   close();
   std::error_code ignored;
-  if (temporary_) std::filesystem::remove_all(dir_, ignored);
+  if (options_.state_dir.empty()) std::filesystem::remove_all(dir_, ignored);
 }
 
 Status Service::open(const std::string& base_url) {
   base_url_ = base_url;
-  for (const char* folder : {"/pictures", "/clips"}) {
+  for (const char* folder : {"/pictures", "/clips"})
     if (auto made = make_folders(dir_ + folder); !made) return made;
-  }
-  const Options& o = options_;
-  auto store = Store::open({o.state_dir, o.seed, o.min_run, o.max_run, o.external_lookup,
-                            o.external_unique, o.slots, o.units});
-  if (!store) return store.error();
-  store_ = std::move(*store);
-  for (const std::string& line : options_.faults) {
+  for (const std::string& line : options_.faults)
     if (auto added = faults_.add(line); !added) return added;
-  }
+  store_ = std::make_unique<Store>(options_);
+  for (const auto& [kind, rules] : contract()["endpoints"].items())
+    for (const Task& task : store_->list(kind)) callbacks_.watch(task, options_.clock->now());
   return Done{};
 }
 
@@ -89,152 +93,141 @@ void Service::close() {
 }
 
 Counters Service::counters() {
-  const Bill bill = store_->bill(options_.clock->now());
   Counters counters;
   counters.creates = creates_;
   counters.queries = queries_;
   counters.downloads = downloads_;
   counters.renders = clips_.renders();
   counters.callbacks = callbacks_.made();
-  counters.accepted = bill.accepted;
-  counters.charged = bill.charged;
-  counters.charged_units = bill.units;
-  counters.charged_usd = bill.units * contract()["prices"]["usd_per_unit"].get<double>();
-  counters.charges_by_external_id = bill.by_external_id;
+  store_->count(options_.clock->now(), counters);
   return counters;
 }
 
 Answer Service::answer(const Request& request, Mishap& mishap) {
-  Faults faults;
-  Answer answer = route(request, faults);
-  if (const FaultKind* instead = faults.replacement()) {
-    answer = instead->code != 0 ? refused(refusal(instead->code))
+  Exchange exchange{request, split(request.path, '/'), "", {}};
+  auto& parts = exchange.parts;
+  if (!parts.empty() && parts[0] == "kling") parts.erase(parts.begin());
+  const bool of_endpoint = parts.size() >= 3 && parts.size() <= 4 && parts[0] == "v1" &&
+                           parts[1] == "videos" && contract()["endpoints"].contains(parts[2]);
+  if (of_endpoint) exchange.kind = parts[2];
+  Answer answer = route(exchange);
+  if (const FaultKind* instead = exchange.faults.replacement()) {
+    answer = instead->code != 0 ? refused(exchange, refusal(instead->code))
                                 : plain_answer(0, "application/json; charset=utf-8", instead->body);
     answer.status = instead->http;
-    if (answer.body.rfind("<html", 0) == 0) answer.type = "text/html";
+    if (answer.body.starts_with("<html")) answer.type = "text/html";
     answer.header = instead->header;
-    if (instead->header != nullptr) answer.header_value = instead->header_value;
+    answer.header_value = instead->header_value;
   }
-  mishap = faults.mishap();
-  if (options_.log) {
+  mishap = exchange.faults.mishap();
+  if (options_.log)
     options_.log(request.method + " " + request.path + " " + std::to_string(answer.status));
-  }
   return answer;
 }
 
-Answer Service::route(const Request& request, Faults& faults) {
-  std::vector<std::string> parts = parts_of(request.path);
-  if (request.path.rfind("/sim/clips/", 0) == 0) return clip(request, faults);
+Answer Service::route(Exchange& exchange) {
+  const Request& request = exchange.request;
+  const auto& parts = exchange.parts;
+  if (request.path.starts_with("/sim/clips/")) return clip(exchange);
   if (!parts.empty() && parts[0] == "sim") return control(request);
-  if (auto refusal_of =
-          check_authorization({options_.key, options_.access_key, options_.secret_key},
-                              request.authorization, real_now())) {
-    return refused(*refusal_of);
+  if (auto why = check_authorization({options_.key, options_.access_key, options_.secret_key},
+                                     request.authorization, real_now())) {
+    return refused(exchange, *why);
   }
-  if (!parts.empty() && parts[0] == "kling") parts.erase(parts.begin());
   const bool get = request.method == "GET", post = request.method == "POST";
-  if (parts == std::vector<std::string>{"tasks"} && get && dialect_.create == Shape::fresh) {
-    return batch(request);
-  }
-  const bool known = parts.size() >= 3 && parts.size() <= 4 && parts[0] == "v1" &&
-                     parts[1] == "videos" && contract()["endpoints"].contains(parts[2]);
-  if (!known) {
+  if (get && parts == std::vector<std::string>{"tasks"} && mix_.of("").query == Shape::fresh)
+    return batch(exchange);
+  if (exchange.kind.empty()) {
     // A path that does not exist is answered by the web site, not by the service.
     return plain_answer(404, "text/html",
                         "<!doctype html><html><body>404 page not found</body></html>");
   }
-  if (post && parts.size() == 3) return create(parts[2], request, faults);
-  if (get && parts.size() == 4) return query(parts[2], parts[3], faults);
-  if (get && parts.size() == 3) return list(parts[2], request);
-  return refused(refusal(1202));
+  if (post && parts.size() == 3) return create(exchange);
+  if (get && parts.size() == 4) return query(exchange);
+  if (get && parts.size() == 3) return list(exchange);
+  return refused(exchange, refusal(1202));
 }
 
-Answer Service::create(const std::string& kind, const Request& request, Faults& faults) {
+Answer Service::create(Exchange& exchange) {
   ++creates_;
-  faults = faults_.next("create", kind);
-  if (faults.lost()) return json_answer(Json());
-  const Json body = Json::parse(request.body, nullptr, false);
-  const auto checked = validate(kind, body, pictures_, [this](const std::string& url) {
-    const std::string clip = Clips::key_of(url);
-    return loopback_url(url) && !clip.empty() ? store_->find_clip(clip) : nullptr;
+  exchange.faults = faults_.next("create", exchange.kind);
+  if (exchange.faults.lost()) return {};
+  const Json body = Json::parse(exchange.request.body, nullptr, false);
+  const auto checked = validate(exchange.kind, body, pictures_, [this](const std::string& url) {
+    return store_->find_clip(Clips::key_of(url));
   });
-  if (const auto* why = std::get_if<Refusal>(&checked)) return refused(*why);
+  if (const auto* why = std::get_if<Refusal>(&checked)) return refused(exchange, *why);
+  const Dialect& dialect = mix_.of(exchange.kind);
   const Millis now = options_.clock->now();
-  const auto made = store_->create(std::get<Order>(checked), text_of(body, "external_task_id"),
-                                   kind == "image2video" ? dialect_.image_ids : dialect_.ids, now);
-  if (const auto* why = std::get_if<Refusal>(&made)) return refused(*why);
+  const auto made =
+      store_->create(std::get<Order>(checked), text_of(body, "external_task_id"), dialect.ids, now);
+  if (const auto* why = std::get_if<Refusal>(&made)) return refused(exchange, *why);
   const Task& task = std::get<Task>(made);
-  callbacks_.watch(task);
-  return create_answer(dialect_, view_of(task, now, faults));
+  callbacks_.watch(task, now);
+  return create_answer(dialect, view_of(task, now, exchange.faults));
 }
 
-Answer Service::query(const std::string& kind, const std::string& id, Faults& faults) {
+Answer Service::query(Exchange& exchange) {
   ++queries_;
-  faults = faults_.next("query", kind);
+  exchange.faults = faults_.next("query", exchange.kind);
   const Millis now = options_.clock->now();
   store_->note(now);
-  const auto task = store_->find(kind, id);
-  if (!task || faults.has("not-exist")) return refused(refusal(1201, "unknown_task", id));
-  return query_answer(dialect_, view_of(*task, now, faults));
+  const auto task = store_->find(exchange.kind, exchange.parts[3]);
+  if (!task || exchange.faults.has("not-exist"))
+    return refused(exchange, refusal(1201, "unknown_task", exchange.parts[3]));
+  return query_answer(mix_.of(exchange.kind), view_of(*task, now, exchange.faults));
 }
 
-Answer Service::list(const std::string& kind, const Request& request) {
+Answer Service::list(const Exchange& exchange) {
   const Json& limits = contract()["list"];
-  const auto number = [&](const char* name, int otherwise, const char* most) {
-    const int given = std::atoi(request.param(name).c_str());
-    const int value = request.has(name) ? given : otherwise;
-    return value < 1 || value > limits[most].get<int>() ? 0 : value;
+  const auto number = [&](const char* name, const Json& otherwise, const char* most) {
+    const std::string given = exchange.request.param(name);
+    const int value = given.empty() ? otherwise.get<int>() : std::atoi(given.c_str());
+    return value > limits[most].get<int>() ? 0 : std::max(value, 0);
   };
   const int page = number("pageNum", 1, "max_page");
-  const int size = number("pageSize", limits["default_size"].get<int>(), "max_size");
-  if (page == 0) return refused(refusal(1201, "value", "pageNum"));
-  if (size == 0) return refused(refusal(1201, "value", "pageSize"));
-  const std::vector<Task> tasks = store_->list(kind);
-  const Faults none;
+  const int size = number("pageSize", limits["default_size"], "max_size");
+  if (page == 0 || size == 0)
+    return refused(exchange, refusal(1201, "value", page == 0 ? "pageNum" : "pageSize"));
+  const std::vector<Task> tasks = store_->list(exchange.kind);
   Json data = Json::array();
-  const std::size_t from = static_cast<std::size_t>(page - 1) * static_cast<std::size_t>(size);
-  for (std::size_t i = from; i < tasks.size() && data.size() < static_cast<std::size_t>(size);
-       ++i) {
-    data.push_back(task_data(view_of(tasks[i], options_.clock->now(), none)));
+  const auto from = static_cast<std::size_t>(page - 1) * static_cast<std::size_t>(size);
+  const auto to = std::min(tasks.size(), from + static_cast<std::size_t>(size));
+  for (std::size_t i = from; i < to; ++i) {
+    const View view = view_of(tasks[i], options_.clock->now(), kNoFaults);
+    data.push_back(list_item(mix_.of(exchange.kind), view));
   }
   return data_answer(data);
 }
 
-Answer Service::batch(const Request& request) {
-  const std::string name = request.has("task_ids") ? "task_ids" : "external_task_ids";
-  if (!request.has(name.c_str())) {
-    Refusal missing = refusal(1201);
-    missing.message = "task_ids or external_task_ids is required";
-    return refused(missing);
-  }
+Answer Service::batch(const Exchange& exchange) {
+  const std::string ids = exchange.request.param("task_ids");
+  const std::string external_ids = exchange.request.param("external_task_ids");
+  if (ids.empty() && external_ids.empty()) return refused(exchange, refusal(1201, "batch"));
   ++queries_;
-  std::string ids = request.param(name.c_str());
-  for (char& c : ids) c = c == ',' ? '/' : c;
-  const Faults none;
   Json data = Json::array();
-  for (const std::string& id : parts_of(ids)) {
-    const auto task = store_->find("", id);
-    if (!task) continue;
-    const Answer one = query_answer(dialect_, view_of(*task, options_.clock->now(), none));
-    data.push_back(Json::parse(one.body)["data"]);
+  for (const std::string& id : split(ids.empty() ? external_ids : ids, ',')) {
+    if (const auto task = store_->find("", id)) {
+      const View view = view_of(*task, options_.clock->now(), kNoFaults);
+      data.push_back(list_item(mix_.of(task->order.kind), view));
+    }
   }
   return data_answer(data);
 }
 
-Answer Service::clip(const Request& request, Faults& faults) {
+Answer Service::clip(Exchange& exchange) {
   ++downloads_;
-  faults = faults_.next("download", "");
+  const Request& request = exchange.request;
   const Millis now = options_.clock->now();
   const std::string key = Clips::key_of(request.path);
-  const char* type = "application/octet-stream";
-  if (!clips_.valid(key, request.param("Expires"), request.param("Signature"), now)) {
-    return plain_answer(403, type, "expired");
-  }
   const auto task = store_->find_clip(key);
+  exchange.faults = faults_.next("download", task ? task->order.kind : "");
+  const char* type = "application/octet-stream";
+  if (!clips_.valid(key, request.param("Expires"), request.param("Signature"), now))
+    return plain_answer(403, type, "expired");
   const Millis kept = Millis{86'400'000} * contract()["retention_days"].get<int>();
-  if (!task || task->state(now) != State::succeed || now > task->ends + kept) {
+  if (!task || task->state(now) != State::succeed || now > task->ends + kept)
     return plain_answer(404, type, "gone");
-  }
   const auto file = clips_.file(*task);
   if (!file) return plain_answer(500, type, file.error().message);
   Answer answer = plain_answer(200, "video/mp4", "");
@@ -244,33 +237,23 @@ Answer Service::clip(const Request& request, Faults& faults) {
 
 Answer Service::control(const Request& request) {
   if (request.path == "/sim/stats") {
-    const Counters c = counters();
-    return json_answer({{"creates", c.creates},
-                        {"queries", c.queries},
-                        {"downloads", c.downloads},
-                        {"renders", c.renders},
-                        {"callbacks", c.callbacks},
-                        {"accepted", c.accepted},
-                        {"charged", c.charged},
-                        {"charged_units", c.charged_units},
-                        {"charged_usd", c.charged_usd},
-                        {"charges_by_external_id", c.charges_by_external_id},
-                        {"now", options_.clock->now()},
-                        {"dialect", dialect_.name}});
+    nlohmann::json stats = counters();
+    stats["now"] = options_.clock->now();
+    stats["dialect"] = options_.dialect;
+    return json_answer(stats);
   }
   if (request.path != "/sim/faults") return json_answer({{"error", "no such control"}}, 404);
   if (request.method == "POST") {
-    std::string lines = request.body;
-    for (std::size_t at = 0; at < lines.size();) {
-      const auto end = std::min(lines.find('\n', at), lines.size());
-      const auto added = faults_.add(lines.substr(at, end - at));
-      if (!added) return json_answer({{"error", added.error().message}}, 400);
-      at = end + 1;
-    }
+    if (const auto added = faults_.add(request.body); !added)
+      return json_answer({{"error", added.error().message}}, 400);
   }
   Json kinds = Json::object();
   for (const FaultKind& kind : fault_kinds()) kinds[kind.name] = kind.doc;
   return json_answer(kinds);
+}
+
+Answer Service::refused(const Exchange& exchange, const Refusal& refusal) {
+  return error_answer(mix_.of(exchange.kind), refusal, request_id());
 }
 
 Answer Service::data_answer(const Json& data) {
@@ -284,10 +267,10 @@ View Service::view_of(const Task& task, Millis now, const Faults& faults) {
 }
 
 std::string Service::request_id() {
-  const std::string hex =
-      sha256_hex(std::to_string(options_.seed) + "#" + std::to_string(++requests_));
-  return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" +
-         hex.substr(16, 4) + "-" + hex.substr(20, 12);
+  std::string id = sha256_hex(std::to_string(options_.seed) + "#" + std::to_string(++requests_));
+  id.resize(32);
+  for (const std::size_t at : {20, 16, 12, 8}) id.insert(at, "-");
+  return id;
 }
 
 }  // namespace kling::sim

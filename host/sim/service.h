@@ -11,7 +11,7 @@
 #include "sim/callbacks.h"
 #include "sim/clips.h"
 #include "sim/dialect.h"
-#include "sim/simulator.h"
+#include "sim/options.h"
 #include "sim/store.h"
 
 namespace kling::sim {
@@ -20,7 +20,7 @@ struct Request {
   std::string method, path, authorization, body;
   std::multimap<std::string, std::string> params;  ///< decoded, of the query string
 
-  bool has(const char* name) const { return params.count(name) != 0; }
+  /// "" when there is none.
   std::string param(const char* name) const {
     const auto found = params.find(name);
     return found == params.end() ? std::string() : found->second;
@@ -30,7 +30,7 @@ struct Request {
 class Service {
  public:
   /// REQUIRES: options.clock
-  Service(Options options, const Dialect& dialect);
+  Service(Options options, Mix mix);
   ~Service();
 
   /// Opens the state folder and reads the fault lines of the options. `base_url`: where clips are
@@ -42,24 +42,24 @@ class Service {
   /// The answer to a request; `mishap` is what is to happen to it on the wire.
   Answer answer(const Request& request, Mishap& mishap);
   Counters counters();
-  Status add_fault(const std::string& line) { return faults_.add(line); }
+  Status add_fault(const std::string& lines) { return faults_.add(lines); }
 
  private:
-  Answer route(const Request& request, Faults& faults);
-  Answer create(const std::string& kind, const Request& request, Faults& faults);
-  Answer query(const std::string& kind, const std::string& id, Faults& faults);
-  Answer list(const std::string& kind, const Request& request);
-  Answer batch(const Request& request);
-  Answer clip(const Request& request, Faults& faults);
+  struct Exchange;
+  Answer route(Exchange& exchange);
+  Answer create(Exchange& exchange);
+  Answer query(Exchange& exchange);
+  Answer list(const Exchange& exchange);
+  Answer batch(const Exchange& exchange);
+  Answer clip(Exchange& exchange);
   Answer control(const Request& request);
-  Answer refused(const Refusal& refusal) { return error_answer(dialect_, refusal, request_id()); }
+  Answer refused(const Exchange& exchange, const Refusal& refusal);
   Answer data_answer(const Json& data);
   View view_of(const Task& task, Millis now, const Faults& faults);
   std::string request_id();
 
   const Options options_;
-  const Dialect& dialect_;
-  const bool temporary_;
+  const Mix mix_;
   const std::string dir_;
   const Pictures pictures_;
   std::string base_url_;

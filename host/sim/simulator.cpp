@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -20,11 +21,13 @@ constexpr int kThreads = 32;  // a waiting render or an idle connection holds on
 constexpr std::size_t kLargestBody = std::size_t{128} << 20;
 constexpr std::size_t kLargestCut = 20'000;  // a truncated clip keeps so many bytes
 
-Error failure(Kind kind, const std::string& message) {
-  Error error;
-  error.kind = kind;
-  error.message = message;
-  return error;
+/// The real time: a client's clock is compared with it.
+std::string http_date() {
+  char text[64];
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &parts));
+  return text;
 }
 
 void serve_file(const std::string& path, const std::string& type, const httplib::Request& request,
@@ -57,9 +60,9 @@ void serve_file(const std::string& path, const std::string& type, const httplib:
 
 /// The service behind its HTTP server behind the relay.
 struct Simulator::Parts {
-  Parts(Options options, const Dialect& dialect)
+  Parts(Options options, Mix mix)
       : host(options.host == "0.0.0.0" ? "127.0.0.1" : options.host),
-        service(std::move(options), dialect) {}
+        service(std::move(options), std::move(mix)) {}
 
   void handle(const httplib::Request& request, httplib::Response& response) {
     Mishap mishap = Mishap::none;
@@ -67,6 +70,7 @@ struct Simulator::Parts {
         service.answer({request.method, request.path, request.get_header_value("Authorization"),
                         request.body, request.params},
                        mishap);
+    response.set_header("Date", http_date());
     if (answer.header != nullptr) response.set_header(answer.header, answer.header_value);
     if (answer.file.empty()) {
       response.status = answer.status;
@@ -96,13 +100,15 @@ struct Simulator::Parts {
     };
     server.Get(".*", answer).Post(".*", answer).Put(".*", answer).Delete(".*", answer);
     const int backend = server.bind_to_any_port("127.0.0.1");
-    if (backend <= 0) return failure(Kind::network, "the simulator finds no free port");
+    if (backend <= 0)
+      return Error{.kind = Kind::network, .message = "the simulator finds no free port"};
     thread = std::thread([this] { server.listen_after_bind(); });
     // Server::stop() before the server runs would wait for ever.
     while (!server.is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     // The library's queue of 5 makes bursts wait a second for a second SYN.
     ::listen(listener, 512);
-    return relay->start(backend);
+    relay->start(backend);
+    return Done{};
   }
 
   ~Parts() { stop(); }
@@ -131,17 +137,12 @@ Simulator::Simulator(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Simulator::~Simulator() = default;
 
 Result<std::unique_ptr<Simulator>> Simulator::start(Options options) {
-  const Dialect* dialect = find_dialect(options.dialect);
-  if (dialect == nullptr) {
-    std::string names;
-    for (const Dialect& known : dialects()) names += (names.empty() ? "" : ", ") + known.name;
-    return failure(Kind::invalid,
-                   "there is no dialect \"" + options.dialect + "\"; there are " + names);
-  }
+  auto mix = Mix::read(options.dialect);
+  if (!mix) return mix.error();
   if (!options.clock) options.clock = make_clock();
   const std::string host = options.host;
   const int port = options.port;
-  auto parts = std::make_unique<Parts>(std::move(options), *dialect);
+  auto parts = std::make_unique<Parts>(std::move(options), std::move(*mix));
   if (auto listening = parts->listen(host, port); !listening) return listening.error();
   return std::unique_ptr<Simulator>(new Simulator(std::move(parts)));
 }
@@ -149,9 +150,11 @@ Result<std::unique_ptr<Simulator>> Simulator::start(Options options) {
 std::string Simulator::base_url() const { return parts_->base_url(); }
 int Simulator::port() const { return parts_->relay->port(); }
 Counters Simulator::counters() const { return parts_->service.counters(); }
-Status Simulator::add_fault(const std::string& line) { return parts_->service.add_fault(line); }
+Status Simulator::add_fault(const std::string& lines) { return parts_->service.add_fault(lines); }
 void Simulator::stop() { parts_->stop(); }
 
-Millis Simulator::saved_time(const std::string& state_dir) { return Store::saved_time(state_dir); }
+std::shared_ptr<Clock> Simulator::clock_for(const std::string& state_dir, double speed) {
+  return make_clock(speed, std::max(make_clock()->now(), Store::saved_time(state_dir)));
+}
 
 }  // namespace kling::sim

@@ -46,15 +46,7 @@ std::string digest_of(const Order& order) {
 
 }  // namespace
 
-Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
-  if (!options.dir.empty()) {
-    if (auto made = make_folders(options.dir); !made) return made.error();
-  }
-  std::unique_ptr<Store> store(new Store(std::move(options)));
-  const std::lock_guard lock(store->mutex_);
-  store->refresh();
-  return store;
-}
+Store::Store(const Options& options) : options_(options) { refresh(); }
 
 Millis Store::saved_time(const std::string& dir) {
   Millis latest = 0;
@@ -68,10 +60,9 @@ Millis Store::saved_time(const std::string& dir) {
 }
 
 void Store::refresh() {
-  if (options_.dir.empty()) return;
-  for_each_line(new_lines(options_.dir, read_), [&](const Json& line) {
-    Task task;
-    if (read_task(line, task)) take(std::move(task));
+  if (options_.state_dir.empty()) return;
+  for_each_line(new_lines(options_.state_dir, read_), [&](const Json& line) {
+    if (auto task = read_task(line)) take(std::move(*task));
   });
 }
 
@@ -86,19 +77,19 @@ void Store::take(Task task) {
 }
 
 bool Store::append(const Json& line) {
-  if (options_.dir.empty()) return true;
-  std::ofstream file(journal(options_.dir), std::ios::binary | std::ios::app);
+  if (options_.state_dir.empty()) return true;
+  std::ofstream file(journal(options_.state_dir), std::ios::binary | std::ios::app);
   // The first line end closes what a killed process may have left half written.
   file << "\n" + line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n" << std::flush;
   return static_cast<bool>(file);
 }
 
 std::variant<Task, Refusal> Store::create(const Order& order, const std::string& external_id,
-                                          const std::string& own_ids, Millis now) {
+                                          Ids ids, Millis now) {
   const std::lock_guard lock(mutex_);
   std::unique_ptr<FileLock> others;
-  while (!options_.dir.empty() && others == nullptr) {
-    auto locked = FileLock::try_lock(options_.dir + "/lock");
+  while (!options_.state_dir.empty() && others == nullptr) {
+    auto locked = FileLock::try_lock(options_.state_dir + "/lock");
     if (!locked) return refusal(5000);
     others = std::move(*locked);
     if (others == nullptr) std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -129,76 +120,69 @@ std::variant<Task, Refusal> Store::create(const Order& order, const std::string&
   task.starts = now + std::min<Millis>(1000 + static_cast<Millis>(chance >> 40) % 4000, run / 4);
   task.ends = now + run;
 
-  const Json& ids = contract()["ids"];
   const auto snowflake = [&](const char* epoch) {
-    const auto since = static_cast<std::uint64_t>(now - ids[epoch].get<Millis>());
+    const auto since = static_cast<std::uint64_t>(now - contract()["ids"][epoch].get<Millis>());
     return (since << 22) | (chance & 0x3fffff);
   };
   const std::uint64_t id = std::max(snowflake("epoch"), last_id_ + 1);
-  task.kling_id = std::to_string(id);
+  task.id = task.kling_id = std::to_string(id);
   task.video_id = std::to_string(id + (std::uint64_t{2} << 22) + (chance >> 45));
-  task.id = task.kling_id;
-  if (own_ids == "task") task.id = "task_" + sha256_hex(task.kling_id).substr(0, 32);
-  if (own_ids == "proxy") task.id = std::to_string(snowflake("proxy_epoch"));
+  if (ids == Ids::task) task.id = "task_" + sha256_hex(task.kling_id).substr(0, 32);
+  if (ids == Ids::proxy) task.id = std::to_string(snowflake("proxy_epoch"));
   if (!append(task_json(task))) return refusal(5000);
-  if (options_.dir.empty()) {
-    take(task);
-  } else {
-    refresh();
-  }
+  if (options_.state_dir.empty()) take(task);
+  refresh();
   return task;
 }
 
-std::unique_ptr<Task> Store::find(const std::string& kind, const std::string& id) {
-  const std::lock_guard lock(mutex_);
-  refresh();
-  const auto in = [&id](const auto& map) {
-    const auto found = map.find(id);
-    return found == map.end() ? std::size_t(-1) : found->second;
-  };
-  std::size_t index = in(by_id_);
-  if (index >= tasks_.size() && options_.external_lookup) index = in(by_external_);
-  if (index >= tasks_.size()) return nullptr;
-  const Task& task = tasks_[index];
-  if (!kind.empty() && task.order.kind != kind) return nullptr;
-  return std::make_unique<Task>(task);
+std::optional<Task> Store::at(const Index& index, const std::string& key) const {
+  const auto found = index.find(key);
+  if (found == index.end()) return std::nullopt;
+  return tasks_[found->second];
 }
 
-std::unique_ptr<Task> Store::find_clip(const std::string& clip) {
+std::optional<Task> Store::find(const std::string& kind, const std::string& id) {
   const std::lock_guard lock(mutex_);
   refresh();
-  const auto found = by_clip_.find(clip);
-  return found == by_clip_.end() ? nullptr : std::make_unique<Task>(tasks_[found->second]);
+  auto task = at(by_id_, id);
+  if (!task && options_.external_lookup) task = at(by_external_, id);
+  if (task && !kind.empty() && task->order.kind != kind) task.reset();
+  return task;
+}
+
+std::optional<Task> Store::find_clip(const std::string& clip) {
+  const std::lock_guard lock(mutex_);
+  refresh();
+  return at(by_clip_, clip);
 }
 
 std::vector<Task> Store::list(const std::string& kind) {
   const std::lock_guard lock(mutex_);
   refresh();
   std::vector<Task> found;
-  for (auto task = tasks_.rbegin(); task != tasks_.rend(); ++task) {
-    if (task->order.kind == kind) found.push_back(*task);
-  }
+  std::copy_if(tasks_.rbegin(), tasks_.rend(), std::back_inserter(found),
+               [&](const Task& task) { return task.order.kind == kind; });
   return found;
 }
 
-Bill Store::bill(Millis now) {
+void Store::count(Millis now, Counters& counters) {
   const std::lock_guard lock(mutex_);
   refresh();
-  Bill bill;
   for (const Task& task : tasks_) {
-    ++bill.accepted;
-    if (!task.external_id.empty()) ++bill.by_external_id[task.external_id];
+    ++counters.accepted;
+    if (!task.external_id.empty()) ++counters.charges_by_external_id[task.external_id];
     if (task.state(now) == State::failed) continue;
-    ++bill.charged;
-    bill.units += task.order.units;
+    ++counters.charged;
+    counters.charged_units += task.order.units;
   }
-  return bill;
+  counters.charged_usd =
+      counters.charged_units * contract()["prices"]["usd_per_unit"].get<double>();
 }
 
 void Store::note(Millis now) {
   const std::lock_guard lock(mutex_);
   // Often enough that little time is lost to a kill, seldom enough that the journal stays small.
-  if (options_.dir.empty() || now < noted_ + 250) return;
+  if (options_.state_dir.empty() || now < noted_ + 250) return;
   noted_ = now;
   append({{"now", now}});
 }

@@ -20,17 +20,8 @@ std::string Task::duration() const {
 }
 
 const char* name(State state) {
-  switch (state) {
-    case State::submitted:
-      return "submitted";
-    case State::processing:
-      return "processing";
-    case State::succeed:
-      return "succeed";
-    case State::failed:
-      break;
-  }
-  return "failed";
+  constexpr const char* kNames[] = {"submitted", "processing", "succeed", "failed"};
+  return kNames[static_cast<int>(state)];
 }
 
 // One line a type; only here, as the reading half throws.
@@ -42,13 +33,13 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Task, id, kling_id, video_id, ex
 
 Json task_json(const Task& task) { return Json(nlohmann::json(task)); }
 
-bool read_task(const Json& json, Task& task) {
+std::optional<Task> read_task(const Json& json) {
   try {
-    task = nlohmann::json(json).get<Task>();
+    Task task = nlohmann::json(json).get<Task>();
+    if (!task.id.empty() && !task.clip.empty() && task.order.fps > 0) return task;
   } catch (const nlohmann::json::exception&) {
-    return false;
   }
-  return !task.id.empty() && !task.clip.empty() && task.order.fps > 0;
+  return std::nullopt;
 }
 
 std::uint64_t hash_of(std::string_view text) {

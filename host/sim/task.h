@@ -3,6 +3,8 @@
 // for a task to proceed. Plain data; any thread, never blocks.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,9 +50,12 @@ struct Task {
 
 const char* name(State state);
 
+/// The task behind a clip's key or URL; nothing when there is none.
+using TaskFinder = std::function<std::optional<Task>(const std::string&)>;
+
 Json task_json(const Task& task);
-/// False when the JSON is not of a task.
-bool read_task(const Json& json, Task& task);
+/// Nothing when the JSON is not of a task.
+std::optional<Task> read_task(const Json& json);
 
 /// A 64-bit hash that is the same on every machine (FNV-1a), for seeded choices.
 std::uint64_t hash_of(std::string_view text);

@@ -2,8 +2,6 @@
 // contract.json; what crosses fields is written here. Any thread; blocks on the picture store.
 #pragma once
 
-#include <functional>
-#include <memory>
 #include <string>
 #include <variant>
 
@@ -12,11 +10,8 @@
 
 namespace kling::sim {
 
-/// Finds the task whose clip a URL of the simulator's own names; null for any other URL.
-using ClipFinder = std::function<std::unique_ptr<Task>(const std::string& url)>;
-
-/// REQUIRES: contract()["endpoints"] has `kind`.
+/// REQUIRES: contract()["endpoints"] has `kind`. `task_of` gives the task whose clip a URL names.
 std::variant<Order, Refusal> validate(const std::string& kind, const Json& body,
-                                      const Pictures& pictures, const ClipFinder& clip_of);
+                                      const Pictures& pictures, const TaskFinder& task_of);
 
 }  // namespace kling::sim

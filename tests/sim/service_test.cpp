@@ -1,5 +1,6 @@
 // The service's behaviour over HTTP: creates, queries, refusals, ids, external ids, state on disk.
 #include "fixture.h"
+#include "sim/store.h"
 
 namespace kling::sim::testing {
 
@@ -114,7 +115,7 @@ TEST_CASE("a stopped simulator goes on from its folder with ids charges and time
   const std::string first_url = sim.simulator->base_url();
   sim.clock->advance(200'000);
   sim.simulator.reset();
-  CHECK(Simulator::saved_time(folder.path) == sim.clock->now());
+  CHECK(Store::saved_time(folder.path) == sim.clock->now());
   sim.start(options);
   CHECK(sim.simulator->counters().charged == 1);
   CHECK(Fixture::body(sim.create("text2video", body), 400)["code"] == 1201);
