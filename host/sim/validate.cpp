@@ -52,6 +52,11 @@ class Validation {
   }
   bool image_kind() const { return order.kind == "image2video"; }
   bool omni_kind() const { return order.kind == "omni-video"; }
+  bool edits_video() const {
+    const Json* videos = omni_kind() ? given("video_list") : nullptr;
+    return videos != nullptr && !videos->empty() &&
+           text_of((*videos)[0], "refer_type") != "feature";
+  }
   /// True when the model does this in the mode and length of the order.
   bool offered(const std::string& feature) const {
     const Json* list = member_of(*model_, feature);
@@ -89,9 +94,12 @@ class Validation {
     const std::string wanted = text_or_default("duration");
     const double least = limit(*model_, "min_seconds"), most = limit(*model_, "max_seconds");
     order.seconds = wanted.size() <= 2 ? std::atoi(wanted.c_str()) : 0;
-    const bool listed = least == 0 ? order.seconds == 5 || order.seconds == 10
-                                   : order.seconds >= least && order.seconds <= most;
-    if (!listed || std::to_string(order.seconds) != wanted) return refuse("duration", wanted);
+    bool listed = least == 0 ? order.seconds == 5 || order.seconds == 10
+                             : order.seconds >= least && order.seconds <= most;
+    listed = listed && std::to_string(order.seconds) == wanted;
+    // A video that is edited keeps its length, whatever is asked for.
+    if (!listed && !edits_video()) return refuse("duration", wanted);
+    order.seconds = std::clamp(order.seconds, 1, 15);
     return {};
   }
 
@@ -198,7 +206,7 @@ class Validation {
     if (!omni_kind()) return {};
     const bool video = count("video_list") > 0;
     const Json source = video ? (*given("video_list"))[0] : Json();
-    const bool base = video && text_of(source, "refer_type") != "feature";
+    const bool base = edits_video();
     const bool frames = !order.first.empty() || !order.last.empty();
     const bool o1 = order.model == "kling-video-o1";
     const std::size_t elements = count("element_list"), images = count("image_list");

@@ -81,17 +81,7 @@ class Comparison {
     const Json& contract = sim::contract();
     const Json& row = contract["endpoints"][endpoint.kind];
     std::map<std::string, Json> rules;
-    for (const Json& name : row["fields"]) {
-      const auto field = name.get<std::string>();
-      Json rule = row.contains(field)                  ? row[field]
-                  : contract["fields"].contains(field) ? contract["fields"][field]
-                                                       : Json::object();
-      if (row.contains("overrides") && row["overrides"].contains(field))
-        rule.update(row["overrides"][field]);
-      if (row.contains("seed") && row["seed"].contains(field))
-        rule["seed"]["enum"] = row["seed"][field];
-      rules[field] = rule;
-    }
+    for (const auto& [field, rule] : row["rules"].items()) rules[field] = rule;
     for (const Param& param : endpoint.params) {
       const std::string where = endpoint.name + "." + param.name;
       const auto rule = rules.find(param.name);

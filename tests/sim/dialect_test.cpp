@@ -107,10 +107,36 @@ TEST_CASE("a failed task says why in every dialect") {
   }
 }
 
-TEST_CASE("an unknown dialect is an error that names those there are") {
-  auto started = Simulator::start(speaking("klingon"));
-  REQUIRE(!started.ok());
-  CHECK(started.error().message.find("newapi") != std::string::npos);
+TEST_CASE("each endpoint may have a dialect of its own") {
+  Fixture sim(speaking("newapi,omni=wrapped,image2video=comet"));
+  const std::string omni = sim.accepted("omni-video", kOmni);
+  CHECK(omni.size() == 18);
+  CHECK(Fixture::body(sim.query("omni-video", omni))["data"]["data"]["task_id"] == omni);
+  const std::string text = sim.accepted("text2video", kShot);
+  CHECK(text.rfind("task_", 0) == 0);
+  const std::string image =
+      sim.accepted("image2video", {{"model_name", "kling-v2-6"}, {"image", "https://a.example/a"}});
+  CHECK(image.size() == 19);
+  // Refusals are worded as their endpoint does, and those of no endpoint as the first one.
+  CHECK(Fixture::body(sim.query("omni-video", "1"), 400)["code"] == 1201);
+  CHECK(Fixture::body(sim.query("text2video", "1"), 400)["code"] == "task_not_exist");
+}
+
+TEST_CASE("the later comet dialect relays omni queries with the task's id as request id") {
+  Fixture sim(speaking("comet-april"));
+  const std::string omni = sim.accepted("omni-video", kOmni);
+  const Json answer = Fixture::body(sim.query("omni-video", omni));
+  CHECK(answer["message"] == "success");
+  CHECK(answer["request_id"] == omni);
+  CHECK(answer["data"]["task_status"] == "submitted");
+}
+
+TEST_CASE("an unknown dialect or endpoint is an error that names those there are") {
+  for (const char* words : {"klingon", "native,omni=klingon", "native,opera=wrapped"}) {
+    auto started = Simulator::start(speaking(words));
+    REQUIRE(!started.ok());
+    CHECK(started.error().hint.find("newapi") != std::string::npos);
+  }
 }
 
 }  // namespace kling::sim::testing

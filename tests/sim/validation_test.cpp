@@ -165,10 +165,8 @@ TEST_CASE("every model of the contract has a price and every endpoint a default 
   for (const auto& [kind, about] : contract()["endpoints"].items()) {
     const std::string model = about["defaults"]["model_name"];
     CHECK(contract()["models"].contains(model));
-    for (const auto& field : about["fields"]) {
-      const std::string name = field;
-      CHECK((about.contains(name) || contract()["fields"].contains(name)));
-    }
+    CHECK(about["rules"].size() == about["fields"].size());
+    for (const auto& [name, rule] : about["rules"].items()) CHECK(rule.contains("type"));
   }
 }
 
