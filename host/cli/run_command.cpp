@@ -378,6 +378,7 @@ std::function<int()> set_up_run(CLI::App& app) {
   options->app = &app;
   options->voice.add_options(app);
   options->service.add_options(app);
+  options->service.add_waiting_options(app);
   options->simulation.add_options(app);
   app.add_option("--take", options->take, "another complete take of the same script");
   app.add_flag("--detach", options->detach, "leave as soon as every request is answered");

@@ -12,7 +12,8 @@
 
 namespace kling::cli {
 
-/// Options that every command which talks to the service has.
+/// Where the service and the ledger are, for every command that needs either; and how long a
+/// command that runs jobs waits.
 struct ServiceOptions {
   std::string base_url;
   std::string ledger;
@@ -21,6 +22,7 @@ struct ServiceOptions {
   double poll_interval = 0;  ///< seconds
   double patience = -1;      ///< seconds; < 0: the default
   void add_options(CLI::App& app);
+  void add_waiting_options(CLI::App& app);  ///< poll_interval and patience
 };
 
 /// The key and the service, each from the first place that has it: the command line, the

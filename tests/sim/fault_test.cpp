@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "sim/contract.h"
 #include "sim/faults.h"
 
 namespace kling::sim::testing {
@@ -215,13 +216,58 @@ TEST_CASE("faults can be given over HTTP and wrong lines say why") {
   const Json table = Fixture::body(sim.client().Get("/sim/faults"));
   CHECK(table.size() == fault_kinds().size());
   for (const char* wrong : {"create: drop", "create#0: drop", "create#1: dorp", "walk#1: drop",
-                            "create#x: drop", "create#1:"}) {
+                            "create#x: drop", "create#1:", "create/opera#1: drop", "create#1: 1999",
+                            "create#1: expired", "callback#1: drop", "download#1: nulls"}) {
     CAPTURE(wrong);
     CHECK(!sim.simulator->add_fault(wrong).ok());
   }
   Options options;
   options.faults = {"nothing"};
   CHECK(!Simulator::start(options).ok());
+}
+
+TEST_CASE("a fault file has lines comments and endpoints in either spelling") {
+  Fixture sim;
+  const std::string lines =
+      "# what goes wrong\r\n\r\ncreate/omni#1: 503\r\n  create/omni-video # 2 : 500\n";
+  REQUIRE(sim.simulator->add_fault(lines).ok());
+  const Json omni = {{"prompt", "A storm"}, {"aspect_ratio", "16:9"}};
+  CHECK(sim.create("text2video", kShot)->status == 200);
+  CHECK(sim.create("omni-video", omni)->status == 503);
+  CHECK(sim.create("omni-video", omni)->status == 500);
+  CHECK(sim.create("omni-video", omni)->status == 200);
+}
+
+TEST_CASE("a request can be refused with any code of the service") {
+  Fixture sim;
+  int count = 0;
+  for (const auto& [code, row] : contract()["errors"].items()) {
+    CAPTURE(code);
+    REQUIRE(sim.simulator->add_fault("create#" + std::to_string(++count) + ": " + code).ok());
+    const auto answer = sim.create("text2video", kShot);
+    CHECK(answer->status == row["http"].get<int>());
+    CHECK(Json::parse(answer->body)["code"] == std::stoi(code));
+  }
+  CHECK(sim.simulator->counters().accepted == 0);
+}
+
+TEST_CASE("downloads are told that their URL is over and get less than was announced") {
+  Fixture sim;
+  const Json body = {{"model_name", "kling-v3"}, {"duration", "3"}, {"prompt", "waves"}};
+  const std::string path = sim.clip_path("text2video", sim.accepted("text2video", body));
+  REQUIRE(
+      sim.simulator->add_fault("download#1: expired\ndownload/text2video#2: wrong-length").ok());
+  CHECK(sim.client().Get(path.c_str())->status == 403);
+  const Exchange cut =
+      exchange(sim.simulator->port(), "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n", 5000);
+  CHECK(cut.end == "closed");
+  const auto head = cut.bytes.find("\r\n\r\n") + 4;
+  const auto field = cut.bytes.find("Content-Length: ");
+  REQUIRE(field < head);
+  CHECK(cut.bytes.size() - head > 1000);
+  CHECK(std::stoul(cut.bytes.substr(field + 16)) > cut.bytes.size() - head);
+  CHECK(sim.client().Get(path.c_str())->status == 200);
+  CHECK(sim.simulator->counters().downloads == 3);
 }
 
 TEST_CASE("many clients at once are served") {

@@ -99,6 +99,7 @@ TEST_CASE("requests are refused with the documented code and message or accepted
        with(kOmni, {{"model_name", "kling-v3-omni"}, {"sound", "on"}, {"video_list", kVideo}}),
        "sound on is not supported with video input"},
       {"omni-video", with(kOmni, {{"video_list", kVideo}}), ""},
+      {"omni-video", with(kOmni, {{"video_list", kVideo}, {"duration", "15"}}), ""},
       {"omni-video",
        with(kOmni, {{"image_list", {{{"image_url", png(640, 640)}, {"type", "end_frame"}}}}}),
        "end_frame is not supported with these images"},
