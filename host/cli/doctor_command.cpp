@@ -32,7 +32,7 @@ struct Finding {
   std::string cure;
 };
 constexpr const char* kLevels[] = {"ok", "warning", "problem"};
-Finding warning(std::string message, std::string cure = "") {
+Finding warning(std::string message, std::string cure) {
   return {Finding::warning, std::move(message), std::move(cure)};
 }
 Finding problem(std::string message, std::string cure) {
@@ -52,9 +52,12 @@ struct Patient {
   bool reachable = false;  ///< the name was found
   net::HttpOutcome answer;
 
-  static constexpr const char* kNoAnswer = "unknown, as the service did not answer";
   bool answered() const { return answer.stage == net::HttpOutcome::Stage::answered; }
 };
+
+Finding not_known() {
+  return warning("unknown, as the service did not answer", "mend the problem above first");
+}
 
 /// The standard output of a tool; nothing when it is missing or fails.
 std::optional<std::string> output_of(const std::vector<std::string>& argv) {
@@ -88,7 +91,7 @@ Finding check_proxy(Patient& patient) {
 }
 
 Finding check_dns(Patient& patient) {
-  if (!patient.origin) return warning("not tried, as the service's address is unusable");
+  if (!patient.origin) return not_known();
   const std::string& host = patient.proxy ? patient.proxy->host : patient.origin->host;
   const auto found =
       net::addresses_of(host, net::kAnywhere, std::chrono::steady_clock::now() + seconds(3));
@@ -100,7 +103,7 @@ Finding check_dns(Patient& patient) {
 
 /// Asks for a task that cannot exist: free, and the answer tells whether the key is accepted.
 Finding check_connection(Patient& patient) {
-  if (!patient.reachable) return warning("not tried, as there is no address to connect to");
+  if (!patient.reachable) return not_known();
   const auto transport = net::make_transport({.base_url = patient.base_url,
                                               .insecure = patient.options.insecure,
                                               .connect_timeout = seconds(4),
@@ -113,17 +116,27 @@ Finding check_connection(Patient& patient) {
     request.headers = {{"Authorization", "Bearer " + patient.access->key}};
   patient.answer = (*transport)->send(request);
   if (!patient.answered()) return problem(patient.answer.error);
+  return {Finding::ok, patient.origin->name() + " answers"};
+}
+
+Finding check_tls(Patient& patient) {
+  if (!patient.origin) return not_known();
   const std::string name = patient.origin->name();
-  if (patient.origin->tls) return {Finding::ok, name + " answers, its certificate is trusted"};
-  if (!patient.options.insecure) return {Finding::ok, name + " answers, without TLS"};
-  return warning(name + " answers without TLS: whoever is on the way can read the key",
+  if (patient.origin->tls) {
+    if (patient.answered()) return {Finding::ok, "the certificate of " + name + " is trusted"};
+    const bool distrusted = patient.answer.error.message.find("certificate") != std::string::npos;
+    return distrusted ? problem(patient.answer.error) : not_known();
+  }
+  if (!patient.options.insecure) return {Finding::ok, "not used with " + name};
+  return warning(name + " is used without TLS: whoever is on the way can read the key",
                  "use https:// if the service has it");
 }
 
 Finding check_service(Patient& patient) {
-  if (!patient.answered()) return warning(Patient::kNoAnswer);
+  if (!patient.answered()) return not_known();
   if (!patient.access || patient.access->key.empty())
-    return warning("unknown whether the service accepts you, as there is no key");
+    return warning("unknown whether the service accepts you, as there is no key",
+                   "set KLING_API_KEY");
   const api::Answer answer = api::decode_query(patient.answer.status, patient.answer.body);
   if (answer.task || answer.refusal == api::Refusal::no_such_task)
     return {Finding::ok, "the service accepts the key"};
@@ -133,7 +146,7 @@ Finding check_service(Patient& patient) {
 }
 
 Finding check_clock(Patient& patient) {
-  if (!patient.answered()) return warning(Patient::kNoAnswer);
+  if (!patient.answered()) return not_known();
   std::tm parts{};
   if (::strptime(patient.answer.date.c_str(), "%a, %d %b %Y %H:%M:%S", &parts) == nullptr)
     return {Finding::ok, "not compared: the service does not tell its time"};
@@ -158,7 +171,8 @@ Finding check_ffmpeg(Patient&) {
 Finding check_codecs(Patient&) {
   const auto encoders = output_of({"ffmpeg", "-hide_banner", "-encoders"});
   const auto filters = output_of({"ffmpeg", "-hide_banner", "-filters"});
-  if (!encoders || !filters) return warning("unknown, as ffmpeg does not run");
+  if (!encoders || !filters)
+    return warning("unknown, as ffmpeg does not run", "install the package ffmpeg");
   for (const char* encoder : {"libx264", "aac"})
     if (encoders->find(std::string(" ") + encoder + " ") == std::string::npos)
       return problem("ffmpeg has no encoder " + std::string(encoder),
@@ -185,7 +199,8 @@ Finding check_folders(Patient& patient) {
       return problem(there.string() + " cannot be written",
                      "check its owner and rights, or name another with --ledger and --store");
   }
-  if (!patient.notice.empty()) return warning(patient.notice);
+  if (!patient.notice.empty())
+    return warning(patient.notice, "make it writable, or name another place with --ledger");
   return {Finding::ok, ledger.string() + ", " + store.string()};
 }
 
@@ -214,10 +229,10 @@ constexpr struct {
 } kChecks[] = {
     {"versions", check_versions},     {"key", check_key},
     {"proxy", check_proxy},           {"dns", check_dns},
-    {"connection", check_connection}, {"service", check_service},
-    {"clock", check_clock},           {"ffmpeg", check_ffmpeg},
-    {"codecs", check_codecs},         {"folders", check_folders},
-    {"ledger", check_ledger},
+    {"connection", check_connection}, {"tls", check_tls},
+    {"service", check_service},       {"clock", check_clock},
+    {"ffmpeg", check_ffmpeg},         {"codecs", check_codecs},
+    {"folders", check_folders},       {"ledger", check_ledger},
 };
 
 int run_doctor(const Voice& voice, const ServiceOptions& options) {

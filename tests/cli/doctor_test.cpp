@@ -46,7 +46,9 @@ struct Patient : Stage {
       report.checks[value.at("check")] = value;
     }
     CAPTURE(report.run.err);
-    REQUIRE(report.checks.size() == 11);
+    REQUIRE(report.checks.size() == 12);
+    for (const auto& [name, check] : report.checks)
+      CHECK_MESSAGE((check.at("state") == "ok" || check.at("hint") != ""), name);
     // The exit code says whether any line is a problem, and no line holds a key.
     const bool sick = std::any_of(report.checks.begin(), report.checks.end(),
                                   [](const auto& c) { return c.second.at("state") == "problem"; });
@@ -111,6 +113,7 @@ TEST_CASE("doctor finds a good set-up healthy and asks nothing that costs") {
   CHECK(contains(report.words("key"), "KLING_API_KEY"));
   CHECK(contains(report.words("service"), "accepts the key"));
   CHECK(contains(report.words("versions"), "SQLite 3"));
+  CHECK(contains(report.words("clock"), " s from the service's"));
   CHECK(contains(report.words("ledger"), "none yet"));
   CHECK_FALSE(std::filesystem::exists(patient.folder / ".kling"));  // it only looks
   CHECK(patient.service->counters().creates == 0);
@@ -152,10 +155,25 @@ TEST_CASE("doctor works without a network") {
   const Report report = patient.examine();
   CHECK(report.state("connection") == "problem");
   CHECK(contains(report.words("connection"), "refused"));
+  CHECK(contains(report.words("service"), "mend the problem above"));
   CHECK(report.state("service") == "warning");
   CHECK(report.state("clock") == "warning");
   CHECK(report.state("ffmpeg") == "ok");
   CHECK(report.state("ledger") == "ok");
+}
+
+TEST_CASE("doctor works without a key a network or a name that is found") {
+  Patient patient;
+  patient.set("KLING_API_KEY=");
+  patient.set("KLING_BASE_URL=https://kling.invalid");
+  const Report report = patient.examine();
+  CHECK(report.state("key") == "problem");
+  CHECK(report.state("dns") == "problem");
+  CHECK(contains(report.words("dns"), "kling.invalid"));
+  CHECK(report.state("tls") == "warning");
+  const Outcome help = patient.run({"doctor", "--help"});
+  CHECK_FALSE(contains(help.out, "--poll-interval"));
+  CHECK_FALSE(contains(help.out, "--patience"));
 }
 
 TEST_CASE("doctor compares the clock with the service's") {
