@@ -75,7 +75,8 @@ std::string Simulation::summary() const {
   char text[160];
   std::snprintf(
       text, sizeof text,
-      "simulated: nothing was paid; the service counted %d create requests and %d charged clips",
+      "simulated: nothing was paid; the service counted %d create requests, and %d charged clips of "
+      "all runs",
       counters.creates, counters.charged);
   return text;
 }

@@ -1,11 +1,17 @@
 #!/usr/bin/env python3
 """A Kling client of another make: the standard library and the service's public documents only.
 
-usage: client.py KLING   starts `KLING sim`, makes a clip, checks what the service says.
+usage: client.py KLING PAGE   starts `KLING sim`, makes a clip, checks what the service says, and
+runs the curl commands of PAGE, docs/simulator.md.
 """
+import contextlib
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -69,16 +75,78 @@ def check_refusals(base):
     expect(stats["creates"] == 3 and stats["charged"] == 1, "the charge ledger: %r" % stats)
 
 
-def main():
-    program = [sys.argv[1], "sim", "--port", "0", "--speed", "400", "--quiet"]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as service:
+def check_options(base):
+    """Of a service with a dialect for one endpoint, one key, one slot and a file of faults."""
+    videos = base + "/kling/v1/videos/"
+    shot = {"model_name": "kling-v2-6", "prompt": "x", "external_task_id": "mine"}
+    expect(call("POST", videos + "text2video", shot, key="sk-other")[0] == 401, "one key only")
+    expect(call("POST", videos + "text2video", shot)[0] == 503, "the first line of the file")
+    expect(call("POST", videos + "text2video", shot)[0] == 200, "the second create")
+    status, body = call("POST", videos + "text2video", dict(shot, external_task_id="other"))
+    expect(status == 429 and json.loads(body)["code"] == 1303, "one slot: %r" % body)
+    status, body = call("GET", videos + "text2video/mine")
+    expect(status == 400, "no look-up by external id: %r" % body)
+
+
+def check_dialect(base):
+    videos = base + "/kling/v1/videos/"
+    scene = {"prompt": "A storm", "aspect_ratio": "16:9"}
+    task = json.loads(call("POST", videos + "omni-video", scene)[1])["data"]["task_id"]
+    record = json.loads(call("GET", videos + "omni-video/" + task)[1])
+    expect(record["data"]["data"]["task_id"] == task, "omni is wrapped: %r" % record)
+    shot = {"model_name": "kling-v2-6", "prompt": "x"}
+    task = json.loads(call("POST", videos + "text2video", shot)[1])["data"]["task_id"]
+    record = json.loads(call("GET", videos + "text2video/" + task)[1])
+    expect(record["data"]["task_id"] == task, "text2video is native: %r" % record)
+
+
+def check_page(base, page):
+    """The shell blocks of the page, at this address, with the URL of a finished clip."""
+    if not shutil.which("curl"):
+        return
+    blocks = re.findall(r"```sh\n(.*?)```", open(page, encoding="utf-8").read(), re.S)
+    expect(len(blocks) == 3, "the page has three blocks of curl")
+    url = ""
+    with tempfile.TemporaryDirectory() as folder:
+        for block in blocks:
+            block = block.replace("http://127.0.0.1:8900", base)
+            ran = subprocess.run(["sh", "-euc", block], cwd=folder, env=dict(os.environ, url=url),
+                                 stdout=subprocess.PIPE, check=True)
+            expect(b'"error"' not in ran.stdout, "%s says %r" % (block, ran.stdout))
+            while not url:
+                data = json.loads(call("GET", base + "/kling/v1/videos/text2video/mine-1")[1])["data"]
+                url = (data["task_result"].get("videos") or [{"url": ""}])[0]["url"]
+                time.sleep(0.05)
+        with open(folder + "/clip.mp4", "rb") as film:
+            expect(film.read()[4:8] == b"ftyp", "the page's download is an MP4")
+
+
+@contextlib.contextmanager
+def service(*options):
+    program = [sys.argv[1], "sim", "--port", "0", "--quiet", *options]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
         try:
-            base = service.stdout.readline().strip()
+            base = process.stdout.readline().strip()
             expect(base.startswith("http://127.0.0.1:"), "an address: %r" % base)
-            make_clip(base)
-            check_refusals(base)
+            yield base
         finally:
-            service.terminate()
+            process.terminate()
+
+
+def main():
+    with service("--speed", "400") as base:
+        make_clip(base)
+        check_refusals(base)
+    with tempfile.NamedTemporaryFile("w", suffix=".faults") as faults:
+        faults.write("# the first create\ncreate#1: 5001\n")
+        faults.flush()
+        with service("--key", "sk-foreign", "--slots", "1", "--no-lookup", "--fault",
+                     "@" + faults.name) as base:
+            check_options(base)
+    with service("--dialect", "native,omni=wrapped") as base:
+        check_dialect(base)
+    with service("--speed", "400") as base:
+        check_page(base, sys.argv[2])
 
 
 if __name__ == "__main__":
