@@ -24,20 +24,25 @@ std::string colour(double hue, double light) {
   return text;
 }
 
-/// A moving pattern; the same for the same seed.
+/// A moving pattern, the same for the same seed: rays or a spiral around a point that wanders.
 std::string pattern(std::uint64_t seed, const Order& order) {
   const double hue = static_cast<double>(seed % 1000) / 1000;
   // Small, and scaled up: a full-size one costs more than the encoding.
-  const std::string width = std::to_string(order.width / 8),
-                    height = std::to_string(order.height / 8);
-  const char* const shapes[] = {"linear", "radial", "circular", "spiral"};
-  std::string source = "gradients=s=" + width + "x" + height + ":r=" + std::to_string(order.fps) +
-                       ":n=4:x0=0:y0=0:x1=" + width + ":y1=" + height +
-                       ":type=" + shapes[seed / 5 % 4] + ":speed=0.0" +
-                       std::to_string(1 + seed / 1000 % 3) +
-                       ":seed=" + std::to_string(seed / 7 % 100000);
-  for (int i = 0; i < 4; ++i) {
-    source += ":c" + std::to_string(i) + "=" + colour(hue + 0.13 * i, i % 2 == 0 ? 0.9 : 0.35);
+  const auto width = static_cast<std::uint64_t>(order.width / 8),
+             height = static_cast<std::uint64_t>(order.height / 8);
+  const std::uint64_t colours = 4 + seed / 13 % 3;
+  const auto part = [](const char* name, std::uint64_t value) {
+    return std::string(":") + name + "=" + std::to_string(value);
+  };
+  std::string source = "gradients=s=" + std::to_string(width) + "x" + std::to_string(height) +
+                       part("r", static_cast<std::uint64_t>(order.fps)) + part("n", colours) +
+                       part("x0", width * (1 + seed / 17 % 3) / 4) + part("x1", width) +
+                       part("y0", height * (1 + seed / 51 % 3) / 4) + part("y1", height) +
+                       (seed / 5 % 2 == 0 ? ":type=circular" : ":type=spiral") + ":speed=0.0" +
+                       std::to_string(1 + seed / 1000 % 3) + part("seed", seed / 7 % 100000);
+  for (std::uint64_t i = 0; i < colours; ++i) {
+    source += ":c" + std::to_string(i) + "=" +
+              colour(hue + 0.13 * static_cast<double>(i), i % 2 == 0 ? 0.9 : 0.35);
   }
   return source;
 }
@@ -140,13 +145,15 @@ class Drawing {
     return ",setpts=N,settb=1/" + rate + ",fps=" + rate;
   }
 
-  /// A still picture for the whole length. `name`: a path, or "~…" for a stand-in.
-  std::string still(const std::string& name, int width, int height) {
+  /// A still picture of so many frames, -1: as long as needed. `name`: a path, or "~…" for a
+  /// stand-in.
+  std::string still(const std::string& name, int width, int height, int frames = -1) {
     // One decoded frame, repeated by the filter: -loop would decode it for every frame.
     const int input = name[0] == '~' ? add({"-f", "lavfi", "-i", pattern(hash_of(name), order_)})
                                      : add({"-f", "image2", "-pattern_type", "none", "-i", name});
-    return chain("[" + std::to_string(input) + "]",
-                 "trim=end_frame=1," + scaled(width, height) + ",loop=-1:1:0" + timed());
+    return chain("[" + std::to_string(input) + "]", "trim=end_frame=1," + scaled(width, height) +
+                                                        ",loop=" + std::to_string(frames) + ":1:0" +
+                                                        timed());
   }
 
   std::string background() {
@@ -180,21 +187,22 @@ class Drawing {
   }
 
   /// The first frame fades into the clip and the clip into the last frame. Transparency over the
-  /// clip costs a third of a cross-fade.
+  /// clip, only while it is seen, costs a fraction of a cross-fade.
   std::string frames(std::string picture) {
     const double fade = order_.seconds * 0.4;
-    const auto fading = [&](const std::string& name, const std::string& direction, double from) {
-      const std::string frame = chain("[" + still(name, order_.width, order_.height) + "]",
-                                      "format=yuva420p,fade=" + direction +
-                                          ":alpha=1:st=" + seconds(from) + ":d=" + seconds(fade));
-      const double shown_from = direction == "in" ? from : 0;
-      const double shown_to = direction == "in" ? order_.seconds + 1 : from + fade;
-      picture = chain(
-          "[" + picture + "][" + frame + "]",
-          "overlay=enable='between(t," + seconds(shown_from) + "," + seconds(shown_to) + ")'");
+    const auto over = [&](const std::string& name, const char* direction, double from, double to,
+                          double rest) {
+      const int count = static_cast<int>((to - from) * order_.fps) + 2;
+      const std::string frame =
+          chain("[" + still(name, order_.width, order_.height, count) + "]",
+                std::string("format=yuva420p,fade=") + direction + ":alpha=1:st=" + seconds(rest) +
+                    ":d=" + seconds(fade) + ",setpts=PTS+" + seconds(from) + "/TB");
+      picture = chain("[" + picture + "][" + frame + "]", "overlay=eof_action=pass");
     };
-    if (!order_.first.empty()) fading(order_.first, "out", 0.2);
-    if (!order_.last.empty()) fading(order_.last, "in", order_.seconds - fade - 0.1);
+    constexpr double kRest = 0.2;
+    const double end = order_.seconds;
+    if (!order_.first.empty()) over(order_.first, "out", 0, kRest + fade, kRest);
+    if (!order_.last.empty()) over(order_.last, "in", end - fade - kRest / 2, end, 0);
     return picture;
   }
 
