@@ -1,6 +1,5 @@
 #include "sim/auth.h"
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
@@ -8,10 +7,6 @@
 
 namespace kling::sim {
 namespace {
-
-bool equal(const std::string& a, const std::string& b) {
-  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
-}
 
 std::string hmac(const std::string& key, const std::string& text) {
   unsigned char digest[EVP_MAX_MD_SIZE];
@@ -32,11 +27,9 @@ std::string decoded(std::string text) {
 std::optional<Refusal> check_token(const Credentials& credentials, const std::string& token,
                                    Millis now) {
   const auto first = token.find('.'), last = token.rfind('.');
-  if (first == std::string::npos || first == last) return refusal(1002);
+  if (first == std::string::npos || first == last) return refusal(1002, "token");
   const std::string body = token.substr(0, last);
-  if (!equal(hmac(credentials.secret_key, body), decoded(token.substr(last + 1)))) {
-    return refusal(1002);
-  }
+  if (hmac(credentials.secret_key, body) != decoded(token.substr(last + 1))) return refusal(1002);
   const Json claims =
       Json::parse(decoded(token.substr(first + 1, last - first - 1)), nullptr, false);
   const auto seconds = [&](const char* name) {
@@ -58,7 +51,7 @@ std::optional<Refusal> check_authorization(const Credentials& credentials,
   if (header.rfind(bearer, 0) != 0 || header.size() == bearer.size()) return refusal(1002);
   const std::string token = header.substr(bearer.size());
   if (!credentials.secret_key.empty()) return check_token(credentials, token, now);
-  if (!credentials.key.empty() && !equal(credentials.key, token)) return refusal(1002);
+  if (!credentials.key.empty() && credentials.key != token) return refusal(1002);
   return {};
 }
 

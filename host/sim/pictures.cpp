@@ -32,8 +32,7 @@ bool jpeg_size(std::string_view data, int& width, int& height) {
   return false;
 }
 
-}  // namespace
-
+/// Width and height from the header of a PNG or JPEG; false when it is neither.
 bool picture_size(std::string_view data, int& width, int& height) {
   if (data.size() > 24 && data.substr(0, 8) == "\x89PNG\r\n\x1a\n") {
     width = big_endian(data, 16, 4);
@@ -42,6 +41,8 @@ bool picture_size(std::string_view data, int& width, int& height) {
   }
   return data.substr(0, 2) == "\xff\xd8" && jpeg_size(data, width, height);
 }
+
+}  // namespace
 
 std::optional<Picture> Pictures::add(const std::string& text) const {
   Picture picture;

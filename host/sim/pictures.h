@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 
 namespace kling::sim {
 
@@ -29,8 +28,5 @@ class Pictures {
  private:
   const std::string dir_;
 };
-
-/// Width and height from the header of a PNG or JPEG; false when it is neither.
-bool picture_size(std::string_view data, int& width, int& height);
 
 }  // namespace kling::sim

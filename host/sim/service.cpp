@@ -51,7 +51,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Counters, creates, queries, downloads, render
 
 /// A request on its way to its answer.
 struct Service::Exchange {
-  const Request& request;
+  const httplib::Request& request;
   std::vector<std::string> parts;  ///< of the path, without the proxy's prefix
   std::string kind;                ///< of the endpoint, "" for other paths
   Faults faults;
@@ -103,7 +103,7 @@ Counters Service::counters() {
   return counters;
 }
 
-Answer Service::answer(const Request& request, Mishap& mishap) {
+Answer Service::answer(const httplib::Request& request, Mishap& mishap) {
   Exchange exchange{request, split(request.path, '/'), "", {}};
   auto& parts = exchange.parts;
   if (!parts.empty() && parts[0] == "kling") parts.erase(parts.begin());
@@ -126,12 +126,12 @@ Answer Service::answer(const Request& request, Mishap& mishap) {
 }
 
 Answer Service::route(Exchange& exchange) {
-  const Request& request = exchange.request;
+  const httplib::Request& request = exchange.request;
   const auto& parts = exchange.parts;
   if (request.path.starts_with("/sim/clips/")) return clip(exchange);
   if (!parts.empty() && parts[0] == "sim") return control(request);
   if (auto why = check_authorization({options_.key, options_.access_key, options_.secret_key},
-                                     request.authorization, real_now())) {
+                                     request.get_header_value("Authorization"), real_now())) {
     return refused(exchange, *why);
   }
   const bool get = request.method == "GET", post = request.method == "POST";
@@ -181,7 +181,7 @@ Answer Service::query(Exchange& exchange) {
 Answer Service::list(const Exchange& exchange) {
   const Json& limits = contract()["list"];
   const auto number = [&](const char* name, const Json& otherwise, const char* most) {
-    const std::string given = exchange.request.param(name);
+    const std::string given = exchange.request.get_param_value(name);
     const int value = given.empty() ? otherwise.get<int>() : std::atoi(given.c_str());
     return value > limits[most].get<int>() ? 0 : std::max(value, 0);
   };
@@ -201,8 +201,8 @@ Answer Service::list(const Exchange& exchange) {
 }
 
 Answer Service::batch(const Exchange& exchange) {
-  const std::string ids = exchange.request.param("task_ids");
-  const std::string external_ids = exchange.request.param("external_task_ids");
+  const std::string ids = exchange.request.get_param_value("task_ids");
+  const std::string external_ids = exchange.request.get_param_value("external_task_ids");
   if (ids.empty() && external_ids.empty()) return refused(exchange, refusal(1201, "batch"));
   ++queries_;
   Json data = Json::array();
@@ -217,13 +217,14 @@ Answer Service::batch(const Exchange& exchange) {
 
 Answer Service::clip(Exchange& exchange) {
   ++downloads_;
-  const Request& request = exchange.request;
+  const httplib::Request& request = exchange.request;
   const Millis now = options_.clock->now();
   const std::string key = Clips::key_of(request.path);
   const auto task = store_->find_clip(key);
   exchange.faults = faults_.next("download", task ? task->order.kind : "");
   const char* type = "application/octet-stream";
-  if (!clips_.valid(key, request.param("Expires"), request.param("Signature"), now))
+  if (!clips_.valid(key, request.get_param_value("Expires"), request.get_param_value("Signature"),
+                    now))
     return plain_answer(403, type, "expired");
   const Millis kept = Millis{86'400'000} * contract()["retention_days"].get<int>();
   if (!task || task->state(now) != State::succeed || now > task->ends + kept)
@@ -235,7 +236,7 @@ Answer Service::clip(Exchange& exchange) {
   return answer;
 }
 
-Answer Service::control(const Request& request) {
+Answer Service::control(const httplib::Request& request) {
   if (request.path == "/sim/stats") {
     nlohmann::json stats = counters();
     stats["now"] = options_.clock->now();

@@ -1,12 +1,13 @@
-// What the simulated service answers, without HTTP: paths, authorization, creates, queries, lists,
-// clips, its own control paths, and what the fault script makes of them. Thread-safe; answers
-// block on the disk, and that of a clip on its rendering.
+// What the simulated service answers, without a connection: paths, authorization, creates, queries,
+// lists, clips, its own control paths, and what the fault script makes of them. Thread-safe;
+// answers block on the disk, and that of a clip on its rendering.
 #pragma once
 
 #include <atomic>
-#include <map>
 #include <memory>
 #include <string>
+
+#include <httplib.h>
 
 #include "sim/callbacks.h"
 #include "sim/clips.h"
@@ -15,17 +16,6 @@
 #include "sim/store.h"
 
 namespace kling::sim {
-
-struct Request {
-  std::string method, path, authorization, body;
-  std::multimap<std::string, std::string> params;  ///< decoded, of the query string
-
-  /// "" when there is none.
-  std::string param(const char* name) const {
-    const auto found = params.find(name);
-    return found == params.end() ? std::string() : found->second;
-  }
-};
 
 class Service {
  public:
@@ -40,7 +30,7 @@ class Service {
   void close();
 
   /// The answer to a request; `mishap` is what is to happen to it on the wire.
-  Answer answer(const Request& request, Mishap& mishap);
+  Answer answer(const httplib::Request& request, Mishap& mishap);
   Counters counters();
   Status add_fault(const std::string& lines) { return faults_.add(lines); }
 
@@ -52,7 +42,7 @@ class Service {
   Answer list(const Exchange& exchange);
   Answer batch(const Exchange& exchange);
   Answer clip(Exchange& exchange);
-  Answer control(const Request& request);
+  Answer control(const httplib::Request& request);
   Answer refused(const Exchange& exchange, const Refusal& refusal);
   Answer data_answer(const Json& data);
   View view_of(const Task& task, Millis now, const Faults& faults);

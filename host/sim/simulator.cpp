@@ -66,10 +66,7 @@ struct Simulator::Parts {
 
   void handle(const httplib::Request& request, httplib::Response& response) {
     Mishap mishap = Mishap::none;
-    const Answer answer =
-        service.answer({request.method, request.path, request.get_header_value("Authorization"),
-                        request.body, request.params},
-                       mishap);
+    const Answer answer = service.answer(request, mishap);
     response.set_header("Date", http_date());
     if (answer.header != nullptr) response.set_header(answer.header, answer.header_value);
     if (answer.file.empty()) {
