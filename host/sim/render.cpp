@@ -24,7 +24,8 @@ std::string colour(double hue, double light) {
   return text;
 }
 
-/// A moving pattern, the same for the same seed: rays or a spiral around a point that wanders.
+/// A moving pattern, the same for the same seed: rays or a spiral around a point that circles the
+/// middle. Its very first frame has a crack, so it is left out.
 std::string pattern(std::uint64_t seed, const Order& order) {
   const double hue = static_cast<double>(seed % 1000) / 1000;
   // Small, and scaled up: a full-size one costs more than the encoding.
@@ -36,7 +37,7 @@ std::string pattern(std::uint64_t seed, const Order& order) {
   };
   std::string source = "gradients=s=" + std::to_string(width) + "x" + std::to_string(height) +
                        part("r", static_cast<std::uint64_t>(order.fps)) + part("n", colours) +
-                       part("x0", width * (1 + seed / 17 % 3) / 4) + part("x1", width) +
+                       part("x0", width * (1 + seed / 17 % 2 * 2) / 4) + part("x1", width) +
                        part("y0", height * (1 + seed / 51 % 3) / 4) + part("y1", height) +
                        (seed / 5 % 2 == 0 ? ":type=circular" : ":type=spiral") + ":speed=0.0" +
                        std::to_string(1 + seed / 1000 % 3) + part("seed", seed / 7 % 100000);
@@ -44,7 +45,7 @@ std::string pattern(std::uint64_t seed, const Order& order) {
     source += ":c" + std::to_string(i) + "=" +
               colour(hue + 0.13 * static_cast<double>(i), i % 2 == 0 ? 0.9 : 0.35);
   }
-  return source;
+  return source + ",trim=start_frame=1";
 }
 
 /// Prompt text as lines of at most `width` characters, four at most.

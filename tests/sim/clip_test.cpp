@@ -1,4 +1,6 @@
 // The clips: playable files of the asked shape, that begin and end where they were told to.
+#include <sys/resource.h>
+
 #include "base/files.h"
 #include "base/process.h"
 #include "fixture.h"
@@ -87,9 +89,27 @@ TEST_CASE("a clip has the asked length shape and no sound") {
   CHECK(stream["nb_read_frames"] == "121");
   CHECK(stream["r_frame_rate"] == "24/1");
   CHECK(sim.simulator->counters().renders == 1);
-  // The words are there in the middle and gone at both ends.
+  CHECK(difference(pixels({"-ss", "1"}, file), pixels({"-ss", "4"}, file)) > 5);  // it moves
   CHECK(download(sim, path).size() == std::filesystem::file_size(file));
   CHECK(sim.simulator->counters().renders == 1);
+}
+
+TEST_CASE("five seconds in 720p with first and last frame cost about a second of CPU") {
+  TemporaryFolder folder;
+  const std::string frame = base64_of(picture(folder, "frame.png", "testsrc2=s=1280x720"));
+  Fixture sim;
+  const Json body = {
+      {"model_name", "kling-v3"}, {"prompt", "a change"}, {"image", frame}, {"image_tail", frame}};
+  const std::string path = sim.clip_path("image2video", sim.accepted("image2video", body));
+  const auto children = [] {
+    rusage used{};
+    getrusage(RUSAGE_CHILDREN, &used);
+    const auto seconds = [](timeval time) { return double(time.tv_sec) + time.tv_usec / 1e6; };
+    return seconds(used.ru_utime) + seconds(used.ru_stime);
+  };
+  const double before = children();
+  download(sim, path);
+  CHECK(children() - before < 2);  // 0.9 on an idle machine; busy ones count more
 }
 
 TEST_CASE("a clip with sound has an audio stream of the same length") {
