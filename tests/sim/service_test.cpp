@@ -172,6 +172,27 @@ TEST_CASE("the same seed and requests give the same answers and another seed oth
   CHECK(first != answers(8));
 }
 
+TEST_CASE("another seed lets tasks take another time") {
+  const auto lengths = [](std::uint64_t seed) {
+    Options options;
+    options.seed = seed;
+    Fixture sim(options);
+    std::vector<Millis> found;
+    for (const char* prompt : {"waves", "a storm", "a street"}) {
+      const std::string id =
+          sim.accepted("text2video", {{"model_name", "kling-v2-6"}, {"prompt", prompt}});
+      sim.clock->advance(200'000);
+      const Json data = Fixture::body(sim.query("text2video", id))["data"];
+      found.push_back(data["updated_at"].get<Millis>() - data["created_at"].get<Millis>());
+      CHECK(found.back() >= 60'000);
+      CHECK(found.back() <= 180'000);
+    }
+    return found;
+  };
+  CHECK(lengths(7) == lengths(7));
+  CHECK(lengths(7) != lengths(8));
+}
+
 TEST_CASE("generations take the asked time on a clock of any speed") {
   Options options;
   options.min_run = options.max_run = 60'000;
