@@ -191,19 +191,19 @@ class Drawing {
   /// clip, only while it is seen, costs a fraction of a cross-fade.
   std::string frames(std::string picture) {
     const double fade = order_.seconds * 0.4;
-    const auto over = [&](const std::string& name, const char* direction, double from, double to,
-                          double rest) {
-      const int count = static_cast<int>((to - from) * order_.fps) + 2;
+    // `count`: of frames; -1: to the end, so that no rounding can lose the very last one.
+    const auto over = [&](const std::string& name, const char* direction, double from, double rest,
+                          int count) {
       const std::string frame =
           chain("[" + still(name, order_.width, order_.height, count) + "]",
                 std::string("format=yuva420p,fade=") + direction + ":alpha=1:st=" + seconds(rest) +
                     ":d=" + seconds(fade) + ",setpts=PTS+" + seconds(from) + "/TB");
       picture = chain("[" + picture + "][" + frame + "]", "overlay=eof_action=pass");
     };
-    constexpr double kRest = 0.2;
-    const double end = order_.seconds;
-    if (!order_.first.empty()) over(order_.first, "out", 0, kRest + fade, kRest);
-    if (!order_.last.empty()) over(order_.last, "in", end - fade - kRest / 2, end, 0);
+    constexpr double kRest = 0.2;  // shown in full before and after
+    const int shown = static_cast<int>((kRest + fade) * order_.fps) + 2;
+    if (!order_.first.empty()) over(order_.first, "out", 0, kRest, shown);
+    if (!order_.last.empty()) over(order_.last, "in", order_.seconds - fade - kRest, 0, -1);
     return picture;
   }
 

@@ -23,11 +23,12 @@ Json probe(const std::string& path) {
 }
 
 /// Pixels, 640 × 360, of the picture that `seek` names.
-std::string pixels(std::vector<std::string> seek, const std::string& path) {
+std::string pixels(std::vector<std::string> seek, const std::string& path,
+                   const std::string& filter = "") {
   std::vector<std::string> argv = {"ffmpeg", "-v", "error", "-nostdin"};
   argv.insert(argv.end(), seek.begin(), seek.end());
-  argv.insert(argv.end(), {"-i", path, "-frames:v", "1", "-vf", "scale=640:360", "-f", "rawvideo",
-                           "-pix_fmt", "rgb24", "-"});
+  argv.insert(argv.end(), {"-i", path, "-frames:v", "1", "-vf", filter + "scale=640:360", "-f",
+                           "rawvideo", "-pix_fmt", "rgb24", "-"});
   return run(argv);
 }
 
@@ -110,6 +111,10 @@ TEST_CASE("five seconds in 720p with first and last frame cost about a second of
   const double before = children();
   download(sim, path);
   CHECK(children() - before < 2);  // 0.9 on an idle machine; busy ones count more
+  const std::string file = save(folder, "a.mp4", download(sim, path));
+  const std::string wanted = pixels({}, folder.path + "/frame.png");
+  for (const char* number : {"0", "119", "120"})
+    CHECK(difference(pixels({}, file, "select=eq(n\\," + std::string(number) + "),"), wanted) < 6);
 }
 
 TEST_CASE("a clip with sound has an audio stream of the same length") {
