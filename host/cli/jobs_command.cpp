@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "cli/jobs.h"
+#include "engine/step.h"
 
 namespace kling::cli {
 namespace {
@@ -21,10 +22,11 @@ int run_resolve(const ResolveOptions& options) {
   const auto row = find_step(options, options.handle);
   if (!row) return options.voice.fail(row.error());
   const std::string handle = handle_of(*row);
+  const std::string asked = to_string(engine::Handle{row->endpoint, "", row->external_id});
   std::string notice;
   auto settings = engine_options(options.service, "", options.simulation.on, notice);
   if (!settings) return options.voice.fail(settings.error());
-  const Status resolved = engine::resolve(*settings, handle, options.adopt, options.resubmit);
+  const Status resolved = engine::resolve(*settings, asked, options.adopt, options.resubmit);
   if (!resolved.ok()) return options.voice.fail(resolved.error());
   const char* what = options.resubmit ? "will be sent again by the next run of its script"
                      : options.abandon

@@ -1,9 +1,8 @@
 // The program in a shell: completion, manual pages, a first project.
 #include <filesystem>
-#include <regex>
 
 #include "base/process.h"
-#include "cli/program.h"
+#include "cli/help.h"
 
 using namespace kling;
 using namespace kling::test;
@@ -28,20 +27,6 @@ bool has_shell(const char* shell) {
   return found.ok() && found->exit_code == 0;
 }
 
-/// The names of the commands below `words`, from their help.
-std::vector<std::string> commands_of(const Stage& stage, std::vector<std::string> words) {
-  words.push_back("--help");
-  const std::string help = stage.run(words).out;
-  std::vector<std::string> names;
-  const std::size_t from = help.find("Subcommands:");
-  if (from == std::string::npos) return names;
-  std::istringstream lines(help.substr(help.find('\n', from) + 1));
-  const std::regex name("^  ([a-z0-9]+) .*");
-  for (std::string line; std::getline(lines, line) && line.starts_with("  ");)
-    if (std::smatch match; std::regex_match(line, match, name)) names.push_back(match[1].str());
-  return names;
-}
-
 }  // namespace
 
 TEST_CASE("completion offers every command and option that the help shows") {
@@ -54,16 +39,15 @@ TEST_CASE("completion offers every command and option that the help shows") {
       line.push_back(typed);
       return stage.run(line).out;
     };
-    const auto commands = commands_of(stage, paths[i]);
+    const std::string text = help_of(stage, paths[i]);
+    const auto commands = commands_in(text);
     const std::string offered = commands.empty() ? "" : words("");
     for (const std::string& name : commands) {
       CHECK_MESSAGE(contains(offered, "\n" + name + "\t"), name);
       paths.push_back(paths[i]);
       paths.back().push_back(name);
     }
-    std::vector<std::string> help = paths[i];
-    help.push_back("--help");
-    const std::string text = stage.run(help).out, options = words("--");
+    const std::string options = words("--");
     const std::regex option("\n  (?:-[a-z],)?(--[a-z-]+)");
     for (std::sregex_iterator at(text.begin(), text.end(), option), end; at != end; ++at)
       CHECK_MESSAGE(contains(options, "\n" + (*at)[1].str() + "\t"), at->str());
@@ -122,7 +106,7 @@ TEST_CASE("the shells take the completion scripts and complete with them") {
 TEST_CASE("the manual page has every command") {
   const Stage stage("");
   const std::string page = stage.run({"man"}).out;
-  for (const std::string& name : commands_of(stage, {}))
+  for (const std::string& name : commands_in(help_of(stage, {})))
     CHECK_MESSAGE(contains(page, ".SS \"kling " + name), name);
   CHECK(contains(stage.run({"man", "3lua"}).out, ".SS \"kling.omni{}\""));
   CHECK(stage.run({"man", "7"}).code == 2);
