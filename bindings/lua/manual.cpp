@@ -84,7 +84,11 @@ std::vector<ManualFunction> functions() {
         {"...", "any", "As print shows it."}},
        "",
        "A line in the program's log."},
-      {"configure", {options}, "", "Changes the settings of this module; before its first job."},
+      {"configure",
+       {options},
+       "",
+       "Changes the settings of this module; before its first job, but for limits, budget and "
+       "strict."},
       {"client", {options}, "kling.Module", "A second module with settings of its own."},
   };
 }
@@ -224,6 +228,9 @@ std::vector<ManualClass> options() {
         {"insecure?", "boolean", "Allow http:// elsewhere than on this machine."},
         patience,
         poll,
+        {"limits?", "{jobs: integer|false}", "How many jobs may run at a time."},
+        {"budget?", "number|{usd?: number, jobs?: integer|false}|false",
+         "What the script may cost in US dollars, or submit, with its earlier runs."},
         lost,
         {"take?", "string", "Another complete take of the script."},
         strict},

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "api/decoder.h"
+#include "api/endpoint.h"
 #include "engine/error_json.h"
 #include "engine/step.h"
 
@@ -58,6 +59,7 @@ Result<StepRow> find_step(const JobsOptions& options, const std::string& text) {
   if (const std::size_t slash = id.find('/');
       id.starts_with("kling:") && slash != std::string::npos) {
     kind = id.substr(6, slash - 6);
+    if (const api::Endpoint* endpoint = api::find_endpoint(kind)) kind = endpoint->name;
     id.erase(0, slash + 1);
   }
   if (id.starts_with('~')) id.erase(0, 1);
@@ -101,7 +103,7 @@ nlohmann::json to_json(const StepRow& row) {
   if (!row.task_id.empty()) json["id"] = row.task_id;
   if (row.finished_at != 0) json["finished"] = seconds(row.finished_at);
   if (!row.file.empty()) json["path"] = row.file;
-  if (!row.error.empty()) json["error"] = api::parse_json(row.error);
+  if (const auto error = api::parse_json(row.error); error.is_object()) json["error"] = error;
   return json;
 }
 

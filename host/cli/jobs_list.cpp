@@ -110,7 +110,7 @@ int run_show(const ShowOptions& options) {
     nlohmann::json job = to_json(*row);
     job["service"] = row->service;
     job["attempt"] = row->attempt;
-    if (!row->result.empty()) job.update(reader.json(row->result));
+    if (const auto result = reader.json(row->result); result.is_object()) job.update(result);
     if (options.request) job["request"] = reader.json(row->request);
     for (const JournalRow& entry : *journal) {
       nlohmann::json line = {{"at", static_cast<double>(entry.at) / 1000}, {"what", entry.what}};

@@ -92,23 +92,20 @@ class Waiting {
 
   /// Blocks until each has come to rest (and its clip to the store), or Ctrl-C.
   void wait(std::vector<Target>& wanted) {
-    std::size_t resting = 0;
     for (Target& target : wanted) {
-      if (target.error) {
-        ++resting;
-        continue;
-      }
-      engine_->find(target.handle, [&](Result<std::shared_ptr<engine::Job>> job) {
+      if (target.error) continue;
+      ++open_;
+      engine_->find(target.handle, [this, &target](Result<std::shared_ptr<engine::Job>> job) {
         if (!job) {
           target.error = job.error();
-          ++resting;
+          --open_;
           return;
         }
         target.job = *job;
-        engine_->watch(*job, engine::Milestone::stored, [&resting] { ++resting; });
+        engine_->watch(*job, engine::Milestone::stored, [this] { --open_; });
       });
     }
-    until([&] { return resting == wanted.size(); });
+    until([this] { return open_ == 0; });
   }
 
   template <class Condition>
@@ -147,6 +144,7 @@ class Waiting {
   std::unique_ptr<engine::Engine> engine_;
   std::optional<Progress> progress_;
   std::string service_;
+  std::size_t open_ = 0;  ///< jobs that are waited for
 };
 
 int interrupted(const Voice& voice) {

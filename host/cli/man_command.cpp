@@ -15,7 +15,8 @@ namespace {
 class Page {
  public:
   Page(const char* title, const char* section, const char* purpose) {
-    text_ = std::string(".TH ") + title + " " + section + "\n.ad l\n.nh\n.SH NAME\n" + purpose + "\n";
+    text_ =
+        std::string(".TH ") + title + " " + section + "\n.ad l\n.nh\n.SH NAME\n" + purpose + "\n";
   }
   Page& section(const std::string& name) { return raw(".SH " + name); }
   Page& subsection(const std::string& name) { return raw(".SS \"" + escaped(name) + "\""); }

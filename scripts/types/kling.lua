@@ -20,6 +20,8 @@
 ---@field insecure? boolean Allow http:// elsewhere than on this machine.
 ---@field patience? number Seconds that a lost answer is searched for.
 ---@field poll? number Seconds between two looks at the job.
+---@field limits? {jobs: integer|false} How many jobs may run at a time.
+---@field budget? number|{usd?: number, jobs?: integer|false}|false What the script may cost in US dollars, or submit, with its earlier runs.
 ---@field lost? "ask" A lost answer stops the job at once, for you to decide.
 ---@field take? string Another complete take of the script.
 ---@field strict? boolean Warnings about requests are errors.
@@ -499,7 +501,7 @@ function kling.timeout(seconds, fn, ...) end
 ---@param ... any As print shows it.
 function kling.log(level, ...) end
 
----Changes the settings of this module; before its first job.
+---Changes the settings of this module; before its first job, but for limits, budget and strict.
 ---@param options? kling.Options Only what is to change.
 function kling.configure(options) end
 

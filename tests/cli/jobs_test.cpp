@@ -107,6 +107,7 @@ TEST_CASE("jobs show tells the timeline and hides signatures unless asked") {
     CHECK(shown.out.find("  succeeded", sending) != std::string::npos);
     CHECK(contains(shown.out, ".mp4?…"));
   }
+  CHECK(contains(stage.run({"query", id.substr(0, 6)}).out, "kling:text2video/" + id));
   const std::string raw = stage.run({"jobs", "show", "--raw", id}).out;
   CHECK(contains(raw, "\"task_status\""));  // the answer as it came
   CHECK_FALSE(contains(raw, ".mp4?…"));
