@@ -25,7 +25,9 @@ std::optional<std::string> write_new(const std::string& path, const std::string&
   if (file == nullptr) return system_message(errno);
   const bool whole = std::fwrite(text.data(), 1, text.size(), file) == text.size();
   if (std::fclose(file) == 0 && whole) return std::nullopt;
-  return system_message(errno);
+  const std::string reason = system_message(errno);
+  (void)std::remove(path.c_str());  // half a file would be taken for somebody's
+  return reason;
 }
 
 constexpr const char* kScript = R"(-- One shot, and a second one that begins with its last frame.

@@ -90,7 +90,7 @@ std::function<int()> set_up_jobs_prune(CLI::App& app) {
                  "folder of the finished clips (default: beside the ledger)")
       ->type_name("DIR");
   app.add_option("--older-than", options->days, "days since the job finished")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0.0, 36500.0))
       ->capture_default_str();
   app.add_flag("--yes", options->yes, "delete; without it, only say what would be deleted");
   app.footer("Example: kling jobs prune --older-than 90");

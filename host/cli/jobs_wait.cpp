@@ -129,8 +129,7 @@ class Waiting {
   /// service that was paid is asked.
   Target target_of(const StepRow& row) const {
     const std::string handle = handle_of(row);
-    if (row.service == service_ || row.state == engine::StepState::succeeded)
-      return {handle, {}, nullptr};
+    if (row.service == service_ || !is_open(row)) return {handle, {}, nullptr};
     return {handle,
             Error{.kind = Kind::invalid,
                   .message = handle + " is a job of " + row.service + ", not of " + service_,
@@ -164,10 +163,11 @@ int run_wait(WaitOptions& options) {
   bool left = false;
   for (const Target& target : *targets) {
     std::optional<Error> error = target.error;
+    bool failed = false;
     if (target.job) {
       const engine::JobSnapshot shot = waiting.engine().snapshot(target.job);
       error = shot.error;
-      if (error && shot.state == "failed") error->kind = Kind::task_failed;
+      failed = shot.state == "failed";
       if (!error && shot.state != "succeeded") left = true;
       if (!error && shot.state == "succeeded" && !options.voice.json)
         std::printf("%s  succeeded  %s\n", shot.handle.c_str(), shot.path.c_str());
@@ -181,7 +181,7 @@ int run_wait(WaitOptions& options) {
     if (!options.voice.json && !error->message.starts_with(target.handle))
       error->message = target.handle + ": " + error->message;
     const int its = options.voice.fail(*error);
-    if (code == kExitDone) code = its;
+    if (code == kExitDone) code = failed ? int{kExitGenerationFailed} : its;
   }
   return left && Interrupt::requested() ? interrupted(options.voice) : code;
 }
@@ -195,8 +195,10 @@ int run_save(WaitOptions& options) {
   const Target& target = targets->front();
   if (target.error) return options.voice.fail(*target.error);
   if (Interrupt::requested()) return interrupted(options.voice);
-  if (const auto shot = waiting.engine().snapshot(target.job); shot.error)
-    return options.voice.fail(*shot.error);
+  if (const auto shot = waiting.engine().snapshot(target.job); shot.error) {
+    const int code = options.voice.fail(*shot.error);
+    return shot.state == "failed" ? int{kExitGenerationFailed} : code;
+  }
 
   const auto clip = std::make_shared<engine::MediaSource>();
   clip->recipe = engine::MediaSource::Recipe::clip;
