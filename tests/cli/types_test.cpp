@@ -116,10 +116,9 @@ TEST_CASE("the checked in types and manual pages are what the program writes") {
   for (const char* file : {"types/kling.lua", ".luarc.json", ".luacheckrc"})
     CHECK_MESSAGE(read(stage.folder / file) == source(std::string("scripts/") + file),
                   "run ./dev docs: ", file);
-  for (const char* section : {"1", "3lua"}) {
+  for (const std::string section : {"1", "3lua"}) {
     const Outcome page = stage.run({"man", section});
-    CHECK_MESSAGE(page.out == source(std::string("docs/man/kling.") + section),
-                  "run ./dev docs: man ", section);
+    CHECK_MESSAGE(page.out == source("docs/man/kling." + section), "run ./dev docs: man ", section);
   }
 }
 
