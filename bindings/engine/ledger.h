@@ -148,6 +148,10 @@ class Ledger {
   /// Everything that happened to a step, oldest first.
   virtual Result<std::vector<JournalRow>> journal(std::int64_t step) = 0;
 
+  /// The bytes of answers kept for steps that ended before that time; `forget` empties them. The
+  /// steps, their ids and results stay, and so does every line of the journal.
+  virtual Result<std::int64_t> forget_answers(Millis before, bool forget) = 0;
+
   /// An accepted task of this service and endpoint with an external id, other than `except`.
   virtual Result<std::optional<StepRow>> any_accepted(std::string_view service,
                                                       std::string_view endpoint,

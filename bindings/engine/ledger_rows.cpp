@@ -45,4 +45,18 @@ StepRow read_step(Database& database, Query& query) {
   return row;
 }
 
+std::int64_t old_answers(Database& database, Millis before, bool forget) {
+  // Not the bodies of "refused: …": one may be the only trace of a paid task.
+  const std::string old =
+      " WHERE what IN ('accepted', 'succeeded', 'failed') AND step IN (SELECT id FROM steps"
+      " WHERE state IN ('succeeded', 'failed') AND finished_at > 0 AND finished_at < ?)";
+  std::int64_t bytes = 0;
+  if (Query query(database,
+                  "SELECT COALESCE(SUM(LENGTH(CAST(body AS BLOB))), 0) FROM journal" + old, before);
+      query.next())
+    query >> bytes;
+  if (forget) database.run("UPDATE journal SET body = ''" + old, before);
+  return bytes;
+}
+
 }  // namespace kling::engine

@@ -14,6 +14,9 @@ extern const std::string kSelectSteps;
 /// The step in the query's row. Fails the transaction when its state is none.
 StepRow read_step(Database& database, Query& query);
 
+/// Ledger::forget_answers.
+std::int64_t old_answers(Database& database, Millis before, bool forget);
+
 /// The steps `where`, which is SQL with a ? for each of `values`.
 template <class... Values>
 std::vector<StepRow> read_steps(Database& database, const std::string& where,

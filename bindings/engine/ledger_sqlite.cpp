@@ -164,6 +164,10 @@ class SqliteLedger : public Ledger {
     });
   }
 
+  Result<std::int64_t> forget_answers(Millis before, bool forget) override {
+    return work(forget, [&] { return old_answers(db_, before, forget); });
+  }
+
   Result<std::optional<bool>> lookup_known(std::string_view service,
                                            std::string_view endpoint) override {
     return work(false, [&] {

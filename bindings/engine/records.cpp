@@ -307,7 +307,7 @@ Event Core::record(Job& job, ActionType action) {
       written = (*book)->record_failure(job.step, error, job.raw, now());
       break;
     case ActionType::record_file:
-      written = (*book)->record_file(job.step, job.path, job.file_sha256);
+      written = (*book)->record_file(job.step, job.path, job.file_sha256, now());
       break;
     case ActionType::ask:
       written = (*book)->record_ambiguous(job.step, error, now());

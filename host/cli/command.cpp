@@ -20,6 +20,15 @@ int exit_code(Kind kind) {
   }
 }
 
+void add_commands(CLI::App& app, std::span<const Command> table, int& code, std::string_view only) {
+  for (const Command& command : table) {
+    CLI::App* sub = app.add_subcommand(command.name, command.doc);
+    // Built on use only: most of a short run would go into options nobody asked for.
+    if (!only.empty() && only != command.name) continue;
+    sub->callback([run = command.set_up(*sub), &code] { code = run(); });
+  }
+}
+
 void Voice::add_options(CLI::App& app) {
   app.add_flag("--json", json, "one JSON value a line on standard output");
   app.add_flag("-q,--quiet", quiet, "errors only");

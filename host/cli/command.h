@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,12 +33,23 @@ struct Command {
   std::function<int()> (*set_up)(CLI::App& app);
 };
 
+/// Adds the commands of `table` to `app`. The one that is called leaves its exit code in `code`.
+/// `only`: options and arguments are built for this one alone; empty: for all.
+void add_commands(CLI::App& app, std::span<const Command> table, int& code, std::string_view only);
+/// The program as a tree of commands with all their options: what completion and manual are
+/// written from.
+void describe_program(CLI::App& app);
+
 std::function<int()> set_up_run(CLI::App& app);
 std::function<int()> set_up_plan(CLI::App& app);
 std::function<int()> set_up_query(CLI::App& app);
 std::function<int()> set_up_jobs(CLI::App& app);
 std::function<int()> set_up_sim(CLI::App& app);
 std::function<int()> set_up_doctor(CLI::App& app);
+std::function<int()> set_up_init(CLI::App& app);
+std::function<int()> set_up_types(CLI::App& app);
+std::function<int()> set_up_completion(CLI::App& app);
+std::function<int()> set_up_man(CLI::App& app);
 std::function<int()> set_up_version(CLI::App& app);
 
 /// How a command speaks to whoever started it.

@@ -1,20 +1,17 @@
-// kling jobs: decisions that only a person can make.
+// kling jobs: the table of its subcommands, and the decisions that only a person can make.
 #include <memory>
 
-#include "cli/command.h"
-#include "cli/settings.h"
+#include "cli/jobs.h"
+#include "engine/step.h"
 
 namespace kling::cli {
 namespace {
 
-struct ResolveOptions {
-  Voice voice;
-  ServiceOptions service;
+struct ResolveOptions : JobsOptions {
   std::string handle;
   std::string adopt;
   bool resubmit = false;
   bool abandon = false;
-  bool simulated = false;
 };
 
 int run_resolve(const ResolveOptions& options) {
@@ -22,42 +19,62 @@ int run_resolve(const ResolveOptions& options) {
     std::fprintf(stderr, "kling: say one of --adopt ID, --resubmit, --abandon\n");
     return kExitUsage;
   }
+  const auto row = find_step(options, options.handle);
+  if (!row) return options.voice.fail(row.error());
+  const std::string handle = handle_of(*row);
+  const std::string asked = to_string(engine::Handle{row->endpoint, "", row->external_id});
   std::string notice;
-  auto settings = engine_options(options.service, "", options.simulated, notice);
+  auto settings = engine_options(options.service, "", options.simulation.on, notice);
   if (!settings) return options.voice.fail(settings.error());
-  const Status resolved =
-      engine::resolve(*settings, options.handle, options.adopt, options.resubmit);
+  const Status resolved = engine::resolve(*settings, asked, options.adopt, options.resubmit);
   if (!resolved.ok()) return options.voice.fail(resolved.error());
   const char* what = options.resubmit ? "will be sent again by the next run of its script"
                      : options.abandon
                          ? "is given up; the next run of its script asks for a new one"
                          : "is adopted; the next run of its script goes on with it";
   if (options.voice.json) {
-    Voice::line({{"handle", options.handle}, {"resolved", true}});
+    Voice::line({{"handle", handle}, {"resolved", true}});
   } else {
-    std::printf("%s %s\n", options.handle.c_str(), what);
+    std::printf("%s %s\n", handle.c_str(), what);
   }
   return kExitDone;
 }
 
+std::function<int()> set_up_jobs_resolve(CLI::App& app) {
+  auto options = std::make_shared<ResolveOptions>();
+  options->voice.add_options(app);
+  options->service.add_options(app);
+  app.add_option("handle", options->handle, "as named by the message that asks")
+      ->required()
+      ->type_name("HANDLE");
+  app.add_option("--adopt", options->adopt, "it was accepted as the task with this id")
+      ->type_name("ID");
+  app.add_flag("--resubmit", options->resubmit,
+               "it was not accepted: the next run sends it again, and pays");
+  app.add_flag("--abandon", options->abandon,
+               "give it up: the next run asks for a new one, and pays");
+  app.add_flag("--sim", options->simulation.on, "look in the simulator's ledger");
+  app.footer("Example: kling jobs resolve HANDLE --adopt 861309198188019719");
+  return [options] { return run_resolve(*options); };
+}
+
+constexpr Command kJobs[] = {
+    {"list", "what the ledger knows, the newest first", set_up_jobs_list},
+    {"show", "one job: its prompt, cost, clip, error and timeline", set_up_jobs_show},
+    {"wait", "wait for jobs that any process left, and store their clips", set_up_jobs_wait},
+    {"save", "save a job's clip once more, any time within 30 days", set_up_jobs_save},
+    {"resolve", "decide about a job whose answer was lost", set_up_jobs_resolve},
+    {"prune", "delete old clips and answers; never what was paid", set_up_jobs_prune},
+};
+
 }  // namespace
 
 std::function<int()> set_up_jobs(CLI::App& app) {
-  auto options = std::make_shared<ResolveOptions>();
-  app.require_subcommand(1);
-  app.footer("Example: kling jobs resolve HANDLE --adopt 861309198188019719");
-  CLI::App* resolve = app.add_subcommand("resolve", "decide about a job whose answer was lost");
-  options->voice.add_options(*resolve);
-  options->service.add_options(*resolve);
-  resolve->add_option("handle", options->handle, "as named by the message that asks")->required();
-  resolve->add_option("--adopt", options->adopt, "it was accepted as the task with this id");
-  resolve->add_flag("--resubmit", options->resubmit,
-                    "it was not accepted: the next run sends it again, and pays");
-  resolve->add_flag("--abandon", options->abandon,
-                    "give it up: the next run asks for a new one, and pays");
-  resolve->add_flag("--sim", options->simulated, "look in the simulator's ledger");
-  resolve->footer("Example: kling jobs resolve kling:text2video/~k3v9… --adopt 861309198188019719");
-  return [options] { return run_resolve(*options); };
+  auto code = std::make_shared<int>(kExitUsage);
+  const auto list = set_up_jobs_list(app);  // what `kling jobs` alone means
+  app.footer("Example: kling jobs --open\nEach subcommand has a --help of its own.");
+  add_commands(app, kJobs, *code, "");
+  return [&app, code, list] { return app.get_subcommands().empty() ? list() : *code; };
 }
 
 }  // namespace kling::cli

@@ -11,32 +11,42 @@ constexpr kling::cli::Command kCommands[] = {
     {"plan", "what a run of a script would submit and cost, without sending anything",
      kling::cli::set_up_plan},
     {"query", "ask the service once about a job", kling::cli::set_up_query},
-    {"jobs", "decide about jobs whose answer was lost", kling::cli::set_up_jobs},
+    {"jobs", "list the ledger's jobs, wait for them, save their clips, decide about lost answers",
+     kling::cli::set_up_jobs},
     {"sim", "run the simulator as a server for any Kling client", kling::cli::set_up_sim},
     {"doctor", "check key, network, ffmpeg and ledger, and say what to do",
      kling::cli::set_up_doctor},
+    {"init", "make a small project to start from", kling::cli::set_up_init},
+    {"types", "write the module's types for editors and luacheck", kling::cli::set_up_types},
+    {"completion", "print the completion script of a shell", kling::cli::set_up_completion},
+    {"man", "print the manual page", kling::cli::set_up_man},
     {"version", "print the version", kling::cli::set_up_version},
 };
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  CLI::App app("Lua workflows for Kling video generation: nothing paid twice, nothing lost",
-               "kling");
+void set_up(CLI::App& app, int& code, std::string_view only) {
+  app.name("kling");
+  app.description("Lua workflows for Kling video generation: nothing paid twice, nothing lost");
   app.require_subcommand(1);
   app.footer(
       "Examples:\n  kling doctor               is everything in place?\n"
       "  kling run --sim film.lua   rehearse a script: real clips, no money\n"
       "A first film.lua:\n  local kling = require \"kling\"\n"
       "  kling.text2video{ prompt = \"A lighthouse at dusk\" }:wait():save(\"shot.mp4\")");
+  kling::cli::add_commands(app, kCommands, code, only);
+}
+
+}  // namespace
+
+void kling::cli::describe_program(CLI::App& app) {
+  static int code;
+  set_up(app, code, "");
+}
+
+int main(int argc, char** argv) {
+  CLI::App app;
   int code = kling::cli::kExitUsage;
-  for (const auto& command : kCommands) {
-    CLI::App* sub = app.add_subcommand(command.name, command.doc);
-    // Built on use only: most of a short run would go into options nobody asked for.
-    const bool wanted = argc > 1 && std::string_view(argv[1]) == command.name;
-    if (!wanted) continue;
-    sub->callback([run = command.set_up(*sub), &code] { code = run(); });
-  }
+  // A word that is no command matches none: the help lists them without their options.
+  set_up(app, code, argc > 1 && argv[1][0] != '\0' ? argv[1] : "-");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

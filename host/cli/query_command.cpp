@@ -1,16 +1,12 @@
 // kling query HANDLE: one GET.
 #include <memory>
 
-#include "cli/command.h"
-#include "cli/settings.h"
-#include "cli/simulation.h"
+#include "cli/jobs.h"
 
 namespace kling::cli {
 namespace {
 
-struct QueryOptions {
-  Voice voice;
-  ServiceOptions service;
+struct QueryOptions : JobsOptions {
   std::string handle;
   std::string kind;
 };
@@ -25,8 +21,12 @@ int run_query(const QueryOptions& options) {
   if (!engine) return options.voice.fail(engine.error());
 
   std::optional<Result<engine::QueryResult>> result;
+  // What the ledger does not know may still be the account's.
+  const auto known = find_step(options, options.handle);
   (*engine)->query(
-      {.text = options.handle, .external_id = "", .endpoint = options.kind},
+      {.text = known ? handle_of(*known) : options.handle,
+       .external_id = "",
+       .endpoint = options.kind},
       [&result](Result<engine::QueryResult> answer) { result.emplace(std::move(answer)); });
   while (!result) {
     settings->queue->wait(kNever);
@@ -59,7 +59,8 @@ std::function<int()> set_up_query(CLI::App& app) {
   options->voice.add_options(app);
   options->service.add_options(app);
   app.add_option("handle", options->handle, "kling:text2video/8613…, or an id the ledger knows")
-      ->required();
+      ->required()
+      ->type_name("HANDLE");
   app.add_option("--kind", options->kind,
                  "what a bare id is: text2video, image2video, multi_image2video, omni");
   app.footer("Example: kling query kling:text2video/861309198188019719");

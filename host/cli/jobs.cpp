@@ -1,0 +1,142 @@
+#include "cli/jobs.h"
+
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+
+#include "api/decoder.h"
+#include "api/endpoint.h"
+#include "engine/error_json.h"
+#include "engine/step.h"
+
+namespace kling::cli {
+
+namespace fs = std::filesystem;
+using engine::StepRow;
+using engine::StepState;
+
+void JobsOptions::add_ledger_options(CLI::App& app) {
+  voice.add_options(app);
+  app.add_option("--ledger", service.ledger, "the ledger file (default: in the nearest .kling/)")
+      ->type_name("FILE");
+  app.add_flag("--sim", simulation.on, "look into the simulator's ledger");
+}
+
+std::string JobsOptions::ledger_path() const {
+  std::string notice;
+  return find_ledger(service, script, simulation.on, notice);
+}
+
+Result<std::shared_ptr<engine::Ledger>> JobsOptions::open() const {
+  const std::string path = ledger_path();
+  std::error_code error;
+  if (!fs::exists(path, error)) return std::shared_ptr<engine::Ledger>();
+  return engine::open_ledger(path);
+}
+
+std::string handle_of(const StepRow& row) {
+  // What kling.request sent has no id of its own.
+  const bool has_id = !row.task_id.empty() && row.task_id != "-";
+  return to_string(
+      engine::Handle{row.endpoint, has_id ? row.task_id : "", has_id ? "" : row.external_id});
+}
+
+bool is_open(const StepRow& row) {
+  return row.state != StepState::succeeded && row.state != StepState::failed;
+}
+
+std::string script_of(const StepRow& row) {
+  return fs::path(row.script.substr(0, row.script.rfind(':'))).filename().string();
+}
+
+Result<StepRow> find_step(const JobsOptions& options, const std::string& text) {
+  auto ledger = options.open();
+  if (!ledger) return ledger.error();
+  const auto invalid = [&](const std::string& message, const std::string& hint) {
+    return Error{.kind = Kind::invalid, .message = message, .hint = hint};
+  };
+  std::string id = text, kind;
+  if (const std::size_t slash = id.find('/');
+      id.starts_with("kling:") && slash != std::string::npos) {
+    kind = id.substr(6, slash - 6);
+    if (const api::Endpoint* endpoint = api::find_endpoint(kind)) kind = endpoint->name;
+    id.erase(0, slash + 1);
+  }
+  if (id.starts_with('~')) id.erase(0, 1);
+  std::vector<StepRow> rows;
+  if (*ledger) {
+    auto all = (*ledger)->list(0);
+    if (!all) return all.error();
+    rows = std::move(*all);
+  }
+  std::vector<const StepRow*> begun;
+  for (const StepRow& row : rows) {
+    if (id.empty() || (!kind.empty() && kind != row.endpoint)) continue;
+    if (row.task_id == id || row.external_id == id) return row;
+    if (row.task_id.starts_with(id) || row.external_id.starts_with(id) ||
+        row.address.starts_with(id))
+      begun.push_back(&row);
+  }
+  if (begun.size() == 1) return *begun.front();
+  if (begun.empty())
+    return invalid("the ledger " + options.ledger_path() + " has no job " + text,
+                   "kling jobs lists those it has; another ledger is named by --ledger, the "
+                   "simulator's by --sim");
+  std::string names;
+  for (std::size_t i = 0; i < std::min<std::size_t>(begun.size(), 3); ++i)
+    names += (i == 0 ? "" : ", ") + handle_of(*begun[i]);
+  return invalid(std::to_string(begun.size()) + " jobs begin with " + text,
+                 "write more of one: " + names + (begun.size() > 3 ? ", …" : ""));
+}
+
+nlohmann::json to_json(const StepRow& row) {
+  const auto seconds = [](Millis at) { return static_cast<double>(at) / 1000; };
+  nlohmann::json json = {{"handle", handle_of(row)},
+                         {"kind", row.endpoint},
+                         {"state", engine::name(row.state)},
+                         {"external_id", row.external_id},
+                         {"created", seconds(row.created_at)},
+                         {"cost", row.cost_usd.value_or(row.estimate_usd)},
+                         {"cost_is_real", row.cost_usd.has_value()},
+                         {"where", row.script},
+                         {"summary", row.summary}};
+  if (!row.task_id.empty()) json["id"] = row.task_id;
+  if (row.finished_at != 0) json["finished"] = seconds(row.finished_at);
+  if (!row.file.empty()) json["path"] = row.file;
+  if (const auto error = api::parse_json(row.error); error.is_object()) json["error"] = error;
+  return json;
+}
+
+std::string local_time(Millis at) {
+  if (at == 0) return "";
+  const std::time_t seconds = at / 1000;
+  std::tm parts{};
+  char text[32];
+  ::localtime_r(&seconds, &parts);
+  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts);
+  return text;
+}
+
+std::string without_signatures(const std::string& text) {
+  std::string kept;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t url = text.find("http", at);
+    const std::size_t end = std::min(text.find_first_of(" \t\r\n\"'<>\\", url), text.size());
+    kept.append(text, at, std::min(url, text.size()) - at);
+    if (url == std::string::npos) break;
+    const std::string word = text.substr(url, end - url);
+    kept += word.find("://") == std::string::npos || word.find('?') == std::string::npos
+                ? word
+                : word.substr(0, word.find('?')) + "?…";
+    at = end;
+  }
+  return kept;
+}
+
+std::string printable(std::string text) {
+  for (char& c : text)
+    if ((static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7F) c = ' ';
+  return text;
+}
+
+}  // namespace kling::cli
