@@ -1,0 +1,45 @@
+// The module in words: what a script finds in the table `kling` and in its values. Editor types,
+// manual page and reference are written from it, and tests compare it with the real table. Fields
+// of requests are not here: those are the endpoint table's. Immutable; any thread, never blocks.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace kling::lua {
+
+/// A field, parameter or option. A name that ends with '?' may be left out.
+struct ManualField {
+  std::string name;
+  std::string type;  ///< as LuaLS writes it
+  std::string doc;
+};
+
+struct ManualFunction {
+  std::string name;
+  std::vector<ManualField> params;
+  std::string returns;  ///< a type a line, as LuaLS writes it; empty: nothing
+  std::string doc;
+  bool waits = false;    ///< may suspend its task
+  std::string generics;  ///< of LuaLS: "K, V"; empty: none
+};
+
+struct ManualClass {
+  std::string name;  ///< "kling.Job"
+  std::string doc;
+  std::vector<ManualField> fields;
+  std::vector<ManualFunction> methods;  ///< called with a colon
+};
+
+struct Manual {
+  std::vector<ManualFunction> functions;  ///< without those of the endpoint table
+  std::vector<ManualField> values;        ///< of the table that are no functions
+  std::vector<ManualClass> values_of;     ///< what the functions give
+  std::vector<ManualClass> options;       ///< tables that they take
+};
+const Manual& manual();
+
+/// "kling.map(list, fn, options?)"
+std::string call_of(const ManualFunction& function, const std::string& before);
+
+}  // namespace kling::lua
