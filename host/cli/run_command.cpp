@@ -197,16 +197,8 @@ class Run {
 
   void report(const lua::TaskResult& result) {
     const bool by_us = leaving_ && result.error.kind == Kind::interrupted;
-    code_ = code_ == kExitDone
-                ? (result.is_kling_error ? exit_code(result.error.kind) : int{kExitError})
-                : code_;
-    if (by_us) return;
-    if (options_.voice.json) {
-      (void)options_.voice.fail(result.error);
-      return;
-    }
-    std::fprintf(stderr, "kling: %s\n", result.message.c_str());
-    if (!result.traceback.empty()) std::fprintf(stderr, "%s\n", result.traceback.c_str());
+    const int code = by_us ? int{kExitInterrupted} : options_.voice.fail(result);
+    if (code_ == kExitDone) code_ = code;
   }
 
   /// A script's error is printed at once, while its jobs go on.
