@@ -126,15 +126,21 @@ void Progress::update(const std::vector<engine::Engine*>& engines) {
 }
 
 void Progress::erase() {
-  if (drawn_.empty()) return;
+  if (!std::exchange(drawn_, false)) return;
   // A terminal that became narrower has broken the lines since.
   const std::size_t columns = terminal_size(STDERR_FILENO).columns;
   std::size_t rows = 0;
-  for (const std::size_t width : drawn_)
+  for (const std::size_t width : widths_)
     rows += std::max<std::size_t>(1, (width + columns - 1) / columns);
   std::fprintf(stderr, "\x1b[%zuA\r\x1b[J", rows);
   std::fflush(stderr);
-  drawn_.clear();
+}
+
+void Progress::restore() {
+  if (drawn_ || block_.empty()) return;
+  std::fwrite(block_.data(), 1, block_.size(), stderr);
+  std::fflush(stderr);
+  drawn_ = true;
 }
 
 void Progress::draw(const Shots& jobs) {
@@ -152,13 +158,14 @@ void Progress::draw(const Shots& jobs) {
     usd += job.cost_usd;
     estimated = estimated || !job.cost_is_real;
   }
+  block_.clear();
+  widths_.clear();
   if (open.empty()) return;
   const TerminalSize size = terminal_size(STDERR_FILENO);
-  std::string block;
   const auto line = [&](const std::string& text, const char* colour) {
     const std::string shown = fitted(text, size.columns - 1);
-    block += colour_ ? colour + shown + "\x1b[0m\n" : shown + "\n";
-    drawn_.push_back(columns_of(shown));
+    block_ += colour_ ? colour + shown + "\x1b[0m\n" : shown + "\n";
+    widths_.push_back(columns_of(shown));
   };
   const std::size_t most = std::min(kMostLines, std::max<std::size_t>(size.rows, 3) - 2);
   for (std::size_t i = 0; i < std::min(open.size(), most); ++i)
@@ -169,8 +176,7 @@ void Progress::draw(const Shots& jobs) {
   char money[40];
   std::snprintf(money, sizeof money, ", %s$%.2f", estimated ? "about " : "", usd);
   line(totals + (usd > 0 ? money : ""), "\x1b[2m");
-  std::fwrite(block.data(), 1, block.size(), stderr);
-  std::fflush(stderr);
+  restore();
 }
 
 }  // namespace kling::cli

@@ -22,6 +22,8 @@ class Progress {
   std::vector<std::string> news(const std::vector<engine::Engine*>& engines);
   /// Takes the live lines away, so that something else may be printed.
   void erase();
+  /// Puts them back as they were, without looking at the jobs.
+  void restore();
   /// Real milliseconds between two updates of the live lines; 0: only changes matter.
   int refresh_millis() const { return live_ ? 200 : 0; }
   /// A job in one line, the most important first.
@@ -37,7 +39,9 @@ class Progress {
   Clock& clock_;
   const bool live_;
   const bool colour_;
-  std::vector<std::size_t> drawn_;           // columns of each live line
+  std::string block_;                // the live lines
+  std::vector<std::size_t> widths_;  // columns of each
+  bool drawn_ = false;
   std::map<std::string, std::string> told_;  // external id to the state told last
 };
 

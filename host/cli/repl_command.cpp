@@ -101,7 +101,8 @@ class Session {
     }
     if (!pending.empty()) fail({.kind = Kind::invalid, .message = text});  // the input ended within
     leave();
-    return code_;
+    // A person has seen what went wrong.
+    return console_.interactive() ? int{kExitDone} : code_;
   }
 
   /// While a line is typed: tasks and jobs go on. Returns the ms until it wants to be called again.
@@ -185,6 +186,7 @@ class Session {
       }
       if (console_.told_to_leave()) break;
       const bool shown = show();
+      if (!shown) progress_.restore();
       if (!busy) console_.wait(until_next_look(shown));
     }
     progress_.erase();
@@ -307,8 +309,11 @@ class Session {
     tell_news();
     for_each_job([&](const engine::JobSnapshot& job) {
       const bool stored = job.state != "succeeded" || !job.path.empty() || job.store_error;
-      if (is_over(job) && stored) return;
-      tell("open: " + job.handle + " (" + job.state + ")");
+      if (!is_over(job)) {
+        tell("open: " + job.handle + " (" + job.state + ")");
+      } else if (!stored) {
+        tell("not stored yet: " + job.handle + "; kling.job finds it again");
+      }
     });
   }
 

@@ -150,6 +150,7 @@ class Run {
       report_errors();
       const auto engines = runtime_.engines();
       const bool shown = show(engines, false);
+      if (!shown) progress_.restore();
       if (Interrupt::requested() && !leaving_) leave(engines);
       const bool over = runtime_.result(task_).done && runtime_.unfinished() == 0;
       if (leaving_ ? all_answered(engines) : over && pending(engines) == 0) break;

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/terminal.h"
@@ -36,6 +37,18 @@ struct Console::Editor {
   std::string before_cursor() const {
     const LineInfo* typed = ::el_line(line);
     return {typed->buffer, typed->cursor};
+  }
+  /// Moves to where the prompt starts and takes away all below. REQUIRES: redraw() follows.
+  void erase() const {
+    const std::size_t columns = terminal_size(STDOUT_FILENO).columns;
+    const std::size_t rows =
+        (columns_of(owner(line).prompt_) + columns_of(before_cursor())) / columns;
+    if (rows > 0) std::printf("\x1b[%zuA", rows);
+    std::printf("\r\x1b[J");
+  }
+  void redraw() const {
+    std::fflush(stdout);
+    ::el_set(line, EL_REFRESH);
   }
   void remember(const std::string& text) const {
     HistEvent event;
@@ -71,6 +84,9 @@ int Console::Editor::next_character(EditLine* line, wchar_t* out) {
     const Input input = console.await_input();
     if (input != Input::ready) {
       console.editor_->stopped = input;
+      console.editor_->erase();
+      ::el_cursor(line, 1 << 20);  // to its end, so that what follows stands below it
+      console.editor_->redraw();
       errno = EINTR;
       return -1;
     }
@@ -182,8 +198,17 @@ int Console::take_interrupts() {
 }
 
 void Console::wait(int milliseconds) {
+  // What is typed ahead would be shown in the middle of the live lines; the next prompt shows it.
+  termios shown{};
+  const bool hidden = editor_ && ::tcgetattr(STDIN_FILENO, &shown) == 0;
+  if (hidden) {
+    termios quiet = shown;
+    quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO | ECHOCTL);
+    ::tcsetattr(STDIN_FILENO, TCSANOW, &quiet);
+  }
   pollfd sources[] = {{signals_.get(), POLLIN, 0}, {hooks_.descriptor, POLLIN, 0}};
   ::poll(sources, 2, milliseconds);
+  if (hidden) ::tcsetattr(STDIN_FILENO, TCSANOW, &shown);
 }
 
 Console::Input Console::await_input() {
@@ -198,8 +223,9 @@ Console::Input Console::await_input() {
         ::el_set(editor_->line, EL_PREP_TERM, 0);
         ::el_set(editor_->line, EL_PREP_TERM, 1);
       }
+      editor_->erase();
       ::el_resize(editor_->line);
-      ::el_set(editor_->line, EL_REFRESH);
+      editor_->redraw();
     }
     if (leave_) return Input::end;
     if (interrupted) return Input::interrupted;
@@ -255,13 +281,9 @@ Console::Read Console::read_plain(std::string& line) {
 
 void Console::say(const std::string& text) {
   if (reading_ && editor_) {
-    // From the row of the cursor up to that of the prompt; all of it is drawn again below.
-    const std::size_t columns = terminal_size(STDOUT_FILENO).columns;
-    const std::size_t rows = (columns_of(prompt_) + columns_of(editor_->before_cursor())) / columns;
-    if (rows > 0) std::printf("\x1b[%zuA", rows);
-    std::printf("\r\x1b[J%s\n", text.c_str());
-    std::fflush(stdout);
-    ::el_set(editor_->line, EL_REFRESH);
+    editor_->erase();
+    std::printf("%s\n", text.c_str());
+    editor_->redraw();
     return;
   }
   const bool prompted = reading_ && interactive_;

@@ -98,13 +98,19 @@ end
 local function compile(source, chunk_name, first_line, only_statements)
   local before = rep("\n", first_line - 1)
   local text = before .. "return " .. source
-  local fn = not only_statements and load(text, chunk_name, "t")
-  local is_expression = fn and true or false
+  local fn, why
+  if not only_statements then
+    fn, why = load(text, chunk_name, "t")
+  end
+  local is_expression = fn ~= nil
   if not fn then
     local message
     text = before .. source
     fn, message = load(text, chunk_name, "t")
-    if not fn then return nil, message, find(message, "<eof>$") ~= nil end
+    if not fn then
+      local more = find(message, "<eof>$") or why and find(why, "<eof>$") -- "1 +", too
+      return nil, message, more ~= nil
+    end
   end
   fn = with_locals(text, is_expression, chunk_name) or fn
   if find(source, "^%s*local%s+[%w_]+%s*<") and not told_locals then
@@ -197,7 +203,7 @@ local command = {
 function run_input(source, first_line)
   local fn, message, more = compile(source, host.chunk_name, first_line)
   if fn then return "run", fn end
-  if more then return "more" end
+  if more then return "more", message end
   return "error", message
 end
 
@@ -232,7 +238,8 @@ end
 function repl.finish()
   local values = now and now.values
   if not values then return nil end
-  insert(inputs, now)
+  local is_ours = find(now.source, "^%s*help%f[^%w_]") or find(now.source, "^%s*jobs%f[^%w_]")
+  if not is_ours then insert(inputs, now) end
   if values.n == 1 and (rawequal(values[1], repl.help) or rawequal(values[1], repl.jobs)) then
     values[1]()
     return nil
