@@ -320,7 +320,10 @@ end
 local function overview()
   local lines = { "kling makes videos; each function returns at once or waits:" }
   for _, endpoint in ipairs(endpoints) do
-    insert(lines, "  " .. padded(endpoint.name .. "{…}", 19) .. " " .. sub(wrapped(endpoint.doc, rep(" ", 22)), 23))
+    insert(
+      lines,
+      "  " .. padded(endpoint.name .. "{…}", 19) .. " " .. sub(wrapped(endpoint.doc, rep(" ", 22)), 23)
+    )
   end
   for _, fn in ipairs(manual.functions) do
     insert(lines, "  " .. padded(fn.name .. "()", 19) .. " " .. sub(wrapped(fn.doc, rep(" ", 22)), 23))
@@ -352,7 +355,9 @@ local function find_help(topic)
   for _, class in ipairs(manual.classes) do
     if class.name == "kling." .. name then return class_help(class) end
     for _, method in ipairs(class.methods) do
-      if name == method.name or find(name:lower(), sub(class.name, 7):lower() .. "[.:]" .. method.name .. "$") then
+      if
+        name == method.name or find(name:lower(), sub(class.name, 7):lower() .. "[.:]" .. method.name .. "$")
+      then
         return function_help(method, sub(class.name, 7):lower() .. ":")
       end
     end

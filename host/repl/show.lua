@@ -154,13 +154,26 @@ local function table_text(value, depth, budget)
       left_out = left_out + 1
     end
   end
-  if odd > 0 then put(format("--[[%d with other keys]]", odd)) end
-  if left_out > 0 then put(format("--[[%d more]]", left_out)) end
+  local comments = {}
+  if odd > 0 then comments[1] = format("--[[%d with other keys]]", odd) end
+  if left_out > 0 then comments[#comments + 1] = format("--[[%d more]]", left_out) end
   budget.open[value] = nil
+  local rest = concat(comments, " ")
   local text = concat(parts, ", ")
   local indent = rep("  ", depth)
-  if width + #indent <= LINE and not find(text, "\n", 1, true) then return "{ " .. text .. " }" end
-  return "{\n" .. indent .. "  " .. concat(parts, ",\n" .. indent .. "  ") .. ",\n" .. indent .. "}"
+  if width + #rest + #indent <= LINE and not find(text, "\n", 1, true) then
+    return "{ " .. text .. (#comments > 0 and (#parts > 0 and ", " or "") .. rest or "") .. " }"
+  end
+  if #comments > 0 then rest = "\n" .. indent .. "  " .. rest end
+  return "{\n"
+    .. indent
+    .. "  "
+    .. concat(parts, ",\n" .. indent .. "  ")
+    .. ","
+    .. rest
+    .. "\n"
+    .. indent
+    .. "}"
 end
 
 function value_text(value, depth, budget)
