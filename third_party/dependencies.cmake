@@ -11,6 +11,8 @@ find_package(CLI11 2.1 REQUIRED)
 # with (they change class layouts), so they are taken from pkg-config and never typed here.
 pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
 
+pkg_check_modules(LIBEDIT REQUIRED IMPORTED_TARGET libedit)
+
 # Debian's C build of Lua is the default: yields and errors are 5 to 15 times faster than in the
 # C++ build, which the tests are run against as well (KLING_LUA=c++).
 set(KLING_LUA "c" CACHE STRING "which Lua 5.4 library to link: c or c++")

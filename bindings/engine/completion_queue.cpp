@@ -25,11 +25,11 @@ void CompletionQueue::post(std::function<void()> completion) {
 
 std::size_t CompletionQueue::drain() {
   std::unique_lock lock(mutex_);
+  std::uint64_t count = 0;
+  if (fd_ >= 0) ::eventfd_read(fd_, &count);
   if (posted_.empty()) return 0;  // before the deque: an idle round allocates nothing
   std::deque<std::function<void()>> batch;
   batch.swap(posted_);
-  std::uint64_t count = 0;
-  if (fd_ >= 0) ::eventfd_read(fd_, &count);
   lock.unlock();
   for (auto& completion : batch) {
     completion();
@@ -49,6 +49,7 @@ void CompletionQueue::wait(Millis deadline) {
 void CompletionQueue::wake() {
   std::lock_guard lock(mutex_);
   woken_ = true;
+  if (fd_ >= 0) ::eventfd_write(fd_, 1);
   wake_.notify_all();
 }
 

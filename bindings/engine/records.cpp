@@ -155,7 +155,7 @@ Event Core::claim_step(Job& job) {
   before.last_step = claim.step.id;
   before.last_job = job.weak_from_this();
   mine.insert(claim.step.id);
-  if (claim.differs) {
+  if (claim.differs && !options.typed) {
     ++differing;
     log("info", job.where + ": this " + job.endpoint_name +
                     " step differs from last time and is submitted as a new one (" +

@@ -32,6 +32,7 @@ struct TaskResult {
   bool done = false;
   bool ok = false;
   std::string message;    ///< tostring of the error, script line included
+  std::string where;      ///< "film.lua:14" of an Error value
   std::string traceback;  ///< through the user's own code
   Error error;            ///< of an Error value; kind invalid with `message` for others
   bool is_kling_error = false;
@@ -61,6 +62,8 @@ class Runtime {
   virtual std::size_t unfinished() const = 0;
   /// Errors of spawned tasks that nobody waited for, since the last call.
   virtual std::vector<TaskResult> take_unobserved() = 0;
+  /// Raises `interrupted` in this and every later wait of one task. Jobs go on.
+  virtual void cancel(TaskId task) = 0;
   /// Raises `interrupted` in the waits of every task (Ctrl-C). Jobs go on.
   virtual void cancel_all() = 0;
   /// Ends a wait() from another thread.

@@ -64,6 +64,11 @@ TaskResult RuntimeState::result(TaskId id) const {
   return result;
 }
 
+void RuntimeState::cancel(TaskId id) {
+  Task* task = scheduler.find(id);
+  if (task != nullptr && task->phase != Task::Phase::done) scheduler.cancel(*task);
+}
+
 std::vector<engine::Engine*> RuntimeState::engines() const {
   std::vector<engine::Engine*> open;
   for (const auto& client : clients_)

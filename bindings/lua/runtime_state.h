@@ -47,6 +47,7 @@ class RuntimeState final : public Runtime {
   TaskResult result(TaskId task) const override;
   std::size_t unfinished() const override { return scheduler.unfinished(); }
   std::vector<TaskResult> take_unobserved() override { return scheduler.take_unobserved(); }
+  void cancel(TaskId task) override;
   void cancel_all() override { scheduler.cancel_all(); }
   void wake() override { scheduler.queue().wake(); }
   std::vector<engine::Engine*> engines() const override;

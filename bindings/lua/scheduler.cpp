@@ -304,6 +304,7 @@ int Scheduler::explain(lua_State* L) {
       failure.is_kling_error = true;
       failure.error = value->error;
       failure.message = to_text(*value);
+      failure.where = value->where;
       if (!value->traceback.empty()) failure.traceback = value->traceback;
     });
     // Cancelled on purpose: nobody needs to be told.

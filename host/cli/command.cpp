@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "engine/error_json.h"
+#include "lua/runtime.h"
 
 namespace kling::cli {
 
@@ -53,6 +54,19 @@ int Voice::fail(const Error& error) const {
     if (!error.hint.empty()) std::fprintf(stderr, "  %s\n", error.hint.c_str());
   }
   return exit_code(error.kind);
+}
+
+int Voice::fail(const lua::TaskResult& task) const {
+  if (json) {
+    nlohmann::json error = engine::to_json(task.error);
+    if (!task.where.empty()) error["where"] = task.where;
+    if (!task.traceback.empty()) error["traceback"] = task.traceback;
+    line({{"error", error}});
+  } else {
+    std::fprintf(stderr, "kling: %s\n", task.message.c_str());
+    if (!task.traceback.empty()) std::fprintf(stderr, "%s\n", task.traceback.c_str());
+  }
+  return task.is_kling_error ? exit_code(task.error.kind) : int{kExitError};
 }
 
 std::function<int()> set_up_version(CLI::App& app) {

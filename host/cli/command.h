@@ -11,6 +11,10 @@
 
 #include "base/error.h"
 
+namespace kling::lua {
+struct TaskResult;
+}
+
 namespace kling::cli {
 
 /// Exit codes of the program (documented in README).
@@ -42,6 +46,7 @@ void describe_program(CLI::App& app);
 
 std::function<int()> set_up_run(CLI::App& app);
 std::function<int()> set_up_plan(CLI::App& app);
+std::function<int()> set_up_repl(CLI::App& app);
 std::function<int()> set_up_query(CLI::App& app);
 std::function<int()> set_up_jobs(CLI::App& app);
 std::function<int()> set_up_sim(CLI::App& app);
@@ -64,6 +69,8 @@ struct Voice {
   void note(const std::string& text) const;
   /// An error as text on standard error, or as {"error":{…}} on standard output. Returns its code.
   int fail(const Error& error) const;
+  /// The same for a task that failed, with the script's line and the traceback.
+  int fail(const lua::TaskResult& task) const;
 };
 
 }  // namespace kling::cli

@@ -10,6 +10,7 @@ constexpr kling::cli::Command kCommands[] = {
     {"run", "run a Lua script that generates clips", kling::cli::set_up_run},
     {"plan", "what a run of a script would submit and cost, without sending anything",
      kling::cli::set_up_plan},
+    {"repl", "try things line by line", kling::cli::set_up_repl},
     {"query", "ask the service once about a job", kling::cli::set_up_query},
     {"jobs", "list the ledger's jobs, wait for them, save their clips, decide about lost answers",
      kling::cli::set_up_jobs},

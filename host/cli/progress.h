@@ -1,5 +1,5 @@
 // Shows how the jobs of a run are doing: a live line each on a terminal, else a line at each
-// change; JSON events on request. Main thread; reads snapshots only.
+// change; JSON events on request (docs/json.md). Main thread; reads snapshots only.
 #pragma once
 
 #include <map>
@@ -15,27 +15,40 @@ class Progress {
  public:
   /// `clock` is the jobs' clock (virtual with --sim).
   Progress(const Voice& voice, Clock& clock);
-  /// Looks at all jobs and tells what changed since the last call.
+  /// Looks at all jobs, tells what changed since the last call and draws the live lines anew.
   void update(const std::vector<engine::Engine*>& engines);
+  /// The same while something else has the terminal: the lines on jobs that ended since the last
+  /// call are returned, not printed.
+  std::vector<std::string> news(const std::vector<engine::Engine*>& engines);
   /// Takes the live lines away, so that something else may be printed.
   void erase();
+  /// Puts them back as they were, without looking at the jobs.
+  void restore();
   /// Real milliseconds between two updates of the live lines; 0: only changes matter.
   int refresh_millis() const { return live_ ? 200 : 0; }
+  /// A job in one line, the most important first.
+  std::string describe(const engine::JobSnapshot& job) const;
 
  private:
-  void tell(const engine::JobSnapshot& job);
-  void draw(const std::vector<engine::JobSnapshot>& jobs);
-  std::string describe(const engine::JobSnapshot& job) const;
+  using Shots = std::vector<engine::JobSnapshot>;
+  Shots look(const std::vector<engine::Engine*>& engines,
+             std::vector<engine::JobSnapshot>& changed);
+  void draw(const Shots& jobs);
 
   const Voice& voice_;
   Clock& clock_;
   const bool live_;
   const bool colour_;
-  int drawn_ = 0;
+  std::string block_;                // the live lines
+  std::vector<std::size_t> widths_;  // columns of each
+  bool drawn_ = false;
   std::map<std::string, std::string> told_;  // external id to the state told last
 };
 
-/// A job as scripts see it: handle id kind state cost path url duration error.
+/// True when nothing more happens to the job without somebody's doing.
+bool is_over(const engine::JobSnapshot& job);
+
+/// A job as scripts see it: the field names are those of Lua.
 nlohmann::json to_json(const engine::JobSnapshot& job);
 
 }  // namespace kling::cli

@@ -150,6 +150,7 @@ class Run {
       report_errors();
       const auto engines = runtime_.engines();
       const bool shown = show(engines, false);
+      if (!shown) progress_.restore();
       if (Interrupt::requested() && !leaving_) leave(engines);
       const bool over = runtime_.result(task_).done && runtime_.unfinished() == 0;
       if (leaving_ ? all_answered(engines) : over && pending(engines) == 0) break;
@@ -197,16 +198,8 @@ class Run {
 
   void report(const lua::TaskResult& result) {
     const bool by_us = leaving_ && result.error.kind == Kind::interrupted;
-    code_ = code_ == kExitDone
-                ? (result.is_kling_error ? exit_code(result.error.kind) : int{kExitError})
-                : code_;
-    if (by_us) return;
-    if (options_.voice.json) {
-      (void)options_.voice.fail(result.error);
-      return;
-    }
-    std::fprintf(stderr, "kling: %s\n", result.message.c_str());
-    if (!result.traceback.empty()) std::fprintf(stderr, "%s\n", result.traceback.c_str());
+    const int code = by_us ? int{kExitInterrupted} : options_.voice.fail(result);
+    if (code_ == kExitDone) code_ = code;
   }
 
   /// A script's error is printed at once, while its jobs go on.

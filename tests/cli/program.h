@@ -41,8 +41,9 @@ class Child {
       };
       redirect(out_, 1);
       redirect(err_, 2);
-      ::dup2(::open("/dev/null", O_RDONLY), 0);
       if (::chdir(folder.c_str()) != 0) ::_exit(126);
+      const int input = ::open("stdin", O_RDONLY);  // a file of the test, where there is one
+      ::dup2(input >= 0 ? input : ::open("/dev/null", O_RDONLY), 0);
       for (const char* name : {"KLING_API_KEY", "COMETAPI_KEY", "KLING_BASE_URL"}) ::unsetenv(name);
       for (const std::string& entry : environment) ::putenv(const_cast<char*>(entry.c_str()));
       std::vector<char*> argv;

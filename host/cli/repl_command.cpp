@@ -1,0 +1,447 @@
+// kling repl: a session in which each input runs as a task. Jobs go on while lines are typed.
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+
+#include <lua.hpp>
+
+#include "cli/command.h"
+#include "cli/progress.h"
+#include "cli/settings.h"
+#include "cli/simulation.h"
+#include "lua/runtime.h"
+#include "repl/console.h"
+#include "repl/interpreter.h"
+
+namespace kling::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using repl::Console;
+using Verdict = repl::Interpreter::Verdict;
+using SteadyClock = std::chrono::steady_clock;
+
+struct ReplOptions {
+  Voice voice;
+  ServiceOptions service;
+  SimulationOptions simulation;
+};
+
+// ---- Ctrl-C while Lua computes ----
+
+constexpr int kLookInstructions = 10'000;
+char interrupt_key;
+
+struct Interruption {
+  Console* console;
+  bool requested = false;
+};
+
+/// Raises until the task gives in: an error that the input catches is raised again at once.
+void on_count(lua_State* L, lua_Debug*) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &interrupt_key);
+  auto& interruption = *static_cast<Interruption*>(lua_touserdata(L, -1));
+  lua_pop(L, 1);
+  if (!interruption.requested) interruption.requested = interruption.console->take_interrupts() > 0;
+  lua_sethook(L, on_count, LUA_MASKCOUNT, interruption.requested ? 1 : kLookInstructions);
+  if (interruption.requested) luaL_error(L, "interrupted");
+}
+
+// ---- The session ----
+
+/// What the engine's threads have to say, until the main thread may print.
+class Messages {
+ public:
+  void add(std::string text) {
+    std::lock_guard lock(mutex_);
+    texts_.push_back(std::move(text));
+  }
+  std::vector<std::string> take() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(texts_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::string> texts_;
+};
+
+class Session {
+ public:
+  Session(const ReplOptions& options, Console& console, lua_State* L, lua::Runtime& runtime,
+          Interruption& interruption, Messages& messages)
+      : voice_(options.voice),
+        console_(console),
+        L_(L),
+        runtime_(runtime),
+        interruption_(interruption),
+        messages_(messages),
+        interpreter_(L),
+        progress_(voice_, runtime.queue().clock()) {}
+
+  int until_left() {
+    std::string pending, line, text;
+    int first_line = 1;
+    for (int number = 1; !leaving_; ++number) {
+      const Console::Read read = console_.read_line(pending.empty() ? "kling> " : "    -> ", line);
+      if (read == Console::Read::interrupted && !console_.interactive()) code_ = kExitInterrupted;
+      if (read == Console::Read::interrupted && console_.interactive()) {
+        pending.clear();
+        continue;
+      }
+      if (read != Console::Read::line) break;
+      if (pending.empty()) first_line = console_.interactive() ? 1 : number;
+      pending += (pending.empty() ? "" : "\n") + line;
+      const Verdict verdict = interpreter_.submit(pending, first_line, text);
+      if (verdict == Verdict::more) continue;
+      obey(verdict, text);
+      pending.clear();
+    }
+    if (!pending.empty()) fail({.kind = Kind::invalid, .message = text});  // the input ended within
+    leave();
+    // A person has seen what went wrong.
+    return console_.interactive() ? int{kExitDone} : code_;
+  }
+
+  /// While a line is typed: tasks and jobs go on. Returns the ms until it wants to be called again.
+  int idle() {
+    const bool busy = runtime_.run(10'000);
+    interruption_.requested = false;  // what was interrupted lies in its task
+    tell_news();
+    return busy ? 0 : next_timer();
+  }
+
+  repl::Proposals complete(const std::string& before) { return interpreter_.complete(before); }
+
+  /// The user's print, and the answers of help and jobs.
+  void print(const std::string& text) {
+    if (voice_.json) {
+      std::fprintf(stderr, "%s\n", text.c_str());
+    } else {
+      console_.say(text);
+    }
+  }
+
+  std::string jobs_text() const {
+    std::string text;
+    for (engine::Engine* engine : runtime_.engines())
+      for (const auto& job : engine->jobs()) {
+        const engine::JobSnapshot shot = engine->snapshot(job);
+        text += (text.empty() ? "" : "\n") + shot.handle + "  " + progress_.describe(shot);
+      }
+    return text.empty() ? "no jobs in this session; kling jobs list shows the ledger's" : text;
+  }
+
+  /// The program's own words: for a person between the lines, else on standard error.
+  void tell(const std::string& text) {
+    if (voice_.json || voice_.quiet) return;
+    if (console_.interactive()) {
+      console_.say(text);
+    } else {
+      voice_.note(text);
+    }
+  }
+
+ private:
+  void obey(Verdict verdict, const std::string& text) {
+    switch (verdict) {
+      case Verdict::text:
+        return print(text);
+      case Verdict::error:
+        return fail({.kind = Kind::invalid, .message = text});
+      case Verdict::clear:
+        return console_.clear_screen();
+      case Verdict::quit:
+        leaving_ = true;
+        return;
+      case Verdict::run:
+      case Verdict::timed:
+        return run(verdict == Verdict::timed);
+      default:
+        return;
+    }
+  }
+
+  /// Runs the function on the stack as a task, until it has ended or Ctrl-C ends the wait for it.
+  void run(bool timed) {
+    const auto started = SteadyClock::now();
+    const Millis began = runtime_.queue().clock().now();
+    const lua::TaskId task = runtime_.spawn(L_, 0, "main");
+    bool interrupted = false;
+    lua::TaskResult result;
+    for (;;) {
+      progress_.erase();
+      const bool busy = runtime_.run(10'000);
+      const bool computing = std::exchange(interruption_.requested, false);
+      for (const std::string& text : messages_.take()) tell(text);
+      result = runtime_.result(task);
+      if (result.done) break;
+      if (computing || console_.take_interrupts() > 0) {
+        if (interrupted) break;  // it goes on, but nobody waits for it
+        interrupted = true;
+        runtime_.cancel(task);
+        continue;
+      }
+      if (console_.told_to_leave()) break;
+      const bool shown = show();
+      if (!shown) progress_.restore();
+      if (!busy) console_.wait(until_next_look(shown));
+    }
+    progress_.erase();
+    if (interrupted || !result.done) {
+      tell_open_jobs(began);
+      return;
+    }
+    tell_news();
+    if (result.ok) {
+      const std::string answer = interpreter_.finish();
+      if (voice_.json) {
+        if (!answer.empty()) Voice::line({{"result", answer}});
+      } else if (!answer.empty()) {
+        console_.say(answer);
+      }
+    } else {
+      report(result);
+    }
+    const std::chrono::duration<double> took = SteadyClock::now() - started;
+    char text[40];
+    std::snprintf(text, sizeof text, "%.3f s", took.count());
+    if (timed) tell(text);
+  }
+
+  /// Looking at thousands of jobs takes a while, and every change of one wakes the loop.
+  bool show() {
+    constexpr auto kLook = std::chrono::milliseconds(50);
+    if (SteadyClock::now() - shown_at_ < kLook) return false;
+    shown_at_ = SteadyClock::now();
+    progress_.update(runtime_.engines());
+    return true;
+  }
+
+  int until_next_look(bool shown) const {
+    const int timer = next_timer();
+    const int refresh = shown ? progress_.refresh_millis() : 50;
+    if (refresh == 0) return timer;
+    return timer < 0 ? refresh : std::min(timer, refresh);
+  }
+
+  int next_timer() const {
+    const Millis due = runtime_.next_timer();
+    if (due == kNever) return -1;
+    return static_cast<int>(
+        std::min<Millis>(runtime_.queue().clock().real_millis_until(due), 3'600'000));
+  }
+
+  /// What ended or went wrong in the background since the last look.
+  void tell_news() {
+    for (const std::string& text : messages_.take()) tell(text);
+    for (const std::string& line : progress_.news(runtime_.engines())) tell(line);
+    for (const lua::TaskResult& task : runtime_.take_unobserved()) report(task);
+  }
+
+  void report(const lua::TaskResult& result) {
+    code_ = kExitError;
+    if (voice_.json) {
+      (void)voice_.fail(result);
+      return;
+    }
+    // A frame or two is the input itself, which the message names.
+    const bool deep = std::count(result.traceback.begin(), result.traceback.end(), '\n') > 1;
+    say_error(result.message + (deep ? "\n" + result.traceback : ""));
+  }
+
+  void fail(const Error& error) {
+    code_ = kExitError;
+    if (voice_.json) {
+      (void)voice_.fail(error);
+    } else {
+      say_error(error.message);
+    }
+  }
+
+  void say_error(const std::string& text) {
+    if (console_.interactive()) {
+      console_.say(text);
+    } else {
+      std::fprintf(stderr, "kling: %s\n", text.c_str());
+    }
+  }
+
+  template <class Visit>
+  void for_each_job(Visit visit) const {
+    for (engine::Engine* engine : runtime_.engines())
+      for (const auto& job : engine->jobs()) visit(engine->snapshot(job));
+  }
+
+  /// After Ctrl-C: the jobs that the input made or waited for go on.
+  void tell_open_jobs(Millis since) {
+    std::string text = "interrupted";
+    for_each_job([&](const engine::JobSnapshot& job) {
+      if (!is_over(job) && (job.observed || job.created_at >= since))
+        text += "\n" + job.handle + " goes on (" + job.state + ")";
+    });
+    if (!console_.interactive()) leaving_ = true;
+    if (!console_.interactive()) code_ = kExitInterrupted;
+    tell(text);
+  }
+
+  static bool is_answered(const engine::JobSnapshot& job) {
+    // Without a slot nothing was sent, and nothing will be.
+    if (job.waiting_for == "a slot") return true;
+    return job.state != "preparing" && job.state != "sending";
+  }
+
+  /// Waits until no request is without an answer (Ctrl-C: not even that), then names what is open.
+  void leave() {
+    for (bool told = false; !console_.told_to_leave();) {
+      int unanswered = 0;
+      for_each_job([&](const engine::JobSnapshot& job) { unanswered += is_answered(job) ? 0 : 1; });
+      if (unanswered == 0 || console_.take_interrupts() > 0) break;
+      if (!std::exchange(told, true))
+        tell("waiting for the answer to " + std::to_string(unanswered) +
+             " requests (Ctrl-C leaves now)");
+      runtime_.run(10'000);
+      console_.wait(50);
+    }
+    for (engine::Engine* engine : runtime_.engines()) engine->stop_submitting();
+    tell_news();
+    for_each_job([&](const engine::JobSnapshot& job) {
+      const bool stored = job.state != "succeeded" || !job.path.empty() || job.store_error;
+      if (!is_over(job)) {
+        tell("open: " + job.handle + " (" + job.state + ")");
+      } else if (!stored) {
+        tell("not stored yet: " + job.handle + "; kling.job finds it again");
+      }
+    });
+  }
+
+  const Voice& voice_;
+  Console& console_;
+  lua_State* L_;
+  lua::Runtime& runtime_;
+  Interruption& interruption_;
+  Messages& messages_;
+  repl::Interpreter interpreter_;
+  Progress progress_;
+  SteadyClock::time_point shown_at_;
+  bool leaving_ = false;
+  int code_ = kExitDone;
+};
+
+// ---- Set-up ----
+
+struct StateCloser {
+  void operator()(lua_State* state) const { lua_close(state); }
+};
+
+/// What the protected set-up needs; plain pointers, so that a Lua error may pass.
+struct SetUp {
+  lua::ModuleOptions* module;
+  const repl::Host* host;
+  Interruption* interruption;
+  lua::Runtime* runtime;  ///< out
+};
+
+int prepare_state(lua_State* L) {
+  auto& set_up = *static_cast<SetUp*>(lua_touserdata(L, 1));
+  luaL_openlibs(L);
+  lua_pushlightuserdata(L, set_up.interruption);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &interrupt_key);
+  lua_newtable(L);
+  lua_setglobal(L, "arg");
+  set_up.runtime = &lua::open_module(L, std::move(*set_up.module));
+  repl::Interpreter::open(L, *set_up.host);
+  lua_sethook(L, on_count, LUA_MASKCOUNT, kLookInstructions);  // tasks inherit it
+  return 0;
+}
+
+std::string greeting(const engine::EngineOptions& settings, bool simulated) {
+  std::string text = "kling " KLING_VERSION ", " LUA_RELEASE "; ledger " + settings.ledger_path +
+                     "\nTab completes, help() explains, .help lists commands, .quit leaves.";
+  if (simulated) {
+    text += "\nThe simulator answers: nothing is paid.";
+  } else if (settings.key.empty()) {
+    text +=
+        "\nThere is no key (KLING_API_KEY); kling repl --sim does the same on a simulator, free.";
+  }
+  return text;
+}
+
+int run_repl(const ReplOptions& options) {
+  const bool simulated = options.simulation.on;
+  std::string notice;
+  auto settings = engine_options(options.service, "", simulated, notice);
+  if (!settings) return options.voice.fail(settings.error());
+  settings->typed = true;
+
+  Console console;  // before any thread
+  Messages messages;
+  Simulation simulation(options.simulation,
+                        settings->ledger_path == ":memory:"
+                            ? std::string()
+                            : fs::path(settings->ledger_path).parent_path().string());
+  lua::ModuleOptions module;
+  const auto queue =
+      std::make_shared<engine::CompletionQueue>(simulated ? simulation.clock() : make_clock());
+  module.queue = queue;
+  settings->log =
+      module.log = [&messages, queue](const std::string& level, const std::string& message) {
+        messages.add(level == "info" ? message : level + ": " + message);
+        queue->wake();
+      };
+  module.engine = *settings;
+  module.own_interpreter = true;
+  if (simulated)
+    module.make_engine =
+        [&simulation](engine::EngineOptions chosen) -> Result<std::unique_ptr<engine::Engine>> {
+      if (Status started = simulation.connect(chosen); !started.ok()) return started.error();
+      return engine::make_engine(std::move(chosen));
+    };
+
+  Interruption interruption{&console};
+  std::unique_ptr<Session> session;
+  const repl::Host host{.chunk_name = console.interactive() ? "=input" : "=stdin",
+                        .write = [&](const std::string& text) { session->print(text); },
+                        .print = [&](const std::string& text) { session->print(text); },
+                        .jobs = [&] { return session->jobs_text(); }};
+  const std::unique_ptr<lua_State, StateCloser> state(luaL_newstate());
+  if (!state) return options.voice.fail({.kind = Kind::invalid, .message = "not enough memory"});
+  SetUp set_up{&module, &host, &interruption, nullptr};
+  lua_pushcfunction(state.get(), prepare_state);
+  lua_pushlightuserdata(state.get(), &set_up);
+  if (lua_pcall(state.get(), 1, 0, 0) != LUA_OK) {
+    const char* message = lua_tostring(state.get(), -1);
+    return options.voice.fail(
+        {.kind = Kind::invalid, .message = message ? message : "the state cannot be set up"});
+  }
+
+  session = std::make_unique<Session>(options, console, state.get(), *set_up.runtime, interruption,
+                                      messages);
+  repl::HistoryFile history(console.interactive() ? repl::history_path() : "");
+  console.start(history, settings->key,
+                {.idle = [&] { return session->idle(); },
+                 .complete = [&](const std::string& before) { return session->complete(before); },
+                 .descriptor = queue->fd()});
+  if (!notice.empty()) session->tell(notice);
+  if (console.interactive()) session->tell(greeting(*settings, simulated));
+  const int code = session->until_left();
+  if (const std::string text = simulation.summary(); !text.empty()) session->tell(text);
+  return code;
+}
+
+}  // namespace
+
+std::function<int()> set_up_repl(CLI::App& app) {
+  auto options = std::make_shared<ReplOptions>();
+  options->voice.add_options(app);
+  options->service.add_options(app);
+  options->simulation.add_options(app);
+  app.footer(
+      "Examples:\n  kling repl --sim\n  echo 'help(\"omni.image_list\")' | kling repl\n"
+      "Each input runs at once and is never replayed: the same line again makes a new clip.");
+  return [options] { return run_repl(*options); };
+}
+
+}  // namespace kling::cli

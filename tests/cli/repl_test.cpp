@@ -1,0 +1,145 @@
+// kling repl as a filter, against the simulator: what it runs, prints, sends and leaves behind.
+#include <regex>
+
+#include "cli/program.h"
+
+using namespace kling;
+using namespace kling::test;
+
+namespace {
+
+/// What `kling repl` does with these lines on its standard input.
+std::unique_ptr<Child> start_repl(Stage& stage, const std::string& lines,
+                                  std::vector<std::string> words = {}) {
+  std::ofstream(stage.folder / "stdin") << lines;
+  stage.environment.push_back("XDG_STATE_HOME=" + (stage.folder / "state"));
+  words.insert(words.begin(), "repl");
+  return stage.start(words);
+}
+Outcome repl(Stage& stage, const std::string& lines, std::vector<std::string> words = {}) {
+  return start_repl(stage, lines, std::move(words))->wait();
+}
+
+constexpr const char* kJob = "kling.text2video { prompt = 'A kite' }\n";
+
+}  // namespace
+
+TEST_CASE("the REPL runs each complete chunk of a pipe without a prompt") {
+  Stage stage("");
+  const Outcome run = repl(stage, "x = 20 +\n22\nx\nfor i = 1, 2 do\nprint(i)\nend\n'last'");
+  CAPTURE(run.err);
+  CHECK(run.code == 0);
+  CHECK(run.out == "42\n1\n2\n\"last\"\n");
+  CHECK(run.err.empty());
+  CHECK_FALSE(std::ifstream(stage.folder / "state/kling/history").good());  // nobody typed
+}
+
+TEST_CASE("an error in a pipe is told with its line and the exit code is one") {
+  Stage stage("");
+  const Outcome run = repl(stage,
+                           "x = 1\nx = = 2\nfunction f() error('deep') end\n"
+                           "function g() f() return 1 end\nlocal _ = g()\nprint('goes on')\n"
+                           "kling.text2video { prompt = 'x', modle_name = 'y' }\nif x then\n");
+  CAPTURE(run.err);
+  CHECK(run.code == 1);
+  CHECK(contains(run.err, "stdin:2: unexpected symbol"));
+  CHECK(contains(run.err, "stdin:3: deep\nstack traceback:\n"));
+  CHECK(contains(run.err, "in function 'g'"));
+  CHECK_FALSE(contains(run.err, "[kling]"));
+  CHECK_FALSE(contains(run.err, "[C]"));
+  CHECK(contains(run.err, "stdin:7: text2video: there is no field modle_name"));
+  CHECK(contains(run.err, "near <eof>"));
+  CHECK(run.out == "goes on\n");
+  CHECK(stage.service->counters().creates == 0);
+}
+
+TEST_CASE("the same line again makes a new clip") {
+  Stage stage("");
+  const std::string line = "kling.text2video { prompt = 'A kite' }:wait().duration > 5\n";
+  const Outcome run = repl(stage, line + line);
+  CAPTURE(run.err);
+  CHECK(run.out == "true\ntrue\n");
+  CHECK(stage.service->counters().creates == 2);
+  const Outcome again = repl(stage, line);
+  CHECK(again.out == "true\n");
+  CHECK(stage.service->counters().creates == 3);
+  CHECK_FALSE(contains(again.err, "differs from last time"));
+}
+
+TEST_CASE("leaving waits for the answer to each request and names what is open") {
+  sim::Options options;
+  options.clock = make_clock(1);  // its jobs take minutes
+  options.faults = {"create#1: drip"};
+  Stage stage("", options);
+  const Outcome run = repl(stage, std::string("j = ") + kJob + "k = " + kJob);
+  CAPTURE(run.err);
+  CHECK(run.code == 0);
+  CHECK(stage.service->counters().creates == 2);
+  CHECK(std::regex_search(run.err, std::regex("open: kling:text2video/[0-9]+ \\(")));
+}
+
+TEST_CASE("an interrupt ends the wait and names the job which goes on") {
+  sim::Options options;
+  options.clock = make_clock(1);
+  Stage stage("", options);
+  const auto child =
+      start_repl(stage, "kling.text2video { prompt = 'A kite' }:wait()\nprint('no')\n");
+  REQUIRE(stage.until([](const sim::Counters& seen) { return seen.queries > 0; }));
+  child->signal(SIGINT);
+  const Outcome run = child->wait();
+  CAPTURE(run.err);
+  CHECK(run.code == 130);
+  CHECK(run.out.empty());
+  CHECK(std::regex_search(run.err, std::regex("kling:text2video/[0-9]+ goes on")));
+}
+
+TEST_CASE("an interrupt stops code that computes although it catches errors") {
+  Stage stage("");
+  const auto child = start_repl(
+      stage,
+      "io.open('up', 'w'):close()\n"
+      "while true do pcall(function() while true do end end) end\n");
+  for (int i = 0; i < 2000 && !std::ifstream(stage.folder / "up").good(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  child->signal(SIGINT);
+  CHECK(child->wait().code == 130);
+}
+
+TEST_CASE("without a key the error names the simulator") {
+  Stage stage("");
+  stage.environment = {"HOME=" + stage.folder.path()};
+  const Outcome run = repl(stage, kJob);
+  CHECK(run.code == 1);
+  CHECK(contains(run.err, "--sim"));
+}
+
+TEST_CASE("the REPL speaks JSON") {
+  Stage stage("");
+  const Outcome run = repl(stage, "1 + 1\nprint('aside')\nerror('boom')\n", {"--json"});
+  CAPTURE(run.out);
+  CHECK(run.code == 1);
+  CHECK(contains(run.out, "{\"result\":\"2\"}\n"));
+  CHECK(contains(run.out, "stdin:3: boom"));
+  CHECK_FALSE(contains(run.out, "aside"));
+  CHECK(contains(run.err, "aside"));
+}
+
+TEST_CASE("the session of the documentation is what the REPL does") {
+  std::ifstream page(KLING_SOURCE_DIR "/docs/repl.md");
+  std::string input, expected;
+  bool inside = false;
+  for (std::string line; std::getline(page, line);) {
+    if (line == "```") {
+      inside = !inside;
+    } else if (inside) {
+      const bool typed = line.starts_with("kling> ") || line.starts_with("    -> ");
+      (typed ? input : expected) += (typed ? line.substr(7) : line) + "\n";
+    }
+  }
+  REQUIRE(input.size() > 300);
+  Stage stage("");
+  const Outcome run = repl(stage, input, {"--sim", "--speed", "10000"});
+  CAPTURE(run.err);
+  CHECK(run.code == 0);
+  CHECK(run.out == expected);
+}
