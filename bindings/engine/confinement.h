@@ -19,7 +19,7 @@ struct Confinement {
   /// address.
   std::vector<std::string> hosts;
   bool private_addresses = false;  ///< also behind a name in `hosts`
-  std::string own_folder;          ///< the ledger's: never below a root, wherever it lies
+  std::string ledger;  ///< this file, what lies beside it under its name, and every .kling: never
 };
 
 /// The real path of an existing file that may be read; of one that may be written, whose folder
