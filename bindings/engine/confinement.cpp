@@ -44,8 +44,8 @@ Result<std::string> place(const Confinement& confinement, const std::string& pat
   const fs::path found = fs::weakly_canonical(asked, error);
   // A link that leads nowhere is left as it is, and a writer would follow it.
   if (error || is_of_the_system(found) || fs::is_symlink(found, error)) return outside(path);
-  const bool below = std::any_of(
-      confinement.roots.begin(), confinement.roots.end(), [&](const std::string& root) {
+  const bool below =
+      std::any_of(confinement.roots.begin(), confinement.roots.end(), [&](const std::string& root) {
         const fs::path folder = real(root);
         return !folder.empty() && is_below(found, folder);
       });
@@ -81,8 +81,8 @@ unsigned reach_allowed(const Confinement& confinement, const net::Origin& origin
   if (origin == service) return net::kAnywhere;
   const unsigned reach = confinement.private_addresses ? net::kAnywhere : net::kPublic;
   if (confinement.hosts.empty()) return reach;
-  const std::string shown = origin.host.find(':') == std::string::npos ? origin.host
-                                                                       : "[" + origin.host + "]";
+  const std::string shown =
+      origin.host.find(':') == std::string::npos ? origin.host : "[" + origin.host + "]";
   for (const std::string& host : confinement.hosts)
     if (host == origin.host || host == origin.name() ||
         host == shown + ":" + std::to_string(origin.port))

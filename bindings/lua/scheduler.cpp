@@ -4,17 +4,26 @@
 #include <chrono>
 
 #include "lua/errors.h"
+#include "lua/safe/limits.h"
 
 namespace kling::lua {
 namespace {
 
 /// Stock lua5.4 tells of Ctrl-C by a hook on the main thread only: a blocked wait looks this often.
 constexpr Millis kSliceMs = 100;
+/// Failures that nobody waited for are told up to here: their texts are kept.
+constexpr std::size_t kMostUnobserved = 1000;
 
 std::int64_t steady_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(
              std::chrono::steady_clock::now().time_since_epoch())
       .count();
+}
+
+/// What is kept of a script's error: it may be as long as memory allows, and lies outside of it.
+std::string cut(const char* message) {
+  constexpr std::size_t kMostMessage = 8u << 10;
+  return std::string(message).substr(0, kMostMessage);
 }
 
 int describe(lua_State* L) {
@@ -108,6 +117,7 @@ std::vector<TaskResult> Scheduler::take_unobserved() {
   for (auto& [id, task] : tasks_)
     if (task->failure != nullptr && !task->observed) told.push_back(id);
   std::sort(told.begin(), told.end());
+  unobserved_ = 0;
   std::vector<TaskResult> results;
   for (const TaskId id : told) {
     Task& task = *find(id);
@@ -218,6 +228,7 @@ void Scheduler::fire_timers() {
 bool Scheduler::run(lua_State* L, std::int64_t budget_us, bool* failed) {
   if (running_ != nullptr) return false;  // from inside a task: its own turn is not over
   const std::int64_t stop_at = steady_us() + budget_us;
+  const Slice slice(L);
   do {
     queue_->drain();
     fire_timers();
@@ -225,7 +236,9 @@ bool Scheduler::run(lua_State* L, std::int64_t budget_us, bool* failed) {
     stop_at_us_ = budget_us > 0 ? stop_at : 0;
     lua_pushcfunction(L, resume_ready);
     lua_pushlightuserdata(L, this);
-    if (lua_pcall(L, 1, 0, 0) == LUA_OK) continue;
+    const int status = lua_pcall(L, 1, 0, 0);
+    if (is_stopped(L)) cancel_all();  // those who wait would only be stopped later
+    if (status == LUA_OK) continue;
     if (failed != nullptr) return *failed = true;
     lua_pop(L, 1);  // short of memory; the task's own result tells
   } while (budget_us > 0 && steady_us() < stop_at);
@@ -251,7 +264,9 @@ void Scheduler::resume(lua_State* L, Task& task) {
   running_ = &task;
   passable = thread;
   int count = 0;
+  lua_State* const ran_before = enter_thread(L, thread);
   const int status = lua_resume(thread, L, arguments, &count);
+  enter_thread(L, ran_before);
   running_ = nullptr;
   passable = nullptr;
   if (status != LUA_YIELD) return finish(L, task, status);
@@ -276,6 +291,7 @@ void Scheduler::finish(lua_State* L, Task& task, int status) {
     if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
     running_ = nullptr;
   }
+  if (status != LUA_OK && ++unobserved_ > kMostUnobserved) task.observed = true;
   task.inherited.reset();
   pure(L, [&] {
     const auto watchers = std::move(task.watchers);
@@ -296,6 +312,11 @@ int Scheduler::explain(lua_State* L) {
   self.running_ = &task;  // what its __close functions run into
   close_thread(thread, L);
   self.running_ = nullptr;
+  if (const char* why = stopped(L)) {  // more than a wait that was cut short
+    const char* message = lua_type(thread, -1) == LUA_TSTRING ? lua_tostring(thread, -1) : why;
+    pure(L, [&] { failure.message = failure.error.message = cut(message); });
+    return 0;
+  }
 
   lua_pushvalue(thread, -1);
   lua_xmove(thread, L, 1);
@@ -316,7 +337,7 @@ int Scheduler::explain(lua_State* L) {
   const char* message =
       lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in __tostring";
   pure(L, [&] {
-    failure.message = failure.error.message = message;
+    failure.message = failure.error.message = cut(message);
     if (task.inherited && task.inherited->message == failure.message)
       failure.traceback = task.inherited->traceback + "\n" + failure.traceback;
   });
