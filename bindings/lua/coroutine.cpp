@@ -22,7 +22,7 @@ int go_on(lua_State* L, int, lua_KContext wrapped) {
 
 /// A failed resume: the message is on top of L.
 int failed(lua_State* L, lua_State* thread, bool wrapped) {
-  if (is_stopped(L)) return lua_error(L);  // nothing of the script goes on
+  if (is_stopped(L)) return stop_again(L);  // nothing of the script goes on
   if (!wrapped) {
     lua_pushboolean(L, 0);
     lua_insert(L, -2);

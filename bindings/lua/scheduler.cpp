@@ -233,15 +233,15 @@ bool Scheduler::run(lua_State* L, std::int64_t budget_us, bool* failed) {
     queue_->drain();
     fire_timers();
     if (ready_.empty() || !lua_checkstack(L, 4)) break;
-    stop_at_us_ = budget_us > 0 ? stop_at : 0;
+    stop_at_us_ = budget_us > 0 && !is_stopped(L) ? stop_at : 0;
     lua_pushcfunction(L, resume_ready);
     lua_pushlightuserdata(L, this);
     const int status = lua_pcall(L, 1, 0, 0);
-    if (is_stopped(L)) cancel_all();  // those who wait would only be stopped later
+    if (is_stopped(L)) cancel_all();  // all end now, before a host allows the next script more
     if (status == LUA_OK) continue;
     if (failed != nullptr) return *failed = true;
     lua_pop(L, 1);  // short of memory; the task's own result tells
-  } while (budget_us > 0 && steady_us() < stop_at);
+  } while (is_stopped(L) || (budget_us > 0 && steady_us() < stop_at));
   return !ready_.empty() || next_timer() <= now();
 }
 
@@ -288,7 +288,11 @@ void Scheduler::finish(lua_State* L, Task& task, int status) {
     lua_pushcfunction(L, explain);  // may run out of memory, too
     lua_pushlightuserdata(L, this);
     lua_pushlightuserdata(L, &task);
-    if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) {  // for want of memory, which the thread may hold
+      lua_pop(L, 1);
+      running_ = &task;
+      close_thread(task.thread, L);
+    }
     running_ = nullptr;
   }
   if (status != LUA_OK && ++unobserved_ > kMostUnobserved) task.observed = true;
@@ -312,9 +316,8 @@ int Scheduler::explain(lua_State* L) {
   self.running_ = &task;  // what its __close functions run into
   close_thread(thread, L);
   self.running_ = nullptr;
-  if (const char* why = stopped(L)) {  // more than a wait that was cut short
-    const char* message = lua_type(thread, -1) == LUA_TSTRING ? lua_tostring(thread, -1) : why;
-    pure(L, [&] { failure.message = failure.error.message = cut(message); });
+  if (const char* why = stopped(L)) {  // says more than the wait that was cut short
+    pure(L, [&] { failure.message = failure.error.message = why; });
     return 0;
   }
 

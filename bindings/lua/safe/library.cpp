@@ -29,14 +29,24 @@ char sealed_key;    // in a metatable: its table cannot be changed
 /// After a protected call: its results, or false and the message. Nothing catches the end.
 int finish_pcall(lua_State* L, int status, lua_KContext extra) {
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - static_cast<int>(extra);
-  if (is_stopped(L)) return lua_error(L);
+  if (is_stopped(L)) return stop_again(L);
   lua_pushboolean(L, 0);
   lua_insert(L, -2);
   return 2;
 }
 
+/// Within a coroutine the interpreter nests protected calls as deep as memory allows, and unwinds
+/// them in a time that grows with the square of the depth.
+void check_depth(lua_State* L) {
+  constexpr int kMostFrames = 1000;
+  lua_Debug frame;
+  if (lua_getstack(L, kMostFrames, &frame) != 0)
+    luaL_error(L, "stack overflow: protected calls are nested too deeply");
+}
+
 int pcall(lua_State* L) {
   luaL_checkany(L, 1);
+  check_depth(L);
   lua_pushboolean(L, 1);
   lua_insert(L, 1);
   return finish_pcall(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, finish_pcall), 0);
@@ -54,7 +64,7 @@ int keep_traceback(lua_State* L) {  // message
 
 /// Stack: handler keeper false pair, then what the handler gave.
 int handled(lua_State* L, int status, lua_KContext) {
-  if (status != LUA_OK && status != LUA_YIELD && is_stopped(L)) return lua_error(L);
+  if (status != LUA_OK && status != LUA_YIELD && is_stopped(L)) return stop_again(L);
   lua_remove(L, 4);
   return lua_gettop(L) - 2;
 }
@@ -63,10 +73,7 @@ int handled(lua_State* L, int status, lua_KContext) {
 int finish_xpcall(lua_State* L, int status, lua_KContext) {
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - 2;
   const bool kept = lua_istable(L, -1);  // else memory was short
-  if (is_stopped(L)) {
-    if (kept) lua_rawgeti(L, -1, 1);
-    return lua_error(L);
-  }
+  if (is_stopped(L)) return stop_again(L);
   lua_pushboolean(L, 0);
   lua_replace(L, 3);
   if (!kept) return 2;
@@ -80,6 +87,7 @@ int finish_xpcall(lua_State* L, int status, lua_KContext) {
 /// after the stack was unwound, with the traceback as its second argument.
 int xpcall(lua_State* L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
+  check_depth(L);
   const int arguments = lua_gettop(L) - 2;
   lua_pushcfunction(L, keep_traceback);
   lua_pushboolean(L, 1);
@@ -294,7 +302,8 @@ int co_close(lua_State* L) {
   lua_insert(L, 1);
   const int status = lua_pcall(L, 1, LUA_MULTRET, 0);
   --meter->closing;
-  if (status != LUA_OK || is_stopped(L)) return lua_error(L);
+  if (is_stopped(L)) return stop_again(L);
+  if (status != LUA_OK) return lua_error(L);
   return lua_gettop(L);
 }
 

@@ -33,7 +33,8 @@ void* allocate(void* data, void* block, std::size_t old_size, std::size_t new_si
   auto& meter = *static_cast<Meter*>(data);
   const std::size_t before = block ? old_size : 0;  // else it is the type of a new value
   const auto look_soon = [&] {
-    if (meter.current != nullptr) lua_sethook(meter.current, hook, LUA_MASKCOUNT, 2);
+    if (meter.current != nullptr && lua_gethookcount(meter.current) != kStopped)
+      lua_sethook(meter.current, hook, LUA_MASKCOUNT, 2);
   };
   if (new_size > before) {
     const std::size_t outside = *meter.outside;
@@ -76,18 +77,23 @@ void look(Meter& meter) {
   }
 }
 
-/// Raises, with the line that was running, and lets nothing on this thread go on after it.
-void stop(lua_State* L, const Meter& meter) {
+/// Raises, with the line that ran first, and lets nothing on this thread go on after it.
+[[noreturn]] void stop(lua_State* L, Meter& meter) {
   lua_sethook(L, hook, LUA_MASKCOUNT, kStopped);
   lua_Debug frame;
-  for (int level = 0; lua_getstack(L, level, &frame) != 0 && level < 10; ++level) {
-    lua_getinfo(L, "Sl", &frame);
-    if (frame.currentline <= 0) continue;
-    lua_pushfstring(L, "%s:%d: %s", frame.short_src, frame.currentline, meter.why);
-    lua_error(L);
+  for (int level = 0; meter.told[0] == '\0'; ++level) {
+    const bool more = lua_getstack(L, level, &frame) != 0;
+    if (more) lua_getinfo(L, "Sl", &frame);
+    if (more && frame.currentline <= 0) continue;
+    if (more)
+      std::snprintf(meter.told, sizeof meter.told, "%s:%d: %s", frame.short_src, frame.currentline,
+                    meter.why);
+    else
+      std::snprintf(meter.told, sizeof meter.told, "%s", meter.why);
   }
-  lua_pushstring(L, meter.why);
+  lua_pushstring(L, meter.told);
   lua_error(L);
+  std::abort();  // lua_error does not return
 }
 
 void hook(lua_State* L, lua_Debug*) {
@@ -118,7 +124,13 @@ lua_State* new_limited_state(const Limits& limits) {
   return L;
 }
 
-const char* stopped(lua_State* L) { return is_stopped(L) ? meter_of(L)->why : nullptr; }
+const char* stopped(lua_State* L) {
+  if (!is_stopped(L)) return nullptr;
+  const Meter& meter = *meter_of(L);
+  return meter.told[0] != '\0' ? meter.told : meter.why;
+}
+
+int stop_again(lua_State* L) { stop(L, *meter_of(L)); }
 
 void refill(lua_State* L) {
   Meter* meter = meter_of(L);
@@ -126,7 +138,7 @@ void refill(lua_State* L) {
   meter->instructions = 0;
   meter->ran_us = 0;
   meter->since_us = steady_us();
-  meter->why[0] = '\0';
+  meter->why[0] = meter->told[0] = '\0';
   lua_sethook(L, hook, LUA_MASKCOUNT, interval(*meter));
 }
 
@@ -142,6 +154,16 @@ Slice::~Slice() {
   if (meter == nullptr || --meter->slices > 0) return;
   meter->ran_us += steady_us() - meter->since_us;
   meter->current = nullptr;
+}
+
+lua_State* enter_thread(lua_State* L, lua_State* thread) {
+  Meter* meter = meter_of(L);
+  if (meter == nullptr) return nullptr;
+  if (meter->why[0] != '\0' && thread != nullptr)
+    lua_sethook(thread, hook, LUA_MASKCOUNT, kStopped);
+  lua_State* before = meter->current;
+  meter->current = thread;
+  return before;
 }
 
 void charge(lua_State* L, std::uint64_t steps) {

@@ -26,7 +26,8 @@ struct Meter {
   int closing = 0;               ///< coroutine.close within coroutine.close
   lua_State* current = nullptr;  ///< the thread that runs; null between slices
   bool open = false;             ///< the state was made: its last byte frees this
-  char why[80] = "";             ///< why it was stopped
+  char why[80] = "";             ///< why it was stopped; empty: it was not
+  char told[200] = "";           ///< the same with the line it happened at
 };
 
 /// Null on states that have no limits. Never raises.
@@ -35,6 +36,9 @@ inline bool is_stopped(lua_State* L) {
   const Meter* meter = meter_of(L);
   return meter != nullptr && meter->why[0] != '\0';
 }
+
+/// Raises the end of a stopped script once more, where something would catch it.
+int stop_again(lua_State* L);
 
 /// Counts `steps` instructions of a C loop before it runs; raises when they are used up.
 void charge(lua_State* L, std::uint64_t steps);
@@ -47,13 +51,8 @@ void hold_memory(lua_State* L, std::size_t bytes, std::shared_ptr<void>& token);
 /// Bytes that may still be used; a gigabyte without limits. Never raises.
 std::size_t memory_left(lua_State* L);
 
-/// The thread that is about to run, of a state with limits; returns the one before.
-inline lua_State* enter_thread(lua_State* L, lua_State* thread) {
-  Meter* meter = meter_of(L);
-  if (meter == nullptr) return nullptr;
-  lua_State* before = meter->current;
-  meter->current = thread;
-  return before;
-}
+/// The thread that is about to run, of a state with limits; returns the one before. In a stopped
+/// state it ends with its first instruction.
+lua_State* enter_thread(lua_State* L, lua_State* thread);
 
 }  // namespace kling::lua
