@@ -20,7 +20,7 @@ class SafeRun {
   bool on() const { return profile_ == "safe"; }
 
   /// Runs `body` in a child process and returns its exit code. The child is killed when one running
-  /// slice of its script has taken all of --wall and two seconds more. Call before threads exist.
+  /// slice of its script has taken all of --wall and a second more. Call before threads exist.
   int in_child(const Voice& voice, const std::function<int()>& body);
 
   // In the child, before its first thread:
