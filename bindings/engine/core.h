@@ -147,8 +147,9 @@ class Core : public std::enable_shared_from_this<Core> {
   Result<std::string> identify(const MediaSource& source);
   Result<std::string> origin_or_content(const std::string& sha256);
   Result<std::string> store_folder();
-  std::string output_path(const std::string& path) const;  ///< where a script's file is written
-  std::string input_path(const std::string& path) const;   ///< and found again
+  /// Where a script's file is written, and where it is found again, if the script may.
+  Result<std::string> output_path(const std::string& path) const;
+  Result<std::string> input_path(const std::string& path);
 
   // --- core.cpp
   Result<std::shared_ptr<Ledger>> ledger();

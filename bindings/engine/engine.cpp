@@ -387,6 +387,7 @@ Result<std::unique_ptr<Engine>> make_engine(EngineOptions options) {
   auto transport =
       net::make_transport({.base_url = options.base_url, .insecure = options.insecure});
   if (!transport) return transport.error();
+  if (options.ledger_path != ":memory:") options.confinement.ledger = options.ledger_path;
   return std::unique_ptr<Engine>(std::make_unique<EngineImpl>(
       std::make_shared<Core>(std::move(options), *service, *transport)));
 }

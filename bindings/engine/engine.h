@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "engine/admission.h"
 #include "engine/completion_queue.h"
+#include "engine/confinement.h"
 #include "engine/job.h"
 #include "engine/media_source.h"
 
@@ -42,6 +43,8 @@ struct EngineOptions {
   Limits limits;                  ///< slots and budget
   /// Of a rehearsal: what a script saves goes below this folder, and is found there again.
   std::string output_folder;
+  Confinement confinement;              ///< files and hosts a script may name
+  std::size_t response_cap = 8u << 20;  ///< bytes of an answer
   bool strict = false;
   std::string take;         ///< of the run (--take); empty: none
   std::string script_name;  ///< names positions in the ledger

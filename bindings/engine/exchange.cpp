@@ -81,6 +81,7 @@ net::HttpOutcome Core::fetch(const std::string& target) {
   net::HttpRequest request;
   request.target = target;
   request.deadline = net::Milliseconds(options.get_deadline);
+  request.response_cap = options.response_cap;
   if (!options.key.empty()) request.headers = {{"Authorization", "Bearer " + options.key}};
   return transport->send(request);
 }
@@ -91,6 +92,7 @@ Event Core::post(Job& job) {
   request.target = job.target;
   request.headers = {{"Authorization", "Bearer " + options.key}};
   request.deadline = net::Milliseconds(options.post_deadline);
+  request.response_cap = options.response_cap;
   request.fresh_connection = true;
   if (job.sending) request.body = job.sending->body;
   const net::HttpOutcome outcome = transport->send(request);

@@ -66,7 +66,8 @@ Result<std::string> Core::identify(const MediaSource& source) {
       film = found->second;
   }
   if (film.empty()) {
-    auto hash = hash_file(source.path);
+    auto file = input_path(source.path);
+    auto hash = file ? hash_file(*file) : file;
     if (!hash) return hash.error();
     auto content = origin_or_content(*hash);
     if (!content) return content.error();
@@ -120,11 +121,16 @@ Result<std::string> Core::fetch_video(Job& job, int video, const std::string& pa
   // What the internet's service says must not make us ask around in this network.
   const auto address = net::parse_url(url);
   if (!address) return address.error();
-  if (!how.allow_private && net::reach_of_host(address->origin.host) != net::kPublic)
+  if (!options.confinement.on && !how.allow_private &&
+      net::reach_of_host(address->origin.host) != net::kPublic)
     return Error{
         .kind = Kind::media,
         .message = "the service names a private address for the clip, which is not fetched: " +
                    net::display(*address)};
+  if (options.confinement.on)
+    how.allowed = [this, &base](const net::Origin& origin) {
+      return reach_allowed(options.confinement, origin, base->origin);
+    };
   how.clock = clock.get();
   how.cancel = &closing;
   auto got = net::download(url, path, how);
@@ -160,22 +166,35 @@ Result<std::string> Core::clip_file(Job& job, int video) {
   return saved;
 }
 
-std::string Core::output_path(const std::string& path) const {
-  if (options.output_folder.empty()) return path;
+Result<std::string> Core::output_path(const std::string& path) const {
+  if (options.output_folder.empty()) return writable(options.confinement, path);
   std::error_code ignored;
   const std::string full = fs::absolute(path, ignored).lexically_normal().string();
   return options.output_folder + full;
 }
 
-std::string Core::input_path(const std::string& path) const {
-  const std::string written = output_path(path);
-  return is_file(written) ? written : path;
+/// What is in the store, a confined script may name as well.
+Result<std::string> Core::input_path(const std::string& path) {
+  if (!options.confinement.on) {
+    auto written = output_path(path);
+    return written && is_file(*written) ? *written : path;
+  }
+  std::error_code error;
+  const fs::path file = fs::canonical(path, error);
+  if (!error && options.store) {
+    auto folder = store_folder();
+    if (folder && file.parent_path() == fs::canonical(*folder, error)) return file.string();
+  }
+  return readable(options.confinement, path);
 }
 
 Result<std::string> Core::materialize(MediaSource& source) {
   if (const std::string made = source.made(); is_file(made)) return made;
-  const Result<std::string> path_given = input_path(source.path);
-  Result<std::string> path = path_given;
+  Result<std::string> path = source.path;
+  if (!source.job && source.recipe != Recipe::bytes) {
+    path = input_path(source.path);
+    if (!path) return path;
+  }
   switch (source.recipe) {
     case Recipe::file:
       break;
@@ -199,7 +218,7 @@ Result<std::string> Core::materialize(MediaSource& source) {
       if (!folder) return folder;
       path = (fs::path(*folder) / ("frame-" + short_name(*identity) + ".png")).string();
       if (is_file(*path)) break;
-      auto video = source.job ? clip_file(*source.job, source.video) : path_given;
+      auto video = source.job ? clip_file(*source.job, source.video) : input_path(source.path);
       if (!video) return video;
       const Status made = source.recipe == Recipe::last_frame
                               ? media::last_frame(*video, *path)
@@ -223,11 +242,13 @@ Result<std::string> Core::materialize(MediaSource& source) {
 
 Result<std::string> Core::save(MediaSource& source, const std::string& wanted) {
   std::error_code ignored;
-  fs::path target(output_path(wanted));
   if (wanted.empty())
     return Error{.kind = Kind::invalid,
                  .message = "save needs a path",
                  .hint = "for example save(\"shot.mp4\")"};
+  auto place = output_path(wanted);
+  if (!place) return place;
+  fs::path target(*place);
   if (wanted.back() == '/' || fs::is_directory(target, ignored)) {
     auto made = source.job && source.is_clip()
                     ? Result<std::string>(clip_name(*source.job, source.video))
@@ -246,7 +267,8 @@ Result<std::string> Core::save(MediaSource& source, const std::string& wanted) {
 
 Result<std::string> Core::concat(const std::vector<std::shared_ptr<MediaSource>>& parts,
                                  const std::string& wanted, const std::string& audio) {
-  const std::string out = output_path(wanted);
+  auto out = output_path(wanted);
+  if (!out) return out;
   if (parts.empty())
     return Error{.kind = Kind::invalid, .message = "concat needs at least one clip"};
   std::vector<media::Segment> segments;
@@ -272,18 +294,20 @@ Result<std::string> Core::concat(const std::vector<std::shared_ptr<MediaSource>>
               (segment.still_seconds > 0 ? "@" + std::to_string(segment.still_seconds) : "") + "\n";
     segments.push_back(std::move(segment));
   }
+  Result<std::string> sound = audio;
   if (!audio.empty()) {
-    auto hash = hash_file(audio);
+    sound = input_path(audio);
+    auto hash = sound ? hash_file(*sound) : sound;
     if (!hash) return hash.error();
     recipe += "audio " + *hash + "\n";
   }
-  const fs::path target(out);
+  const fs::path target(*out);
   if (target.has_parent_path())
     if (Status made = make_folders(target.parent_path().string()); !made.ok()) return made.error();
-  auto film = media::concat(segments, out, audio);
+  auto film = media::concat(segments, *out, *sound);
   if (!film) return film.error();
   std::lock_guard lock(origins_mutex_);
-  film_origins_[out] = "film:" + sha256_hex(recipe);
+  film_origins_[*out] = "film:" + sha256_hex(recipe);
   return out;
 }
 

@@ -46,13 +46,16 @@ Status Core::inspect(Sending& sending) {
   for (api::MediaInput& input : request.media) {
     if (input.video) continue;
     if (input.source == Source::file) {
-      input.text = input_path(input.text);
-      if (Status seen = look_at(input, input.text); !seen.ok()) return seen;
+      auto path = input_path(input.text);
+      if (!path) return path.error();
+      if (Status seen = look_at(input, *path); !seen.ok()) return seen;
       looked = true;
     } else if (input.source == Source::derived) {
       const MediaSource& source = *sending.request.sources.at(input.tag);
       if (source.recipe == MediaSource::Recipe::file) {
-        if (Status seen = look_at(input, input_path(source.path)); !seen.ok()) return seen;
+        auto path = input_path(source.path);
+        if (!path) return path.error();
+        if (Status seen = look_at(input, *path); !seen.ok()) return seen;
       } else if (source.recipe == MediaSource::Recipe::bytes) {
         input.facts = api::read_image_facts(source.bytes).value_or(api::ImageFacts{});
         input.facts->bytes = source.bytes.size();
@@ -78,7 +81,8 @@ Result<Identities> Core::identities(const Sending& sending) {
         break;
       }
       case Source::file: {
-        identity = hash_file(input.text);
+        auto path = input_path(input.text);
+        identity = path ? hash_file(*path) : path;
         if (identity) identity = origin_or_content(*identity);
         break;
       }
@@ -118,12 +122,11 @@ Status Core::build_body(Job& job, Sending& sending) {
       if (!url) return url.error();
       piece.text = *url;
     } else {
-      std::string path = input.text;
-      if (input.source == Source::derived) {
-        auto made = materialize(*sending.request.sources.at(input.tag));
-        if (!made) return made.error();
-        path = *made;
-      }
+      auto found = input.source == Source::derived
+                       ? materialize(*sending.request.sources.at(input.tag))
+                       : input_path(input.text);
+      if (!found) return found.error();
+      const std::string& path = *found;
       if (Status seen = look_at(input, path); !seen.ok()) return seen;
       auto hash = hash_file(path, &piece.size);
       if (!hash) return hash.error();

@@ -2,11 +2,15 @@
 
 #include <cmath>
 
+#include "lua/safe/limits.h"
+
 namespace kling::lua {
 namespace {
 
 using api::Json;
 
+/// About what a value costs as JSON, its key included.
+constexpr std::size_t kValueBytes = 64;
 constexpr int kMaxDepth = 60;  // api::parse_json refuses deeper than 64
 
 char null_key, list_key;
@@ -44,9 +48,12 @@ std::size_t bad_utf8(std::string_view text) {
 /// Uses only Lua functions that neither raise nor allocate, so that it may own C++ objects.
 class Reader {
  public:
-  Reader(lua_State* L, const MediaSink* media) : L_(L), media_(media) {}
+  Reader(lua_State* L, const MediaSink* media)
+      : L_(L), media_(media), bytes_left_(memory_left(L)) {}
 
   bool read(int index, Json& out) {
+    // A table that holds itself twice at every level is small in Lua and has no end here.
+    if (!take(kValueBytes)) return fail("is too large");
     switch (lua_type(L_, index)) {
       case LUA_TNIL:
         return out = nullptr, true;
@@ -68,6 +75,12 @@ class Reader {
   Error take_error() { return std::move(error_); }
 
  private:
+  bool take(std::size_t bytes) {
+    if (bytes > bytes_left_) return false;
+    bytes_left_ -= bytes;
+    return true;
+  }
+
   bool fail(const std::string& what) {
     error_.kind = Kind::invalid;
     error_.field = path_;
@@ -85,6 +98,7 @@ class Reader {
   bool read_string(int index, Json& out) {
     std::size_t size = 0;
     const char* data = lua_tolstring(L_, index, &size);  // a string already: nothing is converted
+    if (!take(size)) return fail("is too large");
     const std::size_t bad = bad_utf8({data, size});
     if (bad != std::string_view::npos) {
       error_.hint = "The bytes of a picture are given as kling.bytes(s).";
@@ -168,6 +182,7 @@ class Reader {
       }
       std::size_t size = 0;
       const char* data = lua_tolstring(L_, -2, &size);
+      if (!take(size)) return lua_pop(L_, 2), fail("is too large");
       const std::string key(data, size);
       const std::size_t length = path_.size();
       path_ += (path_.empty() ? "" : ".") + key;
@@ -182,6 +197,7 @@ class Reader {
 
   lua_State* L_;
   const MediaSink* media_;
+  std::size_t bytes_left_;
   const void* open_[kMaxDepth] = {};
   int depth_ = 0;
   std::string path_;

@@ -18,6 +18,7 @@ struct Client;
 struct ImageRef {
   std::shared_ptr<Client> client;
   std::shared_ptr<engine::MediaSource> source;
+  std::shared_ptr<void> memory;  ///< what its bytes take of a limited state
 };
 struct ClipRef : ImageRef {};
 

@@ -6,6 +6,7 @@
 // a foreign scheduler never sees our mark. The mark stays on a waiting coroutine's stack, which
 // tells it from one that a script may resume.
 #include "lua/runtime_state.h"
+#include "lua/safe/limits.h"
 #include "lua/scheduler.h"
 
 namespace kling::lua {
@@ -21,6 +22,7 @@ int go_on(lua_State* L, int, lua_KContext wrapped) {
 
 /// A failed resume: the message is on top of L.
 int failed(lua_State* L, lua_State* thread, bool wrapped) {
+  if (is_stopped(L)) return stop_again(L);  // nothing of the script goes on
   if (!wrapped) {
     lua_pushboolean(L, 0);
     lua_insert(L, -2);
@@ -53,7 +55,9 @@ int transfer(lua_State* L, int arguments, bool wrapped) {
   if (scheduler != nullptr)
     scheduler->passable = before == L && lua_isyieldable(L) ? thread : nullptr;
   int count = 0;
+  lua_State* const ran_before = enter_thread(L, thread);
   const int status = lua_resume(thread, L, arguments, &count);
+  enter_thread(L, ran_before);
   if (scheduler != nullptr) scheduler->passable = before;
 
   if (status == LUA_YIELD && is_waiting(thread)) {

@@ -99,6 +99,10 @@ int raise(lua_State* L, const Error& error, const char* asked) {
   const char* traceback = lua_tostring(L, -1);
   pure(L, [&] {
     value.error = error;
+    // A script's own text may be as long as memory allows, and this copy lies outside of it.
+    constexpr std::size_t kMostMessage = 16u << 10;
+    for (std::string* text : {&value.error.message, &value.error.field, &value.error.hint})
+      if (text->size() > kMostMessage) text->resize(kMostMessage);
     value.where = here.text;
     value.asked = asked;
     value.traceback = user_frames(traceback);

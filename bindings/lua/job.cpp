@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "lua/runtime_state.h"
+#include "lua/safe/limits.h"
 
 namespace kling::lua {
 namespace {
@@ -133,6 +134,9 @@ int push_job(lua_State* L, Call& call) {
   job.client = call.client;
   job.job = call.job ? call.job : call.reply->job;
   job.request.swap(call.text);
+  // The job exists and may be paid for: it must not be lost for the sake of its text.
+  if (job.request.size() > memory_left(L)) std::string().swap(job.request);
+  hold_memory(L, job.request.size(), job.memory);
   return 1;
 }
 

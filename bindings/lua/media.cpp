@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "lua/runtime_state.h"
+#include "lua/safe/limits.h"
 
 namespace kling::lua {
 namespace {
@@ -191,6 +192,7 @@ int push_made(lua_State* L, const std::shared_ptr<Client>& client, Make make) {
     image.client = client;
     image.source = make();
   });
+  hold_memory(L, image.source->bytes.size() + image.source->path.size(), image.memory);
   return 1;
 }
 

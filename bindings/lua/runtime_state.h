@@ -26,7 +26,8 @@ struct ClientRef {
 struct JobRef {
   std::shared_ptr<Client> client;
   std::shared_ptr<engine::Job> job;
-  std::string request;  ///< JSON of what the script wrote; empty when found by its handle
+  std::string request;           ///< JSON of what the script wrote; empty when found by its handle
+  std::shared_ptr<void> memory;  ///< what that takes of a limited state
 };
 
 /// A Task value of a script; its collection releases the task.
@@ -55,6 +56,7 @@ class RuntimeState final : public Runtime {
 
   /// A client with the options of `like`. Plain C++; may throw.
   std::shared_ptr<Client> add_client(const engine::EngineOptions& like);
+  std::size_t clients() const { return clients_.size(); }
   Status open_engine(Client& client);
   void log(const std::string& level, const std::string& message);
   /// Logs a warning the first time it is seen.

@@ -4,17 +4,26 @@
 #include <chrono>
 
 #include "lua/errors.h"
+#include "lua/safe/limits.h"
 
 namespace kling::lua {
 namespace {
 
 /// Stock lua5.4 tells of Ctrl-C by a hook on the main thread only: a blocked wait looks this often.
 constexpr Millis kSliceMs = 100;
+/// Failures that nobody waited for are told up to here: their texts are kept.
+constexpr std::size_t kMostUnobserved = 1000;
 
 std::int64_t steady_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(
              std::chrono::steady_clock::now().time_since_epoch())
       .count();
+}
+
+/// What is kept of a script's error: it may be as long as memory allows, and lies outside of it.
+std::string cut(const char* message) {
+  constexpr std::size_t kMostMessage = 8u << 10;
+  return std::string(message).substr(0, kMostMessage);
 }
 
 int describe(lua_State* L) {
@@ -108,6 +117,7 @@ std::vector<TaskResult> Scheduler::take_unobserved() {
   for (auto& [id, task] : tasks_)
     if (task->failure != nullptr && !task->observed) told.push_back(id);
   std::sort(told.begin(), told.end());
+  unobserved_ = 0;
   std::vector<TaskResult> results;
   for (const TaskId id : told) {
     Task& task = *find(id);
@@ -218,17 +228,20 @@ void Scheduler::fire_timers() {
 bool Scheduler::run(lua_State* L, std::int64_t budget_us, bool* failed) {
   if (running_ != nullptr) return false;  // from inside a task: its own turn is not over
   const std::int64_t stop_at = steady_us() + budget_us;
+  const Slice slice(L);
   do {
     queue_->drain();
     fire_timers();
     if (ready_.empty() || !lua_checkstack(L, 4)) break;
-    stop_at_us_ = budget_us > 0 ? stop_at : 0;
+    stop_at_us_ = budget_us > 0 && !is_stopped(L) ? stop_at : 0;
     lua_pushcfunction(L, resume_ready);
     lua_pushlightuserdata(L, this);
-    if (lua_pcall(L, 1, 0, 0) == LUA_OK) continue;
+    const int status = lua_pcall(L, 1, 0, 0);
+    if (is_stopped(L)) cancel_all();  // all end now, before a host allows the next script more
+    if (status == LUA_OK) continue;
     if (failed != nullptr) return *failed = true;
     lua_pop(L, 1);  // short of memory; the task's own result tells
-  } while (budget_us > 0 && steady_us() < stop_at);
+  } while (is_stopped(L) || (budget_us > 0 && steady_us() < stop_at));
   return !ready_.empty() || next_timer() <= now();
 }
 
@@ -251,7 +264,9 @@ void Scheduler::resume(lua_State* L, Task& task) {
   running_ = &task;
   passable = thread;
   int count = 0;
+  lua_State* const ran_before = enter_thread(L, thread);
   const int status = lua_resume(thread, L, arguments, &count);
+  enter_thread(L, ran_before);
   running_ = nullptr;
   passable = nullptr;
   if (status != LUA_YIELD) return finish(L, task, status);
@@ -273,9 +288,14 @@ void Scheduler::finish(lua_State* L, Task& task, int status) {
     lua_pushcfunction(L, explain);  // may run out of memory, too
     lua_pushlightuserdata(L, this);
     lua_pushlightuserdata(L, &task);
-    if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) {  // for want of memory, which the thread may hold
+      lua_pop(L, 1);
+      running_ = &task;
+      close_thread(task.thread, L);
+    }
     running_ = nullptr;
   }
+  if (status != LUA_OK && ++unobserved_ > kMostUnobserved) task.observed = true;
   task.inherited.reset();
   pure(L, [&] {
     const auto watchers = std::move(task.watchers);
@@ -296,6 +316,10 @@ int Scheduler::explain(lua_State* L) {
   self.running_ = &task;  // what its __close functions run into
   close_thread(thread, L);
   self.running_ = nullptr;
+  if (const char* why = stopped(L)) {  // says more than the wait that was cut short
+    pure(L, [&] { failure.message = failure.error.message = why; });
+    return 0;
+  }
 
   lua_pushvalue(thread, -1);
   lua_xmove(thread, L, 1);
@@ -317,7 +341,7 @@ int Scheduler::explain(lua_State* L) {
   const char* message =
       lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in __tostring";
   pure(L, [&] {
-    failure.message = failure.error.message = message;
+    failure.message = failure.error.message = cut(message);
     if (task.inherited && task.inherited->message == failure.message)
       failure.traceback = task.inherited->traceback + "\n" + failure.traceback;
   });

@@ -123,6 +123,7 @@ class Scheduler {
   std::vector<Timer> timers_;
   TaskId last_id_ = 0;
   std::size_t unfinished_ = 0;
+  std::size_t unobserved_ = 0;  ///< failures since take_unobserved()
   std::uint32_t root_spawned_ = 0;
   std::int64_t stop_at_us_ = 0;
   Task* running_ = nullptr;

@@ -198,12 +198,33 @@ constexpr Option kOptions[] = {
     {"strict", "true or false", set_flag<&Options::strict>},
 };
 
+/// A confined script has no say in where its key goes, nor in what its host set as limits.
+bool is_for_the_host(const std::string& option) {
+  for (const char* one : {"key", "base_url", "ledger", "store", "insecure"})
+    if (option == one) return true;
+  return false;
+}
+
+/// A script in a confined engine may lower what its host allows.
+void keep_lower(engine::Limits& limits, const engine::Limits& host) {
+  const auto keep = [](auto& now, auto before) {
+    if (before >= 0 && (now < 0 || now > before)) now = before;
+  };
+  keep(limits.slots, host.slots);
+  keep(limits.budget_usd, host.budget_usd);
+  keep(limits.budget_jobs, host.budget_jobs);
+}
+
 Status read_options(Options& options, const api::Json& given) {
   Error error;
   for (auto field = given.begin(); field != given.end(); ++field) {
     const auto* found = std::find_if(std::begin(kOptions), std::end(kOptions),
                                      [&](const Option& o) { return field.key() == o.name; });
     error.field = field.key();
+    if (options.confinement.on && is_for_the_host(field.key())) {
+      error.message = "option " + field.key() + " is for the host of a safe script to set";
+      return error;
+    }
     if (found == std::end(kOptions)) {
       std::vector<std::string> names;
       for (const Option& option : kOptions) names.push_back(option.name);
@@ -230,6 +251,7 @@ void apply(lua_State* L, Client& client) {
     Options changed = client.options;
     if (auto read = read_options(changed, *given); !read)
       return void(error = std::move(read.error()));
+    if (changed.confinement.on) keep_lower(changed.limits, client.options.limits);
     const bool any_time =
         std::all_of(given->items().begin(), given->items().end(), [](const auto& o) {
           return o.key() == "strict" || o.key() == "limits" || o.key() == "budget";
@@ -259,6 +281,9 @@ int client(lua_State* L) {
   ClientRef& made = new_object<ClientRef>(L);
   const auto& like = bound_client(L);
   RuntimeState& state = state_of(L);
+  constexpr std::size_t kMostClients = 8;  // each has threads and connections of its own
+  if (like->options.confinement.on && state.clients() >= kMostClients)
+    luaL_error(L, "a safe script has at most %d clients", static_cast<int>(kMostClients));
   pure(L, [&] { made.client = state.add_client(like->options); });
   apply(L, *made.client);
   push_functions(L);

@@ -84,6 +84,8 @@ class Download {
     unsigned allowed = kAnywhere;
     for (int hops = 0; hops <= kMostRedirects; ++hops) {
       if (!url.origin.tls && !options_.insecure) allowed &= kLoopback;
+      if (options_.allowed) allowed &= options_.allowed(url.origin);
+      if (allowed == 0) return refuse(url, hops);
       if ((reach_of_host(url.origin.host) & allowed) == 0) return refuse(url, hops);
       location_.reset();
       Connection connection(url.origin, connection_options(allowed), environment_);

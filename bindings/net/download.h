@@ -10,12 +10,16 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "net/url.h"
 
 namespace kling::net {
 
 struct DownloadOptions {
   bool insecure = false;       ///< http:// elsewhere than on loopback; redirects to it
   bool allow_private = false;  ///< private and loopback addresses when `base` is public
+  /// Which sort of address (bits of Reach) may be called for a host, that of a redirect too; 0:
+  /// none. Null: any, by the rules above.
+  std::function<unsigned(const Origin&)> allowed;
   std::uint64_t max_bytes = 2ull << 30;
   int tries = 5;            ///< of one call, with growing pauses on `clock`
   bool require_mp4 = true;  ///< the file must start with an ftyp box

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/safe_run.h"
 #include "cli/settings.h"
 #include "cli/simulation.h"
 #include "engine/engine.h"
@@ -23,6 +24,7 @@ struct RunOptions {
   bool strict = false;
   bool no_store = false;
   engine::Limits limits;
+  SafeRun safe;
   CLI::App* app = nullptr;  ///< its remaining arguments are the script and what follows
 
   // Of a plan:

@@ -40,6 +40,7 @@ struct SetUp {
   lua_Integer seed[2];
   lua::ModuleOptions* module;
   bool print_to_stderr;
+  bool safe;
   lua::Runtime* runtime;  ///< out
   lua::TaskId task;       ///< out
 };
@@ -71,14 +72,17 @@ void set_arguments(lua_State* L, const SetUp& set_up) {
 /// Everything that may raise a Lua error before the script runs. One light userdata: a SetUp.
 int prepare_state(lua_State* L) {
   auto* set_up = static_cast<SetUp*>(lua_touserdata(L, 1));
-  luaL_openlibs(L);
+  if (set_up->safe) {
+    set_up->runtime = &lua::open_safe(L, std::move(*set_up->module));
+  } else {
+    luaL_openlibs(L);
+    lua_getglobal(L, "package");
+    lua_pushstring(L, set_up->package_path);
+    lua_getfield(L, -2, "path");
+    lua_concat(L, 2);
+    lua_setfield(L, -2, "path");
+  }
   set_arguments(L, *set_up);
-
-  lua_getglobal(L, "package");
-  lua_pushstring(L, set_up->package_path);
-  lua_getfield(L, -2, "path");
-  lua_concat(L, 2);
-  lua_setfield(L, -2, "path");
 
   // A run that is repeated draws the same numbers, so that its requests are the same.
   lua_getglobal(L, "math");
@@ -91,7 +95,7 @@ int prepare_state(lua_State* L) {
     lua_pushcfunction(L, print_to_stderr);
     lua_setglobal(L, "print");
   }
-  set_up->runtime = &lua::open_module(L, std::move(*set_up->module));
+  if (!set_up->safe) set_up->runtime = &lua::open_module(L, std::move(*set_up->module));
   // Text only: a damaged or hostile binary chunk can crash the interpreter.
   if (luaL_loadbufferx(L, set_up->source, set_up->source_size, set_up->chunk_name, "t") != LUA_OK)
     return lua_error(L);
@@ -146,7 +150,7 @@ class Run {
   int until_done() {
     for (;;) {
       progress_.erase();
-      const bool busy = runtime_.run(10'000);
+      const bool busy = options_.safe.watched([this] { return runtime_.run(10'000); });
       report_errors();
       const auto engines = runtime_.engines();
       const bool shown = show(engines, false);
@@ -300,6 +304,7 @@ int run_script(RunOptions& options) {
   settings->store = !options.no_store;
   settings->limits = options.limits;
   settings->on_action = action_trace();
+  if (options.safe.on()) options.safe.confine(*settings);
 
   std::string simulation_folder = options.simulation_folder;
   if (simulation_folder.empty() && settings->ledger_path != ":memory:")
@@ -334,7 +339,8 @@ int run_script(RunOptions& options) {
   std::vector<char*> arguments;
   for (std::size_t i = 1; i < words.size(); ++i) arguments.push_back(words[i].data());
 
-  const std::unique_ptr<lua_State, StateCloser> state(luaL_newstate());
+  const std::unique_ptr<lua_State, StateCloser> state(
+      options.safe.on() ? lua::new_limited_state(options.safe.limits()) : luaL_newstate());
   if (!state) return options.voice.fail({.kind = Kind::invalid, .message = "not enough memory"});
   lua_State* L = state.get();
   SetUp set_up{.script = script.c_str(),
@@ -348,6 +354,7 @@ int run_script(RunOptions& options) {
                         static_cast<lua_Integer>(std::stoull(seed.substr(15, 15), nullptr, 16))},
                .module = &module,
                .print_to_stderr = options.voice.json || options.report != nullptr,
+               .safe = options.safe.on(),
                .runtime = nullptr,
                .task = 0};
   // Signals are blocked before the first thread, so that all of them inherit that.
@@ -373,6 +380,7 @@ std::function<int()> set_up_run(CLI::App& app) {
   options->service.add_options(app);
   options->service.add_waiting_options(app);
   options->simulation.add_options(app);
+  options->safe.add_options(app);
   app.add_option("--take", options->take, "another complete take of the same script");
   app.add_flag("--detach", options->detach, "leave as soon as every request is answered");
   app.add_flag("--strict", options->strict, "warnings about requests are errors");
@@ -387,7 +395,10 @@ std::function<int()> set_up_run(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   app.prefix_command();  // what follows the script is the script's
   app.footer("Examples:\n  kling run --sim scripts/quickstart.lua\n  kling run film.lua draft 3");
-  return [options] { return run_script(*options); };
+  return [options] {
+    const auto run = [&] { return run_script(*options); };
+    return options->safe.on() ? options->safe.in_child(options->voice, run) : run();
+  };
 }
 
 }  // namespace kling::cli

@@ -1,0 +1,58 @@
+// What a limited state has used, and the functions that count. Found through the allocator, so that
+// asking costs no look-up and needs no lock. Owner's thread only, except `outside`.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "lua/safe.h"
+
+namespace kling::lua {
+
+/// How one C loop counts as instructions; what has more elements is refused before it begins.
+inline constexpr lua_Integer kMostElements = 8'000'000;
+
+struct Meter {
+  Limits limits;
+  std::size_t used = 0;  ///< bytes of the state
+  /// Bytes that its values hold outside; freed by workers as well.
+  std::shared_ptr<std::atomic<std::size_t>> outside = std::make_shared<std::atomic<std::size_t>>(0);
+  std::size_t largest = 0;  ///< block: what one instruction may have to work through
+  std::uint64_t instructions = 0;
+  std::int64_t ran_us = 0;  ///< before this slice
+  std::int64_t since_us = 0;
+  int slices = 0;
+  int closing = 0;               ///< coroutine.close within coroutine.close
+  lua_State* current = nullptr;  ///< the thread that runs; null between slices
+  bool open = false;             ///< the state was made: its last byte frees this
+  char why[80] = "";             ///< why it was stopped; empty: it was not
+  char told[200] = "";           ///< the same with the line it happened at
+};
+
+/// Null on states that have no limits. Never raises.
+Meter* meter_of(lua_State* L);
+inline bool is_stopped(lua_State* L) {
+  const Meter* meter = meter_of(L);
+  return meter != nullptr && meter->why[0] != '\0';
+}
+
+/// Raises the end of a stopped script once more, where something would catch it.
+int stop_again(lua_State* L);
+
+/// Counts `steps` instructions of a C loop before it runs; raises when they are used up.
+void charge(lua_State* L, std::uint64_t steps);
+/// charge() for a loop over elements; raises when they are too many for any script.
+void charge_elements(lua_State* L, lua_Integer count);
+
+/// Takes `bytes` of the memory for as long as `token` or a copy lives. Raises when there are not as
+/// many. Does nothing on states without limits. REQUIRES: `token` lives on the Lua stack.
+void hold_memory(lua_State* L, std::size_t bytes, std::shared_ptr<void>& token);
+/// Bytes that may still be used; a gigabyte without limits. Never raises.
+std::size_t memory_left(lua_State* L);
+
+/// The thread that is about to run, of a state with limits; returns the one before. In a stopped
+/// state it ends with its first instruction.
+lua_State* enter_thread(lua_State* L, lua_State* thread);
+
+}  // namespace kling::lua

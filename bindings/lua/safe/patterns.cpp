@@ -1,0 +1,479 @@
+#include "lua/safe/patterns.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "lua/safe/limits.h"
+
+namespace kling::lua {
+namespace {
+
+using Byte = unsigned char;
+
+constexpr int kMostCaptures = 32;
+constexpr int kMostDepth = 200;
+constexpr std::uint64_t kLookAfter = 4096;  ///< steps between two looks at the limits
+
+bool is_in_class(Byte c, Byte letter) {
+  bool in = false;
+  switch (std::tolower(letter)) {
+    case 'a':
+      in = std::isalpha(c) != 0;
+      break;
+    case 'c':
+      in = std::iscntrl(c) != 0;
+      break;
+    case 'd':
+      in = std::isdigit(c) != 0;
+      break;
+    case 'g':
+      in = std::isgraph(c) != 0;
+      break;
+    case 'l':
+      in = std::islower(c) != 0;
+      break;
+    case 'p':
+      in = std::ispunct(c) != 0;
+      break;
+    case 's':
+      in = std::isspace(c) != 0;
+      break;
+    case 'u':
+      in = std::isupper(c) != 0;
+      break;
+    case 'w':
+      in = std::isalnum(c) != 0;
+      break;
+    case 'x':
+      in = std::isxdigit(c) != 0;
+      break;
+    default:
+      return c == letter;
+  }
+  return std::isupper(letter) != 0 ? !in : in;
+}
+
+/// One subject and pattern. Plain data, as a Lua error may leave any of its functions. Positions
+/// in the subject are offsets; -1 is "no match".
+class Matcher {
+ public:
+  Matcher(lua_State* L, std::string_view subject, std::string_view pattern)
+      : L_(L), subject_(subject), pattern_(pattern) {}
+
+  /// Where a match that begins at `at` ends.
+  std::ptrdiff_t run(std::ptrdiff_t at) {
+    depth_ = count_ = 0;
+    return match(at, 0);
+  }
+
+  /// Captures of the last match, or all of it; returns how many were pushed.
+  int push_captures(std::ptrdiff_t from, std::ptrdiff_t to, bool whole_if_none) {
+    const int count = count_ == 0 && whole_if_none ? 1 : count_;
+    luaL_checkstack(L_, count, "too many captures");
+    for (int i = 0; i < count; ++i) push_capture(i, from, to);
+    return count;
+  }
+
+  void push_capture(int index, std::ptrdiff_t from, std::ptrdiff_t to) {
+    if (index >= count_) {
+      if (index > 0) luaL_error(L_, "invalid capture index %%%d", index + 1);
+      lua_pushlstring(L_, subject_.data() + from, std::size_t(to - from));
+      return;
+    }
+    const Capture& capture = captures_[index];
+    if (capture.length == kPosition) return lua_pushinteger(L_, capture.start + 1);
+    if (capture.length == kOpen) luaL_error(L_, "unfinished capture");
+    lua_pushlstring(L_, subject_.data() + capture.start, std::size_t(capture.length));
+  }
+
+  void spend(std::uint64_t steps) {
+    steps_ += steps;
+    if (steps_ < kLookAfter) return;
+    charge(L_, steps_);
+    steps_ = 0;
+  }
+
+ private:
+  static constexpr std::ptrdiff_t kOpen = -1, kPosition = -2;
+  struct Capture {
+    std::ptrdiff_t start;
+    std::ptrdiff_t length;
+  };
+
+  std::ptrdiff_t size() const { return std::ptrdiff_t(subject_.size()); }
+  Byte at(std::ptrdiff_t i) const { return Byte(subject_[std::size_t(i)]); }
+  /// The pattern's byte; 0 behind its end.
+  char pat(std::size_t i) const { return i < pattern_.size() ? pattern_[i] : '\0'; }
+
+  std::ptrdiff_t match(std::ptrdiff_t s, std::size_t p) {
+    if (++depth_ > kMostDepth) luaL_error(L_, "pattern too complex");
+    const std::ptrdiff_t end = match_items(s, p);
+    --depth_;
+    return end;
+  }
+
+  /// As match(); goes on by itself where nothing has to be tried twice.
+  std::ptrdiff_t match_items(std::ptrdiff_t s, std::size_t p) {
+    for (;;) {
+      spend(1);
+      if (p >= pattern_.size()) return s;
+      const char c = pattern_[p];
+      if (c == '(') return pat(p + 1) == ')' ? open(s, p + 2, kPosition) : open(s, p + 1, kOpen);
+      if (c == ')') return close(s, p + 1);
+      if (c == '$' && p + 1 == pattern_.size()) return s == size() ? s : -1;
+      if (c == '%' && p + 1 < pattern_.size()) {
+        const char next = pattern_[p + 1];
+        if (next == 'b') {
+          s = balanced(s, p + 2);
+          if (s < 0) return -1;
+          p += 4;
+          continue;
+        }
+        if (next == 'f') {
+          p += 2;
+          if (pat(p) != '[') luaL_error(L_, "missing '[' after '%%f' in pattern");
+          const std::size_t end = item_end(p);
+          const Byte before = s == 0 ? 0 : at(s - 1);
+          const Byte here = s < size() ? at(s) : 0;
+          if (is_in_set(before, p, end) || !is_in_set(here, p, end)) return -1;
+          p = end;
+          continue;
+        }
+        if (std::isdigit(Byte(next)) != 0) {
+          s = again(s, Byte(next));
+          if (s < 0) return -1;
+          p += 2;
+          continue;
+        }
+      }
+      const std::size_t end = item_end(p);
+      switch (pat(end)) {
+        case '?': {
+          if (fits(s, p, end)) {
+            const std::ptrdiff_t found = match(s + 1, end + 1);
+            if (found >= 0) return found;
+          }
+          p = end + 1;
+          continue;
+        }
+        case '+':
+          return fits(s, p, end) ? longest(s + 1, p, end) : -1;
+        case '*':
+          return longest(s, p, end);
+        case '-':
+          return shortest(s, p, end);
+        default:
+          if (!fits(s, p, end)) return -1;
+          ++s;
+          p = end;
+      }
+    }
+  }
+
+  std::ptrdiff_t longest(std::ptrdiff_t s, std::size_t p, std::size_t end) {
+    std::ptrdiff_t count = 0;
+    while (fits(s + count, p, end)) ++count;
+    for (; count >= 0; --count) {
+      const std::ptrdiff_t found = match(s + count, end + 1);
+      if (found >= 0) return found;
+    }
+    return -1;
+  }
+
+  std::ptrdiff_t shortest(std::ptrdiff_t s, std::size_t p, std::size_t end) {
+    for (;; ++s) {
+      const std::ptrdiff_t found = match(s, end + 1);
+      if (found >= 0) return found;
+      if (!fits(s, p, end)) return -1;
+    }
+  }
+
+  std::ptrdiff_t open(std::ptrdiff_t s, std::size_t p, std::ptrdiff_t length) {
+    if (count_ >= kMostCaptures) luaL_error(L_, "too many captures");
+    captures_[count_] = {s, length};
+    ++count_;
+    const std::ptrdiff_t found = match(s, p);
+    if (found < 0) --count_;
+    return found;
+  }
+
+  std::ptrdiff_t close(std::ptrdiff_t s, std::size_t p) {
+    int index = count_ - 1;
+    while (index >= 0 && captures_[index].length != kOpen) --index;
+    if (index < 0) luaL_error(L_, "invalid pattern capture");
+    captures_[index].length = s - captures_[index].start;
+    const std::ptrdiff_t found = match(s, p);
+    if (found < 0) captures_[index].length = kOpen;
+    return found;
+  }
+
+  /// %1 … %9: the text of a capture once more.
+  std::ptrdiff_t again(std::ptrdiff_t s, Byte digit) {
+    const int index = digit - '1';
+    if (index < 0 || index >= count_ || captures_[index].length == kOpen)
+      luaL_error(L_, "invalid capture index %%%d in pattern", index + 1);
+    // A position has no text; the stock functions take its mark for a length, which never fits.
+    const std::ptrdiff_t length = captures_[index].length;
+    if (length < 0 || size() - s < length) return -1;
+    spend(std::uint64_t(length) / 8);
+    const char* data = subject_.data();
+    const bool same =
+        std::memcmp(data + captures_[index].start, data + s, std::size_t(length)) == 0;
+    return same ? s + length : -1;
+  }
+
+  std::ptrdiff_t balanced(std::ptrdiff_t s, std::size_t p) {
+    if (p + 1 >= pattern_.size()) luaL_error(L_, "malformed pattern (missing arguments to '%%b')");
+    const Byte begin = Byte(pattern_[p]), end = Byte(pattern_[p + 1]);
+    if (s >= size() || at(s) != begin) return -1;
+    for (std::ptrdiff_t nested = 1; ++s < size();) {
+      spend(1);
+      if (at(s) == end) {
+        if (--nested == 0) return s + 1;
+      } else if (at(s) == begin) {
+        ++nested;
+      }
+    }
+    return -1;
+  }
+
+  /// Where the single-character item at `p` ends.
+  std::size_t item_end(std::size_t p) {
+    const char first = pattern_[p++];
+    if (first == '%') {
+      if (p >= pattern_.size()) luaL_error(L_, "malformed pattern (ends with '%%')");
+      return p + 1;
+    }
+    if (first != '[') return p;
+    if (pat(p) == '^') ++p;
+    for (bool first_one = true;; first_one = false) {  // a ']' that comes first is meant as itself
+      if (p >= pattern_.size()) luaL_error(L_, "malformed pattern (missing ']')");
+      spend(1);
+      const char c = pattern_[p++];
+      if (c == ']' && !first_one) return p;
+      if (c == '%') ++p;
+    }
+  }
+
+  bool fits(std::ptrdiff_t s, std::size_t p, std::size_t end) {
+    spend(1);
+    if (s >= size()) return false;
+    const Byte c = at(s);
+    switch (pattern_[p]) {
+      case '.':
+        return true;
+      case '%':
+        return is_in_class(c, Byte(pattern_[p + 1]));
+      case '[':
+        return is_in_set(c, p, end);
+      default:
+        return Byte(pattern_[p]) == c;
+    }
+  }
+
+  /// The set from '[' at `p` to behind its ']'.
+  bool is_in_set(Byte c, std::size_t p, std::size_t end) {
+    spend((end - p) / 2);
+    const std::size_t last = end - 1;
+    ++p;
+    const bool inside = pattern_[p] != '^';
+    if (!inside) ++p;
+    while (p < last) {
+      if (pattern_[p] == '%') {
+        if (is_in_class(c, Byte(pat(p + 1)))) return inside;
+        p += 2;
+      } else if (pat(p + 1) == '-' && p + 2 < last) {
+        if (Byte(pattern_[p]) <= c && c <= Byte(pattern_[p + 2])) return inside;
+        p += 3;
+      } else {
+        if (Byte(pattern_[p]) == c) return inside;
+        ++p;
+      }
+    }
+    return !inside;
+  }
+
+  lua_State* const L_;
+  const std::string_view subject_;
+  const std::string_view pattern_;
+  std::uint64_t steps_ = 0;
+  int depth_ = 0;
+  int count_ = 0;
+  Capture captures_[kMostCaptures];
+};
+
+std::string_view check_text(lua_State* L, int index) {
+  std::size_t size = 0;
+  const char* data = luaL_checklstring(L, index, &size);
+  return {data, size};
+}
+
+/// The offset that argument `index` names, which counts from 1, or from the end when negative.
+std::size_t start_of(lua_State* L, int index, std::size_t size) {
+  const lua_Integer start = luaL_optinteger(L, index, 1);
+  if (start > 0) return std::size_t(start) - 1;
+  if (start == 0 || start < -lua_Integer(size)) return 0;
+  return size - std::size_t(-start);
+}
+
+int search(lua_State* L, bool find) {
+  const std::string_view subject = check_text(L, 1);
+  std::string_view pattern = check_text(L, 2);
+  const std::size_t start = start_of(L, 3, subject.size());
+  if (start > subject.size()) return lua_pushnil(L), 1;
+  const bool plain = find && (lua_toboolean(L, 4) != 0 ||
+                              pattern.find_first_of("^$*+?.([%-") == std::string_view::npos);
+  if (plain) {
+    charge(L, (subject.size() - start) / 16);
+    const void* found = ::memmem(subject.data() + start, subject.size() - start, pattern.data(),
+                                 pattern.size());  // linear, whatever they hold
+    if (found == nullptr) return lua_pushnil(L), 1;
+    const auto at = static_cast<const char*>(found) - subject.data();
+    lua_pushinteger(L, at + 1);
+    lua_pushinteger(L, at + lua_Integer(pattern.size()));
+    return 2;
+  }
+  const bool anchored = pattern.starts_with('^');
+  if (anchored) pattern.remove_prefix(1);
+  Matcher matcher(L, subject, pattern);
+  for (auto from = std::ptrdiff_t(start); from <= std::ptrdiff_t(subject.size()); ++from) {
+    const std::ptrdiff_t to = matcher.run(from);
+    if (to >= 0) {
+      if (!find) return matcher.push_captures(from, to, true);
+      lua_pushinteger(L, from + 1);
+      lua_pushinteger(L, to);
+      return 2 + matcher.push_captures(from, to, false);
+    }
+    if (anchored) break;
+  }
+  return lua_pushnil(L), 1;
+}
+
+int find(lua_State* L) { return search(L, true); }
+int match(lua_State* L) { return search(L, false); }
+
+/// Upvalues: subject, pattern, where to go on, where the last match ended.
+int next_match(lua_State* L) {
+  const std::string_view subject = check_text(L, lua_upvalueindex(1));
+  Matcher matcher(L, subject, check_text(L, lua_upvalueindex(2)));
+  const lua_Integer last = lua_tointeger(L, lua_upvalueindex(4));
+  for (lua_Integer from = lua_tointeger(L, lua_upvalueindex(3));
+       from <= lua_Integer(subject.size()); ++from) {
+    const std::ptrdiff_t to = matcher.run(from);
+    if (to < 0 || to == last) continue;
+    lua_pushinteger(L, to);
+    lua_copy(L, -1, lua_upvalueindex(3));
+    lua_replace(L, lua_upvalueindex(4));
+    return matcher.push_captures(from, to, true);
+  }
+  return 0;
+}
+
+int gmatch(lua_State* L) {
+  const std::string_view subject = check_text(L, 1);
+  check_text(L, 2);
+  const std::size_t start = std::min(start_of(L, 3, subject.size()), subject.size() + 1);
+  lua_settop(L, 2);
+  lua_pushinteger(L, lua_Integer(start));
+  lua_pushinteger(L, -1);
+  lua_pushcclosure(L, next_match, 4);
+  return 1;
+}
+
+void add_template(lua_State* L, Matcher& matcher, luaL_Buffer& out, std::ptrdiff_t from,
+                  std::ptrdiff_t to) {
+  const std::string_view text = check_text(L, 3);
+  matcher.spend(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c != '%') {
+      luaL_addchar(&out, c);
+      continue;
+    }
+    const char next = ++i < text.size() ? text[i] : '\0';
+    if (next == '%') {
+      luaL_addchar(&out, '%');
+    } else if (next == '0') {
+      luaL_addlstring(&out, lua_tostring(L, 1) + from, std::size_t(to - from));
+    } else if (std::isdigit(Byte(next)) != 0) {
+      matcher.push_capture(next - '1', from, to);
+      luaL_tolstring(L, -1, nullptr);
+      lua_remove(L, -2);
+      luaL_addvalue(&out);
+    } else {
+      luaL_error(L, "invalid use of '%%' in replacement string");
+    }
+  }
+}
+
+/// Adds what a match is replaced by.
+void add_replacement(lua_State* L, Matcher& matcher, luaL_Buffer& out, std::ptrdiff_t from,
+                     std::ptrdiff_t to) {
+  switch (lua_type(L, 3)) {
+    case LUA_TFUNCTION:
+      lua_pushvalue(L, 3);
+      lua_call(L, matcher.push_captures(from, to, true), 1);
+      break;
+    case LUA_TTABLE:
+      matcher.push_capture(0, from, to);
+      lua_gettable(L, 3);
+      break;
+    default:
+      return add_template(L, matcher, out, from, to);
+  }
+  if (lua_toboolean(L, -1) == 0) {
+    lua_pop(L, 1);
+    return luaL_addlstring(&out, lua_tostring(L, 1) + from, std::size_t(to - from));
+  }
+  if (lua_isstring(L, -1) == 0)
+    luaL_error(L, "invalid replacement value (a %s)", luaL_typename(L, -1));
+  luaL_addvalue(&out);
+}
+
+int gsub(lua_State* L) {
+  std::string_view pattern = check_text(L, 2);
+  lua_settop(L, 4);
+  const int type = lua_type(L, 3);
+  luaL_argexpected(
+      L, type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION || type == LUA_TTABLE,
+      3, "string/function/table");
+  const std::string_view subject = check_text(L, 1);
+  const auto size = std::ptrdiff_t(subject.size());
+  const lua_Integer most = luaL_optinteger(L, 4, lua_Integer(size) + 1);
+  const bool anchored = pattern.starts_with('^');
+  if (anchored) pattern.remove_prefix(1);
+  Matcher matcher(L, subject, pattern);
+  luaL_Buffer out;
+  luaL_buffinit(L, &out);
+  lua_Integer count = 0;
+  std::ptrdiff_t from = 0, last = -1;
+  while (count < most) {
+    const std::ptrdiff_t to = matcher.run(from);
+    if (to >= 0 && to != last) {
+      ++count;
+      add_replacement(L, matcher, out, from, to);
+      from = last = to;
+    } else if (from < size) {
+      luaL_addchar(&out, subject[std::size_t(from)]);
+      ++from;
+    } else {
+      break;
+    }
+    if (anchored) break;
+  }
+  luaL_addlstring(&out, subject.data() + std::min(from, size),
+                  std::size_t(size - std::min(from, size)));
+  luaL_pushresult(&out);
+  lua_pushinteger(L, count);
+  return 2;
+}
+
+}  // namespace
+
+const luaL_Reg kPatternFunctions[] = {
+    {"find", find}, {"match", match}, {"gmatch", gmatch}, {"gsub", gsub}, {nullptr, nullptr}};
+
+}  // namespace kling::lua
