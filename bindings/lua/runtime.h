@@ -57,6 +57,7 @@ class Runtime {
   /// When the next timer is due on the clock; kNever: none.
   virtual Millis next_timer() const = 0;
   virtual TaskResult result(TaskId task) const = 0;
+  virtual bool knows(TaskId task) const = 0;  ///< it exists and was not released
   /// Tasks that have not ended.
   virtual std::size_t unfinished() const = 0;
   /// Errors of spawned tasks that nobody waited for, since the last call.

@@ -45,6 +45,7 @@ class RuntimeState final : public Runtime {
   void wait(Millis deadline) override;
   Millis next_timer() const override { return scheduler.next_timer(); }
   TaskResult result(TaskId task) const override;
+  bool knows(TaskId task) const override { return scheduler.find(task) != nullptr; }
   std::size_t unfinished() const override { return scheduler.unfinished(); }
   std::vector<TaskResult> take_unobserved() override { return scheduler.take_unobserved(); }
   int push_results(lua_State* L, TaskId task) override;
