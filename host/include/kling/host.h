@@ -18,6 +18,7 @@
 #define KLING_HOST_H
 
 #include <stddef.h>
+#include <string.h>
 
 #if defined(_WIN32)
 #define KLING_HOST_EXPORT
@@ -72,8 +73,13 @@ typedef struct kling_host_options {
   void (*send)(void* user, const kling_request* request, kling_exchange* exchange);
 } kling_host_options;
 
-#define KLING_HOST_OPTIONS \
-  { sizeof(kling_host_options) }
+#define KLING_HOST_OPTIONS kling_host_default_options()
+static inline kling_host_options kling_host_default_options(void) {
+  kling_host_options options;
+  memset(&options, 0, sizeof options);
+  options.struct_size = sizeof options;
+  return options;
+}
 
 /* "0.1.0" */
 KLING_HOST_EXPORT const char* kling_host_version(void);
