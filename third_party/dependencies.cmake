@@ -22,3 +22,8 @@ if(KLING_LUA STREQUAL "c++")
 else()
   pkg_check_modules(LUA REQUIRED IMPORTED_TARGET lua5.4)
 endif()
+# What is loaded into a program with its own Lua sees the headers only (KLING_FOREIGN_LUA).
+add_library(kling_any_lua INTERFACE)
+target_include_directories(kling_any_lua INTERFACE ${LUA_INCLUDE_DIRS})
+target_link_libraries(kling_any_lua INTERFACE
+  $<$<NOT:$<BOOL:$<TARGET_PROPERTY:KLING_FOREIGN_LUA>>>:PkgConfig::LUA>)

@@ -1,10 +1,13 @@
 #include "engine/completion_queue.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <utility>
 
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
+#include <sys/timerfd.h>
 
 namespace kling::engine {
 
@@ -12,31 +15,40 @@ CompletionQueue::CompletionQueue(std::shared_ptr<Clock> clock) : clock_(std::mov
 
 CompletionQueue::~CompletionQueue() {
   for (std::size_t i = 0; i < posted_.size(); ++i) clock_->release();
-  if (fd_ >= 0) ::close(fd_);
 }
 
 void CompletionQueue::post(std::function<void()> completion) {
   clock_->hold();  // until it ran: a jumping clock must not overtake it
   std::lock_guard lock(mutex_);
   posted_.push_back(std::move(completion));
-  if (fd_ >= 0 && posted_.size() == 1) ::eventfd_write(fd_, 1);
+  signal();
   wake_.notify_all();
 }
 
-std::size_t CompletionQueue::drain() {
+std::size_t CompletionQueue::drain(TimePoint stop) {
   std::unique_lock lock(mutex_);
-  std::uint64_t count = 0;
-  if (fd_ >= 0) ::eventfd_read(fd_, &count);
+  if (signalled_) {
+    std::uint64_t count = 0;
+    ::eventfd_read(event_.get(), &count);
+    signalled_ = false;
+  }
   if (posted_.empty()) return 0;  // before the deque: an idle round allocates nothing
   std::deque<std::function<void()>> batch;
   batch.swap(posted_);
   lock.unlock();
-  for (auto& completion : batch) {
-    completion();
-    completion = nullptr;
+  std::size_t ran = 0;
+  while (ran < batch.size() && (ran == 0 || std::chrono::steady_clock::now() < stop)) {
+    batch[ran]();
+    batch[ran++] = nullptr;
     clock_->release();
   }
-  return batch.size();
+  if (ran == batch.size()) return ran;
+  lock.lock();
+  posted_.insert(posted_.begin(),
+                 std::make_move_iterator(batch.begin() + static_cast<std::ptrdiff_t>(ran)),
+                 std::make_move_iterator(batch.end()));
+  signal();
+  return ran;
 }
 
 void CompletionQueue::wait(Millis deadline) {
@@ -49,14 +61,50 @@ void CompletionQueue::wait(Millis deadline) {
 void CompletionQueue::wake() {
   std::lock_guard lock(mutex_);
   woken_ = true;
-  if (fd_ >= 0) ::eventfd_write(fd_, 1);
+  signal();
   wake_.notify_all();
+}
+
+/// REQUIRES: the mutex is held.
+void CompletionQueue::signal() {
+  if (!event_ || signalled_) return;
+  signalled_ = ::eventfd_write(event_.get(), 1) == 0;
 }
 
 int CompletionQueue::fd() {
   std::lock_guard lock(mutex_);
-  if (fd_ < 0) fd_ = ::eventfd(posted_.empty() ? 0 : 1, EFD_CLOEXEC | EFD_NONBLOCK);
-  return fd_;
+  if (poll_) return poll_.get();
+  Descriptor poll(::epoll_create1(EPOLL_CLOEXEC));
+  Descriptor event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  Descriptor timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  epoll_event readable{.events = EPOLLIN, .data = {}};
+  if (!poll || !event || !timer ||
+      ::epoll_ctl(poll.get(), EPOLL_CTL_ADD, event.get(), &readable) != 0 ||
+      ::epoll_ctl(poll.get(), EPOLL_CTL_ADD, timer.get(), &readable) != 0)
+    return -1;
+  poll_ = std::move(poll);
+  event_ = std::move(event);
+  timer_ = std::move(timer);
+  if (!posted_.empty()) signal();
+  arm();
+  return poll_.get();
+}
+
+void CompletionQueue::wake_fd_at(Millis due) {
+  if (due == due_) return;
+  due_ = due;
+  if (timer_) arm();
+}
+
+/// Setting the timer also takes back that it had expired, so nobody has to read it.
+void CompletionQueue::arm() {
+  itimerspec time{};
+  if (due_ != kNever) {
+    const Millis left = clock_->real_millis_until(due_);
+    time.it_value.tv_sec = left / 1000;
+    time.it_value.tv_nsec = std::max<long>(1, left % 1000 * 1'000'000);
+  }
+  ::timerfd_settime(timer_.get(), 0, &time, nullptr);
 }
 
 }  // namespace kling::engine

@@ -1,7 +1,8 @@
-// Where workers hand results to the owner's thread: the one way back. post() from any thread;
-// drain() and wait() on the owner's thread only. Only wait() blocks.
+// Where workers hand results to the owner's thread: the one way back. post() and wake() from any
+// thread; the rest on the owner's thread only. Only wait() blocks.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -9,34 +10,46 @@
 #include <mutex>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 
 namespace kling::engine {
 
 class CompletionQueue {
  public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
   explicit CompletionQueue(std::shared_ptr<Clock> clock);
   ~CompletionQueue();
   CompletionQueue(const CompletionQueue&) = delete;
   CompletionQueue& operator=(const CompletionQueue&) = delete;
 
   void post(std::function<void()> completion);
-  /// Runs what was posted; returns how many ran. Completions may post and may call engines.
-  std::size_t drain();
+  /// Runs what was posted, until `stop` at most (at least one); returns how many ran. Completions
+  /// may post and may call engines. Allocates nothing when nothing was posted.
+  std::size_t drain(TimePoint stop = TimePoint::max());
   /// Blocks until something is posted or woken, or until `deadline` on the clock.
   void wait(Millis deadline);
   /// Ends a wait() from any thread (not from a signal handler).
   void wake();
-  /// Readable while something waits to be drained. Made on first use; -1 when the system refuses.
+  /// Readable while something waits to be drained, after a wake() and from wake_fd_at() on. Made on
+  /// first use; -1 when the system refuses.
   int fd();
+  /// When fd() is to be readable by itself (kNever: not); replaces the time given before.
+  void wake_fd_at(Millis due);
   Clock& clock() const { return *clock_; }
 
  private:
+  void signal();
+  void arm();
+
   std::shared_ptr<Clock> clock_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::function<void()>> posted_;
   bool woken_ = false;
-  int fd_ = -1;
+  bool signalled_ = false;  ///< event_ is readable
+  Millis due_ = kNever;
+  Descriptor poll_, event_, timer_;  ///< poll_ is readable when one of the others is
 };
 
 }  // namespace kling::engine

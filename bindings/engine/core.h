@@ -44,6 +44,7 @@ class Job : public std::enable_shared_from_this<Job> {
   std::string job_class;  ///< of those that take equally long
   JobPolicy policy;
 
+  unsigned run = 0;                 ///< the run of Core::present_run that made it
   std::uint64_t order = 0;          ///< among the jobs of this engine: first in, first out
   double estimate_usd = -1;         ///< < 0: the price is not known
   int open_when_sent = 0;           ///< other jobs at the service then; for the worker that runs it
@@ -104,6 +105,10 @@ class Core : public std::enable_shared_from_this<Core> {
   Event carry_out(const std::shared_ptr<Job>& job, ActionType action);
 
   Millis next_look(Job& job);
+  bool may_retire(const Job& job, ActionType next) const;
+  void retire(const std::shared_ptr<Job>& job);
+  void begin_run();
+  bool runs_elsewhere(const Job& job);
 
   // --- slots.cpp: who may be sent next
   Limits limits_now();
@@ -167,6 +172,7 @@ class Core : public std::enable_shared_from_this<Core> {
   WorkerPool pool;
   std::atomic<bool> closing{false};
   std::atomic<bool> submitting{true};
+  std::atomic<unsigned> present_run{0};
   std::atomic<int> waits{0};  // jobs that wait for their next look
   Durations durations;
   std::atomic<int> operations{0};  // whose completion has not been posted

@@ -98,6 +98,7 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
     event.now = now();
     Step step = next(job->state, event, job->policy);
     const ActionType action = step.action.type;
+    if (may_retire(*job, action)) return retire(job);
     {
       std::lock_guard lock(job->mutex);
       job->state = step.state;
@@ -133,6 +134,73 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
     }
     event = perform(job, action);
   }
+}
+
+// ---- Runs that follow one another on one engine ----
+
+void Core::begin_run() {
+  ++present_run;
+  {
+    std::lock_guard lock(claim_mutex);
+    mine.clear();
+    asked.clear();
+  }
+  const auto before = [&] {
+    std::lock_guard lock(jobs_mutex);
+    return jobs;
+  }();
+  for (const auto& job : before) {
+    std::unique_lock lock(job->mutex);
+    const bool rests = !job->active;
+    lock.unlock();
+    if (rests) {
+      retire(job);
+    } else if (job->queued.exchange(false)) {  // gives its place in the line up
+      pool.submit(Lane::light, [self = shared_from_this(), job] {
+        self->run(job, {.type = EventType::elapsed}, Lane::light);
+      });
+    }
+  }
+}
+
+/// Of an earlier run, and nothing of it is on its way: its step goes on with whoever asks for it.
+bool Core::may_retire(const Job& job, ActionType next) const {
+  if (job.run == present_run) return false;
+  switch (next) {
+    case ActionType::write_intent:
+    case ActionType::revisit:
+    case ActionType::mark_sending:
+    case ActionType::get:
+    case ActionType::download:
+    case ActionType::rest:
+      return true;
+    case ActionType::wait:
+      return job.state.phase != Phase::sending && job.state.phase != Phase::looking_up;
+    default:
+      return false;
+  }
+}
+
+void Core::retire(const std::shared_ptr<Job>& job) {
+  if (job->sending) end_turn(*job->sending);
+  leave_line(*job);
+  {
+    std::lock_guard lock(job->mutex);
+    job->active = false;
+    job->watches.clear();
+  }
+  std::lock_guard lock(jobs_mutex);
+  std::erase(jobs, job);
+}
+
+/// A job of the run before still carries this step out.
+bool Core::runs_elsewhere(const Job& job) {
+  std::lock_guard lock(jobs_mutex);
+  return std::any_of(jobs.begin(), jobs.end(), [&](const auto& other) {
+    if (other.get() == &job || other->run == job.run) return false;
+    std::lock_guard other_lock(other->mutex);
+    return other->active && other->step == job.step;
+  });
 }
 
 /// By the schedule, as far as the process's budget of requests goes.

@@ -47,6 +47,7 @@ class EngineImpl : public Engine {
     if (const auto price = api::estimate(*job->endpoint, body))
       job->cost_usd = job->estimate_usd = price->usd;
     job->order = ++orders_;
+    job->run = core_->present_run;
     job->sending = std::make_unique<Sending>();
     job->sending->sequence = sequences_[request.task_path]++;
     job->sending->request = std::move(request);
@@ -123,6 +124,7 @@ class EngineImpl : public Engine {
     job->policy.poll = false;
     job->policy.store = false;
     job->order = ++orders_;
+    job->run = core_->present_run;
     job->sending = std::make_unique<Sending>();
     job->sending->other_body = std::move(body);
     job->sending->request.task_path = task_path;
@@ -221,6 +223,7 @@ class EngineImpl : public Engine {
     core_->submitting = false;
     core_->call_next();
   }
+  void begin_run() override { core_->begin_run(); }
   void set_limits(const Limits& limits) override {
     {
       std::lock_guard lock(core_->slots_mutex);
@@ -302,6 +305,7 @@ class EngineImpl : public Engine {
       }
     }
     auto job = std::make_shared<Job>();
+    job->run = core.present_run;
     job->endpoint = endpoint;
     job->endpoint_name = endpoint->name;
     job->policy.patience = core.options.patience;
@@ -384,12 +388,15 @@ Result<std::unique_ptr<Engine>> make_engine(EngineOptions options) {
   if (!options.queue) options.queue = std::make_shared<CompletionQueue>(make_clock());
   auto service = service_name(options);
   if (!service) return service.error();
-  auto transport =
-      net::make_transport({.base_url = options.base_url, .insecure = options.insecure});
-  if (!transport) return transport.error();
   if (options.ledger_path != ":memory:") options.confinement.ledger = options.ledger_path;
+  if (!options.transport) {
+    auto made = net::make_transport({.base_url = options.base_url, .insecure = options.insecure});
+    if (!made) return made.error();
+    options.transport = *made;
+  }
+  const auto transport = options.transport;
   return std::unique_ptr<Engine>(std::make_unique<EngineImpl>(
-      std::make_shared<Core>(std::move(options), *service, *transport)));
+      std::make_shared<Core>(std::move(options), *service, transport)));
 }
 
 Status resolve(const EngineOptions& options, const std::string& handle, const std::string& adopt,

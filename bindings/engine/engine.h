@@ -22,6 +22,10 @@
 #include "engine/job.h"
 #include "engine/media_source.h"
 
+namespace kling::net {
+class Transport;
+}
+
 namespace kling::engine {
 
 inline constexpr const char* kDefaultBaseUrl = "https://api.cometapi.com";
@@ -49,7 +53,8 @@ struct EngineOptions {
   std::string take;         ///< of the run (--take); empty: none
   std::string script_name;  ///< names positions in the ledger
   bool typed = false;       ///< REPL and standard input: equal requests are new steps
-  std::shared_ptr<CompletionQueue> queue;  ///< where completions go; engines may share one
+  std::shared_ptr<net::Transport> transport;  ///< null: HTTP to base_url
+  std::shared_ptr<CompletionQueue> queue;     ///< where completions go; engines may share one
   std::function<void(const std::string& level, const std::string& message)> log;  ///< any thread
   /// Before and after each action of the job machine, on the worker's thread: a trace.
   std::function<void(const char* action, bool done)> on_action;
@@ -137,6 +142,10 @@ class Engine {
   virtual const EngineOptions& options() const = 0;
   /// From now on nothing new is sent (Ctrl-C): jobs not yet sent stay recorded for the next run.
   virtual void stop_submitting() = 0;
+  /// A new run on this engine (a host reloads its script): requests pair up with the steps of the
+  /// ledger as after a restart. Jobs of the run before end once nothing of theirs is on its way;
+  /// those that the new run asks for again go on.
+  virtual void begin_run() {}
   /// Other limits from now on. A job that was stopped by the budget is sent when somebody waits for
   /// it again.
   virtual void set_limits(const Limits& limits) = 0;

@@ -140,6 +140,8 @@ Event Core::claim_step(Job& job) {
     std::lock_guard previous_lock(previous->mutex);
     again = previous->state.phase == Phase::failed && previous->step != 0;
   }
+  if (job.run != present_run)  // its turn came after the script was reloaded: nobody wants it
+    return failed_record(job, {.kind = Kind::interrupted, .message = "the script was reloaded"});
   Claim claim;
   if (again) {
     auto row = (*book)->retry(before.last_step, intent.now);
@@ -169,10 +171,17 @@ Event Core::claim_step(Job& job) {
 
 Event Core::take_claim(Job& job, const Claim& claim) {
   load(job, claim.step);
+  const bool open =
+      claim.step.state == StepState::intended || claim.step.state == StepState::sending;
+  const bool elsewhere = open && runs_elsewhere(job);
   std::lock_guard lock(job.mutex);
   job.differs = claim.differs;
   job.is_prepared = true;
   Event event{.type = EventType::claimed};
+  if (elsewhere) {
+    event.claimed = Claimed::foreign;
+    return event;
+  }
   switch (claim.outcome) {
     case Claim::Outcome::created:
     case Claim::Outcome::retried:

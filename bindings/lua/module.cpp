@@ -51,7 +51,7 @@ void* module_key() {
   return &key;
 }
 
-Runtime& open_module(lua_State* L, ModuleOptions options) {
+Runtime& open_module(lua_State* L, ModuleOptions&& options) {
   const bool own = options.own_interpreter;
   RuntimeState& state = open_state(L, options);
   define_error(L);

@@ -58,10 +58,16 @@ class Runtime {
   /// When the next timer is due on the clock; kNever: none.
   virtual Millis next_timer() const = 0;
   virtual TaskResult result(TaskId task) const = 0;
+  virtual bool knows(TaskId task) const = 0;  ///< it exists and was not released
   /// Tasks that have not ended.
   virtual std::size_t unfinished() const = 0;
   /// Errors of spawned tasks that nobody waited for, since the last call.
   virtual std::vector<TaskResult> take_unobserved() = 0;
+  /// Pushes what a task has returned and tells how many values; 0 for one that has not (yet).
+  /// Never raises.
+  virtual int push_results(lua_State* L, TaskId task) = 0;
+  /// The host will not ask for this task again: its results may go.
+  virtual void release(TaskId task) = 0;
   /// Raises `interrupted` in this and every later wait of one task. Jobs go on.
   virtual void cancel(TaskId task) = 0;
   /// Raises `interrupted` in the waits of every task (Ctrl-C). Jobs go on.
@@ -71,13 +77,16 @@ class Runtime {
   /// Every engine in use (the default one, then those of kling.client); empty before the first
   /// call.
   virtual std::vector<engine::Engine*> engines() const = 0;
+  /// Takes the engines out of a state that is closed next, so that their jobs go on.
+  virtual std::vector<std::unique_ptr<engine::Engine>> take_engines() = 0;
   virtual engine::CompletionQueue& queue() = 0;
 };
 
 /// Opens the module: pushes its table and sets package.loaded.kling. REQUIRES: called in protected
 /// mode (it may raise Lua errors) on a state that has no such module yet. The Runtime lives in the
 /// state and dies with it, at lua_close at the latest; it answers "closing" after that.
-Runtime& open_module(lua_State* L, ModuleOptions options);
+/// Takes `options` only once nothing can fail any more.
+Runtime& open_module(lua_State* L, ModuleOptions&& options);
 /// The runtime of a state; null when the module was not opened there.
 Runtime* runtime_of(lua_State* L);
 

@@ -64,9 +64,26 @@ TaskResult RuntimeState::result(TaskId id) const {
   return result;
 }
 
+int RuntimeState::push_results(lua_State* L, TaskId id) {
+  const Task* task = scheduler.find(id);
+  if (task == nullptr || task->phase != Task::Phase::done || task->failure != nullptr) return 0;
+  const int count = lua_gettop(task->thread);
+  if (!lua_checkstack(L, count) || !lua_checkstack(task->thread, count)) return 0;
+  for (int i = 1; i <= count; ++i) lua_pushvalue(task->thread, i);
+  lua_xmove(task->thread, L, count);
+  return count;
+}
+
 void RuntimeState::cancel(TaskId id) {
   Task* task = scheduler.find(id);
   if (task != nullptr && task->phase != Task::Phase::done) scheduler.cancel(*task);
+}
+
+std::vector<std::unique_ptr<engine::Engine>> RuntimeState::take_engines() {
+  std::vector<std::unique_ptr<engine::Engine>> taken;
+  for (const auto& client : clients_)
+    if (client->engine) taken.push_back(std::move(client->engine));
+  return taken;
 }
 
 std::vector<engine::Engine*> RuntimeState::engines() const {

@@ -46,12 +46,16 @@ class RuntimeState final : public Runtime {
   void wait(Millis deadline) override;
   Millis next_timer() const override { return scheduler.next_timer(); }
   TaskResult result(TaskId task) const override;
+  bool knows(TaskId task) const override { return scheduler.find(task) != nullptr; }
   std::size_t unfinished() const override { return scheduler.unfinished(); }
   std::vector<TaskResult> take_unobserved() override { return scheduler.take_unobserved(); }
+  int push_results(lua_State* L, TaskId task) override;
+  void release(TaskId task) override { scheduler.release(main_, task); }
   void cancel(TaskId task) override;
   void cancel_all() override { scheduler.cancel_all(); }
   void wake() override { scheduler.queue().wake(); }
   std::vector<engine::Engine*> engines() const override;
+  std::vector<std::unique_ptr<engine::Engine>> take_engines() override;
   engine::CompletionQueue& queue() override { return scheduler.queue(); }
 
   /// A client with the options of `like`. Plain C++; may throw.

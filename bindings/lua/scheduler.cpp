@@ -79,6 +79,7 @@ void Scheduler::start(lua_State* L, TaskId id, int arguments) {
   pure(L, [&] { ready_.push_back(id); });
   task.phase = Task::Phase::ready;
   ++unfinished_;
+  if (running_ == nullptr) queue_->wake_fd_at(0);
 }
 
 Task* Scheduler::find(TaskId id) const {
@@ -104,6 +105,7 @@ void Scheduler::drop_thread(lua_State* L, Task& task) {
 void Scheduler::cancel(Task& task) {
   task.cancelled = true;
   wake(task.id, task.serial);
+  if (running_ == nullptr) queue_->wake_fd_at(0);
 }
 
 void Scheduler::cancel_all() {
@@ -229,8 +231,9 @@ bool Scheduler::run(lua_State* L, std::int64_t budget_us, bool* failed) {
   if (running_ != nullptr) return false;  // from inside a task: its own turn is not over
   const std::int64_t stop_at = steady_us() + budget_us;
   const Slice slice(L);
+  const engine::CompletionQueue::TimePoint drain_until{std::chrono::microseconds(stop_at)};
   do {
-    queue_->drain();
+    queue_->drain(budget_us > 0 ? drain_until : engine::CompletionQueue::TimePoint::max());
     fire_timers();
     if (ready_.empty() || !lua_checkstack(L, 4)) break;
     stop_at_us_ = budget_us > 0 && !is_stopped(L) ? stop_at : 0;
@@ -242,6 +245,7 @@ bool Scheduler::run(lua_State* L, std::int64_t budget_us, bool* failed) {
     if (failed != nullptr) return *failed = true;
     lua_pop(L, 1);  // short of memory; the task's own result tells
   } while (is_stopped(L) || (budget_us > 0 && steady_us() < stop_at));
+  queue_->wake_fd_at(ready_.empty() ? next_timer() : 0);
   return !ready_.empty() || next_timer() <= now();
 }
 

@@ -1,51 +1,22 @@
-// Where the program finds its key, its service and its ledger. Reads the environment and the disk;
-// main thread, at start.
+// The options of every command that talks to the service; what they mean is runtime/settings.h.
 #pragma once
-
-#include <optional>
-#include <string>
 
 #include <CLI/CLI.hpp>
 
-#include "base/clock.h"
-#include "engine/engine.h"
+#include "runtime/settings.h"
 
 namespace kling::cli {
 
-/// Where the service and the ledger are, for every command that needs either; and how long a
-/// command that runs jobs waits.
-struct ServiceOptions {
-  std::string base_url;
-  std::string ledger;
-  std::string store;
-  bool insecure = false;
-  double poll_interval = 0;  ///< seconds
-  double patience = -1;      ///< seconds; < 0: the default
+/// With their command-line options: where the service and the ledger are, and how long a command that
+/// runs jobs waits.
+struct ServiceOptions : runtime::ServiceSettings {
   void add_options(CLI::App& app);
   void add_waiting_options(CLI::App& app);  ///< poll_interval and patience
 };
 
-/// The key and the service, each from the first place that has it: the command line, the
-/// environment (KLING_API_KEY, COMETAPI_KEY, KLING_BASE_URL), the config file
-/// ($XDG_CONFIG_HOME/kling/config, lines `key = …`, refused when others may read it).
-struct Access {
-  std::string key;
-  std::string key_source;  ///< in words; empty: there is no key
-  std::string base_url;    ///< empty: the default
-};
-Result<Access> find_access(const ServiceOptions& options);
-
-/// The ledger's path: the option, else the nearest `.kling/` upward from the script's folder, else
-/// in one to be made. Arguments as below. Makes nothing.
-std::string find_ledger(const ServiceOptions& options, const std::string& script, bool simulated,
-                        std::string& notice);
-
-/// The engine's options from all of that, KLING_POLL_INTERVAL and KLING_PATIENCE.
-/// `script`: whose folder the ledger belongs to; empty: the working directory.
-/// `simulated`: the ledger of the simulator, which never mixes with real money.
-/// `notice` gets a sentence when the ledger had to go elsewhere than beside the script.
-Result<engine::EngineOptions> engine_options(const ServiceOptions& options,
-                                             const std::string& script, bool simulated,
-                                             std::string& notice);
+using runtime::Access;
+using runtime::engine_options;
+using runtime::find_access;
+using runtime::find_ledger;
 
 }  // namespace kling::cli

@@ -1,0 +1,156 @@
+/* A Lua host in a box: runs kling scripts inside any program, in C. C++ programs may prefer
+ * <kling/host.hpp>. Link kling::host.
+ *
+ * Threads: a host belongs to the thread that made it; every function is called there, and every
+ * callback comes there, from within a function of that host. kling_exchange_* alone may be called
+ * from any thread. Several hosts may live in one process, on one thread or on several. A host
+ * starts threads of its own at its first request.
+ *
+ * Blocking: kling_host_tick never blocks and touches no disk, network or database.
+ * kling_host_run_file reads its file. kling_host_free and kling_host_reload return within a tenth
+ * of a second, whatever is under way; what was paid for is in the ledger, and the next run goes on
+ * with it.
+ *
+ * Texts that a function returns live until the next call that returns a text from the same host.
+ * Values pass as JSON. Nothing throws, exits or aborts.
+ */
+#ifndef KLING_HOST_H
+#define KLING_HOST_H
+
+#include <stddef.h>
+#include <string.h>
+
+#if defined(_WIN32)
+#define KLING_HOST_EXPORT
+#else
+#define KLING_HOST_EXPORT __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct kling_host kling_host;
+typedef struct kling_exchange kling_exchange;
+typedef unsigned long long kling_task; /* 0 is none */
+
+/* One HTTP request for the transport hook. Valid until the hook returns. */
+typedef struct kling_request {
+  size_t struct_size;
+  const char* method;         /* GET or POST */
+  const char* target;         /* path and query, below the base URL */
+  const char* const* headers; /* name, value, name, value, ..., NULL; the key is among them */
+  const char* content_type;
+  const char* body;
+  size_t body_size;
+  long long deadline_ms; /* real time after which nobody waits for the answer any more */
+} kling_request;
+
+/* Zero means the default everywhere. Start from KLING_HOST_OPTIONS. The texts are copied. */
+typedef struct kling_host_options {
+  size_t struct_size;   /* sizeof(kling_host_options): programs may be older than the library */
+  const char* base_url; /* default https://api.cometapi.com */
+  const char* key;      /* else get_key is asked; without either, creating a job fails */
+  const char* ledger;   /* a file, or ":memory:" for a host that forgets; required */
+  const char* store;    /* folder for finished clips; default: beside the ledger */
+  const char* profile;  /* "full" (default) or "safe" */
+  size_t memory_limit;  /* bytes of the Lua state */
+  double poll;          /* seconds between two looks at a job; default: the schedule */
+  int max_jobs;         /* jobs at the service at a time */
+  double max_cost;      /* US$ that a script may spend, its earlier runs included */
+
+  void* user; /* given to the hooks */
+  /* The key, when the first request needs it; NULL for none. */
+  const char* (*get_key)(void* user);
+  /* level: debug, info, warning or error. Default: standard error. */
+  void (*log)(void* user, const char* level, const char* message);
+  /* Milliseconds since 1970; asked once a tick. While it stands still, jobs are not looked at. */
+  long long (*now)(void* user);
+  /* Memory of the Lua state, as lua_Alloc: new_size 0 frees, else NULL refuses. */
+  void* (*allocate)(void* user, void* block, size_t old_size, size_t new_size);
+  /* Sends a request some other way. Returns at once; later, one of kling_exchange_answer and
+   * kling_exchange_fail must be called, once. Finished clips are fetched without it. */
+  void (*send)(void* user, const kling_request* request, kling_exchange* exchange);
+} kling_host_options;
+
+#define KLING_HOST_OPTIONS kling_host_default_options()
+static inline kling_host_options kling_host_default_options(void) {
+  kling_host_options options;
+  memset(&options, 0, sizeof options);
+  options.struct_size = sizeof options;
+  return options;
+}
+
+/* "0.1.0" */
+KLING_HOST_EXPORT const char* kling_host_version(void);
+
+/* Makes a host; NULL when an option is wrong, and why in `error` (may be NULL). No thread, disk or
+ * network yet. */
+KLING_HOST_EXPORT kling_host* kling_host_new(const kling_host_options* options, char* error,
+                                             size_t error_size);
+/* Ends everything. Not from within a callback. NULL is allowed. */
+KLING_HOST_EXPORT void kling_host_free(kling_host* host);
+
+/* Why the last call that returned 0, -1 or NULL did so. */
+KLING_HOST_EXPORT const char* kling_host_error(kling_host* host);
+
+/* Makes Lua source a task called `name`; it first runs in a tick. `arguments` is a JSON array, what
+ * `...` is in the script; NULL for none. 0 when the source does not compile. The task's name, its
+ * request and their order tell the ledger which step is which: keep names from run to run. */
+KLING_HOST_EXPORT kling_task kling_host_run(kling_host* host, const char* name, const char* source,
+                                            size_t size, const char* arguments);
+/* The same from a file, named by its file name. Its folder comes first in package.path. */
+KLING_HOST_EXPORT kling_task kling_host_run_file(kling_host* host, const char* path,
+                                                 const char* arguments);
+
+/* Runs what is ready, for about `budget_us` microseconds (0: one round). Returns 1 when more is
+ * ready at once, else 0. The budget is kept by all of our own work; a running piece of Lua is not
+ * cut in the profile "full". */
+KLING_HOST_EXPORT int kling_host_tick(kling_host* host, long long budget_us);
+/* A descriptor that is readable when a tick has something to do, timers included: for poll or
+ * epoll. Never read, write or close it; -1 when there is none. */
+KLING_HOST_EXPORT int kling_host_fd(kling_host* host);
+
+enum {
+  KLING_TASK_UNKNOWN = -1,
+  KLING_TASK_RUNNING = 0,
+  KLING_TASK_DONE = 1,
+  KLING_TASK_FAILED = 2
+};
+KLING_HOST_EXPORT int kling_host_task_state(kling_host* host, kling_task task);
+/* Of a task that is done: a JSON array of what it returned. Of one that failed: {"error": {"kind":
+ * ..., "message": ...}, "traceback": ...}. Else NULL. */
+KLING_HOST_EXPORT const char* kling_host_result(kling_host* host, kling_task task);
+/* Results are kept until then, or until the next reload. */
+KLING_HOST_EXPORT void kling_host_forget(kling_host* host, kling_task task);
+/* Raises `interrupted` in this and every later wait of a task; 0: of all tasks. Jobs go on. */
+KLING_HOST_EXPORT void kling_host_cancel(kling_host* host, kling_task task);
+
+/* The jobs of this host, oldest first: a JSON array of objects with the fields of a Job in Lua. */
+KLING_HOST_EXPORT const char* kling_host_jobs(kling_host* host);
+/* Jobs that are neither finished nor failed, and other work under way. 0: a good time to leave. */
+KLING_HOST_EXPORT size_t kling_host_pending(kling_host* host);
+
+/* Global variables of the scripts. set returns 0, or -1. get returns "null" for one that is not
+ * there, and NULL for what JSON cannot say. */
+KLING_HOST_EXPORT int kling_host_set(kling_host* host, const char* name, const char* json);
+KLING_HOST_EXPORT const char* kling_host_get(kling_host* host, const char* name);
+
+/* Throws the Lua state away, tasks and globals with it, and keeps the jobs: run the (changed)
+ * script again, and what it asks for again is gone on with instead of being paid for twice, also
+ * with the ledger ":memory:". Returns 0, or -1. Not from within a callback. */
+KLING_HOST_EXPORT int kling_host_reload(kling_host* host);
+
+/* The end of an exchange, from any thread; `exchange` is gone afterwards. The host may be gone
+ * already. */
+KLING_HOST_EXPORT void kling_exchange_answer(kling_exchange* exchange, int status,
+                                             const char* content_type, const char* body,
+                                             size_t size);
+/* `may_have_been_sent`: 0 only when the service cannot have seen the request: it is sent again.
+ * Otherwise it is looked for at the service before anything else. */
+KLING_HOST_EXPORT void kling_exchange_fail(kling_exchange* exchange, int may_have_been_sent);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

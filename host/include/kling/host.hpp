@@ -1,0 +1,166 @@
+// kling::Host: <kling/host.h> for C++17, header-only; needs neither exceptions nor RTTI. What holds
+// there holds here: one thread a host, callbacks on that thread, tick() never blocks.
+#ifndef KLING_HOST_HPP
+#define KLING_HOST_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "kling/host.h"
+
+namespace kling {
+
+/// An answer to a request of HostOptions::send; ends once, from any thread.
+class Exchange {
+ public:
+  explicit Exchange(kling_exchange* handle) : handle_(handle) {}
+  void answer(int status, std::string_view body, const char* content_type = "application/json") {
+    if (auto* handle = std::exchange(handle_, nullptr))
+      kling_exchange_answer(handle, status, content_type, body.data(), body.size());
+  }
+  void fail(bool may_have_been_sent) {
+    if (auto* handle = std::exchange(handle_, nullptr))
+      kling_exchange_fail(handle, may_have_been_sent ? 1 : 0);
+  }
+
+ private:
+  kling_exchange* handle_;
+};
+
+/// Empty and zero mean the default; see kling_host_options for each.
+struct HostOptions {
+  std::string ledger;  ///< required: a file, or ":memory:"
+  std::string base_url, key, store, profile;
+  std::size_t memory_limit = 0;
+  double poll = 0;
+  int max_jobs = 0;
+  double max_cost = 0;
+  std::function<std::string()> get_key;
+  std::function<void(const char* level, const char* message)> log;
+  std::function<long long()> now;
+  std::function<void*(void* block, std::size_t old_size, std::size_t new_size)> allocate;
+  std::function<void(const kling_request& request, Exchange exchange)> send;
+};
+
+class Host {
+ public:
+  using Task = kling_task;
+
+  /// An empty host: every call is answered as by one that failed.
+  Host() = default;
+  /// Check with `if (host)`, then error().
+  explicit Host(HostOptions options) : options_(std::make_unique<Kept>()) {
+    HostOptions& kept = options_->options = std::move(options);
+    kling_host_options c = KLING_HOST_OPTIONS;
+    const auto text = [](const std::string& value) {
+      return value.empty() ? nullptr : value.c_str();
+    };
+    c.ledger = text(kept.ledger);
+    c.base_url = text(kept.base_url);
+    c.key = text(kept.key);
+    c.store = text(kept.store);
+    c.profile = text(kept.profile);
+    c.memory_limit = kept.memory_limit;
+    c.poll = kept.poll;
+    c.max_jobs = kept.max_jobs;
+    c.max_cost = kept.max_cost;
+    c.user = options_.get();
+    if (kept.get_key)
+      c.get_key = [](void* user) {
+        Kept& of = *static_cast<Kept*>(user);
+        of.key = of.options.get_key();
+        return of.key.c_str();
+      };
+    if (kept.log)
+      c.log = [](void* user, const char* level, const char* message) {
+        static_cast<Kept*>(user)->options.log(level, message);
+      };
+    if (kept.now) c.now = [](void* user) { return static_cast<Kept*>(user)->options.now(); };
+    if (kept.allocate)
+      c.allocate = [](void* user, void* block, std::size_t old_size, std::size_t new_size) {
+        return static_cast<Kept*>(user)->options.allocate(block, old_size, new_size);
+      };
+    if (kept.send)
+      c.send = [](void* user, const kling_request* request, kling_exchange* exchange) {
+        static_cast<Kept*>(user)->options.send(*request, Exchange(exchange));
+      };
+    char why[256] = "";
+    host_.reset(kling_host_new(&c, why, sizeof why));
+    options_->error = why;
+  }
+  ~Host() { host_.reset(); }  // before what its hooks use
+  Host(Host&&) noexcept = default;
+  Host& operator=(Host&& other) noexcept {
+    host_ = std::move(other.host_);
+    options_ = std::move(other.options_);
+    return *this;
+  }
+
+  explicit operator bool() const { return host_ != nullptr; }
+  std::string error() const {
+    if (host_) return kling_host_error(get());
+    return options_ ? options_->error : "there is no host";
+  }
+
+  /// 0: see error().
+  Task run(const std::string& name, std::string_view source, const char* arguments = nullptr) {
+    return host_ ? kling_host_run(get(), name.c_str(), source.data(), source.size(), arguments) : 0;
+  }
+  Task run_file(const std::string& path, const char* arguments = nullptr) {
+    return host_ ? kling_host_run_file(get(), path.c_str(), arguments) : 0;
+  }
+  bool tick(std::int64_t budget_us) { return host_ && kling_host_tick(get(), budget_us) == 1; }
+  int fd() { return host_ ? kling_host_fd(get()) : -1; }
+
+  bool running(Task task) const { return state(task) == KLING_TASK_RUNNING; }
+  bool done(Task task) const { return state(task) == KLING_TASK_DONE; }
+  bool failed(Task task) const { return state(task) == KLING_TASK_FAILED; }
+  /// JSON; "" while it runs.
+  std::string result(Task task) { return host_ ? text(kling_host_result(get(), task)) : ""; }
+  void forget(Task task) {
+    if (host_) kling_host_forget(get(), task);
+  }
+  void cancel(Task task) {
+    if (host_ && task != 0) kling_host_cancel(get(), task);
+  }
+  void cancel_all() {
+    if (host_) kling_host_cancel(get(), 0);
+  }
+
+  std::string jobs() { return host_ ? text(kling_host_jobs(get())) : "[]"; }
+  std::size_t pending() const { return host_ ? kling_host_pending(get()) : 0; }
+  bool set(const std::string& name, const std::string& json) {
+    return host_ && kling_host_set(get(), name.c_str(), json.c_str()) == 0;
+  }
+  /// JSON; "" for what JSON cannot say.
+  std::string get(const std::string& name) {
+    return host_ ? text(kling_host_get(get(), name.c_str())) : "";
+  }
+  bool reload() { return host_ && kling_host_reload(get()) == 0; }
+
+ private:
+  struct Kept {
+    HostOptions options;
+    std::string key, error;
+  };
+  struct Free {
+    void operator()(kling_host* host) const { kling_host_free(host); }
+  };
+  kling_host* get() const { return host_.get(); }
+  int state(Task task) const {
+    return host_ ? kling_host_task_state(get(), task) : int{KLING_TASK_UNKNOWN};
+  }
+  static std::string text(const char* value) { return value != nullptr ? value : ""; }
+
+  std::unique_ptr<Kept> options_;
+  std::unique_ptr<kling_host, Free> host_;
+};
+
+}  // namespace kling
+
+#endif

@@ -1,0 +1,186 @@
+// kling.so: the module for interpreters and programs that bring their own Lua.
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+
+#include <lua.hpp>
+
+#include "kling/kling.h"
+#include "lua/runtime_state.h"
+#include "runtime/settings.h"
+
+namespace kling {
+namespace {
+
+using lua::pure;
+
+constexpr std::chrono::seconds kLastWait{10};
+constexpr Millis kLookMillis = 20;
+
+/// A request that is about to be sent, or was sent and is not answered yet.
+bool is_on_its_way(const engine::JobSnapshot& job) {
+  return (job.state == "preparing" || job.state == "sending") && job.waiting_for.empty();
+}
+
+bool any_on_its_way(const lua::Runtime& runtime) {
+  for (engine::Engine* engine : runtime.engines())
+    for (const auto& job : engine->jobs())
+      if (is_on_its_way(engine->snapshot(job))) return true;
+  return false;
+}
+
+/// Lets requests arrive before the process ends; tasks do not run any more.
+void wait_for_requests(lua::Runtime& runtime) {
+  const auto until = std::chrono::steady_clock::now() + kLastWait;
+  while (any_on_its_way(runtime) && std::chrono::steady_clock::now() < until) {
+    engine::CompletionQueue& queue = runtime.queue();
+    queue.drain();
+    queue.wait(queue.clock().now() + kLookMillis);
+  }
+}
+
+int wait_before_end(lua_State* L) {
+  lua::Runtime* runtime = lua::runtime_of(L);
+  if (runtime != nullptr) pure(L, [&] { wait_for_requests(*runtime); });
+  return 0;
+}
+
+/// os.exit, which skips finalizers unless asked. Upvalue: the one of the interpreter.
+int exit_after_requests(lua_State* L) {
+  wait_before_end(L);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, 0);
+  return 0;
+}
+
+/// The end of the state (its finalizers run last made first) and os.exit wait for requests.
+void guard_the_end(lua_State* L) {
+  const int top = lua_gettop(L);
+  lua_newuserdatauv(L, 0, 0);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, wait_before_end);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  static char sentinel;
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &sentinel);
+
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (lua_getfield(L, -1, "os") == LUA_TTABLE && lua_getfield(L, -1, "exit") == LUA_TFUNCTION) {
+    lua_pushcclosure(L, exit_after_requests, 1);
+    lua_setfield(L, -2, "exit");
+  }
+  lua_settop(L, top);
+}
+
+void log(const std::string& level, const std::string& message) {
+  const bool plain = level == "info";
+  std::fprintf(stderr, "kling: %s%s%s\n", plain ? "" : level.c_str(), plain ? "" : ": ",
+               message.c_str());
+}
+
+/// What opening needs, where a Lua error may pass.
+struct Opening {
+  lua::ModuleOptions options;
+  Error failure;
+  std::string folder;
+};
+
+/// The path of the script that the interpreter runs, as `lua5.4` tells it: arg[0], with the
+/// interpreter's own name before it. "" when lines are typed, or a program runs chunks of its own.
+/// Leaves on the stack what keeps the text.
+const char* find_script(lua_State* L) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  lua_pushliteral(L, "arg");
+  if (lua_rawget(L, -2) != LUA_TTABLE || lua_rawgeti(L, -1, -1) != LUA_TSTRING ||
+      lua_rawgeti(L, -2, 0) != LUA_TSTRING)
+    return "";
+  const char* script = lua_tostring(L, -1);
+  bool is_file = false;
+  pure(L, [&] {
+    std::error_code error;
+    is_file = std::filesystem::is_regular_file(script, error);
+  });
+  return is_file ? script : "";
+}
+
+void read_settings(Opening& opening, const char* script) {
+  std::string notice;
+  auto settings = runtime::engine_options({}, script, false, notice);
+  if (!settings) return void(opening.failure = std::move(settings.error()));
+  if (!notice.empty()) log("info", notice);
+  settings->typed = *script == '\0';
+  settings->log = log;
+  opening.options.log = log;
+  opening.options.engine = std::move(*settings);
+  if (*script == '\0') return;
+  std::error_code error;
+  const auto folder = std::filesystem::absolute(script, error).parent_path().string();
+  opening.folder = folder + "/?.lua;" + folder + "/?/init.lua;";
+}
+
+/// The script's folder comes first in package.path, as with `kling run`.
+void add_to_path(lua_State* L, const std::string& folder) {
+  const int top = lua_gettop(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (!folder.empty() && lua_getfield(L, -1, "package") == LUA_TTABLE) {
+    lua_pushlstring(L, folder.data(), folder.size());
+    if (lua_getfield(L, -2, "path") == LUA_TSTRING) {
+      lua_concat(L, 2);
+      lua_setfield(L, -2, "path");
+    }
+  }
+  lua_settop(L, top);
+}
+
+/// pump([microseconds]) for hosts that are written in Lua themselves.
+int pump(lua_State* L) {
+  const lua_Integer budget = luaL_optinteger(L, 1, 0);
+  lua_pushboolean(L, kling_pump(L, budget) > 0);
+  return 1;
+}
+
+int descriptor(lua_State* L) {
+  lua_pushinteger(L, kling_fd(L));
+  return 1;
+}
+
+}  // namespace
+}  // namespace kling
+
+extern "C" {
+
+int luaopen_kling(lua_State* L) {
+  using namespace kling;
+  if (lua::runtime_of(L) != nullptr) {  // package.loaded was cleared
+    lua_rawgetp(L, LUA_REGISTRYINDEX, lua::module_key());
+    return 1;
+  }
+  const char* script = find_script(L);
+  lua::define<Opening>(L, "kling.Opening");
+  auto& opening = lua::new_object<Opening>(L);
+  lua::pure(L, [&] { read_settings(opening, script); });
+  const Error& failure = opening.failure;
+  if (!failure.message.empty())
+    return luaL_error(L, "%s. %s", failure.message.c_str(), failure.hint.c_str());
+  add_to_path(L, opening.folder);
+  lua::open_module(L, std::move(opening.options));
+  guard_the_end(L);
+  lua_pushcfunction(L, pump);
+  lua_setfield(L, -2, "pump");
+  lua_pushcfunction(L, descriptor);
+  lua_setfield(L, -2, "fd");
+  return 1;
+}
+
+int kling_pump(lua_State* L, long long microseconds) {
+  kling::lua::Runtime* runtime = kling::lua::runtime_of(L);
+  return runtime != nullptr ? int{runtime->pump(L, microseconds)} : -1;
+}
+
+int kling_fd(lua_State* L) {
+  kling::lua::Runtime* runtime = kling::lua::runtime_of(L);
+  return runtime != nullptr ? runtime->queue().fd() : -1;
+}
+
+}  // extern "C"

@@ -1,0 +1,158 @@
+#include "runtime/hook_transport.h"
+
+#include <condition_variable>
+#include <mutex>
+
+#include "net/body.h"
+
+namespace {
+
+using kling::Error;
+using kling::Kind;
+using kling::net::HttpOutcome;
+
+/// What a worker and the program around us share: whoever comes last lets it go.
+struct Meeting {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool begun = false;  ///< the hook was called
+  bool ended = false;
+  HttpOutcome outcome;
+
+  void end(HttpOutcome how) {
+    std::lock_guard lock(mutex);
+    if (ended) return;
+    ended = true;
+    outcome = std::move(how);
+    changed.notify_all();
+  }
+};
+
+HttpOutcome failed(HttpOutcome::Stage stage, const char* why) {
+  HttpOutcome outcome;
+  outcome.stage = stage;
+  outcome.error = {.kind = Kind::network, .message = why, .retryable = true};
+  return outcome;
+}
+
+}  // namespace
+
+struct kling_exchange {
+  std::shared_ptr<Meeting> meeting;
+};
+
+namespace kling::runtime {
+namespace {
+
+class HookTransport final : public net::Transport {
+ public:
+  HookTransport(SendHook hook, void* user, std::shared_ptr<engine::CompletionQueue> queue)
+      : send_(hook), user_(user), queue_(std::move(queue)) {}
+
+  HttpOutcome send(const net::HttpRequest& request) override {
+    std::string body;
+    auto reader = net::BodyReader::open(request.body);
+    if (!reader) return refused(reader.error());
+    for (;;) {
+      auto block = reader->next();
+      if (!block) return refused(block.error());
+      if (block->empty()) break;
+      body += *block;
+    }
+    auto meeting = std::make_shared<Meeting>();
+    {
+      std::lock_guard lock(mutex_);
+      if (stopped_) return failed(HttpOutcome::Stage::not_sent, "the host is closing");
+      std::erase_if(open_, [](const auto& other) { return other.expired(); });
+      open_.push_back(meeting);
+    }
+    queue_->post([meeting, request, body = std::move(body), hook = send_, user = user_] {
+      {
+        std::lock_guard lock(meeting->mutex);
+        if (meeting->ended) return;
+        meeting->begun = true;
+      }
+      call(hook, user, request, body, new kling_exchange{meeting});
+    });
+    std::unique_lock lock(meeting->mutex);
+    const bool in_time =
+        meeting->changed.wait_for(lock, request.deadline, [&] { return meeting->ended; });
+    if (in_time) return std::move(meeting->outcome);
+    meeting->ended = true;
+    return failed(meeting->begun ? HttpOutcome::Stage::lost : HttpOutcome::Stage::not_sent,
+                  "the program's transport gave no answer in time");
+  }
+
+  void stop() override {
+    std::lock_guard lock(mutex_);
+    stopped_ = true;
+    for (const auto& weak : open_)
+      if (const auto meeting = weak.lock()) {
+        std::unique_lock meeting_lock(meeting->mutex);
+        const bool begun = meeting->begun;
+        meeting_lock.unlock();
+        meeting->end(failed(begun ? HttpOutcome::Stage::lost : HttpOutcome::Stage::not_sent,
+                            "the host is closing"));
+      }
+  }
+
+ private:
+  static HttpOutcome refused(Error error) {
+    HttpOutcome outcome;
+    outcome.error = std::move(error);
+    return outcome;
+  }
+
+  static void call(SendHook hook, void* user, const net::HttpRequest& request,
+                   const std::string& body, kling_exchange* exchange) {
+    std::vector<const char*> headers;
+    for (const auto& [name, value] : request.headers) {
+      headers.push_back(name.c_str());
+      headers.push_back(value.c_str());
+    }
+    headers.push_back(nullptr);
+    const kling_request view{.struct_size = sizeof(kling_request),
+                             .method = request.method.c_str(),
+                             .target = request.target.c_str(),
+                             .headers = headers.data(),
+                             .content_type = request.content_type.c_str(),
+                             .body = body.data(),
+                             .body_size = body.size(),
+                             .deadline_ms = request.deadline.count()};
+    hook(user, &view, exchange);
+  }
+
+  const SendHook send_;
+  void* const user_;
+  const std::shared_ptr<engine::CompletionQueue> queue_;
+  std::mutex mutex_;
+  bool stopped_ = false;
+  std::vector<std::weak_ptr<Meeting>> open_;
+};
+
+}  // namespace
+
+std::shared_ptr<net::Transport> make_hook_transport(
+    SendHook send, void* user, std::shared_ptr<engine::CompletionQueue> queue) {
+  return std::make_shared<HookTransport>(send, user, std::move(queue));
+}
+
+}  // namespace kling::runtime
+
+void kling_exchange_answer(kling_exchange* exchange, int status, const char* content_type,
+                           const char* body, size_t size) {
+  HttpOutcome outcome;
+  outcome.stage = HttpOutcome::Stage::answered;
+  outcome.status = status;
+  if (content_type != nullptr) outcome.content_type = content_type;
+  if (body != nullptr) outcome.body.assign(body, size);
+  exchange->meeting->end(std::move(outcome));
+  delete exchange;
+}
+
+void kling_exchange_fail(kling_exchange* exchange, int may_have_been_sent) {
+  exchange->meeting->end(
+      failed(may_have_been_sent != 0 ? HttpOutcome::Stage::lost : HttpOutcome::Stage::not_sent,
+             "the program's transport failed"));
+  delete exchange;
+}

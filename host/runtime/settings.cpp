@@ -1,0 +1,142 @@
+#include "runtime/settings.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace kling::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+/// A folder of the XDG base directories: `variable`, else `fallback` below the home folder.
+fs::path xdg_folder(const char* variable, const char* fallback) {
+  const std::string set = environment(variable);
+  if (!set.empty() && set.front() == '/') return fs::path(set) / "kling";
+  return fs::path(environment("HOME")) / fallback / "kling";
+}
+
+std::string trimmed(const std::string& text) {
+  const auto from = text.find_first_not_of(" \t\r\"");
+  if (from == std::string::npos) return "";
+  return text.substr(from, text.find_last_not_of(" \t\r\"") - from + 1);
+}
+
+/// `name = value` lines. A file that others may read is refused: it holds the key.
+Result<std::map<std::string, std::string>> read_config() {
+  std::map<std::string, std::string> values;
+  const fs::path path = xdg_folder("XDG_CONFIG_HOME", ".config") / "config";
+  struct stat facts {};
+  if (::stat(path.c_str(), &facts) != 0) return values;
+  if ((facts.st_mode & 077) != 0)
+    return Error{.kind = Kind::auth,
+                 .message = path.string() + " holds a key and can be read by others",
+                 .hint = "chmod 600 " + path.string()};
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    const auto equals = line.find('=');
+    if (line.empty() || line.front() == '#' || equals == std::string::npos) continue;
+    values[trimmed(line.substr(0, equals))] = trimmed(line.substr(equals + 1));
+  }
+  return values;
+}
+
+bool is_writable(const fs::path& folder) { return ::access(folder.c_str(), W_OK) == 0; }
+
+/// The nearest `.kling` from `folder` upward, else one to be made in it, else below the state home.
+fs::path ledger_folder(const fs::path& folder, std::string& notice) {
+  std::error_code error;
+  for (fs::path at = folder; !at.empty(); at = at.parent_path()) {
+    if (fs::is_directory(at / ".kling", error)) return at / ".kling";
+    if (at == at.parent_path()) break;
+  }
+  if (is_writable(folder)) return folder / ".kling";
+  fs::path elsewhere = xdg_folder("XDG_STATE_HOME", ".local/state");
+  notice = folder.string() + " cannot be written, so the ledger is kept in " + elsewhere.string();
+  return elsewhere;
+}
+
+Result<double> seconds(const std::string& text, const char* name) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (end == text.c_str() || *end != '\0' || !(value > 0))
+    return Error{
+        .kind = Kind::invalid,
+        .message = std::string(name) + " must be a number of seconds, not \"" + text + "\""};
+  return value;
+}
+
+}  // namespace
+
+Result<Access> find_access(const ServiceSettings& options) {
+  auto config = read_config();
+  if (!config) return config.error();
+  Access access;
+  const std::pair<const char*, std::string> keys[] = {
+      {"KLING_API_KEY", environment("KLING_API_KEY")},
+      {"COMETAPI_KEY", environment("COMETAPI_KEY")},
+      {"the config file", (*config)["key"]}};
+  for (const auto& [source, key] : keys) {
+    if (key.empty()) continue;
+    access.key = key;
+    access.key_source = source;
+    break;
+  }
+  for (const std::string& url :
+       {options.base_url, environment("KLING_BASE_URL"), (*config)["base_url"]})
+    if (access.base_url.empty()) access.base_url = url;
+  return access;
+}
+
+std::string find_ledger(const ServiceSettings& options, const std::string& script, bool simulated,
+                        std::string& notice) {
+  if (!options.ledger.empty()) return options.ledger;
+  if (std::string set = environment("KLING_LEDGER"); !simulated && !set.empty()) return set;
+  std::error_code error;
+  const fs::path folder =
+      script.empty() ? fs::current_path(error) : fs::absolute(script, error).parent_path();
+  fs::path home = ledger_folder(folder, notice);
+  if (simulated) home /= "sim";
+  return (home / "ledger.db").string();
+}
+
+Result<engine::EngineOptions> engine_options(const ServiceSettings& options,
+                                             const std::string& script, bool simulated,
+                                             std::string& notice) {
+  engine::EngineOptions engine;
+  auto access = find_access(options);
+  if (!access) return access.error();
+  engine.key = access->key;
+  engine.base_url = access->base_url;
+  engine.insecure = options.insecure;
+  engine.poll_interval = static_cast<Millis>(options.poll_interval * 1000);
+  if (const std::string text = environment("KLING_POLL_INTERVAL");
+      !text.empty() && engine.poll_interval == 0) {
+    auto value = seconds(text, "KLING_POLL_INTERVAL");
+    if (!value) return value.error();
+    engine.poll_interval = static_cast<Millis>(*value * 1000);
+  }
+  if (options.patience >= 0) {
+    engine.patience = static_cast<Millis>(options.patience * 1000);
+  } else if (const std::string text = environment("KLING_PATIENCE"); !text.empty()) {
+    auto value = seconds(text, "KLING_PATIENCE");
+    if (!value) return value.error();
+    engine.patience = static_cast<Millis>(*value * 1000);
+  }
+
+  engine.ledger_path = find_ledger(options, script, simulated, notice);
+  engine.store_folder = options.store;
+  if (!script.empty()) engine.script_name = fs::path(script).filename().string();
+  return engine;
+}
+
+}  // namespace kling::runtime

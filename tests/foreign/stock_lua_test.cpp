@@ -1,0 +1,97 @@
+// The module in an unmodified interpreter: `require "kling"` in lua5.4.
+#include <filesystem>
+
+#include "cli/program.h"
+#include "foreign/foreign.h"
+
+using namespace kling;
+using namespace kling::test;
+
+namespace fs = std::filesystem;
+
+TEST_CASE("a shipped script runs unchanged in lua5.4 and is not paid twice") {
+  const Stage stage("");
+  fs::copy(KLING_SOURCE_DIR "/scripts", stage.folder / "scripts", fs::copy_options::recursive);
+  std::ofstream(stage.folder / "one.csv")
+      << "file,prompt,duration\ndawn.mp4,Dawn over a harbour,5\n";
+  for (int run = 1; run <= 2; ++run) {
+    const Outcome outcome = foreign(stage, {"lua5.4", "scripts/from_csv.lua", "one.csv"});
+    CAPTURE(outcome.err);
+    CHECK(outcome.code == 0);
+    CHECK(stage.service->counters().accepted == 1);
+    CHECK(fs::exists(stage.folder / "scripts/.kling/ledger.db"));
+  }
+  std::ofstream(stage.folder / "scripts/own.lua") << "require 'kling' print(require 'lib.mask')";
+  CHECK(foreign(stage, {"lua5.4", "scripts/own.lua"}).code == 0);
+}
+
+TEST_CASE("typed lines make new clips in lua5.4") {
+  const Stage stage("");
+  for (int run = 1; run <= 2; ++run) {
+    const Outcome outcome = foreign(
+        stage,
+        {"lua5.4", "-e", "print(require 'kling'.text2video { prompt = 'x' }:accepted().reused)"});
+    CAPTURE(outcome.err);
+    CHECK(outcome.out == "false\n");
+    CHECK(stage.service->counters().accepted == run);
+  }
+}
+
+TEST_CASE("Ctrl-C ends a wait in lua5.4 and leaves the job to the next run") {
+  sim::Options options;
+  options.clock = make_clock();  // minutes
+  const Stage stage(
+      "local kling = require 'kling'\n"
+      "kling.text2video { prompt = 'x' }:wait()\n",
+      std::move(options));
+  const auto child = start_foreign(stage, {"lua5.4", "film.lua"});
+  REQUIRE(stage.until([](const sim::Counters& seen) { return seen.queries > 0; }));
+  child->signal(SIGINT);
+  const Outcome outcome = child->wait();
+  CAPTURE(outcome.err);
+  CHECK(outcome.code == 1);
+  CHECK(contains(outcome.err, "interrupted"));
+  CHECK(stage.service->counters().accepted == 1);
+}
+
+TEST_CASE("neither the end of a script nor os exit loses a request in flight") {
+  const char* const ends[] = {"", "os.exit(0)", "os.exit(true, true)", "error('x', 0)"};
+  for (const char* end : ends) {
+    CAPTURE(end);
+    const Stage stage(std::string("local kling = require 'kling'\n"
+                                  "local job = kling.text2video { prompt = 'x' }\n"
+                                  "print(job.id, job.reused)\n") +
+                      end);
+    CHECK(foreign(stage, {"lua5.4", "film.lua"}).out == "nil\tfalse\n");
+    const Outcome again = foreign(stage, {"lua5.4", "film.lua"});
+    CAPTURE(again.err);
+    CHECK(contains(again.out, "true"));  // the answer was recorded: nothing to search for
+    CHECK(stage.service->counters().creates == 1);
+  }
+}
+
+TEST_CASE("the ledger of KLING_LEDGER and a refused config file are heeded by the module") {
+  Stage stage("print(require 'kling'.text2video { prompt = 'x' }:accepted().id)");
+  stage.environment.push_back("KLING_LEDGER=" + (stage.folder / "here.db"));
+  CHECK(foreign(stage, {"lua5.4", "film.lua"}).code == 0);
+  CHECK(fs::exists(stage.folder / "here.db"));
+  CHECK_FALSE(fs::exists(stage.folder / ".kling"));
+
+  fs::create_directories(stage.folder / "config/kling");
+  std::ofstream(stage.folder / "config/kling/config") << "key = sk-secret\n";
+  stage.environment.push_back("XDG_CONFIG_HOME=" + (stage.folder / "config"));
+  const Outcome open = foreign(stage, {"lua5.4", "film.lua"});
+  CHECK(open.code == 1);
+  CHECK(contains(open.err, "can be read by others"));
+  CHECK_FALSE(contains(open.err, "sk-secret"));
+}
+
+TEST_CASE("kling.so brings no Lua along and exports three functions") {
+  const auto symbols = run_process({"nm", "-D", "--defined-only", "--format=just-symbols", MODULE});
+  REQUIRE(symbols.ok());
+  CHECK(symbols->output == "kling_fd\nkling_pump\nluaopen_kling\n");
+  const auto dynamic = run_process({"readelf", "-d", MODULE});
+  REQUIRE(dynamic.ok());
+  CHECK_FALSE(contains(dynamic->output, "liblua"));
+  CHECK(contains(dynamic->output, "NODELETE"));
+}

@@ -1,0 +1,90 @@
+#!/bin/sh
+# packaging_test.sh BUILD: installs into a temporary prefix; other people's projects are built from
+# there, with the examples of docs/embedding.md, and run against the simulator.
+set -eu
+tests=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+build=$1
+folder=$(mktemp -d)
+service=
+trap '[ -z "$service" ] || kill "$service" 2>/dev/null; rm -rf "$folder"' EXIT
+failures=0
+
+# expect WHAT EXPECTED PROGRAM...
+expect() {
+  what=$1 expected=$2
+  shift 2
+  if ! output=$("$@" 2>"$folder/messages") || [ "$output" != "$expected" ]; then
+    echo "$what: \"$output\" instead of \"$expected\""
+    cat "$folder/messages"
+    failures=$((failures + 1))
+  fi
+}
+
+# 1. The tree.
+prefix=$folder/prefix
+cmake --install "$build" --prefix "$prefix" >/dev/null
+mv "$prefix" "$folder/moved"  # nothing in it knows where it was
+prefix=$folder/moved
+lib=$(dirname "$(find "$prefix" -name libkling.so)")
+examples=$folder/examples
+mkdir "$examples"
+awk -v to="$examples" '/^```[a-z]+ [a-z_.]+$/ { file = to "/" $2; next } /^```/ { file = "" }
+                       file { print > file }' "$tests/../docs/embedding.md"
+
+cd "$folder"
+KLING_API_KEY=sk-any
+export KLING_API_KEY
+"$prefix/bin/kling" sim --quiet --speed 1000 >address &
+service=$!
+while [ ! -s address ]; do sleep 0.05; done
+KLING_BASE_URL=$(cat address)
+export KLING_BASE_URL
+XDG_STATE_HOME=$folder/state
+export XDG_STATE_HOME
+
+# 2. CMake.
+cmake -S "$tests/packaging/consumer" -B consumer -DCMAKE_PREFIX_PATH="$prefix" -DEXAMPLES="$examples" \
+  -DCMAKE_BUILD_TYPE=Debug -G Ninja >configured 2>&1 || { cat configured; exit 1; }
+cmake --build consumer >built 2>&1 || { cat built; exit 1; }
+for kind in '' _static; do
+  expect "host_c$kind" '["text2video"]' "consumer/host_c$kind"
+  expect "host_cpp$kind" '[5.041]' "consumer/host_cpp$kind"
+  case $("consumer/own_lua$kind" 2>messages) in
+    [0-9]*) ;;
+    *) echo "own_lua$kind gave no id"; cat messages; failures=$((failures + 1)) ;;
+  esac
+done
+[ ! -x consumer/loop ] || expect loop done consumer/loop
+
+# 3. pkg-config.
+PKG_CONFIG_PATH=$lib/pkgconfig
+export PKG_CONFIG_PATH
+# shellcheck disable=SC2046 # flags
+cc -o by_pkg_config examples/host.c $(pkg-config --cflags --libs kling) -Wl,-rpath,"$lib"
+expect 'pkg-config kling' '["text2video"]' ./by_pkg_config
+# shellcheck disable=SC2046
+cc -o module_by_pkg_config examples/own_lua.c $(pkg-config --cflags --libs kling-module lua5.4)
+./module_by_pkg_config >/dev/null || { echo 'pkg-config kling-module'; failures=$((failures + 1)); }
+
+# 4. What is exported, and under which name.
+nm -D --defined-only --format=just-symbols "$lib/libkling.so" |
+  grep -vE '^(kling_(host|exchange)_[a-z_]+|KLING_0)(@@KLING_0)?$' && failures=$((failures + 1))
+readelf -d "$lib/libkling.so" | grep -q 'SONAME.*\[libkling.so.0\]' || { echo soname; exit 1; }
+
+# 5. Stock interpreters.
+LUA_CPATH_5_4="$lib/lua/5.4/?.so"
+export LUA_CPATH_5_4
+! command -v lua5.4 >/dev/null || expect 'lua5.4' text2video lua5.4 "$examples/stock.lua"
+
+# 6. The Debian package: what is in it runs, from wherever it is unpacked.
+if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
+  cpack --config "$build/CPackConfig.cmake" -B "$folder/package" >packed 2>&1 || { cat packed; exit 1; }
+  deb=$(echo package/*.deb)
+  dpkg-deb -I "$deb" | grep -q 'Depends:.*libc6.*' || { echo 'no Depends'; failures=$((failures + 1)); }
+  dpkg-deb -x "$deb" root
+  expect 'the packaged program' '' root/usr/bin/kling run /dev/null
+  expect 'the packaged module' '' \
+    env LUA_CPATH_5_4="$(dirname "$(find root -name kling.so)")/?.so" lua5.4 -e 'require "kling"'
+fi
+
+exit "$failures"

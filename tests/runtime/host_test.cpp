@@ -1,0 +1,216 @@
+// kling::Host, and with it the whole C API, against the simulator over real HTTP.
+#include <atomic>
+#include <fstream>
+
+#include "runtime/stage.h"
+
+using namespace kling;
+using namespace kling::test;
+
+TEST_CASE("a script runs as a task and its results and jobs are JSON") {
+  const Stage stage;
+  Host host(stage.options);
+  REQUIRE(host);
+  const Json results = run(host, R"(
+    local kling = require "kling"
+    local clip = kling.text2video { prompt = ... }:wait()
+    return clip.duration // 1, { "a", 2 }, kling.null)",
+                           R"(["A paper boat"])");
+  CHECK(results == Json::parse(R"([5.0, ["a", 2], null])"));
+  const Json jobs = Json::parse(host.jobs());
+  REQUIRE(jobs.size() == 1);
+  CHECK(jobs[0]["kind"] == "text2video");
+  CHECK(jobs[0]["prompt"] == "A paper boat");
+  CHECK(jobs[0]["state"] == "succeeded");
+  CHECK(stage.service->counters().accepted == 1);
+}
+
+TEST_CASE("what fails is told with its kind and its line") {
+  const Stage stage;
+  Host host(stage.options);
+  const Json refused = run(host, "\nrequire 'kling'.text2video { promt = 'x' }");
+  CHECK(refused["error"]["kind"] == "invalid");
+  CHECK(refused["message"].get<std::string>().find("test.lua:2") != std::string::npos);
+  CHECK(run(host, "error('plain')")["message"].get<std::string>().find("plain") !=
+        std::string::npos);
+  CHECK(host.run("broken.lua", "x = = 1") == 0);
+  CHECK(host.error().find("broken.lua:1") != std::string::npos);
+  CHECK(host.run("binary.lua", "\x1bLua") == 0);
+  CHECK(host.run_file("missing.lua") == 0);
+  CHECK(host.run("x.lua", "", "{}") == 0);
+  CHECK(host.result(99).empty());
+  CHECK_FALSE(Host(HostOptions{}));
+  HostOptions odd;
+  odd.ledger = ":memory:";
+  odd.profile = "odd";
+  CHECK(Host(odd).error().find("profile") != std::string::npos);
+}
+
+TEST_CASE("values go in and come out") {
+  const Stage stage;
+  Host host(stage.options);
+  CHECK(host.set("scene", R"({"name": "dusk", "size": [1280, 720]})"));
+  CHECK_FALSE(host.set("scene", "{"));
+  CHECK(run(host, "answer = scene.name .. scene.size[2] return #scene.size") == Json({2}));
+  CHECK(host.get("answer") == R"("dusk720")");
+  CHECK(host.get("nothing") == "null");
+  CHECK(host.get("print").empty());
+  CHECK(host.set("scene", "null"));
+  CHECK(host.get("scene") == "null");
+}
+
+TEST_CASE("a forgotten task is unknown and a cancelled one ends with interrupted") {
+  const Stage stage;
+  Host host(stage.options);
+  const auto sleeper = host.run("sleeper.lua", "require 'kling'.sleep(1000)");
+  const auto other = host.run("other.lua", "require 'kling'.sleep(0.05) return 1");
+  CHECK(until(host, [&] { return host.done(other); }));
+  CHECK(host.running(sleeper));
+  host.cancel(sleeper);
+  CHECK(until(host, [&] { return host.failed(sleeper); }));
+  CHECK(Json::parse(host.result(sleeper))["error"]["kind"] == "interrupted");
+  host.forget(sleeper);
+  CHECK_FALSE(host.failed(sleeper));
+}
+
+TEST_CASE("a reloaded script goes on with its jobs also without a ledger file") {
+  for (const int moment : {0, 1, 3, 10, 30, 60}) {
+    CAPTURE(moment);
+    const Stage stage;
+    Host host(stage.options);
+    const std::string script = R"(
+      local kling = require "kling"
+      local a = kling.text2video { prompt = "one" }
+      local b = kling.text2video { prompt = "one" }
+      a:accepted()
+      b:accepted()
+      return a.id ~= b.id)";
+    REQUIRE(host.run("test.lua", script) != 0);
+    const auto start = Steady::now();
+    until(host, [&] { return millis_since(start) >= moment; });
+    REQUIRE(host.reload());
+    CHECK(run(host, script) == Json({true}));
+    CHECK(stage.service->counters().accepted == 2);
+    REQUIRE(host.reload());
+    CHECK(run(host, script + ", a.reused, b.reused") == Json({true, true, true}));
+    CHECK(stage.service->counters().accepted == 2);
+  }
+}
+
+TEST_CASE("hosts live side by side on threads of their own") {
+  const Stage stage;
+  std::atomic<int> done{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i)
+    threads.emplace_back([&, i] {
+      Host host(stage.options);
+      const auto task = host.run("test.lua",
+                                 "local k = require 'kling' return "
+                                 "k.text2video { prompt = ... }:wait().duration",
+                                 ("[\"" + std::to_string(i) + "\"]").c_str());
+      if (until(host, [&] { return host.done(task); })) ++done;
+    });
+  for (auto& thread : threads) thread.join();
+  CHECK(done == 3);
+  CHECK(stage.service->counters().accepted == 3);
+}
+
+TEST_CASE("callbacks come on the ticking thread and a host may bring transport clock and memory") {
+  EndlessService service;
+  const auto here = std::this_thread::get_id();
+  std::vector<std::thread::id> seen;
+  long long time = 1'800'000'000'000;
+  std::size_t bytes = 0;
+  int keys = 0;
+  HostOptions options;
+  options.ledger = ":memory:";
+  options.poll = 1;
+  options.get_key = [&] { return ++keys, seen.push_back(std::this_thread::get_id()), "sk-own"; };
+  options.now = [&] { return time; };
+  options.log = [&](const char*, const char*) { seen.push_back(std::this_thread::get_id()); };
+  options.allocate = [&](void* block, std::size_t old_size, std::size_t new_size) -> void* {
+    bytes += new_size - (block ? old_size : 0);
+    if (new_size != 0) return std::realloc(block, new_size);
+    std::free(block);
+    return nullptr;
+  };
+  options.send = [&](const kling_request& request, Exchange exchange) {
+    CHECK(std::string(request.headers[1]) == "Bearer sk-own");
+    service.answer(request, exchange);
+  };
+  {
+    Host host(std::move(options));
+    REQUIRE(host);
+    const auto task = host.run("test.lua",
+                               "local k = require 'kling' k.log('hello')\n"
+                               "job = k.text2video { prompt = 'x' } id = job.id job:wait()");
+    CHECK(until(host, [&] { return service.creates == 1; }));
+    CHECK(keys == 1);
+    CHECK(bytes > 10'000);
+    const auto start = Steady::now();
+    until(host, [&] { return millis_since(start) > 100; });
+    CHECK(service.queries == 0);  // time stands still
+    time += 2000;
+    CHECK(until(host, [&] { return service.queries == 1; }));
+    CHECK(host.running(task));
+  }
+  CHECK(bytes == 0);
+  for (const auto id : seen) CHECK(id == here);
+  CHECK(service.asked_on == here);
+}
+
+TEST_CASE("the transport hook decides whether a failed request may be sent again") {
+  for (const bool sent : {false, true}) {
+    CAPTURE(sent);
+    EndlessService service;
+    int tries = 0;
+    HostOptions options;
+    options.ledger = ":memory:";
+    options.key = "k";
+    options.poll = 0.01;
+    options.send = [&](const kling_request& request, Exchange exchange) {
+      if (std::string(request.method) == "POST" && tries++ == 0) return exchange.fail(sent);
+      if (sent) return exchange.answer(404, "{\"code\":1203,\"message\":\"no such task\"}");
+      service.answer(request, exchange);
+    };
+    Host host(std::move(options));
+    const auto task = host.run("test.lua",
+                               "local k = require 'kling' k.configure { patience = 0 }\n"
+                               "return k.text2video { prompt = 'x' }:accepted().id");
+    CHECK(until(host, [&] { return !host.running(task); }));
+    CHECK(tries == (sent ? 1 : 2));
+    if (sent) CHECK(Json::parse(host.result(task))["error"]["kind"] == "ambiguous");
+  }
+}
+
+TEST_CASE("a memory limit ends the script and not the host") {
+  Stage stage;
+  stage.options.memory_limit = 4 << 20;
+  Host host(stage.options);
+  CHECK(run(host, "return #string.rep('x', 1e8)")["message"] == "not enough memory");
+  CHECK(run(host, "return 1") == Json({1}));
+  stage.options.memory_limit = 1000;
+  CHECK_FALSE(Host(stage.options));
+}
+
+TEST_CASE("a script file may require its neighbours and wait inside of them") {
+  const Stage stage;
+  const TempFolder folder;
+  std::ofstream(folder / "main.lua") << "#!shebang\nreturn require 'part' + 1\n";
+  std::ofstream(folder / "part.lua") << "require 'kling'.sleep(0.01) return 41\n";
+  Host host(stage.options);
+  const auto task = host.run_file(folder / "main.lua");
+  CHECK(until(host, [&] { return !host.running(task); }));
+  CHECK(host.result(task) == "[42]");
+}
+
+TEST_CASE("an empty host answers every call") {
+  Host host;
+  CHECK_FALSE(host);
+  CHECK(host.run("a", "b") == 0);
+  CHECK_FALSE(host.tick(1));
+  CHECK(host.jobs() == "[]");
+  CHECK_FALSE(host.reload());
+  host = Host(Stage().options);
+  CHECK(host);
+}

@@ -1,0 +1,45 @@
+# `cmake --install`, find_package(kling), pkg-config, and the Debian package.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+# Where Debian's lua5.4 looks below both /usr and /usr/local.
+set(KLING_LUA_CMOD_DIR ${CMAKE_INSTALL_LIBDIR}/lua/5.4 CACHE STRING "where require finds kling.so")
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/kling)
+
+install(TARGETS kling RUNTIME)
+install(TARGETS kling_host EXPORT kling LIBRARY)
+install(TARGETS kling_module EXPORT kling LIBRARY DESTINATION ${KLING_LUA_CMOD_DIR})
+install(TARGETS kling_static ARCHIVE)
+install(DIRECTORY host/include/kling TYPE INCLUDE)
+install(DIRECTORY scripts/ DESTINATION ${CMAKE_INSTALL_DATADIR}/kling/scripts)
+install(FILES README.md LICENSE TYPE DOC)
+file(GLOB manuals_1 docs/man/*.1)
+file(GLOB manuals_3 docs/man/*.3lua)
+install(FILES ${manuals_1} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL)
+install(FILES ${manuals_3} DESTINATION ${CMAKE_INSTALL_MANDIR}/man3 OPTIONAL)
+
+install(EXPORT kling NAMESPACE kling:: DESTINATION ${package_dir} FILE klingTargets.cmake)
+configure_package_config_file(third_party/klingConfig.cmake.in ${PROJECT_BINARY_DIR}/klingConfig.cmake
+  INSTALL_DESTINATION ${package_dir} PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/klingConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/klingConfig.cmake ${PROJECT_BINARY_DIR}/klingConfigVersion.cmake
+        DESTINATION ${package_dir})
+
+# The prefix is relative to the file, so that a tree may be moved.
+file(RELATIVE_PATH up /x/${CMAKE_INSTALL_LIBDIR}/pkgconfig /x)
+foreach(name kling kling-module)
+  configure_file(third_party/${name}.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_PACKAGE_CONTACT "the kling-lua project <kling@localhost>")
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS ca-certificates)
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "ffmpeg, fonts-dejavu-core")
+set(CPACK_DEBIAN_PACKAGE_SECTION video)
+include(CPack)
