@@ -73,11 +73,11 @@ std::string Simulation::summary() const {
   if (!simulator_) return "";
   const sim::Counters counters = simulator_->counters();
   char text[160];
-  std::snprintf(
-      text, sizeof text,
-      "simulated: nothing was paid; the service counted %d create requests, and %d charged clips of "
-      "all runs",
-      counters.creates, counters.charged);
+  std::snprintf(text, sizeof text,
+                "simulated: nothing was paid; the service counted %d create requests, and %d "
+                "charged clips of "
+                "all runs",
+                counters.creates, counters.charged);
   return text;
 }
 

@@ -141,7 +141,8 @@ void Relay::accept_all(int backend_port) {
     link.client = client;
     link.server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     // Loopback to a listener with a long queue: this does not wait. What fails is seen by serve().
-    connect(link.server, reinterpret_cast<const sockaddr*>(&backend), sizeof backend);
+    [[maybe_unused]] const int refused =
+        connect(link.server, reinterpret_cast<const sockaddr*>(&backend), sizeof backend);
     send_at_once(link.client);
     send_at_once(link.server);
     link.peer_port = local_port(link.server);
