@@ -7,7 +7,6 @@
 
 namespace {
 
-using kling::Error;
 using kling::Kind;
 using kling::net::HttpOutcome;
 

@@ -7,6 +7,7 @@
 
 #include "engine/error_json.h"
 #include "lua/convert.h"
+#include "lua/safe.h"
 #include "runtime/hook_transport.h"
 
 namespace kling::runtime {
@@ -35,7 +36,8 @@ api::Json describe(const engine::JobSnapshot& job) {
 
 }  // namespace
 
-Host::Host(const kling_host_options& options) : hooks_(options) {
+Host::Host(const kling_host_options& options)
+    : safe_(text_of(options.profile) == "safe"), hooks_(options) {
   engine_.base_url = text_of(options.base_url);
   engine_.key = text_of(options.key);
   engine_.ledger_path = text_of(options.ledger);
@@ -43,6 +45,10 @@ Host::Host(const kling_host_options& options) : hooks_(options) {
   engine_.poll_interval = static_cast<Millis>(options.poll * 1000);
   if (options.max_jobs > 0) engine_.limits.slots = options.max_jobs;
   if (options.max_cost > 0) engine_.limits.budget_usd = options.max_cost;
+  for (const char* const* root = options.roots; root != nullptr && *root != nullptr; ++root)
+    engine_.confinement.roots.emplace_back(*root);
+  for (const char* const* host = options.hosts; host != nullptr && *host != nullptr; ++host)
+    engine_.confinement.hosts.emplace_back(*host);
   if (options.now != nullptr) clock_ = std::make_shared<HostClock>(options.now(options.user));
   queue_ = std::make_shared<engine::CompletionQueue>(
       clock_ ? std::static_pointer_cast<Clock>(clock_) : make_clock());
@@ -99,7 +105,17 @@ bool Host::call(lua_CFunction function) {
 
 bool Host::open() {
   used_ = 0;
-  state_ = lua_newstate(allocate, this);
+  if (safe_) {
+    lua::Limits limits;
+    if (hooks_.memory_limit != 0) limits.memory_bytes = hooks_.memory_limit;
+    limits.instructions = hooks_.instruction_limit;
+    limits.wall_ms = static_cast<std::int64_t>(hooks_.wall_limit * 1000);
+    limits.allocate = allocate;
+    limits.allocate_data = this;
+    state_ = lua::new_limited_state(limits);
+  } else {
+    state_ = lua_newstate(allocate, this);
+  }
   if (state_ != nullptr && call(prepare)) return true;
   if (state_ == nullptr) {
     error_ = "not enough memory for a Lua state";
@@ -113,7 +129,7 @@ bool Host::open() {
 
 int Host::prepare(lua_State* L) {
   auto& self = *static_cast<Host*>(lua_touserdata(L, 1));
-  luaL_openlibs(L);
+  if (!self.safe_) luaL_openlibs(L);
   lua::define<lua::ModuleOptions>(L, "kling.Options");
   auto& module = lua::new_object<lua::ModuleOptions>(L);
   lua::pure(L, [&] {
@@ -128,7 +144,8 @@ int Host::prepare(lua_State* L) {
       return self.make_engine(std::move(chosen));
     };
   });
-  self.runtime_ = &lua::open_module(L, std::move(module));
+  self.runtime_ =
+      self.safe_ ? &lua::open_safe(L, std::move(module)) : &lua::open_module(L, std::move(module));
   return 0;
 }
 
@@ -197,7 +214,7 @@ kling_task Host::run_file(const char* path, const char* arguments) {
 /// Compiles the source and makes it a task.
 int Host::start(lua_State* L) {
   auto& self = *static_cast<Host*>(lua_touserdata(L, 1));
-  if (!self.folder_.empty() && lua_getglobal(L, "package") == LUA_TTABLE) {
+  if (!self.safe_ && !self.folder_.empty() && lua_getglobal(L, "package") == LUA_TTABLE) {
     lua_getfield(L, -1, "path");
     const char* path = luaL_optstring(L, -1, "");
     lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;", self.folder_.c_str(), self.folder_.c_str());
@@ -222,7 +239,9 @@ int Host::start(lua_State* L) {
 
 bool Host::tick(std::int64_t budget_us) {
   if (clock_) clock_->set(hooks_.now(hooks_.user));
-  return runtime_ != nullptr && state_ != nullptr && runtime_->run(budget_us);
+  if (state_ == nullptr) return false;
+  if (safe_) lua::refill(state_);
+  return runtime_->run(budget_us);
 }
 
 int Host::fd() { return queue_->fd(); }

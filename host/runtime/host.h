@@ -54,6 +54,7 @@ class Host {
   lua::TaskId known(kling_task task) const;
   std::vector<engine::Engine*> engines() const;
 
+  const bool safe_;
   const kling_host_options hooks_;  ///< its texts are not ours: only the hooks and numbers
   engine::EngineOptions engine_;
   std::shared_ptr<HostClock> clock_;  ///< null: the wall clock

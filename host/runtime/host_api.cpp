@@ -34,10 +34,11 @@ const char* wrong_with(const kling_host_options& options) {
     return "struct_size is not set: start from KLING_HOST_OPTIONS";
   if (options.ledger == nullptr || *options.ledger == '\0')
     return "ledger is required: a file, or \":memory:\" for a host that forgets";
-  if (options.profile != nullptr && std::strcmp(options.profile, "full") != 0)
-    return "profile is \"full\"";
+  if (options.profile != nullptr && std::strcmp(options.profile, "full") != 0 &&
+      std::strcmp(options.profile, "safe") != 0)
+    return "profile is \"full\" or \"safe\"";
   if (!(options.poll >= 0 && options.poll < 1e9) || options.max_jobs < 0 ||
-      !(options.max_cost >= 0))
+      !(options.wall_limit >= 0) || !(options.max_cost >= 0))
     return "poll, max_jobs and max_cost are 0 or more";
   return nullptr;
 }

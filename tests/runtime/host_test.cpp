@@ -214,3 +214,21 @@ TEST_CASE("an empty host answers every call") {
   host = Host(Stage().options);
   CHECK(host);
 }
+
+TEST_CASE("the safe profile stops a script in its tick and shows it only its root") {
+  Stage stage;
+  const TempFolder folder;
+  std::ofstream(folder / "part.lua") << "return 41";
+  stage.options.profile = "safe";
+  stage.options.instruction_limit = 1'000'000;
+  stage.options.wall_limit = 1;
+  stage.options.roots = {folder.path()};
+  Host host(stage.options);
+  REQUIRE(host);
+  CHECK(run(host, "return io == nil, os.execute == nil, debug and debug.sethook == nil") ==
+        Json({true, true, true}));
+  CHECK(run(host, "return require 'part' + 1") == Json({42}));
+  CHECK(run(host, "while true do pcall(function() while true do end end) end").contains("error"));
+  CHECK(run(host, "return require 'kling'.text2video { prompt = 'x' }:accepted().kind") ==
+        Json({"text2video"}));
+}

@@ -58,6 +58,13 @@ typedef struct kling_host_options {
   double poll;          /* seconds between two looks at a job; default: the schedule */
   int max_jobs;         /* jobs at the service at a time */
   double max_cost;      /* US$ that a script may spend, its earlier runs included */
+  /* What follows is for the profile "safe" (docs/safe.md tells what it cannot prevent). A script
+   * that uses more in one tick is stopped. */
+  unsigned long long instruction_limit; /* of Lua, library calls included */
+  double wall_limit;                    /* seconds of running; waits do not count */
+  const char* const* roots;             /* folders whose files it may name, then NULL */
+  const char* const*
+      hosts; /* "host" or "host:port" for clips, then NULL; default: any public one */
 
   void* user; /* given to the hooks */
   /* The key, when the first request needs it; NULL for none. */

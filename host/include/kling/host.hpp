@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "kling/host.h"
 
@@ -40,6 +41,9 @@ struct HostOptions {
   double poll = 0;
   int max_jobs = 0;
   double max_cost = 0;
+  unsigned long long instruction_limit = 0;
+  double wall_limit = 0;
+  std::vector<std::string> roots, hosts;
   std::function<std::string()> get_key;
   std::function<void(const char* level, const char* message)> log;
   std::function<long long()> now;
@@ -69,6 +73,17 @@ class Host {
     c.poll = kept.poll;
     c.max_jobs = kept.max_jobs;
     c.max_cost = kept.max_cost;
+    c.instruction_limit = kept.instruction_limit;
+    c.wall_limit = kept.wall_limit;
+    const auto list = [](const std::vector<std::string>& texts) {
+      std::vector<const char*> pointers;
+      for (const std::string& one : texts) pointers.push_back(one.c_str());
+      pointers.push_back(nullptr);
+      return pointers;
+    };
+    const auto roots = list(kept.roots), hosts = list(kept.hosts);
+    c.roots = roots.data();
+    c.hosts = hosts.data();
     c.user = options_.get();
     if (kept.get_key)
       c.get_key = [](void* user) {
