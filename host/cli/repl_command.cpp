@@ -190,6 +190,7 @@ class Session {
       if (!shown) progress_.restore();
       if (!busy) console_.wait(until_next_look(shown));
     }
+    runtime_.release(task);
     progress_.erase();
     if (interrupted || !result.done) {
       tell_open_jobs(began);
