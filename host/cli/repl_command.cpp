@@ -175,6 +175,7 @@ class Session {
       progress_.erase();
       const bool busy = runtime_.run(10'000);
       const bool computing = std::exchange(interruption_.requested, false);
+      if (computing && runtime_.result(task).done) interrupted = true;
       for (const std::string& text : messages_.take()) tell(text);
       result = runtime_.result(task);
       if (result.done) break;
@@ -189,6 +190,7 @@ class Session {
       if (!shown) progress_.restore();
       if (!busy) console_.wait(until_next_look(shown));
     }
+    runtime_.release(task);
     progress_.erase();
     if (interrupted || !result.done) {
       tell_open_jobs(began);

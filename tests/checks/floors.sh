@@ -42,7 +42,7 @@ includes() {
     header == "httplib.h" && $1 !~ /^(bindings\/net|host\/sim|tests\/(net|sim|support))\// {
       refuse("httplib.h belongs to bindings/net and host/sim") }
     header ~ /^(lua5\.4\/)?(lua|lauxlib|lualib|luaconf)\.h(pp)?$/ &&
-      ($1 !~ /^(bindings\/lua|host|tests\/(lua|runtime|host|embed))\// || $1 ~ /^host\/sim\//) {
+      ($1 !~ /^(bindings\/lua|host|tests\/(lua|repl|runtime|host|embed))\// || $1 ~ /^host\/sim\//) {
         refuse(header " belongs to bindings/lua and host") }
     header == "sqlite3.h" && $1 !~ /^(bindings|tests)\/engine\/ledger/ {
       refuse("sqlite3.h belongs to the ledger of bindings/engine") }'

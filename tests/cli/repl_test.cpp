@@ -69,7 +69,6 @@ TEST_CASE("the same line again makes a new clip") {
 TEST_CASE("leaving waits for the answer to each request and names what is open") {
   sim::Options options;
   options.clock = make_clock(1);  // its jobs take minutes
-  options.faults = {"create#1: drip"};
   Stage stage("", options);
   const Outcome run = repl(stage, std::string("j = ") + kJob + "k = " + kJob);
   CAPTURE(run.err);
@@ -95,10 +94,9 @@ TEST_CASE("an interrupt ends the wait and names the job which goes on") {
 
 TEST_CASE("an interrupt stops code that computes although it catches errors") {
   Stage stage("");
-  const auto child = start_repl(
-      stage,
-      "io.open('up', 'w'):close()\n"
-      "while true do pcall(function() while true do end end) end\n");
+  const auto child = start_repl(stage,
+                                "io.open('up', 'w'):close()\n"
+                                "while true do pcall(function() while true do end end) end\n");
   for (int i = 0; i < 2000 && !std::ifstream(stage.folder / "up").good(); ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   child->signal(SIGINT);
@@ -136,7 +134,7 @@ TEST_CASE("the session of the documentation is what the REPL does") {
       (typed ? input : expected) += (typed ? line.substr(7) : line) + "\n";
     }
   }
-  REQUIRE(input.size() > 300);
+  REQUIRE(input.size() > 200);
   Stage stage("");
   const Outcome run = repl(stage, input, {"--sim", "--speed", "10000"});
   CAPTURE(run.err);
