@@ -325,6 +325,29 @@ TEST_CASE("redirects are followed to allowed places only") {
   CHECK((content_of(path) == content));
 }
 
+TEST_CASE("a redirect to another port than was allowed is refused") {
+  TemporaryFolder folder;
+  FileServer files(film(50'000), {});
+  std::string location;
+  RawServer server([&](Peer& peer, int) {
+    peer.read_request();
+    peer.send(answer("", "Location: " + location + "\r\n", "302 Found"));
+  });
+  location = files.server.url() + "/real.mp4";
+  DownloadOptions options = fast();
+  const Origin first = parse_url(server.url())->origin;
+  options.allowed = [&](const Origin& origin) {
+    return origin == first ? unsigned{kAnywhere} : 0U;
+  };
+  const auto result = download(server.url() + "/clip.mp4", folder.path + "/clip.mp4", options);
+  REQUIRE(!result.ok());
+  CHECK(result.error().message.find("redirect") != std::string::npos);
+  CHECK(files.requests().empty());
+  options.allowed = [](const Origin&) { return unsigned{kPublic}; };  // not this machine
+  CHECK(!download(files.server.url() + "/x.mp4", folder.path + "/clip.mp4", options).ok());
+  CHECK(files.requests().empty());
+}
+
 TEST_CASE("many downloads at once also onto one path") {
   TemporaryFolder folder;
   const std::string content = film(600'000);

@@ -15,7 +15,7 @@ namespace kling::lua {
 struct Safe {
   explicit Safe(Limits limits = {.memory_bytes = 16u << 20,
                                  .instructions = 3'000'000,
-                                 .wall_ms = 300},
+                                 .wall_ms = 2000},
                 const std::function<void(ModuleOptions&)>& change = nullptr)
       : limit(limits) {
     state = new_limited_state(limits);
@@ -81,7 +81,7 @@ struct Safe {
     check_works();
   }
   void check_works() {
-    CHECK(seconds < 2.5);
+    CHECK(seconds < 6);  // also with sanitizers on a busy machine
     CHECK(memory() <= limit.memory_bytes);
     refill(state);
     lua_gc(state, LUA_GCCOLLECT);

@@ -431,7 +431,7 @@ TEST_CASE("time: a sort that never agrees with itself ends") {
 TEST_CASE("time: load from an iterator that never ends is stopped") {
   Safe safe;
   safe.check_ended("load(coroutine.wrap(function() while true do coroutine.yield(' ') end end))",
-                   "load");
+                   "the ");
   for (const char* reader : {"os.time", "math.random", "os.clock", "print"}) {
     Safe other;
     other.check_passes("pcall(load, " + std::string(reader) + ")");

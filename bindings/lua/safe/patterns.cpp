@@ -18,41 +18,13 @@ constexpr int kMostDepth = 200;
 constexpr std::uint64_t kLookAfter = 4096;  ///< steps between two looks at the limits
 
 bool is_in_class(Byte c, Byte letter) {
-  bool in = false;
-  switch (std::tolower(letter)) {
-    case 'a':
-      in = std::isalpha(c) != 0;
-      break;
-    case 'c':
-      in = std::iscntrl(c) != 0;
-      break;
-    case 'd':
-      in = std::isdigit(c) != 0;
-      break;
-    case 'g':
-      in = std::isgraph(c) != 0;
-      break;
-    case 'l':
-      in = std::islower(c) != 0;
-      break;
-    case 'p':
-      in = std::ispunct(c) != 0;
-      break;
-    case 's':
-      in = std::isspace(c) != 0;
-      break;
-    case 'u':
-      in = std::isupper(c) != 0;
-      break;
-    case 'w':
-      in = std::isalnum(c) != 0;
-      break;
-    case 'x':
-      in = std::isxdigit(c) != 0;
-      break;
-    default:
-      return c == letter;
-  }
+  static constexpr char kLetters[] = "acdglpsuwx";
+  static int (*const kTests[])(int) = {std::isalpha, std::iscntrl, std::isdigit, std::isgraph,
+                                       std::islower, std::ispunct, std::isspace, std::isupper,
+                                       std::isalnum, std::isxdigit};
+  const char* found = std::strchr(kLetters, std::tolower(letter));
+  if (found == nullptr || letter == 0) return c == letter;
+  const bool in = kTests[found - kLetters](c) != 0;
   return std::isupper(letter) != 0 ? !in : in;
 }
 
