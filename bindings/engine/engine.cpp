@@ -267,6 +267,16 @@ class EngineImpl : public Engine {
   }
 
   static Result<std::optional<StepRow>> find_row(Core& core, const Handle& handle) {
+    auto found = find_any_row(core, handle);
+    // Another service would answer that there is no such task.
+    if (found && *found && (*found)->service != core.service)
+      return Error{
+          .kind = Kind::invalid,
+          .message = "this job is one of " + (*found)->service + ", not of " + core.service,
+          .hint = "name its service with --base-url, KLING_BASE_URL or kling.client"};
+    return found;
+  }
+  static Result<std::optional<StepRow>> find_any_row(Core& core, const Handle& handle) {
     auto book = core.ledger();
     if (!book) return book.error();
     if (!handle.external_id.empty()) return (*book)->find_by_external(handle.external_id);

@@ -221,6 +221,7 @@ std::shared_ptr<WaitOptions> add_options(CLI::App& app) {
   auto options = std::make_shared<WaitOptions>();
   options->voice.add_options(app);
   options->service.add_options(app);
+  options->service.add_waiting_options(app);
   options->simulation.add_options(app);
   return options;
 }

@@ -59,6 +59,7 @@ class Plan {
   int run() {
     run_.of_simulation = std::exchange(run_.simulation.on, true);
     run_.simulation.speed = 100'000;
+    run_.simulation.service.draft = true;  // a plan is read, not watched
     run_.simulation_folder = (scratch_.path / "service").string();
     run_.make_engine = [this](engine::EngineOptions options, Simulation& simulation) {
       return make(std::move(options), simulation);

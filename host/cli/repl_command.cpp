@@ -439,6 +439,7 @@ std::function<int()> set_up_repl(CLI::App& app) {
   auto options = std::make_shared<ReplOptions>();
   options->voice.add_options(app);
   options->service.add_options(app);
+  options->service.add_waiting_options(app);
   options->simulation.add_options(app);
   app.footer(
       "Examples:\n  kling repl --sim\n  echo 'help(\"omni.image_list\")' | kling repl\n"

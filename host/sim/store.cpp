@@ -109,6 +109,11 @@ std::variant<Task, Refusal> Store::create(const Order& order, const std::string&
 
   Task task;
   task.order = order;
+  if (options_.draft) {
+    task.order.width /= 2;
+    task.order.height /= 2;
+    task.order.fps /= 4;
+  }
   task.external_id = external_id;
   task.created = now;
   const std::string digest = digest_of(order);

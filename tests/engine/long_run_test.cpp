@@ -219,6 +219,17 @@ TEST_CASE("a frame keeps its address whatever the bytes of its file are") {
   CHECK(stage.count().creates == 2);
 }
 
+TEST_CASE("another service is not asked about a job") {
+  Stage stage({}, without_store());
+  const JobSnapshot made = stage.run(stage.shot());
+  stage.options.service = "elsewhere";
+  stage.open_engine();
+  const auto found = answer_of<std::shared_ptr<Job>>(
+      stage, [&](auto done) { stage.engine->find(made.handle, done); });
+  REQUIRE(!found);
+  CHECK(found.error().message.find("is one of sim, not of elsewhere") != std::string::npos);
+}
+
 TEST_CASE("how long jobs take is learnt and known to the next run") {
   Stage stage({}, without_store());
   const auto first = stage.create(stage.shot("one"));

@@ -39,11 +39,13 @@ TEST_CASE("memory: tasks that are kept end at the cap") {
 
 TEST_CASE("memory: catching its end again and again runs out of time") {
   Safe safe({.memory_bytes = 16u << 20, .wall_ms = 200});
-  safe.check_ended(R"(
+  const char* const greedy = R"(
     local kept = {}
     for i = 1, 50000 do kept[i] = { i } end
     while true do pcall(string.rep, 'x', 1e9) end
-  )");
+  )";
+  // There may be no memory left for the sentence.
+  safe.check_ended(greedy, "");
 }
 
 TEST_CASE("memory: a table that holds itself twice at every level is refused as a request") {
