@@ -303,7 +303,7 @@ class Session {
       if (unanswered == 0 || console_.take_interrupts() > 0) break;
       if (!std::exchange(told, true))
         tell("waiting for the answer to " + std::to_string(unanswered) +
-             " requests (Ctrl-C leaves now)");
+             (unanswered == 1 ? " request" : " requests") + " (Ctrl-C leaves now)");
       runtime_.run(10'000);
       console_.wait(50);
     }

@@ -49,7 +49,7 @@ void compare(const std::map<std::string, Documented>& tables, const std::string&
 
 TEST_CASE("every event and field of the JSON output is documented") {
   const auto tables = documented();
-  REQUIRE(tables.size() == 3);
+  REQUIRE(tables.size() == 5);
   Stage stage(
       "local kling = require 'kling'\n"
       "local function wait(job) return job:wait() end\n"
@@ -80,4 +80,14 @@ TEST_CASE("every event and field of the JSON output is documented") {
   CHECK(script_error.value("where", "") == "film.lua:8");
   CHECK(contains(script_error.value("traceback", ""), "film.lua:8"));
   CHECK(contains(script_error.value("hint", ""), "extra"));
+}
+
+TEST_CASE("the lines of a plan are documented") {
+  const auto tables = documented();
+  Stage stage("require('kling').text2video { prompt = 'A kite' }:wait()");
+  std::istringstream lines(stage.run({"plan", "--json", "film.lua"}).out);
+  int count = 0;
+  for (std::string line; std::getline(lines, line); ++count)
+    for (const auto& [name, value] : Json::parse(line).items()) compare(tables, name, value);
+  CHECK(count == 2);
 }

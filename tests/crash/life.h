@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/program.h"
+#include "support/clip_cache.h"
 
 namespace kling::test {
 
@@ -41,19 +42,6 @@ struct Scenario {
   std::vector<std::string> faults = {};
   bool warm = false;  ///< the ledger has an accepted task of each kind
 };
-
-/// Clips that one run has rendered are found by the next.
-inline const std::string& clip_cache() {
-  static const TempFolder folder;
-  return folder.path();
-}
-
-inline void copy_clips(const std::string& from, const std::string& to) {
-  std::error_code error;
-  std::filesystem::create_directories(to, error);
-  using Options = std::filesystem::copy_options;
-  std::filesystem::copy(from, to, Options::recursive | Options::skip_existing, error);
-}
 
 inline std::string line_with(const std::string& text, const std::string& part) {
   std::istringstream lines(text);

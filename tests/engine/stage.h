@@ -16,26 +16,16 @@
 #include "base/temp_folder.h"
 #include "engine/engine.h"
 #include "sim/simulator.h"
+#include "support/clip_cache.h"
 #include "support/jumping_clock.h"
 
 namespace kling::engine::testing {
 
 using api::Json;
+using test::clip_cache;
+using test::copy_clips;
 using test::JumpingClock;
 using test::TempFolder;
-
-/// Clips that one case has rendered are found by the next of the same program.
-inline const std::string& clip_cache() {
-  static const TempFolder folder;
-  return folder.path();
-}
-
-inline void copy_clips(const std::string& from, const std::string& to) {
-  std::error_code error;
-  std::filesystem::create_directories(to, error);
-  using Options = std::filesystem::copy_options;
-  std::filesystem::copy(from, to, Options::recursive | Options::skip_existing, error);
-}
 
 struct Stage {
   TempFolder folder;
