@@ -130,7 +130,10 @@ void WorkerPool::submit_at(Millis due, Lane lane, std::function<void()> work) {
     sigset_t before, all;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    std::thread([state = state_] { state->loop(); }).detach();
+    std::thread([state = state_] {
+      pthread_setname_np(pthread_self(), "kling-worker");  // for debuggers and top
+      state->loop();
+    }).detach();
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     ++state_->threads;
   }
