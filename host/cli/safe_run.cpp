@@ -167,7 +167,8 @@ int SafeRun::in_child(const Voice& voice, const std::function<int()>& body) {
   const pid_t child = ::fork();
   if (child < 0) return voice.fail({.kind = Kind::invalid, .message = "no process can be started"});
   if (child == 0) {
-    // A group of its own, so that Ctrl-C comes once: from the parent, which is told by the terminal.
+    // A group of its own, so that Ctrl-C comes once: from the parent, which is told by the
+    // terminal.
     (void)::setpgid(0, 0);
     (void)::prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
     if (::getppid() != parent) ::_exit(kExitInterrupted);

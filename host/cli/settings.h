@@ -7,8 +7,8 @@
 
 namespace kling::cli {
 
-/// With their command-line options: where the service and the ledger are, and how long a command that
-/// runs jobs waits.
+/// With their command-line options: where the service and the ledger are, and how long a command
+/// that runs jobs waits.
 struct ServiceOptions : runtime::ServiceSettings {
   void add_options(CLI::App& app);
   void add_waiting_options(CLI::App& app);  ///< poll_interval and patience

@@ -26,8 +26,8 @@ struct Options {
   std::string access_key, secret_key;  ///< when set, a JWT signed with them is required instead
   int slots = 0;                       ///< tasks that may run at once; 0: no limit
   double units = 0;                    ///< credit in units (US$ 0.14); 0: no limit
-  Millis min_run = 60'000, max_run = 180'000;   ///< how long a generation takes
-  Millis url_life = 24 * 3'600'000;             ///< how long a clip's URL is valid
+  Millis min_run = 60'000, max_run = 180'000;  ///< how long a generation takes
+  Millis url_life = 24 * 3'600'000;            ///< how long a clip's URL is valid
   bool draft = false;  ///< clips of half the size and a quarter of the frames, quickly made
   std::vector<std::string> faults;              ///< "create#2: accept, drop" (faults.h)
   std::function<void(const std::string&)> log;  ///< one line a request, from any thread
