@@ -1,5 +1,4 @@
 # `cmake --install`, find_package(kling), pkg-config, and the Debian package.
-include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 # Where Debian's lua5.4 looks below both /usr and /usr/local.
@@ -7,6 +6,9 @@ set(KLING_LUA_CMOD_DIR ${CMAKE_INSTALL_LIBDIR}/lua/5.4 CACHE STRING "where requi
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/kling)
 
 install(TARGETS kling RUNTIME)
+if(TARGET kling_engine_library)
+  install(TARGETS kling_engine_library LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/kling)
+endif()
 install(TARGETS kling_host EXPORT kling LIBRARY)
 install(TARGETS kling_module EXPORT kling LIBRARY DESTINATION ${KLING_LUA_CMOD_DIR})
 install(TARGETS kling_static ARCHIVE)

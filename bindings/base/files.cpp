@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <system_error>
@@ -13,7 +14,6 @@
 #include <unistd.h>
 
 #include "base/descriptor.h"
-#include "base/digest.h"
 
 namespace kling {
 namespace {
@@ -43,24 +43,6 @@ Descriptor open_file(const std::string& path, int flags, mode_t mode = 0) {
     return Descriptor();
   }
   return Descriptor(::open(path.c_str(), flags | O_CLOEXEC, mode));
-}
-
-/// Calls take(piece) until the end of a regular file; take returns false to stop early.
-/// Non-blocking, as opening a pipe without a writer would wait for ever.
-template <class Take>
-Status read_pieces(const std::string& path, Take take) {
-  Descriptor file = open_file(path, O_RDONLY | O_NONBLOCK);
-  struct stat info {};
-  if (!file || ::fstat(file.get(), &info) != 0) return file_error("read", path, errno);
-  if (S_ISDIR(info.st_mode)) return file_error("read", path, EISDIR);
-  if (!S_ISREG(info.st_mode)) return media_error("cannot read " + path + ": not a file");
-  std::vector<char> piece(std::min<std::size_t>(kPiece, std::size_t(info.st_size) + 4096));
-  while (true) {
-    const ssize_t size = ::read(file.get(), piece.data(), piece.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return file_error("read", path, errno);
-    if (size == 0 || !take(std::string_view(piece.data(), std::size_t(size)))) return Done{};
-  }
 }
 
 bool write_all(int descriptor, std::string_view data) {
@@ -131,6 +113,22 @@ class PartFile {
 
 }  // namespace
 
+Status read_pieces(const std::string& path, const std::function<bool(std::string_view)>& take) {
+  // Non-blocking, as opening a pipe without a writer would wait for ever.
+  Descriptor file = open_file(path, O_RDONLY | O_NONBLOCK);
+  struct stat info {};
+  if (!file || ::fstat(file.get(), &info) != 0) return file_error("read", path, errno);
+  if (S_ISDIR(info.st_mode)) return file_error("read", path, EISDIR);
+  if (!S_ISREG(info.st_mode)) return media_error("cannot read " + path + ": not a file");
+  std::vector<char> piece(std::min<std::size_t>(kPiece, std::size_t(info.st_size) + 4096));
+  while (true) {
+    const ssize_t size = ::read(file.get(), piece.data(), piece.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return file_error("read", path, errno);
+    if (size == 0 || !take(std::string_view(piece.data(), std::size_t(size)))) return Done{};
+  }
+}
+
 Result<std::string> read_file(const std::string& path, std::uint64_t cap) {
   std::string content;
   Status status = read_pieces(path, [&](std::string_view piece) {
@@ -154,19 +152,6 @@ Result<FileHead> read_head(const std::string& path, std::uint64_t count) {
   std::error_code error;
   if (const auto size = std::filesystem::file_size(path, error); !error) head.size = size;
   return head;
-}
-
-Result<std::string> hash_file(const std::string& path, std::uint64_t* size) {
-  Sha256 digest;
-  std::uint64_t total = 0;
-  Status status = read_pieces(path, [&](std::string_view piece) {
-    digest.update(piece);
-    total += piece.size();
-    return true;
-  });
-  if (!status) return status.error();
-  if (size != nullptr) *size = total;
-  return digest.hex();
 }
 
 Status make_folders(const std::string& folder) {
@@ -193,8 +178,10 @@ Status commit_file(const std::string& from, const std::string& path) {
 std::string part_path(const std::string& path) {
   static std::atomic<unsigned> counter{0};
   // Not built from the file's own name, which may already be as long as a name can be.
-  return folder_of(path) + "/.kling-" + std::to_string(::getpid()) + "-" +
-         std::to_string(++counter) + ".part";
+  // The program and its library have a counter each: the time tells them apart.
+  const auto time = std::chrono::steady_clock::now().time_since_epoch().count();
+  return folder_of(path) + "/.kling-" + std::to_string(::getpid()) + "-" + std::to_string(time) +
+         "-" + std::to_string(++counter) + ".part";
 }
 
 Status copy_file(const std::string& from, const std::string& to) {

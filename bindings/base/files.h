@@ -13,6 +13,9 @@
 
 namespace kling {
 
+/// Calls take(piece) until the end of a regular file; take returns false to stop early.
+Status read_pieces(const std::string& path, const std::function<bool(std::string_view)>& take);
+
 /// The whole file, at most `cap` bytes. Errors (kind media) name the path and the reason.
 Result<std::string> read_file(const std::string& path, std::uint64_t cap);
 

@@ -131,4 +131,8 @@ Result<x509_store_st*> Environment::trust_store() {
   return store_;
 }
 
+Result<std::optional<Proxy>> proxy_for(const Origin& origin) {
+  return Environment().proxy_for(origin);
+}
+
 }  // namespace kling::net

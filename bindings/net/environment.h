@@ -48,4 +48,7 @@ class Environment {
   x509_store_st* store_ = nullptr;
 };
 
+/// The proxy that the environment names for an origin, as Environment::proxy_for().
+Result<std::optional<Proxy>> proxy_for(const Origin& origin);
+
 }  // namespace kling::net

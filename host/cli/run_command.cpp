@@ -1,15 +1,16 @@
 // kling run SCRIPT [ARGS]: a script from its first line to its bill.
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <memory>
+#include <random>
 
 #include <lua.hpp>
 
-#include "base/digest.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
@@ -335,7 +336,9 @@ int run_script(RunOptions& options) {
   const std::string folder = typed ? "." : fs::absolute(script, error).parent_path().string();
   const std::string package_path = folder + "/?.lua;" + folder + "/?/init.lua;";
   const std::string chunk_name = typed ? "=stdin" : "@" + script;
-  const std::string seed = sha256_hex(fs::absolute(script, error).string() + "\n" + options.take);
+  const std::string taken = fs::absolute(script, error).string() + "\n" + options.take;
+  std::uint32_t seed[4];
+  std::seed_seq(taken.begin(), taken.end()).generate(std::begin(seed), std::end(seed));
   std::vector<char*> arguments;
   for (std::size_t i = 1; i < words.size(); ++i) arguments.push_back(words[i].data());
 
@@ -350,8 +353,7 @@ int run_script(RunOptions& options) {
                .package_path = package_path.c_str(),
                .arguments = arguments.data(),
                .argument_count = static_cast<int>(arguments.size()),
-               .seed = {static_cast<lua_Integer>(std::stoull(seed.substr(0, 15), nullptr, 16)),
-                        static_cast<lua_Integer>(std::stoull(seed.substr(15, 15), nullptr, 16))},
+               .seed = {lua_Integer(seed[0]) << 32 | seed[1], lua_Integer(seed[2]) << 32 | seed[3]},
                .module = &module,
                .print_to_stderr = options.voice.json || options.report != nullptr,
                .safe = options.safe.on(),

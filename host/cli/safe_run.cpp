@@ -18,6 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/digest.h"
+
 namespace kling::cli {
 namespace {
 
@@ -151,6 +153,7 @@ void SafeRun::confine(engine::EngineOptions& engine) const {
     if (engine.store_folder.empty() && ::mkdtemp(folder.data()) != nullptr)
       engine.store_folder = folder, add(folder);
   }
+  (void)random_hex(1);  // what is loaded on first need has to be there before the files are locked
   set_limits(memory_, wall_);
   (void)::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   (void)::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // nobody else's process may look into this one

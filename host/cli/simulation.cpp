@@ -54,11 +54,17 @@ void SimulationOptions::add_service_options(CLI::App& app) {
 Simulation::Simulation(SimulationOptions options, const std::string& state_dir)
     : options_(std::move(options)) {
   options_.service.state_dir = state_dir;
-  options_.service.clock = sim::Simulator::clock_for(state_dir, options_.speed);
+}
+
+const std::shared_ptr<Clock>& Simulation::clock() {
+  auto& service = options_.service;
+  if (!service.clock) service.clock = sim::Simulator::clock_for(service.state_dir, options_.speed);
+  return service.clock;
 }
 
 Status Simulation::connect(engine::EngineOptions& options) {
   if (!simulator_) {
+    clock();
     auto started = sim::Simulator::start(options_.service);
     if (!started) return started.error();
     simulator_ = std::move(*started);

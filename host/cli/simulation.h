@@ -29,7 +29,7 @@ class Simulation {
   /// `state_dir`: where tasks and clips are kept.
   Simulation(SimulationOptions options, const std::string& state_dir);
   /// One clock for the client and the service; it goes on where the state's time ended.
-  const std::shared_ptr<Clock>& clock() const { return options_.service.clock; }
+  const std::shared_ptr<Clock>& clock();
   /// Starts the service, once, and points `options` at it.
   Status connect(engine::EngineOptions& options);
   /// A sentence on what was simulated and would have been charged; empty when never started.

@@ -5,7 +5,8 @@
 //     GET  /sim/faults   the faults there are
 //     POST /sim/faults   more fault lines (faults.h), one a line
 // Tasks proceed on the given clock. Thread-safe. start() and stop() block for milliseconds, stop()
-// also for a clip that is being rendered.
+// also for a clip that is being rendered. Virtual is what the program calls across the border of
+// its library (lazy/engine_library.h).
 #pragma once
 
 #include <memory>
@@ -20,12 +21,12 @@ class Simulator {
  public:
   /// Listens when it returns. Errors: a wrong option (invalid), no port (network), no folder.
   static Result<std::unique_ptr<Simulator>> start(Options options);
-  ~Simulator();
+  virtual ~Simulator();
 
   /// "http://127.0.0.1:<port>", without a path.
-  std::string base_url() const;
+  virtual std::string base_url() const;
   int port() const;
-  Counters counters() const;
+  virtual Counters counters() const;
   /// Adds fault lines. Requests counted so far stay counted.
   Status add_fault(const std::string& lines);
   /// Closes every connection and ends all threads. Idempotent.
