@@ -87,7 +87,7 @@ int create(lua_State* L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   RuntimeState& state = state_of(L);
-  Call& call = new_call(L, bound_client(L));
+  Call& call = new_call_unopened(L, bound_client(L));
   const Where here = where(L);
   bool ready = false;
   // to_json raises no Lua error, so it may stand in a pure block.
@@ -98,12 +98,14 @@ int create(lua_State* L) {
     const Task* task = state.scheduler.running();
     call.request->task_path = task ? task->path : "main";
     call.request->where = here.text;
-    call.job = call.client->engine->create(std::move(*call.request),
-                                           into(call.reply, [](Reply&, Done) {}));
-    call.request.reset();
     ready = true;
   });
   if (!ready) return raise(L, call.error);
+  engine::Engine& engine = engine_of(L, *call.client);
+  pure(L, [&] {
+    call.job = engine.create(std::move(*call.request), into(call.reply, [](Reply&, Done) {}));
+    call.request.reset();
+  });
   return await<push_job>(L, call);
 }
 

@@ -170,9 +170,14 @@ engine::Engine& engine_of(lua_State* L, Client& client) {
 }
 
 Call& new_call(lua_State* L, const std::shared_ptr<Client>& client) {
+  Call& call = new_call_unopened(L, client);
+  engine_of(L, *client);
+  return call;
+}
+
+Call& new_call_unopened(lua_State* L, const std::shared_ptr<Client>& client) {
   Scheduler& scheduler = state_of(L).scheduler;
   scheduler.check_can_wait(L);
-  engine_of(L, *client);
   Call& call = new_object<Call>(L);
   pure(L, [&] {
     call.client = client;

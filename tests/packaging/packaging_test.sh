@@ -71,6 +71,15 @@ nm -D --defined-only --format=just-symbols "$lib/libkling.so" |
   grep -vE '^(kling_(host|exchange)_[a-z_]+|KLING_0)(@@KLING_0)?$' && failures=$((failures + 1))
 readelf -d "$lib/libkling.so" | grep -q 'SONAME.*\[libkling.so.0\]' || { echo soname; exit 1; }
 
+# What takes long to load is loaded on first need, and its absence is told.
+readelf -d "$prefix/bin/kling" | grep -E 'NEEDED.*(httplib|ssl|crypto|sqlite)' &&
+  failures=$((failures + 1))
+mkdir -p alone/bin
+cp "$prefix/bin/kling" alone/bin
+expect 'an empty script alone' '' alone/bin/kling run /dev/null
+alone/bin/kling doctor >messages 2>&1 && failures=$((failures + 1))
+grep -q 'libkling-engine.so is missing' messages || { cat messages; failures=$((failures + 1)); }
+
 # 5. Stock interpreters.
 LUA_CPATH_5_4="$lib/lua/5.4/?.so"
 export LUA_CPATH_5_4
