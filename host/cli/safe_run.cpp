@@ -41,7 +41,7 @@ void set_limit(int resource, rlim_t most) {
 }
 
 /// Beside the script's memory: libraries, the engine's threads, and ffmpeg, which inherits this.
-void set_limits(std::size_t memory, double wall) {
+void set_limits([[maybe_unused]] std::size_t memory, double wall) {
 #ifndef __SANITIZE_ADDRESS__
   set_limit(RLIMIT_AS, memory + (rlim_t{4} << 30));
 #endif

@@ -16,7 +16,8 @@ std::atomic<bool> g_names_hang{false};
 
 }  // namespace
 
-// Counts what this thread allocates.
+// Counts what this thread allocates. Sanitizers have operators of their own.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 void* operator new(std::size_t size) {
   ++g_allocations;
   if (void* block = std::malloc(size)) return block;
@@ -24,6 +25,7 @@ void* operator new(std::size_t size) {
 }
 void operator delete(void* block) noexcept { std::free(block); }
 void operator delete(void* block, std::size_t) noexcept { std::free(block); }
+#endif
 
 // A resolver that does not come back, as some do for minutes.
 extern "C" int getaddrinfo(const char*, const char*, const addrinfo*, addrinfo**) {
