@@ -12,12 +12,15 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 namespace kling::engine {
 namespace {
 
 constexpr std::size_t kLanes = 4;
 constexpr std::array<int, kLanes> kLimits = {24, 8, 6, 2};
+constexpr int kNiceness = 5;
 
 struct Timer {
   Millis due;
@@ -132,6 +135,9 @@ void WorkerPool::submit_at(Millis due, Lane lane, std::function<void()> work) {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     std::thread([state = state_] {
       pthread_setname_np(pthread_self(), "kling-worker");  // for debuggers and top
+      // A frame of the program's is not to wait for our work where there are more threads than
+      // cores. On Linux this is the thread's own niceness.
+      ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNiceness);
       state->loop();
     }).detach();
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
