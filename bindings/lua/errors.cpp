@@ -1,5 +1,6 @@
 #include "lua/errors.h"
 
+#include <cctype>
 #include <cstring>
 
 namespace kling::lua {
@@ -59,7 +60,8 @@ std::string to_text(const ErrorValue& value) {
     if (text.ends_with(" ()")) text.resize(text.size() - 3);
   }
   if (!value.error.hint.empty()) {
-    if (!text.ends_with('.')) text += '.';
+    const bool sentence = std::isupper(static_cast<unsigned char>(value.error.hint.front())) != 0;
+    if (!text.ends_with('.')) text += sentence ? '.' : ';';
     text += " " + value.error.hint;
   }
   return text;

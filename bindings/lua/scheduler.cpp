@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "lua/errors.h"
+#include "lua/manual.h"
 #include "lua/safe/limits.h"
 
 namespace kling::lua {
@@ -345,7 +346,10 @@ int Scheduler::explain(lua_State* L) {
   const char* message =
       lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in __tostring";
   pure(L, [&] {
-    failure.message = failure.error.message = cut(message);
+    failure.message = cut(message);
+    if (const std::string near = meant_instead(failure.message); !near.empty())
+      failure.message += "; " + near;
+    failure.error.message = failure.message;
     if (task.inherited && task.inherited->message == failure.message)
       failure.traceback = task.inherited->traceback + "\n" + failure.traceback;
   });

@@ -245,3 +245,20 @@ TEST_CASE("the host sees ready work and the next timer") {
   lua.runtime->run(0);
   CHECK(lua.runtime->next_timer() == kNever);
 }
+
+TEST_CASE("a misspelt function or method is told what was meant") {
+  const std::pair<const char*, const char*> cases[] = {
+      {"kling.text2vidio { prompt = 'x' }", "did you mean kling.text2video?"},
+      {"kling.text2video { prompt = 'x' }:acepted()", "did you mean :accepted?"},
+      {"kling.spawn(function() kling.concatt({}, 'x') end):wait()", "did you mean kling.concat?"},
+      {"string.entirely_else()", "(field 'entirely_else')"},
+      {"nothing()", "(global 'nothing')"},
+  };
+  for (const auto& [script, end] : cases) {
+    Lua lua;
+    CAPTURE(script);
+    const std::string message = lua.task(script).message;
+    CAPTURE(message);
+    CHECK(message.ends_with(end));
+  }
+}
