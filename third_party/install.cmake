@@ -1,8 +1,6 @@
 # `cmake --install`, find_package(kling), pkg-config, and the Debian package.
 include(CMakePackageConfigHelpers)
 
-# Where Debian's lua5.4 looks below both /usr and /usr/local.
-set(KLING_LUA_CMOD_DIR ${CMAKE_INSTALL_LIBDIR}/lua/5.4 CACHE STRING "where require finds kling.so")
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/kling)
 
 install(TARGETS kling RUNTIME)

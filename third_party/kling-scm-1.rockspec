@@ -9,12 +9,10 @@ description = {
 }
 dependencies = { "lua ~> 5.4" }
 external_dependencies = { OPENSSL = { header = "openssl/ssl.h" }, SQLITE = { header = "sqlite3.h" } }
+-- The module and what it loads on first need, which it finds beside itself.
 build = {
-  type = "cmake",
-  variables = {
-    CMAKE_BUILD_TYPE = "Release",
-    CMAKE_INSTALL_PREFIX = "$(PREFIX)",
-    KLING_LUA_CMOD_DIR = "$(LIBDIR)",
-    KLING_TESTS = "OFF",
-  },
+  type = "command",
+  build_command = "cmake -S . -B build/rock -G Ninja -D CMAKE_BUILD_TYPE=Release -D KLING_TESTS=OFF"
+    .. " && cmake --build build/rock --target kling_module",
+  install_command = "cp build/rock/lib/kling.so build/rock/lib/libkling-engine.so $(LIBDIR)",
 }
