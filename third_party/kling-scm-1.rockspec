@@ -12,7 +12,7 @@ external_dependencies = { OPENSSL = { header = "openssl/ssl.h" }, SQLITE = { hea
 -- The module and what it loads on first need, which it finds beside itself.
 build = {
   type = "command",
-  build_command = "cmake -S . -B build/rock -G Ninja -D CMAKE_BUILD_TYPE=Release -D KLING_TESTS=OFF"
+  build_command = "cmake --preset release -B build/rock -D KLING_TESTS=OFF"
     .. " && cmake --build build/rock --target kling_module",
   install_command = "cp build/rock/lib/kling.so build/rock/lib/libkling-engine.so $(LIBDIR)",
 }
