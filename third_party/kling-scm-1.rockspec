@@ -1,7 +1,8 @@
 rockspec_format = "3.0"
 package = "kling"
 version = "scm-1"
-source = { url = "git+https://example.org/kling-lua.git" }
+-- Not published: `luarocks make third_party/kling-scm-1.rockspec` builds the clone it is started in.
+source = { url = "file://." }
 description = {
   summary = "Lua workflows for Kling video generation",
   detailed = "text2video, image2video, multi_image2video and omni over CometAPI; nothing is paid twice.",
