@@ -135,6 +135,22 @@ TEST_CASE("neither the end of a script nor os exit loses a request in flight") {
   }
 }
 
+TEST_CASE("os exit gives its code while jobs are looked at") {
+  NEEDS("lua5.4");
+  Stage stage(
+      "local kling = require 'kling'\n"
+      "for take = 1, 5 do kling.text2video { prompt = 'x', take = take } end\n"
+      "print(pcall(os.exit, {}))\n"
+      "os.exit(3)\n");
+  stage.environment.push_back("KLING_POLL_INTERVAL=0.01");
+  for (int run = 1; run <= 20; ++run) {
+    const Outcome outcome = foreign(stage, {"lua5.4", "film.lua"});
+    CHECK(outcome.code == 3);
+    CHECK(contains(outcome.out, "number expected"));
+  }
+  CHECK(stage.service->counters().creates == 5);
+}
+
 TEST_CASE("the ledger of KLING_LEDGER and a refused config file are heeded by the module") {
   NEEDS("lua5.4");
   Stage stage("print(require 'kling'.text2video { prompt = 'x' }:accepted().id)");
