@@ -1,8 +1,6 @@
 # `cmake --install`, find_package(kling), pkg-config, and the Debian package.
 include(CMakePackageConfigHelpers)
 
-# Where Debian's lua5.4 looks below both /usr and /usr/local.
-set(KLING_LUA_CMOD_DIR ${CMAKE_INSTALL_LIBDIR}/lua/5.4 CACHE STRING "where require finds kling.so")
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/kling)
 
 install(TARGETS kling RUNTIME)
@@ -19,6 +17,8 @@ file(GLOB manuals_1 docs/man/*.1)
 file(GLOB manuals_3 docs/man/*.3lua)
 install(FILES ${manuals_1} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL)
 install(FILES ${manuals_3} DESTINATION ${CMAKE_INSTALL_MANDIR}/man3 OPTIONAL)
+
+install(DIRECTORY ${PROJECT_BINARY_DIR}/completion/ DESTINATION ${CMAKE_INSTALL_DATADIR} OPTIONAL)
 
 install(EXPORT kling NAMESPACE kling:: DESTINATION ${package_dir} FILE klingTargets.cmake)
 configure_package_config_file(third_party/klingConfig.cmake.in ${PROJECT_BINARY_DIR}/klingConfig.cmake
@@ -39,9 +39,16 @@ set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_PACKAGE_CONTACT "the kling-lua project <kling@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "Lua workflows for Kling video generation")
+set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "A program that runs Lua scripts over CometAPI, or over the simulator that is
+ part of it; the module kling for other programs' Lua 5.4; and a host to embed.
+ Nothing is paid twice, and nothing paid for is lost.")
+set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/third_party/package_files.cmake)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS ca-certificates)
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "ffmpeg, fonts-dejavu-core")
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS lua5.4)
 set(CPACK_DEBIAN_PACKAGE_SECTION video)
 include(CPack)

@@ -1,7 +1,8 @@
 rockspec_format = "3.0"
 package = "kling"
 version = "scm-1"
-source = { url = "git+https://example.org/kling-lua.git" }
+-- Not published: `luarocks make third_party/kling-scm-1.rockspec` builds the clone it is started in.
+source = { url = "file://." }
 description = {
   summary = "Lua workflows for Kling video generation",
   detailed = "text2video, image2video, multi_image2video and omni over CometAPI; nothing is paid twice.",
@@ -9,12 +10,10 @@ description = {
 }
 dependencies = { "lua ~> 5.4" }
 external_dependencies = { OPENSSL = { header = "openssl/ssl.h" }, SQLITE = { header = "sqlite3.h" } }
+-- The module and what it loads on first need, which it finds beside itself.
 build = {
-  type = "cmake",
-  variables = {
-    CMAKE_BUILD_TYPE = "Release",
-    CMAKE_INSTALL_PREFIX = "$(PREFIX)",
-    KLING_LUA_CMOD_DIR = "$(LIBDIR)",
-    KLING_TESTS = "OFF",
-  },
+  type = "command",
+  build_command = "cmake --preset release -B build/rock -D KLING_TESTS=OFF"
+    .. " && cmake --build build/rock --target kling_module",
+  install_command = "cp build/rock/lib/kling.so build/rock/lib/libkling-engine.so $(LIBDIR)",
 }

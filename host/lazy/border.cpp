@@ -1,5 +1,6 @@
-// The program's side: every function that crosses, under its own name, so that no caller knows. The
-// linker takes these in place of the archives' (and refuses when anything drags those in as well).
+// This side of the border, in the program and in kling.so: every function that crosses, under its
+// own name, so that no caller knows. The linker takes these in place of the archives' (and refuses
+// when anything drags those in as well).
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -13,30 +14,57 @@
 namespace kling {
 namespace {
 
-/// Beside the program, as installed or as built. A run path would be searched for every library
-/// that the program starts with. Without it the installation is broken: no caller could go on.
-const lazy::EngineLibrary& load() {
+namespace fs = std::filesystem;
+
+/// The folder of the program or module, at its start: a module may have been found by a relative
+/// path, and the working directory changes.
+const fs::path own_folder = [] {
   std::error_code error;
-  const auto prefix =
-      std::filesystem::read_symlink("/proc/self/exe", error).parent_path().parent_path();
+#ifdef KLING_IN_MODULE
+  Dl_info self{};
+  ::dladdr(&own_folder, &self);
+  const char* path = self.dli_fname;
+#else
+  const char* path = "/proc/self/exe";
+#endif
+  return fs::canonical(path, error).parent_path();
+}();
+
+/// The library, or why there is none.
+struct Opened {
+  const lazy::EngineLibrary* library = nullptr;
   std::string why = "libkling-engine.so is missing";
-  for (const char* folder : {KLING_LIBRARY_FOLDER, "lib"}) {
-    const std::string path = prefix / folder / "libkling-engine.so";
-    // Never from the working directory.
-    if (prefix.empty() || !std::filesystem::exists(path, error)) continue;
-    void* opened = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    const void* table = opened == nullptr ? nullptr : ::dlsym(opened, "kling_engine_library");
+};
+
+/// From where it is installed or was built, never from the working directory. A run path would be
+/// searched for every library that the program starts with.
+Opened open() {
+  Opened opened;
+  for (const char* folder : {KLING_LIBRARY_FOLDERS}) {
+    const std::string path = own_folder / folder / "libkling-engine.so";
+    std::error_code error;
+    if (own_folder.empty() || !fs::exists(path, error)) continue;
+    void* handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    const void* table = handle == nullptr ? nullptr : ::dlsym(handle, "kling_engine_library");
     const auto* library = static_cast<const lazy::EngineLibrary*>(table);
-    if (library != nullptr && std::strcmp(library->version, KLING_VERSION) == 0) return *library;
-    why = library != nullptr ? path + " is of version " + library->version : ::dlerror();
+    if (library != nullptr && std::strcmp(library->version, KLING_VERSION) == 0) return {library};
+    opened.why = library != nullptr ? path + " is of version " + library->version : ::dlerror();
   }
-  std::fprintf(stderr, "kling: %s\n  install all of kling again, of one version\n", why.c_str());
-  std::_Exit(EXIT_FAILURE);
+  return opened;
 }
 
+const Opened& opened() {
+  static const Opened once = open();
+  return once;
+}
+
+constexpr const char* kHint = "install all of kling again, of one version";
+
+/// Without it the installation is broken: no caller could go on.
 const lazy::EngineLibrary& library() {
-  static const lazy::EngineLibrary& loaded = load();
-  return loaded;
+  if (opened().library != nullptr) return *opened().library;
+  std::fprintf(stderr, "kling: %s\n  %s\n", opened().why.c_str(), kHint);
+  std::_Exit(EXIT_FAILURE);
 }
 
 }  // namespace
@@ -59,7 +87,10 @@ Result<std::optional<Proxy>> proxy_for(const Origin& origin) { return library().
 }  // namespace net
 
 namespace engine {
+/// What a script's first request needs. Another program's is told, not ended.
 Result<std::unique_ptr<Engine>> make_engine(EngineOptions options) {
+  if (opened().library == nullptr)
+    return Error{.kind = Kind::invalid, .message = opened().why, .hint = kHint};
   return library().make_engine(std::move(options));
 }
 Result<std::string> service_name(const EngineOptions& options) {

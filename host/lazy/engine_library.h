@@ -1,7 +1,8 @@
-// The border between the program and libkling-engine: HTTP, TLS, the ledger's database and the
-// simulator cost 3 ms to load, so the program loads them with the first call that needs them. These
-// are the functions that cross, under the names they have behind it; classes cross by their virtual
-// functions, values by being compiled into both sides. Both are of one build. Any thread.
+// The border between the program, or kling.so, and libkling-engine: HTTP, TLS, the ledger's
+// database and the simulator cost 3 ms to load, so they are loaded with the first call that needs
+// them. These are the functions that cross, under the names they have behind it; classes cross by
+// their virtual functions, values by being compiled into both sides. Both are of one build. Any
+// thread.
 #pragma once
 
 #include "base/digest.h"

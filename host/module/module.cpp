@@ -47,7 +47,11 @@ int wait_before_end(lua_State* L) {
 
 /// os.exit, which skips finalizers unless asked. Upvalue: the one of the interpreter.
 int exit_after_requests(lua_State* L) {
+  if (!lua_isboolean(L, 1)) (void)luaL_optinteger(L, 1, 0);  // or else it would not exit
   wait_before_end(L);
+  lua::Runtime* runtime = lua::runtime_of(L);
+  // Workers end first: the process takes down what they use.
+  if (runtime != nullptr) pure(L, [&] { (void)runtime->take_engines(); });
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
   lua_call(L, lua_gettop(L) - 1, 0);

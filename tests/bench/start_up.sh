@@ -20,10 +20,19 @@ best() {
   echo "$least"
 }
 
+# tell WHAT PROGRAM...: against an empty script in stock Lua.
+tell() {
+  what=$1
+  shift
+  took=$(($(best "$@") - none))
+  awk -v what="$what" -v took="$took" -v lua="$lua" \
+    'BEGIN { printf "%-52s %9.2f ms, lua5.4 %.2f, ratio %.2f\n", what, took / 1000, lua / 1000, took / lua }'
+}
+
 none=$(best true)
 lua=$(($(best lua5.4 "$folder/empty.lua") - none))
-for script in empty checks; do
-  took=$(($(best "$kling" run "$folder/$script.lua") - none))
-  awk -v what="kling run $script.lua" -v took="$took" -v lua="$lua" \
-    'BEGIN { printf "%-52s %9.2f ms, lua5.4 %.2f, ratio %.2f\n", what, took / 1000, lua / 1000, took / lua }'
-done
+LUA_CPATH_5_4="$(dirname "$kling")/../lib/?.so"
+export LUA_CPATH_5_4
+tell 'kling run empty.lua' "$kling" run "$folder/empty.lua"
+tell 'kling run checks.lua' "$kling" run "$folder/checks.lua"
+tell 'lua5.4 checks.lua' lua5.4 "$folder/checks.lua"

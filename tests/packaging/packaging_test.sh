@@ -85,6 +85,16 @@ LUA_CPATH_5_4="$lib/lua/5.4/?.so"
 export LUA_CPATH_5_4
 ! command -v lua5.4 >/dev/null || expect 'lua5.4' text2video lua5.4 "$examples/stock.lua"
 
+if command -v luarocks >/dev/null; then
+  (cd "$tests/.." &&
+    luarocks --lua-version 5.4 make --tree "$folder/rock" third_party/kling-scm-1.rockspec) \
+    >rock.log 2>&1 || { cat rock.log; exit 1; }
+  expect 'the rock' text2video \
+    env LUA_CPATH_5_4="$folder/rock/lib/lua/5.4/?.so" lua5.4 "$examples/stock.lua"
+else
+  echo 'luarocks is not installed: the rock is not built'
+fi
+
 # 6. The Debian package: what is in it runs, from wherever it is unpacked.
 if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
   cpack --config "$build/CPackConfig.cmake" -B "$folder/package" >packed 2>&1 || { cat packed; exit 1; }
@@ -92,8 +102,9 @@ if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
   dpkg-deb -I "$deb" | grep -q 'Depends:.*libc6.*' || { echo 'no Depends'; failures=$((failures + 1)); }
   dpkg-deb -x "$deb" root
   expect 'the packaged program' '' root/usr/bin/kling run /dev/null
-  expect 'the packaged module' '' \
-    env LUA_CPATH_5_4="$(dirname "$(find root -name kling.so)")/?.so" lua5.4 -e 'require "kling"'
+  expect 'the packaged module' text2video \
+    env LUA_CPATH_5_4="$(dirname "$(find root -name kling.so)")/?.so" lua5.4 "$examples/stock.lua"
+  [ -s root/usr/share/bash-completion/completions/kling ] || { echo 'no completion'; exit 1; }
 fi
 
 exit "$failures"
