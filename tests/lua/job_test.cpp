@@ -236,3 +236,18 @@ TEST_CASE("the module has exactly the functions that are documented") {
     assert(require "kling" == kling and kling._VERSION:find("^kling %d"))
   )lua"));
 }
+
+TEST_CASE("a wrong argument names the line of the script and not one of the prelude") {
+  Lua lua;
+  for (const char* call : {"job:wait(60)", "return job:wait('5')", "job:wait { timout = 5 }",
+                           "job:wait { timeout = '5' }", "job:wait { on_progress = 5 }",
+                           "job:accepted(5)", "kling.timeout('x', print)", "kling.timeout(1)",
+                           "kling.query {}", "kling.spawn(print):wait(5)"}) {
+    CAPTURE(call);
+    const auto result =
+        lua.task("local job = kling.text2video { prompt = 'x' }\n" + std::string(call));
+    CHECK_FALSE(result.ok);
+    CHECK(result.message.starts_with("film.lua:2: "));
+    CHECK(result.message.find("#-1") == std::string::npos);
+  }
+}
