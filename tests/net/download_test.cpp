@@ -214,8 +214,8 @@ TEST_CASE("what is not the whole film never replaces a good file") {
     const char* code;
   };
   const Case kCases[] = {
-      {"HTML", answer("<!DOCTYPE html><html>Sign in</html>"), Kind::media, ""},
-      {"empty", answer(""), Kind::media, ""},
+      {"HTML", answer("<!DOCTYPE html><html>Sign in</html>"), Kind::media, "expired"},
+      {"empty", answer(""), Kind::media, "expired"},
       {"shorter than promised", "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + content,
        Kind::network, ""},
       {"cut without a length", "HTTP/1.1 200 OK\r\n\r\n" + content.substr(0, 60'000), Kind::media,
