@@ -231,6 +231,13 @@ class Normalizer {
   /// False after a finding.
   bool classify(MediaInput& input, std::string text, const std::string& path) {
     if (is_url(text)) {
+      const std::size_t host = text.find("//") + 2;
+      if (text.find_first_of("/?#", host) == host || host == text.size() ||
+          std::any_of(text.begin(), text.end(), [](unsigned char c) { return c <= ' '; })) {
+        fail("media.url", path, path + " is an address with a space or without a host",
+             "write %20 for a space");
+        return false;
+      }
       input.source = MediaInput::Source::url;
     } else if (lower(text.substr(0, 5)) == "data:") {
       const std::size_t comma = text.find(',');

@@ -310,7 +310,10 @@ class Machine {
       case EventType::polled:
         calm();
         s.seen = e.seen;
-        if (e.seen == Seen::succeeded) return act(ActionType::record_result);
+        if (e.seen == Seen::succeeded) {
+          s.gaps = 0;  // from here on it counts addresses that had expired
+          return act(ActionType::record_result);
+        }
         if (e.seen == Seen::failed) return act(ActionType::record_failure);
         if (e.seen == Seen::succeeded_without_url && ++s.gaps > kMaxGaps) {
           s.gaps = 0;
@@ -332,7 +335,6 @@ class Machine {
       case EventType::downloaded:
         return act(ActionType::record_file);
       case EventType::polled:
-        s.gaps = 0;
         if (e.seen == Seen::succeeded) return act(ActionType::download);
         return rest();
       case EventType::expired: {

@@ -98,7 +98,9 @@ Event Core::download(Job& job) {
   const Error& error = saved.error();
   job.store_error = std::make_unique<Error>(error);
   if (error.code == "expired") return {.type = EventType::expired};
-  return {.type = error.kind == Kind::network ? EventType::unreachable : EventType::disk_failed};
+  // What no repetition can mend must not keep a run waiting for ever.
+  const bool passes = error.kind == Kind::network && error.retryable;
+  return {.type = passes ? EventType::unreachable : EventType::disk_failed};
 }
 
 /// Fetches a video from the address known now. Never asks the service.
@@ -271,6 +273,10 @@ Result<std::string> Core::concat(const std::vector<std::shared_ptr<MediaSource>>
   if (!out) return out;
   if (parts.empty())
     return Error{.kind = Kind::invalid, .message = "concat needs at least one clip"};
+  if (wanted.empty())
+    return Error{.kind = Kind::invalid,
+                 .message = "concat needs a path",
+                 .hint = "for example concat(clips, \"film.mp4\")"};
   std::vector<media::Segment> segments;
   std::string recipe;
   std::string last_frame_before;  // origin of the frame that the next clip may begin with

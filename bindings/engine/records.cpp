@@ -281,12 +281,12 @@ Event Core::record(Job& job, ActionType action) {
     std::lock_guard lock(job.mutex);
     if (action == ActionType::ask) {
       const std::string handle = job.handle();
-      note_error(job,
-                 {.kind = Kind::ambiguous,
-                  .message = "the answer to this request was lost, and the service does not tell "
-                             "whether it was accepted",
-                  .hint = "look at your account's tasks, then: kling jobs resolve " + handle +
-                          " --adopt ID, or --resubmit, or --abandon"});
+      const std::string cause = job.error ? " (" + job.error->message + ")" : "";
+      note_error(job, {.kind = Kind::ambiguous,
+                       .message = "the answer to this request was lost" + cause +
+                                  ", and the service does not tell whether it was accepted",
+                       .hint = "look at your account's tasks, then: kling jobs resolve " + handle +
+                               " --adopt ID, or --resubmit, or --abandon"});
     }
     if (action == ActionType::record_accepted) job.submitted = !job.reused;
     if (action == ActionType::record_result || action == ActionType::record_failure)
@@ -333,8 +333,9 @@ Event Core::record(Job& job, ActionType action) {
   }
   std::lock_guard lock(job.mutex);
   job.raw.clear();
+  // A task that had failed when it was first seen is recorded as accepted first.
   if (action != ActionType::record_failure && action != ActionType::ask &&
-      action != ActionType::clear_sending)
+      action != ActionType::clear_sending && job.seen != api::TaskState::failed)
     job.error.reset();
   return done;
 }

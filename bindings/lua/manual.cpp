@@ -235,6 +235,9 @@ std::vector<ManualClass> options() {
          "What the script may cost in US dollars, or submit, with its earlier runs."},
         lost,
         {"take?", "string", "Another complete take of the script."},
+        {"replay?", "boolean",
+         "Whether a request that an earlier run of this program made is gone on with, and not made "
+         "anew; true for scripts, false for typed lines and in a program's own Lua."},
         strict},
        {}},
       {"kling.Address",

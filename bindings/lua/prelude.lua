@@ -114,6 +114,9 @@ function kling.map(list, fn, options)
 end
 
 function kling.timeout(seconds, fn, ...)
+  if type(seconds) ~= "number" or type(fn) ~= "function" then
+    error("kling.timeout takes seconds and a function", 2)
+  end
   local task = spawn(fn, ...)
   local group <close> = core.group()
   group:add(task)
@@ -125,6 +128,7 @@ local wait = job_methods.wait
 function job_methods.wait(job, options)
   local progress = type(options) == "table" and options.on_progress
   if not progress then return wait(job, options) end
+  if type(progress) ~= "function" then error("on_progress is a function", 2) end
   local timeout = options.timeout
   local limit = timeout and core.now() + timeout
   local group <close> = core.group()

@@ -201,14 +201,18 @@ engine::TextDone text_into(const Call& call) {
 
 Millis read_deadline(lua_State* L, int index) {
   if (lua_isnoneornil(L, index)) return kNever;
-  luaL_checktype(L, index, LUA_TTABLE);
+  if (!lua_istable(L, index))
+    raise_message(L, Kind::invalid, "wait takes a table", "write wait{ timeout = 60 }");
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     const char* key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
     if (std::strcmp(key, "timeout") != 0 && std::strcmp(key, "on_progress") != 0)
-      luaL_error(L, "wait takes timeout and on_progress, not '%s'", key);
+      raise_new(L, Kind::invalid, [&](Error& error) {
+        error.message = "wait takes timeout and on_progress, not '" + std::string(key) + "'";
+      });
   }
   if (lua_getfield(L, index, "timeout") == LUA_TNIL) return lua_pop(L, 1), kNever;
-  if (lua_type(L, -1) != LUA_TNUMBER) luaL_error(L, "timeout is a number of seconds");
+  if (lua_type(L, -1) != LUA_TNUMBER)
+    raise_message(L, Kind::invalid, "timeout is a number of seconds");
   const lua_Number seconds = lua_tonumber(L, -1);
   lua_pop(L, 1);
   return state_of(L).scheduler.deadline(seconds);

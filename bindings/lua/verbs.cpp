@@ -37,7 +37,10 @@ int query(lua_State* L) {
   const char* kind = luaL_optstring(L, 2, "");
   if (lua_istable(L, 1)) {
     lua_getfield(L, 1, "external_id");
-    external_id = luaL_checkstring(L, -1);
+    if (lua_type(L, -1) != LUA_TSTRING)
+      raise_message(L, Kind::invalid, "kling.query: the table has no external_id",
+                    "write { external_id = \"…\", kind = \"text2video\" }");
+    external_id = lua_tostring(L, -1);
     lua_getfield(L, 1, "kind");
     kind = luaL_optstring(L, -1, kind);
   } else if (job == nullptr) {
@@ -151,6 +154,11 @@ bool set_lost(Options& options, const api::Json& value) {
   options.ask_when_lost = true;
   return value == "ask";
 }
+bool set_replay(Options& options, const api::Json& value) {
+  if (!value.is_boolean()) return false;
+  options.typed = !value.get<bool>();
+  return true;
+}
 bool set_store(Options& options, const api::Json& value) {
   if (value.is_boolean()) return options.store = value.get<bool>(), true;
   options.store = true;
@@ -194,6 +202,7 @@ constexpr Option kOptions[] = {
     {"limits", "{ jobs = how many may run at a time }", set_limits},
     {"budget", "a number of dollars, { usd = …, jobs = … } or false", set_budget},
     {"lost", "\"ask\"", set_lost},
+    {"replay", "true or false", set_replay},
     {"take", "a text", set_text<&Options::take>},
     {"strict", "true or false", set_flag<&Options::strict>},
 };

@@ -120,7 +120,7 @@ class Download {
     Watch::Guard guard(watch_, exchange);
     Call call;
     call.target = url.target;
-    call.headers = {{"User-Agent", "kling-lua/0.1"}};
+    call.headers = {{"User-Agent", "kling-lua/0.1"}, {"Accept-Encoding", "identity"}};
     const bool resuming =
         part_.size() > 0 && part_.source().place == place_ && !part_.source().validator.empty();
     if (resuming) {
@@ -163,7 +163,7 @@ class Download {
       case 303:
       case 307:
       case 308:
-        location_ = head.header("Location");
+        location_ = encode_again(head.header("Location"));
         return {};
       default:
         break;
@@ -171,7 +171,7 @@ class Download {
     Error error = failure(Kind::network, place_ + " answered " + std::to_string(head.status));
     error.http_status = head.status;
     error.retryable = head.status >= 500 || head.status == 408 || head.status == 429;
-    if (head.status == 401 || head.status == 403 || head.status == 404 || head.status == 410) {
+    if (!error.retryable) {  // an expired signature is a 400 to some, a 403 or 410 to others
       error.kind = Kind::media;
       error.code = "expired";
       error.hint = "the address has expired or the file is gone: ask the service for a fresh URL";
@@ -250,7 +250,10 @@ class Download {
 
   Error not_mp4() {
     part_.discard();
-    return failure(Kind::media, "what " + place_ + " sent is not an MP4 film");
+    Error error = failure(Kind::media, "what " + place_ + " sent is not an MP4 film",
+                          "run again later; the job is safe");
+    error.code = "expired";  // a page of words instead of a film: another address may do better
+    return error;
   }
 
   Error too_large() {

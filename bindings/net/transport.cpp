@@ -151,6 +151,7 @@ class HttpTransport : public Transport {
     call.target = base_.target + request.target;
     call.headers = request.headers;
     call.headers.emplace_back("User-Agent", options_.user_agent);
+    call.headers.emplace_back("Accept-Encoding", "identity");  // nothing here unpacks
     if (request.method == "POST") call.headers.emplace_back("Content-Type", request.content_type);
     call.body = &body;
     call.on_head = [&](const Head& head) {

@@ -55,17 +55,25 @@ Status parse_authority(std::string_view text, Origin& origin) {
   return Done{};
 }
 
-std::string percent_encode_beyond_ascii(std::string_view text) {
+void append_encoded(std::string& result, unsigned char c) {
   static constexpr char kDigits[] = "0123456789ABCDEF";
+  result += {'%', kDigits[c >> 4], kDigits[c & 15]};
+}
+
+std::string percent_encode_beyond_ascii(std::string_view text) {
   std::string result;
   for (const unsigned char c : text) {
     if (c < 0x80) {
       result += char(c);
     } else {
-      result += {'%', kDigits[c >> 4], kDigits[c & 15]};
+      append_encoded(result, c);
     }
   }
   return result;
+}
+
+bool is_alphanumeric(unsigned char c) {
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
 Reach reach_of_ipv4(std::uint32_t address) {
@@ -124,6 +132,26 @@ Result<Url> resolve_url(const Url& base, std::string_view location) {
   const std::string path = base.target.substr(0, base.target.find('?'));
   const std::string folder = location.starts_with('?') ? path : path.substr(0, path.rfind('/') + 1);
   return parse_url(base.origin.url() + folder + std::string(location));
+}
+
+std::string encode_again(std::string_view decoded) {
+  const std::size_t query = std::min(decoded.find('?'), decoded.size());
+  std::string result;
+  bool in_value = false;
+  for (std::size_t i = 0; i < decoded.size(); ++i) {
+    const auto c = static_cast<unsigned char>(decoded[i]);
+    if (c == '#') return result.append(decoded.substr(i));
+    // In a query nearly all writers encode what is not "unreserved", "/" and "+" too.
+    std::string_view kept = "-._~/:@!$&'()*+,;=?[]";
+    if (i > query) kept = in_value ? "-._~&" : "-._~&=";
+    if (is_alphanumeric(c) || kept.find(decoded[i]) != kept.npos) {
+      result += decoded[i];
+    } else {
+      append_encoded(result, c);
+    }
+    in_value = i > query && c != '&' && (in_value || c == '=');
+  }
+  return result;
 }
 
 std::string display(const Url& url) {

@@ -24,6 +24,7 @@
 ---@field budget? number|{usd?: number, jobs?: integer|false}|false What the script may cost in US dollars, or submit, with its earlier runs.
 ---@field lost? "ask" A lost answer stops the job at once, for you to decide.
 ---@field take? string Another complete take of the script.
+---@field replay? boolean Whether a request that an earlier run of this program made is gone on with, and not made anew; true for scripts, false for typed lines and in a program's own Lua.
 ---@field strict? boolean Warnings about requests are errors.
 
 ---An address that is signed anew each time: the id is what it counts as.

@@ -352,6 +352,18 @@ TEST_CASE("an expired address is replaced by a fresh one") {
   CHECK(play.on(EventType::downloaded) == ActionType::record_file);
 }
 
+TEST_CASE("a clip that is gone for good is given up after two fresh addresses") {
+  Play play;
+  play.until_succeeded();
+  play.on(EventType::done);
+  for (int fresh = 0; fresh < 2; ++fresh) {
+    CHECK(play.on(EventType::expired) == ActionType::get);
+    CHECK(play.seen(EventType::polled, Seen::succeeded) == ActionType::download);
+  }
+  CHECK(play.on(EventType::expired) == ActionType::rest);
+  CHECK(play.state.phase == Phase::succeeded);
+}
+
 TEST_CASE("a clip that cannot be stored leaves the job succeeded") {
   for (const EventType trouble :
        {EventType::disk_failed, EventType::not_found, EventType::denied}) {

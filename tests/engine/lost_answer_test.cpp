@@ -12,7 +12,40 @@ sim::Options without_lookup(std::vector<std::string> faults) {
   return with_faults(std::move(faults), service);
 }
 
+/// A service whose tasks have failed when they are first seen.
+struct FailingService : net::Transport {
+  bool lost = false;  ///< the answers to creates
+  net::HttpOutcome send(const net::HttpRequest& request) override {
+    net::HttpOutcome outcome;
+    if (request.method == "POST" && lost) {
+      outcome.stage = net::HttpOutcome::Stage::lost;
+      outcome.error = {.kind = Kind::network, .message = "the connection broke"};
+      return outcome;
+    }
+    outcome.stage = net::HttpOutcome::Stage::answered;
+    outcome.status = 200;
+    outcome.body = R"({"code":0,"data":{"task_id":"861309198188019719","task_status":"failed",)"
+                   R"("task_status_msg":"Image pixel is invalid"}})";
+    return outcome;
+  }
+  void stop() override {}
+};
+
 }  // namespace
+
+TEST_CASE("a task that has failed when it is first seen tells why") {
+  const auto service = std::make_shared<FailingService>();
+  SUBCASE("in the answer to its create") {}
+  SUBCASE("when it is looked up") { service->lost = true; }
+  EngineOptions options = without_store();
+  options.transport = service;
+  Stage stage({}, options);
+  const JobSnapshot seen = stage.run(stage.shot());
+  CHECK(seen.phase == Phase::failed);
+  REQUIRE(seen.error.has_value());
+  CHECK(seen.error->kind == Kind::task_failed);
+  CHECK(seen.error->message.find("Image pixel is invalid") != std::string::npos);
+}
 
 TEST_CASE("a lost request is sent again where an accepted task was found by its external id") {
   Stage stage(with_faults({"create#2: drop"}), without_store());
@@ -48,6 +81,7 @@ TEST_CASE("a lost answer stops and asks where the service cannot look up externa
   CHECK(second.phase == Phase::ambiguous);
   REQUIRE(second.error.has_value());
   CHECK(second.error->kind == Kind::ambiguous);
+  CHECK(second.error->message.find("lost (the connection to 127.0.0.1") != std::string::npos);
   CHECK(second.error->hint.find("kling jobs resolve " + second.handle) != std::string::npos);
   CHECK(stage.count().creates == 2);
 

@@ -87,7 +87,7 @@ TEST_CASE("a wait that times out leaves the job") {
     assert(tostring(err):find("the job goes on", 1, true))
     assert(job.state == "running")
     ok, err = pcall(job.wait, job, { timout = 2 })
-    assert(not ok and err:find("timout"))
+    assert(not ok and err.kind == "invalid" and tostring(err):find("timout"))
   )lua"));
 }
 
@@ -235,4 +235,18 @@ TEST_CASE("the module has exactly the functions that are documented") {
       "multi_image2video null omni omni_video query request sleep spawn still text2video timeout", names)
     assert(require "kling" == kling and kling._VERSION:find("^kling %d"))
   )lua"));
+}
+
+TEST_CASE("a wrong argument names the line of the script and not one of the prelude") {
+  Lua lua;
+  for (const std::string call :
+       {"job:wait(60)", "job:wait('5')", "job:wait { timout = 5 }", "job:wait { timeout = '5' }",
+        "job:wait { on_progress = 5 }", "job:accepted(5)", "kling.timeout('x', print)",
+        "kling.timeout(1)", "kling.query {}", "kling.spawn(print):wait(5)"}) {
+    CAPTURE(call);
+    const auto result = lua.task("local job = kling.text2video { prompt = 'x' }\n" + call);
+    CHECK_FALSE(result.ok);
+    CHECK(result.message.starts_with("film.lua:2: "));
+    CHECK(result.message.find("#-1") == std::string::npos);
+  }
 }

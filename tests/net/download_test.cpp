@@ -214,8 +214,8 @@ TEST_CASE("what is not the whole film never replaces a good file") {
     const char* code;
   };
   const Case kCases[] = {
-      {"HTML", answer("<!DOCTYPE html><html>Sign in</html>"), Kind::media, ""},
-      {"empty", answer(""), Kind::media, ""},
+      {"HTML", answer("<!DOCTYPE html><html>Sign in</html>"), Kind::media, "expired"},
+      {"empty", answer(""), Kind::media, "expired"},
       {"shorter than promised", "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + content,
        Kind::network, ""},
       {"cut without a length", "HTTP/1.1 200 OK\r\n\r\n" + content.substr(0, 60'000), Kind::media,
@@ -365,4 +365,43 @@ TEST_CASE("many downloads at once also onto one path") {
   for (int i = 0; i < 6; ++i)
     CHECK((content_of(folder.path + "/" + std::to_string(i) + ".mp4") == content));
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 6);
+}
+
+TEST_CASE("a redirect keeps what is encoded in its address") {
+  TemporaryFolder folder;
+  const std::string content = film(50'000);
+  const std::string target =
+      "/a%20b.mp4?X-Credential=AK%2F2026%2Fs3&Signature=x%2By%2F%3D&name=%22%C3%BC%25%22&flag";
+  std::string asked;
+  RawServer files([&](Peer& peer, int) {
+    asked = peer.read_request();
+    peer.send(answer(content));
+  });
+  RawServer server([&](Peer& peer, int) {
+    peer.read_request();
+    peer.send(answer("", "Location: " + files.url() + target + "\r\n", "302 Found"));
+  });
+  CHECK(download(server.url() + "/clip.mp4", folder.path + "/clip.mp4", fast()).ok());
+  CHECK(asked.starts_with("GET " + target + " HTTP/1.1"));
+}
+
+TEST_CASE("what another address may mend is told apart from an outage") {
+  TemporaryFolder folder;
+  std::string reply;
+  RawServer server([&](Peer& peer, int) {
+    peer.read_request();
+    peer.send(reply);
+  });
+  for (const auto& [sent, code] :
+       {std::pair{answer("", "", "400 Bad Request"), "expired"},
+        std::pair{answer("<html>come back later</html>"), "expired"},
+        std::pair{answer(""), "expired"},
+        std::pair{answer("", "Location: /again\r\n", "302 Found"), ""}}) {
+    CAPTURE(sent);
+    reply = sent;
+    const auto result = download(server.url() + "/clip.mp4", folder.path + "/clip.mp4", fast());
+    REQUIRE(!result.ok());
+    CHECK(result.error().code == code);
+    CHECK(!result.error().retryable);
+  }
 }

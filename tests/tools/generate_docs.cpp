@@ -199,7 +199,7 @@ Meaning meaning_of(Kind kind) {
               "Look at the account's task list, then `kling jobs resolve HANDLE`; see "
               "[money-safety.md](money-safety.md)."};
     case Kind::budget:
-      return {"A limit set by you would be exceeded. No setting leads to it yet.", "no",
+      return {"A limit set by you would be exceeded; nothing was sent.", "no",
               "Raise the limit, or leave it."};
     case Kind::interrupted:
       return {"The wait was cancelled; the job goes on.", "no",
