@@ -16,52 +16,35 @@ constexpr std::uint32_t kFiveOrTen = seconds(5, 5) | seconds(10, 10);
 constexpr std::uint32_t kThreeToTen = seconds(3, 10);
 constexpr std::uint32_t kThreeToFifteen = seconds(3, 15);
 
+constexpr unsigned bit(Feature feature) { return 1u << unsigned(feature); }
+template <class... Features>
+constexpr unsigned all(Features... features) {
+  return (bit(features) | ...);
+}
+
+using enum Feature;
 constexpr Offer kOffers[] = {
-    {Feature::text2video, "kling-v2-6", "std pro", kFiveOrTen},
-    {Feature::text2video, "kling-v2-5-turbo", "std pro", kFiveOrTen},
-    {Feature::text2video, "kling-v3", "std pro 4k", kThreeToFifteen},
-    {Feature::text2video, "kling-v2-1-master", "", kFiveOrTen},
-    {Feature::text2video, "kling-v2-master", "", kFiveOrTen},
-    {Feature::text2video, "kling-v1-6", "std pro", kFiveOrTen},
-    {Feature::text2video, "kling-v1", "std pro", kFiveOrTen},
+    {all(text2video, image2video), "kling-v2-6", "std pro", kFiveOrTen},
+    {all(text2video, image2video), "kling-v2-5-turbo", "std pro", kFiveOrTen},
+    {all(text2video, image2video, end_frame, sound, multi_shot, elements), "kling-v3", "std pro 4k",
+     kThreeToFifteen},
+    {all(image2video), "kling-v2-1", "std pro", kFiveOrTen},
+    {all(text2video, image2video), "kling-v2-1-master", "", kFiveOrTen},
+    {all(text2video, image2video), "kling-v2-master", "", kFiveOrTen},
+    {all(text2video, image2video, multi_image2video), "kling-v1-6", "std pro", kFiveOrTen},
+    {all(image2video), "kling-v1-5", "std pro", kFiveOrTen},
+    {all(text2video, image2video), "kling-v1", "std pro", kFiveOrTen},
+    {all(omni), "kling-video-o1", "std pro", kThreeToTen},
+    {all(omni, sound, multi_shot), "kling-v3-omni", "std pro 4k", kThreeToFifteen},
 
-    {Feature::image2video, "kling-v2-6", "std pro", kFiveOrTen},
-    {Feature::image2video, "kling-v2-5-turbo", "std pro", kFiveOrTen},
-    {Feature::image2video, "kling-v3", "std pro 4k", kThreeToFifteen},
-    {Feature::image2video, "kling-v2-1", "std pro", kFiveOrTen},
-    {Feature::image2video, "kling-v2-1-master", "", kFiveOrTen},
-    {Feature::image2video, "kling-v2-master", "", kFiveOrTen},
-    {Feature::image2video, "kling-v1-6", "std pro", kFiveOrTen},
-    {Feature::image2video, "kling-v1-5", "std pro", kFiveOrTen},
-    {Feature::image2video, "kling-v1", "std pro", kFiveOrTen},
-
-    {Feature::multi_image2video, "kling-v1-6", "std pro", kFiveOrTen},
-
-    {Feature::omni, "kling-video-o1", "std pro", kThreeToTen},
-    {Feature::omni, "kling-v3-omni", "std pro 4k", kThreeToFifteen},
-
-    {Feature::end_frame, "kling-v2-6", "pro", kFiveOrTen},
-    {Feature::end_frame, "kling-v2-5-turbo", "pro", kFiveOrTen},
-    {Feature::end_frame, "kling-v3", "std pro 4k", kThreeToFifteen},
-    {Feature::end_frame, "kling-v2-1", "pro", kFiveOrTen},
-    {Feature::end_frame, "kling-v1-6", "pro", kFiveOrTen},
-    {Feature::end_frame, "kling-v1-5", "pro", kFiveOrTen},
-    {Feature::end_frame, "kling-v1", "std pro", kFive},
-    {Feature::end_frame_alone, "kling-v1-6", "pro", kFiveOrTen},
-    {Feature::end_frame_alone, "kling-v1-5", "pro", kFiveOrTen},
-
-    {Feature::motion_brush, "kling-v1", "std pro", kFive},
-    {Feature::motion_brush, "kling-v1-5", "pro", kFive},
-    {Feature::camera_text, "kling-v1", "std", kFive},
-    {Feature::camera_image, "kling-v1-5", "pro", kFive},
-
-    {Feature::sound, "kling-v2-6", "pro", kFiveOrTen},
-    {Feature::sound, "kling-v3", "std pro 4k", kThreeToFifteen},
-    {Feature::sound, "kling-v3-omni", "std pro 4k", kThreeToFifteen},
-    {Feature::voices, "kling-v2-6", "pro", kFiveOrTen},
-    {Feature::multi_shot, "kling-v3", "std pro 4k", kThreeToFifteen},
-    {Feature::multi_shot, "kling-v3-omni", "std pro 4k", kThreeToFifteen},
-    {Feature::elements, "kling-v3", "std pro 4k", kThreeToFifteen},
+    {all(end_frame, sound, voices), "kling-v2-6", "pro", kFiveOrTen},
+    {all(end_frame), "kling-v2-5-turbo", "pro", kFiveOrTen},
+    {all(end_frame), "kling-v2-1", "pro", kFiveOrTen},
+    {all(end_frame, end_frame_alone), "kling-v1-6", "pro", kFiveOrTen},
+    {all(end_frame, end_frame_alone), "kling-v1-5", "pro", kFiveOrTen},
+    {all(end_frame, motion_brush), "kling-v1", "std pro", kFive},
+    {all(motion_brush, camera_image), "kling-v1-5", "pro", kFive},
+    {all(camera_text), "kling-v1", "std", kFive},
 };
 
 constexpr std::array<std::string_view, 6> kRetiredModels = {
@@ -94,7 +77,7 @@ std::string Offer::text() const {
 
 const Offer* find_offer(Feature feature, std::string_view model) {
   const auto* found = std::find_if(std::begin(kOffers), std::end(kOffers), [&](const Offer& offer) {
-    return offer.feature == feature && offer.model == model;
+    return (offer.features & bit(feature)) != 0 && offer.model == model;
   });
   return found == std::end(kOffers) ? nullptr : found;
 }
@@ -102,7 +85,7 @@ const Offer* find_offer(Feature feature, std::string_view model) {
 std::vector<std::string> models_of(Feature feature) {
   std::vector<std::string> models;
   for (const Offer& offer : kOffers)
-    if (offer.feature == feature) models.emplace_back(offer.model);
+    if ((offer.features & bit(feature)) != 0) models.emplace_back(offer.model);
   return models;
 }
 
@@ -110,7 +93,8 @@ std::string offers_text(Feature feature, Feature generation) {
   std::string current;
   std::string all;
   for (const Offer& offer : kOffers) {
-    if (offer.feature != feature || find_offer(generation, offer.model) == nullptr) continue;
+    if ((offer.features & bit(feature)) == 0 || find_offer(generation, offer.model) == nullptr)
+      continue;
     const std::string text = offer.text();
     all += (all.empty() ? "" : ", ") + text;
     if (!is_retired(offer.model)) current += (current.empty() ? "" : ", ") + text;

@@ -25,9 +25,9 @@ enum class Feature {
   elements,  ///< element_list of image2video
 };
 
-/// One model's offer of a feature.
+/// One model's offer of features.
 struct Offer {
-  Feature feature;
+  unsigned features;  ///< a bit for each Feature
   std::string_view model;
   std::string_view modes;  ///< separated by spaces; empty: the model knows no modes, any will do
   std::uint32_t seconds;   ///< bit n set: n seconds are offered

@@ -14,6 +14,9 @@ constexpr std::uint64_t kTenMegabytes = 10'000'000;  // the other reading of "10
 constexpr int kSmallestSide = 300;
 constexpr double kWidestRatio = 2.5;
 
+constexpr auto kError = Finding::Level::error;
+constexpr auto kWarning = Finding::Level::warning;
+
 std::string plain(double number) {
   char buffer[32];
   std::snprintf(buffer, sizeof buffer, "%.10g", number);
@@ -33,7 +36,7 @@ class Checker {
       if (!absent(value)) {
         present(value, param, path);
       } else if (param.required) {
-        error(param, "required", path, path + " is missing", param.doc);
+        add(kError, param, "required", path, " is missing", param.doc);
       }
     }
   }
@@ -42,16 +45,8 @@ class Checker {
 
  private:
   void add(Finding::Level level, const Param& param, const char* rule, const std::string& path,
-           std::string message, std::string hint) {
-    findings.push_back({level, param.name + "." + rule, path, std::move(message), std::move(hint)});
-  }
-  void error(const Param& param, const char* rule, const std::string& path, std::string message,
-             std::string hint) {
-    add(Finding::Level::error, param, rule, path, std::move(message), std::move(hint));
-  }
-  void warning(const Param& param, const char* rule, const std::string& path, std::string message,
-               std::string hint) {
-    add(Finding::Level::warning, param, rule, path, std::move(message), std::move(hint));
+           const std::string& message, std::string hint) {
+    findings.push_back({level, param.name + "." + rule, path, message, std::move(hint)});
   }
 
   void present(const Json& value, const Param& param, const std::string& path) {
@@ -87,31 +82,31 @@ class Checker {
     const Rule& rule = param.rule;
     const std::size_t length = characters(value);
     const auto too_long = [&](std::size_t limit) {
-      return path + " has " + std::to_string(length) + " characters; the limit is " +
+      return " has " + std::to_string(length) + " characters; the limit is " +
              std::to_string(limit);
     };
     if (rule.max_chars && length > *rule.max_chars) {
-      error(param, "length", path, too_long(*rule.max_chars), "shorten it");
+      add(kError, param, "length", path, too_long(*rule.max_chars), "shorten it");
     } else if (rule.warn_chars && length > *rule.warn_chars) {
-      warning(param, "length", path, too_long(*rule.warn_chars) + " in CometAPI's documents",
-              "Kling itself takes " + std::to_string(rule.max_chars.value_or(0)) +
-                  "; shorten it if the service refuses it");
+      add(kWarning, param, "length", path, too_long(*rule.warn_chars) + " in CometAPI's documents",
+          "Kling itself takes " + std::to_string(rule.max_chars.value_or(0)) +
+              "; shorten it if the service refuses it");
     }
     const auto is_one_of = [&](const std::vector<std::string>& values) {
       return std::find(values.begin(), values.end(), value) != values.end();
     };
     if (is_one_of(rule.warn_values)) {
-      warning(param, "value", path,
-              path + " = " + shown(value) + " is in only one of the service's two documents",
-              "safe are: " + joined(rule.values, ", "));
+      add(kWarning, param, "value", path,
+          " = " + shown(value) + " is in only one of the service's two documents",
+          "safe are: " + joined(rule.values, ", "));
     } else if (!rule.values.empty() && !is_one_of(rule.values)) {
       std::vector<std::string> all = rule.values;
       all.insert(all.end(), rule.warn_values.begin(), rule.warn_values.end());
       const std::string nearest = did_you_mean(value, all);
-      error(param, "value", path,
-            path + " = " + shown(value) + " is not one of: " + joined(all, ", "),
-            (nearest.empty() ? "" : "did you mean " + nearest + "? ") + std::string("extra = { ") +
-                param.name + " = … } sends it unchecked");
+      add(kError, param, "value", path,
+          " = " + shown(value) + " is not one of: " + joined(all, ", "),
+          (nearest.empty() ? "" : "did you mean " + nearest + "? ") + std::string("extra = { ") +
+              param.name + " = … } sends it unchecked");
     }
   }
 
@@ -119,12 +114,12 @@ class Checker {
     const Rule& rule = param.rule;
     const bool low = rule.minimum && value < *rule.minimum;
     if (!low && !(rule.maximum && value > *rule.maximum)) return;
-    error(param, "range", path,
-          path + " = " + plain(value) + "; the limit is " + (low ? "at least " : "at most ") +
-              plain(low ? *rule.minimum : *rule.maximum) + unit,
-          rule.minimum && rule.maximum
-              ? "give " + plain(*rule.minimum) + " to " + plain(*rule.maximum)
-              : param.doc);
+    add(kError, param, "range", path,
+        " = " + plain(value) + "; the limit is " + (low ? "at least " : "at most ") +
+            plain(low ? *rule.minimum : *rule.maximum) + unit,
+        rule.minimum && rule.maximum
+            ? "give " + plain(*rule.minimum) + " to " + plain(*rule.maximum)
+            : param.doc);
   }
 
   void list(const Json& value, const Param& param, const std::string& path) {
@@ -133,11 +128,11 @@ class Checker {
     const std::size_t count = value.size();
     const bool few = rule.min_items && count < *rule.min_items;
     if (few || (rule.max_items && count > *rule.max_items)) {
-      error(param, "count", path,
-            path + " has " + std::to_string(count) + " items; the limit is " +
-                (few ? "at least " : "at most ") +
-                std::to_string(few ? *rule.min_items : *rule.max_items),
-            param.doc);
+      add(kError, param, "count", path,
+          " has " + std::to_string(count) + " items; the limit is " +
+              (few ? "at least " : "at most ") +
+              std::to_string(few ? *rule.min_items : *rule.max_items),
+          param.doc);
     }
     for (std::size_t i = 0; i < count; ++i)
       object(value[i], param.children, path + "[" + std::to_string(i + 1) + "].");
@@ -146,30 +141,30 @@ class Checker {
   void picture(const ImageFacts& facts, const Param& param, const std::string& path) {
     const std::string size = std::to_string(facts.width) + "x" + std::to_string(facts.height);
     if (facts.format.empty()) {
-      error(param, "format", path, path + " is neither a JPEG nor a PNG picture",
-            "convert it, for example with ffmpeg -i IN OUT.png");
+      add(kError, param, "format", path, " is neither a JPEG nor a PNG picture",
+          "convert it, for example with ffmpeg -i IN OUT.png");
       return;
     }
     if (facts.bytes > kLargestPicture) {
-      error(param, "bytes", path,
-            path + " has " + std::to_string(facts.bytes) + " bytes; the limit is 10485760",
-            "make it smaller, for example a JPEG");
+      add(kError, param, "bytes", path,
+          " has " + std::to_string(facts.bytes) + " bytes; the limit is 10485760",
+          "make it smaller, for example a JPEG");
     } else if (facts.bytes > kTenMegabytes) {
-      warning(param, "bytes", path,
-              path + " has " + std::to_string(facts.bytes) +
-                  " bytes; the documents' \"10 MB\" may mean 10000000",
-              "make it a little smaller");
+      add(kWarning, param, "bytes", path,
+          " has " + std::to_string(facts.bytes) +
+              " bytes; the documents' \"10 MB\" may mean 10000000",
+          "make it a little smaller");
     }
     if (facts.width < kSmallestSide || facts.height < kSmallestSide) {
-      error(param, "pixels", path,
-            path + " is " + size + " pixels; the limit is at least 300 on each side",
-            "scale it up; the service would accept it and fail the task later");
+      add(kError, param, "pixels", path,
+          " is " + size + " pixels; the limit is at least 300 on each side",
+          "scale it up; the service would accept it and fail the task later");
     }
     const double ratio = double(facts.width) / std::max(facts.height, 1);
     if (ratio > kWidestRatio || ratio < 1 / kWidestRatio) {
       const bool restated = param.name != "image_tail";
-      add(restated ? Finding::Level::error : Finding::Level::warning, param, "ratio", path,
-          path + " is " + size + " pixels; the limit is a ratio from 1:2.5 to 2.5:1",
+      add(restated ? kError : kWarning, param, "ratio", path,
+          " is " + size + " pixels; the limit is a ratio from 1:2.5 to 2.5:1",
           "crop it or add borders");
     }
   }
@@ -184,6 +179,9 @@ std::vector<Finding> check(const Endpoint& endpoint, const Request& request) {
   checker.object(request.fields, endpoint.params, "");
   std::vector<Finding> findings = std::move(checker.findings);
   for (const Check& rule : endpoint.checks) {
+    if (std::any_of(rule.judged.begin(), rule.judged.end(),
+                    [&](const std::string& field) { return overridden(request, field); }))
+      continue;
     if (std::optional<Finding> finding = rule.run(request)) {
       finding->id = rule.id;
       findings.push_back(std::move(*finding));

@@ -1,6 +1,6 @@
 #include "api/decode_error.h"
 
-#include <iterator>
+#include <algorithm>
 
 #include "api/text.h"
 
@@ -23,81 +23,66 @@ constexpr const char* kNoTask =
 
 constexpr ErrorRow kRows[] = {
     // One code, three meanings: 1201 is bad input, a duplicate, or no such task.
-    {"", "already exist", 0, On::create, Kind::invalid, Refusal::duplicate,
+    {"", "already exist", 0, Asked::create, Kind::invalid, Refusal::duplicate,
      "an earlier request with this external_task_id was accepted: look it up by that id"},
-    {"", "task not found", 0, On::query, Kind::invalid, Refusal::no_such_task, kNoTask},
-    {"task_not_exist", "", 0, On::query, Kind::invalid, Refusal::no_such_task, kNoTask},
-    {"", "task_not_exist", 0, On::query, Kind::invalid, Refusal::no_such_task, kNoTask},
+    {"", "task not found", 0, Asked::query, Kind::invalid, Refusal::no_such_task, kNoTask},
+    {"task_not_exist", "", 0, Asked::query, Kind::invalid, Refusal::no_such_task, kNoTask},
+    {"", "task_not_exist", 0, Asked::query, Kind::invalid, Refusal::no_such_task, kNoTask},
 
-    {"1000", "", 0, On::both, Kind::auth, Refusal::definite, kKey},
-    {"1001", "", 0, On::both, Kind::auth, Refusal::definite, kKey},
-    {"1002", "", 0, On::both, Kind::auth, Refusal::definite, kKey},
-    {"1003", "", 0, On::both, Kind::auth, Refusal::clock, kClock},
-    {"1004", "", 0, On::both, Kind::auth, Refusal::clock, kClock},
-    {"1100", "", 0, On::both, Kind::balance, Refusal::definite, "check the account's state"},
-    {"1101", "", 0, On::both, Kind::balance, Refusal::definite, kCredit},
-    {"1102", "", 0, On::both, Kind::balance, Refusal::definite, kCredit},
-    {"1103", "", 0, On::both, Kind::auth, Refusal::definite,
+    {"1000 1001 1002", "", 0, Asked::any, Kind::auth, Refusal::definite, kKey},
+    {"1003 1004", "", 0, Asked::any, Kind::auth, Refusal::clock, kClock},
+    {"1100", "", 0, Asked::any, Kind::balance, Refusal::definite, "check the account's state"},
+    {"1101 1102 insufficient_user_quota", "", 0, Asked::any, Kind::balance, Refusal::definite,
+     kCredit},
+    {"1103", "", 0, Asked::any, Kind::auth, Refusal::definite,
      "this key may not use this endpoint or model; ask for the permission or change model_name"},
-    {"1200", "", 0, On::both, Kind::invalid, Refusal::definite, kFields},
-    {"1201", "", 0, On::both, Kind::invalid, Refusal::definite, kFields},
-    {"1202", "", 0, On::both, Kind::protocol, Refusal::definite, kAddress},
-    {"1203", "", 0, On::both, Kind::invalid, Refusal::definite,
+    {"1200 1201 invalid_request", "", 0, Asked::any, Kind::invalid, Refusal::definite, kFields},
+    {"1202", "", 0, Asked::any, Kind::protocol, Refusal::definite, kAddress},
+    {"1203", "", 0, Asked::any, Kind::invalid, Refusal::definite,
      "the message names what does not exist, often model_name"},
-    {"1300", "", 0, On::both, Kind::policy, Refusal::definite, kContent},
-    {"1301", "", 0, On::both, Kind::policy, Refusal::definite, kContent},
-    {"1302", "", 0, On::both, Kind::rate_limit, Refusal::rate_limited, kSlower},
-    {"1303", "", 0, On::both, Kind::rate_limit, Refusal::rate_limited, kSlower},
-    {"1304", "", 0, On::both, Kind::auth, Refusal::definite,
+    {"1300 1301", "", 0, Asked::any, Kind::policy, Refusal::definite, kContent},
+    {"1302 1303", "", 0, Asked::any, Kind::rate_limit, Refusal::rate_limited, kSlower},
+    {"1304", "", 0, Asked::any, Kind::auth, Refusal::definite,
      "this address is not on the account's IP whitelist; add it"},
-    {"5000", "", 0, On::both, Kind::server, Refusal::unavailable, kLost},
-    {"5001", "", 0, On::both, Kind::server, Refusal::unavailable, kLost},
-    {"5002", "", 0, On::both, Kind::server, Refusal::unavailable, kLost},
+    {"5000 5001 5002", "", 0, Asked::any, Kind::server, Refusal::unavailable, kLost},
 
-    // CometAPI and its family.
-    {"invalid_request", "", 0, On::both, Kind::invalid, Refusal::definite, kFields},
-    {"model_not_found", "", 0, On::both, Kind::invalid, Refusal::definite,
+    // CometAPI and its family. The proxy drops Kling's code with task_failed, only its words are
+    // left.
+    {"model_not_found", "", 0, Asked::any, Kind::invalid, Refusal::definite,
      "no channel serves this model now; change model_name"},
-    {"insufficient_user_quota", "", 0, On::both, Kind::balance, Refusal::definite, kCredit},
-    // The proxy drops Kling's code here, only its words are left.
-    {"task_failed", "risk control", 0, On::create, Kind::policy, Refusal::definite, kContent},
-    {"task_failed", "balance", 0, On::create, Kind::balance, Refusal::definite, kCredit},
-    {"task_failed", "resource pack limit", 0, On::create, Kind::rate_limit, Refusal::rate_limited,
-     kSlower},
-    {"task_failed", "", 400, On::create, Kind::invalid, Refusal::definite, kFields},
+    {"task_failed", "risk control", 0, Asked::create, Kind::policy, Refusal::definite, kContent},
+    {"task_failed", "balance", 0, Asked::create, Kind::balance, Refusal::definite, kCredit},
+    {"task_failed", "resource pack limit", 0, Asked::create, Kind::rate_limit,
+     Refusal::rate_limited, kSlower},
+    {"task_failed", "", 400, Asked::create, Kind::invalid, Refusal::definite, kFields},
 
-    {"", "", 401, On::both, Kind::auth, Refusal::definite, kKey},
-    {"", "", 402, On::both, Kind::balance, Refusal::definite, kCredit},
-    {"", "quota", 403, On::both, Kind::balance, Refusal::definite, kCredit},
-    {"", "", 403, On::both, Kind::auth, Refusal::definite,
+    {"", "", 401, Asked::any, Kind::auth, Refusal::definite, kKey},
+    {"", "", 402, Asked::any, Kind::balance, Refusal::definite, kCredit},
+    {"", "quota", 403, Asked::any, Kind::balance, Refusal::definite, kCredit},
+    {"", "", 403, Asked::any, Kind::auth, Refusal::definite,
      "this key may not do this; check its permissions and the account"},
-    {"", "invalid url", 404, On::both, Kind::protocol, Refusal::definite, kAddress},
-    {"", "", 404, On::query, Kind::invalid, Refusal::no_such_task, kNoTask},
-    {"", "", 404, On::create, Kind::protocol, Refusal::definite, kAddress},
-    {"", "", 405, On::both, Kind::protocol, Refusal::definite, kAddress},
-    {"", "", 301, On::create, Kind::protocol, Refusal::definite, kAddress},
-    {"", "", 302, On::create, Kind::protocol, Refusal::definite, kAddress},
-    {"", "", 307, On::create, Kind::protocol, Refusal::definite, kAddress},
-    {"", "", 308, On::create, Kind::protocol, Refusal::definite, kAddress},
-    {"", "", 408, On::both, Kind::server, Refusal::unavailable, kLost},
-    {"", "", 413, On::both, Kind::invalid, Refusal::definite, "make the pictures smaller"},
-    {"", "", 429, On::both, Kind::rate_limit, Refusal::rate_limited, kSlower},
-    {"", "", 5, On::both, Kind::server, Refusal::unavailable, kLost},
+    {"", "invalid url", 404, Asked::any, Kind::protocol, Refusal::definite, kAddress},
+    {"", "", 404, Asked::query, Kind::invalid, Refusal::no_such_task, kNoTask},
+    {"", "", 404, Asked::create, Kind::protocol, Refusal::definite, kAddress},
+    {"", "", 405, Asked::any, Kind::protocol, Refusal::definite, kAddress},
+    {"", "", 301, Asked::create, Kind::protocol, Refusal::definite, kAddress},
+    {"", "", 302, Asked::create, Kind::protocol, Refusal::definite, kAddress},
+    {"", "", 307, Asked::create, Kind::protocol, Refusal::definite, kAddress},
+    {"", "", 308, Asked::create, Kind::protocol, Refusal::definite, kAddress},
+    {"", "", 408, Asked::any, Kind::server, Refusal::unavailable, kLost},
+    {"", "", 413, Asked::any, Kind::invalid, Refusal::definite, "make the pictures smaller"},
+    {"", "", 429, Asked::any, Kind::rate_limit, Refusal::rate_limited, kSlower},
+    {"", "", 5, Asked::any, Kind::server, Refusal::unavailable, kLost},
     // A refusal in JSON that no row above knows. While polling it may mean "still pending".
-    {"", "", 0, On::create, Kind::invalid, Refusal::definite, kFields},
-    {"", "", 0, On::query, Kind::server, Refusal::unavailable, "ask again later"},
+    {"", "", 0, Asked::create, Kind::invalid, Refusal::definite, kFields},
+    {"", "", 0, Asked::query, Kind::server, Refusal::unavailable, "ask again later"},
 };
 
 const ErrorRow& row_for(Asked asked, int http, const std::string& code,
                         const std::string& message) {
-  const std::string words = lower(message);
-  const On on = asked == Asked::create ? On::create : On::query;
-  for (const ErrorRow& row : kRows)
-    if ((row.code[0] == '\0' || code == row.code) && words.find(row.phrase) != std::string::npos &&
-        (row.http == 0 || row.http == http || (row.http == 5 && http / 100 == 5)) &&
-        (row.on == On::both || row.on == on))
-      return row;
-  return kRows[std::size(kRows) - 1];
+  return *std::ranges::find_if(kRows, [&, words = lower(message)](const ErrorRow& row) {
+    return row.fits(asked, http, code, words);
+  });
 }
 
 void fill(Answer& answer, Asked asked, int http, Kind kind, Refusal refusal, std::string message,
@@ -129,6 +114,13 @@ Fault fault_of(const Json& level) {
 }  // namespace
 
 std::span<const ErrorRow> error_rows() { return kRows; }
+
+bool ErrorRow::fits(Asked by, int status, const std::string& code, const std::string& words) const {
+  return (asked == Asked::any || asked == by) &&
+         (http == 0 || http == status || (http == 5 && status / 100 == 5)) &&
+         (codes.empty() || (" " + std::string(codes) + " ").find(" " + code + " ") != codes.npos) &&
+         words.find(phrase) != words.npos;
+}
 
 bool is_success_code(const Json& code) {
   const std::string word = lower(scalar_text(code));

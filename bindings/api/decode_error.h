@@ -9,20 +9,20 @@
 
 namespace kling::api {
 
-enum class Asked { create, query };
-
-enum class On { both, create, query };
+enum class Asked { create, query, any };
 
 /// A row of the error table. The first one whose conditions all hold decides; an empty one always
 /// holds.
 struct ErrorRow {
-  const char* code;
-  const char* phrase;  ///< in the message, in lower case
-  int http;            ///< a status, or 5 for every 5xx
-  On on;
+  std::string_view codes;  ///< separated by spaces
+  const char* phrase;      ///< in the message, in lower case
+  int http;                ///< a status, or 5 for every 5xx
+  Asked asked;
   Kind kind;
   Refusal refusal;
   const char* hint;
+
+  bool fits(Asked by, int status, const std::string& code, const std::string& words) const;
 };
 std::span<const ErrorRow> error_rows();
 

@@ -295,17 +295,8 @@ Answer decode(Asked asked, int http_status, std::string_view text) {
 }  // namespace
 
 const char* name(TaskState state) {
-  switch (state) {
-    case TaskState::queued:
-      return "queued";
-    case TaskState::running:
-      return "running";
-    case TaskState::succeeded:
-      return "succeeded";
-    case TaskState::failed:
-      return "failed";
-  }
-  return "running";
+  static constexpr const char* kNames[] = {"queued", "running", "succeeded", "failed"};
+  return kNames[static_cast<std::size_t>(state)];
 }
 
 Answer decode_create(int http_status, std::string_view body) {

@@ -49,8 +49,10 @@ struct Param {
 
 /// A rule over several fields.
 struct Check {
+  unsigned endpoints = 0;  ///< which have it: bit n is the n-th row of the table
   std::string id;
-  std::string sentence;  ///< the rule in words, for docs
+  std::string sentence;             ///< the rule in words, for docs
+  std::vector<std::string> judged;  ///< with one of these in `extra` the rule is not asked
   std::function<std::optional<Finding>(const Request&)> run;
 };
 

@@ -113,38 +113,26 @@ class Normalizer {
     }
   }
 
+  /// A whole number in whatever form; nothing when it is none or exceeds 64 bits.
+  static std::optional<std::int64_t> whole(const Json& value) {
+    if (!value.is_number_float()) return whole_number(scalar_text(value));
+    const double number = value.get<double>();
+    if (std::abs(number) >= kExactIntegers || number != std::floor(number)) return std::nullopt;
+    return static_cast<std::int64_t>(number);
+  }
+
   void integer(Json& value, const std::string& path) {
     if (value.is_number_integer()) return;
-    if (value.is_number_float()) {
-      const double number = value.get<double>();
-      if (std::abs(number) < kExactIntegers && number == std::floor(number)) {
-        value = static_cast<std::int64_t>(number);
-        return;
-      }
-    }
-    if (value.is_string()) {
-      const auto& digits = value.get_ref<const std::string&>();
-      if (const auto number = whole_number(digits)) {
-        value = *number;
-        return;
-      }
-      // Too large for 64 bits, or with leading zeros: the text goes out digit by digit.
-      if (digits.find_first_not_of("0123456789") == std::string::npos) return;
-    }
-    wrong_type(value, path, "a whole number (as text when it is above 2^53)");
+    if (const auto number = whole(value)) {
+      value = *number;
+    } else if (!value.is_string() || value.get_ref<const std::string&>().find_first_not_of(
+                                         "0123456789") != std::string::npos) {
+      wrong_type(value, path, "a whole number (as text when it is above 2^53)");
+    }  // else too large for 64 bits, or with leading zeros: the text goes out digit by digit
   }
 
   void seconds(Json& value, const std::string& path) {
-    std::optional<std::int64_t> count;
-    if (value.is_number_integer()) {
-      count = whole_number(value.dump());
-    } else if (value.is_number_float()) {
-      const double number = value.get<double>();
-      if (std::abs(number) < 1e6 && number == std::floor(number))
-        count = static_cast<std::int64_t>(number);
-    } else if (value.is_string()) {
-      count = whole_number(value.get_ref<const std::string&>());
-    }
+    const auto count = whole(value);
     if (!count) return wrong_type(value, path, "whole seconds, such as 5 or \"5\"");
     value = std::to_string(*count);
   }

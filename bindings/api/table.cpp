@@ -267,36 +267,29 @@ std::vector<Param> omni() {
 
 std::vector<Endpoint> make_endpoints() {
   std::vector<Endpoint> rows = {
-      {"text2video",
-       "text2video",
-       "",
-       "A video from a prompt.",
-       {},
-       text2video(),
-       text2video_checks()},
-      {"image2video",
-       "image2video",
-       "",
-       "A video that starts from a picture; it has the picture's ratio.",
-       {},
-       image2video(),
-       image2video_checks()},
-      {"multi_image2video",
-       "multi-image2video",
-       "",
-       "A video in which the subjects of up to four pictures meet.",
-       {},
-       multi_image2video(),
-       multi_image2video_checks()},
-      {"omni",
-       "omni-video",
-       "",
-       "A video from a prompt with pictures, elements and a video to refer to.",
-       {"omni_video"},
-       omni(),
-       omni_checks()},
+      {.name = "text2video",
+       .kind = "text2video",
+       .doc = "A video from a prompt.",
+       .params = text2video()},
+      {.name = "image2video",
+       .kind = "image2video",
+       .doc = "A video that starts from a picture; it has the picture's ratio.",
+       .params = image2video()},
+      {.name = "multi_image2video",
+       .kind = "multi-image2video",
+       .doc = "A video in which the subjects of up to four pictures meet.",
+       .params = multi_image2video()},
+      {.name = "omni",
+       .kind = "omni-video",
+       .doc = "A video from a prompt with pictures, elements and a video to refer to.",
+       .aliases = {"omni_video"},
+       .params = omni()},
   };
   for (Endpoint& endpoint : rows) endpoint.path = "/kling/v1/videos/" + endpoint.kind;
+  for (const auto& checks : {first_checks(), picture_checks(), omni_checks(), last_checks()})
+    for (const Check& check : checks)
+      for (std::size_t i = 0; i < rows.size(); ++i)
+        if ((check.endpoints >> i & 1u) != 0) rows[i].checks.push_back(check);
   return rows;
 }
 

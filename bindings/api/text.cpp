@@ -122,6 +122,10 @@ std::string scalar_text(const Json& value) {
   return value.is_number() ? value.dump() : std::string();
 }
 
+std::string to_text(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 const Json& member(const Json& value, std::string_view key) {
   static const Json nothing;
   if (!value.is_object()) return nothing;

@@ -29,6 +29,8 @@ std::string excerpt(std::string_view text, std::size_t limit);
 std::string shown(const Json& value);
 /// A text or number as text; empty for anything else. Integers keep every digit.
 std::string scalar_text(const Json& value);
+/// JSON on one line; broken UTF-8 in it is replaced.
+std::string to_text(const Json& value);
 /// A member of an object; a null value when `value` is no object or has none.
 const Json& member(const Json& value, std::string_view key);
 

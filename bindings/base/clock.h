@@ -36,18 +36,6 @@ class Clock {
   virtual void release() {}
 };
 
-/// Holds a clock for a scope.
-class ClockHold {
- public:
-  explicit ClockHold(Clock& clock) : clock_(clock) { clock_.hold(); }
-  ~ClockHold() { clock_.release(); }
-  ClockHold(const ClockHold&) = delete;
-  ClockHold& operator=(const ClockHold&) = delete;
-
- private:
-  Clock& clock_;
-};
-
 /// The wall clock, made monotonic: it never steps back while the process lives. With speed > 1,
 /// that many milliseconds pass on it in each real one, starting from `start` (0: the real time).
 std::shared_ptr<Clock> make_clock(double speed = 1.0, Millis start = 0);

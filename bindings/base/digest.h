@@ -6,22 +6,20 @@
 #include <string>
 #include <string_view>
 
+struct evp_md_ctx_st;
+
 namespace kling {
 
 /// SHA-256 of data that arrives in pieces.
 class Sha256 {
  public:
   Sha256();
-  ~Sha256();
-  Sha256(Sha256&&) noexcept;
-  Sha256& operator=(Sha256&&) noexcept;
   void update(std::string_view data);
   /// 64 lower-case hex digits. Ends this digest: update no more.
   std::string hex();
 
  private:
-  struct Context;
-  std::unique_ptr<Context> context_;
+  std::unique_ptr<evp_md_ctx_st, void (*)(evp_md_ctx_st*)> context_;
 };
 
 /// 64 lower-case hex digits.

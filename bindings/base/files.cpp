@@ -13,18 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/descriptor.h"
-
 namespace kling {
 namespace {
 
 constexpr std::size_t kPiece = 256u << 10;
 
 Error media_error(std::string message) {
-  Error error;
-  error.kind = Kind::media;
-  error.message = std::move(message);
-  return error;
+  return {.kind = Kind::media, .message = std::move(message)};
 }
 
 Error file_error(const char* verb, const std::string& path, int error_number) {
@@ -195,7 +190,7 @@ std::string system_message(int error_number) {
   return std::generic_category().message(error_number);
 }
 
-Result<std::unique_ptr<FileLock>> FileLock::try_lock(const std::string& path) {
+Result<Descriptor> try_lock(const std::string& path) {
   Descriptor file = open_file(path, O_RDWR | O_CREAT, 0600);
   if (!file) return file_error("lock", path, errno);
   // Bound to the open file, not to the process: two holders in one process exclude each other,
@@ -204,12 +199,10 @@ Result<std::unique_ptr<FileLock>> FileLock::try_lock(const std::string& path) {
   range.l_type = F_WRLCK;
   range.l_whence = SEEK_SET;
   if (::fcntl(file.get(), F_OFD_SETLK, &range) != 0) {
-    if (errno == EAGAIN || errno == EACCES) return std::unique_ptr<FileLock>();
+    if (errno == EAGAIN || errno == EACCES) return Descriptor();
     return file_error("lock", path, errno);
   }
-  return std::unique_ptr<FileLock>(new FileLock(file.release()));
+  return file;
 }
-
-FileLock::~FileLock() { ::close(descriptor_); }
 
 }  // namespace kling

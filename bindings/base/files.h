@@ -5,10 +5,10 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 #include <string_view>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 
 namespace kling {
@@ -48,18 +48,8 @@ Status copy_file(const std::string& from, const std::string& to);
 /// What `strerror` says of an errno value, as "No space left on device".
 std::string system_message(int error_number);
 
-/// An exclusive advisory lock of the kernel on a file, held until destroyed or the process ends.
-class FileLock {
- public:
-  /// Makes the file when it is missing (0600). Null in Result when another holder has the lock.
-  static Result<std::unique_ptr<FileLock>> try_lock(const std::string& path);
-  ~FileLock();
-  FileLock(const FileLock&) = delete;
-  FileLock& operator=(const FileLock&) = delete;
-
- private:
-  explicit FileLock(int descriptor) : descriptor_(descriptor) {}
-  int descriptor_;
-};
+/// An exclusive advisory lock of the kernel on a file, held until it is closed or the process ends.
+/// Makes the file when it is missing (0600). None in Result when another holder has the lock.
+Result<Descriptor> try_lock(const std::string& path);
 
 }  // namespace kling

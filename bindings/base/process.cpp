@@ -11,7 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/descriptor.h"
 #include "base/files.h"
 
 namespace kling {
@@ -87,11 +86,7 @@ void keep_tail(std::string& text, std::size_t size) {
 }
 
 Error process_error(const std::string& program, const std::string& what, std::string hint = "") {
-  Error error;
-  error.kind = Kind::media;
-  error.message = program + " " + what;
-  error.hint = std::move(hint);
-  return error;
+  return {.kind = Kind::media, .message = program + " " + what, .hint = std::move(hint)};
 }
 
 Error start_error(const std::string& program, int error_number) {

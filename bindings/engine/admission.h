@@ -15,7 +15,6 @@ struct Limits {
   int slots = -1;          ///< jobs at the service at a time, all processes of the ledger together
   double budget_usd = -1;  ///< what the script may cost, earlier runs of it included
   int budget_jobs = -1;    ///< how many jobs it may submit
-  bool any() const { return slots >= 0 || budget_usd >= 0 || budget_jobs >= 0; }
 };
 
 /// What the ledger counts.

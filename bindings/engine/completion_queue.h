@@ -20,8 +20,6 @@ class CompletionQueue {
 
   explicit CompletionQueue(std::shared_ptr<Clock> clock);
   ~CompletionQueue();
-  CompletionQueue(const CompletionQueue&) = delete;
-  CompletionQueue& operator=(const CompletionQueue&) = delete;
 
   void post(std::function<void()> completion);
   /// Runs what was posted, until `stop` at most (at least one); returns how many ran. Completions

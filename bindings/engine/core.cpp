@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "api/text.h"
 #include "base/digest.h"
 #include "base/files.h"
 #include "engine/step.h"
@@ -72,16 +73,28 @@ Result<std::string> Core::store_folder() {
 }
 
 void Core::close() {
-  {
-    std::lock_guard lock(claim_mutex);
-    closing = true;
-    turn_ended.notify_all();
-  }
+  closing = true;
   transport->stop();
   pool.stop();
   std::lock_guard lock(folder_mutex_);
   std::error_code error;
   if (!temporary_folder_.empty()) std::filesystem::remove_all(temporary_folder_, error);
+}
+
+/// Null: of kling.request, whose answer is its result.
+std::shared_ptr<Job> Core::new_job(const api::Endpoint* definition) {
+  auto job = std::make_shared<Job>();
+  job->definition = definition;
+  job->endpoint = definition == nullptr ? "request" : definition->name;
+  job->target = definition == nullptr ? "" : definition->path;
+  job->created_at = now();
+  job->run = present_run;
+  job->poll_interval = options.poll_interval;
+  job->policy = {.patience = options.patience,
+                 .ask = options.ask_when_lost,
+                 .poll = definition != nullptr,
+                 .store = definition != nullptr && options.store};
+  return job;
 }
 
 void Core::publish(Job& job) {
@@ -90,24 +103,20 @@ void Core::publish(Job& job) {
   Status outcome = Done{};
   {
     std::lock_guard lock(job.mutex);
-    const auto is_due = [&job](const auto& watch) { return reached(job, watch.first); };
-    for (auto& watch : job.watches)
-      if (is_due(watch)) due.push_back(std::move(watch.second));
-    if (!due.empty())
-      job.watches.erase(std::remove_if(job.watches.begin(), job.watches.end(),
-                                       [](const auto& watch) { return watch.second == nullptr; }),
-                        job.watches.end());
+    std::erase_if(job.watches, [&](auto& watch) {
+      if (!reached(job, watch.first)) return false;
+      due.push_back(std::move(watch.second));
+      return true;
+    });
     if (job.sending && job.sending->prepared && reached(job, Milestone::prepared)) {
       prepared = std::exchange(job.sending->prepared, nullptr);
       if (!job.is_prepared && job.error) outcome = *job.error;
     }
     // The request's bytes and pictures are not needed any more once it was answered for good.
-    const Phase phase = job.state.phase;
-    if (phase == Phase::accepted || phase == Phase::succeeded || phase == Phase::stored ||
-        phase == Phase::failed)
+    if (job.machine.phase >= Phase::accepted && job.machine.phase <= Phase::failed)
       job.sending.reset();
   }
-  if (!outcome.ok()) {  // void: the script is told, and nobody else needs to know of it
+  if (!outcome) {  // void: the script is told, and nobody else needs to know of it
     std::lock_guard lock(jobs_mutex);
     std::erase_if(jobs, [&job](const auto& other) { return other.get() == &job; });
   }
@@ -122,7 +131,7 @@ void Core::watch(const std::shared_ptr<Job>& job, Milestone milestone,
     std::lock_guard lock(job->mutex);
     if (milestone == Milestone::finished) job->observed = true;
     // What stopped may go on when somebody asks: the network may be back, the disk free again.
-    const Phase phase = job->state.phase;
+    const Phase phase = job->machine.phase;
     stopped = !job->active &&
               (phase == Phase::paused ||
                (phase == Phase::succeeded && options.store && milestone == Milestone::stored));
@@ -132,59 +141,51 @@ void Core::watch(const std::shared_ptr<Job>& job, Milestone milestone,
   if (stopped) resume(job);
 }
 
-std::string Job::handle() const {
-  return to_string(Handle{endpoint_name, task_id, task_id.empty() ? external_id : ""});
-}
-
 bool reached(const Job& job, Milestone milestone) {
-  const Phase phase = job.state.phase;
-  const bool ended = phase == Phase::failed || phase == Phase::ambiguous || phase == Phase::paused;
+  const Phase phase = job.machine.phase;
   switch (milestone) {
     case Milestone::prepared:
-      return job.is_prepared || ended || !job.active;
+      return job.is_prepared || phase >= Phase::failed || !job.active;
     case Milestone::accepted:
-      return phase == Phase::accepted || phase == Phase::succeeded || phase == Phase::stored ||
-             ended;
+      return phase >= Phase::accepted;
     case Milestone::finished:
-      return phase == Phase::succeeded || phase == Phase::stored || ended;
+      return phase >= Phase::succeeded;
     case Milestone::stored:
-      return phase == Phase::stored || ended || (phase == Phase::succeeded && !job.active);
+      return phase >= Phase::stored || (phase == Phase::succeeded && !job.active);
   }
   return true;
 }
 
-std::string script_state(const Job& job) {
-  switch (job.state.phase) {
-    case Phase::fresh:
-      return "preparing";
-    case Phase::intended:
-    case Phase::sending:
-    case Phase::looking_up:
-    case Phase::foreign:
-      return "sending";
-    case Phase::accepted:
-      return job.seen == api::TaskState::running ? "running" : "queued";
-    case Phase::succeeded:
-    case Phase::stored:
-      return "succeeded";
-    case Phase::failed:
-      return "failed";
-    case Phase::ambiguous:
-      return "ambiguous";
-    case Phase::paused:
-      return "paused";
-  }
-  return "preparing";
+std::string handle_of(const Job& job) {
+  return to_string(Handle{job.endpoint, job.task_id, job.task_id.empty() ? job.external_id : ""});
+}
+
+JobSnapshot snapshot_of(const Job& job) {
+  static constexpr const char* kStates[] = {"preparing", "sending",   "sending",   "sending",
+                                            "sending",   "queued",    "succeeded", "succeeded",
+                                            "failed",    "ambiguous", "paused"};  // of the phases
+  JobSnapshot shot = static_cast<const JobSnapshot&>(job);
+  shot.handle = handle_of(job);
+  shot.phase = job.machine.phase;
+  shot.state = kStates[static_cast<std::size_t>(shot.phase)];
+  if (shot.phase == Phase::accepted && job.seen == api::TaskState::running) shot.state = "running";
+  if (!job.videos.empty()) shot.duration = job.videos[0].duration;
+  if (shot.phase < Phase::failed) shot.error.reset();
+  if (shot.phase != Phase::succeeded || job.active) shot.store_error.reset();
+  return shot;
+}
+
+std::string known_url(const Job& job, int video) {
+  const auto index = static_cast<std::size_t>(video);
+  return index < job.videos.size() ? job.videos[index].url : "";
 }
 
 std::string result_text(const Job& job) {
-  if (job.endpoint == nullptr)
-    return api::Json{{"body", job.answer}}.dump(-1, ' ', false,
-                                                api::Json::error_handler_t::replace);
+  if (job.definition == nullptr) return api::to_text(api::Json{{"body", job.answer}});
   api::Json videos = api::Json::array();
   for (const api::Video& video : job.videos)
     videos.push_back({{"id", video.id}, {"url", video.url}, {"duration", video.duration}});
-  return api::Json{{"videos", videos}}.dump(-1, ' ', false, api::Json::error_handler_t::replace);
+  return api::to_text(api::Json{{"videos", videos}});
 }
 
 void note_task(Job& job, const api::Task& task, Millis now) {
@@ -210,21 +211,14 @@ void note_task(Job& job, const api::Task& task, Millis now) {
 
 void note_error(Job& job, Error error) {
   if (error.job.empty() && !(job.task_id.empty() && job.external_id.empty()))
-    error.job = job.handle();
-  job.error = std::make_unique<Error>(std::move(error));
+    error.job = handle_of(job);
+  job.error = std::make_shared<Error>(std::move(error));
 }
 
-std::string percent_encode(std::string_view text) {
-  static constexpr char kDigits[] = "0123456789ABCDEF";
-  std::string encoded;
-  for (const unsigned char c : text) {
-    if (std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.' || c == '~') {
-      encoded += static_cast<char>(c);
-    } else {
-      encoded += {'%', kDigits[c >> 4], kDigits[c & 15]};
-    }
-  }
-  return encoded;
+Event failed(Job& job, EventType type, const Error& error, bool explained) {
+  std::lock_guard lock(job.mutex);
+  note_error(job, error);
+  return {.type = type, .retryable = error.retryable, .explained = explained};
 }
 
 }  // namespace kling::engine

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -31,15 +30,13 @@ struct Sending {
   Done0 prepared;  ///< called once
 };
 
-class Job : public std::enable_shared_from_this<Job> {
+/// What a snapshot shows is guarded by `mutex` and written by the worker that runs the job; its
+/// handle, phase, state and duration are filled in by snapshot() only.
+class Job : public JobSnapshot, public std::enable_shared_from_this<Job> {
  public:
   // Set before the job is shared.
-  const api::Endpoint* endpoint = nullptr;  ///< null: kling.request
-  std::string endpoint_name;
+  const api::Endpoint* definition = nullptr;  ///< null: kling.request
   std::string target;
-  std::string where;
-  std::string summary;
-  Millis created_at = 0;
   Millis poll_interval = 0;
   std::string job_class;  ///< of those that take equally long
   JobPolicy policy;
@@ -53,41 +50,22 @@ class Job : public std::enable_shared_from_this<Job> {
   std::unique_ptr<Sending> sending;  ///< only for the worker that runs the job; null once answered
   std::mutex file_mutex;             ///< held while the clip is fetched
 
-  // Guarded by `mutex`; written by the worker that runs the job.
+  // Guarded by `mutex`, as above.
   mutable std::mutex mutex;
-  JobState state;
+  JobState machine;
   bool active = true;  ///< being run, or waiting for its time; else at rest
   bool is_prepared = false;
-  bool reused = false;
-  bool differs = false;
-  bool submitted = false;
-  bool observed = false;  ///< somebody waits or waited for its end
-  bool cost_is_real = false;
   api::TaskState seen = api::TaskState::queued;
-  std::int64_t step = 0;  ///< the ledger's row; 0: not recorded there
-  double cost_usd = 0;
-  Millis accepted_at = 0;
-  Millis finished_at = 0;
-  Millis polled_at = 0;  ///< the last time it was not done yet; 0: not known
-  Millis expected = 0;   ///< how long jobs like this take
-  bool timed = false;    ///< accepted_at is when the service took it, not when it was found
-  Millis took = 0;       ///< from accepted to done, when this process saw it
-  Millis result_at = 0;  ///< when the URLs were fresh; 0: before this run
-  std::string address;
-  std::string external_id;
-  std::string task_id;
+  std::int64_t step = 0;    ///< the ledger's row; 0: not recorded there
+  Millis polled_at = 0;     ///< the last time it was not done yet; 0: not known
+  bool timed = false;       ///< accepted_at is when the service took it, not when it was found
+  Millis took = 0;          ///< from accepted to done, when this process saw it
+  Millis result_at = 0;     ///< when the URLs were fresh; 0: before this run
   std::string starts_from;  ///< origin of the picture it begins with, when it has one
-  std::string path;         ///< of the stored clip
   std::string file_sha256;
-  std::vector<api::Video> videos;
   api::Json answer;  ///< the body of kling.request
-  std::string waiting_for;
-  std::string raw;  ///< of the last answer, until it is recorded
-  std::unique_ptr<Error> error;
-  std::unique_ptr<Error> store_error;
+  std::string raw;   ///< of the last answer, until it is recorded
   std::vector<std::pair<Milestone, std::function<void()>>> watches;
-
-  std::string handle() const;  ///< REQUIRES: mutex is held
 };
 
 /// Everything the workers share.
@@ -101,6 +79,7 @@ class Core : public std::enable_shared_from_this<Core> {
   void watch(const std::shared_ptr<Job>& job, Milestone milestone,
              std::function<void()> reached_it);
   void run(const std::shared_ptr<Job>& job, Event event, Lane lane);
+  void run_soon(const std::shared_ptr<Job>& job, const Event& event);
   Event perform(const std::shared_ptr<Job>& job, ActionType action);
   Event carry_out(const std::shared_ptr<Job>& job, ActionType action);
 
@@ -119,8 +98,6 @@ class Core : public std::enable_shared_from_this<Core> {
 
   // --- records.cpp: actions on the ledger
   Event write_intent(Job& job);
-  Event claim_step(Job& job);
-  void end_turn(const Sending& sending);
   Event revisit(Job& job);
   Event take_claim(Job& job, const Claim& claim);
   Event mark_sending(Job& job);
@@ -133,12 +110,20 @@ class Core : public std::enable_shared_from_this<Core> {
   Event look_up(Job& job);
   Event probe_look_up(Job& job);
   Event get(Job& job);
-  net::HttpOutcome fetch(const std::string& target);
+  void learn_lookup(const Job& job, bool works);
+  /// GET `target`, or what is below it under `id`.
+  net::HttpOutcome fetch(const std::string& target, const std::string& id = {});
 
   // --- preparing.cpp: from a script's request to a digest and to a body
   Status inspect(Sending& sending);
   Result<Identities> identities(const Sending& sending);
   Status build_body(Job& job, Sending& sending);
+
+  // --- finding.cpp: jobs and tasks that a script names
+  Result<std::shared_ptr<Job>> find(const std::string& text);
+  Result<QueryResult> query(const QueryTarget& wanted);
+  Result<api::Json> get_json(const std::string& target);
+  Result<std::optional<StepRow>> find_row(const Handle& handle);
 
   // --- media_work.cpp: bytes of pictures and clips
   Event download(Job& job);
@@ -146,17 +131,20 @@ class Core : public std::enable_shared_from_this<Core> {
   Result<std::string> save(MediaSource& source, const std::string& path);
   Result<std::string> concat(const std::vector<std::shared_ptr<MediaSource>>& parts,
                              const std::string& wanted, const std::string& audio);
+  Result<api::Json> probe(MediaSource& source);
   Result<std::string> fresh_url(Job& job, int video);
   Result<std::string> fetch_video(Job& job, int video, const std::string& path);
   Result<std::string> clip_file(Job& job, int video);
   Result<std::string> identify(const MediaSource& source);
   Result<std::string> origin_or_content(const std::string& sha256);
   Result<std::string> store_folder();
+  Result<std::string> store_path(const std::string& name);
   /// Where a script's file is written, and where it is found again, if the script may.
   Result<std::string> output_path(const std::string& path) const;
   Result<std::string> input_path(const std::string& path);
 
   // --- core.cpp
+  std::shared_ptr<Job> new_job(const api::Endpoint* definition);
   Result<std::shared_ptr<Ledger>> ledger();
   void learn_from_history();
   void log(const char* level, const std::string& message) const;
@@ -183,13 +171,7 @@ class Core : public std::enable_shared_from_this<Core> {
     std::int64_t last_step = 0;
     std::weak_ptr<Job> last_job;
   };
-  struct Turn {
-    int next = 0;         ///< the sequence that may claim now
-    std::set<int> ended;  ///< later ones that gave up before their turn
-  };
   std::mutex claim_mutex;
-  std::condition_variable turn_ended;
-  std::map<std::string, Turn> turns;  ///< by task: requests claim in the order they were made
   std::set<std::int64_t> mine;
   int differing = 0;  ///< steps that differ from the last run of the script
   std::map<std::pair<std::string, std::string>, Asked> asked;
@@ -213,15 +195,20 @@ class Core : public std::enable_shared_from_this<Core> {
   std::map<std::string, std::string> film_origins_;
 };
 
-/// The state name that scripts see.
-std::string script_state(const Job& job);
-/// True when `job` has come as far as `milestone`. REQUIRES: job.mutex is held.
+// These read a job whose mutex is held.
+std::string handle_of(const Job& job);
+JobSnapshot snapshot_of(const Job& job);
+/// The address of a video as it was last told; it may have expired. Empty: none.
+std::string known_url(const Job& job, int video);
+/// True when `job` has come as far as `milestone`.
 bool reached(const Job& job, Milestone milestone);
-/// The result column of the ledger, and back.
+/// The result column of the ledger.
 std::string result_text(const Job& job);
 /// Writes task facts (state, videos, cost) into the job.
 void note_task(Job& job, const api::Task& task, Millis now);
+/// REQUIRES: job.mutex is held.
 void note_error(Job& job, Error error);
-std::string percent_encode(std::string_view text);
+/// Notes the error and makes the event that tells of it.
+Event failed(Job& job, EventType type, const Error& error, bool explained = true);
 
 }  // namespace kling::engine

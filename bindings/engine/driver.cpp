@@ -14,17 +14,12 @@ namespace {
 constexpr Millis kRequestSpacing = 50;
 
 Lane lane_of(ActionType type, const Job& job) {
-  switch (type) {
-    case ActionType::post:
-      return Lane::post;
-    case ActionType::download:
-      return Lane::transfer;
-    // Making frames to send takes ffmpeg; a request without media takes only the ledger.
-    case ActionType::mark_sending:
-      return job.sending && !job.sending->request.sources.empty() ? Lane::media : Lane::light;
-    default:
-      return Lane::light;
-  }
+  if (type == ActionType::write_intent) return Lane::claim;
+  if (type == ActionType::post) return Lane::post;
+  if (type == ActionType::download) return Lane::transfer;
+  // Making frames to send takes ffmpeg; a request without media takes only the ledger.
+  const bool frames = job.sending && !job.sending->request.sources.empty();
+  return frames && type == ActionType::mark_sending ? Lane::media : Lane::light;
 }
 
 /// A random time of `least` to `most`: clients that failed together must not come back together.
@@ -61,21 +56,18 @@ void Core::start(const std::shared_ptr<Job>& job) {
     std::lock_guard lock(jobs_mutex);
     jobs.push_back(job);
   }
-  pool.submit(Lane::light, [self = shared_from_this(), job] {
-    if (job->endpoint != nullptr) {
-      if (Status looked = self->inspect(*job->sending); !looked.ok()) {
-        self->end_turn(*job->sending);
-        {
-          std::lock_guard lock(job->mutex);
-          job->state.phase = Phase::failed;
-          job->active = false;
-          note_error(*job, looked.error());
-        }
-        self->publish(*job);
-        return self->queue->wake();
+  pool.submit(Lane::claim, [self = shared_from_this(), job] {
+    if (Status looked = self->inspect(*job->sending); !looked) {
+      {
+        std::lock_guard lock(job->mutex);
+        job->machine.phase = Phase::failed;
+        job->active = false;
+        note_error(*job, looked.error());
       }
+      self->publish(*job);
+      return self->queue->wake();
     }
-    self->run(job, {.type = EventType::start, .now = self->now()}, Lane::light);
+    self->run(job, {.type = EventType::start}, Lane::claim);
   });
 }
 
@@ -84,24 +76,27 @@ void Core::resume(const std::shared_ptr<Job>& job) {
     std::lock_guard lock(job->mutex);
     if (job->active) return;
     job->active = true;
-    if (job->state.phase == Phase::paused) job->state.phase = job->state.before;
+    if (job->machine.phase == Phase::paused) job->machine.phase = job->machine.before;
     job->error.reset();
     job->store_error.reset();
   }
-  pool.submit(Lane::light, [self = shared_from_this(), job] {
-    self->run(job, {.type = EventType::start, .now = self->now()}, Lane::light);
-  });
+  run_soon(job, {.type = EventType::start});
+}
+
+void Core::run_soon(const std::shared_ptr<Job>& job, const Event& event) {
+  pool.submit(Lane::light,
+              [self = shared_from_this(), job, event] { self->run(job, event, Lane::light); });
 }
 
 void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
   while (!closing) {
     event.now = now();
-    Step step = next(job->state, event, job->policy);
+    Step step = next(job->machine, event, job->policy);
     const ActionType action = step.action.type;
     if (may_retire(*job, action)) return retire(job);
     {
       std::lock_guard lock(job->mutex);
-      job->state = step.state;
+      job->machine = step.state;
       job->active = action != ActionType::rest;
       job->waiting_for = action == ActionType::wait ? reason_to_wait(step.state, step.action) : "";
       if (!job->active && job->finished_at == 0) job->finished_at = now();
@@ -156,9 +151,7 @@ void Core::begin_run() {
     if (rests) {
       retire(job);
     } else if (job->queued.exchange(false)) {  // gives its place in the line up
-      pool.submit(Lane::light, [self = shared_from_this(), job] {
-        self->run(job, {.type = EventType::elapsed}, Lane::light);
-      });
+      run_soon(job, {.type = EventType::elapsed});
     }
   }
 }
@@ -175,14 +168,13 @@ bool Core::may_retire(const Job& job, ActionType next) const {
     case ActionType::rest:
       return true;
     case ActionType::wait:
-      return job.state.phase != Phase::sending && job.state.phase != Phase::looking_up;
+      return job.machine.phase != Phase::sending && job.machine.phase != Phase::looking_up;
     default:
       return false;
   }
 }
 
 void Core::retire(const std::shared_ptr<Job>& job) {
-  if (job->sending) end_turn(*job->sending);
   leave_line(*job);
   {
     std::lock_guard lock(job->mutex);
@@ -205,18 +197,11 @@ bool Core::runs_elsewhere(const Job& job) {
 
 /// By the schedule, as far as the process's budget of requests goes.
 Millis Core::next_look(Job& job) {
-  Millis age = 0;
-  {
-    std::lock_guard lock(job.mutex);
-    age = now() - job.accepted_at;
-  }
   learn_from_history();
   const Expectation expected = durations.expect(job.job_class);
-  {
-    std::lock_guard lock(job.mutex);
-    job.expected = expected.median;
-  }
-  return std::max(poll_delay(expected, age), waits * kRequestSpacing);
+  std::lock_guard lock(job.mutex);
+  job.expected = expected.median;
+  return std::max(poll_delay(expected, now() - job.accepted_at), waits * kRequestSpacing);
 }
 
 Event Core::perform(const std::shared_ptr<Job>& job, ActionType action) {
@@ -248,18 +233,9 @@ Event Core::carry_out(const std::shared_ptr<Job>& job, ActionType action) {
       return get(*job);
     case ActionType::download:
       return download(*job);
-    case ActionType::clear_sending:
-    case ActionType::record_accepted:
-    case ActionType::record_result:
-    case ActionType::record_failure:
-    case ActionType::record_file:
-    case ActionType::ask:
+    default:
       return record(*job, action);
-    case ActionType::wait:
-    case ActionType::rest:
-      break;
   }
-  return {.type = EventType::elapsed};
 }
 
 }  // namespace kling::engine

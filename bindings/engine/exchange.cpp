@@ -2,8 +2,9 @@
 #include <algorithm>
 #include <ctime>
 
+#include "api/text.h"
 #include "engine/core.h"
-#include "engine/step.h"
+#include "net/url.h"
 
 namespace kling::engine {
 namespace {
@@ -29,17 +30,9 @@ Millis retry_after(const net::HttpOutcome& outcome, Millis now) {
 }
 
 Seen seen_of(const api::Task& task) {
-  switch (task.state) {
-    case api::TaskState::queued:
-      return Seen::queued;
-    case api::TaskState::running:
-      return Seen::running;
-    case api::TaskState::succeeded:
-      return task.videos.empty() ? Seen::succeeded_without_url : Seen::succeeded;
-    case api::TaskState::failed:
-      return Seen::failed;
-  }
-  return Seen::running;
+  static constexpr Seen kSeen[] = {Seen::queued, Seen::running, Seen::succeeded, Seen::failed};
+  const bool gap = task.state == api::TaskState::succeeded && task.videos.empty();
+  return gap ? Seen::succeeded_without_url : kSeen[static_cast<std::size_t>(task.state)];
 }
 
 Error generation_failed(const api::Task& task) {
@@ -66,20 +59,16 @@ bool is_no(const net::HttpOutcome& outcome) {
 
 /// True when a body of kling.request, which may be anything, says that it was carried out.
 bool says_yes(const api::Json& body) {
-  if (body.is_discarded()) return false;
-  if (!body.is_object()) return true;
-  if (const auto error = body.find("error"); error != body.end() && error->is_object())
-    return false;
-  const auto code = body.find("code");
-  return code == body.end() || code->is_null() || *code == 0 || *code == 200 || *code == "0" ||
-         *code == "success";
+  const api::Json& code = api::member(body, "code");
+  return !body.is_discarded() && !api::member(body, "error").is_object() &&
+         (code.is_null() || code == 0 || code == 200 || code == "0" || code == "success");
 }
 
 }  // namespace
 
-net::HttpOutcome Core::fetch(const std::string& target) {
+net::HttpOutcome Core::fetch(const std::string& target, const std::string& id) {
   net::HttpRequest request;
-  request.target = target;
+  request.target = id.empty() ? target : target + "/" + net::percent_encode(id);
   request.deadline = net::Milliseconds(options.get_deadline);
   request.response_cap = options.response_cap;
   if (!options.key.empty()) request.headers = {{"Authorization", "Bearer " + options.key}};
@@ -97,10 +86,8 @@ Event Core::post(Job& job) {
   if (job.sending) request.body = job.sending->body;
   const net::HttpOutcome outcome = transport->send(request);
 
-  const auto fail = [&job](EventType type, const Error& error) {
-    std::lock_guard lock(job.mutex);
-    note_error(job, error);
-    return Event{.type = type, .retryable = error.retryable, .explained = false};
+  const auto fail = [&job](EventType type, const Error& error, bool explained = false) {
+    return failed(job, type, error, explained);
   };
   if (outcome.stage == Stage::not_sent) return fail(EventType::not_sent, outcome.error);
   if (outcome.stage == Stage::aborted) return fail(EventType::refused, outcome.error);
@@ -110,7 +97,7 @@ Event Core::post(Job& job) {
     std::lock_guard lock(job.mutex);
     job.raw = outcome.body;
   }
-  if (job.endpoint == nullptr && outcome.status >= 200 && outcome.status < 300) {
+  if (job.definition == nullptr && outcome.status >= 200 && outcome.status < 300) {
     const api::Json body = api::parse_json(outcome.body);
     if (says_yes(body)) {
       std::lock_guard lock(job.mutex);
@@ -125,12 +112,11 @@ Event Core::post(Job& job) {
   for (const std::string& warning : answer.warnings) log("warning", job.where + ": " + warning);
   // A redirect comes from a wrong address, or from a service that took the request first: only when
   // a look-up is sent away as well has nobody accepted anything.
-  if (job.endpoint != nullptr && is_redirect(outcome)) {
-    const net::HttpOutcome again = fetch(job.target + "/" + percent_encode(job.external_id));
+  if (job.definition != nullptr && is_redirect(outcome)) {
+    const net::HttpOutcome again = fetch(job.target, job.external_id);
     if (again.stage != Stage::answered || !is_redirect(again))
       return fail(EventType::lost, answer.error);
   }
-  const Millis pause = retry_after(outcome, now());
   switch (answer.refusal) {
     case api::Refusal::none: {
       note_task(job, *answer.task, now());
@@ -141,13 +127,13 @@ Event Core::post(Job& job) {
       return {.type = EventType::accepted, .seen = seen_of(*answer.task)};
     }
     case api::Refusal::rate_limited: {
-      Event event = fail(EventType::rate_limited, answer.error);
-      if (answer.error.code == "1303") {
+      const std::string& code = answer.error.code;
+      Event event = fail(EventType::rate_limited, answer.error, code == "1302" || code == "1303");
+      if (code == "1303") {
         std::lock_guard lock(slots_mutex);
         learnt_slots.refused(job.open_when_sent, now());
       }
-      event.explained = answer.error.code == "1302" || answer.error.code == "1303";
-      event.delay = pause;
+      event.delay = retry_after(outcome, now());
       return event;
     }
     case api::Refusal::duplicate:
@@ -156,17 +142,22 @@ Event Core::post(Job& job) {
       return fail(EventType::lost, answer.error);
     case api::Refusal::definite:
     case api::Refusal::clock:
-    case api::Refusal::no_such_task: {
-      Event event = fail(EventType::refused, answer.error);
-      event.explained = true;
-      return event;
-    }
+    case api::Refusal::no_such_task:
+      return fail(EventType::refused, answer.error, true);
   }
   return {.type = EventType::lost};
 }
 
+/// For the next time: whether this service finds such jobs by external id.
+void Core::learn_lookup(const Job& job, bool works) {
+  auto book = ledger();
+  if (!book) return;
+  if (Status learnt = (*book)->learn_lookup(service, job.endpoint, works); !learnt)
+    log("warning", learnt.error().message);
+}
+
 Event Core::look_up(Job& job) {
-  const net::HttpOutcome outcome = fetch(job.target + "/" + percent_encode(job.external_id));
+  const net::HttpOutcome outcome = fetch(job.target, job.external_id);
   if (outcome.stage != Stage::answered) return {.type = EventType::unreachable};
   const api::Answer answer = api::decode_query(outcome.status, outcome.body);
   if (answer.task) {
@@ -175,19 +166,13 @@ Event Core::look_up(Job& job) {
     if (task.id.empty() || (!task.external_id.empty() && task.external_id != job.external_id))
       return {.type = EventType::not_found};
     note_task(job, task, now());
-    if (auto book = ledger(); book && job.step != 0)
-      if (Status learnt = (*book)->learn_lookup(service, job.endpoint_name, true); !learnt.ok())
-        log("warning", learnt.error().message);
+    if (job.step != 0) learn_lookup(job, true);
     std::lock_guard lock(job.mutex);
     job.raw = outcome.body;
     if (task.state == api::TaskState::failed) note_error(job, generation_failed(task));
     return {.type = EventType::accepted, .seen = seen_of(task)};
   }
-  if (is_denied(outcome)) {
-    std::lock_guard lock(job.mutex);
-    note_error(job, answer.error);
-    return {.type = EventType::denied};
-  }
+  if (is_denied(outcome)) return failed(job, EventType::denied, answer.error);
   return {.type = is_no(outcome) ? EventType::not_found : EventType::unreachable};
 }
 
@@ -195,27 +180,22 @@ Event Core::probe_look_up(Job& job) {
   Event event{.type = EventType::probed};
   auto book = ledger();
   if (!book) return event;
-  const auto other = (*book)->any_accepted(service, job.endpoint_name, job.step);
+  const auto other = (*book)->any_accepted(service, job.endpoint, job.step);
   if (!other || !*other) return event;  // nothing to learn from: a person must decide
-  const net::HttpOutcome outcome = fetch(job.target + "/" + percent_encode((*other)->external_id));
+  const net::HttpOutcome outcome = fetch(job.target, (*other)->external_id);
   if (outcome.stage != Stage::answered || is_denied(outcome))
     return {.type = EventType::unreachable};
   const api::Answer answer = api::decode_query(outcome.status, outcome.body);
   if (!answer.task && !is_no(outcome)) return {.type = EventType::unreachable};
   const bool works = answer.task && answer.task->id == (*other)->task_id;
-  if (Status learnt = (*book)->learn_lookup(service, job.endpoint_name, works); !learnt.ok())
-    log("warning", learnt.error().message);
+  learn_lookup(job, works);
   event.works = works ? Known::yes : Known::no;
   return event;
 }
 
 Event Core::get(Job& job) {
-  const net::HttpOutcome outcome = fetch(job.target + "/" + percent_encode(job.task_id));
-  const auto fail = [&job](EventType type, const Error& error) {
-    std::lock_guard lock(job.mutex);
-    note_error(job, error);
-    return Event{.type = type};
-  };
+  const net::HttpOutcome outcome = fetch(job.target, job.task_id);
+  const auto fail = [&job](EventType type, const Error& error) { return failed(job, type, error); };
   if (outcome.stage != Stage::answered) return fail(EventType::unreachable, outcome.error);
   const api::Answer answer = api::decode_query(outcome.status, outcome.body);
   for (const std::string& warning : answer.warnings) log("warning", warning);

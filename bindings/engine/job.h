@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,8 +29,8 @@ struct JobSnapshot {
   std::string external_id;
   std::string address;
   Phase phase = Phase::fresh;
-  std::string
-      state;  ///< for scripts: preparing sending queued running succeeded failed ambiguous paused
+  /// For scripts: preparing sending queued running succeeded failed ambiguous paused.
+  std::string state;
   std::string
       waiting_for;      ///< for people: "the network", "a slot", "another process"; may be empty
   std::string summary;  ///< the start of the prompt
@@ -49,8 +48,8 @@ struct JobSnapshot {
   Millis accepted_at = 0;
   Millis finished_at = 0;
   Millis expected = 0;  ///< ms from accepted to done that jobs like this take; 0: not known yet
-  std::optional<Error> error;        ///< why it failed, asks or paused
-  std::optional<Error> store_error;  ///< why the clip could not be stored
+  std::shared_ptr<const Error> error;        ///< why it failed, asks or paused
+  std::shared_ptr<const Error> store_error;  ///< why the clip could not be stored
 };
 
 }  // namespace kling::engine

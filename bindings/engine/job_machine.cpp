@@ -27,17 +27,9 @@ Millis backoff(int tries, Millis cap) {
 Millis search_pause(Millis searched) { return std::clamp(searched / 2, 2 * kSecond, 30 * kSecond); }
 
 bool is_record(ActionType type) {
-  switch (type) {
-    case ActionType::record_accepted:
-    case ActionType::record_result:
-    case ActionType::record_failure:
-    case ActionType::record_file:
-    case ActionType::ask:
-    case ActionType::clear_sending:
-      return true;
-    default:
-      return false;
-  }
+  return type == ActionType::record_accepted || type == ActionType::record_result ||
+         type == ActionType::record_failure || type == ActionType::record_file ||
+         type == ActionType::ask || type == ActionType::clear_sending;
 }
 
 /// The rules, with the state they work on. One function a phase, in the order of a job's life.
@@ -66,18 +58,11 @@ class Machine {
       default:
         break;
     }
-    switch (s.phase) {
-      case Phase::sending:
-        return answered();
-      case Phase::looking_up:
-        return searched();
-      case Phase::accepted:
-        return polled();
-      case Phase::succeeded:
-        return stored();
-      default:
-        return rest();
-    }
+    if (s.phase == Phase::sending) return answered();
+    if (s.phase == Phase::looking_up) return searched();
+    if (s.phase == Phase::accepted) return polled();
+    if (s.phase == Phase::succeeded) return stored();
+    return rest();
   }
 
  private:
@@ -163,8 +148,7 @@ class Machine {
         s.accepted_at = e.now;
         return enter(Phase::accepted, ActionType::get);
       case Claimed::succeeded:
-        return p.store && p.poll ? enter(Phase::succeeded, ActionType::download)
-                                 : settle(Phase::stored);
+        return keep();
       case Claimed::stored:
         return settle(Phase::stored);
       case Claimed::failed:
@@ -177,6 +161,11 @@ class Machine {
     return rest();
   }
 
+  Step keep() {
+    return p.store && p.poll ? enter(Phase::succeeded, ActionType::download)
+                             : settle(Phase::stored);
+  }
+
   Step recorded() {
     switch (s.last) {
       case ActionType::mark_sending:
@@ -186,14 +175,14 @@ class Machine {
         s.phase = Phase::intended;
         return s.pause == kNever ? pause() : wait(s.pause, s.pause_least);
       case ActionType::record_accepted:
-        return acceptance_recorded();
+        s.phase = Phase::accepted;
+        return follow(s.seen);
       case ActionType::record_failure:
         return settle(Phase::failed);
       case ActionType::ask:
         return settle(Phase::ambiguous);
       case ActionType::record_result:
-        return p.store && p.poll ? enter(Phase::succeeded, ActionType::download)
-                                 : settle(Phase::stored);
+        return keep();
       case ActionType::record_file:
         return settle(Phase::stored);
       default:
@@ -247,11 +236,8 @@ class Machine {
   Step search() {
     s.may_exist = true;
     s.searched = 0;
-    s.phase = Phase::looking_up;
-    calm();
-    if (p.ask || !p.poll) return act(ActionType::ask);
     // At once: a crash or an outage has usually taken longer than any registration.
-    return act(ActionType::look_up);
+    return enter(Phase::looking_up, p.ask || !p.poll ? ActionType::ask : ActionType::look_up);
   }
 
   Step searched() {
@@ -293,33 +279,25 @@ class Machine {
     return act(ActionType::record_accepted);
   }
 
-  Step acceptance_recorded() {
-    s.phase = Phase::accepted;
-    switch (s.seen) {
-      case Seen::succeeded:
-        return act(ActionType::record_result);
-      case Seen::failed:
-        return act(ActionType::record_failure);
-      default:
-        return wait(kPollDelay);
+  /// What the service said of an accepted task.
+  Step follow(Seen seen) {
+    s.seen = seen;
+    if (seen == Seen::succeeded) {
+      s.gaps = 0;  // from here on it counts addresses that had expired
+      return act(ActionType::record_result);
     }
+    if (seen == Seen::failed) return act(ActionType::record_failure);
+    return wait(kPollDelay);
   }
 
   Step polled() {
     switch (e.type) {
       case EventType::polled:
         calm();
+        if (e.seen != Seen::succeeded_without_url || ++s.gaps <= kMaxGaps) return follow(e.seen);
         s.seen = e.seen;
-        if (e.seen == Seen::succeeded) {
-          s.gaps = 0;  // from here on it counts addresses that had expired
-          return act(ActionType::record_result);
-        }
-        if (e.seen == Seen::failed) return act(ActionType::record_failure);
-        if (e.seen == Seen::succeeded_without_url && ++s.gaps > kMaxGaps) {
-          s.gaps = 0;
-          return pause();
-        }
-        return wait(kPollDelay);
+        s.gaps = 0;
+        return pause();
       case EventType::not_found:
         return e.now - s.accepted_at < kRegistrationTime ? wait(kPollDelay) : pause();
       case EventType::denied:
@@ -335,14 +313,12 @@ class Machine {
       case EventType::downloaded:
         return act(ActionType::record_file);
       case EventType::polled:
-        if (e.seen == Seen::succeeded) return act(ActionType::download);
-        return rest();
-      case EventType::expired: {
+        return e.seen == Seen::succeeded ? act(ActionType::download) : rest();
+      case EventType::expired:
         // A fresh URL that has expired as well: the clip is gone, or the clocks disagree.
         if (++s.gaps <= 2) return act(ActionType::get);
         s.gaps = 0;
         return rest();
-      }
       case EventType::unreachable:
         return again(kMinute);
       default:
@@ -362,69 +338,19 @@ Step next(const JobState& state, const Event& event, const JobPolicy& policy) {
 }
 
 const char* name(Phase phase) {
-  switch (phase) {
-    case Phase::fresh:
-      return "fresh";
-    case Phase::intended:
-      return "intended";
-    case Phase::sending:
-      return "sending";
-    case Phase::looking_up:
-      return "looking_up";
-    case Phase::foreign:
-      return "foreign";
-    case Phase::accepted:
-      return "accepted";
-    case Phase::succeeded:
-      return "succeeded";
-    case Phase::stored:
-      return "stored";
-    case Phase::failed:
-      return "failed";
-    case Phase::ambiguous:
-      return "ambiguous";
-    case Phase::paused:
-      return "paused";
-  }
-  return "fresh";
+  static constexpr const char* kNames[] = {"fresh",   "intended",  "sending",   "looking_up",
+                                           "foreign", "accepted",  "succeeded", "stored",
+                                           "failed",  "ambiguous", "paused"};
+  return kNames[static_cast<std::size_t>(phase)];
 }
 
 const char* name(ActionType type) {
-  switch (type) {
-    case ActionType::write_intent:
-      return "write_intent";
-    case ActionType::mark_sending:
-      return "mark_sending";
-    case ActionType::clear_sending:
-      return "clear_sending";
-    case ActionType::post:
-      return "post";
-    case ActionType::record_accepted:
-      return "record_accepted";
-    case ActionType::look_up:
-      return "look_up";
-    case ActionType::probe_look_up:
-      return "probe_look_up";
-    case ActionType::get:
-      return "get";
-    case ActionType::record_result:
-      return "record_result";
-    case ActionType::record_failure:
-      return "record_failure";
-    case ActionType::ask:
-      return "ask";
-    case ActionType::download:
-      return "download";
-    case ActionType::record_file:
-      return "record_file";
-    case ActionType::wait:
-      return "wait";
-    case ActionType::revisit:
-      return "revisit";
-    case ActionType::rest:
-      return "rest";
-  }
-  return "rest";
+  static constexpr const char* kNames[] = {
+      "write_intent",    "mark_sending",   "clear_sending", "post",
+      "record_accepted", "look_up",        "probe_look_up", "get",
+      "record_result",   "record_failure", "ask",           "download",
+      "record_file",     "wait",           "revisit",       "rest"};
+  return kNames[static_cast<std::size_t>(type)];
 }
 
 }  // namespace kling::engine

@@ -9,6 +9,7 @@
 
 namespace kling::engine {
 
+/// In the order in which a job comes to them, which the engine compares.
 enum class Phase : std::uint8_t {
   fresh,       ///< nothing recorded
   intended,    ///< on disk, never sent

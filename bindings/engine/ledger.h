@@ -167,7 +167,6 @@ class Ledger {
 
   /// 8 random characters [a-z0-9] of this ledger.
   virtual std::string prefix() const = 0;
-  virtual std::string path() const = 0;
 };
 
 struct LedgerOptions {

@@ -54,11 +54,7 @@ Status make_file(const std::string& file) {
 }  // namespace
 
 Error ledger_error(std::string message, std::string hint) {
-  Error error;
-  error.kind = Kind::ledger;
-  error.message = std::move(message);
-  error.hint = std::move(hint);
-  return error;
+  return {.kind = Kind::ledger, .message = std::move(message), .hint = std::move(hint)};
 }
 
 Result<std::unique_ptr<Database>> Database::open(const std::string& path,
@@ -117,11 +113,8 @@ void Database::connect() {
 void Database::choose_journal(bool wal) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(busy_timeout_);
   while (ok()) {
-    std::string mode;
-    if (Query query(*this, wal ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = TRUNCATE");
-        query.next())
-      query >> mode;
-    if (mode == (wal ? "wal" : "truncate")) return;
+    const std::string mode = wal ? "wal" : "truncate";
+    if (read<std::string>("PRAGMA journal_mode = " + mode) == mode) return;
     if (error_ && error_->retryable && std::chrono::steady_clock::now() < deadline) {
       // SQLite does not wait by itself when two processes change the mode of a new file at once.
       error_.reset();
@@ -155,10 +148,6 @@ Status Database::end() {
 void Database::fail(Error error) {
   if (!error_) error_ = std::move(error);
 }
-
-std::int64_t Database::last_id() const { return sqlite3_last_insert_rowid(handle_); }
-
-int Database::changes() const { return sqlite3_changes(handle_); }
 
 sqlite3_stmt* Database::prepare(const std::string& sql) {
   if (!ok()) return nullptr;
@@ -214,70 +203,12 @@ Query::~Query() {
   sqlite3_clear_bindings(statement_);
 }
 
-void Query::check(int code) {
-  if (code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE)
-    database_.fail(database_.failure());
-}
-
 bool Query::next() {
   if (statement_ == nullptr || !database_.ok()) return false;
   const int code = sqlite3_step(statement_);
   check(code);
   column_ = 0;
   return code == SQLITE_ROW;
-}
-
-Query& Query::operator>>(std::string& value) {
-  const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column_));
-  const auto size = std::size_t(sqlite3_column_bytes(statement_, column_++));
-  value = data == nullptr ? std::string() : std::string(data, size);
-  return *this;
-}
-
-Query& Query::operator>>(std::int64_t& value) {
-  value = sqlite3_column_int64(statement_, column_++);
-  return *this;
-}
-
-Query& Query::operator>>(int& value) {
-  value = sqlite3_column_int(statement_, column_++);
-  return *this;
-}
-
-Query& Query::operator>>(bool& value) {
-  value = sqlite3_column_int(statement_, column_++) != 0;
-  return *this;
-}
-
-Query& Query::operator>>(double& value) {
-  value = sqlite3_column_double(statement_, column_++);
-  return *this;
-}
-
-Query& Query::operator>>(std::optional<double>& value) {
-  value.reset();
-  if (sqlite3_column_type(statement_, column_) != SQLITE_NULL)
-    value = sqlite3_column_double(statement_, column_);
-  ++column_;
-  return *this;
-}
-
-void Query::bind(std::string_view value) {
-  if (statement_ == nullptr) return;
-  // A null pointer would be bound as NULL, which no column of text allows.
-  check(sqlite3_bind_text64(statement_, ++bound_, value.data() == nullptr ? "" : value.data(),
-                            value.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
-}
-
-void Query::bind(std::int64_t value) {
-  if (statement_ != nullptr) check(sqlite3_bind_int64(statement_, ++bound_, value));
-}
-
-void Query::bind(const std::optional<double>& value) {
-  if (statement_ == nullptr) return;
-  ++bound_;
-  check(value ? sqlite3_bind_double(statement_, bound_, *value)
-              : sqlite3_bind_null(statement_, bound_));
 }
 
 std::string ledger_library_version() { return std::string("SQLite ") + sqlite3_libversion(); }

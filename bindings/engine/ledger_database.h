@@ -9,13 +9,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <unordered_map>
+
+#include <sqlite3.h>
 
 #include "base/error.h"
 #include "engine/ledger.h"
-
-struct sqlite3;
-struct sqlite3_stmt;
 
 namespace kling::engine {
 
@@ -48,7 +48,10 @@ class Database {
   /// Runs SQL without rows; returns how many rows it changed.
   template <class... Values>
   int run(const std::string& sql, const Values&... values);
-  std::int64_t last_id() const;
+  /// The first column of the first row; nothing without a row and after a failure.
+  template <class Value, class... Values>
+  std::optional<Value> read(const std::string& sql, const Values&... values);
+  std::int64_t last_id() const { return sqlite3_last_insert_rowid(handle_); }
   /// The file, absolute; empty for ":memory:".
   const std::string& file() const { return file_; }
   /// For messages: "the ledger /path".
@@ -61,7 +64,6 @@ class Database {
   void connect();
   void choose_journal(bool wal);
   sqlite3_stmt* prepare(const std::string& sql);
-  int changes() const;
   /// Why the connection's last call failed, as a person should read it.
   Error failure() const;
 
@@ -88,22 +90,43 @@ class Query {
   /// Steps to the next row; false at the end and after a failure.
   bool next();
   /// Reads the row's columns, from the first on.
-  Query& operator>>(std::string& value);
-  Query& operator>>(std::int64_t& value);
-  Query& operator>>(int& value);
-  Query& operator>>(bool& value);
-  Query& operator>>(double& value);
-  Query& operator>>(std::optional<double>& value);
+  template <class Value>
+  Query& operator>>(Value& value) {
+    const int column = column_++;
+    if constexpr (std::is_same_v<Value, std::string>) {
+      const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
+      value.assign(text == nullptr ? "" : text,
+                   std::size_t(sqlite3_column_bytes(statement_, column)));
+    } else if constexpr (std::is_integral_v<Value>) {
+      value = static_cast<Value>(sqlite3_column_int64(statement_, column));
+    } else {  // double, or an optional of it
+      value = {};
+      if (sqlite3_column_type(statement_, column) != SQLITE_NULL)
+        value = sqlite3_column_double(statement_, column);
+    }
+    return *this;
+  }
 
  private:
-  void bind(std::string_view value);
-  void bind(std::int64_t value);
-  void bind(const std::optional<double>& value);
-  void bind(double value) { bind(std::optional<double>(value)); }
-  void bind(const char* value) { bind(std::string_view(value)); }
-  void bind(const std::string& value) { bind(std::string_view(value)); }
-  void bind(int value) { bind(std::int64_t{value}); }
-  void check(int code);
+  template <class Value>
+  void bind(const Value& value) {
+    if (statement_ == nullptr) return;
+    ++bound_;
+    if constexpr (std::is_integral_v<Value>) {
+      check(sqlite3_bind_int64(statement_, bound_, value));
+    } else if constexpr (std::is_convertible_v<Value, std::string_view>) {
+      const std::string_view text = value;
+      // A null pointer would be bound as NULL, which no column of text allows.
+      check(sqlite3_bind_text64(statement_, bound_, text.data() == nullptr ? "" : text.data(),
+                                text.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
+    } else if (const std::optional<double> number = value) {  // else it stays NULL
+      check(sqlite3_bind_double(statement_, bound_, *number));
+    }
+  }
+  void check(int code) {
+    if (code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE)
+      database_.fail(database_.failure());
+  }
 
   Database& database_;
   sqlite3_stmt* statement_;  // null after a failure
@@ -115,7 +138,18 @@ template <class... Values>
 int Database::run(const std::string& sql, const Values&... values) {
   Query query(*this, sql, values...);
   while (query.next()) continue;
-  return ok() ? changes() : 0;
+  return ok() ? sqlite3_changes(handle_) : 0;
 }
+
+template <class Value, class... Values>
+std::optional<Value> Database::read(const std::string& sql, const Values&... values) {
+  std::optional<Value> value;
+  if (Query query(*this, sql, values...); query.next()) query >> value.emplace();
+  return value;
+}
+
+/// Brings the database to the present schema, making it when it is empty, and checks its pages.
+/// Errors (kind ledger): damaged, of a newer kling, or of another program.
+Status prepare_schema(Database& database);
 
 }  // namespace kling::engine

@@ -39,12 +39,12 @@ bool Owner::lives(Database& database, const std::string& owner) {
   return false;
 }
 
-/// Null when another holder has it, and after a failure.
-std::unique_ptr<FileLock> Owner::take_lock(Database& database, const std::string& owner) {
-  auto lock = FileLock::try_lock(lock_path(owner));
+/// None when another holder has it, and after a failure.
+Descriptor Owner::take_lock(Database& database, const std::string& owner) {
+  auto lock = try_lock(lock_path(owner));
   if (lock) return std::move(*lock);
   database.fail(ledger_error(lock.error().message, "locks must work where the ledger is"));
-  return nullptr;
+  return Descriptor();
 }
 
 }  // namespace kling::engine

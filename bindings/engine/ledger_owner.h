@@ -3,7 +3,6 @@
 // mutex; every call blocks on the disk.
 #pragma once
 
-#include <memory>
 #include <string>
 
 #include "base/digest.h"
@@ -17,8 +16,6 @@ class Owner {
   /// `ledger`: the file; empty for ":memory:".
   explicit Owner(const std::string& ledger) : folder_(ledger.empty() ? "" : ledger + ".owners") {}
   ~Owner();
-  Owner(const Owner&) = delete;
-  Owner& operator=(const Owner&) = delete;
 
   const std::string& id() const { return id_; }
   /// Makes this owner visible before its first intent, and forgets those that died. Inside a
@@ -29,11 +26,11 @@ class Owner {
 
  private:
   std::string lock_path(const std::string& owner) const { return folder_ + "/" + owner; }
-  std::unique_ptr<FileLock> take_lock(Database& database, const std::string& owner);
+  Descriptor take_lock(Database& database, const std::string& owner);
 
   const std::string folder_;
   const std::string id_ = random_hex(16);
-  std::unique_ptr<FileLock> lock_;
+  Descriptor lock_;
 };
 
 }  // namespace kling::engine

@@ -1,24 +1,21 @@
 #include "engine/ledger_rows.h"
 
-namespace kling::engine {
+#include <algorithm>
 
-const char* name(StepState state) {
-  switch (state) {
-    case StepState::intended:
-      return "intended";
-    case StepState::sending:
-      return "sending";
-    case StepState::accepted:
-      return "accepted";
-    case StepState::succeeded:
-      return "succeeded";
-    case StepState::failed:
-      return "failed";
-    case StepState::ambiguous:
-      return "ambiguous";
-  }
-  return "ambiguous";
-}
+#include <sys/stat.h>
+
+namespace kling::engine {
+namespace {
+
+// A job that was accepted so long ago and never looked at again holds no slot any more.
+constexpr Millis kForgotten = 3'600'000;
+
+constexpr std::string_view kStates[] = {"intended",  "sending", "accepted",
+                                        "succeeded", "failed",  "ambiguous"};
+
+}  // namespace
+
+const char* name(StepState state) { return kStates[static_cast<std::size_t>(state)].data(); }
 
 const std::string kSelectSteps =
     "SELECT id, service, endpoint, digest, ordinal, address, attempt, external_id,"
@@ -35,14 +32,29 @@ StepRow read_step(Database& database, Query& query) {
       row.result >> row.error >> row.file >> row.file_sha256 >> row.created_at >> row.sent_at >>
       row.accepted_at >> row.finished_at >> row.estimate_usd >> row.cost_usd >> row.run >>
       row.took >> state;
-  for (StepState known : {StepState::intended, StepState::sending, StepState::accepted,
-                          StepState::succeeded, StepState::failed, StepState::ambiguous}) {
-    if (state != name(known)) continue;
-    row.state = known;
-    return row;
-  }
-  database.fail(ledger_error(database.title() + " is damaged: a step has no state", kDamagedHint));
+  const auto known = std::ranges::find(kStates, state);
+  if (known == std::end(kStates))
+    database.fail(
+        ledger_error(database.title() + " is damaged: a step has no state", kDamagedHint));
+  else
+    row.state = StepState(known - std::begin(kStates));
   return row;
+}
+
+Usage usage_beside(Database& database, const StepRow& row, const std::string& owner, Millis now) {
+  Usage usage;
+  const auto open = database.read<int>(
+      "SELECT COUNT(*) FROM steps WHERE service = ? AND id <> ?"
+      " AND (state = 'sending' AND sent_at > ? OR state = 'accepted' AND accepted_at > ?)",
+      row.service, row.id, now - kForgotten, now - kForgotten);
+  usage.open = open.value_or(0);
+  Query spent(database,
+              "SELECT COUNT(*), COALESCE(SUM(COALESCE(cost_usd, estimate_usd)), 0.0)"
+              " FROM steps WHERE service = ? AND id <> ? AND run = ? AND (run <> '' OR owner = ?)"
+              " AND state IN ('sending', 'accepted', 'succeeded', 'ambiguous')",
+              row.service, row.id, row.run, owner);
+  if (spent.next()) spent >> usage.jobs >> usage.usd;
+  return usage;
 }
 
 std::int64_t old_answers(Database& database, Millis before, bool forget) {
@@ -50,13 +62,25 @@ std::int64_t old_answers(Database& database, Millis before, bool forget) {
   const std::string old =
       " WHERE what IN ('accepted', 'succeeded', 'failed') AND step IN (SELECT id FROM steps"
       " WHERE state IN ('succeeded', 'failed') AND finished_at > 0 AND finished_at < ?)";
-  std::int64_t bytes = 0;
-  if (Query query(database,
-                  "SELECT COALESCE(SUM(LENGTH(CAST(body AS BLOB))), 0) FROM journal" + old, before);
-      query.next())
-    query >> bytes;
+  const auto bytes = database.read<std::int64_t>(
+      "SELECT COALESCE(SUM(LENGTH(CAST(body AS BLOB))), 0) FROM journal" + old, before);
   if (forget) database.run("UPDATE journal SET body = ''" + old, before);
-  return bytes;
+  return bytes.value_or(0);
+}
+
+Result<std::vector<StepRow>> copy_ledger(const std::string& path, const std::string& copy) {
+  std::vector<StepRow> rows;
+  struct stat facts {};
+  if (path == ":memory:" || ::stat(path.c_str(), &facts) != 0) return rows;
+  if (Status copied = Database::copy(path, copy); !copied) return copied.error();
+  auto database = Database::open(copy, {});
+  if (!database) return database.error();
+  if (Status ready = prepare_schema(**database); !ready) return ready.error();
+  (*database)->begin(true);
+  rows = read_steps(**database, "id > 0 ORDER BY id");
+  (*database)->run("UPDATE steps SET state = 'failed', owner = '', task_id = '', file = ''");
+  if (Status ended = (*database)->end(); !ended) return ended.error();
+  return rows;
 }
 
 }  // namespace kling::engine

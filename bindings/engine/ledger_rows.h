@@ -1,4 +1,4 @@
-// Reading steps out of the ledger's database.
+// Reading steps, and facts about them, out of the ledger's database.
 #pragma once
 
 #include <vector>
@@ -13,6 +13,10 @@ extern const std::string kSelectSteps;
 
 /// The step in the query's row. Fails the transaction when its state is none.
 StepRow read_step(Database& database, Query& query);
+
+/// What is running at the service beside this step, and what its script has spent. Typed input has
+/// no script: there it is this process, `owner`.
+Usage usage_beside(Database& database, const StepRow& row, const std::string& owner, Millis now);
 
 /// Ledger::forget_answers.
 std::int64_t old_answers(Database& database, Millis before, bool forget);

@@ -1,8 +1,7 @@
-#include "engine/ledger_schema.h"
-
 #include <vector>
 
 #include "base/digest.h"
+#include "engine/ledger_database.h"
 
 namespace kling::engine {
 namespace {
@@ -58,17 +57,12 @@ std::string random_prefix() {
   return prefix;
 }
 
-std::int64_t read_number(Database& database, const char* sql) {
-  std::int64_t value = 0;
-  if (Query query(database, sql); query.next()) query >> value;
-  return value;
-}
-
 /// The schema's version; 0 for an empty file.
 std::int64_t read_version(Database& database) {
-  const std::int64_t version = read_number(database, "PRAGMA user_version");
-  const std::int64_t application = read_number(database, "PRAGMA application_id");
-  const std::int64_t tables = read_number(database, "SELECT COUNT(*) FROM sqlite_master");
+  const auto number = [&](const char* sql) { return database.read<std::int64_t>(sql).value_or(0); };
+  const std::int64_t version = number("PRAGMA user_version");
+  const std::int64_t application = number("PRAGMA application_id");
+  const std::int64_t tables = number("SELECT COUNT(*) FROM sqlite_master");
   const auto newest = std::int64_t(kMigrations.size());
   if (tables > 0 && application != kApplication)
     database.fail(ledger_error(database.file() + " is a database of another program",
@@ -106,8 +100,7 @@ Status prepare_schema(Database& database) {
     return migrate(database);
   }
   // A damaged page must be found before anything is paid, not when the task id is to be written.
-  std::string verdict;
-  if (Query check(database, "PRAGMA quick_check(1)"); check.next()) check >> verdict;
+  const auto verdict = database.read<std::string>("PRAGMA quick_check(1)").value_or("");
   if (verdict != "ok")
     database.fail(ledger_error(database.title() + " is damaged: " + verdict, kDamagedHint));
   return database.end();

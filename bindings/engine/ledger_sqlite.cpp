@@ -6,7 +6,6 @@
 #include "engine/ledger_database.h"
 #include "engine/ledger_owner.h"
 #include "engine/ledger_rows.h"
-#include "engine/ledger_schema.h"
 #include "engine/step.h"
 
 namespace kling::engine {
@@ -14,25 +13,13 @@ namespace {
 
 using Outcome = Claim::Outcome;
 
-// A job that was accepted so long ago and never looked at again holds no slot any more.
-constexpr Millis kForgotten = 3'600'000;
-
 class SqliteLedger : public Ledger {
  public:
-  SqliteLedger(std::string path, std::unique_ptr<Database> database)
-      : path_(std::move(path)),
-        database_(std::move(database)),
+  SqliteLedger(std::unique_ptr<Database> database, std::string prefix)
+      : database_(std::move(database)),
         db_(*database_),
+        prefix_(std::move(prefix)),
         owner_(db_.file()) {}
-
-  /// Reads what does not change.
-  Status load() {
-    return status(work(false, [&] {
-      if (Query query(db_, "SELECT value FROM meta WHERE name = 'prefix'"); query.next())
-        query >> prefix_;
-      return true;
-    }));
-  }
 
   Result<Claim> claim(const Intent& intent, const std::set<std::int64_t>& mine) override {
     return work(true, [&] {
@@ -66,7 +53,7 @@ class SqliteLedger : public Ledger {
                               double estimate_usd) override {
     Marked marked;
     auto refusal = work(true, [&]() -> std::optional<Error> {
-      marked.usage = usage_beside(present(step), now);
+      marked.usage = usage_beside(db_, present(step), owner_.id(), now);
       marked.admission = admit(limits, marked.usage, estimate_usd);
       if (marked.admission != Admission::admitted) return std::nullopt;
       return change(step, now, "sending", "", "state = 'sending', sent_at = ?",
@@ -170,41 +157,26 @@ class SqliteLedger : public Ledger {
 
   Result<std::optional<bool>> lookup_known(std::string_view service,
                                            std::string_view endpoint) override {
-    return work(false, [&] {
-      std::optional<bool> works;
-      Query query(db_, "SELECT works FROM lookups WHERE service = ? AND endpoint = ?", service,
-                  endpoint);
-      if (query.next()) query >> works.emplace();
-      return works;
-    });
+    return read<bool>("SELECT works FROM lookups WHERE service = ? AND endpoint = ?", service,
+                      endpoint);
   }
   Status learn_lookup(std::string_view service, std::string_view endpoint, bool works) override {
-    return status(work(true, [&] {
-      return db_.run(
-          "INSERT INTO lookups (service, endpoint, works) VALUES (?, ?, ?)"
-          " ON CONFLICT (service, endpoint) DO UPDATE SET works = excluded.works",
-          service, endpoint, int(works));
-    }));
+    return write(
+        "INSERT INTO lookups (service, endpoint, works) VALUES (?, ?, ?)"
+        " ON CONFLICT (service, endpoint) DO UPDATE SET works = excluded.works",
+        service, endpoint, works);
   }
   Status record_derived(std::string_view sha256, std::string_view origin) override {
-    return status(work(true, [&] {
-      return db_.run(
-          "INSERT INTO derived (sha256, origin) VALUES (?, ?)"
-          " ON CONFLICT (sha256) DO UPDATE SET origin = excluded.origin",
-          sha256, origin);
-    }));
+    return write(
+        "INSERT INTO derived (sha256, origin) VALUES (?, ?)"
+        " ON CONFLICT (sha256) DO UPDATE SET origin = excluded.origin",
+        sha256, origin);
   }
   Result<std::optional<std::string>> origin_of(std::string_view sha256) override {
-    return work(false, [&] {
-      std::optional<std::string> origin;
-      Query query(db_, "SELECT origin FROM derived WHERE sha256 = ?", sha256);
-      if (query.next()) query >> origin.emplace();
-      return origin;
-    });
+    return read<std::string>("SELECT origin FROM derived WHERE sha256 = ?", sha256);
   }
 
   std::string prefix() const override { return prefix_; }
-  std::string path() const override { return path_; }
 
  private:
   /// Runs `body` alone on the connection; what it returns counts only when nothing failed.
@@ -218,9 +190,14 @@ class SqliteLedger : public Ledger {
     return value;
   }
 
-  template <class T>
-  static Status status(const Result<T>& result) {
-    if (!result) return result.error();
+  template <class Value, class... Values>
+  Result<std::optional<Value>> read(const char* sql, const Values&... values) {
+    return work(false, [&] { return db_.read<Value>(sql, values...); });
+  }
+  template <class... Values>
+  Status write(const char* sql, const Values&... values) {
+    auto changed = work(true, [&] { return db_.run(sql, values...); });
+    if (!changed) return changed.error();
     return Done{};
   }
 
@@ -291,71 +268,39 @@ class SqliteLedger : public Ledger {
     return refused(row, what);
   }
 
-  /// What is running at the service, and what the script of `row` has spent. Typed input has no
-  /// script: there it is this process.
-  Usage usage_beside(const StepRow& row, Millis now) {
-    Usage usage;
-    if (Query query(
-            db_,
-            "SELECT COUNT(*) FROM steps WHERE service = ? AND id <> ?"
-            " AND (state = 'sending' AND sent_at > ? OR state = 'accepted' AND accepted_at > ?)",
-            row.service, row.id, now - kForgotten, now - kForgotten);
-        query.next())
-      query >> usage.open;
-    if (Query query(db_,
-                    "SELECT COUNT(*), COALESCE(SUM(COALESCE(cost_usd, estimate_usd)), 0.0)"
-                    " FROM steps WHERE service = ? AND id <> ? AND run = ?"
-                    " AND (run <> '' OR owner = ?)"
-                    " AND state IN ('sending', 'accepted', 'succeeded', 'ambiguous')",
-                    row.service, row.id, row.run, owner_.id());
-        query.next())
-      query >> usage.jobs >> usage.usd;
-    return usage;
-  }
-
   /// Remembers what this position of the script asks for; true when it asked something else.
   bool note_position(const Intent& intent) {
-    std::string before;
-    if (Query query(db_,
-                    "SELECT digest FROM positions"
-                    " WHERE script_name = ? AND task_path = ? AND sequence = ?",
-                    intent.script_name, intent.task_path, intent.sequence);
-        query.next())
-      query >> before;
+    const auto before = db_.read<std::string>(
+        "SELECT digest FROM positions WHERE script_name = ? AND task_path = ? AND sequence = ?",
+        intent.script_name, intent.task_path, intent.sequence);
     if (before == intent.digest) return false;
     db_.run(
         "INSERT INTO positions (script_name, task_path, sequence, digest) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (script_name, task_path, sequence) DO UPDATE SET digest = excluded.digest",
         intent.script_name, intent.task_path, intent.sequence, intent.digest);
-    return !before.empty();
+    return before.has_value();
   }
 
   /// The recorded step that this intent means; 0 when there is none.
   std::int64_t reusable(const Intent& intent, const std::set<std::int64_t>& mine) {
-    const auto first_free = [&](const char* sql, const auto&... values) {
-      std::int64_t id = 0;
-      for (Query query(db_, sql, values...); query.next();) {
-        query >> id;
-        if (!mine.contains(id)) return id;
-      }
-      return std::int64_t{0};
-    };
-    const std::int64_t exact = first_free(
-        "SELECT id FROM steps WHERE service = ? AND digest = ? AND task_path = ? AND nth = ?"
-        " ORDER BY ordinal",
-        intent.service, intent.digest, intent.task_path, intent.nth);
-    if (exact != 0) return exact;
-    return first_free("SELECT id FROM steps WHERE service = ? AND digest = ? ORDER BY ordinal",
-                      intent.service, intent.digest);
+    std::int64_t id = 0;
+    for (Query query(db_,
+                     "SELECT id FROM steps WHERE service = ? AND digest = ?"
+                     " ORDER BY (task_path = ? AND nth = ?) DESC, ordinal",
+                     intent.service, intent.digest, intent.task_path, intent.nth);
+         query.next();) {
+      query >> id;
+      if (!mine.contains(id)) return id;
+    }
+    return 0;
   }
 
   Claim insert(const Intent& intent) {
-    int ordinal = 0;
-    if (Query query(
-            db_, "SELECT COALESCE(MAX(ordinal) + 1, 0) FROM steps WHERE service = ? AND digest = ?",
-            intent.service, intent.digest);
-        query.next())
-      query >> ordinal;
+    const int ordinal =
+        db_.read<int>(
+               "SELECT COALESCE(MAX(ordinal) + 1, 0) FROM steps WHERE service = ? AND digest = ?",
+               intent.service, intent.digest)
+            .value_or(0);
     const std::string address = step_address(intent.digest, ordinal);
     const bool own_id = !intent.user_external_id.empty();
     db_.run(
@@ -364,7 +309,7 @@ class SqliteLedger : public Ledger {
         " created_at, estimate_usd, run)"
         " VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, 'intended', ?, ?, ?, ?, ?, ?, ?, ?)",
         intent.service, intent.endpoint, intent.digest, ordinal, address,
-        own_id ? intent.user_external_id : external_id(prefix_, address, 1), int(own_id),
+        own_id ? intent.user_external_id : external_id(prefix_, address, 1), own_id,
         intent.task_path, intent.nth, owner_.id(), intent.target, intent.script, intent.summary,
         intent.request, intent.now, intent.estimate_usd, intent.script_name);
     const std::int64_t id = db_.last_id();
@@ -417,14 +362,13 @@ class SqliteLedger : public Ledger {
         " owner = ?, task_id = '', result = '', error = '', file = '', file_sha256 = '',"
         " sent_at = 0, accepted_at = 0, finished_at = 0, took = 0, cost_usd = NULL"
         " WHERE id = ? AND state = 'failed'",
-        attempt, id, int(row.own_external_id), owner_.id(), row.id);
+        attempt, id, row.own_external_id, owner_.id(), row.id);
     note(row.id, now, "retried", id);
   }
 
-  const std::string path_;
   const std::unique_ptr<Database> database_;
   Database& db_;
-  std::string prefix_;
+  const std::string prefix_;
   Owner owner_;
   std::map<std::int64_t, int> attempts_;  // see remember()
   std::mutex mutex_;
@@ -432,31 +376,19 @@ class SqliteLedger : public Ledger {
 
 }  // namespace
 
-Result<std::vector<StepRow>> copy_ledger(const std::string& path, const std::string& copy) {
-  std::vector<StepRow> rows;
-  struct stat facts {};
-  if (path == ":memory:" || ::stat(path.c_str(), &facts) != 0) return rows;
-  if (Status copied = Database::copy(path, copy); !copied) return copied.error();
-  auto database = Database::open(copy, {});
-  if (!database) return database.error();
-  if (Status ready = prepare_schema(**database); !ready) return ready.error();
-  (*database)->begin(true);
-  rows = read_steps(**database, "id > 0 ORDER BY id");
-  (*database)->run("UPDATE steps SET state = 'failed', owner = '', task_id = '', file = ''");
-  if (Status ended = (*database)->end(); !ended) return ended.error();
-  return rows;
-}
-
 Result<std::shared_ptr<Ledger>> open_ledger(const std::string& path, const LedgerOptions& options) {
   auto database = Database::open(path, options);
   if (!database) return database.error();
   const std::string file = (*database)->file();
   if (Status ready = prepare_schema(**database); !ready) return ready.error();
-  auto ledger = std::make_shared<SqliteLedger>(path, std::move(*database));
-  if (Status loaded = ledger->load(); !loaded) return loaded.error();
+  (*database)->begin(false);
+  const auto prefix =
+      (*database)->read<std::string>("SELECT value FROM meta WHERE name = 'prefix'");
+  if (Status ended = (*database)->end(); !ended) return ended.error();
   // Signed URLs lie in it. Only now, as a file that is no ledger must stay as it is.
   if (!file.empty()) (void)::chmod(file.c_str(), 0600);
-  return std::shared_ptr<Ledger>(std::move(ledger));
+  return std::shared_ptr<Ledger>(
+      std::make_shared<SqliteLedger>(std::move(*database), prefix.value_or("")));
 }
 
 }  // namespace kling::engine

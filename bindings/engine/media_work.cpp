@@ -1,5 +1,4 @@
 // Bytes of pictures and clips: found, fetched or made where they are needed.
-#include <cstdio>
 #include <filesystem>
 
 #include "base/digest.h"
@@ -29,7 +28,7 @@ std::string short_name(const std::string& identity) { return sha256_hex(identity
 std::string clip_name(const Job& job, int video) {
   std::string stem = job.address.empty() ? short_name(job.task_id) : job.address.substr(0, 12);
   if (video > 0) stem += "-" + std::to_string(video + 1);
-  return job.endpoint_name + "-" + stem + ".mp4";
+  return job.endpoint + "-" + stem + ".mp4";
 }
 
 }  // namespace
@@ -44,51 +43,42 @@ Result<std::string> Core::origin_or_content(const std::string& sha256) {
 
 /// What a picture or clip counts as in addresses: its origin, else its content.
 Result<std::string> Core::identify(const MediaSource& source) {
+  const auto taken_from = [&source](const std::string& step, const std::string& whole) {
+    if (source.recipe == Recipe::last_frame) return origin_last_frame(step, source.video);
+    if (source.recipe == Recipe::frame_at) return origin_frame(step, source.video, source.seconds);
+    return whole;
+  };
   if (source.job) {
     std::lock_guard lock(source.job->mutex);
     const std::string& address = source.job->address;
     // A task that no ledger knows is told apart by the service's id.
     const std::string step = address.empty() ? "task:" + source.job->task_id : address;
-    switch (source.recipe) {
-      case Recipe::last_frame:
-        return origin_last_frame(step, source.video);
-      case Recipe::frame_at:
-        return origin_frame(step, source.video, source.seconds);
-      default:
-        return origin_video(step, source.video);
-    }
+    return taken_from(step, origin_video(step, source.video));
   }
   if (source.recipe == Recipe::bytes) return origin_or_content(sha256_hex(source.bytes));
-  std::string film;
   {
     std::lock_guard lock(origins_mutex_);
-    if (const auto found = film_origins_.find(source.path); found != film_origins_.end())
-      film = found->second;
+    if (const auto film = film_origins_.find(source.path); film != film_origins_.end())
+      return taken_from(film->second, film->second);
   }
-  if (film.empty()) {
-    auto file = input_path(source.path);
-    auto hash = file ? hash_file(*file) : file;
-    if (!hash) return hash.error();
-    auto content = origin_or_content(*hash);
-    if (!content) return content.error();
-    film = *content;
-  }
-  switch (source.recipe) {
-    case Recipe::last_frame:
-      return origin_last_frame(film, 0);
-    case Recipe::frame_at:
-      return origin_frame(film, 0, source.seconds);
-    default:
-      return film;
-  }
+  auto file = input_path(source.path);
+  auto hash = file ? hash_file(*file) : file;
+  auto content = hash ? origin_or_content(*hash) : hash;
+  if (!content) return content;
+  return taken_from(*content, *content);
+}
+
+Result<std::string> Core::store_path(const std::string& name) {
+  auto folder = store_folder();
+  if (!folder) return folder;
+  return (fs::path(*folder) / name).string();
 }
 
 Event Core::download(Job& job) {
   std::lock_guard fetching(job.file_mutex);
   if (is_file(job.path)) return {.type = EventType::downloaded};
-  auto folder = store_folder();
-  Result<std::string> saved =
-      folder ? fetch_video(job, 0, (fs::path(*folder) / clip_name(job, 0)).string()) : folder;
+  auto path = store_path(clip_name(job, 0));
+  Result<std::string> saved = path ? fetch_video(job, 0, *path) : path;
   std::lock_guard lock(job.mutex);
   if (saved) {
     job.path = *saved;
@@ -96,7 +86,7 @@ Event Core::download(Job& job) {
     return {.type = EventType::downloaded};
   }
   const Error& error = saved.error();
-  job.store_error = std::make_unique<Error>(error);
+  job.store_error = std::make_shared<Error>(error);
   if (error.code == "expired") return {.type = EventType::expired};
   // What no repetition can mend must not keep a run waiting for ever.
   const bool passes = error.kind == Kind::network && error.retryable;
@@ -105,12 +95,10 @@ Event Core::download(Job& job) {
 
 /// Fetches a video from the address known now. Never asks the service.
 Result<std::string> Core::fetch_video(Job& job, int video, const std::string& path) {
-  std::string url;
-  {
+  const std::string url = [&] {
     std::lock_guard lock(job.mutex);
-    if (static_cast<std::size_t>(video) < job.videos.size())
-      url = job.videos[static_cast<std::size_t>(video)].url;
-  }
+    return known_url(job, video);
+  }();
   if (url.empty())
     return Error{
         .kind = Kind::media, .message = "no address is known for this clip", .code = "expired"};
@@ -148,22 +136,20 @@ Result<std::string> Core::fetch_video(Job& job, int video, const std::string& pa
 Result<std::string> Core::clip_file(Job& job, int video) {
   std::lock_guard fetching(job.file_mutex);
   if (video == 0 && is_file(job.path)) return job.path;
-  auto folder = store_folder();
-  if (!folder) return folder;
-  const std::string path = (fs::path(*folder) / clip_name(job, video)).string();
-  if (is_file(path)) return path;
-  auto saved = fetch_video(job, video, path);
+  auto path = store_path(clip_name(job, video));
+  if (!path || is_file(*path)) return path;
+  auto saved = fetch_video(job, video, *path);
   if (!saved && (saved.error().code == "expired" || saved.error().kind == Kind::network)) {
     {
       std::lock_guard lock(job.mutex);
       job.result_at = 0;  // do not trust the address at hand
     }
     if (auto url = fresh_url(job, video); !url) return url;
-    saved = fetch_video(job, video, path);
+    saved = fetch_video(job, video, *path);
   }
   if (saved && video == 0) {
     std::lock_guard lock(job.mutex);
-    job.path = path;
+    job.path = *path;
   }
   return saved;
 }
@@ -204,11 +190,9 @@ Result<std::string> Core::materialize(MediaSource& source) {
       if (source.job) path = clip_file(*source.job, source.video);
       break;
     case Recipe::bytes: {
-      auto folder = store_folder();
-      if (!folder) return folder;
-      const bool png = source.bytes.rfind("\x89PNG", 0) == 0;
-      path = (fs::path(*folder) / (short_name(source.bytes) + (png ? ".png" : ".jpg"))).string();
-      if (is_file(*path)) break;
+      const bool png = source.bytes.starts_with("\x89PNG");
+      path = store_path(short_name(source.bytes) + (png ? ".png" : ".jpg"));
+      if (!path || is_file(*path)) break;
       if (Status written = write_file(*path, source.bytes); !written.ok()) return written.error();
       break;
     }
@@ -216,10 +200,8 @@ Result<std::string> Core::materialize(MediaSource& source) {
     case Recipe::frame_at: {
       auto identity = identify(source);
       if (!identity) return identity;
-      auto folder = store_folder();
-      if (!folder) return folder;
-      path = (fs::path(*folder) / ("frame-" + short_name(*identity) + ".png")).string();
-      if (is_file(*path)) break;
+      path = store_path("frame-" + short_name(*identity) + ".png");
+      if (!path || is_file(*path)) break;
       auto video = source.job ? clip_file(*source.job, source.video) : input_path(source.path);
       if (!video) return video;
       const Status made = source.recipe == Recipe::last_frame
@@ -242,6 +224,21 @@ Result<std::string> Core::materialize(MediaSource& source) {
   return path;
 }
 
+Result<api::Json> Core::probe(MediaSource& source) {
+  auto path = materialize(source);
+  if (!path) return path.error();
+  auto facts = media::probe(*path);
+  if (!facts) return facts.error();
+  return api::Json{{"duration", facts->duration},
+                   {"width", facts->width},
+                   {"height", facts->height},
+                   {"fps", facts->fps},
+                   {"video_codec", facts->video_codec},
+                   {"audio_codec", facts->audio_codec},
+                   {"bytes", facts->bytes},
+                   {"path", *path}};
+}
+
 Result<std::string> Core::save(MediaSource& source, const std::string& wanted) {
   std::error_code ignored;
   if (wanted.empty())
@@ -258,8 +255,7 @@ Result<std::string> Core::save(MediaSource& source, const std::string& wanted) {
     if (!made) return made;
     target /= fs::path(*made).filename();
   }
-  if (target.has_parent_path())
-    if (Status made = make_folders(target.parent_path().string()); !made.ok()) return made.error();
+  if (Status made = make_folders(target.parent_path().string()); !made) return made.error();
   auto from = materialize(source);
   if (!from) return from;
   if (fs::equivalent(*from, target, ignored)) return target.string();
@@ -307,9 +303,7 @@ Result<std::string> Core::concat(const std::vector<std::shared_ptr<MediaSource>>
     if (!hash) return hash.error();
     recipe += "audio " + *hash + "\n";
   }
-  const fs::path target(*out);
-  if (target.has_parent_path())
-    if (Status made = make_folders(target.parent_path().string()); !made.ok()) return made.error();
+  if (Status made = make_folders(fs::path(*out).parent_path().string()); !made) return made.error();
   auto film = media::concat(segments, *out, *sound);
   if (!film) return film.error();
   std::lock_guard lock(origins_mutex_);

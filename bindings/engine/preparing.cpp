@@ -3,6 +3,7 @@
 #include <functional>
 #include <utility>
 
+#include "api/text.h"
 #include "base/digest.h"
 #include "base/files.h"
 #include "engine/core.h"
@@ -19,23 +20,23 @@ constexpr std::uint64_t kHeadBytes = 256u
 constexpr Millis kFreshUrl = 10 * 60 * 1000;
 
 /// Adds what the file's own bytes tell. A picture that is neither JPEG nor PNG has empty facts.
-Status look_at(api::MediaInput& input, const std::string& path) {
-  auto head = read_head(path, kHeadBytes);
+Status look_at(api::MediaInput& input, const Result<std::string>& path) {
+  if (!path) return path.error();
+  auto head = read_head(*path, kHeadBytes);
   if (!head) return head.error();
   input.facts = api::read_image_facts(head->data).value_or(api::ImageFacts{});
   input.facts->bytes = head->size;
   return Done{};
 }
 
-Status check_again(const Job* job, const api::Request& request) {
-  const api::Endpoint* endpoint =
-      job != nullptr ? job->endpoint : api::find_endpoint(request.endpoint);
-  auto findings = api::check(*endpoint, request);
+Status check_again(const api::Request& request) {
+  const api::Endpoint& endpoint = *api::find_endpoint(request.endpoint);
+  auto findings = api::check(endpoint, request);
   std::erase_if(findings, [&](const api::Finding& finding) {
     return finding.level == api::Finding::Level::warning && !request.strict;
   });
   if (findings.empty()) return Done{};
-  return api::to_error(*endpoint, findings);
+  return api::to_error(endpoint, findings);
 }
 
 }  // namespace
@@ -46,16 +47,12 @@ Status Core::inspect(Sending& sending) {
   for (api::MediaInput& input : request.media) {
     if (input.video) continue;
     if (input.source == Source::file) {
-      auto path = input_path(input.text);
-      if (!path) return path.error();
-      if (Status seen = look_at(input, *path); !seen.ok()) return seen;
+      if (Status seen = look_at(input, input_path(input.text)); !seen) return seen;
       looked = true;
     } else if (input.source == Source::derived) {
       const MediaSource& source = *sending.request.sources.at(input.tag);
       if (source.recipe == MediaSource::Recipe::file) {
-        auto path = input_path(source.path);
-        if (!path) return path.error();
-        if (Status seen = look_at(input, *path); !seen.ok()) return seen;
+        if (Status seen = look_at(input, input_path(source.path)); !seen) return seen;
       } else if (source.recipe == MediaSource::Recipe::bytes) {
         input.facts = api::read_image_facts(source.bytes).value_or(api::ImageFacts{});
         input.facts->bytes = source.bytes.size();
@@ -63,32 +60,24 @@ Status Core::inspect(Sending& sending) {
       looked = true;
     }
   }
-  return looked ? check_again(nullptr, request) : Done{};
+  return looked ? check_again(request) : Done{};
 }
 
 Result<Identities> Core::identities(const Sending& sending) {
   Identities names;
   for (const api::MediaInput& input : sending.request.request.media) {
-    Result<std::string> identity = std::string();
-    switch (input.source) {
-      case Source::url:
-        identity = input.identity.empty() ? "url:" + input.text : "id:" + input.identity;
-        break;
-      case Source::base64: {
-        std::string bytes;
-        identity =
-            origin_or_content(sha256_hex(base64_decode(input.text, bytes) ? bytes : input.text));
-        break;
-      }
-      case Source::file: {
-        auto path = input_path(input.text);
-        identity = path ? hash_file(*path) : path;
-        if (identity) identity = origin_or_content(*identity);
-        break;
-      }
-      case Source::derived:
-        identity = identify(*sending.request.sources.at(input.tag));
-        break;
+    Result<std::string> identity =
+        input.identity.empty() ? "url:" + input.text : "id:" + input.identity;
+    if (input.source == Source::base64) {
+      std::string bytes;
+      identity =
+          origin_or_content(sha256_hex(base64_decode(input.text, bytes) ? bytes : input.text));
+    } else if (input.source == Source::file) {
+      auto path = input_path(input.text);
+      identity = path ? hash_file(*path) : path;
+      if (identity) identity = origin_or_content(*identity);
+    } else if (input.source == Source::derived) {
+      identity = identify(*sending.request.sources.at(input.tag));
     }
     if (!identity) return identity.error();
     names.push_back(*identity);
@@ -98,9 +87,8 @@ Result<Identities> Core::identities(const Sending& sending) {
 
 Status Core::build_body(Job& job, Sending& sending) {
   net::Body body;
-  if (job.endpoint == nullptr) {
-    body.push_back(
-        {.text = sending.other_body.dump(-1, ' ', false, api::Json::error_handler_t::replace)});
+  if (job.definition == nullptr) {
+    body.push_back({.text = api::to_text(sending.other_body)});
     sending.body = std::move(body);
     return Done{};
   }
@@ -125,21 +113,19 @@ Status Core::build_body(Job& job, Sending& sending) {
       auto found = input.source == Source::derived
                        ? materialize(*sending.request.sources.at(input.tag))
                        : input_path(input.text);
-      if (!found) return found.error();
-      const std::string& path = *found;
-      if (Status seen = look_at(input, path); !seen.ok()) return seen;
-      auto hash = hash_file(path, &piece.size);
+      if (Status seen = look_at(input, found); !seen) return seen;
+      auto hash = hash_file(*found, &piece.size);
       if (!hash) return hash.error();
-      piece.path = path;
+      piece.path = *found;
       piece.sha256 = *hash;
     }
     media.push_back(std::move(piece));
   }
-  if (Status checked = check_again(&job, request); !checked.ok()) return checked;
+  if (Status checked = check_again(request); !checked) return checked;
 
   // The body with a token in place of each medium, cut at the tokens.
   const std::string token = "kling-media-" + random_hex(12) + "-";
-  api::Json json = api::wire_body(*job.endpoint, request);
+  api::Json json = api::wire_body(*job.definition, request);
   json["external_task_id"] = job.external_id;
   const std::function<void(api::Json&)> put_tokens = [&](api::Json& value) {
     if (value.is_object() && value.size() == 1 && value.contains("$media")) {
@@ -149,7 +135,7 @@ Status Core::build_body(Job& job, Sending& sending) {
     }
   };
   put_tokens(json);
-  const std::string text = json.dump(-1, ' ', false, api::Json::error_handler_t::replace);
+  const std::string text = api::to_text(json);
   std::string literal;
   std::size_t from = 0;
   for (std::size_t at = text.find(token); at != std::string::npos; at = text.find(token, from)) {
@@ -159,8 +145,7 @@ Status Core::build_body(Job& job, Sending& sending) {
     literal += text.substr(from, at - from);
     from = end + 1;
     if (piece.path.empty()) {
-      const std::string quoted =
-          api::Json(piece.text).dump(-1, ' ', false, api::Json::error_handler_t::replace);
+      const std::string quoted = api::to_text(piece.text);
       literal += quoted.substr(1, quoted.size() - 2);
     } else {
       body.push_back({.text = std::exchange(literal, {})});
@@ -174,35 +159,24 @@ Status Core::build_body(Job& job, Sending& sending) {
 }
 
 Result<std::string> Core::fresh_url(Job& job, int video) {
-  const auto url = [&]() -> std::string {
-    std::lock_guard lock(job.mutex);
-    const auto index = static_cast<std::size_t>(video);
-    return index < job.videos.size() ? job.videos[index].url : "";
-  };
-  {
-    std::lock_guard lock(job.mutex);
-    if (job.task_id.empty())
-      return Error{
-          .kind = Kind::media, .message = "this job has no clip yet", .hint = "wait for it first"};
-  }
-  Millis result_at = 0;
-  {
-    std::lock_guard lock(job.mutex);
-    result_at = job.result_at;
-  }
-  if (result_at == 0 || now() - result_at > kFreshUrl || url().empty()) {
+  std::unique_lock lock(job.mutex);
+  if (job.task_id.empty())
+    return Error{
+        .kind = Kind::media, .message = "this job has no clip yet", .hint = "wait for it first"};
+  if (job.result_at == 0 || now() - job.result_at > kFreshUrl || known_url(job, video).empty()) {
+    lock.unlock();
     const Event event = get(job);
-    if (event.type != EventType::polled || event.seen != Seen::succeeded) {
-      std::lock_guard lock(job.mutex);
+    lock.lock();
+    if (event.type != EventType::polled || event.seen != Seen::succeeded)
       return Error{
           .kind = Kind::media,
-          .message = "no address for the clip of " + job.handle() +
+          .message = "no address for the clip of " + handle_of(job) +
                      (job.error ? ": " + job.error->message : ""),
           .hint = "the service keeps clips for 30 days; a new take makes it again: take = \"2\""};
-    }
   }
-  if (url().empty()) return Error{.kind = Kind::media, .message = "the job has no such video"};
-  return url();
+  const std::string url = known_url(job, video);
+  if (url.empty()) return Error{.kind = Kind::media, .message = "the job has no such video"};
+  return url;
 }
 
 }  // namespace kling::engine

@@ -52,9 +52,7 @@ void Core::call_next() {
     head = line.begin()->second.lock();
   }
   if (!head || !head->queued.exchange(false)) return;
-  pool.submit(Lane::light, [self = shared_from_this(), head] {
-    self->run(head, {.type = EventType::elapsed}, Lane::light);
-  });
+  run_soon(head, {.type = EventType::elapsed});
 }
 
 }  // namespace kling::engine

@@ -3,7 +3,9 @@
 #include <charconv>
 #include <cmath>
 
+#include "api/text.h"
 #include "base/digest.h"
+#include "net/url.h"
 
 namespace kling::engine {
 namespace {
@@ -69,10 +71,7 @@ bool is_id(std::string_view text) {
 
 /// External ids may be the user's own: anything that can be printed.
 bool is_external_id(std::string_view text) {
-  if (text.empty() || text.size() > 256) return false;
-  for (const char c : text)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return false;
-  return true;
+  return !text.empty() && text.size() <= 256 && !net::has_controls(text);
 }
 
 }  // namespace
@@ -88,7 +87,7 @@ std::string canonical_step(std::string_view service, const api::Request& request
   if (!extra.empty()) step["extra"] = std::move(extra);
   if (!request.take.empty()) step["take"] = request.take;
   if (!script_take.empty()) step["script_take"] = std::string(script_take);
-  return step.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return api::to_text(step);
 }
 
 std::string step_digest(std::string_view canonical) {
@@ -141,11 +140,10 @@ Result<Handle> parse_handle(std::string_view text) {
     handle.task_id = text;
     return handle;
   }
-  Error error;
-  error.kind = Kind::invalid;
-  error.message = "this is no handle of a job";
-  error.hint = "write kling:text2video/861309…, kling:text2video/~<external id>, or a task id";
-  return error;
+  return Error{
+      .kind = Kind::invalid,
+      .message = "this is no handle of a job",
+      .hint = "write kling:text2video/861309…, kling:text2video/~<external id>, or a task id"};
 }
 
 }  // namespace kling::engine

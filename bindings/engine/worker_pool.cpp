@@ -11,15 +11,16 @@
 #include <vector>
 
 #include <pthread.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "net/signals.h"
 
 namespace kling::engine {
 namespace {
 
-constexpr std::size_t kLanes = 4;
-constexpr std::array<int, kLanes> kLimits = {24, 8, 6, 2};
+constexpr std::size_t kLanes = 5;
+constexpr std::array<int, kLanes> kLimits = {1, 24, 8, 6, 2};
 constexpr int kNiceness = 5;
 
 struct Timer {
@@ -130,9 +131,7 @@ void WorkerPool::submit_at(Millis due, Lane lane, std::function<void()> work) {
   if (state_->idle == 0 && state_->threads < kMaxThreads) {
     // A new thread inherits the signal mask. Signals are the program's business, and a connection
     // that the other side closed is no reason to die (SIGPIPE).
-    sigset_t before, all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const net::SignalBlock signals;
     std::thread([state = state_] {
       pthread_setname_np(pthread_self(), "kling-worker");  // for debuggers and top
       // A frame of the program's is not to wait for our work where there are more threads than
@@ -140,7 +139,6 @@ void WorkerPool::submit_at(Millis due, Lane lane, std::function<void()> work) {
       ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNiceness);
       state->loop();
     }).detach();
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
     ++state_->threads;
   }
   // A new earliest time concerns the one who watches the timers, whoever that is.

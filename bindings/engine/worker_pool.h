@@ -12,8 +12,9 @@
 namespace kling::engine {
 
 /// What a piece of work mainly waits for; each lane has its own ceiling, so that long uploads,
-/// downloads or renderings cannot keep polls and records waiting.
-enum class Lane { light, post, transfer, media };
+/// downloads or renderings cannot keep polls and records waiting. `claim` runs one after the other,
+/// in the order of submission.
+enum class Lane { claim, light, post, transfer, media };
 
 class WorkerPool {
  public:

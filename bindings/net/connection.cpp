@@ -33,17 +33,10 @@ Head head_of(const httplib::Response& response) {
 }
 
 bool is_before_sending(httplib::Error error) {
-  switch (error) {
-    case httplib::Error::Connection:
-    case httplib::Error::ConnectionTimeout:
-    case httplib::Error::BindIPAddress:
-    case httplib::Error::SSLConnection:
-    case httplib::Error::SSLLoadingCerts:
-    case httplib::Error::SSLServerVerification:
-      return true;
-    default:
-      return false;
-  }
+  using enum httplib::Error;
+  constexpr httplib::Error kBefore[] = {Connection,    ConnectionTimeout, BindIPAddress,
+                                        SSLConnection, SSLLoadingCerts,   SSLServerVerification};
+  return std::ranges::find(kBefore, error) != std::end(kBefore);
 }
 
 }  // namespace
@@ -152,44 +145,37 @@ CallEnd Connection::not_answered(const Cause& cause, const Call& call,
     return CallEnd{unsent ? Stage::not_sent : Stage::lost,
                    failure(kind, std::move(message), std::move(hint)), false};
   };
-  switch (exchange.end.load()) {
-    case Exchange::End::deadline:
-      return ends(Kind::network,
-                  (unsent ? "no connection to " : "no whole answer from ") + host + " within " +
-                      seconds(took),
-                  "check the network, or allow more time");
-    case Exchange::End::stopped:
-      return ends(Kind::interrupted, "the exchange with " + host + " was stopped");
-    case Exchange::End::flooded:
-      return ends(Kind::protocol, host + " sent headers without end");
-    case Exchange::End::none:
-      break;
+  const Exchange::End why = exchange.end;
+  if (why == Exchange::End::deadline)
+    return ends(Kind::network,
+                (unsent ? "no connection to " : "no whole answer from ") + host + " within " +
+                    seconds(took),
+                "check the network, or allow more time");
+  if (why == Exchange::End::stopped)
+    return ends(Kind::interrupted, "the exchange with " + host + " was stopped");
+  if (why == Exchange::End::flooded)
+    return ends(Kind::protocol, host + " sent headers without end");
+  if (cause.error == httplib::Error::Connection)
+    return ends(Kind::network, "could not connect to " + host + ": refused or unreachable",
+                "check the network, and that the address is right");
+  if (cause.error == httplib::Error::ConnectionTimeout)
+    return ends(Kind::network, "no connection to " + host + " within " + seconds(took),
+                "check the network and proxy settings");
+  if (cause.error == httplib::Error::SSLServerVerification) {
+    CallEnd end =
+        ends(Kind::network,
+             "the certificate of " + host + " is not trusted: " +
+                 ::X509_verify_cert_error_string(client_->tls->get_openssl_verify_result()),
+             "install the package ca-certificates, or name your own authority's "
+             "certificate in SSL_CERT_FILE");
+    end.error.retryable = false;
+    return end;
   }
-  switch (cause.error) {
-    case httplib::Error::Connection:
-      return ends(Kind::network, "could not connect to " + host + ": refused or unreachable",
-                  "check the network, and that the address is right");
-    case httplib::Error::ConnectionTimeout:
-      return ends(Kind::network, "no connection to " + host + " within " + seconds(took),
-                  "check the network and proxy settings");
-    case httplib::Error::SSLServerVerification: {
-      CallEnd end =
-          ends(Kind::network,
-               "the certificate of " + host + " is not trusted: " +
-                   ::X509_verify_cert_error_string(client_->tls->get_openssl_verify_result()),
-               "install the package ca-certificates, or name your own authority's certificate "
-               "in SSL_CERT_FILE");
-      end.error.retryable = false;
-      return end;
-    }
-    case httplib::Error::SSLConnection:
-      return ends(Kind::network, "no TLS connection to " + host + ": the handshake failed",
-                  "check that this address speaks https");
-    case httplib::Error::Write:
-      return ends(Kind::network, "the connection to " + host + " broke while sending");
-    default:
-      break;
-  }
+  if (cause.error == httplib::Error::SSLConnection)
+    return ends(Kind::network, "no TLS connection to " + host + ": the handshake failed",
+                "check that this address speaks https");
+  if (cause.error == httplib::Error::Write)
+    return ends(Kind::network, "the connection to " + host + " broke while sending");
   if (took >= options_.read_timeout)
     return ends(Kind::network, "no answer from " + host + " for " + seconds(options_.read_timeout));
   return ends(Kind::network, "the connection to " + host + " broke before the answer was whole");
@@ -209,6 +195,8 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
   request.method = call.method;
   request.path = call.target;
   for (const auto& [name, value] : call.headers) request.headers.emplace(name, value);
+  request.headers.emplace("User-Agent", "kling-lua/0.1");
+  request.headers.emplace("Accept-Encoding", "identity");  // nothing here unpacks
   request.headers.emplace("Host", origin_.name());  // the library's lacks the brackets of IPv6
   // The library sends the proxy's password to the service as well, unless the header is there.
   if (proxy_ && origin_.tls) request.headers.emplace("Proxy-Authorization", "");

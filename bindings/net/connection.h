@@ -53,8 +53,6 @@ class Connection {
   Connection(Origin origin, const ConnectionOptions& options,
              std::shared_ptr<Environment> environment);
   ~Connection();
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
 
   /// REQUIRES: method, target and headers hold no control characters.
   CallEnd call(const Call& call, Exchange& exchange);

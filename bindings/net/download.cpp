@@ -20,6 +20,8 @@ using Steady = std::chrono::steady_clock;
 
 constexpr int kMostRedirects = 5;
 constexpr std::uint64_t kProgressWorthATry = 1u << 20;
+constexpr std::uint64_t kMostBytes = 2ull << 30;
+constexpr double kLeastRate = 1'024;  // bytes per second over each stall_timeout
 
 std::optional<std::uint64_t> number_of(const std::string& text) {
   std::uint64_t value = 0;
@@ -40,9 +42,7 @@ bool continues_at(const std::string& content_range, std::uint64_t offset, std::u
 std::string validator_of(const Head& head) {
   const std::string tag = head.header("ETag");
   const std::string validator = tag.starts_with('"') ? tag : head.header("Last-Modified");
-  const bool printable = std::all_of(validator.begin(), validator.end(),
-                                     [](unsigned char c) { return c >= 0x20 && c != 0x7f; });
-  return printable && validator.size() < 1024 ? validator : std::string();
+  return !has_controls(validator) && validator.size() < 1024 ? validator : std::string();
 }
 
 /// What may be reached after an answer from `reach`: an address in the internet must not lead us
@@ -50,9 +50,7 @@ std::string validator_of(const Head& head) {
 unsigned allowed_after(Reach reach) { return kPublic | unsigned(reach); }
 
 Error permanent(std::string message) {
-  Error error = failure(Kind::network, std::move(message));
-  error.retryable = false;
-  return error;
+  return {.kind = Kind::network, .message = std::move(message)};
 }
 
 class Download {
@@ -120,7 +118,6 @@ class Download {
     Watch::Guard guard(watch_, exchange);
     Call call;
     call.target = url.target;
-    call.headers = {{"User-Agent", "kling-lua/0.1"}, {"Accept-Encoding", "identity"}};
     const bool resuming =
         part_.size() > 0 && part_.source().place == place_ && !part_.source().validator.empty();
     if (resuming) {
@@ -148,29 +145,24 @@ class Download {
   }
 
   std::optional<Error> take_head(const Head& head, bool resuming) {
-    switch (head.status) {
-      case 200:
-        return take_whole(head);
-      case 206:
-        if (resuming &&
-            continues_at(head.header("Content-Range"), part_.size(), part_.source().total))
-          return error_of(part_.resume());
-        return start_over(place_ + " continued with other bytes than it was asked for");
-      case 416:
-        return start_over(place_ + " has no such part any more");
-      case 301:
-      case 302:
-      case 303:
-      case 307:
-      case 308:
-        location_ = encode_again(head.header("Location"));
-        return {};
-      default:
-        break;
+    const auto is = [&head](std::initializer_list<int> statuses) {
+      return std::ranges::find(statuses, head.status) != statuses.end();
+    };
+    if (head.status == 200) return take_whole(head);
+    if (head.status == 206) {
+      if (resuming &&
+          continues_at(head.header("Content-Range"), part_.size(), part_.source().total))
+        return error_of(part_.resume());
+      return start_over(place_ + " continued with other bytes than it was asked for");
+    }
+    if (head.status == 416) return start_over(place_ + " has no such part any more");
+    if (is({301, 302, 303, 307, 308})) {
+      location_ = encode_again(head.header("Location"));
+      return {};
     }
     Error error = failure(Kind::network, place_ + " answered " + std::to_string(head.status));
     error.http_status = head.status;
-    error.retryable = head.status >= 500 || head.status == 408 || head.status == 429;
+    error.retryable = head.status >= 500 || is({408, 429});
     if (!error.retryable) {  // an expired signature is a 400 to some, a 403 or 410 to others
       error.kind = Kind::media;
       error.code = "expired";
@@ -184,20 +176,17 @@ class Download {
     if (const std::string length = head.header("Content-Length"); !length.empty()) {
       const std::optional<std::uint64_t> total = number_of(length);
       if (!total) return failure(Kind::network, place_ + " sent no valid length");
-      if (*total > options_.max_bytes) return too_large();
+      if (*total > kMostBytes) return too_large();
       source.total = *total;
     }
     return error_of(part_.restart(std::move(source)));
   }
 
   std::optional<Error> take_data(std::string_view data) {
-    if (part_.size() + data.size() > options_.max_bytes) return too_large();
+    if (part_.size() + data.size() > kMostBytes) return too_large();
     const std::uint64_t before = part_.size();
-    const std::uint64_t written = part_.written();
     if (Status status = part_.append(data); !status) return status.error();
-    if (options_.require_mp4 && before < 8 && part_.size() >= 8 && !part_.starts_as_mp4())
-      return not_mp4();
-    if (part_.written() != written) report();
+    if (before < 8 && part_.size() >= 8 && !part_.starts_as_mp4()) return not_mp4();
     return rate_error(data.size());
   }
 
@@ -207,15 +196,11 @@ class Download {
     const auto window = Steady::now() - window_start_;
     if (window < options_.stall_timeout) return {};
     const double seconds = std::chrono::duration<double>(window).count();
-    if (double(window_bytes_) < double(options_.least_rate) * seconds)
+    if (double(window_bytes_) < kLeastRate * seconds)
       return failure(Kind::network, place_ + " sends too slowly");
     window_start_ = Steady::now();
     window_bytes_ = 0;
     return {};
-  }
-
-  void report() const {
-    if (options_.progress) options_.progress(part_.size(), part_.source().total);
   }
 
   /// The checks of the whole, and its move onto the path.
@@ -226,14 +211,13 @@ class Download {
     if (total != 0 && part_.size() > total) return start_over(place_ + " sent too much");
     if (total != 0 && part_.size() < total)
       return incomplete(" sent " + size + " of " + std::to_string(total) + " bytes");
-    if (options_.require_mp4 && !part_.starts_as_mp4()) return not_mp4();
-    if (options_.require_mp4 && total == 0 && !part_.has_whole_boxes())
+    if (!part_.starts_as_mp4()) return not_mp4();
+    if (total == 0 && !part_.has_whole_boxes())
       return incomplete(" ended after " + size + " bytes, within the film");
     result_.bytes = part_.size();
     Result<std::string> digest = part_.commit();
     if (!digest) return digest.error();
     result_.sha256 = std::move(*digest);
-    report();
     return {};
   }
 
@@ -243,9 +227,7 @@ class Download {
   }
 
   Error incomplete(const std::string& what) const {
-    Error error = failure(Kind::media, place_ + what);
-    error.retryable = true;
-    return error;
+    return {.kind = Kind::media, .message = place_ + what, .retryable = true};
   }
 
   Error not_mp4() {
@@ -259,7 +241,7 @@ class Download {
   Error too_large() {
     part_.discard();
     return failure(Kind::media,
-                   place_ + " sends more than " + std::to_string(options_.max_bytes) + " bytes");
+                   place_ + " sends more than " + std::to_string(kMostBytes) + " bytes");
   }
 
   static std::optional<Error> error_of(const Status& status) {
@@ -268,11 +250,9 @@ class Download {
 
   /// About 1, 2, 4 ... 32 seconds on the clock; looks for a cancellation every 50 ms of it.
   void pause(int tries) const {
-    const std::shared_ptr<Clock> real = options_.clock == nullptr ? make_clock() : nullptr;
-    Clock& clock = real ? *real : *options_.clock;
-    const Millis length = Millis(1000) << std::min(tries - 1, 5);
-    const Millis jitter = Millis(std::random_device()() % 500) - 250;
-    const Millis end = clock.now() + length + length * jitter / 1000;
+    Clock& clock = *options_.clock;
+    const Millis length = Millis(750 + std::random_device()() % 500) << std::min(tries - 1, 5);
+    const Millis end = clock.now() + length;
     std::mutex mutex;
     std::condition_variable nobody;
     std::unique_lock lock(mutex);

@@ -20,15 +20,12 @@ struct DownloadOptions {
   /// Which sort of address (bits of Reach) may be called for a host, that of a redirect too; 0:
   /// none. Null: any, by the rules above.
   std::function<unsigned(const Origin&)> allowed;
-  std::uint64_t max_bytes = 2ull << 30;
-  int tries = 5;            ///< of one call, with growing pauses on `clock`
-  bool require_mp4 = true;  ///< the file must start with an ftyp box
-  /// Real time until the status and headers have come, between two bytes, and for least_rate.
+  int tries = 5;  ///< of one call, with growing pauses on `clock`
+  /// Real time until the status and headers have come, between two bytes, and for a kilobyte a
+  /// second on the whole.
   std::chrono::milliseconds stall_timeout{30'000};
-  std::uint64_t least_rate = 1'024;  ///< bytes per second over each stall_timeout
-  Clock* clock = nullptr;            ///< null: real pauses. REQUIRES: the caller holds it
+  Clock* clock = nullptr;  ///< REQUIRES: not null, and the caller holds it
   const std::atomic<bool>* cancel = nullptr;
-  std::function<void(std::uint64_t received, std::uint64_t total)> progress;  ///< total 0: unknown
 };
 
 struct DownloadResult {
@@ -36,11 +33,12 @@ struct DownloadResult {
   std::string sha256;
 };
 
-/// Fetches `url` onto `path` (its folder exists). A good file at `path` is replaced only by a
-/// whole, checked one. Redirects are followed by hand, at most 5, each target checked.
-/// Errors: media (disk, not an MP4, wrong length), network (after the tries; the .part stays and
-/// is resumed next time), code "expired" for 401, 403, 404 and 410 (ask the service for a fresh
-/// URL), interrupted (cancelled). Messages name host and path, never the query of the URL.
+/// Fetches the MP4 film at `url`, at most 2 GiB, onto `path` (its folder exists). A good file at
+/// `path` is replaced only by a whole, checked one. Redirects are followed by hand, at most 5, each
+/// target checked. Errors: media (disk, not an MP4, wrong length), network (after the tries; the
+/// .part stays and is resumed next time), code "expired" for 401, 403, 404 and 410 (ask the service
+/// for a fresh URL), interrupted (cancelled). Messages name host and path, never the query of the
+/// URL.
 Result<DownloadResult> download(const std::string& url, const std::string& path,
                                 const DownloadOptions& options);
 

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <initializer_list>
+#include <sstream>
 #include <string_view>
 
 #include <openssl/err.h>
@@ -53,13 +54,11 @@ bool covers(std::string_view entry, const Origin& origin) {
   return before == 0 || origin.host[before - 1] == '.';
 }
 
-bool is_excepted(const std::string& list, const Origin& origin) {
-  static constexpr const char* kSeparators = ", \t";
-  for (std::size_t at = list.find_first_not_of(kSeparators); at != list.npos;) {
-    const std::size_t end = std::min(list.find_first_of(kSeparators, at), list.size());
-    if (covers(std::string_view(list).substr(at, end - at), origin)) return true;
-    at = list.find_first_not_of(kSeparators, end);
-  }
+bool is_excepted(std::string list, const Origin& origin) {
+  std::replace(list.begin(), list.end(), ',', ' ');
+  std::istringstream entries(list);
+  for (std::string entry; entries >> entry;)
+    if (covers(entry, origin)) return true;
   return false;
 }
 

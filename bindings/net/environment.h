@@ -25,8 +25,6 @@ class Environment {
  public:
   Environment();  ///< reads the variables
   ~Environment();
-  Environment(const Environment&) = delete;
-  Environment& operator=(const Environment&) = delete;
 
   /// The proxy for an origin, if any; never for loopback. Error (invalid): a proxy of a kind that
   /// is not supported.

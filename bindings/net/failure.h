@@ -10,12 +10,10 @@ namespace kling::net {
 
 /// Failures of the network are worth another try; those of other kinds are not.
 inline Error failure(Kind kind, std::string message, std::string hint = {}) {
-  Error error;
-  error.kind = kind;
-  error.message = std::move(message);
-  error.hint = std::move(hint);
-  error.retryable = kind == Kind::network;
-  return error;
+  return {.kind = kind,
+          .message = std::move(message),
+          .hint = std::move(hint),
+          .retryable = kind == Kind::network};
 }
 
 inline Error invalid(std::string message, std::string hint = {}) {

@@ -84,17 +84,12 @@ Status PartFile::restart(Source source) {
 
 Status PartFile::resume() {
   if (Status status = flush(); !status) return status;
+  if (::lseek(file_.get(), 0, SEEK_END) < 0) return failed("read", errno);
   digest_ = Sha256();
-  if (::lseek(file_.get(), 0, SEEK_SET) != 0) return failed("read", errno);
-  std::string piece(kGather, '\0');
-  for (std::uint64_t read = 0; read < size_;) {
-    const ssize_t size = ::read(file_.get(), piece.data(), piece.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) return failed("read", size < 0 ? errno : EIO);
-    digest_.update(std::string_view(piece.data(), std::size_t(size)));
-    read += std::uint64_t(size);
-  }
-  return Done{};
+  return read_pieces(part_, [this](std::string_view piece) {
+    digest_.update(piece);
+    return true;
+  });
 }
 
 Status PartFile::append(std::string_view data) {

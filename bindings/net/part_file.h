@@ -21,14 +21,12 @@ class PartFile {
     std::string place;        ///< host and path
     std::string validator;    ///< ETag or Last-Modified; empty: it cannot be resumed
     std::uint64_t total = 0;  ///< 0: unknown
-    bool operator==(const Source&) const = default;
   };
 
   /// Errors (kind media): the folder is missing or cannot be written.
   static Result<PartFile> open(const std::string& path);
 
   std::uint64_t size() const { return size_ + gathered_.size(); }
-  std::uint64_t written() const { return size_; }
   const Source& source() const { return source_; }
 
   /// Empties it and notes what comes next.

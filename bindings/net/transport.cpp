@@ -17,11 +17,6 @@ namespace {
 using Stage = HttpOutcome::Stage;
 using Steady = std::chrono::steady_clock;
 
-bool has_controls(std::string_view text) {
-  return std::any_of(text.begin(), text.end(),
-                     [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-}
-
 /// What the library would send as it is, to whatever effect. Values may be secret.
 Status check(const HttpRequest& request) {
   if (request.method != "GET" && request.method != "POST")
@@ -73,11 +68,9 @@ class HttpTransport : public Transport {
                                 "the connection to " + base_.origin.name() + " was stopped"));
       return exchange(request);
     } catch (const std::exception& exception) {  // memory: how far it came is unknown
-      HttpOutcome outcome;
-      outcome.stage = Stage::lost;
-      outcome.error =
-          failure(Kind::network, std::string("the exchange failed inside: ") + exception.what());
-      return outcome;
+      return {.stage = Stage::lost,
+              .error = failure(Kind::network,
+                               std::string("the exchange failed inside: ") + exception.what())};
     }
   }
 
@@ -89,19 +82,15 @@ class HttpTransport : public Transport {
     Steady::time_point since;
   };
 
-  static HttpOutcome not_sent(Error error) {
-    HttpOutcome outcome;
-    outcome.error = std::move(error);
-    return outcome;
-  }
+  static HttpOutcome not_sent(Error error) { return {.error = std::move(error)}; }
 
   std::unique_ptr<Connection> connect(bool keep_alive) const {
-    ConnectionOptions options;
-    options.connect_timeout = options_.connect_timeout;
-    options.read_timeout = options_.read_timeout;
-    options.write_timeout = options_.write_timeout;
-    options.keep_alive = keep_alive;
-    options.allowed = base_.origin.tls || options_.insecure ? kAnywhere : kLoopback;
+    const ConnectionOptions options{
+        .connect_timeout = options_.connect_timeout,
+        .read_timeout = options_.read_timeout,
+        .write_timeout = options_.write_timeout,
+        .allowed = base_.origin.tls || options_.insecure ? kAnywhere : kLoopback,
+        .keep_alive = keep_alive};
     return std::make_unique<Connection>(base_.origin, options, environment_);
   }
 
@@ -150,8 +139,6 @@ class HttpTransport : public Transport {
     call.method = request.method;
     call.target = base_.target + request.target;
     call.headers = request.headers;
-    call.headers.emplace_back("User-Agent", options_.user_agent);
-    call.headers.emplace_back("Accept-Encoding", "identity");  // nothing here unpacks
     if (request.method == "POST") call.headers.emplace_back("Content-Type", request.content_type);
     call.body = &body;
     call.on_head = [&](const Head& head) {
@@ -159,7 +146,6 @@ class HttpTransport : public Transport {
       outcome.content_type = head.header("Content-Type");
       outcome.retry_after = head.header("Retry-After");
       outcome.date = head.header("Date");
-      outcome.location = head.header("Location");
       return head.status >= 200;  // the library takes 1xx for the answer
     };
     call.on_data = [&](std::string_view data) {
@@ -200,11 +186,8 @@ Result<std::shared_ptr<Transport>> make_transport(const TransportOptions& option
         "use https://, or --insecure if you trust the network");
   auto environment = std::make_shared<Environment>();
   if (auto proxy = environment->proxy_for(base->origin); !proxy) return proxy.error();
-  TransportOptions settled = options;
-  if (settled.user_agent.empty()) settled.user_agent = "kling-lua/0.1";
-  if (has_controls(settled.user_agent)) return invalid("user_agent contains a control character");
-  return std::shared_ptr<Transport>(std::make_shared<HttpTransport>(
-      std::move(*base), std::move(settled), std::move(environment)));
+  return std::shared_ptr<Transport>(
+      std::make_shared<HttpTransport>(std::move(*base), options, std::move(environment)));
 }
 
 Result<std::string> service_address(const std::string& base_url) {

@@ -53,7 +53,6 @@ struct HttpOutcome {
   std::string content_type;
   std::string retry_after;  ///< as sent; empty: none
   std::string date;
-  std::string location;  ///< of a redirect, which is never followed
   std::string body;
   Error error;  ///< when not answered: kind network, timeout, protocol (over the cap), media, …
 };
@@ -73,7 +72,6 @@ struct TransportOptions {
   Milliseconds read_timeout{60'000};  ///< between two bytes
   Milliseconds write_timeout{60'000};
   Milliseconds idle_reuse{1'000};  ///< an idle connection older than this is not used again
-  std::string user_agent;
 };
 
 /// Checks the base URL (kind invalid: scheme, user info, control characters, http:// elsewhere

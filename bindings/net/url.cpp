@@ -55,27 +55,6 @@ Status parse_authority(std::string_view text, Origin& origin) {
   return Done{};
 }
 
-void append_encoded(std::string& result, unsigned char c) {
-  static constexpr char kDigits[] = "0123456789ABCDEF";
-  result += {'%', kDigits[c >> 4], kDigits[c & 15]};
-}
-
-std::string percent_encode_beyond_ascii(std::string_view text) {
-  std::string result;
-  for (const unsigned char c : text) {
-    if (c < 0x80) {
-      result += char(c);
-    } else {
-      append_encoded(result, c);
-    }
-  }
-  return result;
-}
-
-bool is_alphanumeric(unsigned char c) {
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-}
-
 Reach reach_of_ipv4(std::uint32_t address) {
   const auto in = [address](std::uint32_t network, int bits) {
     return (address ^ network) >> (32 - bits) == 0;
@@ -94,19 +73,42 @@ std::uint32_t big_endian(const unsigned char* bytes) {
 
 }  // namespace
 
+bool has_controls(std::string_view text) {
+  return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
+
+std::string percent_encode(std::string_view text, bool (*keep)(unsigned char)) {
+  static constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string encoded;
+  for (const unsigned char c : text) {
+    if (keep(c))
+      encoded += char(c);
+    else
+      encoded += {'%', kDigits[c >> 4], kDigits[c & 15]};
+  }
+  return encoded;
+}
+
+std::string percent_encode(std::string_view text) {
+  return percent_encode(text, [](unsigned char c) {
+    return std::isalnum(c) != 0 || std::string_view("-_.~").find(char(c)) != std::string_view::npos;
+  });
+}
+
+std::string Origin::bracketed() const {
+  return host.find(':') == host.npos ? host : "[" + host + "]";
+}
+
 std::string Origin::url() const {
-  const std::string shown = host.find(':') == host.npos ? host : "[" + host + "]";
-  return (tls ? "https://" : "http://") + shown + ":" + std::to_string(port);
+  return (tls ? "https://" : "http://") + bracketed() + ":" + std::to_string(port);
 }
 
 std::string Origin::name() const {
-  const std::string shown = host.find(':') == host.npos ? host : "[" + host + "]";
-  return port == (tls ? 443 : 80) ? shown : shown + ":" + std::to_string(port);
+  return port == (tls ? 443 : 80) ? bracketed() : bracketed() + ":" + std::to_string(port);
 }
 
 Result<Url> parse_url(std::string_view text) {
-  if (std::any_of(text.begin(), text.end(),
-                  [](unsigned char c) { return c <= 0x20 || c == 0x7f || c == '\\'; }))
+  if (has_controls(text) || text.find_first_of(" \\") != text.npos)
     return invalid("the URL contains a space, a backslash or a control character");
   Url url;
   const std::string scheme = lower(text.substr(0, text.find("://")));
@@ -118,7 +120,7 @@ Result<Url> parse_url(std::string_view text) {
   const std::size_t end = std::min(text.find_first_of("/?"), text.size());
   if (Status status = parse_authority(text.substr(0, end), url.origin); !status)
     return status.error();
-  url.target = percent_encode_beyond_ascii(text.substr(end));
+  url.target = percent_encode(text.substr(end), [](unsigned char c) { return c < 0x80; });
   if (!url.target.starts_with('/')) url.target.insert(0, "/");
   return url;
 }
@@ -144,10 +146,10 @@ std::string encode_again(std::string_view decoded) {
     // In a query nearly all writers encode what is not "unreserved", "/" and "+" too.
     std::string_view kept = "-._~/:@!$&'()*+,;=?[]";
     if (i > query) kept = in_value ? "-._~&" : "-._~&=";
-    if (is_alphanumeric(c) || kept.find(decoded[i]) != kept.npos) {
+    if (std::isalnum(c) != 0 || kept.find(decoded[i]) != kept.npos) {
       result += decoded[i];
     } else {
-      append_encoded(result, c);
+      result += percent_encode(decoded.substr(i, 1), [](unsigned char) { return false; });
     }
     in_value = i > query && c != '&' && (in_value || c == '=');
   }

@@ -15,6 +15,8 @@ struct Origin {
   std::string host;  ///< lower case; an IPv6 address without its brackets
   int port = 0;
 
+  /// The host as it stands in a URL.
+  std::string bracketed() const;
   /// "https://api.example.com:443", with the brackets and always with the port.
   std::string url() const;
   /// "api.example.com", "[::1]:8080": without the scheme's own port.
@@ -29,6 +31,12 @@ struct Url {
 
 /// Errors (kind invalid) never repeat the URL, which may be signed.
 Result<Url> parse_url(std::string_view text);
+
+/// True when the text holds ASCII control characters.
+bool has_controls(std::string_view text);
+/// "%40" for what must not stand in a path's part; for the bytes that `keep` says no to.
+std::string percent_encode(std::string_view text);
+std::string percent_encode(std::string_view text, bool (*keep)(unsigned char));
 
 /// What `location` means in an answer to `base`: absolute, "//host/path", "/path" or relative.
 Result<Url> resolve_url(const Url& base, std::string_view location);

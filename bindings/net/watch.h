@@ -63,10 +63,7 @@ class Exchange {
 
 class Watch {
  public:
-  Watch() = default;
   ~Watch();
-  Watch(const Watch&) = delete;
-  Watch& operator=(const Watch&) = delete;
 
   /// Watches an exchange for a scope. The first one starts the thread.
   class Guard {

@@ -87,12 +87,12 @@ bool Store::append(const Json& line) {
 std::variant<Task, Refusal> Store::create(const Order& order, const std::string& external_id,
                                           Ids ids, Millis now) {
   const std::lock_guard lock(mutex_);
-  std::unique_ptr<FileLock> others;
-  while (!options_.state_dir.empty() && others == nullptr) {
-    auto locked = FileLock::try_lock(options_.state_dir + "/lock");
+  Descriptor others;
+  while (!options_.state_dir.empty() && !others) {
+    auto locked = try_lock(options_.state_dir + "/lock");
     if (!locked) return refusal(5000);
     others = std::move(*locked);
-    if (others == nullptr) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (!others) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   refresh();
   if (options_.external_unique && !external_id.empty() && by_external_.count(external_id) != 0) {

@@ -65,7 +65,7 @@ TEST_CASE("a path with a zero byte names no file") {
   CHECK(!read_file(path, 10));
   CHECK(!write_file(path, "2"));
   CHECK(!commit_file(folder / "x", path));
-  CHECK(!FileLock::try_lock(path));
+  CHECK(!try_lock(path));
   CHECK(read_file(folder / "x", 10).value() == "1");
 }
 
@@ -160,14 +160,14 @@ TEST_CASE("writers at the same time never mix their content") {
 
 TEST_CASE("a lock has one holder also inside one process") {
   TempFolder folder;
-  auto first = FileLock::try_lock(folder / "lock");
+  auto first = try_lock(folder / "lock");
   REQUIRE(first.ok());
-  REQUIRE(first.value() != nullptr);
+  REQUIRE(first.value());
   CHECK(mode_of(folder / "lock") == 0600);
-  auto second = FileLock::try_lock(folder / "lock");
+  auto second = try_lock(folder / "lock");
   REQUIRE(second.ok());
-  CHECK(second.value() == nullptr);
+  CHECK(!second.value());
   first.value().reset();
-  CHECK(FileLock::try_lock(folder / "lock").value() != nullptr);
-  CHECK(!FileLock::try_lock(folder / "none/lock"));
+  CHECK(try_lock(folder / "lock").value());
+  CHECK(!try_lock(folder / "none/lock"));
 }

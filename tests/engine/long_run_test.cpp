@@ -90,6 +90,7 @@ TEST_CASE("a job is found again by task id and by external id and queried by a b
     const JobSnapshot seen = stage.finish(*found);
     CHECK(seen.task_id == first.task_id);
     CHECK(seen.phase == Phase::stored);
+    CHECK(seen.videos.size() == 1);
   }
   const auto asked = answer_of<QueryResult>(
       stage, [&](auto done) { stage.engine->query({.text = first.task_id}, done); });

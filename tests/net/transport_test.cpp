@@ -353,7 +353,6 @@ TEST_CASE("a redirect is returned and not followed") {
   const HttpOutcome outcome = transport_to(server.url())->send(request);
   CHECK(outcome.stage == Stage::answered);
   CHECK(outcome.status == 302);
-  CHECK(outcome.location == elsewhere.url() + "/steal");
   CHECK(elsewhere.connections() == 0);
 }
 

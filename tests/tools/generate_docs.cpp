@@ -239,13 +239,16 @@ void error_rows_table(std::ostream& out) {
          "|---|---|---|---|---|---|---|\n";
   for (const ErrorRow& row : error_rows()) {
     const std::string http = row.http == 0 ? "" : row.http == 5 ? "5xx" : std::to_string(row.http);
-    const auto quoted = [](const char* text) {
-      return *text == '\0' ? std::string() : "`" + std::string(text) + "`";
+    const auto quoted = [](const std::string& text) {
+      return text.empty() ? text : "`" + text + "`";
     };
-    out << "| " << quoted(row.code) << " | " << quoted(row.phrase) << " | " << http << " | "
-        << (row.on == On::create  ? "create"
-            : row.on == On::query ? "query"
-                                  : "")
+    std::string codes = quoted(std::string(row.codes));
+    for (auto at = codes.find(' '); at != codes.npos; at = codes.find(' ', at + 4))
+      codes.replace(at, 1, "`, `");
+    out << "| " << codes << " | " << quoted(row.phrase) << " | " << http << " | "
+        << (row.asked == Asked::create  ? "create"
+            : row.asked == Asked::query ? "query"
+                                        : "")
         << " | " << name(row.kind) << " | " << fate(row.refusal) << " | " << cell(row.hint)
         << " |\n";
   }

@@ -1,9 +1,6 @@
-#include "api/checks/references.h"
-
 #include <algorithm>
-#include <array>
 
-#include "api/checks/shared.h"
+#include "api/checks/checks.h"
 
 namespace kling::api {
 namespace {
@@ -18,10 +15,10 @@ struct Kind {
   const char* name;
   const char* list;
 };
-constexpr std::array<Kind, 4> kKinds = {{{"image", "image_list"},
-                                         {"element", "element_list"},
-                                         {"video", "video_list"},
-                                         {"voice", "voice_list"}}};
+constexpr Kind kKinds[] = {{"image", "image_list"},
+                           {"element", "element_list"},
+                           {"video", "video_list"},
+                           {"voice", "voice_list"}};
 
 void scan(std::string_view prompt, std::vector<Reference>& references) {
   for (std::size_t at = prompt.find("<<<"); at != std::string_view::npos;
@@ -60,7 +57,9 @@ std::size_t count_given(const Request& request, const Kind& kind) {
   return count;
 }
 
-Verdict targets(const Request& request) {
+}  // namespace
+
+Verdict reference_targets(const Request& request) {
   const std::vector<Reference> references = references_of(request);
   std::vector<std::string> complaints;
   std::vector<std::string> lists;
@@ -79,27 +78,19 @@ Verdict targets(const Request& request) {
                          kind.name + (count == 1 ? " is" : "s are") + " given");
     lists.push_back(std::string(kind.list) + " = { … }");
   }
-  if (complaints.empty()) return std::nullopt;
+  if (complaints.empty()) return {};
   return error("prompt", "prompt refers to " + joined(complaints, "; and to "),
                "numbers start at 1; give " + joined(lists, " and ") +
                    " (or put them into extra, which is sent unchecked)");
 }
 
-Verdict spelling(const Request& request) {
+Verdict reference_spelling(const Request& request) {
   for (const Reference& reference : references_of(request))
     if (reference.kind.empty())
       return warning("prompt",
                      "<<<" + excerpt(reference.text, 40) + ">>> is no reference the service knows",
                      "write <<<image_1>>>, <<<element_1>>>, <<<video_1>>> or <<<voice_1>>>");
-  return std::nullopt;
-}
-
-}  // namespace
-
-std::vector<Check> reference_checks() {
-  return {
-      {"prompt.references", "References in the prompt point at something that is given.", targets},
-      {"prompt.reference_form", "References are spelt as the service knows them.", spelling}};
+  return {};
 }
 
 }  // namespace kling::api

@@ -101,28 +101,25 @@ std::string video_filters(const Part& part, const Shape& shape, const std::strin
          std::to_string(part.frames) + "[v" + index + "];";
 }
 
+/// `samples` samples of what comes in; silence behind its end.
+std::string exactly(std::int64_t samples) {
+  return "aresample=" + std::to_string(kSampleRate) +
+         ":async=1:first_pts=0,aformat=sample_fmts=fltp:channel_layouts=stereo,apad,"
+         "atrim=end_sample=" +
+         std::to_string(samples);
+}
+
 /// Sound of exactly the length of the part's frames; silence where it has none. What is cut from
 /// the picture's start is cut from the sound's.
 std::string audio_filters(const Part& part, const Shape& shape, const std::string& index) {
   const Source& source = part.source;
   const auto samples = std::llround(double(part.frames) / shape.rate.value() * kSampleRate);
-  const std::string rate = std::to_string(kSampleRate);
-  const std::string end =
-      "atrim=end_sample=" + std::to_string(samples) + ",asetpts=N/SR/TB[a" + index + "];";
-  if (source.audio_index < 0) return "anullsrc=r=" + rate + ":cl=stereo," + end;
+  const std::string end = exactly(samples) + ",asetpts=N/SR/TB[a" + index + "];";
+  if (source.audio_index < 0)
+    return "anullsrc=r=" + std::to_string(kSampleRate) + ":cl=stereo," + end;
   const std::string cut = decimal(source.video_start + part.dropped() / source.fps);
   return "[" + index + ":" + std::to_string(source.audio_index) + "]atrim=start=" + cut +
-         ",asetpts=PTS-" + cut + "/TB,aresample=" + rate +
-         ":async=1:first_pts=0,aformat=sample_fmts=fltp:channel_layouts=stereo,apad," + end;
-}
-
-/// Sound of a file of its own under the whole film, `samples` long.
-std::string song_filters(const Source& song, std::int64_t samples, const std::string& index) {
-  const std::string rate = std::to_string(kSampleRate);
-  return ";[" + index + ":" + std::to_string(song.audio_index) + "]aresample=" + rate +
-         ":async=1:first_pts=0,aformat=sample_fmts=fltp:channel_layouts=stereo,apad,atrim=end_"
-         "sample=" +
-         std::to_string(samples) + "[a]";
+         ",asetpts=PTS-" + cut + "/TB," + end;
 }
 
 /// `song` is null where the parts' own sound is kept.
@@ -144,7 +141,8 @@ Status encode(const std::vector<Part>& parts, const Shape& shape, const Source* 
   filters += video_pads + "concat=n=" + count + "[v]";
   if (song) {
     add_input(arguments, *song);
-    filters += song_filters(*song, std::llround(seconds * kSampleRate), count);
+    filters += ";[" + count + ":" + std::to_string(song->audio_index) + "]" +
+               exactly(std::llround(seconds * kSampleRate)) + "[a]";
   } else if (shape.sound) {
     filters += ";" + audio_pads + "concat=n=" + count + ":v=0:a=1[a]";
   }

@@ -1,0 +1,284 @@
+#include <algorithm>
+
+#include "api/checks/checks.h"
+
+namespace kling::api {
+namespace {
+
+bool is_multi_shot(const Request& r) {
+  const Json* value = given(r, "multi_shot");
+  return value != nullptr && *value == true;
+}
+
+Verdict some_picture(const Request& r) {
+  if (given(r, "image")) return {};
+  if (given(r, "image_tail"))
+    return warning("image", "image is missing; CometAPI's documents require it",
+                   "give image too, unless only the last frame matters");
+  return error("image", "image is missing",
+               "give image = a path, a URL or clip:last_frame() (or image_tail)");
+}
+
+Verdict some_prompt(const Request& r) {
+  if (given(r, "prompt") || (is_multi_shot(r) && effective(r, "shot_type") == "customize"))
+    return {};
+  const auto find = r.endpoint == "image2video" ? warning : error;
+  return find("prompt", "prompt is missing",
+              "say what happens; the service's own default is \"Hello\"");
+}
+
+Verdict model_offer(const Request& r) {
+  const std::string model = effective(r, "model_name");
+  const std::string mode = effective(r, "mode");
+  const Offer* offer = find_offer(feature_of(r.endpoint), model);
+  if (offer == nullptr) return {};  // the row's list of models speaks
+  if (!offer->has_mode(mode))
+    return error("mode", model + " has no mode " + excerpt(mode, 20), "offered: " + offer->text());
+  const std::int64_t seconds = seconds_of(r);
+  if (edits_video(r) || seconds < 3 || seconds > 15 || offer->has_seconds(seconds)) return {};
+  return error("duration", model + " makes no clips of " + std::to_string(seconds) + " s",
+               "offered: " + offer->text());
+}
+
+Verdict retired_model(const Request& r) {
+  const std::string model = effective(r, "model_name");
+  if (!is_retired(model)) return {};
+  const Feature generation = feature_of(r.endpoint);
+  return warning("model_name", model + " was " + kRetired,
+                 generation == Feature::multi_image2video
+                     ? "no other model is documented here; omni takes pictures too"
+                     : "current: " + offers_text(generation, generation));
+}
+
+Verdict callback_form(const Request& r) {
+  const std::string url = effective(r, "callback_url");
+  if (url.empty() || lower(url).starts_with("https://")) return {};
+  const std::string hint = "give an address that starts with https://";
+  if (is_url(url)) return warning("callback_url", "callback_url is not https", hint);
+  return error("callback_url", "callback_url is no http address", hint);
+}
+
+Verdict cfg_scale_model(const Request& r) {
+  const std::string model = effective(r, "model_name");
+  if (!given(r, "cfg_scale") || !model.starts_with("kling-v2")) return {};
+  return warning("cfg_scale", "cfg_scale is not supported by " + excerpt(model, 40),
+                 "leave it out");
+}
+
+// ---- camera, sound, shots
+
+Verdict camera_shape(const Request& r) {
+  const Json* camera = given(r, "camera_control");
+  if (camera == nullptr) return {};
+  const std::string field = "camera_control.config";
+  const Json& config = member(*camera, "config");
+  if (scalar_text(member(*camera, "type")) != "simple") {
+    if (absent(config)) return {};
+    return error(field, field + " goes with type simple only",
+                 "leave it out, or write type = \"simple\"");
+  }
+  const std::string example = "for example config = { zoom = 5 }";
+  if (absent(config)) return error(field, "camera_control of type simple needs a config", example);
+  const auto moving = std::count_if(config.begin(), config.end(), [](const Json& value) {
+    return value.is_number() && value != 0;
+  });
+  if (moving > 1)
+    return error(field,
+                 field + " has " + std::to_string(moving) +
+                     " values that are not zero; the limit is exactly 1",
+                 "keep one movement");
+  if (moving == 1) return {};
+  return warning(field, field + " moves nothing; one value has to be other than zero", example);
+}
+
+Verdict voice_sound(const Request& r) {
+  if (!given(r, "voice_list") || has_sound(r)) return {};
+  return error("voice_list", "voice_list needs sound", "add sound = \"on\"");
+}
+
+Verdict shots_off(const Request& r) {
+  if (is_multi_shot(r)) return {};
+  for (const char* field : {"multi_prompt", "shot_type"})
+    if (given(r, field))
+      return error(field, std::string(field) + " counts only with multi_shot",
+                   "add multi_shot = true");
+  return {};
+}
+
+Verdict shots_type(const Request& r) {
+  if (!is_multi_shot(r) || given(r, "shot_type")) return {};
+  return error("shot_type", "multi_shot needs a shot_type",
+               "add shot_type = \"customize\" and multi_prompt, or \"intelligence\" and prompt");
+}
+
+Verdict shots_prompts(const Request& r) {
+  if (!is_multi_shot(r) || effective(r, "shot_type") != "customize" || given(r, "multi_prompt"))
+    return {};
+  return error("multi_prompt", "shot_type customize needs multi_prompt",
+               "add multi_prompt = { { prompt = …, duration = 2 }, … }");
+}
+
+Verdict shots_prompt(const Request& r) {
+  if (!has_own_shots(r) || !given(r, "prompt")) return {};
+  return warning("prompt", "prompt is ignored beside multi_prompt", "leave it out");
+}
+
+Verdict shots_order(const Request& r) {
+  const Json* shots = given(r, "multi_prompt");
+  if (shots == nullptr || !shots->is_array()) return {};
+  for (std::size_t i = 0; i < shots->size(); ++i) {
+    const std::string wanted = std::to_string(i + 1);
+    const std::string index = scalar_text(member((*shots)[i], "index"));
+    if (index == wanted) continue;
+    const std::string field = "multi_prompt[" + wanted + "].index";
+    return error(field,
+                 field + " is " + (index.empty() ? "missing" : excerpt(index, 20)) +
+                     "; it has to be " + wanted,
+                 "leave index out of every shot, and it is filled in");
+  }
+  return {};
+}
+
+Verdict shots_sum(const Request& r) {
+  const std::int64_t sum = shots_seconds(r);
+  if (!has_own_shots(r) || edits_video(r) || sum == seconds_of(r)) return {};
+  return error("duration",
+               "the shots of multi_prompt last " + std::to_string(sum) + " s, but duration is " +
+                   effective(r, "duration"),
+               "leave duration out, and the sum is sent");
+}
+
+Verdict shots_end_frame(const Request& r) {
+  const bool list = has_end_frame(r);
+  if (!is_multi_shot(r) || (!given(r, "image_tail") && !list)) return {};
+  return error(list ? "image_list" : "image_tail", "multi_shot takes no end frame",
+               "leave out one of the two");
+}
+
+}  // namespace
+
+Check needs(unsigned endpoints, const char* id, const char* sentence, const char* field,
+            Feature feature, bool (*when)(const Request&)) {
+  return {endpoints,
+          id,
+          sentence,
+          {field, "model_name", "mode", "duration"},
+          [=](const Request& r) -> Verdict {
+            if (when == nullptr ? given(r, field) == nullptr : !when(r)) return {};
+            const std::string model = effective(r, "model_name");
+            const std::string mode = effective(r, "mode");
+            const Offer* offer = find_offer(feature, model);
+            if (offer != nullptr && offer->has_mode(mode) &&
+                (edits_video(r) || offer->has_seconds(seconds_of(r))))
+              return {};
+            return error(field,
+                         std::string(field) + " does not work with " + excerpt(model, 40) +
+                             ", mode " + excerpt(mode, 20) + ", " + std::to_string(seconds_of(r)) +
+                             " s",
+                         "it works with " + offers_text(feature, feature_of(r.endpoint)));
+          }};
+}
+
+std::vector<Check> first_checks() {
+  return {
+      {kImage,
+       "image.required",
+       "image or image_tail is needed.",
+       {"image", "image_tail"},
+       some_picture},
+      {kText | kImage | kOmni,
+       "prompt.required",
+       "A prompt is needed, unless shot_type is customize.",
+       {"prompt", "multi_shot", "shot_type", "multi_prompt"},
+       some_prompt},
+      {kAll,
+       "model.offer",
+       "The model offers the mode and the duration.",
+       {"model_name", "mode", "duration"},
+       model_offer},
+      {kAll, "model.retired", "Retired models may be refused.", {"model_name"}, retired_model},
+      {kAll,
+       "callback_url.form",
+       "callback_url is an https address.",
+       {"callback_url"},
+       callback_form},
+      {kAll,
+       "prompt.references",
+       "References in the prompt point at something that is given.",
+       {},
+       reference_targets},
+      {kAll,
+       "prompt.reference_form",
+       "References are spelt as the service knows them.",
+       {},
+       reference_spelling},
+      {kText | kImage,
+       "cfg_scale.model",
+       "kling-v2 models do not support cfg_scale.",
+       {"cfg_scale", "model_name"},
+       cfg_scale_model},
+  };
+}
+
+std::vector<Check> last_checks() {
+  return {
+      {kText | kImage,
+       "camera_control.shape",
+       "Type simple has exactly one value that is not zero, the presets have no config.",
+       {"camera_control"},
+       camera_shape},
+      needs(kText, "camera_control.model", "camera_control works with one model, mode and length.",
+            "camera_control", Feature::camera_text),
+      needs(kImage, "camera_control.model", "camera_control works with one model, mode and length.",
+            "camera_control", Feature::camera_image),
+      needs(kText | kImage, "sound.model", "Sound needs a model and mode that have it.", "sound",
+            Feature::sound, has_sound),
+      {kText | kImage,
+       "voice_list.sound",
+       "voice_list needs sound = on.",
+       {"voice_list", "sound"},
+       voice_sound},
+      needs(kText | kImage, "voice_list.model", "Named voices need kling-v2-6 in mode pro.",
+            "voice_list", Feature::voices),
+      {kText | kImage | kOmni,
+       "shots.off",
+       "shot_type and multi_prompt need multi_shot = true.",
+       {"multi_shot", "shot_type", "multi_prompt"},
+       shots_off},
+      {kText | kImage | kOmni,
+       "shots.type",
+       "multi_shot needs a shot_type.",
+       {"multi_shot", "shot_type"},
+       shots_type},
+      {kText | kImage | kOmni,
+       "shots.prompts",
+       "shot_type customize needs multi_prompt.",
+       {"multi_shot", "shot_type", "multi_prompt"},
+       shots_prompts},
+      {kText | kImage | kOmni,
+       "shots.prompt",
+       "With shots of its own, prompt is ignored.",
+       {"multi_shot", "shot_type", "multi_prompt", "prompt"},
+       shots_prompt},
+      {kText | kImage | kOmni,
+       "shots.order",
+       "Shots are numbered 1, 2, 3, … without gaps.",
+       {"multi_prompt"},
+       shots_order},
+      {kText | kImage | kOmni,
+       "shots.sum",
+       "The shots' lengths add up to duration.",
+       {"multi_prompt", "duration"},
+       shots_sum},
+      needs(kText | kImage | kOmni, "shots.model",
+            "Several shots in one clip need kling-v3 or kling-v3-omni.", "multi_shot",
+            Feature::multi_shot, is_multi_shot),
+      {kText | kImage | kOmni,
+       "shots.end_frame",
+       "multi_shot excludes an end frame.",
+       {"multi_shot", "image_tail", "image_list"},
+       shots_end_frame},
+  };
+}
+
+}  // namespace kling::api

@@ -1,0 +1,144 @@
+// Jobs and tasks that a script or a person names by handle or id.
+#include "engine/core.h"
+#include "net/url.h"
+
+namespace kling::engine {
+namespace {
+
+Error unknown_kind(const std::string& id) {
+  std::string kinds;
+  for (const api::Endpoint& endpoint : api::endpoints())
+    kinds += (kinds.empty() ? "" : ", ") + endpoint.name;
+  return {.kind = Kind::invalid,
+          .message = "the ledger does not know " + (id.empty() ? "this job" : id) +
+                     ", and the id alone does not tell its kind",
+          .hint = "name the kind, for example kling:text2video/" + id + " (kinds: " + kinds + ")"};
+}
+
+/// An id as the service knows it; both sorts look up alike.
+std::string id_of(const Handle& handle) {
+  return handle.task_id.empty() ? handle.external_id : handle.task_id;
+}
+
+Result<std::optional<StepRow>> find_any_row(Ledger& book, const Handle& handle) {
+  if (!handle.external_id.empty()) return book.find_by_external(handle.external_id);
+  auto rows = book.find_by_task(handle.task_id);
+  if (!rows) return rows.error();
+  for (const StepRow& row : *rows)
+    if (handle.endpoint.empty() || row.endpoint == handle.endpoint) return std::optional(row);
+  if (handle.endpoint.empty() && rows->empty()) return book.find_by_external(handle.task_id);
+  return std::optional<StepRow>();
+}
+
+}  // namespace
+
+Result<std::optional<StepRow>> Core::find_row(const Handle& handle) {
+  auto book = ledger();
+  if (!book) return book.error();
+  auto found = find_any_row(**book, handle);
+  // Another service would answer that there is no such task.
+  if (found && *found && (*found)->service != service)
+    return Error{.kind = Kind::invalid,
+                 .message = "this job is one of " + (*found)->service + ", not of " + service,
+                 .hint = "name its service with --base-url, KLING_BASE_URL or kling.client"};
+  return found;
+}
+
+Result<std::shared_ptr<Job>> Core::find(const std::string& text) {
+  auto handle = parse_handle(text);
+  if (!handle) return handle.error();
+  auto row = find_row(*handle);
+  if (!row) return row.error();
+  const api::Endpoint* endpoint = api::find_endpoint(*row ? (*row)->endpoint : handle->endpoint);
+  if (endpoint == nullptr) return unknown_kind(id_of(*handle));
+  if (*row) {
+    std::lock_guard lock(jobs_mutex);
+    for (const auto& job : jobs) {
+      std::lock_guard job_lock(job->mutex);
+      if (job->step == (*row)->id) return job;
+    }
+  }
+  auto job = new_job(endpoint);
+  Event event{.type = EventType::claimed, .claimed = Claimed::accepted};
+  if (*row) {
+    job->target.clear();
+    load(*job, **row);
+    event = revisit(*job);
+  } else {
+    // Without an entry in the ledger there is no id but the one given.
+    job->task_id = id_of(*handle);
+    job->external_id = handle->external_id;
+    job->is_prepared = true;
+    job->reused = true;
+  }
+  {
+    std::lock_guard lock(jobs_mutex);
+    jobs.push_back(job);
+  }
+  run_soon(job, event);
+  return job;
+}
+
+Result<QueryResult> Core::query(const QueryTarget& wanted) {
+  Result<Handle> handle = Handle{.external_id = wanted.external_id};
+  if (wanted.external_id.empty()) handle = parse_handle(wanted.text);
+  if (!handle) return handle.error();
+  if (!wanted.endpoint.empty()) handle->endpoint = wanted.endpoint;
+  auto row = find_row(*handle);
+  if (!row) return row.error();
+  const api::Endpoint* endpoint = api::find_endpoint(*row ? (*row)->endpoint : handle->endpoint);
+  std::string id = id_of(*handle);
+  if (endpoint == nullptr) return unknown_kind(id);
+  if (*row && !(*row)->task_id.empty()) id = (*row)->task_id;
+  const net::HttpOutcome outcome = fetch(endpoint->path, id);
+  if (outcome.stage != net::HttpOutcome::Stage::answered) return outcome.error;
+  const api::Answer answer = api::decode_query(outcome.status, outcome.body);
+  for (const std::string& warning : answer.warnings) log("warning", warning);
+  if (!answer.task) return answer.error;
+  return QueryResult{*answer.task, to_string({endpoint->name, answer.task->id, ""}), outcome.body};
+}
+
+Result<api::Json> Core::get_json(const std::string& target) {
+  const net::HttpOutcome outcome = fetch(target);
+  if (outcome.stage != net::HttpOutcome::Stage::answered) return outcome.error;
+  const api::Json body = api::parse_json(outcome.body);
+  if (outcome.status >= 200 && outcome.status < 300 && !body.is_discarded()) return body;
+  const api::Answer answer = api::decode_query(outcome.status, outcome.body);
+  if (answer.refusal != api::Refusal::none) return answer.error;
+  return body;
+}
+
+Status resolve(const EngineOptions& options, const std::string& handle, const std::string& adopt,
+               bool resubmit) {
+  auto parsed = parse_handle(handle);
+  if (!parsed) return parsed.error();
+  auto book = open_ledger(options.ledger_path);
+  if (!book) return book.error();
+  auto row = (*book)->find_by_external(id_of(*parsed));
+  if (!row) return row.error();
+  if (!*row)
+    return Error{.kind = Kind::invalid,
+                 .message = "the ledger " + options.ledger_path + " has no job " + handle,
+                 .hint = "the handle is in the message that asked for a decision"};
+  const StepRow& step = **row;
+  if (step.state != StepState::ambiguous)
+    return Error{.kind = Kind::invalid,
+                 .message = handle + " needs no decision: it is " + name(step.state),
+                 .hint = "run its script again"};
+  const Millis now = make_clock()->now();
+  if (adopt.empty())
+    return resubmit ? (*book)->resubmit(step.id, now) : (*book)->abandon(step.id, now);
+  auto transport =
+      net::make_transport({.base_url = options.base_url, .insecure = options.insecure});
+  if (!transport) return transport.error();
+  net::HttpRequest request;
+  request.target = step.target + "/" + net::percent_encode(adopt);
+  request.headers = {{"Authorization", "Bearer " + options.key}};
+  const net::HttpOutcome outcome = (*transport)->send(request);
+  if (outcome.stage != net::HttpOutcome::Stage::answered) return outcome.error;
+  const api::Answer answer = api::decode_query(outcome.status, outcome.body);
+  if (!answer.task) return answer.error;
+  return (*book)->record_accepted(step.id, answer.task->id, outcome.body, now);
+}
+
+}  // namespace kling::engine
