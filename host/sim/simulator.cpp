@@ -2,22 +2,23 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <thread>
 
-#include <httplib.h>
 #include <sys/socket.h>
 
-#include "sim/relay.h"
+#include "base/files.h"
+#include "sim/server.h"
 #include "sim/service.h"
 
 namespace kling::sim {
 namespace {
 
-constexpr int kThreads = 32;  // a waiting render or an idle connection holds one each
+constexpr int kThreads = 64;  // a waiting render or an open connection holds one each
 constexpr std::size_t kLargestBody = std::size_t{128} << 20;
 constexpr std::size_t kLargestCut = 20'000;  // a truncated clip keeps so many bytes
 
@@ -56,17 +57,63 @@ void serve_file(const std::string& path, const std::string& type, const httplib:
       });
 }
 
-}  // namespace
+/// The service behind its HTTP server.
+class Listening final : public Simulator {
+ public:
+  Listening(const Options& options, Mix mix)
+      : host_(options.host == "0.0.0.0" ? "127.0.0.1" : options.host),
+        service_(options, std::move(mix)) {}
+  ~Listening() override { stop(); }
 
-/// The service behind its HTTP server behind the relay.
-struct Simulator::Parts {
-  Parts(Options options, Mix mix)
-      : host(options.host == "0.0.0.0" ? "127.0.0.1" : options.host),
-        service(std::move(options), std::move(mix)) {}
+  Status listen(const std::string& address, int port) {
+    int listener = -1;
+    server_.set_socket_options([&](socket_t made) {
+      const int on = 1;  // not the library's SO_REUSEPORT, which lets two servers share a port
+      ::setsockopt(made, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+      listener = made;
+    });
+    server_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+    server_.set_tcp_nodelay(true);
+    server_.set_keep_alive_max_count(10'000);
+    server_.set_payload_max_length(kLargestBody);
+    const auto answer = [this](const httplib::Request& request, httplib::Response& response) {
+      handle(request, response);
+    };
+    server_.Get(".*", answer).Post(".*", answer).Put(".*", answer).Delete(".*", answer);
+    errno = 0;
+    port_ = port == 0                             ? server_.bind_to_any_port(address)
+            : server_.bind_to_port(address, port) ? port
+                                                  : -1;
+    if (port_ <= 0)
+      return Error{.kind = Kind::network,
+                   .message = "the simulator cannot listen on " + address + ":" +
+                              std::to_string(port) + ": " + system_message(errno),
+                   .hint = "take another --port, or none for any free one"};
+    if (auto ready = service_.open(base_url()); !ready) return ready;
+    thread_ = std::thread([this] { server_.listen_after_bind(); });
+    // Server::stop() before the server runs would wait for ever.
+    while (!server_.is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    // The library's queue of 5 makes bursts wait a second for a second SYN.
+    ::listen(listener, 512);
+    return Done{};
+  }
 
+  std::string base_url() const override { return "http://" + host_ + ":" + std::to_string(port_); }
+  int port() const override { return port_; }
+  Counters counters() override { return service_.counters(); }
+  Status add_fault(const std::string& lines) override { return service_.add_fault(lines); }
+  void stop() override {
+    if (stopped_.exchange(true)) return;
+    service_.close();
+    if (!thread_.joinable()) return;
+    server_.end();
+    thread_.join();
+  }
+
+ private:
   void handle(const httplib::Request& request, httplib::Response& response) {
     Mishap mishap = Mishap::none;
-    const Answer answer = service.answer(request, mishap);
+    const Answer answer = service_.answer(request, mishap);
     response.set_header("Date", http_date());
     if (answer.header != nullptr) response.set_header(answer.header, answer.header_value);
     if (answer.file.empty()) {
@@ -75,80 +122,28 @@ struct Simulator::Parts {
     } else {
       serve_file(answer.file, answer.type, request, response);
     }
-    if (mishap == Mishap::none) return;
-    const std::size_t cut = answer.file.empty() ? answer.body.size() / 2 : kLargestCut;
-    relay->strike(request.remote_port, mishap, cut);
+    Server::strike(mishap, answer.file.empty() ? answer.body.size() / 2 : kLargestCut);
   }
 
-  Status listen(const std::string& address, int port) {
-    auto opened = Relay::open(address, port);
-    if (!opened) return opened.error();
-    relay = std::move(*opened);
-    if (auto ready = service.open(base_url()); !ready) return ready;
-
-    int listener = -1;
-    server.set_socket_options([&](socket_t made) { listener = made; });
-    server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
-    server.set_tcp_nodelay(true);
-    server.set_keep_alive_max_count(10'000);
-    server.set_payload_max_length(kLargestBody);
-    const auto answer = [this](const httplib::Request& request, httplib::Response& response) {
-      handle(request, response);
-    };
-    server.Get(".*", answer).Post(".*", answer).Put(".*", answer).Delete(".*", answer);
-    const int backend = server.bind_to_any_port("127.0.0.1");
-    if (backend <= 0)
-      return Error{.kind = Kind::network, .message = "the simulator finds no free port"};
-    thread = std::thread([this] { server.listen_after_bind(); });
-    // Server::stop() before the server runs would wait for ever.
-    while (!server.is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    // The library's queue of 5 makes bursts wait a second for a second SYN.
-    ::listen(listener, 512);
-    relay->start(backend);
-    return Done{};
-  }
-
-  ~Parts() { stop(); }
-
-  void stop() {
-    if (stopped.exchange(true)) return;
-    service.close();
-    // The relay first: a server that waits on an idle connection would wait for its time-out.
-    if (relay) relay->stop();
-    if (!thread.joinable()) return;
-    server.stop();
-    thread.join();
-  }
-
-  std::string base_url() const { return "http://" + host + ":" + std::to_string(relay->port()); }
-
-  const std::string host;
-  Service service;
-  httplib::Server server;
-  std::unique_ptr<Relay> relay;
-  std::thread thread;
-  std::atomic<bool> stopped{false};
+  const std::string host_;
+  int port_ = -1;
+  Service service_;
+  Server server_;
+  std::thread thread_;
+  std::atomic<bool> stopped_{false};
 };
 
-Simulator::Simulator(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
-Simulator::~Simulator() = default;
+}  // namespace
 
 Result<std::unique_ptr<Simulator>> Simulator::start(Options options) {
   auto mix = Mix::read(options.dialect);
   if (!mix) return mix.error();
   if (!options.clock) options.clock = make_clock();
-  const std::string host = options.host;
-  const int port = options.port;
-  auto parts = std::make_unique<Parts>(std::move(options), std::move(*mix));
-  if (auto listening = parts->listen(host, port); !listening) return listening.error();
-  return std::unique_ptr<Simulator>(new Simulator(std::move(parts)));
+  auto made = std::make_unique<Listening>(options, std::move(*mix));
+  if (auto listening = made->listen(options.host, options.port); !listening)
+    return listening.error();
+  return std::unique_ptr<Simulator>(std::move(made));
 }
-
-std::string Simulator::base_url() const { return parts_->base_url(); }
-int Simulator::port() const { return parts_->relay->port(); }
-Counters Simulator::counters() const { return parts_->service.counters(); }
-Status Simulator::add_fault(const std::string& lines) { return parts_->service.add_fault(lines); }
-void Simulator::stop() { parts_->stop(); }
 
 std::shared_ptr<Clock> Simulator::clock_for(const std::string& state_dir, double speed) {
   return make_clock(speed, std::max(make_clock()->now(), Store::saved_time(state_dir)));
