@@ -24,19 +24,18 @@ std::string decoded(std::string text) {
   return base64_decode(text, data) ? data : std::string();
 }
 
-std::optional<Refusal> check_token(const Credentials& credentials, const std::string& token,
-                                   Millis now) {
+std::optional<Refusal> check_token(const Options& options, const std::string& token, Millis now) {
   const auto first = token.find('.'), last = token.rfind('.');
   if (first == std::string::npos || first == last) return refusal(1002, "token");
   const std::string body = token.substr(0, last);
-  if (hmac(credentials.secret_key, body) != decoded(token.substr(last + 1))) return refusal(1002);
+  if (hmac(options.secret_key, body) != decoded(token.substr(last + 1))) return refusal(1002);
   const Json claims =
       Json::parse(decoded(token.substr(first + 1, last - first - 1)), nullptr, false);
   const auto seconds = [&](const char* name) {
     const Json* claim = member_of(claims, name);
     return claim != nullptr && claim->is_number() ? claim->get<Millis>() : 0;
   };
-  if (text_of(claims, "iss") != credentials.access_key) return refusal(1002);
+  if (text_of(claims, "iss") != options.access_key) return refusal(1002);
   if (seconds("nbf") > now / 1000) return refusal(1003);
   if (seconds("exp") <= now / 1000) return refusal(1004);
   return {};
@@ -44,14 +43,14 @@ std::optional<Refusal> check_token(const Credentials& credentials, const std::st
 
 }  // namespace
 
-std::optional<Refusal> check_authorization(const Credentials& credentials,
-                                           const std::string& header, Millis now) {
+std::optional<Refusal> check_authorization(const Options& options, const std::string& header,
+                                           Millis now) {
   const std::string bearer = "Bearer ";
   if (header.empty()) return refusal(1001);
   if (header.rfind(bearer, 0) != 0 || header.size() == bearer.size()) return refusal(1002);
   const std::string token = header.substr(bearer.size());
-  if (!credentials.secret_key.empty()) return check_token(credentials, token, now);
-  if (!credentials.key.empty() && credentials.key != token) return refusal(1002);
+  if (!options.secret_key.empty()) return check_token(options, token, now);
+  if (!options.key.empty() && options.key != token) return refusal(1002);
   return {};
 }
 

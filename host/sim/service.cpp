@@ -24,14 +24,6 @@ std::vector<std::string> split(const std::string& text, char mark) {
   return parts;
 }
 
-Answer plain_answer(int status, const char* type, const std::string& body) {
-  Answer answer;
-  answer.status = status;
-  answer.type = type;
-  answer.body = body;
-  return answer;
-}
-
 /// Tokens carry the client's real time.
 Millis real_now() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -81,7 +73,7 @@ Status Service::open(const std::string& base_url) {
     if (auto made = make_folders(dir_ + folder); !made) return made;
   for (const std::string& line : options_.faults)
     if (auto added = faults_.add(line); !added) return added;
-  store_ = std::make_unique<Store>(options_);
+  store_ = std::make_unique<Store>(options_, dir_);
   for (const auto& [kind, rules] : contract()["endpoints"].items())
     for (const Task& task : store_->list(kind)) callbacks_.watch(task, options_.clock->now());
   return Done{};
@@ -113,7 +105,7 @@ Answer Service::answer(const httplib::Request& request, Mishap& mishap) {
   Answer answer = route(exchange);
   if (const FaultKind* instead = exchange.faults.replacement()) {
     answer = instead->code != 0 ? refused(exchange, refusal(instead->code))
-                                : plain_answer(0, "application/json; charset=utf-8", instead->body);
+                                : Answer{.body = instead->body};
     answer.status = instead->http;
     if (answer.body.starts_with("<html")) answer.type = "text/html";
     answer.header = instead->header;
@@ -130,17 +122,15 @@ Answer Service::route(Exchange& exchange) {
   const auto& parts = exchange.parts;
   if (request.path.starts_with("/sim/clips/")) return clip(exchange);
   if (!parts.empty() && parts[0] == "sim") return control(request);
-  if (auto why = check_authorization({options_.key, options_.access_key, options_.secret_key},
-                                     request.get_header_value("Authorization"), real_now())) {
+  if (auto why =
+          check_authorization(options_, request.get_header_value("Authorization"), real_now()))
     return refused(exchange, *why);
-  }
   const bool get = request.method == "GET", post = request.method == "POST";
   if (get && parts == std::vector<std::string>{"tasks"} && mix_.of("").query == Shape::fresh)
     return batch(exchange);
   if (exchange.kind.empty()) {
     // A path that does not exist is answered by the web site, not by the service.
-    return plain_answer(404, "text/html",
-                        "<!doctype html><html><body>404 page not found</body></html>");
+    return {404, "<!doctype html><html><body>404 page not found</body></html>", "text/html"};
   }
   if (post && parts.size() == 3) return create(exchange);
   if (get && parts.size() == 4) return query(exchange);
@@ -225,15 +215,13 @@ Answer Service::clip(Exchange& exchange) {
   const char* type = "application/octet-stream";
   if (!clips_.valid(key, request.get_param_value("Expires"), request.get_param_value("Signature"),
                     now))
-    return plain_answer(403, type, "expired");
+    return {403, "expired", type};
   const Millis kept = Millis{86'400'000} * contract()["retention_days"].get<int>();
   if (!task || task->state(now) != State::succeed || now > task->ends + kept)
-    return plain_answer(404, type, "gone");
+    return {404, "gone", type};
   const auto file = clips_.file(*task);
-  if (!file) return plain_answer(500, type, file.error().message);
-  Answer answer = plain_answer(200, "video/mp4", "");
-  answer.file = *file;
-  return answer;
+  if (!file) return {500, file.error().message, type};
+  return {.type = "video/mp4", .file = *file};
 }
 
 Answer Service::control(const httplib::Request& request) {
