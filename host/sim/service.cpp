@@ -1,14 +1,16 @@
 #include "sim/service.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <sstream>
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
 #include "base/digest.h"
 #include "base/files.h"
-#include "sim/auth.h"
 #include "sim/validate.h"
 
 namespace kling::sim {
@@ -24,11 +26,54 @@ std::vector<std::string> split(const std::string& text, char mark) {
   return parts;
 }
 
-/// Tokens carry the client's real time.
-Millis real_now() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+// ---- Who may ask: a bearer key, or a JSON Web Token as the official service wants it ----
+
+std::string hmac(const std::string& key, const std::string& text) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+       reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest, &size);
+  return std::string(reinterpret_cast<const char*>(digest), size);
 }
+
+/// Base64url without padding, as tokens use it.
+std::string decoded(std::string text) {
+  for (char& c : text) c = c == '-' ? '+' : c == '_' ? '/' : c;
+  text.append((4 - text.size() % 4) % 4, '=');
+  std::string data;
+  return base64_decode(text, data) ? data : std::string();
+}
+
+std::optional<Refusal> check_token(const Options& options, const std::string& token) {
+  const auto first = token.find('.'), last = token.rfind('.');
+  if (first == std::string::npos || first == last) return refusal(1002, "token");
+  const std::string body = token.substr(0, last);
+  if (hmac(options.secret_key, body) != decoded(token.substr(last + 1))) return refusal(1002);
+  const Json claims =
+      Json::parse(decoded(token.substr(first + 1, last - first - 1)), nullptr, false);
+  const auto seconds = [&](const char* name) {
+    const Json* claim = member_of(claims, name);
+    return claim != nullptr && claim->is_number() ? claim->get<Millis>() : 0;
+  };
+  if (text_of(claims, "iss") != options.access_key) return refusal(1002);
+  const Millis now = std::time(nullptr);  // the client's real time, too
+  if (seconds("nbf") > now) return refusal(1003);
+  if (seconds("exp") <= now) return refusal(1004);
+  return {};
+}
+
+/// Why a request with this Authorization header is refused; empty when it is not.
+std::optional<Refusal> check_authorization(const Options& options, const std::string& header) {
+  const std::string_view bearer = "Bearer ";
+  if (header.empty()) return refusal(1001);
+  if (!header.starts_with(bearer) || header.size() == bearer.size()) return refusal(1002);
+  const std::string token = header.substr(bearer.size());
+  if (!options.secret_key.empty()) return check_token(options, token);
+  if (!options.key.empty() && options.key != token) return refusal(1002);
+  return {};
+}
+
+// ---- The service ----
 
 std::string folder_of(const Options& options) {
   if (!options.state_dir.empty()) return options.state_dir;
@@ -122,8 +167,7 @@ Answer Service::route(Exchange& exchange) {
   const auto& parts = exchange.parts;
   if (request.path.starts_with("/sim/clips/")) return clip(exchange);
   if (!parts.empty() && parts[0] == "sim") return control(request);
-  if (auto why =
-          check_authorization(options_, request.get_header_value("Authorization"), real_now()))
+  if (auto why = check_authorization(options_, request.get_header_value("Authorization")))
     return refused(exchange, *why);
   const bool get = request.method == "GET", post = request.method == "POST";
   if (get && parts == std::vector<std::string>{"tasks"} && mix_.of("").query == Shape::fresh)
