@@ -1,11 +1,21 @@
 #include "cli/command.h"
 
+#include <atomic>
 #include <cstdio>
+#include <thread>
+
+#include <signal.h>
+#include <unistd.h>
 
 #include "engine/error_json.h"
 #include "lua/runtime.h"
 
 namespace kling::cli {
+namespace {
+
+std::atomic<int> g_signals{0};
+
+}  // namespace
 
 int exit_code(Kind kind) {
   switch (kind) {
@@ -82,5 +92,22 @@ std::function<int()> set_up_version(CLI::App& app) {
     return int{kExitDone};
   };
 }
+
+void watch_interrupts(std::function<void()> wake) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, number);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::thread([signals, wake = std::move(wake)] {
+    for (;;) {
+      int signal = 0;
+      if (sigwait(&signals, &signal) != 0) continue;
+      if (++g_signals > 1) ::_exit(kExitInterrupted);
+      wake();
+    }
+  }).detach();
+}
+
+bool interrupted() { return g_signals > 0; }
 
 }  // namespace kling::cli

@@ -30,11 +30,12 @@ enum ExitCode {
 /// The code for an error that ended a command.
 int exit_code(Kind kind);
 
-/// One subcommand: its options are added to `app`; the function returned runs it.
+/// Adds the options of a subcommand; the function returned runs it.
+using CommandSetUp = std::function<int()>(CLI::App& app);
 struct Command {
   const char* name;
   const char* doc;
-  std::function<int()> (*set_up)(CLI::App& app);
+  CommandSetUp* set_up;
 };
 
 /// Adds the commands of `table` to `app`. The one that is called leaves its exit code in `code`.
@@ -44,18 +45,8 @@ void add_commands(CLI::App& app, std::span<const Command> table, int& code, std:
 /// written from.
 void describe_program(CLI::App& app);
 
-std::function<int()> set_up_run(CLI::App& app);
-std::function<int()> set_up_plan(CLI::App& app);
-std::function<int()> set_up_repl(CLI::App& app);
-std::function<int()> set_up_query(CLI::App& app);
-std::function<int()> set_up_jobs(CLI::App& app);
-std::function<int()> set_up_sim(CLI::App& app);
-std::function<int()> set_up_doctor(CLI::App& app);
-std::function<int()> set_up_init(CLI::App& app);
-std::function<int()> set_up_types(CLI::App& app);
-std::function<int()> set_up_completion(CLI::App& app);
-std::function<int()> set_up_man(CLI::App& app);
-std::function<int()> set_up_version(CLI::App& app);
+CommandSetUp set_up_run, set_up_plan, set_up_repl, set_up_query, set_up_jobs, set_up_sim,
+    set_up_doctor, set_up_init, set_up_types, set_up_completion, set_up_man, set_up_version;
 
 /// How a command speaks to whoever started it.
 struct Voice {
@@ -72,5 +63,11 @@ struct Voice {
   /// The same for a task that failed, with the script's line and the traceback.
   int fail(const lua::TaskResult& task) const;
 };
+
+/// Ctrl-C and SIGTERM for commands that wait: the first asks, the second leaves at once (what was
+/// sent is in the ledger). A thread of its own takes the signals, so that no system call is cut; it
+/// calls `wake`. Call before any other thread exists.
+void watch_interrupts(std::function<void()> wake);
+bool interrupted();
 
 }  // namespace kling::cli

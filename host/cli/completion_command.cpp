@@ -1,6 +1,7 @@
 // kling completion SHELL: the scripts only ask the program, so they know what the program knows.
 #include <cstdio>
 #include <memory>
+#include <sstream>
 
 #include "cli/jobs.h"
 
@@ -58,7 +59,7 @@ void offer(const std::string& word, const std::string& doc, const std::string& t
 
 /// The newest jobs by their ids alone: the colon of a handle ends a word in bash.
 void offer_jobs(const std::vector<std::string>& line) {
-  JobsOptions where;
+  LedgerOptions where;
   for (std::size_t i = 0; i + 1 < line.size(); ++i) {
     if (line[i] == "--sim") where.simulation.on = true;
     if (line[i] == "--ledger") where.service.ledger = line[i + 1];
@@ -83,15 +84,8 @@ void offer_values(const CLI::Option& option, const std::vector<std::string>& lin
   std::printf("%s\n", is_file ? "files" : "words");
   if (type == "HANDLE") offer_jobs(line);
   if (open == std::string::npos) return;
-  std::string word;
-  for (const char c : type.substr(open + 1)) {
-    if (c != ',' && c != '}') {
-      word += c;
-      continue;
-    }
-    offer(word, "", line.back());
-    word.clear();
-  }
+  std::istringstream values(type.substr(open + 1, type.size() - open - 2));
+  for (std::string value; std::getline(values, value, ',');) offer(value, "", line.back());
 }
 
 void print_words(const std::vector<std::string>& line) {
@@ -145,17 +139,12 @@ int run_completion(const CompletionOptions& options) {
     std::vector<std::string> line = {options.shell};
     line.insert(line.end(), options.line.begin(), options.line.end());
     print_words(line);
-  } else if (options.shell == "bash") {
-    std::fputs(kBash, stdout);
-  } else if (options.shell == "zsh") {
-    std::fputs(kZsh, stdout);
-  } else if (options.shell == "fish") {
-    std::fputs(kFish, stdout);
-  } else {
-    std::fprintf(stderr, "kling completion: which shell, bash, zsh or fish?\n");
-    return kExitUsage;
+    return kExitDone;
   }
-  return kExitDone;
+  for (const auto& [shell, script] : {std::pair("bash", kBash), {"zsh", kZsh}, {"fish", kFish}})
+    if (options.shell == shell) return std::fputs(script, stdout) < 0 ? kExitError : kExitDone;
+  std::fprintf(stderr, "kling completion: which shell, bash, zsh or fish?\n");
+  return kExitUsage;
 }
 
 }  // namespace

@@ -12,8 +12,7 @@
 #include "api/endpoint.h"
 #include "base/files.h"
 #include "base/process.h"
-#include "cli/command.h"
-#include "cli/settings.h"
+#include "cli/service.h"
 #include "engine/ledger.h"
 #include "net/environment.h"
 #include "net/lookup.h"
@@ -27,23 +26,23 @@ namespace fs = std::filesystem;
 using std::chrono::seconds;
 
 struct Finding {
-  enum Level { ok, warning, problem } level = ok;
   std::string message;
-  std::string cure;
+  std::string cure = "";
+  const char* level = "ok";
 };
-constexpr const char* kLevels[] = {"ok", "warning", "problem"};
-Finding warning(std::string message, std::string cure) {
-  return {Finding::warning, std::move(message), std::move(cure)};
+constexpr const char* kProblem = "problem";
+Finding warning(const std::string& message, const std::string& cure) {
+  return {message, cure, "warning"};
 }
-Finding problem(std::string message, std::string cure) {
-  return {Finding::problem, std::move(message), std::move(cure)};
+Finding problem(const std::string& message, const std::string& cure) {
+  return {message, cure, kProblem};
 }
 Finding problem(const Error& error) { return problem(error.message, error.hint); }
 
 /// What is examined: each check may use what an earlier row of the table found out.
 struct Patient {
   ServiceOptions options;
-  Result<Access> access = Access{};
+  Result<runtime::Access> access = runtime::Access{};
   std::string base_url;
   std::string notice;  ///< why the ledger is not beside the script
   std::string ledger;
@@ -67,15 +66,15 @@ std::optional<std::string> output_of(const std::vector<std::string>& argv) {
 }
 
 Finding check_versions(Patient&) {
-  return {Finding::ok, "kling " KLING_VERSION ", " LUA_RELEASE ", " + net::library_versions() +
-                           ", " + engine::ledger_library_version()};
+  return {"kling " KLING_VERSION ", " LUA_RELEASE ", " + net::library_versions() + ", " +
+          engine::ledger_library_version()};
 }
 
 Finding check_key(Patient& patient) {
   if (!patient.access) return problem(patient.access.error());
   if (patient.access->key.empty())
     return problem("there is no key", "set KLING_API_KEY; kling run --sim needs none");
-  return {Finding::ok, "found in " + patient.access->key_source};
+  return {"found in " + patient.access->key_source};
 }
 
 Finding check_proxy(Patient& patient) {
@@ -85,9 +84,9 @@ Finding check_proxy(Patient& patient) {
   auto proxy = net::proxy_for(url->origin);
   if (!proxy) return problem(proxy.error());
   patient.proxy = std::move(*proxy);
-  if (!patient.proxy) return {Finding::ok, "none for " + url->origin.name()};
-  return {Finding::ok, patient.proxy->host + ":" + std::to_string(patient.proxy->port) +
-                           " connects to " + url->origin.name()};
+  if (!patient.proxy) return {"none for " + url->origin.name()};
+  return {patient.proxy->host + ":" + std::to_string(patient.proxy->port) + " connects to " +
+          url->origin.name()};
 }
 
 Finding check_dns(Patient& patient) {
@@ -97,8 +96,7 @@ Finding check_dns(Patient& patient) {
       net::addresses_of(host, net::kAnywhere, std::chrono::steady_clock::now() + seconds(3));
   if (!found) return problem(found.error());
   patient.reachable = true;
-  return {Finding::ok,
-          host == found->front() ? "not needed for " + host : host + " is " + found->front()};
+  return {host == found->front() ? "not needed for " + host : host + " is " + found->front()};
 }
 
 /// Asks for a task that cannot exist: free, and the answer tells whether the key is accepted.
@@ -116,18 +114,18 @@ Finding check_connection(Patient& patient) {
     request.headers = {{"Authorization", "Bearer " + patient.access->key}};
   patient.answer = (*transport)->send(request);
   if (!patient.answered()) return problem(patient.answer.error);
-  return {Finding::ok, patient.origin->name() + " answers"};
+  return {patient.origin->name() + " answers"};
 }
 
 Finding check_tls(Patient& patient) {
   if (!patient.origin) return not_known();
   const std::string name = patient.origin->name();
   if (patient.origin->tls) {
-    if (patient.answered()) return {Finding::ok, "the certificate of " + name + " is trusted"};
+    if (patient.answered()) return {"the certificate of " + name + " is trusted"};
     const bool distrusted = patient.answer.error.message.find("certificate") != std::string::npos;
     return distrusted ? problem(patient.answer.error) : not_known();
   }
-  if (!patient.options.insecure) return {Finding::ok, "not used with " + name};
+  if (!patient.options.insecure) return {"not used with " + name};
   return warning(name + " is used without TLS: whoever is on the way can read the key",
                  "use https:// if the service has it");
 }
@@ -139,7 +137,7 @@ Finding check_service(Patient& patient) {
                    "set KLING_API_KEY");
   const api::Answer answer = api::decode_query(patient.answer.status, patient.answer.body);
   if (answer.task || answer.refusal == api::Refusal::no_such_task)
-    return {Finding::ok, "the service accepts the key"};
+    return {"the service accepts the key"};
   if (answer.refusal == api::Refusal::rate_limited || answer.refusal == api::Refusal::unavailable)
     return warning("the service did not say: " + answer.error.message, answer.error.hint);
   return problem(answer.error);
@@ -149,10 +147,10 @@ Finding check_clock(Patient& patient) {
   if (!patient.answered()) return not_known();
   std::tm parts{};
   if (::strptime(patient.answer.date.c_str(), "%a, %d %b %Y %H:%M:%S", &parts) == nullptr)
-    return {Finding::ok, "not compared: the service does not tell its time"};
+    return {"not compared: the service does not tell its time"};
   const auto skew = std::abs(std::time(nullptr) - ::timegm(&parts));
   const std::string text = std::to_string(skew) + " s from the service's";
-  return skew <= 60 ? Finding{Finding::ok, text} : warning(text, "set this machine's clock");
+  return skew <= 60 ? Finding{text} : warning(text, "set this machine's clock");
 }
 
 Finding check_ffmpeg(Patient&) {
@@ -165,7 +163,7 @@ Finding check_ffmpeg(Patient&) {
     const std::size_t end = std::min(output->find(" Copyright"), output->find('\n'));
     found += (found.empty() ? "" : ", ") + output->substr(0, end);
   }
-  return {Finding::ok, found};
+  return {found};
 }
 
 Finding check_codecs(Patient&) {
@@ -180,11 +178,11 @@ Finding check_codecs(Patient&) {
   if (filters->find(" drawtext ") == std::string::npos)
     return warning("ffmpeg has no filter drawtext",
                    "install an ffmpeg that has it, such as Debian's; --sim needs it");
-  return {Finding::ok, "libx264, aac, drawtext"};
+  return {"libx264, aac, drawtext"};
 }
 
 Finding check_folders(Patient& patient) {
-  if (patient.ledger == ":memory:") return {Finding::ok, "none is needed"};
+  if (patient.ledger == ":memory:") return {"none is needed"};
   const fs::path ledger = fs::path(patient.ledger).parent_path();
   const fs::path store =
       patient.options.store.empty() ? ledger / "clips" : fs::path(patient.options.store);
@@ -201,13 +199,13 @@ Finding check_folders(Patient& patient) {
   }
   if (!patient.notice.empty())
     return warning(patient.notice, "make it writable, or name another place with --ledger");
-  return {Finding::ok, ledger.string() + ", " + store.string()};
+  return {ledger.string() + ", " + store.string()};
 }
 
 Finding check_ledger(Patient& patient) {
   std::error_code error;
   if (patient.ledger == ":memory:" || !fs::exists(patient.ledger, error))
-    return {Finding::ok, "none yet"};  // opening it would make one
+    return {"none yet"};  // opening it would make one
   const auto ledger = engine::open_ledger(patient.ledger, {.busy_timeout = 2000});
   if (!ledger) return problem(ledger.error());
   const auto steps = (*ledger)->list(0);
@@ -220,7 +218,7 @@ Finding check_ledger(Patient& patient) {
   if (!undecided.empty())
     return warning(count + "; these need a decision:" + undecided,
                    "kling jobs resolve HANDLE --adopt ID | --resubmit | --abandon");
-  return {Finding::ok, patient.ledger + ": " + count};
+  return {patient.ledger + ": " + count};
 }
 
 constexpr struct {
@@ -238,7 +236,7 @@ constexpr struct {
 int run_doctor(const Voice& voice, const ServiceOptions& options) {
   Patient patient;
   patient.options = options;
-  patient.access = find_access(options);
+  patient.access = runtime::find_access(options);
   // A config file that is refused must not send the look at the network elsewhere.
   const char* named = std::getenv("KLING_BASE_URL");
   for (const std::string& url :
@@ -246,23 +244,22 @@ int run_doctor(const Voice& voice, const ServiceOptions& options) {
         std::string(named ? named : ""), std::string(engine::kDefaultBaseUrl)})
     if (patient.base_url.empty()) patient.base_url = url;
   patient.ledger = find_ledger(options, "", false, patient.notice);
-  int count[3] = {};
+  int code = kExitDone;
   for (const auto& check : kChecks) {
     const Finding finding = check.run(patient);
-    ++count[finding.level];
-    const char* level = kLevels[finding.level];
+    if (finding.level == kProblem) code = kExitError;
     if (voice.json) {
       Voice::line({{"check", check.name},
-                   {"state", level},
+                   {"state", finding.level},
                    {"message", finding.message},
                    {"hint", finding.cure}});
-    } else if (!voice.quiet || finding.level == Finding::problem) {
-      std::printf("%-8s %-11s %s\n", level, check.name, finding.message.c_str());
+    } else if (!voice.quiet || finding.level == kProblem) {
+      std::printf("%-8s %-11s %s\n", finding.level, check.name, finding.message.c_str());
       if (!finding.cure.empty()) std::printf("%-20s → %s\n", "", finding.cure.c_str());
       std::fflush(stdout);
     }
   }
-  return count[Finding::problem] > 0 ? kExitError : kExitDone;
+  return code;
 }
 
 }  // namespace

@@ -15,19 +15,23 @@ namespace fs = std::filesystem;
 using engine::StepRow;
 using engine::StepState;
 
-void JobsOptions::add_ledger_options(CLI::App& app) {
+void LedgerOptions::add_ledger_options(CLI::App& app) {
   voice.add_options(app);
   app.add_option("--ledger", service.ledger, "the ledger file (default: in the nearest .kling/)")
       ->type_name("FILE");
   app.add_flag("--sim", simulation.on, "look into the simulator's ledger");
 }
 
-std::string JobsOptions::ledger_path() const {
+void add_handle(CLI::App& app, std::string& handle, const char* doc) {
+  app.add_option("handle", handle, doc)->required()->type_name("HANDLE");
+}
+
+std::string LedgerOptions::ledger_path() const {
   std::string notice;
   return find_ledger(service, script, simulation.on, notice);
 }
 
-Result<std::shared_ptr<engine::Ledger>> JobsOptions::open() const {
+Result<std::shared_ptr<engine::Ledger>> LedgerOptions::open() const {
   const std::string path = ledger_path();
   std::error_code error;
   if (!fs::exists(path, error)) return std::shared_ptr<engine::Ledger>();
@@ -49,7 +53,7 @@ std::string script_of(const StepRow& row) {
   return fs::path(row.script.substr(0, row.script.rfind(':'))).filename().string();
 }
 
-Result<StepRow> find_step(const JobsOptions& options, const std::string& text) {
+Result<StepRow> find_step(const LedgerOptions& options, const std::string& text) {
   auto ledger = options.open();
   if (!ledger) return ledger.error();
   const auto invalid = [&](const std::string& message, const std::string& hint) {
@@ -115,22 +119,6 @@ std::string local_time(Millis at) {
   ::localtime_r(&seconds, &parts);
   std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts);
   return text;
-}
-
-std::string without_signatures(const std::string& text) {
-  std::string kept;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t url = text.find("http", at);
-    const std::size_t end = std::min(text.find_first_of(" \t\r\n\"'<>\\", url), text.size());
-    kept.append(text, at, std::min(url, text.size()) - at);
-    if (url == std::string::npos) break;
-    const std::string word = text.substr(url, end - url);
-    kept += word.find("://") == std::string::npos || word.find('?') == std::string::npos
-                ? word
-                : word.substr(0, word.find('?')) + "?…";
-    at = end;
-  }
-  return kept;
 }
 
 std::string printable(std::string text) {

@@ -6,21 +6,16 @@
 #include <string>
 #include <vector>
 
-#include "cli/command.h"
-#include "cli/settings.h"
-#include "cli/simulation.h"
+#include "cli/service.h"
 #include "engine/ledger.h"
 
 namespace kling::cli {
 
-struct JobsOptions {
-  Voice voice;
-  ServiceOptions service;
-  SimulationOptions simulation;
+/// Of every command that looks into the ledger.
+struct LedgerOptions : JobOptions {
   std::string script;  ///< whose ledger and jobs; empty: all of the working directory's ledger
 
-  /// For what only looks into the ledger. What asks the service adds those of `service` and
-  /// `simulation`, which hold --ledger and --sim.
+  /// In place of add_options(), for what only looks into the ledger.
   void add_ledger_options(CLI::App& app);
   std::string ledger_path() const;
   /// The ledger; null when there is none yet, as looking makes none.
@@ -29,7 +24,7 @@ struct JobsOptions {
 
 /// The step that `text` names: a handle in either form, a task id, an external id or an address,
 /// whole or its unique beginning. Errors (invalid): none, several (named).
-Result<engine::StepRow> find_step(const JobsOptions& options, const std::string& text);
+Result<engine::StepRow> find_step(const LedgerOptions& options, const std::string& text);
 
 /// "kling:text2video/861309…" or, before acceptance, "kling:text2video/~<external id>".
 std::string handle_of(const engine::StepRow& row);
@@ -42,15 +37,14 @@ nlohmann::json to_json(const engine::StepRow& row);
 
 /// "2026-11-21 13:05:58" of this place; empty for 0.
 std::string local_time(Millis at);
-/// `text` with the query of every URL in it cut off: that is where signatures are.
-std::string without_signatures(const std::string& text);
 /// `text` with nothing in it that moves a terminal's cursor.
 std::string printable(std::string text);
 
-std::function<int()> set_up_jobs_list(CLI::App& app);
-std::function<int()> set_up_jobs_show(CLI::App& app);
-std::function<int()> set_up_jobs_wait(CLI::App& app);
-std::function<int()> set_up_jobs_save(CLI::App& app);
-std::function<int()> set_up_jobs_prune(CLI::App& app);
+/// The argument that names a job.
+void add_handle(CLI::App& app, std::string& handle,
+                const char* doc = "a handle, an id, or the beginning of one");
+
+CommandSetUp set_up_jobs_list, set_up_jobs_show, set_up_jobs_wait, set_up_jobs_save,
+    set_up_jobs_prune;
 
 }  // namespace kling::cli

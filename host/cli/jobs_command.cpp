@@ -7,7 +7,7 @@
 namespace kling::cli {
 namespace {
 
-struct ResolveOptions : JobsOptions {
+struct ResolveOptions : LedgerOptions {
   std::string handle;
   std::string adopt;
   bool resubmit = false;
@@ -44,9 +44,7 @@ std::function<int()> set_up_jobs_resolve(CLI::App& app) {
   auto options = std::make_shared<ResolveOptions>();
   options->voice.add_options(app);
   options->service.add_options(app);
-  app.add_option("handle", options->handle, "as named by the message that asks")
-      ->required()
-      ->type_name("HANDLE");
+  add_handle(app, options->handle, "as named by the message that asks");
   app.add_option("--adopt", options->adopt, "it was accepted as the task with this id")
       ->type_name("ID");
   app.add_flag("--resubmit", options->resubmit,

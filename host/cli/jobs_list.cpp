@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "api/decoder.h"
+#include "api/text.h"
 #include "cli/jobs.h"
 
 namespace kling::cli {
@@ -10,7 +11,7 @@ namespace {
 using engine::JournalRow;
 using engine::StepRow;
 
-struct ListOptions : JobsOptions {
+struct ListOptions : LedgerOptions {
   std::vector<std::string> states, kinds;
   bool open_only = false;
   std::size_t limit = 0;
@@ -59,7 +60,7 @@ int run_list(const ListOptions& options) {
   return kExitDone;
 }
 
-struct ShowOptions : JobsOptions {
+struct ShowOptions : LedgerOptions {
   std::string handle;
   bool request = false;
   bool raw = false;
@@ -68,7 +69,9 @@ struct ShowOptions : JobsOptions {
 /// The columns with JSON in them, and the answers: as they are, or without signatures.
 struct Reader {
   bool raw;
-  std::string text(const std::string& body) const { return raw ? body : without_signatures(body); }
+  std::string text(const std::string& body) const {
+    return raw ? body : api::excerpt(body, std::string::npos);
+  }
   nlohmann::json json(const std::string& body) const {
     nlohmann::json value = api::parse_json(text(body));
     return value.is_discarded() ? nlohmann::json(text(body)) : value;
@@ -157,9 +160,7 @@ std::function<int()> set_up_jobs_list(CLI::App& app) {
 std::function<int()> set_up_jobs_show(CLI::App& app) {
   auto options = std::make_shared<ShowOptions>();
   options->add_ledger_options(app);
-  app.add_option("handle", options->handle, "a handle, an id, or the beginning of one")
-      ->required()
-      ->type_name("HANDLE");
+  add_handle(app, options->handle);
   app.add_flag("--request", options->request, "the body that was sent, too");
   app.add_flag("--raw", options->raw,
                "the service's answers as they came, and whole URLs: whoever has one can fetch the "

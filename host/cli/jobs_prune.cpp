@@ -13,7 +13,7 @@ using engine::StepState;
 
 constexpr double kDay = 24 * 3600 * 1000.0;
 
-struct PruneOptions : JobsOptions {
+struct PruneOptions : LedgerOptions {
   double days = 30;
   bool yes = false;
 };
@@ -38,9 +38,8 @@ int run_prune(const PruneOptions& options) {
     return kExitDone;
   }
   const std::string folder = fs::path(options.ledger_path()).parent_path().string();
-  const Millis now = options.simulation.on ? Simulation(options.simulation, folder).clock()->now()
-                                           : make_clock()->now();
-  const Millis before = now - static_cast<Millis>(options.days * kDay);
+  const auto clock = options.simulation.on ? sim::Simulator::clock_for(folder, 1) : make_clock();
+  const Millis before = clock->now() - static_cast<Millis>(options.days * kDay);
   std::error_code error;
   const fs::path store = fs::canonical(
       options.service.store.empty() ? folder + "/clips" : options.service.store, error);

@@ -2,212 +2,178 @@
 // was never sent needs its script.
 #include <optional>
 
-#include "cli/interrupt.h"
 #include "cli/jobs.h"
 #include "cli/progress.h"
 #include "engine/media_source.h"
 #include "engine/step.h"
-#include "net/transport.h"
 
 namespace kling::cli {
 namespace {
 
 using engine::StepRow;
 
-struct WaitOptions : JobsOptions {
+struct WaitOptions : LedgerOptions {
   std::vector<std::string> handles;
   std::string path;  ///< of `save`
 };
 
-/// What a handle means, and its error when it means nothing that can be waited for.
+/// One job that is wanted: null until it is found, or why it cannot be waited for.
 struct Target {
   std::string handle;
-  std::optional<Error> error;
-  std::shared_ptr<engine::Job> job;
+  Result<std::shared_ptr<engine::Job>> job = std::shared_ptr<engine::Job>();
 };
 
 /// An engine and the jobs that it waits for.
 class Waiting {
  public:
-  explicit Waiting(WaitOptions& options) : options_(options) {}
+  explicit Waiting(WaitOptions& options) : options_(options), service_(options) {}
 
-  Result<Done> start() {
-    std::string notice;
-    auto settings =
-        engine_options(options_.service, options_.script, options_.simulation.on, notice);
-    if (!settings) return settings.error();
-    simulation_.emplace(options_.simulation,
-                        std::filesystem::path(settings->ledger_path).parent_path().string());
-    queue_ = std::make_shared<engine::CompletionQueue>(options_.simulation.on ? simulation_->clock()
-                                                                              : make_clock());
-    // Signals are blocked before the first thread, so that all of them inherit that.
-    Interrupt::install([queue = queue_] { queue->wake(); });
-    settings->queue = queue_;
-    settings->log = [this](const std::string& level, const std::string& text) {
-      options_.voice.note(level == "info" ? text : level + ": " + text);
-    };
-    if (options_.simulation.on)
-      if (Status connected = simulation_->connect(*settings); !connected.ok())
-        return connected.error();
-    service_ = settings->service;
-    if (service_.empty()) {
-      auto address = net::service_address(settings->base_url.empty() ? engine::kDefaultBaseUrl
-                                                                     : settings->base_url);
-      if (!address) return address.error();
-      service_ = *address;
-    }
-    auto engine = engine::make_engine(std::move(*settings));
-    if (!engine) return engine.error();
-    engine_ = std::move(*engine);
-    progress_.emplace(options_.voice, queue_->clock());
-    return Done{};
-  }
-
-  /// The jobs of the command line; without any, all that are open.
-  Result<std::vector<Target>> targets() const {
-    std::vector<Target> found;
-    if (!options_.handles.empty()) {
-      for (const std::string& text : options_.handles) {
-        const auto row = find_step(options_, text);
-        // A job that this ledger does not know may still be the account's.
-        const auto handle = engine::parse_handle(text);
-        if (!row && handle && !handle->endpoint.empty())
-          found.push_back({text, {}, nullptr});
-        else if (!row)
-          found.push_back({text, row.error(), nullptr});
-        else
-          found.push_back(target_of(*row));
-      }
-      return found;
-    }
-    const auto ledger = options_.open();
-    if (!ledger) return ledger.error();
-    if (*ledger == nullptr) return found;
-    const auto rows = (*ledger)->list(0);
-    if (!rows) return rows.error();
-    for (auto row = rows->rbegin(); row != rows->rend(); ++row)
-      if (is_open(*row)) found.push_back(target_of(*row));
-    return found;
-  }
-
-  /// Blocks until each has come to rest (and its clip to the store), or Ctrl-C.
-  void wait(std::vector<Target>& wanted) {
-    for (Target& target : wanted) {
-      if (target.error) continue;
+  /// Blocks until each job of the command line (without any: each that is open) has come to rest
+  /// and its clip to the store, or Ctrl-C.
+  Status wait() {
+    if (Status started = start(); !started.ok()) return started;
+    if (Status found = find_targets(); !found.ok()) return found;
+    if (targets_.empty()) options_.voice.note("no job is open in " + options_.ledger_path());
+    for (Target& target : targets_) {
+      if (!target.job) continue;
       ++open_;
       engine_->find(target.handle, [this, &target](Result<std::shared_ptr<engine::Job>> job) {
-        if (!job) {
-          target.error = job.error();
+        target.job = std::move(job);
+        if (target.job)
+          engine_->watch(*target.job, engine::Milestone::stored, [this] { --open_; });
+        else
           --open_;
-          return;
-        }
-        target.job = *job;
-        engine_->watch(*job, engine::Milestone::stored, [this] { --open_; });
       });
     }
     until([this] { return open_ == 0; });
+    return Done{};
   }
 
   template <class Condition>
   void until(Condition reached) {
-    while (!Interrupt::requested()) {
-      queue_->drain();
+    while (!interrupted()) {
+      service_.queue->drain();
       progress_->update({engine_.get()});
       if (reached()) break;
-      const int refresh = progress_->refresh_millis();
-      const double speed = options_.simulation.on ? options_.simulation.speed : 1.0;
-      queue_->wait(refresh == 0 ? kNever
-                                : queue_->clock().now() + static_cast<Millis>(refresh * speed) + 1);
+      service_.queue->wait(service_.deadline(progress_->until_next_look()));
     }
-    progress_->erase();
+    progress_->finish({engine_.get()});
   }
 
+  /// Tells why a job came to nothing; its exit code, or nothing when it did not.
+  std::optional<int> failure(const Target& target) const {
+    engine::JobSnapshot shot;
+    if (target.job && *target.job) shot = engine_->snapshot(*target.job);
+    std::optional<Error> error = target.job ? shot.error : target.job.error();
+    if (!error) return std::nullopt;
+    error->job = target.handle;
+    if (!options_.voice.json && !error->message.starts_with(target.handle))
+      error->message = target.handle + ": " + error->message;
+    const int code = options_.voice.fail(*error);
+    return shot.state == "failed" ? int{kExitGenerationFailed} : code;
+  }
+
+  const std::vector<Target>& targets() const { return targets_; }
   engine::Engine& engine() { return *engine_; }
 
  private:
+  Status start() {
+    if (Status opened = service_.open(""); !opened.ok()) return opened;
+    // Signals are blocked before the first thread, so that all of them inherit that.
+    watch_interrupts([queue = service_.queue] { queue->wake(); });
+    engine::EngineOptions& settings = service_.settings;
+    if (Status connected = service_.connect(settings); !connected.ok()) return connected;
+    auto name = engine::service_name(settings);
+    if (!name) return name.error();
+    service_name_ = *name;
+    auto engine = service_.make_engine(settings);
+    if (!engine) return engine.error();
+    engine_ = std::move(*engine);
+    progress_.emplace(options_.voice, service_.queue->clock());
+    return Done{};
+  }
+
+  Status find_targets() {
+    for (const std::string& text : options_.handles) {
+      const auto row = find_step(options_, text);
+      targets_.push_back(row ? target_of(*row) : Target{text});
+      // A job that this ledger does not know may still be the account's.
+      const auto handle = engine::parse_handle(text);
+      if (!row && (!handle || handle->endpoint.empty())) targets_.back().job = row.error();
+    }
+    if (!options_.handles.empty()) return Done{};
+    const auto ledger = options_.open();
+    if (!ledger) return ledger.error();
+    if (*ledger == nullptr) return Done{};
+    const auto rows = (*ledger)->list(0);
+    if (!rows) return rows.error();
+    for (auto row = rows->rbegin(); row != rows->rend(); ++row)
+      if (is_open(*row)) targets_.push_back(target_of(*row));
+    return Done{};
+  }
+
   /// Another service may know another task by the same id, or deny that there is one: only the
   /// service that was paid is asked.
   Target target_of(const StepRow& row) const {
-    const std::string handle = handle_of(row);
-    if (row.service == service_ || !is_open(row)) return {handle, {}, nullptr};
-    return {handle,
-            Error{.kind = Kind::invalid,
-                  .message = handle + " is a job of " + row.service + ", not of " + service_,
-                  .hint = row.service == "sim" ? "add --sim" : "name its service with --base-url"},
-            nullptr};
+    Target target{handle_of(row)};
+    if (row.service != service_name_ && is_open(row))
+      target.job = Error{
+          .kind = Kind::invalid,
+          .message = target.handle + " is a job of " + row.service + ", not of " + service_name_,
+          .hint = row.service == "sim" ? "add --sim" : "name its service with --base-url"};
+    return target;
   }
 
   WaitOptions& options_;
-  std::optional<Simulation> simulation_;
-  std::shared_ptr<engine::CompletionQueue> queue_;
+  Service service_;
   std::unique_ptr<engine::Engine> engine_;
   std::optional<Progress> progress_;
-  std::string service_;
+  std::string service_name_;
+  std::vector<Target> targets_;
   std::size_t open_ = 0;  ///< jobs that are waited for
 };
 
-int interrupted(const Voice& voice) {
+int leave(const Voice& voice) {
   voice.note("interrupted; jobs go on at the service. Run the same command again to go on waiting");
   return kExitInterrupted;
 }
 
 int run_wait(WaitOptions& options) {
   Waiting waiting(options);
-  if (auto started = waiting.start(); !started) return options.voice.fail(started.error());
-  auto targets = waiting.targets();
-  if (!targets) return options.voice.fail(targets.error());
-  if (targets->empty()) options.voice.note("no job is open in " + options.ledger_path());
-  waiting.wait(*targets);
-
+  if (Status waited = waiting.wait(); !waited.ok()) return options.voice.fail(waited.error());
   int code = kExitDone;
   bool left = false;
-  for (const Target& target : *targets) {
-    std::optional<Error> error = target.error;
-    bool failed = false;
-    if (target.job) {
-      const engine::JobSnapshot shot = waiting.engine().snapshot(target.job);
-      if (shot.error) error = *shot.error;
-      failed = shot.state == "failed";
-      if (!error && shot.state != "succeeded") left = true;
-      if (!error && shot.state == "succeeded" && !options.voice.json)
-        std::printf("%s  succeeded  %s\n", shot.handle.c_str(), shot.path.c_str());
-      if (shot.store_error)
-        options.voice.note(shot.handle + ": the clip is not stored: " + shot.store_error->message);
-    } else if (!error) {
-      left = true;
+  for (const Target& target : waiting.targets()) {
+    if (const auto failed = waiting.failure(target)) {
+      if (code == kExitDone) code = *failed;
+      continue;
     }
-    if (!error) continue;
-    error->job = target.handle;
-    if (!options.voice.json && !error->message.starts_with(target.handle))
-      error->message = target.handle + ": " + error->message;
-    const int its = options.voice.fail(*error);
-    if (code == kExitDone) code = failed ? int{kExitGenerationFailed} : its;
+    engine::JobSnapshot shot;
+    if (*target.job) shot = waiting.engine().snapshot(*target.job);
+    left = left || shot.state != "succeeded";
+    if (shot.state == "succeeded" && !options.voice.json)
+      std::printf("%s  succeeded  %s\n", shot.handle.c_str(), shot.path.c_str());
+    if (shot.store_error)
+      options.voice.note(shot.handle + ": the clip is not stored: " + shot.store_error->message);
   }
-  return left && Interrupt::requested() ? interrupted(options.voice) : code;
+  return left && interrupted() ? leave(options.voice) : code;
 }
 
 int run_save(WaitOptions& options) {
   Waiting waiting(options);
-  if (auto started = waiting.start(); !started) return options.voice.fail(started.error());
-  auto targets = waiting.targets();
-  if (!targets) return options.voice.fail(targets.error());
-  waiting.wait(*targets);
-  const Target& target = targets->front();
-  if (target.error) return options.voice.fail(*target.error);
-  if (Interrupt::requested()) return interrupted(options.voice);
-  if (const auto shot = waiting.engine().snapshot(target.job); shot.error) {
-    const int code = options.voice.fail(*shot.error);
-    return shot.state == "failed" ? int{kExitGenerationFailed} : code;
-  }
+  if (Status waited = waiting.wait(); !waited.ok()) return options.voice.fail(waited.error());
+  const Target& target = waiting.targets().front();
+  if (const auto failed = waiting.failure(target)) return *failed;
+  if (interrupted()) return leave(options.voice);
 
   const auto clip = std::make_shared<engine::MediaSource>();
   clip->recipe = engine::MediaSource::Recipe::clip;
-  clip->job = target.job;
+  clip->job = *target.job;
   std::optional<Result<std::string>> saved;
   waiting.engine().save(clip, options.path,
                         [&saved](Result<std::string> path) { saved.emplace(std::move(path)); });
   waiting.until([&] { return saved.has_value(); });
-  if (!saved) return interrupted(options.voice);
+  if (!saved) return leave(options.voice);
   if (!*saved) return options.voice.fail(saved->error());
   if (options.voice.json) {
     Voice::line({{"handle", target.handle}, {"path", **saved}});
@@ -219,10 +185,7 @@ int run_save(WaitOptions& options) {
 
 std::shared_ptr<WaitOptions> add_options(CLI::App& app) {
   auto options = std::make_shared<WaitOptions>();
-  options->voice.add_options(app);
-  options->service.add_options(app);
-  options->service.add_waiting_options(app);
-  options->simulation.add_options(app);
+  options->add_options(app);
   return options;
 }
 
@@ -239,9 +202,7 @@ std::function<int()> set_up_jobs_wait(CLI::App& app) {
 std::function<int()> set_up_jobs_save(CLI::App& app) {
   auto options = add_options(app);
   options->handles.resize(1);
-  app.add_option("handle", options->handles[0], "a handle, an id, or the beginning of one")
-      ->required()
-      ->type_name("HANDLE");
+  add_handle(app, options->handles[0]);
   app.add_option("path", options->path, "where to; \"folder/\" picks a name")
       ->required()
       ->type_name("FILE");

@@ -1,7 +1,9 @@
 // kling man: the manual pages, written from the tree of commands, the endpoint table and the
 // module's manual.
 #include <cstdio>
+#include <map>
 #include <memory>
+#include <sstream>
 
 #include "api/endpoint.h"
 #include "api/text.h"
@@ -26,11 +28,8 @@ class Page {
   }
   Page& example(const std::string& lines) {
     raw(".PP\n.nf\n.RS");
-    std::size_t at = 0;
-    for (std::size_t end = 0; end != std::string::npos; at = end + 1) {
-      end = lines.find('\n', at);
-      raw(guarded(lines.substr(at, end - at)));
-    }
+    std::istringstream stream(lines);
+    for (std::string line; std::getline(stream, line);) raw(guarded(line));
     return raw(".RE\n.fi");
   }
   Page& raw(const std::string& lines) {
@@ -41,17 +40,10 @@ class Page {
 
  private:
   static std::string escaped(const std::string& words) {
+    static const std::map<char, std::string> kEscapes = {
+        {'\\', "\\e"}, {'-', "\\-"}, {'"', "\\(dq"}, {'\n', " "}};
     std::string out;
-    for (const char c : words) {
-      if (c == '\\')
-        out += "\\e";
-      else if (c == '-')
-        out += "\\-";
-      else if (c == '"')
-        out += "\\(dq";
-      else
-        out += c == '\n' ? ' ' : c;
-    }
+    for (const char c : words) out += kEscapes.contains(c) ? kEscapes.at(c) : std::string(1, c);
     return out;
   }
   /// A line that begins with a dot or an apostrophe would be a request.

@@ -46,10 +46,9 @@ const char* fate(const StepRow* row) {
       return "failed";
     case StepState::ambiguous:
       return "ambiguous";
-    case StepState::intended:
+    default:  // recorded, but never sent
       return "new";
   }
-  return "new";
 }
 
 class Plan {
@@ -57,12 +56,12 @@ class Plan {
   explicit Plan(RunOptions& run) : run_(run) {}
 
   int run() {
-    run_.of_simulation = std::exchange(run_.simulation.on, true);
+    run_.simulation.with_real_ledger = !std::exchange(run_.simulation.on, true);
     run_.simulation.speed = 100'000;
     run_.simulation.service.draft = true;  // a plan is read, not watched
-    run_.simulation_folder = (scratch_.path / "service").string();
-    run_.make_engine = [this](engine::EngineOptions options, Simulation& simulation) {
-      return make(std::move(options), simulation);
+    run_.simulation.service.state_dir = (scratch_.path / "service").string();
+    run_.make_engine = [this](engine::EngineOptions options, Service& service) {
+      return make(std::move(options), service);
     };
     run_.report = [this](const std::vector<engine::Engine*>& engines) { report(engines); };
     json_ = std::exchange(run_.voice.json, false);
@@ -73,9 +72,8 @@ class Plan {
   }
 
  private:
-  Result<std::unique_ptr<engine::Engine>> make(engine::EngineOptions options,
-                                               Simulation& simulation) {
-    if (run_.of_simulation) options.service = "sim";
+  Result<std::unique_ptr<engine::Engine>> make(engine::EngineOptions options, Service& simulated) {
+    if (!run_.simulation.with_real_ledger) options.service = "sim";
     auto service = engine::service_name(options);
     if (!service) return service.error();
     const std::string copy =
@@ -85,7 +83,7 @@ class Plan {
     for (StepRow& row : *rows)
       if (row.service == *service) known_[row.address] = std::move(row);
     limits_ = std::exchange(options.limits, {});
-    if (Status started = simulation.connect(options); !started.ok()) return started.error();
+    if (Status started = simulated.connect(options); !started.ok()) return started.error();
     options.service = *service;
     options.ledger_path = copy;
     options.store = false;

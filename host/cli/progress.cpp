@@ -12,6 +12,7 @@
 namespace kling::cli {
 namespace {
 
+constexpr int kLookMillis = 50, kRefreshMillis = 200;
 constexpr std::size_t kMostLines = 12;   // a person's eye takes in no more
 constexpr std::size_t kMostWide = 1000;  // of a line in a log
 
@@ -113,6 +114,10 @@ std::vector<std::string> Progress::news(const std::vector<engine::Engine*>& engi
 }
 
 void Progress::update(const std::vector<engine::Engine*>& engines) {
+  const auto now = std::chrono::steady_clock::now();
+  waits_ = now - looked_at_ < std::chrono::milliseconds(kLookMillis);
+  if (waits_) return restore();
+  looked_at_ = now;
   Shots changed;
   const Shots shots = look(engines, changed);
   if (voice_.json || voice_.quiet) return;
@@ -123,6 +128,17 @@ void Progress::update(const std::vector<engine::Engine*>& engines) {
     std::fprintf(stderr, "%s%s\n", live_ ? "" : "kling: ", describe(job).c_str());
   }
   if (live_) draw(shots);
+}
+
+int Progress::until_next_look() const {
+  if (waits_) return kLookMillis;
+  return live_ ? kRefreshMillis : -1;
+}
+
+void Progress::finish(const std::vector<engine::Engine*>& engines) {
+  looked_at_ = {};
+  update(engines);
+  erase();
 }
 
 void Progress::erase() {

@@ -6,18 +6,15 @@
 namespace kling::cli {
 namespace {
 
-struct QueryOptions : JobsOptions {
+struct QueryOptions : LedgerOptions {
   std::string handle;
   std::string kind;
 };
 
 int run_query(const QueryOptions& options) {
-  std::string notice;
-  auto settings = engine_options(options.service, "", false, notice);
-  if (!settings) return options.voice.fail(settings.error());
-  settings->queue = std::make_shared<engine::CompletionQueue>(make_clock());
-  settings->log = [&](const std::string&, const std::string& text) { options.voice.note(text); };
-  auto engine = engine::make_engine(*settings);
+  Service service(options);
+  if (Status opened = service.open(""); !opened.ok()) return options.voice.fail(opened.error());
+  auto engine = service.make_engine(service.settings);
   if (!engine) return options.voice.fail(engine.error());
 
   std::optional<Result<engine::QueryResult>> result;
@@ -29,8 +26,8 @@ int run_query(const QueryOptions& options) {
        .endpoint = options.kind},
       [&result](Result<engine::QueryResult> answer) { result.emplace(std::move(answer)); });
   while (!result) {
-    settings->queue->wait(kNever);
-    settings->queue->drain();
+    service.queue->wait(kNever);
+    service.queue->drain();
   }
   if (!result->ok()) return options.voice.fail(result->error());
   const engine::QueryResult& found = result->value();
@@ -58,9 +55,7 @@ std::function<int()> set_up_query(CLI::App& app) {
   auto options = std::make_shared<QueryOptions>();
   options->voice.add_options(app);
   options->service.add_options(app);
-  app.add_option("handle", options->handle, "kling:text2video/8613…, or an id the ledger knows")
-      ->required()
-      ->type_name("HANDLE");
+  add_handle(app, options->handle, "kling:text2video/8613…, or an id the ledger knows");
   app.add_option("--kind", options->kind,
                  "what a bare id is: text2video, image2video, multi_image2video, omni");
   app.footer("Example: kling query kling:text2video/861309198188019719");

@@ -1,16 +1,12 @@
 // kling repl: a session in which each input runs as a task. Jobs go on while lines are typed.
 #include <chrono>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
-#include <mutex>
 
 #include <lua.hpp>
 
-#include "cli/command.h"
 #include "cli/progress.h"
-#include "cli/settings.h"
-#include "cli/simulation.h"
+#include "cli/service.h"
 #include "lua/runtime.h"
 #include "repl/console.h"
 #include "repl/interpreter.h"
@@ -18,16 +14,9 @@
 namespace kling::cli {
 namespace {
 
-namespace fs = std::filesystem;
 using repl::Console;
 using Verdict = repl::Interpreter::Verdict;
 using SteadyClock = std::chrono::steady_clock;
-
-struct ReplOptions {
-  Voice voice;
-  ServiceOptions service;
-  SimulationOptions simulation;
-};
 
 // ---- Ctrl-C while Lua computes ----
 
@@ -51,33 +40,15 @@ void on_count(lua_State* L, lua_Debug*) {
 
 // ---- The session ----
 
-/// What the engine's threads have to say, until the main thread may print.
-class Messages {
- public:
-  void add(std::string text) {
-    std::lock_guard lock(mutex_);
-    texts_.push_back(std::move(text));
-  }
-  std::vector<std::string> take() {
-    std::lock_guard lock(mutex_);
-    return std::exchange(texts_, {});
-  }
-
- private:
-  std::mutex mutex_;
-  std::vector<std::string> texts_;
-};
-
 class Session {
  public:
-  Session(const ReplOptions& options, Console& console, lua_State* L, lua::Runtime& runtime,
-          Interruption& interruption, Messages& messages)
-      : voice_(options.voice),
+  Session(const Voice& voice, Console& console, lua_State* L, lua::Runtime& runtime,
+          Interruption& interruption)
+      : voice_(voice),
         console_(console),
         L_(L),
         runtime_(runtime),
         interruption_(interruption),
-        messages_(messages),
         interpreter_(L),
         progress_(voice_, runtime.queue().clock()) {}
 
@@ -126,11 +97,9 @@ class Session {
 
   std::string jobs_text() const {
     std::string text;
-    for (engine::Engine* engine : runtime_.engines())
-      for (const auto& job : engine->jobs()) {
-        const engine::JobSnapshot shot = engine->snapshot(job);
-        text += (text.empty() ? "" : "\n") + shot.handle + "  " + progress_.describe(shot);
-      }
+    for_each_job([&](const engine::JobSnapshot& job) {
+      text += (text.empty() ? "" : "\n") + job.handle + "  " + progress_.describe(job);
+    });
     return text.empty() ? "no jobs in this session; kling jobs list shows the ledger's" : text;
   }
 
@@ -176,7 +145,6 @@ class Session {
       const bool busy = runtime_.run(10'000);
       const bool computing = std::exchange(interruption_.requested, false);
       if (computing && runtime_.result(task).done) interrupted = true;
-      for (const std::string& text : messages_.take()) tell(text);
       result = runtime_.result(task);
       if (result.done) break;
       if (computing || console_.take_interrupts() > 0) {
@@ -186,9 +154,8 @@ class Session {
         continue;
       }
       if (console_.told_to_leave()) break;
-      const bool shown = show();
-      if (!shown) progress_.restore();
-      if (!busy) console_.wait(until_next_look(shown));
+      progress_.update(runtime_.engines());
+      if (!busy) console_.wait(sooner(next_timer(), progress_.until_next_look()));
     }
     runtime_.release(task);
     progress_.erase();
@@ -213,20 +180,9 @@ class Session {
     if (timed) tell(text);
   }
 
-  /// Looking at thousands of jobs takes a while, and every change of one wakes the loop.
-  bool show() {
-    constexpr auto kLook = std::chrono::milliseconds(50);
-    if (SteadyClock::now() - shown_at_ < kLook) return false;
-    shown_at_ = SteadyClock::now();
-    progress_.update(runtime_.engines());
-    return true;
-  }
-
-  int until_next_look(bool shown) const {
-    const int timer = next_timer();
-    const int refresh = shown ? progress_.refresh_millis() : 50;
-    if (refresh == 0) return timer;
-    return timer < 0 ? refresh : std::min(timer, refresh);
+  /// Of two spans in ms; -1 is never.
+  static int sooner(int one, int other) {
+    return one < 0 || other < 0 ? std::max(one, other) : std::min(one, other);
   }
 
   int next_timer() const {
@@ -238,7 +194,7 @@ class Session {
 
   /// What ended or went wrong in the background since the last look.
   void tell_news() {
-    for (const std::string& text : messages_.take()) tell(text);
+    runtime_.queue().drain();
     for (const std::string& line : progress_.news(runtime_.engines())) tell(line);
     for (const lua::TaskResult& task : runtime_.take_unobserved()) report(task);
   }
@@ -324,19 +280,13 @@ class Session {
   lua_State* L_;
   lua::Runtime& runtime_;
   Interruption& interruption_;
-  Messages& messages_;
   repl::Interpreter interpreter_;
   Progress progress_;
-  SteadyClock::time_point shown_at_;
   bool leaving_ = false;
   int code_ = kExitDone;
 };
 
 // ---- Set-up ----
-
-struct StateCloser {
-  void operator()(lua_State* state) const { lua_close(state); }
-};
 
 /// What the protected set-up needs; plain pointers, so that a Lua error may pass.
 struct SetUp {
@@ -371,44 +321,33 @@ std::string greeting(const engine::EngineOptions& settings, bool simulated) {
   return text;
 }
 
-int run_repl(const ReplOptions& options) {
-  const bool simulated = options.simulation.on;
-  std::string notice;
-  auto settings = engine_options(options.service, "", simulated, notice);
-  if (!settings) return options.voice.fail(settings.error());
-  settings->typed = true;
+int run_repl(const JobOptions& options) {
+  Service service(options);
+  if (Status opened = service.open(""); !opened.ok()) return options.voice.fail(opened.error());
+  service.settings.typed = true;
 
   Console console;  // before any thread
-  Messages messages;
-  Simulation simulation(options.simulation,
-                        settings->ledger_path == ":memory:"
-                            ? std::string()
-                            : fs::path(settings->ledger_path).parent_path().string());
-  lua::ModuleOptions module;
-  const auto queue =
-      std::make_shared<engine::CompletionQueue>(simulated ? simulation.clock() : make_clock());
-  module.queue = queue;
-  settings->log =
-      module.log = [&messages, queue](const std::string& level, const std::string& message) {
-        messages.add(level == "info" ? message : level + ": " + message);
-        queue->wake();
-      };
-  module.engine = *settings;
-  module.own_interpreter = true;
-  if (simulated)
-    module.make_engine =
-        [&simulation](engine::EngineOptions chosen) -> Result<std::unique_ptr<engine::Engine>> {
-      if (Status started = simulation.connect(chosen); !started.ok()) return started.error();
-      return engine::make_engine(std::move(chosen));
-    };
-
   Interruption interruption{&console};
   std::unique_ptr<Session> session;
+  // Any thread's words wait until the main thread may print.
+  service.settings.log = [queue = service.queue, &session](const std::string& level,
+                                                           const std::string& message) {
+    queue->post([&session, text = level == "info" ? message : level + ": " + message] {
+      session->tell(text);
+    });
+  };
+  lua::ModuleOptions module{
+      .engine = service.settings,
+      .make_engine =
+          [&](engine::EngineOptions chosen) { return service.make_engine(std::move(chosen)); },
+      .queue = service.queue,
+      .own_interpreter = true,
+      .log = service.settings.log};
   const repl::Host host{.chunk_name = console.interactive() ? "=input" : "=stdin",
                         .write = [&](const std::string& text) { session->print(text); },
                         .print = [&](const std::string& text) { session->print(text); },
                         .jobs = [&] { return session->jobs_text(); }};
-  const std::unique_ptr<lua_State, StateCloser> state(luaL_newstate());
+  const std::unique_ptr<lua_State, decltype(&lua_close)> state(luaL_newstate(), lua_close);
   if (!state) return options.voice.fail({.kind = Kind::invalid, .message = "not enough memory"});
   SetUp set_up{&module, &host, &interruption, nullptr};
   lua_pushcfunction(state.get(), prepare_state);
@@ -419,28 +358,25 @@ int run_repl(const ReplOptions& options) {
         {.kind = Kind::invalid, .message = message ? message : "the state cannot be set up"});
   }
 
-  session = std::make_unique<Session>(options, console, state.get(), *set_up.runtime, interruption,
-                                      messages);
+  session =
+      std::make_unique<Session>(options.voice, console, state.get(), *set_up.runtime, interruption);
   repl::HistoryFile history(console.interactive() ? repl::history_path() : "");
-  console.start(history, settings->key,
+  console.start(history, service.settings.key,
                 {.idle = [&] { return session->idle(); },
                  .complete = [&](const std::string& before) { return session->complete(before); },
-                 .descriptor = queue->fd()});
-  if (!notice.empty()) session->tell(notice);
-  if (console.interactive()) session->tell(greeting(*settings, simulated));
+                 .descriptor = service.queue->fd()});
+  if (!service.notice.empty()) session->tell(service.notice);
+  if (console.interactive()) session->tell(greeting(service.settings, options.simulation.on));
   const int code = session->until_left();
-  if (const std::string text = simulation.summary(); !text.empty()) session->tell(text);
+  if (const std::string text = service.summary(); !text.empty()) session->tell(text);
   return code;
 }
 
 }  // namespace
 
 std::function<int()> set_up_repl(CLI::App& app) {
-  auto options = std::make_shared<ReplOptions>();
-  options->voice.add_options(app);
-  options->service.add_options(app);
-  options->service.add_waiting_options(app);
-  options->simulation.add_options(app);
+  auto options = std::make_shared<JobOptions>();
+  options->add_options(app);
   app.footer(
       "Examples:\n  kling repl --sim\n  echo 'help(\"omni.image_list\")' | kling repl\n"
       "Each input runs at once and is never replayed: the same line again makes a new clip.");

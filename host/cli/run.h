@@ -7,18 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "cli/command.h"
 #include "cli/safe_run.h"
-#include "cli/settings.h"
-#include "cli/simulation.h"
-#include "engine/engine.h"
+#include "cli/service.h"
 
 namespace kling::cli {
 
-struct RunOptions {
-  Voice voice;
-  ServiceOptions service;
-  SimulationOptions simulation;
+struct RunOptions : JobOptions {
   std::string take;
   bool detach = false;
   bool strict = false;
@@ -28,11 +22,9 @@ struct RunOptions {
   CLI::App* app = nullptr;  ///< its remaining arguments are the script and what follows
 
   // Of a plan:
-  /// Makes the engines; null: the real ones, or the simulator's with --sim.
-  std::function<Result<std::unique_ptr<engine::Engine>>(engine::EngineOptions, Simulation&)>
+  /// Makes the engines; null: those of the service.
+  std::function<Result<std::unique_ptr<engine::Engine>>(engine::EngineOptions, Service&)>
       make_engine;
-  bool of_simulation = false;     ///< it is the simulator's ledger that is planned with
-  std::string simulation_folder;  ///< where the simulator keeps its state; empty: by the ledger
   /// Called at the end, in place of the bill.
   std::function<void(const std::vector<engine::Engine*>&)> report;
 };

@@ -1,5 +1,4 @@
 // kling run SCRIPT [ARGS]: a script from its first line to its bill.
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -11,8 +10,6 @@
 
 #include <lua.hpp>
 
-#include "cli/command.h"
-#include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/run.h"
 #include "cli/trace.h"
@@ -22,12 +19,6 @@ namespace kling::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int kLookMillis = 50;
-
-struct StateCloser {
-  void operator()(lua_State* state) const { lua_close(state); }
-};
 
 /// What the protected set-up needs; plain pointers, so that a Lua error may pass.
 struct SetUp {
@@ -142,8 +133,9 @@ std::size_t pending(const std::vector<engine::Engine*>& engines) {
 /// One run, after its state is set up.
 class Run {
  public:
-  Run(const RunOptions& options, lua::Runtime& runtime, lua::TaskId task)
+  Run(const RunOptions& options, const Service& service, lua::Runtime& runtime, lua::TaskId task)
       : options_(options),
+        service_(service),
         runtime_(runtime),
         task_(task),
         progress_(options.voice, runtime.queue().clock()) {}
@@ -154,37 +146,18 @@ class Run {
       const bool busy = options_.safe.watched([this] { return runtime_.run(10'000); });
       report_errors();
       const auto engines = runtime_.engines();
-      const bool shown = show(engines, false);
-      if (!shown) progress_.restore();
-      if (Interrupt::requested() && !leaving_) leave(engines);
+      progress_.update(engines);
+      if (interrupted() && !leaving_) leave(engines);
       const bool over = runtime_.result(task_).done && runtime_.unfinished() == 0;
       if (leaving_ ? all_answered(engines) : over && pending(engines) == 0) break;
       if (options_.detach && !busy && all_answered(engines) && started(engines)) break;
-      if (!busy) runtime_.wait(next_look(shown));
+      if (!busy) runtime_.wait(service_.deadline(progress_.until_next_look()));
     }
-    show(runtime_.engines(), true);
-    progress_.erase();
+    progress_.finish(runtime_.engines());
     return finish();
   }
 
  private:
-  /// Looking at thousands of jobs takes a while, and every change of one wakes this loop.
-  bool show(const std::vector<engine::Engine*>& engines, bool now) {
-    const auto time = std::chrono::steady_clock::now();
-    if (!now && time - shown_at_ < std::chrono::milliseconds(kLookMillis)) return false;
-    shown_at_ = time;
-    progress_.update(engines);
-    return true;
-  }
-
-  Millis next_look(bool shown) const {
-    const int refresh = shown ? progress_.refresh_millis() : kLookMillis;
-    if (refresh == 0) return kNever;
-    // The lines are for a person: real time, whatever the speed of the jobs' clock.
-    const double speed = options_.simulation.on ? options_.simulation.speed : 1.0;
-    return runtime_.queue().clock().now() + static_cast<Millis>(refresh * speed) + 1;
-  }
-
   static bool started(const std::vector<engine::Engine*>& engines) {
     for (const engine::Engine* engine : engines)
       if (!engine->jobs().empty()) return true;
@@ -271,10 +244,10 @@ class Run {
   }
 
   const RunOptions& options_;
+  const Service& service_;
   lua::Runtime& runtime_;
   const lua::TaskId task_;
   Progress progress_;
-  std::chrono::steady_clock::time_point shown_at_;
   bool leaving_ = false;
   bool main_reported_ = false;
   int code_ = kExitDone;
@@ -293,44 +266,28 @@ int run_script(RunOptions& options) {
   if (!source) return options.voice.fail(source.error());
   const bool typed = script == "-";
 
-  std::string notice;
-  auto settings =
-      engine_options(options.service, typed ? "" : script,
-                     options.report ? options.of_simulation : options.simulation.on, notice);
-  if (!settings) return options.voice.fail(settings.error());
-  if (!notice.empty()) options.voice.note(notice);
-  settings->take = options.take;
-  settings->typed = typed;
-  settings->strict = options.strict;
-  settings->store = !options.no_store;
-  settings->limits = options.limits;
-  settings->on_action = action_trace();
-  if (options.safe.on()) options.safe.confine(*settings);
-
-  std::string simulation_folder = options.simulation_folder;
-  if (simulation_folder.empty() && settings->ledger_path != ":memory:")
-    simulation_folder = fs::path(settings->ledger_path).parent_path().string();
-  Simulation simulation(options.simulation, simulation_folder);
-  lua::ModuleOptions module;
-  module.queue = std::make_shared<engine::CompletionQueue>(
-      options.simulation.on ? simulation.clock() : make_clock());
-  const auto log = [&options](const std::string& level, const std::string& message) {
-    options.voice.note(level == "info" ? message : level + ": " + message);
-  };
-  settings->log = log;
-  module.log = log;
-  module.engine = *settings;
-  module.own_interpreter = true;
-  if (options.make_engine)
-    module.make_engine = [&](engine::EngineOptions chosen) {
-      return options.make_engine(std::move(chosen), simulation);
-    };
-  else if (options.simulation.on)
-    module.make_engine =
-        [&simulation](engine::EngineOptions chosen) -> Result<std::unique_ptr<engine::Engine>> {
-      if (Status started = simulation.connect(chosen); !started.ok()) return started.error();
-      return engine::make_engine(std::move(chosen));
-    };
+  Service service(options);
+  if (Status opened = service.open(typed ? "" : script); !opened.ok())
+    return options.voice.fail(opened.error());
+  if (!service.notice.empty()) options.voice.note(service.notice);
+  engine::EngineOptions& settings = service.settings;
+  settings.take = options.take;
+  settings.typed = typed;
+  settings.strict = options.strict;
+  settings.store = !options.no_store;
+  settings.limits = options.limits;
+  settings.on_action = action_trace();
+  if (options.safe.on()) options.safe.confine(settings);
+  lua::ModuleOptions module{.engine = settings,
+                            .make_engine =
+                                [&](engine::EngineOptions chosen) {
+                                  return options.make_engine
+                                             ? options.make_engine(std::move(chosen), service)
+                                             : service.make_engine(std::move(chosen));
+                                },
+                            .queue = service.queue,
+                            .own_interpreter = true,
+                            .log = settings.log};
 
   std::error_code error;
   const std::string folder = typed ? "." : fs::absolute(script, error).parent_path().string();
@@ -342,8 +299,9 @@ int run_script(RunOptions& options) {
   std::vector<char*> arguments;
   for (std::size_t i = 1; i < words.size(); ++i) arguments.push_back(words[i].data());
 
-  const std::unique_ptr<lua_State, StateCloser> state(
-      options.safe.on() ? lua::new_limited_state(options.safe.limits()) : luaL_newstate());
+  const std::unique_ptr<lua_State, decltype(&lua_close)> state(
+      options.safe.on() ? lua::new_limited_state(options.safe.limits()) : luaL_newstate(),
+      lua_close);
   if (!state) return options.voice.fail({.kind = Kind::invalid, .message = "not enough memory"});
   lua_State* L = state.get();
   SetUp set_up{.script = script.c_str(),
@@ -360,8 +318,7 @@ int run_script(RunOptions& options) {
                .runtime = nullptr,
                .task = 0};
   // Signals are blocked before the first thread, so that all of them inherit that.
-  const auto queue = module.queue;
-  Interrupt::install([queue] { queue->wake(); });
+  watch_interrupts([queue = service.queue] { queue->wake(); });
   lua_pushcfunction(L, prepare_state);
   lua_pushlightuserdata(L, &set_up);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
@@ -370,18 +327,15 @@ int run_script(RunOptions& options) {
         {.kind = Kind::invalid,
          .message = message != nullptr ? message : "the state cannot be set up"});
   }
-  const int code = Run(options, *set_up.runtime, set_up.task).until_done();
-  if (const std::string text = simulation.summary(); !text.empty()) options.voice.note(text);
+  const int code = Run(options, service, *set_up.runtime, set_up.task).until_done();
+  if (const std::string text = service.summary(); !text.empty()) options.voice.note(text);
   return code;
 }
 
 std::function<int()> set_up_run(CLI::App& app) {
   auto options = std::make_shared<RunOptions>();
   options->app = &app;
-  options->voice.add_options(app);
-  options->service.add_options(app);
-  options->service.add_waiting_options(app);
-  options->simulation.add_options(app);
+  options->add_options(app);
   options->safe.add_options(app);
   app.add_option("--take", options->take, "another complete take of the same script");
   app.add_flag("--detach", options->detach, "leave as soon as every request is answered");

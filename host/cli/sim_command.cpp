@@ -1,11 +1,8 @@
 // kling sim: the simulator as a server, until Ctrl-C.
-#include <condition_variable>
 #include <memory>
-#include <mutex>
+#include <semaphore>
 
-#include "cli/command.h"
-#include "cli/interrupt.h"
-#include "cli/simulation.h"
+#include "cli/service.h"
 
 namespace kling::cli {
 namespace {
@@ -17,13 +14,9 @@ struct SimOptions : SimulationOptions {
 };
 
 int run_sim(SimOptions& options) {
-  std::mutex mutex;
-  std::condition_variable wake;
+  std::binary_semaphore over(0);
   // Before any thread exists, so that every one inherits the mask.
-  Interrupt::install([&] {
-    std::lock_guard lock(mutex);
-    wake.notify_all();
-  });
+  watch_interrupts([&] { over.release(); });
   sim::Options& service = options.service;
   service.clock = sim::Simulator::clock_for(service.state_dir, options.speed);
   service.min_run = static_cast<Millis>(options.run_seconds[0] * 1000);
@@ -41,9 +34,7 @@ int run_sim(SimOptions& options) {
     options.voice.note("point any Kling client at this address, for example: KLING_BASE_URL=" +
                        url + " KLING_API_KEY=any kling run film.lua");
   }
-  std::unique_lock lock(mutex);
-  wake.wait(lock, [] { return Interrupt::requested(); });
-  lock.unlock();
+  over.acquire();
   const sim::Counters counters = (*simulator)->counters();
   if (options.voice.json) {
     Voice::line({{"creates", counters.creates},

@@ -79,9 +79,6 @@ namespace net {
 Result<std::shared_ptr<Transport>> make_transport(const TransportOptions& options) {
   return library().make_transport(options);
 }
-Result<std::string> service_address(const std::string& base_url) {
-  return library().service_address(base_url);
-}
 std::string library_versions() { return library().library_versions(); }
 Result<std::optional<Proxy>> proxy_for(const Origin& origin) { return library().proxy_for(origin); }
 }  // namespace net

@@ -14,24 +14,25 @@
 
 namespace kling::lazy {
 
+/// Made in the library only: what stands to the right of the equals signs is not in the program.
 struct EngineLibrary {
-  const char* version;
-  decltype(&kling::sha256_hex) sha256_hex;
-  decltype(&kling::base64_decode) base64_decode;
-  decltype(&kling::random_hex) random_hex;
-  decltype(&net::make_transport) make_transport;
-  decltype(&net::service_address) service_address;
-  decltype(&net::library_versions) library_versions;
-  decltype(&net::proxy_for) proxy_for;
-  decltype(&engine::make_engine) make_engine;
-  decltype(&engine::service_name) service_name;
-  decltype(&engine::resolve) resolve;
-  decltype(&engine::open_ledger) open_ledger;
-  decltype(&engine::copy_ledger) copy_ledger;
-  const char* (*step_state_name)(engine::StepState);
-  decltype(&engine::ledger_library_version) ledger_library_version;
-  decltype(&sim::Simulator::start) start_simulator;
-  decltype(&sim::Simulator::clock_for) simulator_clock_for;
+  const char* version = KLING_VERSION;
+  decltype(&kling::sha256_hex) sha256_hex = kling::sha256_hex;
+  decltype(&kling::base64_decode) base64_decode = kling::base64_decode;
+  decltype(&kling::random_hex) random_hex = kling::random_hex;
+  decltype(&net::make_transport) make_transport = kling::net::make_transport;
+  decltype(&net::library_versions) library_versions = kling::net::library_versions;
+  decltype(&net::proxy_for) proxy_for = kling::net::proxy_for;
+  decltype(&engine::make_engine) make_engine = kling::engine::make_engine;
+  decltype(&engine::service_name) service_name = kling::engine::service_name;
+  decltype(&engine::resolve) resolve = kling::engine::resolve;
+  decltype(&engine::open_ledger) open_ledger = kling::engine::open_ledger;
+  decltype(&engine::copy_ledger) copy_ledger = kling::engine::copy_ledger;
+  const char* (*step_state_name)(engine::StepState) = kling::engine::name;
+  decltype(&engine::ledger_library_version) ledger_library_version =
+      kling::engine::ledger_library_version;
+  decltype(&sim::Simulator::start) start_simulator = kling::sim::Simulator::start;
+  decltype(&sim::Simulator::clock_for) simulator_clock_for = kling::sim::Simulator::clock_for;
 };
 
 }  // namespace kling::lazy

@@ -9,6 +9,7 @@ local raw_metatable, get_upvalue, get_info = debug.getmetatable, debug.getupvalu
 local globals = _G
 
 local endpoints, manual = reference.endpoints, reference.manual
+local classes = manual.values_of
 
 local function endpoint_of(name)
   for _, endpoint in ipairs(endpoints) do
@@ -30,7 +31,7 @@ end
 
 local function function_of(name)
   local found = named(manual.functions, name)
-  for _, class in ipairs(manual.classes) do
+  for _, class in ipairs(classes) do
     found = found or named(class.methods, name)
   end
   return found
@@ -135,7 +136,7 @@ end
 
 local function add_names(names, value, only_functions)
   local class = repl.class_of(value)
-  local fields = class and not only_functions and named(manual.classes, class)
+  local fields = class and not only_functions and named(classes, class)
   for _, field in ipairs(fields and fields.fields or {}) do
     names[match(field.name, "[%w_]+")] = true
   end
@@ -263,36 +264,39 @@ local TYPES = {
 }
 
 local function kind_of(field)
-  local kind = TYPES[field.type] or field.type
+  local kind = TYPES[field.type] or field.type or ""
   if field.values and #field.values > 0 then kind = concat(field.values, " | ") end
   return kind .. (field.required and ", required" or "")
 end
 
 local function padded(text, width) return text .. rep(" ", width - #text) end
 
-local function list_fields(lines, fields)
-  for _, field in ipairs(fields) do
-    local first = match(field.doc, "^.-%.%f[%s%z]") or field.doc
-    insert(lines, "  " .. padded(field.name, 16) .. " " .. kind_of(field))
-    insert(lines, wrapped(first, rep(" ", 19)))
+-- What something is, and below it what is in it.
+local function page(head, doc, ...)
+  local lines = { head, wrapped(doc, "  ") }
+  for _, rows in ipairs { ... } do
+    for _, row in ipairs(rows) do
+      local first = match(row.doc, "^.-%.%f[%s%z]") or row.doc
+      insert(lines, "  " .. padded(row.name, 16) .. " " .. kind_of(row))
+      insert(lines, wrapped(first, rep(" ", 19)))
+    end
   end
+  return lines
 end
 
 local function field_help(name, field)
-  local lines = { name .. ": " .. kind_of(field), wrapped(field.doc, "  ") }
-  if field.default and field.default ~= "" then insert(lines, "  default: " .. field.default) end
-  if #(field.children or {}) > 0 then list_fields(lines, field.children) end
-  return concat(lines, "\n")
+  local lines = page(name .. ": " .. kind_of(field), field.doc, field.children)
+  if field.default ~= "" then insert(lines, 3, "  default: " .. field.default) end
+  return lines
 end
 
 local function endpoint_help(endpoint)
-  local lines = { ("kling.%s { … }"):format(endpoint.name), wrapped(endpoint.doc, "  ") }
-  list_fields(lines, endpoint.params)
+  local lines = page(("kling.%s { … }"):format(endpoint.name), endpoint.doc, endpoint.params)
   for _, rule in ipairs(endpoint.rules) do
     insert(lines, "  - " .. sub(wrapped(rule, "    "), 5))
   end
   insert(lines, ('help "%s.%s" tells all about a field.'):format(endpoint.name, endpoint.params[1].name))
-  return concat(lines, "\n")
+  return lines
 end
 
 local function function_help(fn, before)
@@ -300,77 +304,43 @@ local function function_help(fn, before)
   for i, param in ipairs(fn.params) do
     names[i] = param.name
   end
-  local lines = { before .. fn.name .. "(" .. concat(names, ", ") .. ")", wrapped(fn.doc, "  ") }
-  list_fields(lines, fn.params)
-  local options = fields_of(fn.name)
-  if options then list_fields(lines, options) end
-  return concat(lines, "\n")
-end
-
-local function class_help(class)
-  local lines = { class.name, wrapped(class.doc, "  ") }
-  list_fields(lines, class.fields)
-  for _, method in ipairs(class.methods) do
-    insert(lines, "  :" .. method.name)
-    insert(lines, wrapped(method.doc, rep(" ", 19)))
-  end
-  return concat(lines, "\n")
+  local call = before .. fn.name .. "(" .. concat(names, ", ") .. ")"
+  return page(call, fn.doc, fn.params, (fields_of(fn.name)))
 end
 
 local function overview()
   local lines = { "kling makes videos; each function returns at once or waits:" }
+  local function add(call, doc)
+    insert(lines, "  " .. padded(call, 19) .. " " .. sub(wrapped(doc, rep(" ", 22)), 23))
+  end
   for _, endpoint in ipairs(endpoints) do
-    insert(
-      lines,
-      "  " .. padded(endpoint.name .. "{…}", 19) .. " " .. sub(wrapped(endpoint.doc, rep(" ", 22)), 23)
-    )
+    add(endpoint.name .. "{…}", endpoint.doc)
   end
   for _, fn in ipairs(manual.functions) do
-    insert(lines, "  " .. padded(fn.name .. "()", 19) .. " " .. sub(wrapped(fn.doc, rep(" ", 22)), 23))
+    add(fn.name .. "()", fn.doc)
   end
   insert(lines, 'help(kling.omni), help "omni.image_list", help "Job"; .help for this session.')
-  return concat(lines, "\n")
+  return lines
 end
 
--- Every topic that a name can be, for "did you mean".
-local function topics()
-  local list = {}
-  for _, endpoint in ipairs(endpoints) do
-    insert(list, endpoint.name)
-    for _, param in ipairs(endpoint.params) do
-      insert(list, endpoint.name .. "." .. param.name)
-    end
-  end
-  for _, fn in ipairs(manual.functions) do
-    insert(list, fn.name)
-  end
-  for _, class in ipairs(manual.classes) do
-    insert(list, sub(class.name, 7))
-  end
-  return list
-end
-
+-- The lines of help on a topic, or nil.
 local function find_help(topic)
   local name = match(topic, "^kling%.(.+)$") or topic
-  for _, class in ipairs(manual.classes) do
-    if class.name == "kling." .. name then return class_help(class) end
-    for _, method in ipairs(class.methods) do
-      if
-        name == method.name or find(name:lower(), sub(class.name, 7):lower() .. "[.:]" .. method.name .. "$")
-      then
-        return function_help(method, sub(class.name, 7):lower() .. ":")
-      end
-    end
+  for _, class in ipairs(classes) do
+    local short = sub(class.name, 7)
+    if name == short then return page(class.name, class.doc, class.fields, class.methods) end
+    local method = match(name:lower(), "^" .. short:lower() .. "[.:](.+)$") or name
+    local found = named(class.methods, method)
+    if found then return function_help(found, short:lower() .. ":") end
   end
   local fn = named(manual.functions, name)
   if fn then return function_help(fn, "kling.") end
   local first, rest = match(name, "^([%w_]+)%.?(.*)$")
   local endpoint = first and endpoint_of(first)
-  if not endpoint then return nil end
-  if rest == "" then return endpoint_help(endpoint) end
+  if not endpoint or rest == "" then return endpoint and endpoint_help(endpoint) end
   local fields, field = endpoint.params, nil
   for part in gmatch(rest, "[%w_]+") do
-    field = named(fields or {}, part)
+    field = named(fields, part)
     if not field then return nil end
     fields = field.children
   end
@@ -378,18 +348,18 @@ local function find_help(topic)
 end
 
 function repl.help(topic)
-  local text
+  local lines
   if topic == nil or rawequal(topic, kling) then
-    text = overview()
+    lines = overview()
   elseif type(topic) == "string" then
-    text = find_help(topic)
-    if not text then
-      local near = host.near(topic, topics())
-      text = "there is no help on " .. topic .. (near ~= "" and "; did you mean " .. near .. "?" or "")
+    lines = find_help(topic)
+    if not lines then
+      local near = host.near(topic)
+      lines = { "there is no help on " .. topic .. (near ~= "" and "; did you mean " .. near .. "?" or "") }
     end
   else
     local name = repl.class_of(topic) or type(topic) == "function" and repl.name_of(topic)
-    text = name and find_help(name) or "help() tells what there is help on"
+    lines = name and find_help(name) or { "help() tells what there is help on" }
   end
-  host.write(text)
+  host.write(concat(lines, "\n"))
 end

@@ -9,6 +9,15 @@
 #include "lua/manual.h"
 #include "repl/sources.h"
 
+namespace kling::lua {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ManualField, name, type, doc)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ManualFunction, name, doc, params)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ManualClass, name, doc, fields, methods)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Manual, functions, values_of, options)
+
+}  // namespace kling::lua
+
 namespace kling::repl {
 namespace {
 
@@ -37,31 +46,6 @@ Json to_json(const std::vector<api::Param>& params) {
   return list;
 }
 
-Json to_json(const std::vector<lua::ManualField>& fields) {
-  Json list = Json::array();
-  for (const lua::ManualField& field : fields)
-    list.push_back({{"name", field.name}, {"type", field.type}, {"doc", field.doc}});
-  return list;
-}
-
-Json to_json(const std::vector<lua::ManualFunction>& functions) {
-  Json list = Json::array();
-  for (const lua::ManualFunction& function : functions)
-    list.push_back(
-        {{"name", function.name}, {"doc", function.doc}, {"params", to_json(function.params)}});
-  return list;
-}
-
-Json to_json(const std::vector<lua::ManualClass>& classes) {
-  Json list = Json::array();
-  for (const lua::ManualClass& entry : classes)
-    list.push_back({{"name", entry.name},
-                    {"doc", entry.doc},
-                    {"fields", to_json(entry.fields)},
-                    {"methods", to_json(entry.methods)}});
-  return list;
-}
-
 Json make_reference() {
   Json endpoints = Json::array();
   for (const api::Endpoint& endpoint : api::endpoints()) {
@@ -73,12 +57,7 @@ Json make_reference() {
                          {"params", to_json(endpoint.params)},
                          {"rules", rules}});
   }
-  const lua::Manual& manual = lua::manual();
-  return {{"endpoints", endpoints},
-          {"manual",
-           {{"functions", to_json(manual.functions)},
-            {"classes", to_json(manual.values_of)},
-            {"options", to_json(manual.options)}}}};
+  return {{"endpoints", endpoints}, {"manual", lua::manual()}};
 }
 
 // ---- The functions of the table `host` ----
@@ -110,19 +89,20 @@ int host_is_secret(lua_State* L) {
   return 1;
 }
 
-/// near(word, list): the nearest of the list when it is a likely misspelling, else "".
+/// near(word): the topic of help of which it is a likely misspelling, else "".
 int host_near(lua_State* L) {
   const char* word = luaL_checkstring(L, 1);
-  luaL_checktype(L, 2, LUA_TTABLE);
-  auto& words = new_object<std::vector<std::string>>(L);
-  const auto count = static_cast<lua_Integer>(lua_rawlen(L, 2));
-  for (lua_Integer i = 1; i <= count; ++i) {
-    lua_rawgeti(L, 2, i);
-    const char* choice = luaL_checkstring(L, -1);
-    pure(L, [&] { words.emplace_back(choice); });
-    lua_pop(L, 1);
-  }
-  return lua::push_text(L, [&] { return api::did_you_mean(word, words); });
+  return lua::push_text(L, [&] {
+    std::vector<std::string> topics;
+    for (const api::Endpoint& endpoint : api::endpoints()) {
+      topics.push_back(endpoint.name);
+      for (const api::Param& param : endpoint.params)
+        topics.push_back(endpoint.name + "." + param.name);
+    }
+    for (const auto& function : lua::manual().functions) topics.push_back(function.name);
+    for (const auto& entry : lua::manual().values_of) topics.push_back(entry.name.substr(6));
+    return api::did_you_mean(word, topics);
+  });
 }
 
 /// files(start): the names of files that begin so, folders with a slash at their end.

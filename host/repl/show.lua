@@ -119,21 +119,21 @@ local function table_text(value, depth, budget)
   if depth > MOST_DEPTH then return "{ --[[deeper]] }" end
   budget.open[value] = true
   local parts, width, left_out = {}, 0, 0
-  local function put(text)
+  local function put(before_value, key)
+    if #parts >= MOST_ITEMS or budget.bytes <= 0 then
+      left_out = left_out + 1
+      return
+    end
+    local text = before_value .. value_text(rawget(value, key), depth + 1, budget)
     parts[#parts + 1] = text
     width = width + #text + 2
     budget.bytes = budget.bytes - #text
   end
-  local function room() return #parts < MOST_ITEMS and budget.bytes > 0 end
 
   local count = 0
   while rawget(value, count + 1) ~= nil do
     count = count + 1
-    if room() then
-      put(value_text(rawget(value, count), depth + 1, budget))
-    else
-      left_out = left_out + 1
-    end
+    put("", count)
   end
   local keys, odd = {}, 0
   for key in next, value do
@@ -148,11 +148,7 @@ local function table_text(value, depth, budget)
   end
   sort(keys, before)
   for _, key in next, keys do
-    if room() then
-      put(key_text(key) .. " = " .. value_text(rawget(value, key), depth + 1, budget))
-    else
-      left_out = left_out + 1
-    end
+    put(key_text(key) .. " = ", key)
   end
   local comments = {}
   if odd > 0 then comments[1] = format("--[[%d with other keys]]", odd) end
@@ -165,15 +161,8 @@ local function table_text(value, depth, budget)
     return "{ " .. text .. (#comments > 0 and (#parts > 0 and ", " or "") .. rest or "") .. " }"
   end
   if #comments > 0 then rest = "\n" .. indent .. "  " .. rest end
-  return "{\n"
-    .. indent
-    .. "  "
-    .. concat(parts, ",\n" .. indent .. "  ")
-    .. ","
-    .. rest
-    .. "\n"
-    .. indent
-    .. "}"
+  text = concat(parts, ",\n" .. indent .. "  ")
+  return format("{\n%s  %s,%s\n%s}", indent, text, rest, indent)
 end
 
 function value_text(value, depth, budget)

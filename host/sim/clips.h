@@ -1,6 +1,7 @@
-// The clips: real MP4s, rendered by ffmpeg when first asked for and kept by their key, and the
-// signed, expiring URLs that they are had under. Thread-safe; file() blocks on a rendering, at
-// most two of which run at once.
+// The clips: real MP4s, rendered by ffmpeg when first asked for and kept by their key - a moving
+// pattern that differs by prompt, the pictures that were given, the words of the order, and a tone
+// when sound is on - and the signed, expiring URLs that they are had under. Thread-safe; file()
+// blocks on a rendering, at most two of which run at once.
 #pragma once
 
 #include <condition_variable>

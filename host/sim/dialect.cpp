@@ -207,10 +207,7 @@ const Dialect& Mix::of(const std::string& kind) const {
 }
 
 Answer json_answer(const Json& body, int status) {
-  Answer answer;
-  answer.status = status;
-  answer.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return answer;
+  return {status, body.dump(-1, ' ', false, Json::error_handler_t::replace)};
 }
 
 Answer create_answer(const Dialect& dialect, const View& view) {

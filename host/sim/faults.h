@@ -14,18 +14,20 @@
 #include <vector>
 
 #include "base/error.h"
-#include "sim/relay.h"
 
 namespace kling::sim {
+
+/// What happens to the bytes of an answer.
+enum class Mishap { none, drop, reset, hang, drip, truncate, endless_headers, endless_body };
 
 /// One row of the fault table: everything that is known of a fault but its effect on a body.
 struct FaultKind {
   const char* name;
   const char* at;  ///< what it is for: "create query"
   const char* doc;
-  Mishap mishap = Mishap::none;  ///< what happens to the bytes of the answer
-  int http = 0;                  ///< the status of an answer that replaces the real one; 0: none
-  int code = 0;                  ///< its code in the service's error table; 0: `body` as it is
+  Mishap mishap = Mishap::none;
+  int http = 0;  ///< the status of an answer that replaces the real one; 0: none
+  int code = 0;  ///< its code in the service's error table; 0: `body` as it is
   const char* body = "";
   const char* header = nullptr;  ///< one more header, and its value
   const char* header_value = nullptr;

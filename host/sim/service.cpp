@@ -1,14 +1,16 @@
 #include "sim/service.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <sstream>
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
 #include "base/digest.h"
 #include "base/files.h"
-#include "sim/auth.h"
 #include "sim/validate.h"
 
 namespace kling::sim {
@@ -24,19 +26,54 @@ std::vector<std::string> split(const std::string& text, char mark) {
   return parts;
 }
 
-Answer plain_answer(int status, const char* type, const std::string& body) {
-  Answer answer;
-  answer.status = status;
-  answer.type = type;
-  answer.body = body;
-  return answer;
+// ---- Who may ask: a bearer key, or a JSON Web Token as the official service wants it ----
+
+std::string hmac(const std::string& key, const std::string& text) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+       reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest, &size);
+  return std::string(reinterpret_cast<const char*>(digest), size);
 }
 
-/// Tokens carry the client's real time.
-Millis real_now() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+/// Base64url without padding, as tokens use it.
+std::string decoded(std::string text) {
+  for (char& c : text) c = c == '-' ? '+' : c == '_' ? '/' : c;
+  text.append((4 - text.size() % 4) % 4, '=');
+  std::string data;
+  return base64_decode(text, data) ? data : std::string();
 }
+
+std::optional<Refusal> check_token(const Options& options, const std::string& token) {
+  const auto first = token.find('.'), last = token.rfind('.');
+  if (first == std::string::npos || first == last) return refusal(1002, "token");
+  const std::string body = token.substr(0, last);
+  if (hmac(options.secret_key, body) != decoded(token.substr(last + 1))) return refusal(1002);
+  const Json claims =
+      Json::parse(decoded(token.substr(first + 1, last - first - 1)), nullptr, false);
+  const auto seconds = [&](const char* name) {
+    const Json* claim = member_of(claims, name);
+    return claim != nullptr && claim->is_number() ? claim->get<Millis>() : 0;
+  };
+  if (text_of(claims, "iss") != options.access_key) return refusal(1002);
+  const Millis now = std::time(nullptr);  // the client's real time, too
+  if (seconds("nbf") > now) return refusal(1003);
+  if (seconds("exp") <= now) return refusal(1004);
+  return {};
+}
+
+/// Why a request with this Authorization header is refused; empty when it is not.
+std::optional<Refusal> check_authorization(const Options& options, const std::string& header) {
+  const std::string_view bearer = "Bearer ";
+  if (header.empty()) return refusal(1001);
+  if (!header.starts_with(bearer) || header.size() == bearer.size()) return refusal(1002);
+  const std::string token = header.substr(bearer.size());
+  if (!options.secret_key.empty()) return check_token(options, token);
+  if (!options.key.empty() && options.key != token) return refusal(1002);
+  return {};
+}
+
+// ---- The service ----
 
 std::string folder_of(const Options& options) {
   if (!options.state_dir.empty()) return options.state_dir;
@@ -81,7 +118,7 @@ Status Service::open(const std::string& base_url) {
     if (auto made = make_folders(dir_ + folder); !made) return made;
   for (const std::string& line : options_.faults)
     if (auto added = faults_.add(line); !added) return added;
-  store_ = std::make_unique<Store>(options_);
+  store_ = std::make_unique<Store>(options_, dir_);
   for (const auto& [kind, rules] : contract()["endpoints"].items())
     for (const Task& task : store_->list(kind)) callbacks_.watch(task, options_.clock->now());
   return Done{};
@@ -113,7 +150,7 @@ Answer Service::answer(const httplib::Request& request, Mishap& mishap) {
   Answer answer = route(exchange);
   if (const FaultKind* instead = exchange.faults.replacement()) {
     answer = instead->code != 0 ? refused(exchange, refusal(instead->code))
-                                : plain_answer(0, "application/json; charset=utf-8", instead->body);
+                                : Answer{.body = instead->body};
     answer.status = instead->http;
     if (answer.body.starts_with("<html")) answer.type = "text/html";
     answer.header = instead->header;
@@ -130,17 +167,14 @@ Answer Service::route(Exchange& exchange) {
   const auto& parts = exchange.parts;
   if (request.path.starts_with("/sim/clips/")) return clip(exchange);
   if (!parts.empty() && parts[0] == "sim") return control(request);
-  if (auto why = check_authorization({options_.key, options_.access_key, options_.secret_key},
-                                     request.get_header_value("Authorization"), real_now())) {
+  if (auto why = check_authorization(options_, request.get_header_value("Authorization")))
     return refused(exchange, *why);
-  }
   const bool get = request.method == "GET", post = request.method == "POST";
   if (get && parts == std::vector<std::string>{"tasks"} && mix_.of("").query == Shape::fresh)
     return batch(exchange);
   if (exchange.kind.empty()) {
     // A path that does not exist is answered by the web site, not by the service.
-    return plain_answer(404, "text/html",
-                        "<!doctype html><html><body>404 page not found</body></html>");
+    return {404, "<!doctype html><html><body>404 page not found</body></html>", "text/html"};
   }
   if (post && parts.size() == 3) return create(exchange);
   if (get && parts.size() == 4) return query(exchange);
@@ -225,15 +259,13 @@ Answer Service::clip(Exchange& exchange) {
   const char* type = "application/octet-stream";
   if (!clips_.valid(key, request.get_param_value("Expires"), request.get_param_value("Signature"),
                     now))
-    return plain_answer(403, type, "expired");
+    return {403, "expired", type};
   const Millis kept = Millis{86'400'000} * contract()["retention_days"].get<int>();
   if (!task || task->state(now) != State::succeed || now > task->ends + kept)
-    return plain_answer(404, type, "gone");
+    return {404, "gone", type};
   const auto file = clips_.file(*task);
-  if (!file) return plain_answer(500, type, file.error().message);
-  Answer answer = plain_answer(200, "video/mp4", "");
-  answer.file = *file;
-  return answer;
+  if (!file) return {500, file.error().message, type};
+  return {.type = "video/mp4", .file = *file};
 }
 
 Answer Service::control(const httplib::Request& request) {

@@ -2,24 +2,171 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
+#include <set>
 #include <thread>
 
-#include <httplib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-#include "sim/relay.h"
+#include "base/files.h"
 #include "sim/service.h"
 
 namespace kling::sim {
 namespace {
 
-constexpr int kThreads = 32;  // a waiting render or an idle connection holds one each
+constexpr int kThreads = 64;  // a waiting render or an open connection holds one each
 constexpr std::size_t kLargestBody = std::size_t{128} << 20;
 constexpr std::size_t kLargestCut = 20'000;  // a truncated clip keeps so many bytes
+
+// ---- The wire ----
+
+constexpr auto kDrip = std::chrono::milliseconds(10);  // between two bytes of a dripped answer
+
+/// One connection. Its socket has the time-outs of the server.
+class Wire : public httplib::Stream {
+ public:
+  explicit Wire(socket_t socket) : socket_(socket) {}
+
+  /// Waits until there is something to read; false at the end, or when it takes too long.
+  bool await() {
+    if (ended_) return false;  // the library does not look whether a head could be written
+    if (read_ < held_) return true;
+    const ssize_t count = ::recv(socket_, bytes_, sizeof bytes_, 0);
+    read_ = 0;
+    held_ = static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+    return held_ > 0;
+  }
+  ssize_t read(char* out, std::size_t size) override {
+    if (!await()) return 0;
+    const std::size_t count = std::min(size, held_ - read_);
+    std::memcpy(out, bytes_ + read_, count);
+    read_ += count;
+    return static_cast<ssize_t>(count);
+  }
+
+  /// Sends what the mishap leaves of an answer; -1 ends the connection.
+  ssize_t write(const char* data, std::size_t size) override {
+    ended_ = ended_ || !passes({data, size});
+    return ended_ ? -1 : static_cast<ssize_t>(size);
+  }
+
+  bool is_readable() const override { return true; }
+  bool is_writable() const override { return true; }
+  void get_remote_ip_and_port(std::string&, int&) const override {}
+  void get_local_ip_and_port(std::string&, int&) const override {}
+  socket_t socket() const override { return socket_; }
+
+  Mishap mishap = Mishap::none;
+  std::size_t body_bytes = 0;
+
+ private:
+  bool passes(std::string_view bytes) {
+    switch (mishap) {
+      case Mishap::none:
+        return send(bytes);
+      case Mishap::drip:
+        for (const char& byte : bytes) {
+          if (!send({&byte, 1})) return false;
+          std::this_thread::sleep_for(kDrip);
+        }
+        return true;
+      case Mishap::hang:  // until the client ends it, or the server
+        for (char byte; ::recv(socket_, &byte, 1, 0) > 0 || errno == EAGAIN;) {
+        }
+        return false;
+      case Mishap::truncate: {
+        seen_ += bytes;
+        const auto end = seen_.find("\r\n\r\n");
+        if (end == std::string::npos || seen_.size() < end + 4 + body_bytes) return true;
+        send(std::string_view(seen_).substr(0, end + 4 + body_bytes));
+        return false;
+      }
+      case Mishap::endless_headers:
+      case Mishap::endless_body: {
+        const bool head = mishap == Mishap::endless_headers;
+        std::string filler = "HTTP/1.1 200 OK\r\n";
+        if (!head) filler += "Content-Type: application/json\r\n\r\n{\"data\":\"";
+        while (send(filler)) {
+          filler.clear();
+          while (filler.size() < 32'768) filler += head ? "X-Filler: aaaaaaaaaaaaaaaa\r\n" : "aaaa";
+        }
+        return false;
+      }
+      default:
+        return false;
+    }
+  }
+
+  bool send(std::string_view bytes) const {
+    while (!bytes.empty()) {
+      const auto count = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (count <= 0) return false;
+      bytes.remove_prefix(static_cast<std::size_t>(count));
+    }
+    return true;
+  }
+
+  const socket_t socket_;
+  char bytes_[16 << 10];
+  std::size_t read_ = 0, held_ = 0;
+  bool ended_ = false;
+  std::string seen_;  // of a truncated answer
+};
+
+thread_local Wire* answering = nullptr;
+
+/// The library's server, with connections on which an answer can be lost, reset, withheld, dripped
+/// or cut. One thread of its pool a connection, which it blocks.
+class Server : public httplib::Server {
+ public:
+  /// From a handler: the answer being made suffers `mishap`. `body_bytes`: how much of the body
+  /// `truncate` lets through.
+  static void strike(Mishap mishap, std::size_t body_bytes) {
+    answering->mishap = mishap;
+    answering->body_bytes = body_bytes;
+  }
+  /// Stops listening and ends every connection, also those that only wait. Idempotent.
+  void end() {
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;
+      for (const socket_t socket : open_) ::shutdown(socket, SHUT_RDWR);
+    }
+    stop();
+  }
+
+ private:
+  bool process_and_close_socket(socket_t socket) override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (ending_) return ::close(socket) == 0;
+      open_.insert(socket);
+    }
+    Wire wire(socket);
+    answering = &wire;
+    for (bool over = false; !over && wire.await() && process_request(wire, false, over, {});) {
+    }
+    const linger none{1, 0};
+    if (wire.mishap == Mishap::reset)
+      ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    const std::lock_guard lock(mutex_);
+    open_.erase(socket);
+    return ::close(socket) == 0;
+  }
+
+  std::mutex mutex_;
+  bool ending_ = false;
+  std::set<socket_t> open_;
+};
+
+// ---- The simulator ----
 
 /// The real time: a client's clock is compared with it.
 std::string http_date() {
@@ -56,17 +203,63 @@ void serve_file(const std::string& path, const std::string& type, const httplib:
       });
 }
 
-}  // namespace
+/// The service behind its HTTP server.
+class Listening final : public Simulator {
+ public:
+  Listening(const Options& options, Mix mix)
+      : host_(options.host == "0.0.0.0" ? "127.0.0.1" : options.host),
+        service_(options, std::move(mix)) {}
+  ~Listening() override { stop(); }
 
-/// The service behind its HTTP server behind the relay.
-struct Simulator::Parts {
-  Parts(Options options, Mix mix)
-      : host(options.host == "0.0.0.0" ? "127.0.0.1" : options.host),
-        service(std::move(options), std::move(mix)) {}
+  Status listen(const std::string& address, int port) {
+    int listener = -1;
+    server_.set_socket_options([&](socket_t made) {
+      const int on = 1;  // not the library's SO_REUSEPORT, which lets two servers share a port
+      ::setsockopt(made, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+      listener = made;
+    });
+    server_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+    server_.set_tcp_nodelay(true);
+    server_.set_keep_alive_max_count(10'000);
+    server_.set_payload_max_length(kLargestBody);
+    const auto answer = [this](const httplib::Request& request, httplib::Response& response) {
+      handle(request, response);
+    };
+    server_.Get(".*", answer).Post(".*", answer).Put(".*", answer).Delete(".*", answer);
+    errno = 0;
+    port_ = port == 0                             ? server_.bind_to_any_port(address)
+            : server_.bind_to_port(address, port) ? port
+                                                  : -1;
+    if (port_ <= 0)
+      return Error{.kind = Kind::network,
+                   .message = "the simulator cannot listen on " + address + ":" +
+                              std::to_string(port) + ": " + system_message(errno),
+                   .hint = "take another --port, or none for any free one"};
+    if (auto ready = service_.open(base_url()); !ready) return ready;
+    thread_ = std::thread([this] { server_.listen_after_bind(); });
+    // Server::stop() before the server runs would wait for ever.
+    while (!server_.is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    // The library's queue of 5 makes bursts wait a second for a second SYN.
+    ::listen(listener, 512);
+    return Done{};
+  }
 
+  std::string base_url() const override { return "http://" + host_ + ":" + std::to_string(port_); }
+  int port() const override { return port_; }
+  Counters counters() override { return service_.counters(); }
+  Status add_fault(const std::string& lines) override { return service_.add_fault(lines); }
+  void stop() override {
+    if (stopped_.exchange(true)) return;
+    service_.close();
+    if (!thread_.joinable()) return;
+    server_.end();
+    thread_.join();
+  }
+
+ private:
   void handle(const httplib::Request& request, httplib::Response& response) {
     Mishap mishap = Mishap::none;
-    const Answer answer = service.answer(request, mishap);
+    const Answer answer = service_.answer(request, mishap);
     response.set_header("Date", http_date());
     if (answer.header != nullptr) response.set_header(answer.header, answer.header_value);
     if (answer.file.empty()) {
@@ -75,80 +268,28 @@ struct Simulator::Parts {
     } else {
       serve_file(answer.file, answer.type, request, response);
     }
-    if (mishap == Mishap::none) return;
-    const std::size_t cut = answer.file.empty() ? answer.body.size() / 2 : kLargestCut;
-    relay->strike(request.remote_port, mishap, cut);
+    Server::strike(mishap, answer.file.empty() ? answer.body.size() / 2 : kLargestCut);
   }
 
-  Status listen(const std::string& address, int port) {
-    auto opened = Relay::open(address, port);
-    if (!opened) return opened.error();
-    relay = std::move(*opened);
-    if (auto ready = service.open(base_url()); !ready) return ready;
-
-    int listener = -1;
-    server.set_socket_options([&](socket_t made) { listener = made; });
-    server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
-    server.set_tcp_nodelay(true);
-    server.set_keep_alive_max_count(10'000);
-    server.set_payload_max_length(kLargestBody);
-    const auto answer = [this](const httplib::Request& request, httplib::Response& response) {
-      handle(request, response);
-    };
-    server.Get(".*", answer).Post(".*", answer).Put(".*", answer).Delete(".*", answer);
-    const int backend = server.bind_to_any_port("127.0.0.1");
-    if (backend <= 0)
-      return Error{.kind = Kind::network, .message = "the simulator finds no free port"};
-    thread = std::thread([this] { server.listen_after_bind(); });
-    // Server::stop() before the server runs would wait for ever.
-    while (!server.is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    // The library's queue of 5 makes bursts wait a second for a second SYN.
-    ::listen(listener, 512);
-    relay->start(backend);
-    return Done{};
-  }
-
-  ~Parts() { stop(); }
-
-  void stop() {
-    if (stopped.exchange(true)) return;
-    service.close();
-    // The relay first: a server that waits on an idle connection would wait for its time-out.
-    if (relay) relay->stop();
-    if (!thread.joinable()) return;
-    server.stop();
-    thread.join();
-  }
-
-  std::string base_url() const { return "http://" + host + ":" + std::to_string(relay->port()); }
-
-  const std::string host;
-  Service service;
-  httplib::Server server;
-  std::unique_ptr<Relay> relay;
-  std::thread thread;
-  std::atomic<bool> stopped{false};
+  const std::string host_;
+  int port_ = -1;
+  Service service_;
+  Server server_;
+  std::thread thread_;
+  std::atomic<bool> stopped_{false};
 };
 
-Simulator::Simulator(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
-Simulator::~Simulator() = default;
+}  // namespace
 
 Result<std::unique_ptr<Simulator>> Simulator::start(Options options) {
   auto mix = Mix::read(options.dialect);
   if (!mix) return mix.error();
   if (!options.clock) options.clock = make_clock();
-  const std::string host = options.host;
-  const int port = options.port;
-  auto parts = std::make_unique<Parts>(std::move(options), std::move(*mix));
-  if (auto listening = parts->listen(host, port); !listening) return listening.error();
-  return std::unique_ptr<Simulator>(new Simulator(std::move(parts)));
+  auto made = std::make_unique<Listening>(options, std::move(*mix));
+  if (auto listening = made->listen(options.host, options.port); !listening)
+    return listening.error();
+  return std::unique_ptr<Simulator>(std::move(made));
 }
-
-std::string Simulator::base_url() const { return parts_->base_url(); }
-int Simulator::port() const { return parts_->relay->port(); }
-Counters Simulator::counters() const { return parts_->service.counters(); }
-Status Simulator::add_fault(const std::string& lines) { return parts_->service.add_fault(lines); }
-void Simulator::stop() { parts_->stop(); }
 
 std::shared_ptr<Clock> Simulator::clock_for(const std::string& state_dir, double speed) {
   return make_clock(speed, std::max(make_clock()->now(), Store::saved_time(state_dir)));

@@ -5,8 +5,7 @@
 //     GET  /sim/faults   the faults there are
 //     POST /sim/faults   more fault lines (faults.h), one a line
 // Tasks proceed on the given clock. Thread-safe. start() and stop() block for milliseconds, stop()
-// also for a clip that is being rendered. Virtual is what the program calls across the border of
-// its library (lazy/engine_library.h).
+// also for a clip that is being rendered.
 #pragma once
 
 #include <memory>
@@ -21,24 +20,19 @@ class Simulator {
  public:
   /// Listens when it returns. Errors: a wrong option (invalid), no port (network), no folder.
   static Result<std::unique_ptr<Simulator>> start(Options options);
-  virtual ~Simulator();
+  virtual ~Simulator() = default;
 
   /// "http://127.0.0.1:<port>", without a path.
-  virtual std::string base_url() const;
-  int port() const;
-  virtual Counters counters() const;
+  virtual std::string base_url() const = 0;
+  virtual int port() const = 0;
+  virtual Counters counters() = 0;
   /// Adds fault lines. Requests counted so far stay counted.
-  Status add_fault(const std::string& lines);
+  virtual Status add_fault(const std::string& lines) = 0;
   /// Closes every connection and ends all threads. Idempotent.
-  void stop();
+  virtual void stop() = 0;
 
   /// A clock that starts now, or where the time of the state folder ended if that is later.
   static std::shared_ptr<Clock> clock_for(const std::string& state_dir, double speed);
-
- private:
-  struct Parts;
-  explicit Simulator(std::unique_ptr<Parts> parts);
-  std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace kling::sim

@@ -46,7 +46,9 @@ std::string digest_of(const Order& order) {
 
 }  // namespace
 
-Store::Store(const Options& options) : options_(options) { refresh(); }
+Store::Store(const Options& options, std::string dir) : options_(options), dir_(std::move(dir)) {
+  refresh();
+}
 
 Millis Store::saved_time(const std::string& dir) {
   Millis latest = 0;
@@ -60,8 +62,7 @@ Millis Store::saved_time(const std::string& dir) {
 }
 
 void Store::refresh() {
-  if (options_.state_dir.empty()) return;
-  for_each_line(new_lines(options_.state_dir, read_), [&](const Json& line) {
+  for_each_line(new_lines(dir_, read_), [&](const Json& line) {
     if (auto task = read_task(line)) take(std::move(*task));
   });
 }
@@ -77,8 +78,7 @@ void Store::take(Task task) {
 }
 
 bool Store::append(const Json& line) {
-  if (options_.state_dir.empty()) return true;
-  std::ofstream file(journal(options_.state_dir), std::ios::binary | std::ios::app);
+  std::ofstream file(journal(dir_), std::ios::binary | std::ios::app);
   // The first line end closes what a killed process may have left half written.
   file << "\n" + line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n" << std::flush;
   return static_cast<bool>(file);
@@ -88,8 +88,8 @@ std::variant<Task, Refusal> Store::create(const Order& order, const std::string&
                                           Ids ids, Millis now) {
   const std::lock_guard lock(mutex_);
   Descriptor others;
-  while (!options_.state_dir.empty() && !others) {
-    auto locked = try_lock(options_.state_dir + "/lock");
+  while (!others) {
+    auto locked = try_lock(dir_ + "/lock");
     if (!locked) return refusal(5000);
     others = std::move(*locked);
     if (!others) std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -135,7 +135,6 @@ std::variant<Task, Refusal> Store::create(const Order& order, const std::string&
   if (ids == Ids::task) task.id = "task_" + sha256_hex(task.kling_id).substr(0, 32);
   if (ids == Ids::proxy) task.id = std::to_string(snowflake("proxy_epoch"));
   if (!append(task_json(task))) return refusal(5000);
-  if (options_.state_dir.empty()) take(task);
   refresh();
   return task;
 }
@@ -187,7 +186,7 @@ void Store::count(Millis now, Counters& counters) {
 void Store::note(Millis now) {
   const std::lock_guard lock(mutex_);
   // Often enough that little time is lost to a kill, seldom enough that the journal stays small.
-  if (options_.state_dir.empty() || now < noted_ + 250) return;
+  if (now < noted_ + 250) return;
   noted_ = now;
   append({{"now", now}});
 }

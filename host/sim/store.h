@@ -24,7 +24,8 @@ enum class Ids { kling, task, proxy };
 
 class Store {
  public:
-  explicit Store(const Options& options);
+  /// `dir`: where the journal is kept.
+  Store(const Options& options, std::string dir);
 
   /// Accepts a task, or says why not.
   std::variant<Task, Refusal> create(const Order& order, const std::string& external_id, Ids ids,
@@ -51,6 +52,7 @@ class Store {
   void take(Task task);
 
   const Options options_;
+  const std::string dir_;
   std::mutex mutex_;
   std::deque<Task> tasks_;
   Index by_id_, by_external_, by_clip_;

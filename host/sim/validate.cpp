@@ -3,11 +3,78 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-
-#include "sim/rules.h"
+#include <optional>
 
 namespace kling::sim {
 namespace {
+
+using Refused = std::optional<Refusal>;
+
+/// A refusal with code 1201 and a message of contract.json.
+Refused refuse(std::string_view message, std::string_view value = {}) {
+  return refusal(1201, message, value);
+}
+
+/// A number of a rule, or `otherwise` when the rule does not have it.
+double limit(const Json& rule, const std::string& name, double otherwise = 0) {
+  const Json* found = member_of(rule, name);
+  return found == nullptr ? otherwise : found->get<double>();
+}
+
+/// True when the array `list` (null: none) has this text.
+bool contains(const Json* list, const std::string& text) {
+  return list != nullptr && std::find(list->begin(), list->end(), Json(text)) != list->end();
+}
+
+// ---- One value against its rule: type, length, range, choices, counts, members ----
+
+Refused check_member(const std::string& path, const std::string& name, const Json& rule,
+                     const Json& object);
+
+bool has_type(const Json& value, const std::string& type) {
+  if (type == "integer") return value.is_number_integer();
+  return type.empty() || type == "any" || type == value.type_name();
+}
+
+/// True when `value` is beyond the rule's limits of these names.
+bool outside(const Json& rule, double value, const char* least, const char* most) {
+  return value < limit(rule, least, value) || value > limit(rule, most, value);
+}
+
+Refused check_value(const std::string& path, const Json& rule, const Json& value) {
+  if (!has_type(value, text_of(rule, "type"))) return refuse("type", path);
+  if (value.is_string()) {
+    const auto& text = value.get_ref<const std::string&>();
+    const Json* choices = member_of(rule, "enum");
+    if (choices != nullptr && !contains(choices, text)) return refuse("value", path);
+    const auto characters =
+        std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
+    if (outside(rule, static_cast<double>(characters), "", "max_chars"))
+      return refuse("length", path);
+  } else if (value.is_number()) {
+    if (outside(rule, value.get<double>(), "min", "max")) return refuse("value", path);
+  } else if (value.is_array()) {
+    if (outside(rule, static_cast<double>(value.size()), "min_items", "max_items"))
+      return refuse("count", path);
+    for (const Json& item : value)
+      if (auto refused = check_value(path, rule["items"], item)) return refused;
+  } else if (value.is_object()) {
+    for (const auto& [name, inner] : rule["fields"].items())
+      if (auto refused = check_member(path + ".", name, inner, value)) return refused;
+  }
+  return {};
+}
+
+/// `path` is what the message puts before the name.
+Refused check_member(const std::string& path, const std::string& name, const Json& rule,
+                     const Json& object) {
+  const Json* value = member_of(object, name);
+  if (value != nullptr) return check_value(path + name, rule, *value);
+  if (member_of(rule, "required") != nullptr) return refuse("required", path + name);
+  return {};
+}
+
+// ---- What crosses fields ----
 
 /// One request on its way through the checks; each check may complete the order.
 class Validation {
@@ -137,7 +204,7 @@ class Validation {
     place = taken->name;
     if (frame && frame_.name.empty()) frame_ = *taken;
     if (taken->width == 0 && taken->height == 0) return {};
-    const double ratio = taken->height == 0 ? 0 : static_cast<double>(taken->width) / taken->height;
+    const double ratio = static_cast<double>(taken->width) / std::max(taken->height, 1);
     if (std::min(taken->width, taken->height) < limit(rules, "min_side") ||
         ratio < limit(rules, "min_ratio") || ratio > limit(rules, "max_ratio")) {
       fail("pixels");

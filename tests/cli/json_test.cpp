@@ -1,4 +1,5 @@
 // docs/json.md against what the program writes with --json.
+#include <filesystem>
 #include <map>
 #include <set>
 
@@ -49,7 +50,7 @@ void compare(const std::map<std::string, Documented>& tables, const std::string&
 
 TEST_CASE("every event and field of the JSON output is documented") {
   const auto tables = documented();
-  REQUIRE(tables.size() == 5);
+  REQUIRE(tables.size() == 14);
   Stage stage(
       "local kling = require 'kling'\n"
       "local function wait(job) return job:wait() end\n"
@@ -92,4 +93,51 @@ TEST_CASE("the lines of a plan are documented") {
     compare(tables, event.begin().key(), event.begin().value());
   }
   CHECK(count == 2);
+}
+
+TEST_CASE("what the other commands write is documented") {
+  auto tables = documented();
+  tables["jobs show"].all.merge(std::set(tables["jobs list"].all));
+  tables["jobs show"].always.merge(std::set(tables["jobs list"].always));
+  const auto check = [&](const std::string& name, const Outcome& outcome) {
+    CAPTURE(outcome.err);
+    std::vector<Json> told;
+    std::istringstream lines(outcome.out);
+    for (std::string line; std::getline(lines, line);) {
+      told.push_back(Json::parse(line));
+      // The simulator says one thing when it listens and another one at its end.
+      compare(tables, told.back().contains("creates") ? "sim, at its end" : name, told.back());
+    }
+    REQUIRE(!told.empty());
+    return told;
+  };
+  sim::Options losing;
+  losing.faults = {"create#3: accept, drop"};
+  losing.external_lookup = false;
+  Stage stage(
+      "local kling = require 'kling'\n"
+      "kling.text2video { prompt = 'A kite' }:wait()\n"
+      "pcall(function() kling.text2video { prompt = 'a bloodbath' }:wait() end)\n"
+      "kling.text2video { prompt = 'lost' }:wait()",
+      losing);
+  REQUIRE(stage.run({"run", "--patience", "0.1", "film.lua"}).code == 4);
+  const auto jobs = check("jobs list", stage.run({"jobs", "list", "--json"}));
+  REQUIRE(jobs.size() == 3);
+  CHECK(jobs[0]["state"] == "ambiguous");
+  CHECK(jobs[1]["error"]["kind"] == "task_failed");
+  const std::string lost = jobs[0]["handle"], done = jobs[2]["handle"];
+  const Json shown =
+      check("jobs show", stage.run({"jobs", "show", "--json", "--request", done})).front();
+  CHECK(shown["timeline"][0].contains("at"));
+  CHECK(shown["videos"][0].contains("url"));
+  check("jobs save", stage.run({"jobs", "save", "--json", done, "shot.mp4"}));
+  check("jobs resolve", stage.run({"jobs", "resolve", "--json", lost, "--abandon"}));
+  check("jobs prune", stage.run({"jobs", "prune", "--json"}));
+  CHECK(check("query", stage.run({"query", "--json", done})).front()["videos"].size() == 1);
+  CHECK(check("doctor", stage.run({"doctor", "--json"})).size() == 12);
+  const auto server = stage.start({"sim", "--json", "--state", "state"});
+  REQUIRE(stage.until(
+      [&](const sim::Counters&) { return std::filesystem::exists(stage.folder / "state/clips"); }));
+  server->signal(SIGTERM);
+  CHECK(check("sim", server->wait()).size() == 2);
 }

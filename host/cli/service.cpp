@@ -1,6 +1,7 @@
-#include "cli/simulation.h"
+#include "cli/service.h"
 
 #include <cstdio>
+#include <filesystem>
 
 #include "base/files.h"
 
@@ -17,6 +18,22 @@ std::string read_fault(std::string& line) {
 }
 
 }  // namespace
+
+void ServiceOptions::add_options(CLI::App& app) {
+  app.add_option("--base-url", base_url,
+                 "the service (KLING_BASE_URL; default https://api.cometapi.com)");
+  app.add_option("--ledger", ledger,
+                 "the ledger file (KLING_LEDGER; default: in the nearest .kling/), or :memory:");
+  app.add_option("--store", store, "folder for finished clips (default: beside the ledger)");
+  app.add_flag("--insecure", insecure,
+               "allow a plain http:// service elsewhere than on this machine");
+}
+
+void ServiceOptions::add_waiting_options(CLI::App& app) {
+  app.add_option("--poll-interval", poll_interval,
+                 "seconds between two looks at a job (KLING_POLL_INTERVAL)");
+  app.add_option("--patience", patience, "seconds a lost answer is searched for (KLING_PATIENCE)");
+}
 
 void SimulationOptions::add_options(CLI::App& app) {
   app.add_flag("--sim", on, "talk to the built-in simulator: real HTTP, real clips, no money");
@@ -51,21 +68,37 @@ void SimulationOptions::add_service_options(CLI::App& app) {
   flag("--no-unique", service.external_unique, "external ids need not be unique, likewise");
 }
 
-Simulation::Simulation(SimulationOptions options, const std::string& state_dir)
-    : options_(std::move(options)) {
-  options_.service.state_dir = state_dir;
+void JobOptions::add_options(CLI::App& app) {
+  voice.add_options(app);
+  service.add_options(app);
+  service.add_waiting_options(app);
+  simulation.add_options(app);
 }
 
-const std::shared_ptr<Clock>& Simulation::clock() {
-  auto& service = options_.service;
-  if (!service.clock) service.clock = sim::Simulator::clock_for(service.state_dir, options_.speed);
-  return service.clock;
+Status Service::open(const std::string& script) {
+  const SimulationOptions& simulation = options_.simulation;
+  auto found = engine_options(options_.service, script,
+                              simulation.on && !simulation.with_real_ledger, notice);
+  if (!found) return found.error();
+  settings = std::move(*found);
+  settings.log = [voice = options_.voice](const std::string& level, const std::string& text) {
+    voice.note(level == "info" ? text : level + ": " + text);
+  };
+  simulated_ = simulation.service;
+  if (simulated_.state_dir.empty() && settings.ledger_path != ":memory:")
+    simulated_.state_dir = std::filesystem::path(settings.ledger_path).parent_path().string();
+  if (simulation.on)
+    simulated_.clock = sim::Simulator::clock_for(simulated_.state_dir, simulation.speed);
+  queue =
+      std::make_shared<engine::CompletionQueue>(simulation.on ? simulated_.clock : make_clock());
+  settings.queue = queue;
+  return Done{};
 }
 
-Status Simulation::connect(engine::EngineOptions& options) {
+Status Service::connect(engine::EngineOptions& options) {
+  if (!options_.simulation.on) return Done{};
   if (!simulator_) {
-    clock();
-    auto started = sim::Simulator::start(options_.service);
+    auto started = sim::Simulator::start(simulated_);
     if (!started) return started.error();
     simulator_ = std::move(*started);
   }
@@ -75,7 +108,18 @@ Status Simulation::connect(engine::EngineOptions& options) {
   return Done{};
 }
 
-std::string Simulation::summary() const {
+Result<std::unique_ptr<engine::Engine>> Service::make_engine(engine::EngineOptions options) {
+  if (Status connected = connect(options); !connected.ok()) return connected.error();
+  return engine::make_engine(std::move(options));
+}
+
+Millis Service::deadline(int real_milliseconds) const {
+  if (real_milliseconds < 0) return kNever;
+  const double speed = options_.simulation.on ? options_.simulation.speed : 1.0;
+  return queue->clock().now() + static_cast<Millis>(real_milliseconds * speed) + 1;
+}
+
+std::string Service::summary() const {
   if (!simulator_) return "";
   const sim::Counters counters = simulator_->counters();
   char text[160];

@@ -1,0 +1,69 @@
+// The service that a command works with, real or simulated (--sim): its options on the command
+// line, and what follows from them. What they mean is runtime/settings.h. Main thread.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cli/command.h"
+#include "engine/engine.h"
+#include "runtime/settings.h"
+#include "sim/simulator.h"
+
+namespace kling::cli {
+
+using runtime::engine_options;
+using runtime::find_ledger;
+
+/// Where the service and the ledger are, and how long a command that runs jobs waits.
+struct ServiceOptions : runtime::ServiceSettings {
+  void add_options(CLI::App& app);
+  void add_waiting_options(CLI::App& app);  ///< poll_interval and patience
+};
+
+/// How the simulated service behaves.
+struct SimulationOptions {
+  bool on = false;
+  bool with_real_ledger = false;  ///< of a plan
+  double speed = 60;
+  sim::Options service;
+  void add_options(CLI::App& app);          ///< --sim and the others
+  void add_service_options(CLI::App& app);  ///< all but --sim
+};
+
+/// Of every command that runs jobs.
+struct JobOptions {
+  Voice voice;
+  ServiceOptions service;
+  SimulationOptions simulation;
+  void add_options(CLI::App& app);
+};
+
+/// One service, and the clock that its jobs are told by.
+class Service {
+ public:
+  /// `options` must outlive it.
+  explicit Service(const JobOptions& options) : options_(options) {}
+  /// Finds key, address and ledger. `script`: whose; empty: of the working directory.
+  Status open(const std::string& script);
+
+  // Once it is open:
+  engine::EngineOptions settings;  ///< of its engines; its log speaks with the command's voice
+  std::string notice;              ///< why the ledger is not beside the script
+  std::shared_ptr<engine::CompletionQueue> queue;
+
+  /// Points `options` at the simulator, which the first call starts; leaves them without --sim.
+  Status connect(engine::EngineOptions& options);
+  Result<std::unique_ptr<engine::Engine>> make_engine(engine::EngineOptions options);
+  /// When so many real milliseconds (-1: for ever) will have passed on the jobs' clock.
+  Millis deadline(int real_milliseconds) const;
+  /// A sentence on what was simulated and would have been charged; empty when nothing was.
+  std::string summary() const;
+
+ private:
+  const JobOptions& options_;
+  sim::Options simulated_;
+  std::unique_ptr<sim::Simulator> simulator_;
+};
+
+}  // namespace kling::cli
