@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/watches.h"
 #include "engine/engine.h"
 #include "engine/ledger.h"
 #include "engine/poll_schedule.h"
@@ -85,7 +86,7 @@ class Job : public std::enable_shared_from_this<Job> {
   std::string raw;  ///< of the last answer, until it is recorded
   std::unique_ptr<Error> error;
   std::unique_ptr<Error> store_error;
-  std::vector<std::pair<Milestone, std::function<void()>>> watches;
+  std::vector<Watch> watches;
 
   std::string handle() const;  ///< REQUIRES: mutex is held
 };
@@ -98,8 +99,7 @@ class Core : public std::enable_shared_from_this<Core> {
   // --- driver.cpp: the job machine's hands
   void start(const std::shared_ptr<Job>& job);
   void resume(const std::shared_ptr<Job>& job);
-  void watch(const std::shared_ptr<Job>& job, Milestone milestone,
-             std::function<void()> reached_it);
+  void watch(const std::shared_ptr<Job>& job, Milestone milestone, Watch watch);
   void run(const std::shared_ptr<Job>& job, Event event, Lane lane);
   Event perform(const std::shared_ptr<Job>& job, ActionType action);
   Event carry_out(const std::shared_ptr<Job>& job, ActionType action);
@@ -161,6 +161,8 @@ class Core : public std::enable_shared_from_this<Core> {
   void learn_from_history();
   void log(const char* level, const std::string& message) const;
   void publish(Job& job);
+  std::string key() const;
+  void set_key(const std::string& key);
   Millis now() const { return clock->now(); }
   void close();
 
@@ -203,6 +205,8 @@ class Core : public std::enable_shared_from_this<Core> {
   std::map<std::uint64_t, std::weak_ptr<Job>> line;  ///< waiting for a slot, by order
 
  private:
+  mutable std::mutex key_mutex_;
+  std::string key_;
   std::mutex open_mutex_;
   std::shared_ptr<Ledger> ledger_;
   std::once_flag history_read_;

@@ -97,9 +97,9 @@ class EngineImpl : public Engine {
     return shot;
   }
 
-  void watch(const std::shared_ptr<Job>& job, Milestone milestone,
+  void watch(const std::shared_ptr<Job>& job, Milestone milestone, std::weak_ptr<void> owner,
              std::function<void()> reached_it) override {
-    core_->watch(job, milestone, std::move(reached_it));
+    core_->watch(job, milestone, {std::move(owner), std::move(reached_it)});
   }
 
   void query(const QueryTarget& target, std::function<void(Result<QueryResult>)> done) override {
@@ -129,8 +129,8 @@ class EngineImpl : public Engine {
     job->sending->other_body = std::move(body);
     job->sending->request.task_path = task_path;
     job->sending->sequence = sequences_[task_path]++;
-    job->watches.emplace_back(
-        Milestone::finished, [core = core_, job = job.get(), done = std::move(done)] {
+    job->watches.push_back(
+        {core_, [core = core_, job = job.get(), done = std::move(done)] {
           Result<api::Json> answer =
               Error{.kind = Kind::interrupted, .message = "the request was not sent"};
           {
@@ -141,7 +141,7 @@ class EngineImpl : public Engine {
               answer = *job->error;
           }
           done(std::move(answer));
-        });
+        }, static_cast<int>(Milestone::finished)});
     core_->start(job);
   }
 
@@ -224,6 +224,8 @@ class EngineImpl : public Engine {
     core_->call_next();
   }
   void begin_run() override { core_->begin_run(); }
+  std::string key() const override { return core_->key(); }
+  void set_key(const std::string& key) override { core_->set_key(key); }
   void set_limits(const Limits& limits) override {
     {
       std::lock_guard lock(core_->slots_mutex);
@@ -254,7 +256,7 @@ class EngineImpl : public Engine {
   static void with_bytes(const CorePtr& core, const std::shared_ptr<MediaSource>& source,
                          std::function<void()> next) {
     if (source->job && source->video == 0 && core->options.store && source->made().empty())
-      return core->watch(source->job, Milestone::stored, std::move(next));
+      return core->watch(source->job, Milestone::stored, {core, std::move(next)});
     next();
   }
 

@@ -102,7 +102,7 @@ class Waiting {
           return;
         }
         target.job = *job;
-        engine_->watch(*job, engine::Milestone::stored, [this] { --open_; });
+        engine_->watch(*job, engine::Milestone::stored, *job, [this] { --open_; });
       });
     }
     until([this] { return open_ == 0; });
