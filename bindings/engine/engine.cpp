@@ -129,19 +129,20 @@ class EngineImpl : public Engine {
     job->sending->other_body = std::move(body);
     job->sending->request.task_path = task_path;
     job->sending->sequence = sequences_[task_path]++;
-    job->watches.push_back(
-        {core_, [core = core_, job = job.get(), done = std::move(done)] {
-          Result<api::Json> answer =
-              Error{.kind = Kind::interrupted, .message = "the request was not sent"};
-          {
-            std::lock_guard lock(job->mutex);  // the core's list keeps the job
-            if (job->state.phase == Phase::stored)
-              answer = job->answer;
-            else if (job->error)
-              answer = *job->error;
-          }
-          done(std::move(answer));
-        }, static_cast<int>(Milestone::finished)});
+    job->watches.push_back({core_,
+                            [core = core_, job = job.get(), done = std::move(done)] {
+                              Result<api::Json> answer = Error{
+                                  .kind = Kind::interrupted, .message = "the request was not sent"};
+                              {
+                                std::lock_guard lock(job->mutex);  // the core's list keeps the job
+                                if (job->state.phase == Phase::stored)
+                                  answer = job->answer;
+                                else if (job->error)
+                                  answer = *job->error;
+                              }
+                              done(std::move(answer));
+                            },
+                            static_cast<int>(Milestone::finished)});
     core_->start(job);
   }
 

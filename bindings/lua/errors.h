@@ -11,9 +11,9 @@ namespace kling::lua {
 
 struct ErrorValue {
   Error error;
-  std::string where;      ///< "film.lua:14", the line that got the error
-  std::string asked;      ///< the line that made the job, when that is another one
-  std::string traceback;  ///< through the user's own code
+  std::string where;             ///< "film.lua:14", the line that got the error
+  std::string asked;             ///< the line that made the job, when that is another one
+  std::string traceback;         ///< through the user's own code
   std::shared_ptr<void> memory;  ///< what this takes of a limited state
 };
 

@@ -25,9 +25,7 @@ std::int64_t steady_us() {
 
 /// What is kept of a script's error: it may be as long as memory allows, and lies outside of it.
 constexpr std::size_t kMostMessage = 8u << 10;
-std::string cut(const char* message) {
-  return std::string(message).substr(0, kMostMessage);
-}
+std::string cut(const char* message) { return std::string(message).substr(0, kMostMessage); }
 
 int describe(lua_State* L) {
   luaL_tolstring(L, 1, nullptr);
@@ -350,8 +348,9 @@ int Scheduler::explain(lua_State* L) {
   lua_pcall(L, 1, 1, 0);
   const char* message =
       lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in __tostring";
-  hold_memory(L, 2 * std::min(std::strlen(message), kMostMessage) + failure.traceback.size(),
-              task.memory);
+  if (!is_stopped(L))  // by its __tostring: then that is what is told
+    hold_memory(L, 2 * std::min(std::strlen(message), kMostMessage) + failure.traceback.size(),
+                task.memory);
   pure(L, [&] {
     failure.message = failure.error.message = cut(message);
     if (task.inherited && task.inherited->message == failure.message)

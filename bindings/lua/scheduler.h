@@ -56,9 +56,9 @@ struct Task {
   bool observed = false;  ///< somebody was told about the failure
   Millis latest = 0;      ///< when the last job it awaited had finished
   std::unique_ptr<TaskResult> failure;
-  std::unique_ptr<TaskResult> inherited;        ///< traceback of an awaited task's error
-  std::vector<Watch> watches;                   ///< called once it is done
-  std::shared_ptr<void> memory;                 ///< what the failure takes of a limited state
+  std::unique_ptr<TaskResult> inherited;  ///< traceback of an awaited task's error
+  std::vector<Watch> watches;             ///< called once it is done
+  std::shared_ptr<void> memory;           ///< what the failure takes of a limited state
 };
 
 class Scheduler {

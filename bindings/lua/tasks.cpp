@@ -178,10 +178,10 @@ int group_add(lua_State* L) {
           ref->job, engine::Milestone::finished, group,
           [waiting = std::weak_ptr(group), index, client = ref->client,
            job = std::weak_ptr(ref->job)] {
-            const auto group = waiting.lock();
+            const auto open = waiting.lock();
             const auto ended = job.lock();
-            if (client->engine == nullptr || group == nullptr || ended == nullptr) return;
-            group->arrive(index, client->engine->snapshot(ended).finished_at);
+            if (client->engine == nullptr || open == nullptr || ended == nullptr) return;
+            open->arrive(index, client->engine->snapshot(ended).finished_at);
           });
     });
     return 0;
@@ -193,8 +193,8 @@ int group_add(lua_State* L) {
     ++group->open;
     ++group->open_tasks;
     const auto arrive = [waiting = std::weak_ptr(group), index, &task, &scheduler] {
-      if (const auto group = waiting.lock())
-        group->arrive(index, task.latest ? task.latest : scheduler.now());
+      if (const auto open = waiting.lock())
+        open->arrive(index, task.latest ? task.latest : scheduler.now());
     };
     if (task.phase == Task::Phase::done) return arrive();
     add_watch(task.watches, {group, arrive});

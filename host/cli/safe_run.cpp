@@ -63,7 +63,7 @@ void set_limits([[maybe_unused]] std::size_t memory, double wall) {
   set_limit(RLIMIT_FSIZE, rlim_t{4} << 30);
   set_limit(RLIMIT_NOFILE, 1024);
   set_limit(RLIMIT_NPROC, threads_of_user() + 4096);  // the user may start other programs meanwhile
-  set_limit(RLIMIT_CORE, 0);  // a core would hold the key
+  set_limit(RLIMIT_CORE, 0);                          // a core would hold the key
 }
 
 // ---- Landlock: the kernel opens nothing else, whatever we overlook ----

@@ -262,10 +262,10 @@ TEST_CASE("safe: what the engine itself would open outside of the roots the kern
 
 TEST_CASE("safe: a script that is typed or comes through a pipe is confined as any other") {
   const Safe safe("");
-  std::ofstream(safe.folder / "stdin")
-      << "print(io, pcall(require('kling').image2video, { prompt = 'x', image = '../secret.png' }))";
-  const std::vector<std::string> words = {"run",  "--profile", "safe", "--root", safe.folder / "root",
-                                          "--wall", "5",         "-"};
+  std::ofstream(safe.folder / "stdin") << "print(io, pcall(require('kling').image2video, { prompt "
+                                          "= 'x', image = '../secret.png' }))";
+  const std::vector<std::string> words = {
+      "run", "--profile", "safe", "--root", safe.folder / "root", "--wall", "5", "-"};
   const Outcome piped = safe.Stage::run(words);
   INFO(piped.err);
   CHECK(piped.code == 0);
@@ -309,11 +309,11 @@ TEST_CASE("safe: clips come from no private address but those that were allowed"
   RawServer service([&](Peer& peer, int) {
     const std::string request = peer.read_request();
     if (contains(request, "GET /moved"))
-      return void(peer.send(
-          answer("", "Location: " + inside.url() + "/x.mp4\r\n", "302 Found")));
+      return void(peer.send(answer("", "Location: " + inside.url() + "/x.mp4\r\n", "302 Found")));
     peer.send(answer(R"({"code":0,"message":"ok","data":{"task_id":"1","task_status":"succeed",)"
-                        R"("created_at":1,"updated_at":1,"task_result":{"videos":[{"id":"v","url":")" +
-                            url + R"(","duration":"5"}]}}})", "Content-Type: application/json\r\n"));
+                     R"("created_at":1,"updated_at":1,"task_result":{"videos":[{"id":"v","url":")" +
+                         url + R"(","duration":"5"}]}}})",
+                     "Content-Type: application/json\r\n"));
   });
   const Safe safe(R"(
     local clip = kling.text2video { prompt = 'x' }:wait()

@@ -37,7 +37,7 @@ struct SilentServer {
 };
 
 enum class Step { preparing, sending, lost, waiting, asking, downloading, done };
-constexpr const char* kStages[] = {"preparing", "sending", "lost",       "waiting",
+constexpr const char* kStages[] = {"preparing", "sending",     "lost", "waiting",
                                    "asking",    "downloading", "done"};
 
 /// Accepts a create once it is let to, and knows it by any id from then on.
@@ -136,8 +136,8 @@ void check_finishes(Host& host, Service& service, const char* key) {
 }  // namespace
 
 TEST_CASE("a host that is destroyed at any stage of a request returns at once and pays once") {
-  for (const auto stage : {Step::preparing, Step::sending, Step::lost, Step::waiting,
-                           Step::asking, Step::downloading, Step::done}) {
+  for (const auto stage : {Step::preparing, Step::sending, Step::lost, Step::waiting, Step::asking,
+                           Step::downloading, Step::done}) {
     INFO(std::string(kStages[static_cast<int>(stage)]));
     const TempFolder folder;
     Service service(stage);
@@ -199,15 +199,18 @@ TEST_CASE("a request that needs a decision still does after a reload and is not 
 TEST_CASE("a host that is destroyed while ffmpeg works returns at once") {
   const TempFolder folder;
   const std::string picture = folder / "a.png";
-  REQUIRE(std::system(("ffmpeg -v error -f lavfi -i color=red:s=640x360 -frames:v 1 " + picture)
-                          .c_str()) == 0);
+  REQUIRE(std::system(
+              ("ffmpeg -v error -f lavfi -i color=red:s=640x360 -frames:v 1 " + picture).c_str()) ==
+          0);
   Service service(Step::preparing);
   std::optional<Host> host(options_of(service, ":memory:"));
   const std::string film = folder / "film.mp4";
-  REQUIRE(host->run("film.lua", "local kling = require 'kling' kling.concat({ kling.still('" + picture +
-                                    "', { seconds = 9000 }) }, '" + film + "')") != 0);
+  const auto task =
+      host->run("film.lua", "local kling = require 'kling' kling.concat({ kling.still('" + picture +
+                                "', { seconds = 9000 }) }, '" + film + "')");
   const auto start = Steady::now();
   until(*host, [&] { return millis_since(start) > 200; });
+  INFO(host->result(task));
   CHECK(host->pending() == 1);
   const auto begun = Steady::now();
   host.reset();
