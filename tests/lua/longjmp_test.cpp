@@ -180,7 +180,7 @@ void prepare(Lua& lua) {
   lua.engine->fail(*lua.engine->made[1], "the generation failed, as the test wants it to");
   lua.engine->succeed(*lua.engine->made[2]);
   CHECK_RUNS(lua.task("CLIP = DONE:wait() IMAGE = CLIP:last_frame()"));
-  CHECK_RUNS(lua.task("TASK = kling.spawn(function() kling.sleep(1e9) end)"));
+  CHECK_RUNS(lua.task("TASK = kling.spawn(function() JOB:wait() end)"));
 }
 
 }  // namespace
@@ -308,7 +308,7 @@ TEST_CASE("every function takes wrong arguments of every sort and leaves nothing
     lua.logged.clear();
     lua.engine->saved.clear();
     lua.engine->joined.clear();
-    CHECK_RUNS(lua.task("TASK:cancel() TASK = kling.spawn(function() kling.sleep(1e9) end)"));
+    CHECK_RUNS(lua.task("TASK:cancel() TASK = kling.spawn(function() JOB:wait() end)"));
     lua_gc(lua.state, LUA_GCCOLLECT, 0);
     lua_gc(lua.state, LUA_GCCOLLECT, 0);
     forget_given_up(lua);

@@ -207,7 +207,7 @@ TEST_CASE("a host that is destroyed while ffmpeg works returns at once") {
   const std::string film = folder / "film.mp4";
   const auto task =
       host->run("film.lua", "local kling = require 'kling' kling.concat({ kling.still('" + picture +
-                                "', { seconds = 9000 }) }, '" + film + "')");
+                                "', { seconds = 3600 }) }, '" + film + "')");
   const auto start = Steady::now();
   until(*host, [&] { return millis_since(start) > 200; });
   INFO(host->result(task));
