@@ -27,7 +27,18 @@ Core::Core(EngineOptions chosen, std::string service_name, std::shared_ptr<net::
       // The clock lives as long as its queue, and the queue as long as this.
       clock(std::shared_ptr<Clock>(queue, &queue->clock())),
       pool(clock),
-      limits(options.limits) {}
+      limits(options.limits),
+      key_(options.key) {}
+
+std::string Core::key() const {
+  std::lock_guard lock(key_mutex_);
+  return key_;
+}
+
+void Core::set_key(const std::string& key) {
+  std::lock_guard lock(key_mutex_);
+  key_ = key;
+}
 
 void Core::log(const char* level, const std::string& message) const {
   if (options.log) options.log(level, message);
@@ -103,11 +114,10 @@ void Core::publish(Job& job) {
   Status outcome = Done{};
   {
     std::lock_guard lock(job.mutex);
-    std::erase_if(job.watches, [&](auto& watch) {
-      if (!reached(job, watch.first)) return false;
-      due.push_back(std::move(watch.second));
-      return true;
-    });
+    for (Watch& watch : job.watches)
+      if (reached(job, static_cast<Milestone>(watch.milestone)))
+        due.push_back(std::move(watch.tell));
+    std::erase_if(job.watches, [](const Watch& watch) { return watch.tell == nullptr; });
     if (job.sending && job.sending->prepared && reached(job, Milestone::prepared)) {
       prepared = std::exchange(job.sending->prepared, nullptr);
       if (!job.is_prepared && job.error) outcome = *job.error;
@@ -124,8 +134,7 @@ void Core::publish(Job& job) {
   for (auto& watch : due) queue->post(std::move(watch));
 }
 
-void Core::watch(const std::shared_ptr<Job>& job, Milestone milestone,
-                 std::function<void()> reached_it) {
+void Core::watch(const std::shared_ptr<Job>& job, Milestone milestone, Watch watch) {
   bool stopped = false;
   {
     std::lock_guard lock(job->mutex);
@@ -135,8 +144,9 @@ void Core::watch(const std::shared_ptr<Job>& job, Milestone milestone,
     stopped = !job->active &&
               (phase == Phase::paused ||
                (phase == Phase::succeeded && options.store && milestone == Milestone::stored));
-    if (!stopped && reached(*job, milestone)) return queue->post(std::move(reached_it));
-    job->watches.emplace_back(milestone, std::move(reached_it));
+    if (!stopped && reached(*job, milestone)) return queue->post(std::move(watch.tell));
+    watch.milestone = static_cast<int>(milestone);
+    add_watch(job->watches, std::move(watch));
   }
   if (stopped) resume(job);
 }

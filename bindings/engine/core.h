@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/watches.h"
 #include "engine/engine.h"
 #include "engine/ledger.h"
 #include "engine/poll_schedule.h"
@@ -65,7 +66,7 @@ class Job : public JobSnapshot, public std::enable_shared_from_this<Job> {
   std::string file_sha256;
   api::Json answer;  ///< the body of kling.request
   std::string raw;   ///< of the last answer, until it is recorded
-  std::vector<std::pair<Milestone, std::function<void()>>> watches;
+  std::vector<Watch> watches;
 };
 
 /// Everything the workers share.
@@ -76,8 +77,7 @@ class Core : public std::enable_shared_from_this<Core> {
   // --- driver.cpp: the job machine's hands
   void start(const std::shared_ptr<Job>& job);
   void resume(const std::shared_ptr<Job>& job);
-  void watch(const std::shared_ptr<Job>& job, Milestone milestone,
-             std::function<void()> reached_it);
+  void watch(const std::shared_ptr<Job>& job, Milestone milestone, Watch watch);
   void run(const std::shared_ptr<Job>& job, Event event, Lane lane);
   void run_soon(const std::shared_ptr<Job>& job, const Event& event);
   Event perform(const std::shared_ptr<Job>& job, ActionType action);
@@ -149,6 +149,8 @@ class Core : public std::enable_shared_from_this<Core> {
   void learn_from_history();
   void log(const char* level, const std::string& message) const;
   void publish(Job& job);
+  std::string key() const;
+  void set_key(const std::string& key);
   Millis now() const { return clock->now(); }
   void close();
 
@@ -185,6 +187,8 @@ class Core : public std::enable_shared_from_this<Core> {
   std::map<std::uint64_t, std::weak_ptr<Job>> line;  ///< waiting for a slot, by order
 
  private:
+  mutable std::mutex key_mutex_;
+  std::string key_;
   std::mutex open_mutex_;
   std::shared_ptr<Ledger> ledger_;
   std::once_flag history_read_;

@@ -53,9 +53,9 @@ class EngineImpl : public Engine {
     return snapshot_of(*job);
   }
 
-  void watch(const std::shared_ptr<Job>& job, Milestone milestone,
+  void watch(const std::shared_ptr<Job>& job, Milestone milestone, std::weak_ptr<void> owner,
              std::function<void()> reached_it) override {
-    core_->watch(job, milestone, std::move(reached_it));
+    core_->watch(job, milestone, {std::move(owner), std::move(reached_it)});
   }
 
   void query(const QueryTarget& target, std::function<void(Result<QueryResult>)> done) override {
@@ -75,19 +75,20 @@ class EngineImpl : public Engine {
     job->sending = std::make_unique<Sending>();
     job->sending->other_body = std::move(body);
     job->sending->request.task_path = task_path;
-    job->watches.emplace_back(
-        Milestone::finished, [core = core_, job = job.get(), done = std::move(done)] {
-          Result<api::Json> answer =
-              Error{.kind = Kind::interrupted, .message = "the request was not sent"};
-          {
-            std::lock_guard lock(job->mutex);  // the core's list keeps the job
-            if (job->machine.phase == Phase::stored)
-              answer = job->answer;
-            else if (job->error)
-              answer = *job->error;
-          }
-          done(std::move(answer));
-        });
+    job->watches.push_back({core_,
+                            [core = core_, job = job.get(), done = std::move(done)] {
+                              Result<api::Json> answer = Error{
+                                  .kind = Kind::interrupted, .message = "the request was not sent"};
+                              {
+                                std::lock_guard lock(job->mutex);  // the core's list keeps the job
+                                if (job->machine.phase == Phase::stored)
+                                  answer = job->answer;
+                                else if (job->error)
+                                  answer = *job->error;
+                              }
+                              done(std::move(answer));
+                            },
+                            static_cast<int>(Milestone::finished)});
     start(job);
   }
 
@@ -149,6 +150,8 @@ class EngineImpl : public Engine {
     core_->call_next();
   }
   void begin_run() override { core_->begin_run(); }
+  std::string key() const override { return core_->key(); }
+  void set_key(const std::string& key) override { core_->set_key(key); }
   void set_limits(const Limits& limits) override {
     {
       std::lock_guard lock(core_->slots_mutex);
@@ -187,7 +190,7 @@ class EngineImpl : public Engine {
     for (const auto& source : sources)
       if (source->job && source->video == 0 && core_->options.store && source->made().empty())
         next = [core = core_, job = source->job, then = std::move(next)] {
-          core->watch(job, Milestone::stored, then);
+          core->watch(job, Milestone::stored, {core, then});
         };
     next();
   }

@@ -66,6 +66,7 @@ struct CreateRequest {
   std::vector<std::shared_ptr<MediaSource>> sources;
   std::string task_path;           ///< the task that asks
   std::string where;               ///< "film.lua:12"
+  std::shared_ptr<void> memory;    ///< what this takes of a script's limit, for as long as it lives
   std::optional<Millis> patience;  ///< override of the engine's
   std::optional<bool> ask_when_lost;
   std::optional<Millis> poll_interval;
@@ -107,10 +108,10 @@ class Engine {
   virtual void find(const std::string& handle,
                     std::function<void(Result<std::shared_ptr<Job>>)> done) = 0;
   virtual JobSnapshot snapshot(const std::shared_ptr<Job>& job) const = 0;
-  /// Calls `reached` once the job has come so far (in the next drain() when it has already). A
-  /// paused job that somebody waits for is resumed.
+  /// Calls `reached` once the job has come so far (in the next drain() when it has already), unless
+  /// its `owner` has gone. A paused job that somebody waits for is resumed.
   virtual void watch(const std::shared_ptr<Job>& job, Milestone milestone,
-                     std::function<void()> reached) = 0;
+                     std::weak_ptr<void> owner, std::function<void()> reached) = 0;
   /// One GET.
   virtual void query(const QueryTarget& target, std::function<void(Result<QueryResult>)> done) = 0;
   /// Any other endpoint. A POST is recorded before it is sent, never repeated, and replayed from
@@ -139,13 +140,17 @@ class Engine {
   /// Every job of this run, oldest first.
   virtual std::vector<std::shared_ptr<Job>> jobs() const = 0;
   virtual Bill bill() const = 0;
-  virtual const EngineOptions& options() const = 0;
+  virtual const EngineOptions& options() const = 0;  ///< as it was made
   /// From now on nothing new is sent (Ctrl-C): jobs not yet sent stay recorded for the next run.
   virtual void stop_submitting() = 0;
   /// A new run on this engine (a host reloads its script): requests pair up with the steps of the
   /// ledger as after a restart. Jobs of the run before end once nothing of theirs is on its way;
   /// those that the new run asks for again go on.
   virtual void begin_run() {}
+  virtual std::string key() const = 0;
+  /// Another key for the requests from now on: the jobs stay, and those that wait for want of one
+  /// go on when somebody asks.
+  virtual void set_key(const std::string& key) = 0;
   /// Other limits from now on. A job that was stopped by the budget is sent when somebody waits for
   /// it again.
   virtual void set_limits(const Limits& limits) = 0;

@@ -71,7 +71,8 @@ net::HttpOutcome Core::fetch(const std::string& target, const std::string& id) {
   request.target = id.empty() ? target : target + "/" + net::percent_encode(id);
   request.deadline = net::Milliseconds(options.get_deadline);
   request.response_cap = options.response_cap;
-  if (!options.key.empty()) request.headers = {{"Authorization", "Bearer " + options.key}};
+  if (const std::string now = key(); !now.empty())
+    request.headers = {{"Authorization", "Bearer " + now}};
   return transport->send(request);
 }
 
@@ -79,7 +80,7 @@ Event Core::post(Job& job) {
   net::HttpRequest request;
   request.method = "POST";
   request.target = job.target;
-  request.headers = {{"Authorization", "Bearer " + options.key}};
+  request.headers = {{"Authorization", "Bearer " + key()}};
   request.deadline = net::Milliseconds(options.post_deadline);
   request.response_cap = options.response_cap;
   request.fresh_connection = true;

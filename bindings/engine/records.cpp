@@ -153,7 +153,7 @@ Event Core::take_claim(Job& job, const Claim& claim) {
   Event event{.type = EventType::claimed, .claimed = kClaimed[static_cast<std::size_t>(state)]};
   if (elsewhere || claim.outcome == Claim::Outcome::foreign) event.claimed = Claimed::foreign;
   if (!open) job.reused = state == StepState::accepted || state == StepState::succeeded;
-  if (event.claimed == Claimed::to_send && options.key.empty()) {
+  if (event.claimed == Claimed::to_send && key().empty()) {
     job.is_prepared = false;
     note_error(job, no_key());
     return {.type = EventType::stopped};
@@ -188,7 +188,7 @@ Event Core::admit_to_send(Job& job) {
         {.kind = Kind::invalid,
          .message = "this step was recorded but never sent, and only its script can send it",
          .hint = "run the script again"});
-  if (options.key.empty()) return stopped(no_key());
+  if (key().empty()) return stopped(no_key());
   const Limits limits_of_now = limits_now();
   if (limits_of_now.slots >= 0 && !is_next(job)) return {.type = EventType::no_slot};
   if (Status built = build_body(job, *job.sending); !built.ok()) return stopped(built.error());

@@ -49,7 +49,7 @@ std::size_t bad_utf8(std::string_view text) {
 class Reader {
  public:
   Reader(lua_State* L, const MediaSink* media)
-      : L_(L), media_(media), bytes_left_(memory_left(L)) {}
+      : L_(L), media_(media), all_bytes_(memory_left(L)), bytes_left_(all_bytes_) {}
 
   bool read(int index, Json& out) {
     // A table that holds itself twice at every level is small in Lua and has no end here.
@@ -73,6 +73,7 @@ class Reader {
     }
   }
   Error take_error() { return std::move(error_); }
+  std::size_t taken() const { return all_bytes_ - bytes_left_; }
 
  private:
   bool take(std::size_t bytes) {
@@ -197,6 +198,7 @@ class Reader {
 
   lua_State* L_;
   const MediaSink* media_;
+  const std::size_t all_bytes_;
   std::size_t bytes_left_;
   const void* open_[kMaxDepth] = {};
   int depth_ = 0;
@@ -217,12 +219,14 @@ void define_null(lua_State* L) {
 
 void push_null(lua_State* L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &null_key); }
 
-Result<Json> to_json(lua_State* L, int index, const MediaSink* media) {
+Result<Json> to_json(lua_State* L, int index, const MediaSink* media, std::size_t* bytes) {
   Reader reader(L, media);
   Json value;
   const int top = lua_gettop(L);
   const bool ok = reader.read(index, value);
   lua_settop(L, top);
+  count_work(L, reader.taken() / 16);
+  if (bytes != nullptr) *bytes = reader.taken();
   if (!ok) return reader.take_error();
   return value;
 }

@@ -31,8 +31,10 @@ struct MediaSink {
   std::vector<std::shared_ptr<engine::MediaSource>>* sources;
 };
 
-/// The value at `index`. The error (kind invalid) names the key path. Never raises a Lua error.
-Result<api::Json> to_json(lua_State* L, int index, const MediaSink* media);
+/// The value at `index`. The error (kind invalid) names the key path. `bytes` gets about what it
+/// takes. Never raises a Lua error.
+Result<api::Json> to_json(lua_State* L, int index, const MediaSink* media,
+                          std::size_t* bytes = nullptr);
 /// Pushes a value that an object on the Lua stack owns. An empty list remembers that it is one.
 void push_json(lua_State* L, const api::Json& value);
 

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "lua/runtime_state.h"
+#include "lua/safe/limits.h"
 
 namespace kling::lua {
 namespace {
@@ -53,13 +54,14 @@ Status take_meta(engine::CreateRequest& create) {
   return seconds("poll", create.poll_interval);
 }
 
-Status prepare(lua_State* L, RuntimeState& state, const api::Endpoint& endpoint, Call& call) {
+Status prepare(lua_State* L, RuntimeState& state, const api::Endpoint& endpoint, Call& call,
+               std::size_t& bytes) {
   auto& create = *call.request;
   api::Request& request = create.request;
   request.endpoint = endpoint.name;
   request.strict = call.client->options.strict;
   const MediaSink sink{&request.media, &create.sources};
-  auto fields = to_json(L, 1, &sink);
+  auto fields = to_json(L, 1, &sink, &bytes);
   if (!fields) return fields.error();
   request.fields = fields->is_object() ? std::move(*fields) : api::Json::object();
   call.text = request.fields.dump(-1, ' ', false, api::Json::error_handler_t::replace);
@@ -90,10 +92,11 @@ int create(lua_State* L) {
   Call& call = new_call_unopened(L, bound_client(L));
   const Where here = where(L);
   bool ready = false;
+  std::size_t bytes = 0;
   // to_json raises no Lua error, so it may stand in a pure block.
   pure(L, [&] {
     call.request = std::make_unique<engine::CreateRequest>();
-    Status prepared = prepare(L, state, endpoint, call);
+    Status prepared = prepare(L, state, endpoint, call, bytes);
     if (!prepared) return void(call.error = std::move(prepared.error()));
     const Task* task = state.scheduler.running();
     call.request->task_path = task ? task->path : "main";
@@ -102,6 +105,7 @@ int create(lua_State* L) {
   });
   if (!ready) return raise(L, call.error);
   engine::Engine& engine = engine_of(L, *call.client);
+  hold_memory(L, bytes, call.request->memory);
   pure(L, [&] {
     call.job = engine.create(std::move(*call.request), into(call.reply, [](Reply&, Done) {}));
     call.request.reset();

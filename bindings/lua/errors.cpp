@@ -3,6 +3,8 @@
 #include <cctype>
 #include <cstring>
 
+#include "lua/safe/limits.h"
+
 namespace kling::lua {
 namespace {
 
@@ -42,6 +44,11 @@ void define_error(lua_State* L) {
       {"__index", error_index}, {"__tostring", error_tostring}, {nullptr, nullptr}};
   define<Error>(L, "kling.ErrorRecord");
   define<ErrorValue>(L, "kling.Error", kMeta);
+}
+
+std::size_t text_bytes(const ErrorValue& value) {
+  const Error& error = value.error;
+  return error.message.size() + error.field.size() + error.hint.size() + value.traceback.size();
 }
 
 std::string to_text(const ErrorValue& value) {
@@ -110,6 +117,7 @@ int raise(lua_State* L, const Error& error, const char* asked) {
     value.traceback = user_frames(traceback);
   });
   lua_pop(L, 1);
+  hold_memory(L, text_bytes(value), value.memory);
   return lua_error(L);
 }
 

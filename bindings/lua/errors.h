@@ -1,6 +1,7 @@
 // Errors as Lua values, and where in the user's code something happened. Owner's thread only.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "base/error.h"
@@ -10,13 +11,15 @@ namespace kling::lua {
 
 struct ErrorValue {
   Error error;
-  std::string where;      ///< "film.lua:14", the line that got the error
-  std::string asked;      ///< the line that made the job, when that is another one
-  std::string traceback;  ///< through the user's own code
+  std::string where;             ///< "film.lua:14", the line that got the error
+  std::string asked;             ///< the line that made the job, when that is another one
+  std::string traceback;         ///< through the user's own code
+  std::shared_ptr<void> memory;  ///< what this takes of a limited state
 };
 
 void define_error(lua_State* L);
 std::string to_text(const ErrorValue& value);
+std::size_t text_bytes(const ErrorValue& value);
 
 /// The line of the innermost function of the user's own code on this thread: "film.lua:12", or "".
 /// Never raises.

@@ -83,9 +83,7 @@ int watch(lua_State* L, engine::Milestone milestone, Millis deadline, lua_KFunct
   JobRef& job = check_job(L);
   lua_settop(L, 1);
   Wait& wait = new_wait(L);
-  pure(L, [&] {
-    job.client->engine->watch(job.job, milestone, [ticket = wait.ticket] { ticket->complete(); });
-  });
+  pure(L, [&] { job.client->engine->watch(job.job, milestone, wait.ticket, wake(wait.ticket)); });
   return state_of(L).scheduler.park(L, *wait.ticket, deadline, next, 0);
 }
 

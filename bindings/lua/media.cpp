@@ -143,8 +143,7 @@ int clip_path(lua_State* L, const ClipRef& clip) {
   lua_settop(L, 2);
   Wait& wait = new_wait(L);
   pure(L, [&] {
-    engine.watch(clip.source->job, engine::Milestone::stored,
-                 [ticket = wait.ticket] { ticket->complete(); });
+    engine.watch(clip.source->job, engine::Milestone::stored, wait.ticket, wake(wait.ticket));
   });
   return state_of(L).scheduler.park(L, *wait.ticket, kNever, was_stored, 0);
 }
@@ -282,6 +281,10 @@ int concat(lua_State* L) {
   const auto count = static_cast<lua_Integer>(lua_rawlen(L, 1));
   luaL_argcheck(L, count > 0, 1, "a list of clips, with at least one");
   Call& call = new_call(L, bound_client(L));
+  std::size_t bytes = 0;
+  for (lua_Integer i = 1; i <= count; ++i, lua_pop(L, 1))
+    if (lua_rawgeti(L, 1, i) == LUA_TSTRING) bytes += lua_rawlen(L, -1);
+  hold_memory(L, bytes, call.reply->memory);
   for (lua_Integer i = 1; i <= count; ++i) {
     lua_rawgeti(L, 1, i);
     const ImageRef* media = test_media(L, -1);

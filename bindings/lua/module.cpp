@@ -65,7 +65,11 @@ Runtime& open_module(lua_State* L, ModuleOptions&& options) {
   if (own) state.scheduler.wrap_coroutines(L);
 
   ClientRef& client = new_object<ClientRef>(L);
-  pure(L, [&] { client.client = state.add_client(state.options.engine); });
+  pure(L, [&] {
+    client.client = std::make_shared<Client>();
+    client.client->options = state.options.engine;
+    state.add_client(client.client);
+  });
   push_functions(L);  // module
   define_job(L);      // module job_methods
   run_prelude(L, own);

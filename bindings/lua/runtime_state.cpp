@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "lua/safe/limits.h"
+
 namespace kling::lua {
 namespace {
 
@@ -32,17 +34,17 @@ TaskId RuntimeState::spawn(lua_State* L, int arguments, const char* name) {
   spawned_ = 0;
   lua_pushcfunction(L, spawn_protected);
   lua_insert(L, -arguments - 2);
-  if (lua_pcall(L, arguments + 1, 0, 0) != LUA_OK) lua_pop(L, 1);
-  return spawned_;
+  if (lua_pcall(L, arguments + 1, 0, 0) == LUA_OK) return spawned_;
+  lua_pop(L, 1);
+  scheduler.release(L, spawned_);
+  return 0;
 }
 
 int RuntimeState::spawn_protected(lua_State* L) {
   RuntimeState& self = state_of(L);
-  TaskId id = 0;
-  pure(L, [&] { id = self.scheduler.announce(self.spawn_name_); });
-  self.scheduler.find(id)->observed = true;  // the host asks for the result
-  self.scheduler.start(L, id, lua_gettop(L) - 1);
-  self.spawned_ = id;
+  pure(L, [&] { self.spawned_ = self.scheduler.announce(self.spawn_name_); });
+  self.scheduler.find(self.spawned_)->observed = true;  // the host asks for the result
+  self.scheduler.start(L, self.spawned_, lua_gettop(L) - 1);
   return 0;
 }
 
@@ -91,13 +93,6 @@ std::vector<engine::Engine*> RuntimeState::engines() const {
   for (const auto& client : clients_)
     if (client->engine) open.push_back(client->engine.get());
   return open;
-}
-
-std::shared_ptr<Client> RuntimeState::add_client(const engine::EngineOptions& like) {
-  auto client = std::make_shared<Client>();
-  client->options = like;
-  clients_.push_back(client);
-  return client;
 }
 
 Status RuntimeState::open_engine(Client& client) {
@@ -178,12 +173,16 @@ Call& new_call(lua_State* L, const std::shared_ptr<Client>& client) {
 Call& new_call_unopened(lua_State* L, const std::shared_ptr<Client>& client) {
   Scheduler& scheduler = state_of(L).scheduler;
   scheduler.check_can_wait(L);
+  std::size_t bytes = 0;
+  for (int i = lua_gettop(L); i > 0; --i)
+    if (lua_type(L, i) == LUA_TSTRING) bytes += lua_rawlen(L, i);
   Call& call = new_object<Call>(L);
   pure(L, [&] {
     call.client = client;
     call.reply = std::make_shared<Reply>(scheduler.home());
     call.reply->brief = true;
   });
+  hold_memory(L, bytes, call.reply->memory);
   return call;
 }
 

@@ -58,8 +58,8 @@ class RuntimeState final : public Runtime {
   std::vector<std::unique_ptr<engine::Engine>> take_engines() override;
   engine::CompletionQueue& queue() override { return scheduler.queue(); }
 
-  /// A client with the options of `like`. Plain C++; may throw.
-  std::shared_ptr<Client> add_client(const engine::EngineOptions& like);
+  /// Plain C++; may throw.
+  void add_client(std::shared_ptr<Client> client) { clients_.push_back(std::move(client)); }
   std::size_t clients() const { return clients_.size(); }
   Status open_engine(Client& client);
   void log(const std::string& level, const std::string& message);
@@ -98,6 +98,7 @@ struct Reply : Ticket {
   api::Json json;
   std::shared_ptr<engine::Job> job;
   engine::QueryResult query;
+  std::shared_ptr<void> memory;  ///< what the question takes of a limited state
 
   void fail(Error why) {
     error = std::move(why);

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 
+#include "base/digest.h"
 #include "lua/errors.h"
 #include "lua/manual.h"
 #include "lua/safe/limits.h"
@@ -12,6 +14,7 @@ namespace {
 
 /// Stock lua5.4 tells of Ctrl-C by a hook on the main thread only: a blocked wait looks this often.
 constexpr Millis kSliceMs = 100;
+constexpr std::size_t kMostPath = 400;
 /// Failures that nobody waited for are told up to here: their texts are kept.
 constexpr std::size_t kMostUnobserved = 1000;
 
@@ -22,10 +25,8 @@ std::int64_t steady_us() {
 }
 
 /// What is kept of a script's error: it may be as long as memory allows, and lies outside of it.
-std::string cut(const char* message) {
-  constexpr std::size_t kMostMessage = 8u << 10;
-  return std::string(message).substr(0, kMostMessage);
-}
+constexpr std::size_t kMostMessage = 8u << 10;
+std::string cut(const char* message) { return std::string(message).substr(0, kMostMessage); }
 
 int describe(lua_State* L) {
   luaL_tolstring(L, 1, nullptr);
@@ -61,6 +62,8 @@ TaskId Scheduler::announce(std::string path) {
   if (path.empty()) {
     const std::string parent = running_ ? running_->path : "main";
     path = parent + "/" + std::to_string(++(running_ ? running_->spawned : root_spawned_));
+    // Of tasks within tasks without end: each would be longer than the one before.
+    if (path.size() > kMostPath) path = sha256_hex(path);
   }
   task->path = std::move(path);
   task->id = ++last_id_;
@@ -303,8 +306,8 @@ void Scheduler::finish(lua_State* L, Task& task, int status) {
   if (status != LUA_OK && ++unobserved_ > kMostUnobserved) task.observed = true;
   task.inherited.reset();
   pure(L, [&] {
-    const auto watchers = std::move(task.watchers);
-    for (const auto& watcher : watchers) watcher();
+    const auto watches = std::move(task.watches);
+    for (const Watch& watch : watches) watch.tell();
   });
   if (!task.held) release(L, task.id);
 }
@@ -329,6 +332,7 @@ int Scheduler::explain(lua_State* L) {
   lua_pushvalue(thread, -1);
   lua_xmove(thread, L, 1);
   if (const ErrorValue* value = test_object<ErrorValue>(L, -1)) {
+    hold_memory(L, 2 * text_bytes(*value), task.memory);
     pure(L, [&] {
       failure.is_kling_error = true;
       failure.error = value->error;
@@ -345,6 +349,9 @@ int Scheduler::explain(lua_State* L) {
   lua_pcall(L, 1, 1, 0);
   const char* message =
       lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in __tostring";
+  if (!is_stopped(L))  // by its __tostring: then that is what is told
+    hold_memory(L, 2 * std::min(std::strlen(message), kMostMessage) + failure.traceback.size(),
+                task.memory);
   pure(L, [&] {
     failure.message = cut(message);
     if (const std::string near = meant_instead(failure.message); !near.empty())

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/watches.h"
 #include "lua/guard.h"
 #include "lua/runtime.h"
 
@@ -31,6 +32,13 @@ struct Ticket {
   bool brief = false;  ///< an answer of this machine or one exchange, not a generation
 };
 
+/// A completion for who may have stopped waiting.
+inline auto wake(const std::weak_ptr<Ticket>& waiting) {
+  return [waiting] {
+    if (const auto ticket = waiting.lock()) ticket->complete();
+  };
+}
+
 struct Task {
   enum class Phase : std::uint8_t { unborn, ready, parked, done };
   TaskId id = 0;
@@ -48,8 +56,9 @@ struct Task {
   bool observed = false;  ///< somebody was told about the failure
   Millis latest = 0;      ///< when the last job it awaited had finished
   std::unique_ptr<TaskResult> failure;
-  std::unique_ptr<TaskResult> inherited;        ///< traceback of an awaited task's error
-  std::vector<std::function<void()>> watchers;  ///< called once it is done
+  std::unique_ptr<TaskResult> inherited;  ///< traceback of an awaited task's error
+  std::vector<Watch> watches;             ///< called once it is done
+  std::shared_ptr<void> memory;           ///< what the failure takes of a limited state
 };
 
 class Scheduler {

@@ -81,7 +81,7 @@ int task_wait(lua_State* L) {
   lua_settop(L, 1);
   Wait& wait = new_wait(L);
   if (task.phase == Task::Phase::done) return push_results(L, task);
-  pure(L, [&] { task.watchers.push_back([ticket = wait.ticket] { ticket->complete(); }); });
+  pure(L, [&] { add_watch(task.watches, {wait.ticket, wake(wait.ticket)}); });
   return scheduler.park(L, *wait.ticket, deadline, task_waited, 0);
 }
 
@@ -175,11 +175,13 @@ int group_add(lua_State* L) {
       const int index = static_cast<int>(group->tasks.size());
       ++group->open;
       ref->client->engine->watch(
-          ref->job, engine::Milestone::finished,
-          [group, index, client = ref->client, job = std::weak_ptr(ref->job)] {
+          ref->job, engine::Milestone::finished, group,
+          [waiting = std::weak_ptr(group), index, client = ref->client,
+           job = std::weak_ptr(ref->job)] {
+            const auto open = waiting.lock();
             const auto ended = job.lock();
-            if (client->engine == nullptr || ended == nullptr) return;
-            group->arrive(index, client->engine->snapshot(ended).finished_at);
+            if (client->engine == nullptr || open == nullptr || ended == nullptr) return;
+            open->arrive(index, client->engine->snapshot(ended).finished_at);
           });
     });
     return 0;
@@ -190,11 +192,12 @@ int group_add(lua_State* L) {
     const int index = static_cast<int>(group->tasks.size());
     ++group->open;
     ++group->open_tasks;
-    const auto arrive = [group, index, &task, &scheduler] {
-      group->arrive(index, task.latest ? task.latest : scheduler.now());
+    const auto arrive = [waiting = std::weak_ptr(group), index, &task, &scheduler] {
+      if (const auto open = waiting.lock())
+        open->arrive(index, task.latest ? task.latest : scheduler.now());
     };
     if (task.phase == Task::Phase::done) return arrive();
-    task.watchers.push_back(arrive);
+    add_watch(task.watches, {group, arrive});
   });
   return 0;
 }

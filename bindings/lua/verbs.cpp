@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "lua/runtime_state.h"
+#include "lua/safe/limits.h"
 
 namespace kling::lua {
 namespace {
@@ -84,16 +85,20 @@ int request(lua_State* L) {
   Call& call = new_call(L, bound_client(L));
   const Where here = where(L);
   bool ready = false;
+  std::size_t bytes = 0;
   pure(L, [&] {
-    Result<api::Json> body = to_json(L, 3, nullptr);
-    if (!body) return void(call.error = std::move(body.error()));
-    const Task* task = state.scheduler.running();
-    call.client->engine->request(
-        method, target, std::move(*body), task ? task->path : "main", here.text,
-        into(call.reply, [](Reply& reply, api::Json answer) { reply.json = std::move(answer); }));
-    ready = true;
+    Result<api::Json> body = to_json(L, 3, nullptr, &bytes);
+    ready = body.ok();
+    body ? void(call.json = std::move(*body)) : void(call.error = std::move(body.error()));
   });
   if (!ready) return raise(L, call.error);
+  hold_memory(L, bytes + lua_rawlen(L, 2), call.reply->memory);
+  pure(L, [&] {
+    const Task* task = state.scheduler.running();
+    call.client->engine->request(
+        method, target, std::move(call.json), task ? task->path : "main", here.text,
+        into(call.reply, [](Reply& reply, api::Json answer) { reply.json = std::move(answer); }));
+  });
   return await<push_body>(L, call);
 }
 
@@ -293,8 +298,12 @@ int client(lua_State* L) {
   constexpr std::size_t kMostClients = 8;  // each has threads and connections of its own
   if (like->options.confinement.on && state.clients() >= kMostClients)
     luaL_error(L, "a safe script has at most %d clients", static_cast<int>(kMostClients));
-  pure(L, [&] { made.client = state.add_client(like->options); });
+  pure(L, [&] {
+    made.client = std::make_shared<Client>();
+    made.client->options = like->options;
+  });
   apply(L, *made.client);
+  pure(L, [&] { state.add_client(made.client); });
   push_functions(L);
   return 1;
 }

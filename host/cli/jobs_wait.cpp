@@ -40,7 +40,7 @@ class Waiting {
       engine_->find(target.handle, [this, &target](Result<std::shared_ptr<engine::Job>> job) {
         target.job = std::move(job);
         if (target.job)
-          engine_->watch(*target.job, engine::Milestone::stored, [this] { --open_; });
+          engine_->watch(*target.job, engine::Milestone::stored, *target.job, [this] { --open_; });
         else
           --open_;
       });

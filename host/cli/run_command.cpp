@@ -253,17 +253,8 @@ class Run {
   int code_ = kExitDone;
 };
 
-}  // namespace
-
-int run_script(RunOptions& options) {
-  std::vector<std::string> words = options.app->remaining();
-  if (words.empty()) {
-    std::fprintf(stderr, "kling run: which script? For example: kling run --sim film.lua\n");
-    return kExitUsage;
-  }
+int run_source(RunOptions& options, std::vector<std::string>& words, const std::string& source) {
   const std::string script = words.front();
-  auto source = read_script(script);
-  if (!source) return options.voice.fail(source.error());
   const bool typed = script == "-";
 
   Service service(options);
@@ -305,8 +296,8 @@ int run_script(RunOptions& options) {
   if (!state) return options.voice.fail({.kind = Kind::invalid, .message = "not enough memory"});
   lua_State* L = state.get();
   SetUp set_up{.script = script.c_str(),
-               .source = source->data(),
-               .source_size = source->size(),
+               .source = source.data(),
+               .source_size = source.size(),
                .chunk_name = chunk_name.c_str(),
                .package_path = package_path.c_str(),
                .arguments = arguments.data(),
@@ -332,6 +323,21 @@ int run_script(RunOptions& options) {
   return code;
 }
 
+}  // namespace
+
+int run_script(RunOptions& options) {
+  std::vector<std::string> words = options.app->remaining();
+  if (words.empty()) {
+    std::fprintf(stderr, "kling run: which script? For example: kling run --sim film.lua\n");
+    return kExitUsage;
+  }
+  // Before there is a child: it is in the background of the terminal, which would stop it.
+  const auto source = read_script(words.front());
+  if (!source) return options.voice.fail(source.error());
+  const auto run = [&] { return run_source(options, words, *source); };
+  return options.safe.on() ? options.safe.in_child(options.voice, run) : run();
+}
+
 std::function<int()> set_up_run(CLI::App& app) {
   auto options = std::make_shared<RunOptions>();
   options->app = &app;
@@ -351,10 +357,7 @@ std::function<int()> set_up_run(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   app.prefix_command();  // what follows the script is the script's
   app.footer("Examples:\n  kling run --sim scripts/quickstart.lua\n  kling run film.lua draft 3");
-  return [options] {
-    const auto run = [&] { return run_script(*options); };
-    return options->safe.on() ? options->safe.in_child(options->voice, run) : run();
-  };
+  return [options] { return run_script(*options); };
 }
 
 }  // namespace kling::cli

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,6 +41,18 @@ void set_limit(int resource, rlim_t most) {
   (void)::setrlimit(__rlimit_resource(resource), &limit);
 }
 
+/// Threads of this user, in all processes: what the kernel counts as processes.
+rlim_t threads_of_user() {
+  rlim_t count = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator("/proc", error)) {
+    struct stat threads {};
+    if (::stat((entry.path() / "task").c_str(), &threads) == 0 && threads.st_uid == ::getuid())
+      count += threads.st_nlink - 2;
+  }
+  return count;
+}
+
 /// Beside the script's memory: libraries, the engine's threads, and ffmpeg, which inherits this.
 void set_limits([[maybe_unused]] std::size_t memory, double wall) {
 #ifndef __SANITIZE_ADDRESS__
@@ -49,7 +62,8 @@ void set_limits([[maybe_unused]] std::size_t memory, double wall) {
   set_limit(RLIMIT_CPU, static_cast<rlim_t>(std::min(wall, 1e6)) + 3600);
   set_limit(RLIMIT_FSIZE, rlim_t{4} << 30);
   set_limit(RLIMIT_NOFILE, 1024);
-  set_limit(RLIMIT_CORE, 0);  // a core would hold the key
+  set_limit(RLIMIT_NPROC, threads_of_user() + 4096);  // the user may start other programs meanwhile
+  set_limit(RLIMIT_CORE, 0);                          // a core would hold the key
 }
 
 // ---- Landlock: the kernel opens nothing else, whatever we overlook ----

@@ -150,18 +150,26 @@ int Host::prepare(lua_State* L) {
 }
 
 Result<std::unique_ptr<engine::Engine>> Host::make_engine(engine::EngineOptions chosen) {
+  if (chosen.key.empty() && hooks_.get_key != nullptr)
+    chosen.key = text_of(hooks_.get_key(hooks_.user));
+  const std::string url = chosen.base_url.empty() ? engine::kDefaultBaseUrl : chosen.base_url;
+  std::unique_ptr<engine::Engine>* kept = nullptr;
   for (auto& engine : kept_) {
     const engine::EngineOptions& has = engine->options();
-    const std::string url = chosen.base_url.empty() ? engine::kDefaultBaseUrl : chosen.base_url;
     if (has.base_url != url || has.ledger_path != chosen.ledger_path || has.take != chosen.take)
       continue;
-    auto found = std::move(engine);
+    // The key tells two clients of one service apart, and may have been changed.
+    const bool same_key = engine->key() == chosen.key;
+    if (kept == nullptr || same_key) kept = &engine;
+    if (same_key) break;
+  }
+  if (kept != nullptr) {
+    auto found = std::move(*kept);
     std::erase(kept_, nullptr);
+    if (!chosen.key.empty()) found->set_key(chosen.key);
     found->set_limits(chosen.limits);
     return found;
   }
-  if (chosen.key.empty() && hooks_.get_key != nullptr)
-    chosen.key = text_of(hooks_.get_key(hooks_.user));
   return engine::make_engine(std::move(chosen));
 }
 

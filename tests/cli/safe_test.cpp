@@ -1,7 +1,13 @@
 // kling run --profile safe: attempts on files, network, key and process, as a user would meet them.
+#include <atomic>
 #include <filesystem>
 
+#include <linux/landlock.h>
+#include <pty.h>
+#include <sys/syscall.h>
+
 #include "cli/program.h"
+#include "net/raw_server.h"
 
 using namespace kling;
 using namespace kling::test;
@@ -28,6 +34,26 @@ struct Safe : Stage {
     words.insert(words.end(), more.begin(), more.end());
     words.emplace_back("film.lua");
     return Stage::run(words);
+  }
+  /// Starts a script that does not end.
+  std::unique_ptr<Child> start_endless(std::vector<std::string> more) const {
+    std::ofstream(folder / "film.lua")
+        << "require 'kling'.bytes('x'):save('running') while true do end";
+    std::vector<std::string> words = {"run", "--profile", "safe", "--root", folder / "root"};
+    words.insert(words.end(), more.begin(), more.end());
+    words.emplace_back("film.lua");
+    auto child = start(words);
+    for (int i = 0; i < 1000 && !std::filesystem::exists(folder / "root/running"); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return child;
+  }
+  /// The process that runs the script of a child.
+  static std::string inner(const Child& child) {
+    const std::string pid = std::to_string(child.pid());
+    std::string script;
+    std::ifstream("/proc/" + pid + "/task/" + pid + "/children") >> script;
+    REQUIRE(!script.empty());
+    return script;
   }
   void passes() const {
     const Outcome outcome = run();
@@ -183,20 +209,157 @@ TEST_CASE("safe: clips from hosts that are not listed are not fetched") {
 
 TEST_CASE("safe: a slice that no hook can end is killed by the parent") {
   // No such attack is known: the child is stopped from outside, in the middle of its slice.
-  const Safe safe("kling.bytes('x'):save('running') while true do end");
-  const auto child = safe.start(
-      {"run", "--profile", "safe", "--root", safe.folder / "root", "--wall", "1", "film.lua"});
-  const auto pause = [] { std::this_thread::sleep_for(std::chrono::milliseconds(20)); };
-  while (!std::filesystem::exists(safe.folder / "root/running")) pause();
-  pause();
-  const std::string pid = std::to_string(child->pid());
-  pid_t script = 0;
-  std::ifstream("/proc/" + pid + "/task/" + pid + "/children") >> script;
-  REQUIRE(script > 0);
-  ::kill(script, SIGSTOP);
+  const Safe safe("");
+  const auto child = safe.start_endless({"--wall", "1"});
+  ::kill(std::stoi(Safe::inner(*child)), SIGSTOP);
   const Outcome outcome = child->wait();
   CHECK(outcome.code == 1);
   CHECK(contains(outcome.err, "could only be killed"));
+}
+
+TEST_CASE("safe: the kernel limits memory and time and files and processes of the script") {
+  const Safe safe("");
+  const auto child = safe.start_endless({"--memory", "8000000", "--wall", "20"});
+  const std::string place = "/proc/" + Safe::inner(*child);
+  std::ostringstream status, limits;
+  status << std::ifstream(place + "/status").rdbuf();
+  limits << std::ifstream(place + "/limits").rdbuf();
+  INFO(limits.str());
+  CHECK(contains(status.str(), "NoNewPrivs:\t1"));
+  const auto limit = [&](const std::string& name) {
+    std::string line = limits.str().substr(limits.str().find(name) + name.size());
+    return line.find_first_not_of(" u") == std::string::npos || line.starts_with("unlimited")
+               ? -1
+               : std::atoll(line.c_str());
+  };
+#ifndef __SANITIZE_ADDRESS__
+  CHECK(limit("Max address space") == 8'000'000 + (4LL << 30));
+#endif
+  CHECK(limit("Max cpu time") == 3620);
+  CHECK(limit("Max file size") == 4LL << 30);
+  CHECK(limit("Max open files") == 1024);
+  CHECK(limit("Max core file size") == 0);
+  CHECK(limit("Max processes") > 4096);
+  CHECK(limit("Max processes") < 100'000);
+}
+
+TEST_CASE("safe: what the engine itself would open outside of the roots the kernel refuses") {
+  if (::syscall(SYS_landlock_create_ruleset, nullptr, 0, 1) < 1) return;  // no Landlock here
+  const Safe safe("print(kling.text2video { prompt = 'x' }:accepted().id)");
+  std::filesystem::create_directories(safe.folder / "ledger");
+  std::filesystem::create_directories(safe.folder / "elsewhere");
+  std::filesystem::create_symlink(safe.folder / "elsewhere/real.db",
+                                  safe.folder / "ledger/ledger.db");
+  const std::vector<std::string> ledger = {"--ledger", safe.folder / "ledger/ledger.db"};
+  const Outcome refused = safe.run(ledger);
+  INFO(refused.err);
+  CHECK(refused.code == 1);
+  CHECK(contains(refused.err, "ledger"));
+  CHECK_FALSE(std::filesystem::exists(safe.folder / "elsewhere/real.db"));
+  CHECK(safe.service->counters().creates == 0);
+  CHECK(safe.Stage::run({"run", ledger[0], ledger[1], "film.lua"}).code == 0);  // as in full
+}
+
+TEST_CASE("safe: a script that is typed or comes through a pipe is confined as any other") {
+  const Safe safe("");
+  std::ofstream(safe.folder / "stdin") << "print(io, pcall(require('kling').image2video, { prompt "
+                                          "= 'x', image = '../secret.png' }))";
+  const std::vector<std::string> words = {
+      "run", "--profile", "safe", "--root", safe.folder / "root", "--wall", "5", "-"};
+  const Outcome piped = safe.Stage::run(words);
+  INFO(piped.err);
+  CHECK(piped.code == 0);
+  CHECK(contains(piped.out, "nil\tfalse\tstdin:1: this script may not use the file"));
+
+  // At a terminal, where a background process that reads is stopped.
+  int terminal = -1;
+  const pid_t typist = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+  if (typist == 0) {
+    if (::chdir(safe.folder.path().c_str()) != 0) ::_exit(126);
+    std::vector<char*> argv = {const_cast<char*>(KLING_PROGRAM)};
+    for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+    argv.push_back(nullptr);
+    ::execv(argv[0], argv.data());
+    ::_exit(127);
+  }
+  const std::string text = "print(6 * 7, io)\n\x04";
+  REQUIRE(::write(terminal, text.data(), text.size()) == ssize_t(text.size()));
+  std::string shown;
+  pollfd wait{terminal, POLLIN, 0};
+  while (!contains(shown, "42\tnil") && ::poll(&wait, 1, 10'000) == 1) {
+    char block[256];
+    const ssize_t size = ::read(terminal, block, sizeof block);
+    if (size <= 0) break;
+    shown.append(block, std::size_t(size));
+  }
+  CHECK(contains(shown, "42\tnil"));
+  ::kill(typist, SIGTERM);
+  ::waitpid(typist, nullptr, 0);
+  ::close(terminal);
+}
+
+TEST_CASE("safe: clips come from no private address but those that were allowed") {
+  std::atomic<int> fetched = 0;
+  RawServer inside([&](Peer& peer, int) {
+    peer.read_request();
+    ++fetched;
+    peer.send(answer("no", "", "404 Not Found"));
+  });
+  std::string url;
+  RawServer service([&](Peer& peer, int) {
+    const std::string request = peer.read_request();
+    if (contains(request, "GET /moved"))
+      return void(peer.send(answer("", "Location: " + inside.url() + "/x.mp4\r\n", "302 Found")));
+    peer.send(answer(R"({"code":0,"message":"ok","data":{"task_id":"1","task_status":"succeed",)"
+                     R"("created_at":1,"updated_at":1,"task_result":{"videos":[{"id":"v","url":")" +
+                         url + R"(","duration":"5"}]}}})",
+                     "Content-Type: application/json\r\n"));
+  });
+  const Safe safe(R"(
+    local clip = kling.text2video { prompt = 'x' }:wait()
+    print(pcall(clip.save, clip, 'x.mp4')))");
+  const std::vector<std::string> common = {"--base-url", service.url(), "--no-store", "--ledger",
+                                           ":memory:"};
+  const std::string port = std::to_string(inside.port());
+  const auto fetches = [&](const std::string& address, const std::string& allowed) {
+    url = address;
+    fetched = 0;
+    std::vector<std::string> words = common;
+    if (!allowed.empty()) words.insert(words.end(), {"--allow-host", allowed});
+    const Outcome outcome = safe.run(words);
+    INFO(outcome.out << outcome.err);
+    CHECK(outcome.code == 0);
+    CHECK(contains(outcome.out, "false\t"));  // there is no clip in any case
+    return fetched > 0;
+  };
+  CHECK_FALSE(fetches(inside.url() + "/x.mp4", ""));
+  CHECK_FALSE(fetches(inside.url() + "/x.mp4", "cdn.example.net"));
+  CHECK_FALSE(fetches(inside.url() + "/x.mp4", "127.0.0.1:1"));
+  CHECK_FALSE(fetches("http://localhost:" + port + "/x.mp4", ""));  // a name for such an address
+  CHECK_FALSE(fetches("http://localhost:" + port + "/x.mp4", "cdn.example.net"));
+  CHECK_FALSE(fetches(service.url() + "/moved.mp4", ""));
+  CHECK(fetches(inside.url() + "/x.mp4", "127.0.0.1:" + port));
+  CHECK(fetches(service.url() + "/moved.mp4", "127.0.0.1:" + port));
+}
+
+TEST_CASE("safe: a module of the script is text below a root and nothing else") {
+  const Safe safe(R"(
+    assert(require('sub.tool') == 7 and require('sub') == 8)
+    for _, name in ipairs { 'link', 'up.film', 'chunk', 'sub/../../film', '/etc/passwd', '.kling.x',
+                            '..film', 'sub..tool', ('x'):rep(1e6), 'sub.tool\0' } do
+      local ok, e = pcall(require, name)
+      assert(not ok and not tostring(e):find('root:'), tostring(e))
+    end
+  )");
+  namespace fs = std::filesystem;
+  fs::create_directories(safe.folder / "root/sub");
+  std::ofstream(safe.folder / "root/sub/tool.lua") << "return 7";
+  std::ofstream(safe.folder / "root/sub/init.lua") << "return 8";
+  std::ofstream(safe.folder / "root/chunk.lua") << "\x1bLuaS";
+  std::ofstream(safe.folder / "outside.lua") << "return 'outside'";
+  fs::create_symlink(safe.folder / "outside.lua", safe.folder / "root/link.lua");
+  fs::create_symlink(safe.folder.path(), safe.folder / "root/up");
+  safe.passes();
 }
 
 TEST_CASE("safe: the commands of its page work") {

@@ -109,7 +109,8 @@ struct Stage {
   JobSnapshot finish(const std::shared_ptr<Job>& job) { return finish(*engine, job); }
   JobSnapshot finish(Engine& with, const std::shared_ptr<Job>& job) {
     bool done = false;
-    with.watch(job, options.store ? Milestone::stored : Milestone::finished, [&] { done = true; });
+    with.watch(job, options.store ? Milestone::stored : Milestone::finished, job,
+               [&] { done = true; });
     const bool ended = until([&] { return done; });
     const JobSnapshot seen = with.snapshot(job);
     CAPTURE(name(seen.phase));

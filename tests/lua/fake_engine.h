@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/watches.h"
 #include "engine/engine.h"
 
 namespace kling::engine {
@@ -16,7 +17,7 @@ class Job {
  public:
   JobSnapshot now;
   CreateRequest request;
-  std::vector<std::pair<Milestone, std::function<void()>>> watchers;
+  std::vector<Watch> watches;
 };
 
 class FakeEngine : public Engine {
@@ -49,11 +50,11 @@ class FakeEngine : public Engine {
     options_.queue->post([done, error] { done(error); });
   }
   JobSnapshot snapshot(const std::shared_ptr<Job>& job) const override { return job->now; }
-  void watch(const std::shared_ptr<Job>& job, Milestone milestone,
+  void watch(const std::shared_ptr<Job>& job, Milestone milestone, std::weak_ptr<void> owner,
              std::function<void()> reached) override {
     ++watches;
     if (has_reached(*job, milestone)) return options_.queue->post(std::move(reached));
-    job->watchers.emplace_back(milestone, std::move(reached));
+    add_watch(job->watches, {std::move(owner), std::move(reached), static_cast<int>(milestone)});
   }
   void query(const QueryTarget& target, std::function<void(Result<QueryResult>)> done) override {
     queried = target;
@@ -94,6 +95,8 @@ class FakeEngine : public Engine {
   std::vector<std::shared_ptr<Job>> jobs() const override { return made; }
   Bill bill() const override { return {}; }
   const EngineOptions& options() const override { return options_; }
+  std::string key() const override { return options_.key; }
+  void set_key(const std::string& key) override { options_.key = key; }
   void stop_submitting() override {}
   void set_limits(const Limits& limits) override { options_.limits = limits; }
 
@@ -128,9 +131,10 @@ class FakeEngine : public Engine {
     return milestone <= Milestone::accepted ? !job.now.task_id.empty() || ended : ended;
   }
   void tell(Job& job) {
-    for (auto& [milestone, reached] : job.watchers)
-      if (has_reached(job, milestone)) options_.queue->post(std::move(reached));
-    job.watchers.clear();
+    for (Watch& watch : job.watches)
+      if (has_reached(job, static_cast<Milestone>(watch.milestone)))
+        options_.queue->post(std::move(watch.tell));
+    job.watches.clear();
   }
   EngineOptions options_;
 };

@@ -1,18 +1,18 @@
 // Every failing path must leave no C++ object behind, on the C and on the C++ build of Lua: the
 // test program counts what operator new gave and nobody returned.
-#include <atomic>
 #include <cstdlib>
 #include <new>
 
 #include <malloc.h>
 
+#include "counted.h"
 #include "lua_fixture.h"
 
-namespace {
-std::atomic<long> live_blocks{0};
-std::atomic<long> live_bytes{0};
-std::atomic<long> news{0};
-}  // namespace
+namespace kling::lua {
+std::atomic<long> live_blocks{0}, live_bytes{0}, news{0};
+}
+using namespace kling;
+using namespace kling::lua;
 
 void* operator new(std::size_t size) {
   void* block = std::malloc(size);
@@ -30,9 +30,6 @@ void operator delete(void* block) noexcept {
   std::free(block);
 }
 void operator delete(void* block, std::size_t) noexcept { operator delete(block); }
-
-using namespace kling;
-using namespace kling::lua;
 
 namespace {
 
@@ -108,11 +105,69 @@ constexpr const char* kFailures[] = {
     "CLIP:last_frame():save()",
     "local err = select(2, pcall(kling.text2video, {})) error(err)",
     "require(LONG)",
+    "kling.multi_image2video { image_list = LONG }",
+    "kling.omni_video { promt = LONG }",
+    "kling.client { key = LONG, ledgr = LONG }",
+    "kling.client(7)",
+    "kling.timeout(LONG)",
+    "TASK:wait { timeout = 0 }",
+    "TASK:wait { [LONG] = LONG }",
+    "TASK.cancel(LONG)",
+    "JOB:accepted { timeout = LONG }",
+    "CLIP.probe(LONG)",
+    "IMAGE:save({})",
+    "return IMAGE.nothing.here",
+    "local wait <close> = setmetatable({}, { __close = function() JOB:wait { timeout = 0 } end })",
+    "local _ <close> = setmetatable({}, { __close = function() error(LONG) end }) kling.sleep(0.1)",
+    // Coroutines that wait and are collected.
+    "kling.timeout(0, coroutine.wrap(function() JOB:wait() end))",
+    "kling.timeout(0, function() coroutine.wrap(function() kling.all { JOB, TASK } end)() end)",
+    "kling.timeout(0, kling.any, { JOB, TASK, function() kling.sleep(1e6) end })",
 };
+
+/// Uses everything as it is meant.
+constexpr const char* kEveryFunction = R"lua(
+  local JOB = kling.text2video { prompt = "a prompt of more than fifteen letters", take = "x" }
+  pcall(kling.text2video, { promt = "wrong" })
+  local CLIP = JOB:wait { timeout = 9, on_progress = function(job) tostring(job) end }
+  local IMAGE = CLIP:last_frame()
+  assert(JOB:accepted().id and JOB.handle and JOB.state and JOB.created and JOB.request.prompt)
+  assert(CLIP.job.kind and CLIP.url and CLIP.duration and CLIP.videos[1] and CLIP.path)
+  kling.image2video { image = CLIP:frame(1), prompt = "y" }
+  kling.multi_image2video { image_list = { IMAGE, kling.bytes("\xff\xd8\xff") }, prompt = "z" }
+  kling.omni { prompt = "o", video_list = { { video_url = CLIP, refer_type = "feature" } } }
+  kling.omni_video { prompt = "o", duration = 5 }
+  pcall(kling.all, { function() return IMAGE:save("a.png") end, function() error("trouble") end })
+  assert(kling.any { function() return 1 end, JOB })
+  kling.map({ 1, 2 }, function(i) kling.sleep(i) end, { limit = 1 })
+  pcall(kling.timeout, 0.1, kling.sleep, 9)
+  for _ in coroutine.wrap(function() kling.sleep(1) coroutine.yield(1) end) do tostring(CLIP) end
+  local TASK = kling.spawn(function() kling.sleep(1e6) end)
+  local other <close> = setmetatable({}, { __close = function() TASK:cancel() end })
+  pcall(TASK.wait, TASK, { timeout = 0 }) pcall(function() return TASK:wait { timeout = 0 } end)
+  kling.query(JOB) kling.job(JOB.handle)
+  kling.request("POST", "/x", { list = { 1, 2 }, length = CLIP.duration, none = kling.null })
+  kling.concat({ CLIP, kling.still(kling.image("b.png"), { seconds = 2 }) }, "out.mp4"):save("c.mp4")
+  CLIP:save("d.mp4") CLIP:probe()
+  kling.configure { strict = false }
+  kling.client { strict = false }.log("info", JOB, CLIP.videos[1].url)
+  kling.log("info", JOB, TASK, IMAGE, TASK.path, TASK.done)
+  local e = select(2, pcall(kling.text2video, {}))
+  assert(e.kind and e.message and e.where and e.traceback and tostring(e) and e.retryable == false)
+)lua";
 
 std::string quoted(const char* body, int times) {
   return "for _ = 1, " + std::to_string(times) + " do local ok, err = pcall(function() " + body +
          " end) assert(not ok, 'it did not fail') last = tostring(err) end";
+}
+
+/// Waits that were given up are forgotten when their list would grow next: here, at once.
+void forget_given_up(Lua& lua) {
+  const auto given_up = [](const Watch& watch) { return watch.owner.expired(); };
+  for (const auto& job : lua.engine->made) std::erase_if(job->watches, given_up);
+  auto& scheduler = static_cast<RuntimeState&>(*lua.runtime).scheduler;
+  for (TaskId id = 1; id < 100'000; ++id)
+    if (Task* task = scheduler.find(id)) std::erase_if(task->watches, given_up);
 }
 
 void prepare(Lua& lua) {
@@ -124,7 +179,8 @@ void prepare(Lua& lua) {
   )lua"));
   lua.engine->fail(*lua.engine->made[1], "the generation failed, as the test wants it to");
   lua.engine->succeed(*lua.engine->made[2]);
-  CHECK_RUNS(lua.task("CLIP = DONE:wait()"));
+  CHECK_RUNS(lua.task("CLIP = DONE:wait() IMAGE = CLIP:last_frame()"));
+  CHECK_RUNS(lua.task("TASK = kling.spawn(function() JOB:wait() end)"));
 }
 
 }  // namespace
@@ -138,13 +194,12 @@ TEST_CASE("no failing path leaves a C++ object behind") {
     const auto left_by = [&](int times) {
       const long before = live_blocks;
       CHECK_RUNS(lua.task(quoted(body, times)));
-      lua.engine->made[0]->watchers.clear();  // the fake's, of waits that timed out
-      lua.engine->made[0]->watchers.shrink_to_fit();
       lua.clock->advance(100'000);
       lua.settle();
       lua.runtime->take_unobserved();
       lua_gc(lua.state, LUA_GCCOLLECT, 0);
       lua_gc(lua.state, LUA_GCCOLLECT, 0);
+      forget_given_up(lua);
       return live_blocks - before;
     };
     left_by(20);  // containers grow to their size
@@ -175,7 +230,7 @@ TEST_CASE("closing a state with work in flight frees everything") {
     CHECK(lua->runtime->unfinished() > 20);
     auto queue = lua->queue;
     auto job = lua->engine->made[0];
-    for (auto& [milestone, reached] : job->watchers) queue->post(std::move(reached));
+    for (Watch& watch : job->watches) queue->post(std::move(watch.tell));
     lua->close();
     queue->drain();  // completions after the end are ignored
   }
@@ -208,47 +263,88 @@ TEST_CASE("a waiting task costs at most 2400 bytes and an idle run allocates not
   CHECK(lua.runtime->unfinished() == 0);
 }
 
+TEST_CASE("every function and method has a case that fails and one that runs short of memory") {
+  Lua lua;
+  std::string failures;
+  for (const char* body : kFailures) failures += std::string(body) + "\n";
+  for (const std::string& name : every_function(lua.state)) {
+    INFO(name);
+    std::string method = name;  // also JOB.wait(something else)
+    std::replace(method.begin(), method.end(), ':', '.');
+    CHECK((calls(failures, name) || calls(failures, method)));
+    CHECK(calls(kEveryFunction, name));
+  }
+}
+
+TEST_CASE("every function takes wrong arguments of every sort and leaves nothing behind") {
+  Lua lua;
+  prepare(lua);
+  std::string functions;
+  for (std::string name : every_function(lua.state)) {
+    if (name == "kling.client") continue;  // clients live as long as the state
+    std::replace(name.begin(), name.end(), ':', '.');
+    functions += name + ", ";
+  }
+  const std::string script = R"lua(
+    local raise = function() error(LONG) end
+    local BAD = setmetatable({}, { __index = raise, __len = raise, __pairs = raise,
+      __tostring = raise, __call = raise, __name = LONG })
+    local wrong = { {}, { 7 }, { 0 / 0 }, { LONG }, { {} }, { BAD }, { { BAD } }, { raise }, { JOB },
+      { JOB, { timeout = 0 } }, { TASK }, { CLIP }, { CLIP, -1 }, { IMAGE, BAD }, { LONG, LONG },
+      { LONG, BAD }, { { [LONG] = LONG }, LONG }, { { raise, BAD, 3 } }, { 7, raise, LONG },
+      { { 1, 2 }, raise }, { kling.null }, { kling.null, 1 }, { coroutine.create(raise) } }
+    for _, f in ipairs { )lua" +
+                             functions + R"lua( } do
+      for _, arguments in ipairs(wrong) do
+        pcall(kling.timeout, 0.01, f, table.unpack(arguments))
+      end
+    end)lua";
+  const auto left_by = [&] {
+    const long before = live_blocks;
+    CHECK_RUNS(lua.task(script));
+    lua.clock->advance(100'000);
+    lua.settle();
+    lua.runtime->take_unobserved();
+    lua.logged.clear();
+    lua.engine->saved.clear();
+    lua.engine->joined.clear();
+    CHECK_RUNS(lua.task("TASK:cancel() TASK = kling.spawn(function() JOB:wait() end)"));
+    lua_gc(lua.state, LUA_GCCOLLECT, 0);
+    lua_gc(lua.state, LUA_GCCOLLECT, 0);
+    forget_given_up(lua);
+    return live_blocks - before;
+  };
+  left_by();
+  left_by();
+  CHECK(left_by() <= 8);  // the results of two root tasks, and what a container grows
+}
+
 TEST_CASE("running out of Lua memory anywhere is an error and no crash") {
-  struct Budget {
-    long left = -1;
-  };
-  const auto allocate = [](void* data, void* block, std::size_t, std::size_t size) -> void* {
-    auto& budget = *static_cast<Budget*>(data);
-    if (size == 0) return std::free(block), nullptr;
-    if (budget.left == 0) return nullptr;
-    if (budget.left > 0) --budget.left;
-    return std::realloc(block, size);
-  };
-  const auto script = R"lua(
-    local job = kling.text2video { prompt = "a prompt of more than fifteen letters", take = "x" }
-    pcall(kling.text2video, { promt = "wrong" })
-    local clip = job:wait()
-    pcall(kling.all, { function() return kling.image2video { image = clip:last_frame(), prompt = "y" } end,
-                       function() error("trouble") end })
-    for value in coroutine.wrap(function() kling.sleep(1) coroutine.yield(1) end) do tostring(clip) end
-    kling.query(job) kling.request("POST", "/x", { list = { 1, 2 }, length = clip.duration })
-    kling.concat({ clip, "b.mp4" }, "out.mp4"):probe()
-    kling.log("info", job, clip.videos[1].url)
-  )lua";
-  Budget budget;
-  Lua lua(true, allocate, &budget);
+  Supply supply;
+  Lua lua(true, Supply::allocate, &supply);
   lua.finish_at_once = true;
-  CHECK_RUNS(lua.task(script));
+  CHECK_RUNS(lua.task(kEveryFunction));
   lua_gc(lua.state, LUA_GCSTOP);
   int failures = 0;
-  for (long point = 0; point < 700; ++point) {
+  bool enough = false;
+  for (long point = 0; !enough; ++point) {
     INFO(point);
-    const TaskId task = lua.start(script);
-    budget.left = point;
-    for (int i = 0; i < 60 && !lua.runtime->result(task).done; ++i) {
+    REQUIRE(point < 20'000);
+    const TaskId task = lua.start(kEveryFunction);
+    supply.left = point;
+    for (int i = 0; i < 100 && !lua.runtime->result(task).done; ++i) {
       lua.settle();
       lua.clock->advance(1000);
     }
-    budget.left = -1;
-    CHECK(lua.runtime->result(task).done);
+    enough = supply.left > 0;
+    supply.left = -1;
+    REQUIRE(lua.runtime->result(task).done);
     failures += !lua.runtime->result(task).ok;
+    lua.runtime->release(task);
+    lua.runtime->take_unobserved();
     if (point % 50 == 0) lua_gc(lua.state, LUA_GCCOLLECT, 0);
   }
-  CHECK(failures > 100);
-  CHECK_RUNS(lua.task(script));
+  MESSAGE("runs that failed: " << failures);
+  CHECK(failures > 300);
+  CHECK_RUNS(lua.task(kEveryFunction));
 }

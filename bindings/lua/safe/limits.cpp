@@ -11,6 +11,7 @@ namespace kling::lua {
 namespace {
 
 constexpr int kInterval = 1000;                  ///< instructions between two looks
+constexpr int kFirstLook = 100;                  ///< of a new thread; and what a switch counts
 constexpr int kStopped = 1;                      ///< marks a thread that the hook has ended
 constexpr std::size_t kLargeBlock = 256u << 10;  ///< from here on looks come closer
 
@@ -159,19 +160,32 @@ Slice::~Slice() {
 lua_State* enter_thread(lua_State* L, lua_State* thread) {
   Meter* meter = meter_of(L);
   if (meter == nullptr) return nullptr;
-  if (meter->why[0] != '\0' && thread != nullptr)
+  meter->instructions += kFirstLook;
+  look(*meter);
+  lua_Debug frame;
+  if (thread != nullptr && meter->why[0] != '\0') {
     lua_sethook(thread, hook, LUA_MASKCOUNT, kStopped);
+  } else if (thread != nullptr && lua_status(thread) == LUA_OK &&
+             lua_getstack(thread, 0, &frame) == 0) {
+    // It begins, with a count of its own: work in many short threads would go unseen.
+    lua_sethook(thread, hook, LUA_MASKCOUNT, std::min(kFirstLook, interval(*meter)));
+  }
   lua_State* before = meter->current;
   meter->current = thread;
   return before;
 }
 
 void charge(lua_State* L, std::uint64_t steps) {
+  count_work(L, steps);
+  if (is_stopped(L)) stop(L, *meter_of(L));
+}
+
+void count_work(lua_State* L, std::uint64_t steps) {
   Meter* meter = meter_of(L);
   if (meter == nullptr) return;
   meter->instructions += steps;
   look(*meter);
-  if (meter->why[0] != '\0') stop(L, *meter);
+  if (meter->why[0] != '\0') lua_sethook(L, hook, LUA_MASKCOUNT, kStopped);
 }
 
 void charge_elements(lua_State* L, lua_Integer count) {

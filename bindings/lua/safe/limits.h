@@ -42,6 +42,8 @@ int stop_again(lua_State* L);
 
 /// Counts `steps` instructions of a C loop before it runs; raises when they are used up.
 void charge(lua_State* L, std::uint64_t steps);
+/// The same without raising: what is used up ends the script at its next instruction.
+void count_work(lua_State* L, std::uint64_t steps);
 /// charge() for a loop over elements; raises when they are too many for any script.
 void charge_elements(lua_State* L, lua_Integer count);
 
@@ -51,8 +53,8 @@ void hold_memory(lua_State* L, std::size_t bytes, std::shared_ptr<void>& token);
 /// Bytes that may still be used; a gigabyte without limits. Never raises.
 std::size_t memory_left(lua_State* L);
 
-/// The thread that is about to run, of a state with limits; returns the one before. In a stopped
-/// state it ends with its first instruction.
+/// The thread that is about to run, of a state with limits; returns the one before. Counts as work.
+/// In a stopped state it ends with its first instruction.
 lua_State* enter_thread(lua_State* L, lua_State* thread);
 
 }  // namespace kling::lua

@@ -17,6 +17,7 @@ namespace {
 /// Source of more bytes takes the compiler too long, which no hook sees.
 constexpr std::size_t kMostText = 64u << 10;
 constexpr std::uint64_t kMostModule = 256u << 10;
+constexpr std::size_t kMostName = 255;  ///< of a module
 constexpr int kMostNestedCloses = 20;
 
 // ---- Code ----
@@ -82,7 +83,8 @@ struct Found {
 
 /// Looks for the module `name` below the roots.
 Found find_module(const engine::Confinement& confinement, const char* name) {
-  std::string file = name;
+  std::string file(name, ::strnlen(name, kMostName + 1));
+  if (file.size() > kMostName) return {};
   const auto strange = [](unsigned char c) { return !(std::isalnum(c) || c == '_' || c == '-'); };
   std::replace(file.begin(), file.end(), '.', '/');
   if (std::any_of(file.begin(), file.end(), [&](char c) { return c != '/' && strange(c); }))
