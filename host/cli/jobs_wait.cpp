@@ -166,7 +166,7 @@ int run_wait(WaitOptions& options) {
     bool failed = false;
     if (target.job) {
       const engine::JobSnapshot shot = waiting.engine().snapshot(target.job);
-      if (shot.error) error = *shot.error;
+      error = shot.error;
       failed = shot.state == "failed";
       if (!error && shot.state != "succeeded") left = true;
       if (!error && shot.state == "succeeded" && !options.voice.json)

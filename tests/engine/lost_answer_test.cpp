@@ -46,7 +46,7 @@ TEST_CASE("a lost answer stops and asks where the service cannot look up externa
   REQUIRE(stage.run(stage.shot("one")).phase == Phase::stored);
   const JobSnapshot second = stage.run(stage.shot("two"));
   CHECK(second.phase == Phase::ambiguous);
-  REQUIRE(second.error);
+  REQUIRE(second.error.has_value());
   CHECK(second.error->kind == Kind::ambiguous);
   CHECK(second.error->hint.find("kling jobs resolve " + second.handle) != std::string::npos);
   CHECK(stage.count().creates == 2);
@@ -167,7 +167,7 @@ TEST_CASE("a hidden rate limit is given up after ten minutes and not charged") {
   const Millis before = stage.clock->now();
   const JobSnapshot seen = stage.run(stage.shot());
   CHECK(seen.phase == Phase::failed);
-  REQUIRE(seen.error);
+  REQUIRE(seen.error.has_value());
   CHECK(seen.error->kind == Kind::rate_limit);
   CHECK(stage.clock->now() - before >= 600'000);
   CHECK(stage.clock->now() - before < 720'000);
@@ -193,7 +193,7 @@ TEST_CASE("refusals that come with a server's status are definite") {
     const Millis before = stage.clock->now();
     const JobSnapshot seen = stage.run(stage.shot());
     CHECK(seen.phase == Phase::failed);
-    REQUIRE(seen.error);
+    REQUIRE(seen.error.has_value());
     CHECK(seen.error->kind == Kind::invalid);
     CHECK(stage.clock->now() == before);
     CHECK(stage.count().creates == 1);
