@@ -222,7 +222,7 @@ void note_task(Job& job, const api::Task& task, Millis now) {
 void note_error(Job& job, Error error) {
   if (error.job.empty() && !(job.task_id.empty() && job.external_id.empty()))
     error.job = handle_of(job);
-  job.error = std::make_shared<Error>(std::move(error));
+  job.error = std::move(error);
 }
 
 Event failed(Job& job, EventType type, const Error& error, bool explained) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,8 +49,8 @@ struct JobSnapshot {
   Millis accepted_at = 0;
   Millis finished_at = 0;
   Millis expected = 0;  ///< ms from accepted to done that jobs like this take; 0: not known yet
-  std::shared_ptr<const Error> error;        ///< why it failed, asks or paused
-  std::shared_ptr<const Error> store_error;  ///< why the clip could not be stored
+  std::optional<Error> error;        ///< why it failed, asks or paused
+  std::optional<Error> store_error;  ///< why the clip could not be stored
 };
 
 }  // namespace kling::engine

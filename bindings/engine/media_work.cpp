@@ -86,7 +86,7 @@ Event Core::download(Job& job) {
     return {.type = EventType::downloaded};
   }
   const Error& error = saved.error();
-  job.store_error = std::make_shared<Error>(error);
+  job.store_error = error;
   if (error.code == "expired") return {.type = EventType::expired};
   // What no repetition can mend must not keep a run waiting for ever.
   const bool passes = error.kind == Kind::network && error.retryable;

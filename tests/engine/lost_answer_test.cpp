@@ -79,7 +79,7 @@ TEST_CASE("a lost answer stops and asks where the service cannot look up externa
   REQUIRE(stage.run(stage.shot("one")).phase == Phase::stored);
   const JobSnapshot second = stage.run(stage.shot("two"));
   CHECK(second.phase == Phase::ambiguous);
-  REQUIRE(second.error);
+  REQUIRE(second.error.has_value());
   CHECK(second.error->kind == Kind::ambiguous);
   CHECK(second.error->message.find("lost (the connection to 127.0.0.1") != std::string::npos);
   CHECK(second.error->hint.find("kling jobs resolve " + second.handle) != std::string::npos);
@@ -201,7 +201,7 @@ TEST_CASE("a hidden rate limit is given up after ten minutes and not charged") {
   const Millis before = stage.clock->now();
   const JobSnapshot seen = stage.run(stage.shot());
   CHECK(seen.phase == Phase::failed);
-  REQUIRE(seen.error);
+  REQUIRE(seen.error.has_value());
   CHECK(seen.error->kind == Kind::rate_limit);
   CHECK(stage.clock->now() - before >= 600'000);
   CHECK(stage.clock->now() - before < 720'000);
@@ -227,7 +227,7 @@ TEST_CASE("refusals that come with a server's status are definite") {
     const Millis before = stage.clock->now();
     const JobSnapshot seen = stage.run(stage.shot());
     CHECK(seen.phase == Phase::failed);
-    REQUIRE(seen.error);
+    REQUIRE(seen.error.has_value());
     CHECK(seen.error->kind == Kind::invalid);
     CHECK(stage.clock->now() == before);
     CHECK(stage.count().creates == 1);
