@@ -44,9 +44,10 @@ class Checker {
   std::vector<Finding> findings;
 
  private:
+  /// `what` follows the path of the field in the message.
   void add(Finding::Level level, const Param& param, const char* rule, const std::string& path,
-           const std::string& message, std::string hint) {
-    findings.push_back({level, param.name + "." + rule, path, message, std::move(hint)});
+           const std::string& what, std::string hint) {
+    findings.push_back({level, param.name + "." + rule, path, path + what, std::move(hint)});
   }
 
   void present(const Json& value, const Param& param, const std::string& path) {

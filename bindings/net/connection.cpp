@@ -94,7 +94,7 @@ Status Connection::prepare(const Exchange& exchange) {
   http.set_keep_alive(options_.keep_alive);
   http.set_follow_location(false);
   http.set_url_encode(false);
-  http.set_decompress(false);
+  http.set_decompress(options_.unpack);
   http.set_tcp_nodelay(true);  // head and body are two writes
   http.set_socket_options([this](int socket) { socket_->adopt(socket); });
   if (proxy_) http.set_proxy_basic_auth(proxy_->user, proxy_->password);
@@ -196,7 +196,7 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
   request.path = call.target;
   for (const auto& [name, value] : call.headers) request.headers.emplace(name, value);
   request.headers.emplace("User-Agent", "kling-lua/0.1");
-  request.headers.emplace("Accept-Encoding", "identity");  // nothing here unpacks
+  request.headers.emplace("Accept-Encoding", "identity");  // a film gains nothing
   request.headers.emplace("Host", origin_.name());  // the library's lacks the brackets of IPv6
   // The library sends the proxy's password to the service as well, unless the header is there.
   if (proxy_ && origin_.tls) request.headers.emplace("Proxy-Authorization", "");

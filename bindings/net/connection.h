@@ -24,6 +24,7 @@ struct ConnectionOptions {
   Milliseconds write_timeout{60'000};
   unsigned allowed = kAnywhere;  ///< addresses it may connect to (bits of Reach)
   bool keep_alive = true;
+  bool unpack = false;  ///< gzip and brotli answers; their size is then what on_data gets
 };
 
 /// Status and headers of an answer.

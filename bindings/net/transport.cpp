@@ -90,7 +90,8 @@ class HttpTransport : public Transport {
         .read_timeout = options_.read_timeout,
         .write_timeout = options_.write_timeout,
         .allowed = base_.origin.tls || options_.insecure ? kAnywhere : kLoopback,
-        .keep_alive = keep_alive};
+        .keep_alive = keep_alive,
+        .unpack = true};  // some proxies pack though they were not asked to
     return std::make_unique<Connection>(base_.origin, options, environment_);
   }
 

@@ -39,7 +39,7 @@ includes() {
         refuse(header " is above the floor " part[2]) }
     quoted && target && part[1] "/" part[2] == "host/sim" && target !~ /^(base|sim)$/ {
       refuse("the simulator knows only base, not " header) }
-    header == "httplib.h" && $1 !~ /^(bindings\/net|host\/sim|tests\/(net|sim|support))\// {
+    header == "httplib.h" && $1 !~ /^(bindings\/net|host\/sim|tests\/(net|sim|support|bench))\// {
       refuse("httplib.h belongs to bindings/net and host/sim") }
     header ~ /^(lua5\.4\/)?(lua|lauxlib|lualib|luaconf)\.h(pp)?$/ &&
       ($1 !~ /^(bindings\/lua|host|tests\/(lua|repl|runtime|safe|host|embed))\// || $1 ~ /^host\/sim\//) {
