@@ -99,6 +99,9 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
       job->machine = step.state;
       job->active = action != ActionType::rest;
       job->waiting_for = action == ActionType::wait ? reason_to_wait(step.state, step.action) : "";
+      // The clip's host is another one than the service's.
+      if (step.state.phase == Phase::succeeded && !job->waiting_for.empty() && job->store_error)
+        job->waiting_for += ": " + job->store_error->message;
       if (!job->active && job->finished_at == 0) job->finished_at = now();
     }
     publish(*job);

@@ -31,6 +31,15 @@ int exit_code(Kind kind) {
   }
 }
 
+CLI::Validator not_negative() {
+  const auto check = [](std::string& text) -> std::string {
+    double number = 0;
+    if (CLI::detail::lexical_cast(text, number) && number >= 0) return {};
+    return "takes a number that is 0 or more, not " + text;
+  };
+  return {check, "NONNEGATIVE"};
+}
+
 void add_commands(CLI::App& app, std::span<const Command> table, int& code, std::string_view only) {
   for (const Command& command : table) {
     CLI::App* sub = app.add_subcommand(command.name, command.doc);

@@ -38,6 +38,9 @@ struct Command {
   CommandSetUp* set_up;
 };
 
+/// A number that is 0 or more. The library's own message tells the largest number in full.
+CLI::Validator not_negative();
+
 /// Adds the commands of `table` to `app`. The one that is called leaves its exit code in `code`.
 /// `only`: options and arguments are built for this one alone; empty: for all.
 void add_commands(CLI::App& app, std::span<const Command> table, int& code, std::string_view only);

@@ -1,7 +1,11 @@
 // The program `kling`: one table of subcommands.
+#include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <vector>
 
+#include "api/endpoint.h"
 #include "cli/command.h"
 
 namespace {
@@ -48,6 +52,18 @@ int main(int argc, char** argv) {
   int code = kling::cli::kExitUsage;
   // A word that is no command matches none: the help lists them without their options.
   set_up(app, code, argc > 1 && argv[1][0] != '\0' ? argv[1] : "-");
+  if (argc == 1) {
+    std::fputs(app.help().c_str(), stderr);
+    return code;
+  }
+  std::vector<std::string> names;
+  for (const auto& command : kCommands) names.emplace_back(command.name);
+  if (argv[1][0] != '-' && std::find(names.begin(), names.end(), argv[1]) == names.end()) {
+    const std::string near = kling::api::did_you_mean(argv[1], names);
+    std::fprintf(stderr, "kling: there is no command %s%s; kling --help lists them\n", argv[1],
+                 near.empty() ? "" : (", did you mean " + near + "?").c_str());
+    return code;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -170,8 +170,10 @@ class Run {
     runtime_.cancel_all();
     progress_.erase();
     options_.voice.note(
-        "interrupted; jobs go on at the service. Run the same command again to go on "
-        "with them; nothing is paid twice. (Ctrl-C again leaves at once.)");
+        std::string("interrupted; jobs go on at the service. Run the same command again to go on "
+                    "with them; nothing is paid twice. ") +
+        (all_answered(engines) ? "" : "Waiting for the answers to requests on their way. ") +
+        "(Ctrl-C again leaves at once.)");
   }
 
   void report(const lua::TaskResult& result) {
@@ -331,6 +333,11 @@ int run_script(RunOptions& options) {
     std::fprintf(stderr, "kling run: which script? For example: kling run --sim film.lua\n");
     return kExitUsage;
   }
+  if (const std::string& first = words.front(); first.starts_with('-') && first != "-") {
+    std::fprintf(stderr, "kling: there is no option %s; --help lists what there is\n",
+                 first.c_str());
+    return kExitUsage;
+  }
   // Before there is a child: it is in the background of the terminal, which would stop it.
   const auto source = read_script(words.front());
   if (!source) return options.voice.fail(source.error());
@@ -351,10 +358,10 @@ std::function<int()> set_up_run(CLI::App& app) {
       ->check(CLI::Range(1, 10000));
   app.add_option("--max-cost", options->limits.budget_usd,
                  "what the script may cost in US$, its earlier runs included")
-      ->check(CLI::NonNegativeNumber);
+      ->check(not_negative());
   app.add_option("--max-submissions", options->limits.budget_jobs,
                  "how many jobs the script may submit, its earlier runs included")
-      ->check(CLI::NonNegativeNumber);
+      ->check(not_negative());
   app.prefix_command();  // what follows the script is the script's
   app.footer("Examples:\n  kling run --sim scripts/quickstart.lua\n  kling run film.lua draft 3");
   return [options] { return run_script(*options); };

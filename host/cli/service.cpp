@@ -57,9 +57,9 @@ void SimulationOptions::add_service_options(CLI::App& app) {
       ->transform(CLI::Validator(read_fault, "LINE"));
   add("--seed", service.seed, "another number, another series of random events");
   add("--slots", service.slots, "tasks at once, more are refused with code 1303 (0: no limit)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(not_negative());
   add("--credit", service.units, "units to spend, at US$ 0.14, then code 1102 (0: no limit)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(not_negative());
   const auto flag = [&app](const char* name, bool& value, const char* doc) {
     app.add_flag(std::string(name) + "{false}", value, doc)->group("The simulated service");
   };

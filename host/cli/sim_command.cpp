@@ -69,7 +69,7 @@ std::function<int()> set_up_sim(CLI::App& app) {
   const std::string group = "The simulated service";
   app.add_option("--run-seconds", options->run_seconds, "how long a generation takes, from to")
       ->expected(2)
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str()
       ->group(group);
   app.add_option("--url-seconds", options->url_seconds, "how long a clip's URL is valid")

@@ -127,8 +127,23 @@ TEST_CASE("JSON output is one value a line and ends with the bill") {
 TEST_CASE("wrong use exits with two") {
   Stage stage("");
   CHECK(stage.run({"run"}).code == 2);
-  CHECK(stage.run({"fly"}).code == 2);
-  CHECK(stage.run({"run", "--no-such-option", "film.lua"}).code != 0);
+  const struct {
+    std::vector<std::string> words;
+    const char* says;
+  } rows[] = {
+      {{"fly"}, "there is no command fly; kling --help lists them"},
+      {{"docter"}, "did you mean doctor?"},
+      {{"run", "--no-such-option", "film.lua"}, "there is no option --no-such-option"},
+      {{"run", "--max-cost", "-1", "film.lua"}, "--max-cost: takes a number that is 0 or more"},
+      {{"sim", "--credit", "much"}, "not much"},
+  };
+  for (const auto& row : rows) {
+    const Outcome used = stage.run(row.words);
+    CAPTURE(used.err);
+    CHECK(used.code == 2);
+    CHECK(contains(used.err, row.says));
+    CHECK(used.err.size() < 200);
+  }
   CHECK(stage.run({"jobs", "resolve", "kling:text2video/~x"}).code == 2);
   CHECK(stage.run({"run", "missing.lua"}).code == 1);
 }
