@@ -379,18 +379,16 @@ TEST_CASE("a redirect keeps what is encoded in its address") {
 
 TEST_CASE("what another address may mend is told apart from an outage") {
   TemporaryFolder folder;
-  std::string reply;
-  RawServer server([&](Peer& peer, int) {
-    peer.read_request();
-    peer.send(reply);
-  });
   for (const auto& [sent, code] :
        {std::pair{answer("", "", "400 Bad Request"), "expired"},
         std::pair{answer("<html>come back later</html>"), "expired"},
         std::pair{answer(""), "expired"},
         std::pair{answer("", "Location: /again\r\n", "302 Found"), ""}}) {
     CAPTURE(sent);
-    reply = sent;
+    RawServer server([reply = sent](Peer& peer, int) {
+      peer.read_request();
+      peer.send(reply);
+    });
     const auto result = download(server.url() + "/clip.mp4", folder.path + "/clip.mp4", fast());
     REQUIRE(!result.ok());
     CHECK(result.error().code == code);
