@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <utility>
 
 #include "api/text.h"
@@ -87,6 +88,15 @@ void Core::close() {
   closing = true;
   transport->stop();
   pool.stop();
+  std::vector<Watch> dropped;  // one may hold this engine, so they are destroyed unlocked
+  {
+    std::lock_guard lock(jobs_mutex);
+    for (const auto& job : jobs) {
+      std::lock_guard job_lock(job->mutex);
+      std::move(job->watches.begin(), job->watches.end(), std::back_inserter(dropped));
+      job->watches.clear();
+    }
+  }
   std::lock_guard lock(folder_mutex_);
   std::error_code error;
   if (!temporary_folder_.empty()) std::filesystem::remove_all(temporary_folder_, error);

@@ -3,7 +3,7 @@
 // embedding program cannot prevent. Belongs to the thread that runs the state; nothing blocks.
 //
 //   lua_State* L = new_limited_state(limits);          // lua_close(L) frees all of it
-//   in protected mode:  open_safe(L, options);         // instead of luaL_openlibs and open_module
+//   in protected mode:  open_safe(L, std::move(options)); // instead of luaL_openlibs and open_module
 //                       luaL_loadbufferx(…, "t");      // text only
 //                       runtime.spawn(L, 0, "main");
 //   again and again:    refill(L);                     // only for limits that count for each tick
@@ -34,7 +34,7 @@ lua_State* new_limited_state(const Limits& limits);
 /// Opens the allowed libraries, read-only, and the module. `options.engine.confinement` says which
 /// files and hosts the script may reach; it is switched on, with no root when there is none.
 /// REQUIRES: a new state of new_limited_state, in protected mode (raises Lua errors).
-Runtime& open_safe(lua_State* L, ModuleOptions options);
+Runtime& open_safe(lua_State* L, ModuleOptions&& options);
 
 /// Why the script was stopped, "used its 1000 instructions", or null. A stopped script's code does
 /// not run any more: its tasks end with an error that no pcall of it catches.

@@ -130,9 +130,9 @@ bool Host::open() {
 int Host::prepare(lua_State* L) {
   auto& self = *static_cast<Host*>(lua_touserdata(L, 1));
   if (!self.safe_) luaL_openlibs(L);
-  lua::define<lua::ModuleOptions>(L, "kling.Options");
-  auto& module = lua::new_object<lua::ModuleOptions>(L);
+  lua::ModuleOptions& module = self.module_;
   lua::pure(L, [&] {
+    module = {};
     module.engine = self.engine_;
     module.queue = self.queue_;
     module.own_interpreter = true;

@@ -57,6 +57,7 @@ class Host {
   const bool safe_;
   const kling_host_options hooks_;  ///< its texts are not ours: only the hooks and numbers
   engine::EngineOptions engine_;
+  lua::ModuleOptions module_;         ///< for prepare(), where a Lua error may pass
   std::shared_ptr<HostClock> clock_;  ///< null: the wall clock
   std::shared_ptr<engine::CompletionQueue> queue_;
   std::size_t used_ = 0;  ///< bytes of the Lua state

@@ -257,5 +257,6 @@ TEST_CASE("finalizers and closing variables that call everything after close beg
     if (reload) CHECK(host.reload());
     host = Host();
     CHECK(service.creates == 1);
+    service.go_on();  // each exchange is ended once, also after its host
   }
 }

@@ -106,7 +106,7 @@ void open_libraries(lua_State* L) {
 
 }  // namespace
 
-Runtime& open_safe(lua_State* L, ModuleOptions options) {
+Runtime& open_safe(lua_State* L, ModuleOptions&& options) {
   options.own_interpreter = true;  // coroutines that may wait, and a require of ours
   options.engine.confinement.on = true;
   options.engine.response_cap = std::min<std::size_t>(options.engine.response_cap, 1u << 20);
