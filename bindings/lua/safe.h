@@ -3,7 +3,7 @@
 // embedding program cannot prevent. Belongs to the thread that runs the state; nothing blocks.
 //
 //   lua_State* L = new_limited_state(limits);          // lua_close(L) frees all of it
-//   in protected mode:  open_safe(L, std::move(options)); // instead of luaL_openlibs and open_module
+//   in protected mode:  open_safe(L, std::move(options));  // for luaL_openlibs and open_module
 //                       luaL_loadbufferx(…, "t");      // text only
 //                       runtime.spawn(L, 0, "main");
 //   again and again:    refill(L);                     // only for limits that count for each tick
