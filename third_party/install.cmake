@@ -11,7 +11,9 @@ install(TARGETS kling_host EXPORT kling LIBRARY)
 install(TARGETS kling_module EXPORT kling LIBRARY DESTINATION ${KLING_LUA_CMOD_DIR})
 install(TARGETS kling_static ARCHIVE)
 install(DIRECTORY host/include/kling TYPE INCLUDE)
-install(DIRECTORY scripts/ DESTINATION ${CMAKE_INSTALL_DATADIR}/kling/scripts)
+# Without the ledgers of who ran them here.
+install(DIRECTORY scripts/ DESTINATION ${CMAKE_INSTALL_DATADIR}/kling/scripts
+        PATTERN .kling EXCLUDE)
 install(FILES README.md LICENSE TYPE DOC)
 file(GLOB manuals_1 docs/man/*.1)
 file(GLOB manuals_3 docs/man/*.3lua)

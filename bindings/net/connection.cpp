@@ -173,7 +173,8 @@ CallEnd Connection::not_answered(const Cause& cause, const Call& call,
   }
   if (cause.error == httplib::Error::SSLConnection)
     return ends(Kind::network, "no TLS connection to " + host + ": the handshake failed",
-                "check that this address speaks https");
+                proxy_ ? "check that the proxy lets this host through, and that it speaks https"
+                       : "check that this address speaks https");
   if (cause.error == httplib::Error::Write)
     return ends(Kind::network, "the connection to " + host + " broke while sending");
   if (took >= options_.read_timeout)
@@ -234,10 +235,14 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
   if (refused) return {Stage::lost, {}, true};
   const Cause cause{result.error(), start};
   if (!result) return not_answered(cause, call, exchange);
-  if (!exchange.head_seen && proxy_ && result->status == 407)
-    return {Stage::not_sent,
-            failure(Kind::network, "the proxy " + proxy_->host + " wants a user name and password",
-                    "write them into HTTPS_PROXY: http://user:password@host:port")};
+  if (!exchange.head_seen && proxy_ && result->status == 407) {
+    const char* what = proxy_->user.empty() ? " wants a user name and password"
+                                            : " refuses the user name and password it was given";
+    Error error = failure(Kind::network, "the proxy " + proxy_->host + what,
+                          "write the right ones into HTTPS_PROXY: http://user:password@host:port");
+    error.retryable = false;  // it would refuse them again
+    return {Stage::not_sent, std::move(error)};
+  }
   if (!exchange.head_seen && !call.on_head(head_of(*result))) return {Stage::lost, {}, true};
   // A body that ends with the connection looks whole when it was us who closed it.
   const bool framed = result->has_header("Content-Length") ||

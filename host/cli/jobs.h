@@ -44,6 +44,9 @@ std::string printable(std::string text);
 void add_handle(CLI::App& app, std::string& handle,
                 const char* doc = "a handle, an id, or the beginning of one");
 
+inline constexpr char kRawHelp[] =
+    "the service's answers as they came, and whole URLs: whoever has one can fetch the clip";
+
 CommandSetUp set_up_jobs_list, set_up_jobs_show, set_up_jobs_wait, set_up_jobs_save,
     set_up_jobs_prune;
 

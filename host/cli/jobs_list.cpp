@@ -162,9 +162,7 @@ std::function<int()> set_up_jobs_show(CLI::App& app) {
   options->add_ledger_options(app);
   add_handle(app, options->handle);
   app.add_flag("--request", options->request, "the body that was sent, too");
-  app.add_flag("--raw", options->raw,
-               "the service's answers as they came, and whole URLs: whoever has one can fetch the "
-               "clip");
+  app.add_flag("--raw", options->raw, kRawHelp);
   app.footer("Example: kling jobs show kling:text2video/861309198188019719 --request");
   return [options] { return run_show(*options); };
 }

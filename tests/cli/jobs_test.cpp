@@ -107,7 +107,13 @@ TEST_CASE("jobs show tells the timeline and hides signatures unless asked") {
     CHECK(shown.out.find("  succeeded", sending) != std::string::npos);
     CHECK(contains(shown.out, ".mp4?…"));
   }
-  CHECK(contains(stage.run({"query", id.substr(0, 6)}).out, "kling:text2video/" + id));
+  const Outcome asked = stage.run({"query", id.substr(0, 6)});
+  CHECK(contains(asked.out, "kling:text2video/" + id));
+  CHECK(contains(asked.out, ".mp4?…\n"));
+  CHECK(contains(asked.err, "--raw"));
+  CHECK_FALSE(contains(stage.run({"query", "--json", id}).out, "Signature="));
+  CHECK(contains(stage.run({"query", "--json", "--raw", id}).out, "Signature="));
+  CHECK_FALSE(contains(stage.run({"query", "--raw", id}).out, ".mp4?…"));
   const std::string raw = stage.run({"jobs", "show", "--raw", id}).out;
   CHECK(contains(raw, "\"task_status\""));  // the answer as it came
   CHECK_FALSE(contains(raw, ".mp4?…"));

@@ -6,6 +6,7 @@
 
 #include "base/process.h"
 #include "cli/program.h"
+#include "support/copy_scripts.h"
 
 using namespace kling;
 using namespace kling::test;
@@ -17,7 +18,7 @@ namespace {
 /// A copy of scripts/, so that ledger and films lie in a folder of the test's.
 struct Copy {
   TempFolder folder;
-  Copy() { fs::copy(KLING_SOURCE_DIR "/scripts", folder / "scripts", fs::copy_options::recursive); }
+  Copy() { copy_scripts(folder / "scripts"); }
 
   Outcome run(const std::string& name, const std::vector<std::string>& arguments = {},
               const std::string& speed = "600") const {

@@ -4,6 +4,7 @@
 
 #include "cli/program.h"
 #include "foreign/foreign.h"
+#include "support/copy_scripts.h"
 
 using namespace kling;
 using namespace kling::test;
@@ -33,7 +34,7 @@ void runs_unchanged(const std::string& script) {
   sim::Options options;
   options.draft = true;
   const Stage stage("", std::move(options));
-  fs::copy(KLING_SOURCE_DIR "/scripts", stage.folder / "scripts", fs::copy_options::recursive);
+  copy_scripts(stage.folder / "scripts");
 
   const Outcome stock = foreign(stage, {"lua5.4", script});
   CAPTURE(stock.err);
@@ -73,7 +74,7 @@ RUNS_UNCHANGED("scripts/variations.lua")
 TEST_CASE("a second run in lua5.4 pays for nothing and finds the modules beside the script") {
   NEEDS("lua5.4");
   const Stage stage("");
-  fs::copy(KLING_SOURCE_DIR "/scripts", stage.folder / "scripts", fs::copy_options::recursive);
+  copy_scripts(stage.folder / "scripts");
   std::ofstream(stage.folder / "one.csv")
       << "file,prompt,duration\ndawn.mp4,Dawn over a harbour,5\n";
   for (int run = 1; run <= 2; ++run) {

@@ -169,7 +169,13 @@ TEST_CASE("a proxy gets the tunnel request and its password and the service does
   ScopedVariable variable("https_proxy", ("127.0.0.1:" + port).c_str());
   const HttpOutcome outcome = get("https://api.example");
   CHECK(outcome.stage == Stage::not_sent);
-  CHECK(outcome.error.message.find("user name and password") != std::string::npos);
+  CHECK(outcome.error.message.find("wants a user name and password") != std::string::npos);
+  {
+    ScopedVariable wrong("https_proxy", ("http://u:wrong@127.0.0.1:" + port).c_str());
+    const HttpOutcome again = get("https://api.example");
+    CHECK(again.error.message.find("refuses the user name") != std::string::npos);
+    CHECK_FALSE(again.error.retryable);
+  }
   ScopedVariable socks("https_proxy", "socks5://127.0.0.1:1080");
   TransportOptions options;
   options.base_url = "https://api.example";
