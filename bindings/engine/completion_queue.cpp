@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <iterator>
 #include <utility>
 
 #include <sys/epoll.h>
@@ -32,22 +31,28 @@ std::size_t CompletionQueue::drain(TimePoint stop) {
     ::eventfd_read(event_.get(), &count);
     signalled_ = false;
   }
-  if (posted_.empty()) return 0;  // before the deque: an idle round allocates nothing
-  std::deque<std::function<void()>> batch;
-  batch.swap(posted_);
-  lock.unlock();
   std::size_t ran = 0;
-  while (ran < batch.size() && (ran == 0 || std::chrono::steady_clock::now() < stop)) {
-    batch[ran]();
-    batch[ran++] = nullptr;
-    clock_->release();
+  // What is posted meanwhile waits for the next round.
+  for (std::size_t left = posted_.size(); left > 0 && !posted_.empty(); --left) {
+    if (ran > 0 && std::chrono::steady_clock::now() >= stop) break;
+    auto completion = std::move(posted_.front());
+    posted_.pop_front();
+    lock.unlock();
+    const auto finish = [&] {
+      clock_->release();
+      lock.lock();
+    };
+    try {
+      std::exchange(completion, nullptr)();  // gone before the lock is taken: it may post
+    } catch (...) {                          // for want of memory; the others' turn comes
+      finish();
+      signal();
+      throw;
+    }
+    finish();
+    ++ran;
   }
-  if (ran == batch.size()) return ran;
-  lock.lock();
-  posted_.insert(posted_.begin(),
-                 std::make_move_iterator(batch.begin() + static_cast<std::ptrdiff_t>(ran)),
-                 std::make_move_iterator(batch.end()));
-  signal();
+  if (!posted_.empty()) signal();
   return ran;
 }
 
