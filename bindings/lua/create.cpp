@@ -59,7 +59,12 @@ Status prepare(lua_State* L, RuntimeState& state, const api::Endpoint& endpoint,
   auto& create = *call.request;
   api::Request& request = create.request;
   request.endpoint = endpoint.name;
-  request.strict = call.client->options.strict;
+  // The client's own: an engine that was kept over a reload has those of the script before.
+  const auto& options = call.client->options;
+  request.strict = options.strict;
+  create.patience = options.patience;
+  create.ask_when_lost = options.ask_when_lost;
+  create.poll_interval = options.poll_interval;
   const MediaSink sink{&request.media, &create.sources};
   auto fields = to_json(L, 1, &sink, &bytes);
   if (!fields) return fields.error();

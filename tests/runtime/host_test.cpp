@@ -183,6 +183,26 @@ TEST_CASE("the transport hook decides whether a failed request may be sent again
   }
 }
 
+TEST_CASE("a script that is reloaded with another poll interval gets it for its next job") {
+  EndlessService service;
+  HostOptions options;
+  options.ledger = ":memory:";
+  options.key = "k";
+  options.send = [&](const kling_request& request, Exchange exchange) {
+    service.answer(request, exchange);
+  };
+  Host host(std::move(options));
+  const auto script = [](const char* poll, const char* prompt) {
+    return std::string("local k = require 'kling' k.configure { poll = ") + poll +
+           " } return k.text2video { prompt = '" + prompt + "' }:accepted().id";
+  };
+  run(host, script("1000", "before"));
+  REQUIRE(host.reload());
+  run(host, script("0.01", "after"));
+  CHECK(service.creates == 2);
+  CHECK(until(host, [&] { return service.queries > 1; }));
+}
+
 TEST_CASE("a memory limit ends the script and not the host") {
   Stage stage;
   stage.options.memory_limit = 4 << 20;
