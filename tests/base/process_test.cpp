@@ -71,7 +71,7 @@ TEST_CASE("a process that runs too long is killed with its children") {
   TempFolder folder;
   const auto begin = std::chrono::steady_clock::now();
   const auto result = shell("sleep 60 & echo $! > '" + folder / "pid" + "'; wait", {.time = 200ms});
-  CHECK(std::chrono::steady_clock::now() - begin < 5s);
+  CHECK(std::chrono::steady_clock::now() - begin < 30s);
   REQUIRE(!result);
   CHECK(has(result.error().message, "did not end within 200 ms"));
   const pid_t grandchild = std::stoi(read_file(folder / "pid", 100).value());
@@ -93,10 +93,10 @@ TEST_CASE("closed streams do not hide a process that runs on") {
 
 TEST_CASE("a child of the child that keeps the streams open does not delay the end") {
   const auto begin = std::chrono::steady_clock::now();
-  const auto result = shell("echo done; setsid sleep 3 & exit 0");
+  const auto result = shell("echo done; setsid sleep 20 & exit 0");
   REQUIRE(result.ok());
   CHECK(result->output == "done\n");
-  CHECK(std::chrono::steady_clock::now() - begin < 2s);
+  CHECK(std::chrono::steady_clock::now() - begin < 10s);
 }
 
 TEST_CASE("a process that writes too much is stopped") {

@@ -36,7 +36,6 @@ DownloadOptions fast() {
   static const std::shared_ptr<Clock> clock = make_clock(1000.0);
   DownloadOptions options;
   options.clock = clock.get();
-  options.stall_timeout = milliseconds(200);
   return options;
 }
 
@@ -281,13 +280,14 @@ TEST_CASE("drips and stalls end and the cancellation is heard") {
       peer.wait_for_close();
     });
     DownloadOptions options = fast();
+    options.stall_timeout = milliseconds(200);
     options.cancel = &cancel;
     const auto start = std::chrono::steady_clock::now();
     const auto result = download(server.url() + "/clip.mp4", folder.path + "/clip.mp4", options);
     REQUIRE(!result.ok());
     CHECK(result.error().kind == Kind::interrupted);
     CHECK(server.connections() == 2);
-    CHECK(std::chrono::steady_clock::now() - start < milliseconds(5000));
+    CHECK(std::chrono::steady_clock::now() - start < milliseconds(20'000));
   }
 }
 

@@ -243,7 +243,7 @@ TEST_CASE("a server that accepts and says nothing is lost at the read time-out")
   const HttpOutcome outcome = transport_to(server.url(), options)->send(post("{}"));
   CHECK(outcome.stage == Stage::lost);
   CHECK(outcome.error.message.find("0.05 s") != std::string::npos);
-  CHECK(since(start) < Milliseconds(2000));
+  CHECK(since(start) < Milliseconds(10'000));
 }
 
 TEST_CASE("the deadline holds against hanging dripping and endless answers") {
@@ -276,35 +276,35 @@ TEST_CASE("the deadline holds against hanging dripping and endless answers") {
       c.act(peer);
     });
     HttpRequest request = post("{}");
-    request.deadline = Milliseconds(100);
+    request.deadline = Milliseconds(300);
     const auto start = std::chrono::steady_clock::now();
     const HttpOutcome outcome = transport_to(server.url())->send(request);
     CHECK(outcome.stage == Stage::lost);
     CHECK(outcome.error.kind == Kind::network);
-    CHECK(since(start) >= Milliseconds(95));
-    CHECK(since(start) < Milliseconds(2000));
+    CHECK(since(start) >= Milliseconds(295));
+    CHECK(since(start) < Milliseconds(10'000));
   }
 }
 
 TEST_CASE("a server that does not read our body is lost at the deadline") {
   RawServer server([](Peer&, int) { std::this_thread::sleep_for(Milliseconds(300)); });
   HttpRequest request = post(std::string(32u << 20, 'x'));
-  request.deadline = Milliseconds(100);
+  request.deadline = Milliseconds(300);
   const auto start = std::chrono::steady_clock::now();
   CHECK(transport_to(server.url())->send(request).stage == Stage::lost);
-  CHECK(since(start) < Milliseconds(2000));
+  CHECK(since(start) < Milliseconds(10'000));
 }
 
 TEST_CASE("a mute TLS handshake is not sent and ends at the deadline") {
   RawServer server([](Peer& peer, int) { peer.wait_for_close(); });
   HttpRequest request = post("{}");
-  request.deadline = Milliseconds(100);
+  request.deadline = Milliseconds(300);
   const auto start = std::chrono::steady_clock::now();
   const HttpOutcome outcome =
       transport_to("https://127.0.0.1:" + std::to_string(server.port()))->send(request);
   CHECK(outcome.stage == Stage::not_sent);
   CHECK(outcome.error.kind == Kind::network);
-  CHECK(since(start) < Milliseconds(2000));
+  CHECK(since(start) < Milliseconds(10'000));
 }
 
 TEST_CASE("endless headers end long before the deadline") {
@@ -319,7 +319,7 @@ TEST_CASE("endless headers end long before the deadline") {
     const auto start = std::chrono::steady_clock::now();
     const HttpOutcome outcome = transport_to(server.url())->send(get());
     CHECK(outcome.stage == Stage::lost);
-    CHECK(since(start) < Milliseconds(5000));
+    CHECK(since(start) < Milliseconds(10'000));
   }
 }
 
@@ -424,7 +424,7 @@ TEST_CASE("stop ends a running exchange soon and refuses later ones") {
   const HttpOutcome outcome = running.get();
   CHECK(outcome.stage == Stage::lost);
   CHECK(outcome.error.kind == Kind::interrupted);
-  CHECK(since(start) < Milliseconds(2000));
+  CHECK(since(start) < Milliseconds(10'000));
   CHECK(transport->send(get()).stage == Stage::not_sent);
 }
 
@@ -570,7 +570,7 @@ TEST_CASE("addresses of IPv6 with letters are connected to") {
     CHECK(seen.find("Host: " + place + "\r\n") != std::string::npos);
   }
   HttpRequest request = get();
-  request.deadline = Milliseconds(100);
+  request.deadline = Milliseconds(300);
   CHECK(transport_to("https://" + place)->send(request).stage == Stage::not_sent);
 }
 

@@ -88,7 +88,7 @@ TEST_CASE("a hanging answer keeps its connection open and others and the end are
   Fixture sim;
   REQUIRE(sim.simulator->add_fault("create#1: accept, hang").ok());
   std::thread waiting([&] {
-    const Exchange withheld = create(sim, 5000);
+    const Exchange withheld = create(sim, 30'000);
     CHECK(withheld.bytes.empty());
     CHECK(withheld.end != "open");
   });
@@ -96,7 +96,7 @@ TEST_CASE("a hanging answer keeps its connection open and others and the end are
   sim.accepted("text2video", kShot);
   const auto before = std::chrono::steady_clock::now();
   sim.simulator->stop();
-  CHECK(std::chrono::steady_clock::now() - before < std::chrono::milliseconds(500));
+  CHECK(std::chrono::steady_clock::now() - before < std::chrono::seconds(15));
   waiting.join();
 }
 
