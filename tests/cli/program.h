@@ -64,6 +64,8 @@ class Child {
 
   void signal(int number) const { ::kill(pid_, number); }
   pid_t pid() const { return pid_; }
+  /// What it has written to standard error by now.
+  std::string told() const { return read(err_); }
   Outcome wait() {
     int status = 0;
     ::waitpid(pid_, &status, 0);
