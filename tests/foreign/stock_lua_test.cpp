@@ -128,7 +128,8 @@ TEST_CASE("neither the end of a script nor os exit loses a request in flight") {
                                   "local job = kling.text2video { prompt = 'x' }\n"
                                   "print(job.id, job.reused)\n") +
                       end);
-    CHECK(foreign(stage, {"lua5.4", "film.lua"}).out == "nil\tfalse\n");
+    // Its id is known already where the service was faster than the next line.
+    CHECK(foreign(stage, {"lua5.4", "film.lua"}).out.ends_with("\tfalse\n"));
     const Outcome again = foreign(stage, {"lua5.4", "film.lua"});
     CAPTURE(again.err);
     CHECK(contains(again.out, "true"));  // the answer was recorded: nothing to search for
