@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include <openssl/crypto.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -94,6 +95,8 @@ struct WorkerPool::State {
       --running[lane];
       clock->release();
     }
+    // Before the program learns that this thread is gone: its exit may free OpenSSL's locks then.
+    ::OPENSSL_thread_stop();
     --threads;
     ended.notify_all();
   }
