@@ -80,6 +80,16 @@ bool is_url(std::string_view text) {
   return head.starts_with("http://") || head.starts_with("https://");
 }
 
+namespace {
+
+/// JSON may write "/" and "&" of a URL as "\/" and "\u0026": these do not end it.
+bool ends_url(std::string_view rest) {
+  if (rest.starts_with('\\')) return !rest.starts_with("\\/") && !rest.starts_with("\\u00");
+  return std::string_view(" \"<>\t\r\n").find(rest.front()) != std::string_view::npos;
+}
+
+}  // namespace
+
 std::string excerpt(std::string_view text, std::size_t limit) {
   std::string result;
   bool url = false;
@@ -89,10 +99,12 @@ std::string excerpt(std::string_view text, std::size_t limit) {
     std::size_t length = sequence(rest);
     std::string piece(length == 0 ? "?" : rest.substr(0, length));
     if (length != 0 && is_control(piece)) piece = " ";
-    if (word_start && is_url(rest)) url = true;
-    if (piece == " " || piece == "\"" || piece == "<" || piece == "\\") url = false;
+    if (word_start &&
+        (is_url(rest) || rest.starts_with("http:\\/") || rest.starts_with("https:\\/")))
+      url = true;
+    if (piece == " " || ends_url(rest)) url = false;
     if (url && piece == "?") {
-      length = std::min(rest.find_first_of(" \"<>\\\t\r\n"), rest.size());
+      while (length < rest.size() && !ends_url(rest.substr(length))) ++length;
       piece = "?…";
       url = false;
     } else if (word_start && (rest.starts_with("sk-") || rest.starts_with("eyJ"))) {

@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include "api/text.h"
+
 using namespace kling;
 using namespace kling::api;
 
@@ -447,6 +449,18 @@ TEST_CASE("the reason of a failure is kept without its secrets") {
         "the service answered HTTP 401: Incorrect key [key] (request id: 2026xyz)");
   CHECK(refused.request_id == "2026xyz");
   CHECK(refused.error.request_id == "2026xyz");
+}
+
+TEST_CASE("a signature is cut out however JSON writes the characters of its URL") {
+  for (const char* url : {R"(https://h/a.mp4?Expires=1&Signature=secret)",
+                          R"(https://h/a.mp4?Expires=1\u0026Signature=secret)",
+                          R"(https:\/\/h\/a.mp4?Expires=1\u0026Signature=sec\/ret)"}) {
+    const std::string shown = excerpt(R"({"url":")" + std::string(url) + R"(","id":"7"})", 999);
+    CAPTURE(shown);
+    CHECK(shown.find("Signature") == std::string::npos);
+    CHECK(shown.find("ret") == std::string::npos);
+    CHECK(parse_json(shown)["id"] == "7");
+  }
 }
 
 TEST_CASE("the first bytes of a page are kept and no more") {
