@@ -116,7 +116,7 @@ std::variant<Task, Refusal> Store::create(const Order& order, const std::string&
   }
   task.external_id = external_id;
   task.created = now;
-  const std::string digest = digest_of(order);
+  const std::string digest = digest_of(task.order);  // as take() counts it
   task.clip = sha256_hex(digest + std::to_string(equal_orders_[digest])).substr(0, 32);
   // Seeded by the order, not by its place: parallel requests arrive in any order.
   const std::uint64_t chance = hash_of(std::to_string(options_.seed) + task.clip);

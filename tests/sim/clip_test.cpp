@@ -173,6 +173,16 @@ TEST_CASE("clips differ by prompt and by take and are the same for the same requ
   CHECK(difference(first, frame(two, again)) == 0);
 }
 
+TEST_CASE("equal requests have clips of their own in draft too") {
+  Options options;
+  options.draft = true;
+  Fixture sim(options);
+  const Json body = {{"model_name", "kling-v3"}, {"duration", "3"}, {"prompt", "a storm"}};
+  const std::string path = sim.clip_path("text2video", sim.accepted("text2video", body));
+  sim.accepted("text2video", body);  // not begun while the first one is had
+  CHECK(download(sim, path).size() > 1000);
+}
+
 TEST_CASE("an edited clip keeps the length and shape of its source") {
   TemporaryFolder folder;
   Fixture sim;
