@@ -315,10 +315,11 @@ class Machine {
       case EventType::polled:
         return e.seen == Seen::succeeded ? act(ActionType::download) : rest();
       case EventType::expired:
-        // A fresh URL that has expired as well: the clip is gone, or the clocks disagree.
-        if (++s.gaps <= 2) return act(ActionType::get);
+        // A fresh URL that is no good either: the clip is gone, or its store is behind the service.
+        if (++s.gaps == 1) return act(ActionType::get);
+        if (s.gaps <= kMaxGaps) return again(10 * kSecond);
         s.gaps = 0;
-        return rest();
+        return settle(Phase::succeeded);
       case EventType::unreachable:
         return again(kMinute);
       default:

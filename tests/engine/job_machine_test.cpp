@@ -352,16 +352,27 @@ TEST_CASE("an expired address is replaced by a fresh one") {
   CHECK(play.on(EventType::downloaded) == ActionType::record_file);
 }
 
-TEST_CASE("a clip that is gone for good is given up after two fresh addresses") {
+TEST_CASE("a clip that is gone for good is given up after half a minute and fresh addresses") {
   Play play;
   play.until_succeeded();
   play.on(EventType::done);
-  for (int fresh = 0; fresh < 2; ++fresh) {
-    CHECK(play.on(EventType::expired) == ActionType::get);
+  CHECK(play.on(EventType::expired) == ActionType::get);
+  CHECK(play.seen(EventType::polled, Seen::succeeded) == ActionType::download);
+  Millis waited = 0;
+  int fresh = 1;
+  ActionType then = play.on(EventType::expired);
+  for (; then == ActionType::wait; then = play.on(EventType::expired)) {
+    REQUIRE(waited < 60'000);
+    waited += play.delay;
+    play.now += play.delay;
+    if (play.on(EventType::elapsed) == ActionType::download) continue;
     CHECK(play.seen(EventType::polled, Seen::succeeded) == ActionType::download);
+    ++fresh;
   }
-  CHECK(play.on(EventType::expired) == ActionType::rest);
+  CHECK(then == ActionType::rest);
   CHECK(play.state.phase == Phase::succeeded);
+  CHECK(waited > 15'000);
+  CHECK(fresh >= 3);
 }
 
 TEST_CASE("a clip that cannot be stored leaves the job succeeded") {

@@ -54,6 +54,15 @@ TEST_CASE("an expired URL is replaced by a fresh one") {
   CHECK(stage.count().downloads == 4);
 }
 
+TEST_CASE("a clip whose file comes seconds after the word that it is done is stored") {
+  sim::Options service;
+  service.faults = {"download#1-4: expired"};
+  Stage stage(service);
+  CHECK(stage.run(stage.shot()).phase == Phase::stored);
+  CHECK(stage.count().downloads == 5);
+  CHECK(stage.count().creates == 1);
+}
+
 TEST_CASE("a clip is saved long after its URL has expired") {
   sim::Options service;
   service.url_life = 60'000;
