@@ -31,8 +31,9 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::span<const Endpoint> endpoints() {
-  static const std::vector<Endpoint> rows = make_endpoints();
-  return rows;
+  // Never destroyed, as nothing in these floors is: a worker may outlive main().
+  static const auto* const rows = new std::vector<Endpoint>(make_endpoints());
+  return *rows;
 }
 
 const Endpoint* find_endpoint(std::string_view name) {

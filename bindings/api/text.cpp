@@ -139,7 +139,7 @@ std::string to_text(const Json& value) {
 }
 
 const Json& member(const Json& value, std::string_view key) {
-  static const Json nothing;
+  static const Json& nothing = *new Json;
   if (!value.is_object()) return nothing;
   const auto found = value.find(key);
   return found == value.end() ? nothing : *found;

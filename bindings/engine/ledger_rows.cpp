@@ -17,7 +17,7 @@ constexpr std::string_view kStates[] = {"intended",  "sending", "accepted",
 
 const char* name(StepState state) { return kStates[static_cast<std::size_t>(state)].data(); }
 
-const std::string kSelectSteps =
+const char* const kSelectSteps =
     "SELECT id, service, endpoint, digest, ordinal, address, attempt, external_id,"
     " own_external_id, task_path, nth, owner, task_id, target, script, summary, request, result,"
     " error, file, file_sha256, created_at, sent_at, accepted_at, finished_at, estimate_usd,"

@@ -9,7 +9,7 @@
 namespace kling::engine {
 
 /// SELECT of all columns, in the order that read_step expects, up to its WHERE.
-extern const std::string kSelectSteps;
+extern const char* const kSelectSteps;
 
 /// The step in the query's row. Fails the transaction when its state is none.
 StepRow read_step(Database& database, Query& query);

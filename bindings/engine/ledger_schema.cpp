@@ -8,7 +8,8 @@ namespace {
 
 /// Entry n leads from version n to n + 1. Never change one that was released: append.
 /// AUTOINCREMENT, as an id is remembered by running programs and must not come back.
-const std::vector<std::vector<const char*>> kMigrations{
+const std::vector<std::vector<const char*>>& kMigrations = *new std::vector<
+    std::vector<const char*>>{
     {
         "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
         "CREATE TABLE owners (id TEXT PRIMARY KEY, pid INTEGER NOT NULL, host TEXT NOT NULL)",

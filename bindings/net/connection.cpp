@@ -7,6 +7,9 @@
 
 #include "net/failure.h"
 #include "net/signals.h"
+#ifdef KLING_OWN_STREAMS
+#include "net/stream.h"
+#endif
 
 namespace kling::net {
 namespace {
@@ -39,19 +42,56 @@ bool is_before_sending(httplib::Error error) {
   return std::ranges::find(kBefore, error) != std::end(kBefore);
 }
 
+#ifdef KLING_OWN_STREAMS
+/// One of the library's clients, on streams of ours.
+template <class Base>
+class Streaming final : public Base {
+ public:
+  Streaming(const Origin& origin, bool& flooded)
+      : Base(origin.host, origin.port), flooded_(flooded) {}
+
+ private:
+  bool process_socket(const typename Base::Socket& socket,
+                      std::function<bool(httplib::Stream&)> use) override {
+    const auto time = [](time_t whole, time_t micros) {
+      return std::chrono::duration_cast<Milliseconds>(std::chrono::seconds(whole) +
+                                                      std::chrono::microseconds(micros));
+    };
+    GuardedStream stream(socket.sock, socket.ssl,
+                         time(this->read_timeout_sec_, this->read_timeout_usec_),
+                         time(this->write_timeout_sec_, this->write_timeout_usec_));
+    const bool done = use(stream);
+    flooded_ = stream.flooded();
+    if (stream.has_rest()) {
+      std::lock_guard lock(this->socket_mutex_);
+      this->socket_should_be_closed_when_request_is_done_ = true;
+    }
+    return done;
+  }
+
+  bool& flooded_;
+};
+#else
+template <class Base>
+struct Streaming final : Base {
+  Streaming(const Origin& origin, bool&) : Base(origin.host, origin.port) {}
+};
+#endif
+
 }  // namespace
 
 struct Connection::Client {
   // The library's own choice by URL takes "https://[fd00::1]" for a plain host name.
   explicit Client(const Origin& origin) {
     if (origin.tls) {
-      auto made = std::make_unique<httplib::SSLClient>(origin.host, origin.port);
+      auto made = std::make_unique<Streaming<httplib::SSLClient>>(origin, flooded);
       tls = made.get();
       http = std::move(made);
     } else {
-      http = std::make_unique<httplib::ClientImpl>(origin.host, origin.port);
+      http = std::make_unique<Streaming<httplib::ClientImpl>>(origin, flooded);
     }
   }
+  bool flooded = false;  ///< the last answer's status line had no end
   std::unique_ptr<httplib::ClientImpl> http;
   httplib::SSLClient* tls = nullptr;  ///< the same, when it is one
 };
@@ -153,7 +193,7 @@ CallEnd Connection::not_answered(const Cause& cause, const Call& call,
                 "check the network, or allow more time");
   if (why == Exchange::End::stopped)
     return ends(Kind::interrupted, "the exchange with " + host + " was stopped");
-  if (why == Exchange::End::flooded)
+  if (why == Exchange::End::flooded || client_->flooded)
     return ends(Kind::protocol, host + " sent headers without end");
   if (cause.error == httplib::Error::Connection)
     return ends(Kind::network, "could not connect to " + host + ": refused or unreachable",

@@ -97,7 +97,7 @@ int main() {
   const std::string address = "http://127.0.0.1:" + std::to_string(port);
   bool failed = false;
 
-  const auto transport = net::make_transport({.base_url = address, .user_agent = "bench"});
+  const auto transport = net::make_transport({.base_url = address});
   compare(
       "queries with 8 threads, against bare cpp-httplib", kThreads * kRequests, "/s",
       [&] {

@@ -15,17 +15,29 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// A copy of scripts/, so that ledger and films lie in a folder of the test's.
+enum class Clips { whole, draft };
+
+/// A copy of scripts/, so that ledger and films lie in a folder of the test's. With drafts, which
+/// are made quickly, the service is the test's; else it is that of --sim.
 struct Copy {
   TempFolder folder;
-  Copy() { copy_scripts(folder / "scripts"); }
+  std::unique_ptr<Stage> service;
+
+  explicit Copy(Clips clips = Clips::whole) {
+    copy_scripts(folder / "scripts");
+    sim::Options options;
+    options.draft = true;
+    if (clips == Clips::draft) service = std::make_unique<Stage>("", std::move(options));
+  }
 
   Outcome run(const std::string& name, const std::vector<std::string>& arguments = {},
               const std::string& speed = "600") const {
-    std::vector<std::string> words = {KLING_PROGRAM, "run", "--sim", "--speed", speed};
+    std::vector<std::string> words = {KLING_PROGRAM, "run"};
+    if (!service) words.insert(words.end(), {"--sim", "--speed", speed});
     words.push_back("scripts/" + name + ".lua");
     words.insert(words.end(), arguments.begin(), arguments.end());
-    return Child(words, folder.path(), {}).wait();
+    return Child(words, folder.path(), service ? service->environment : std::vector<std::string>())
+        .wait();
   }
 
   /// One line a stream: "video,WIDTH,HEIGHT,FRAMES" and "audio,FRAMES".
@@ -63,7 +75,7 @@ struct Copy {
 }  // namespace
 
 // A clip of five seconds has 121 frames at 24 a second, one more than its seconds, as the real
-// ones.
+// ones; a draft has 31.
 
 TEST_CASE("script quickstart makes a film of four endpoints with one seam") {
   // Only the storm follows the clip that it continues.
@@ -71,7 +83,7 @@ TEST_CASE("script quickstart makes a film of four endpoints with one seam") {
 }
 
 TEST_CASE("script continue_shot makes one long take with three seams") {
-  Copy().makes_film("continue_shot", 4, "video,1280,720,481\n");
+  Copy(Clips::draft).makes_film("continue_shot", 4, "video,640,360,121\n");
 }
 
 TEST_CASE("script storyboard makes six shots side by side") {
@@ -92,9 +104,9 @@ TEST_CASE("script restyle makes a shot and the same shot redrawn") {
 }
 
 TEST_CASE("script cast makes two scenes of the same two characters") {
-  const Copy copy;
-  // Multi-image clips come at 30 frames a second, and the film takes its first part's rate.
-  copy.makes_film("cast", 4, "video,1280,720,302\n");
+  const Copy copy(Clips::draft);
+  // Multi-image clips come at 30 frames a second (7), and the film takes its first part's rate.
+  copy.makes_film("cast", 4, "video,640,360,72\n");
   const Outcome outcome = copy.run("cast", {"861309198188019719"});
   CAPTURE(outcome.err);
   CHECK(outcome.code == 0);
@@ -102,18 +114,18 @@ TEST_CASE("script cast makes two scenes of the same two characters") {
 }
 
 TEST_CASE("script motion sends a last picture and masks and a camera") {
-  Copy().makes_film("motion", 4, "video,1280,720,483\n");
+  Copy(Clips::draft).makes_film("motion", 4, "video,640,360,123\n");
 }
 
 TEST_CASE("script variations goes on with the best take or the chosen one") {
-  const Copy copy;
-  copy.makes_film("variations", 4, "video,1280,720,241\n");
+  const Copy copy(Clips::draft);
+  copy.makes_film("variations", 4, "video,640,360,61\n");
   const Outcome first = copy.run("variations");
   const bool was_third = contains(first.out, "take 3 of 3");
   const Outcome chosen = copy.run("variations", {"3", was_third ? "2" : "3"});
   CAPTURE(chosen.err);
   CHECK(contains(chosen.err, "1 submitted, 3 reused"));
-  CHECK(copy.streams("out/variations/3.mp4") == "video,1280,720,121\n");
+  CHECK(copy.streams("out/variations/3.mp4") == "video,640,360,31\n");
 }
 
 TEST_CASE("script from_csv makes the good rows and lists the bad one") {
@@ -135,7 +147,7 @@ TEST_CASE("script from_csv makes the good rows and lists the bad one") {
 }
 
 TEST_CASE("script music_video lays the song under shots of its parts lengths") {
-  const Copy copy;
+  const Copy copy(Clips::draft);
   // 4, 3, 5 and 3 seconds and a frame each; the song of 15 s is followed by silence.
   const std::string film = "out/music_video.mp4";
   for (const char* bill : {"4 submitted, 0 reused", "0 submitted, 4 reused"}) {
@@ -143,8 +155,8 @@ TEST_CASE("script music_video lays the song under shots of its parts lengths") {
     CAPTURE(outcome.err);
     REQUIRE(outcome.code == 0);
     CHECK(contains(outcome.err, bill));
-    CHECK(copy.streams(film).starts_with("video,1280,720,364\naudio,"));
-    CHECK(copy.seconds(film) == doctest::Approx(364.0 / 24).epsilon(0.01));
+    CHECK(copy.streams(film).starts_with("video,640,360,94\naudio,"));
+    CHECK(copy.seconds(film) == doctest::Approx(94.0 / 6).epsilon(0.01));
   }
 }
 

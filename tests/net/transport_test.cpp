@@ -323,6 +323,38 @@ TEST_CASE("endless headers end long before the deadline") {
   }
 }
 
+TEST_CASE("a status line without end is no answer and ends nothing else") {
+  for (const char* start : {"HTTP/1.1 200 ", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 "}) {
+    RawServer server([&](Peer& peer, int connection) {
+      peer.read_request();
+      if (connection > 1) {
+        peer.send(answer("{}"));
+        return;
+      }
+      peer.send(start + std::string(8u << 20, 'a') + "\r\n\r\n");
+      peer.wait_for_close();
+    });
+    const auto transport = transport_to(server.url());
+    const HttpOutcome outcome = transport->send(get());
+    CHECK(outcome.stage == Stage::lost);
+    CHECK(outcome.error.message.find("without end") != std::string::npos);
+    CHECK(transport->send(get()).status == 200);
+  }
+}
+
+TEST_CASE("a connection whose answer was longer than it said is not used again") {
+  RawServer server([&](Peer& peer, int) {
+    peer.read_request();
+    peer.send(answer("{}") + answer("more"));
+    peer.wait_for_close();
+  });
+  const auto transport = transport_to(server.url());
+  for (int request = 1; request <= 3; ++request) {
+    CHECK(transport->send(get()).body == "{}");
+    CHECK(server.connections() == request);
+  }
+}
+
 TEST_CASE("an answer over the cap is lost with kind protocol") {
   for (const char* head :
        {"HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n"}) {

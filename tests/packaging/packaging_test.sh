@@ -55,6 +55,9 @@ for kind in '' _static; do
   esac
 done
 [ ! -x consumer/loop ] || expect loop done consumer/loop
+# With our sources within theirs, the same names; that they compile is shown elsewhere.
+cmake -S "$tests/packaging/consumer" -B within -DKLING_SOURCE="$tests/.." -DEXAMPLES="$examples" \
+  -G Ninja >configured 2>&1 || { cat configured; exit 1; }
 
 # 3. pkg-config.
 PKG_CONFIG_PATH=$lib/pkgconfig
