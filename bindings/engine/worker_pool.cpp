@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <deque>
 #include <mutex>
 #include <queue>
@@ -36,6 +37,31 @@ struct Later {
   }
 };
 
+/// Threads that are still at work though their pool has stopped. The end of main waits a moment for
+/// them, as exit handlers older than this one (OpenSSL's) free what they use.
+struct LeftBehind {
+  std::mutex mutex;
+  std::condition_variable gone;
+  std::size_t threads = 0;
+
+  static LeftBehind& all() {
+    static auto* const made = [] {
+      std::atexit([] {
+        std::unique_lock lock(all().mutex);
+        all().gone.wait_for(lock, std::chrono::seconds(2), [] { return all().threads == 0; });
+      });
+      return new LeftBehind;
+    }();
+    return *made;
+  }
+  void change(std::size_t more, std::size_t fewer) {
+    std::lock_guard lock(mutex);
+    threads += more;
+    threads -= fewer;
+    gone.notify_all();
+  }
+};
+
 }  // namespace
 
 struct WorkerPool::State {
@@ -53,6 +79,7 @@ struct WorkerPool::State {
   std::size_t idle = 0;
   bool timed_waiter = false;  // one idle thread watches the timers, the others sleep
   bool stopping = false;
+  bool left_behind = false;  // its threads are counted in LeftBehind
 
   void push(Lane lane, std::function<void()> work) {
     clock->hold();  // until it has run
@@ -99,6 +126,7 @@ struct WorkerPool::State {
     ::OPENSSL_thread_stop();
     --threads;
     ended.notify_all();
+    if (left_behind) LeftBehind::all().change(0, 1);
   }
 
   void wait(std::unique_lock<std::mutex>& lock) {
@@ -163,6 +191,10 @@ void WorkerPool::stop() {
   }
   state_->ended.wait_for(lock, std::chrono::milliseconds(100),
                          [this] { return state_->threads == 0; });
+  if (!state_->left_behind && state_->threads > 0) {
+    state_->left_behind = true;
+    LeftBehind::all().change(state_->threads, 0);
+  }
   lock.unlock();  // what was dropped may own this pool's last reference: destroyed unlocked
 }
 

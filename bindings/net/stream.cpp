@@ -30,6 +30,8 @@ GuardedStream::GuardedStream(int socket, SSL* tls, Milliseconds read_timeout,
       write_timeout_(write_timeout),
       buffer_(std::make_unique_for_overwrite<char[]>(kBuffer)) {
   ::fcntl(socket_, F_SETFL, O_NONBLOCK);
+  // A time-out is for each record then, not for a whole block.
+  if (tls_ != nullptr) ::SSL_set_mode(tls_, SSL_MODE_ENABLE_PARTIAL_WRITE);
 }
 
 bool GuardedStream::wait(short events, TimePoint until) const {
