@@ -17,7 +17,7 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
-constexpr size_t kBuffer = 64u << 10;
+constexpr size_t kBuffer = 16u << 10;
 constexpr size_t kMostStatusLine = 1024;  // a regular expression's stack: about 300 bytes each
 
 }  // namespace
