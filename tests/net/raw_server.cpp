@@ -1,8 +1,10 @@
 #include "net/raw_server.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <thread>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -46,7 +48,7 @@ bool Peer::send(std::string_view data) {
   return true;
 }
 
-void Peer::pipe_to(int port) {
+void Peer::pipe_to(int port, std::size_t fast) {
   const kling::Descriptor other(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -55,10 +57,14 @@ void Peer::pipe_to(int port) {
   if (::connect(other.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return;
   pollfd ends[2] = {{socket_, POLLIN, 0}, {other.get(), POLLIN, 0}};
   char buffer[65536];
+  std::size_t returned = 0;
   while (::poll(ends, 2, -1) > 0) {
     for (int from = 0; from < 2; ++from) {
       if (ends[from].revents == 0) continue;
-      const ssize_t size = ::recv(ends[from].fd, buffer, sizeof buffer, 0);
+      const bool drips = from == 1 && returned >= fast;
+      if (drips) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      const ssize_t size = ::recv(ends[from].fd, buffer, drips ? 1 : sizeof buffer, 0);
+      if (from == 1) returned += std::size_t(size > 0 ? size : 0);
       if (size <= 0 || ::send(ends[1 - from].fd, buffer, std::size_t(size), MSG_NOSIGNAL) != size)
         return;
     }

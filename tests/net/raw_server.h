@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -22,8 +23,9 @@ class Peer {
   std::size_t skip_request();
   /// False when the client has gone.
   bool send(std::string_view data);
-  /// Passes bytes to and from a port of this machine until either side closes.
-  void pipe_to(int port);
+  /// Passes bytes to and from a port of this machine until either side closes. What comes back
+  /// after the first `fast` bytes drips, five milliseconds each.
+  void pipe_to(int port, std::size_t fast = SIZE_MAX);
   /// Closes with a RST packet.
   void reset();
   /// Waits until the client closes, or the server ends.

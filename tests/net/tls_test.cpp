@@ -150,6 +150,22 @@ TEST_CASE("TLS connections are kept and one closed while idle costs nothing") {
   CHECK(same);
 }
 
+TEST_CASE("a TLS record that drips is no answer once the read time-out is over") {
+  TlsServer server(certificates());
+  RawServer slow([&](Peer& peer, int) { peer.pipe_to(server.port, 30'000); });
+  ScopedVariable file("SSL_CERT_FILE", certificates().authority().c_str());
+  TransportOptions options;
+  options.base_url = "https://127.0.0.1:" + std::to_string(slow.port());
+  options.read_timeout = Milliseconds(500);
+  HttpRequest request;
+  request.method = "POST";
+  request.target = "/create";
+  request.body = {{.text = std::string(100'000, 'x'), .path = "", .size = 0, .sha256 = ""}};
+  const auto start = std::chrono::steady_clock::now();
+  CHECK((*make_transport(options))->send(request).stage == Stage::lost);
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));
+}
+
 TEST_CASE("a proxy gets the tunnel request and its password and the service does not") {
   RawServer proxy([&](Peer& peer, int) {
     const std::string text = peer.read_request();
