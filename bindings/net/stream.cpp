@@ -78,7 +78,7 @@ ssize_t GuardedStream::receive(char* to, size_t size) {
     const int error = ::SSL_get_error(tls_, got);
     if (error == SSL_ERROR_WANT_READ) wanted = POLLIN;
     if (error == SSL_ERROR_WANT_WRITE) wanted = POLLOUT;
-    return error == SSL_ERROR_ZERO_RETURN ? 0 : -1;
+    return got;  // 0 at the end, with or without a farewell: many servers send none
   });
 }
 
@@ -111,7 +111,7 @@ ssize_t GuardedStream::read(char* to, size_t size) {
   std::memcpy(to, buffer_.get() + begin_, part);
   begin_ += part;
   // The library takes lines byte by byte, and bodies in larger pieces.
-  flooded_ = size == 1 && part == 1 && !line_fits(*to);
+  flooded_ = flooded_ || (size == 1 && part == 1 && !line_fits(*to));
   return flooded_ ? -1 : ssize_t(part);
 }
 

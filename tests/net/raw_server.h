@@ -26,6 +26,7 @@ class Peer {
   /// Passes bytes to and from a port of this machine until either side closes. What comes back
   /// after the first `fast` bytes drips, five milliseconds each.
   void pipe_to(int port, std::size_t fast = SIZE_MAX);
+  int socket() const { return socket_; }
   /// Closes with a RST packet.
   void reset();
   /// Waits until the client closes, or the server ends.

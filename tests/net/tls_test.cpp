@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 #include <httplib.h>
+#include <openssl/ssl.h>
 
 #include "net/raw_server.h"
 #include "net/support.h"
@@ -148,6 +149,26 @@ TEST_CASE("TLS connections are kept and one closed while idle costs nothing") {
   request.body = {{.text = sent, .path = "", .size = 0, .sha256 = ""}};
   const bool same = transport->send(request).body == sent;
   CHECK(same);
+}
+
+TEST_CASE("an answer whose end is the end of a TLS connection needs no farewell") {
+  const std::string file = certificates().folder.path;
+  RawServer server([&](Peer& peer, int) {
+    SSL_CTX* context = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_use_certificate_file(context, (file + "/cert.pem").c_str(), SSL_FILETYPE_PEM);
+    SSL_CTX_use_PrivateKey_file(context, (file + "/key.pem").c_str(), SSL_FILETYPE_PEM);
+    SSL* tls = SSL_new(context);
+    SSL_set_fd(tls, peer.socket());
+    char request[4096];
+    if (SSL_accept(tls) == 1 && SSL_read(tls, request, sizeof request) > 0)
+      SSL_write(tls, "HTTP/1.1 200 OK\r\n\r\n{}", 21);
+    SSL_free(tls);
+    SSL_CTX_free(context);
+  });
+  ScopedVariable trust("SSL_CERT_FILE", certificates().authority().c_str());
+  const HttpOutcome outcome = get("https://127.0.0.1:" + std::to_string(server.port()));
+  CHECK(outcome.stage == Stage::answered);
+  CHECK(outcome.body == "{}");
 }
 
 TEST_CASE("a TLS record that drips is no answer once the read time-out is over") {
