@@ -6,10 +6,11 @@
 namespace kling::engine {
 namespace {
 
+using Migration = std::vector<const char*>;
+
 /// Entry n leads from version n to n + 1. Never change one that was released: append.
 /// AUTOINCREMENT, as an id is remembered by running programs and must not come back.
-const std::vector<std::vector<const char*>>& kMigrations = *new std::vector<
-    std::vector<const char*>>{
+const auto& kMigrations = *new std::vector<Migration>{
     {
         "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
         "CREATE TABLE owners (id TEXT PRIMARY KEY, pid INTEGER NOT NULL, host TEXT NOT NULL)",

@@ -55,49 +55,41 @@ bool GuardedStream::is_writable() const {
   return have > 0 || (have < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-template <class Work>
-ssize_t GuardedStream::transfer(Milliseconds timeout, Work work) {
+template <class Plain, class Secure>
+ssize_t GuardedStream::transfer(short event, Milliseconds timeout, Plain plain, Secure secure) {
   const TimePoint until = Steady::now() + timeout;
   for (;;) {
     short wanted = 0;
-    const ssize_t done = work(wanted);
-    if (done >= 0 || wanted == 0 || !wait(wanted, until)) return done;
+    ssize_t done = 0;
+    if (tls_ == nullptr) {
+      done = plain();
+      if (done < 0 && (errno == EAGAIN || errno == EINTR)) wanted = event;
+    } else {
+      ::ERR_clear_error();
+      const int result = secure();
+      const int error = ::SSL_get_error(tls_, result);
+      if (error == SSL_ERROR_WANT_READ) wanted = POLLIN;
+      if (error == SSL_ERROR_WANT_WRITE) wanted = POLLOUT;
+      done = result;
+    }
+    if (wanted == 0) return done;
+    if (!wait(wanted, until)) return -1;
   }
 }
 
+// With TLS the end may come with or without a farewell: many servers send none.
 ssize_t GuardedStream::receive(char* to, size_t size) {
-  return transfer(read_timeout_, [&](short& wanted) -> ssize_t {
-    if (tls_ == nullptr) {
-      const ssize_t got = ::recv(socket_, to, size, 0);
-      if (got < 0 && (errno == EAGAIN || errno == EINTR)) wanted = POLLIN;
-      return got;
-    }
-    ::ERR_clear_error();
-    const int got = ::SSL_read(tls_, to, int(size));
-    if (got > 0) return got;
-    const int error = ::SSL_get_error(tls_, got);
-    if (error == SSL_ERROR_WANT_READ) wanted = POLLIN;
-    if (error == SSL_ERROR_WANT_WRITE) wanted = POLLOUT;
-    return got;  // 0 at the end, with or without a farewell: many servers send none
-  });
+  return transfer(
+      POLLIN, read_timeout_, [&] { return ::recv(socket_, to, size, 0); },
+      [&] { return ::SSL_read(tls_, to, int(size)); });
 }
 
 ssize_t GuardedStream::write(const char* from, size_t size) {
   if (!is_writable()) return -1;
-  return transfer(write_timeout_, [&](short& wanted) -> ssize_t {
-    if (tls_ == nullptr) {
-      const ssize_t sent = ::send(socket_, from, size, MSG_NOSIGNAL);
-      if (sent < 0 && (errno == EAGAIN || errno == EINTR)) wanted = POLLOUT;
-      return sent;
-    }
-    ::ERR_clear_error();
-    const int sent = ::SSL_write(tls_, from, int(std::min<size_t>(size, 1u << 30)));
-    if (sent > 0) return sent;
-    const int error = ::SSL_get_error(tls_, sent);
-    if (error == SSL_ERROR_WANT_READ) wanted = POLLIN;
-    if (error == SSL_ERROR_WANT_WRITE) wanted = POLLOUT;
-    return -1;
-  });
+  const ssize_t sent = transfer(
+      POLLOUT, write_timeout_, [&] { return ::send(socket_, from, size, MSG_NOSIGNAL); },
+      [&] { return ::SSL_write(tls_, from, int(std::min<size_t>(size, 1u << 30))); });
+  return sent > 0 ? sent : -1;  // the library would try again for ever
 }
 
 ssize_t GuardedStream::read(char* to, size_t size) {

@@ -36,9 +36,9 @@ class GuardedStream final : public httplib::Stream {
 
  private:
   bool wait(short events, TimePoint until) const;
-  /// SSL_read and SSL_write: what they may have to wait for, until they are done.
-  template <class Work>
-  ssize_t transfer(Milliseconds timeout, Work work);
+  /// Does one of the two until it is done, waiting as it asks for: `event`, or what TLS wants.
+  template <class Plain, class Secure>
+  ssize_t transfer(short event, Milliseconds timeout, Plain plain, Secure secure);
   ssize_t receive(char* to, size_t size);
   bool line_fits(char next);
 
