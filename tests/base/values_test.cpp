@@ -88,7 +88,8 @@ TEST_CASE("a fast clock lets minutes pass in milliseconds") {
   const auto clock = make_clock(60'000, 1'000'000);
   CHECK(clock->now() >= 1'000'000);
   const Millis deadline = clock->now() + 600'000;
-  CHECK(clock->real_millis_until(deadline) <= 10);
+  const Millis left = clock->real_millis_until(deadline);
+  CHECK(left <= 10);
   CHECK(clock->real_millis_until(0) == 0);
   CHECK(clock->real_millis_until(kNever) == kNever);
   std::mutex mutex;
