@@ -22,6 +22,14 @@ constexpr const char* kNoTask =
     "days";
 
 constexpr ErrorRow kRows[] = {
+    // Words of a proxy that lost the answer itself, whatever status it gives them.
+    {"bad_response_body bad_response read_response_body_failed do_request_failed", "", 0,
+     Asked::create, Kind::server, Refusal::unavailable, kLost},
+    {"", "bad_response_body", 0, Asked::create, Kind::server, Refusal::unavailable, kLost},
+    {"", "context canceled", 0, Asked::create, Kind::server, Refusal::unavailable, kLost},
+    {"", "context deadline exceeded", 0, Asked::create, Kind::server, Refusal::unavailable, kLost},
+    {"", "unexpected eof", 0, Asked::create, Kind::server, Refusal::unavailable, kLost},
+
     // One code, three meanings: 1201 is bad input, a duplicate, or no such task.
     {"", "already exist", 0, Asked::create, Kind::invalid, Refusal::duplicate,
      "an earlier request with this external_task_id was accepted: look it up by that id"},
@@ -55,6 +63,8 @@ constexpr ErrorRow kRows[] = {
     {"task_failed", "resource pack limit", 0, Asked::create, Kind::rate_limit,
      Refusal::rate_limited, kSlower},
     {"task_failed", "", 400, Asked::create, Kind::invalid, Refusal::definite, kFields},
+    {"comet_api_error new_api_error", "", 400, Asked::create, Kind::invalid, Refusal::definite,
+     kFields},
 
     {"", "", 401, Asked::any, Kind::auth, Refusal::definite, kKey},
     {"", "", 402, Asked::any, Kind::balance, Refusal::definite, kCredit},
@@ -69,12 +79,19 @@ constexpr ErrorRow kRows[] = {
     {"", "", 302, Asked::create, Kind::protocol, Refusal::definite, kAddress},
     {"", "", 307, Asked::create, Kind::protocol, Refusal::definite, kAddress},
     {"", "", 308, Asked::create, Kind::protocol, Refusal::definite, kAddress},
+    {"", "", 407, Asked::any, Kind::network, Refusal::definite,
+     "the proxy asks for a name and a password: HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT"},
     {"", "", 408, Asked::any, Kind::server, Refusal::unavailable, kLost},
+    // Said by servers between us and the service, which may have passed the request on.
+    {"", "", 409, Asked::create, Kind::server, Refusal::unavailable, kLost},
+    {"", "", 425, Asked::create, Kind::server, Refusal::unavailable, kLost},
+    {"", "", 499, Asked::create, Kind::server, Refusal::unavailable, kLost},
     {"", "", 413, Asked::any, Kind::invalid, Refusal::definite, "make the pictures smaller"},
     {"", "", 429, Asked::any, Kind::rate_limit, Refusal::rate_limited, kSlower},
     {"", "", 5, Asked::any, Kind::server, Refusal::unavailable, kLost},
-    // A refusal in JSON that no row above knows. While polling it may mean "still pending".
-    {"", "", 0, Asked::create, Kind::invalid, Refusal::definite, kFields},
+    // What no row above knows. While polling it may mean "still pending".
+    {"", "", 4, Asked::create, Kind::invalid, Refusal::unnamed, kFields},
+    {"", "", 0, Asked::create, Kind::protocol, Refusal::unavailable, kLost},
     {"", "", 0, Asked::query, Kind::server, Refusal::unavailable, "ask again later"},
 };
 
@@ -117,7 +134,7 @@ std::span<const ErrorRow> error_rows() { return kRows; }
 
 bool ErrorRow::fits(Asked by, int status, const std::string& code, const std::string& words) const {
   return (asked == Asked::any || asked == by) &&
-         (http == 0 || http == status || (http == 5 && status / 100 == 5)) &&
+         (http == 0 || http == status || http == status / 100) &&
          (codes.empty() || (" " + std::string(codes) + " ").find(" " + code + " ") != codes.npos) &&
          words.find(phrase) != words.npos;
 }
@@ -153,7 +170,10 @@ void refuse(Answer& answer, Asked asked, int http_status, const Fault& fault) {
   std::string message = "the service answered HTTP " + std::to_string(http_status);
   if (!fault.code.empty()) message += ", code " + excerpt(fault.code, 60);
   if (!fault.message.empty()) message += ": " + excerpt(fault.message, 400);
-  fill(answer, asked, http_status, row.kind, row.refusal, std::move(message), row.hint);
+  // A 200 that no row explains says nothing certain, whatever number it holds.
+  const bool unnamed = row.refusal == Refusal::unnamed;
+  fill(answer, asked, http_status, row.kind, unnamed && hidden ? Refusal::unavailable : row.refusal,
+       std::move(message), unnamed && hidden ? kLost : row.hint);
   answer.error.code = excerpt(fault.code, 60);
 }
 
@@ -165,7 +185,7 @@ void refuse_unreadable(Answer& answer, Asked asked, int http_status, std::string
   // that says 404 to a look-up is not the service saying that the task does not exist.
   const ErrorRow& row = row_for(asked, http_status, "", "");
   const bool page = row.refusal == Refusal::no_such_task && !body.empty();
-  if (row.http >= 300 && row.refusal != Refusal::unavailable && !page) {
+  if (row.http != 0 && row.refusal != Refusal::unavailable && !page) {
     fill(answer, asked, http_status, row.kind, row.refusal, std::move(message), row.hint);
   } else {
     fill(answer, asked, http_status, Kind::protocol, Refusal::unavailable, std::move(message),

@@ -40,7 +40,8 @@ struct Task {
 /// What an unsuccessful answer means for the caller (api-contract 4.13, 1.7, 3.5, 10.1-2).
 enum class Refusal {
   none,
-  definite,      ///< refused: nothing was accepted; do not repeat unchanged
+  definite,      ///< refused for a reason that it names: nothing was accepted
+  unnamed,       ///< a 4xx without a known reason: a refusal, unless a look-up finds the task
   rate_limited,  ///< not accepted; may be repeated later (1302, 1303, an unexplained 429)
   clock,         ///< 1003, 1004: sign again once; nothing was accepted
   duplicate,     ///< 1201 "already exists": an earlier request with this external id was accepted
@@ -57,7 +58,7 @@ struct Answer {
   std::string request_id;
 };
 
-/// The answer of a create (POST). `retry_later` of Error stays false here for lost answers.
+/// The answer of a create (POST). `retryable` of Error stays false here for lost answers.
 Answer decode_create(int http_status, std::string_view body);
 /// The answer of a query (GET), by task id or external id.
 Answer decode_query(int http_status, std::string_view body);

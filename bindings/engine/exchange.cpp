@@ -138,7 +138,9 @@ Event Core::post(Job& job) {
       return event;
     }
     case api::Refusal::duplicate:
-      return fail(EventType::duplicate, answer.error);
+      return fail(EventType::duplicate, answer.error, true);
+    case api::Refusal::unnamed:
+      return fail(EventType::unnamed, answer.error);
     case api::Refusal::unavailable:
       return fail(EventType::lost, answer.error);
     case api::Refusal::definite:
@@ -173,7 +175,11 @@ Event Core::look_up(Job& job) {
     if (task.state == api::TaskState::failed) note_error(job, generation_failed(task));
     return {.type = EventType::accepted, .seen = seen_of(task)};
   }
-  if (is_denied(outcome)) return failed(job, EventType::denied, answer.error);
+  if (is_denied(outcome)) {
+    // What the service said of the request itself is told, not what it says of the look-up.
+    if (job.machine.unnamed) return {.type = EventType::denied};
+    return failed(job, EventType::denied, answer.error);
+  }
   return {.type = is_no(outcome) ? EventType::not_found : EventType::unreachable};
 }
 

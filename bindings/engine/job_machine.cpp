@@ -1,6 +1,7 @@
 #include "engine/job_machine.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace kling::engine {
 namespace {
@@ -194,9 +195,15 @@ class Machine {
     switch (e.type) {
       case EventType::accepted:
         return adopt();
-      // Without the service's own word (a file that changed) an earlier POST stays open.
+      // While an earlier POST may exist, a refusal speaks of the repetition only, whatever its
+      // words: it may be refused because the first one was accepted.
       case EventType::refused:
-        return act(s.may_exist && !e.explained ? ActionType::ask : ActionType::record_failure);
+        return s.may_exist ? search_known() : act(ActionType::record_failure);
+      case EventType::unnamed:
+        if (s.may_exist) return search_known();
+        if (!p.poll) return act(ActionType::record_failure);  // its task cannot be looked up
+        s.unnamed = true;
+        return enter(Phase::looking_up, ActionType::look_up);
       case EventType::rate_limited:
         if (lasted(e.explained ? kExplainedLimitWindow : kUnexplainedLimitWindow))
           return s.may_exist ? pause_search() : act(ActionType::record_failure);
@@ -205,9 +212,9 @@ class Machine {
         if (!e.retryable || lasted(kOfflineWindow)) return pause_unsent();
         return not_accepted(10 * kSecond, 0);
       case EventType::duplicate:
-        if (p.own_external_id && !s.may_exist) return act(ActionType::record_failure);
-        s.duplicate = true;
-        return search();
+        if (p.own_external_id && !s.may_exist && e.explained)
+          return act(ActionType::record_failure);
+        return search_known();
       default:
         return search();  // lost
     }
@@ -240,7 +247,15 @@ class Machine {
     return enter(Phase::looking_up, p.ask || !p.poll ? ActionType::ask : ActionType::look_up);
   }
 
+  /// An earlier POST is known of, or may be: found or asked about, but not made again.
+  Step search_known() {
+    s.duplicate = true;
+    return search();
+  }
+
   Step searched() {
+    if (std::exchange(s.unnamed, false) && e.type != EventType::accepted)
+      return act(ActionType::record_failure);
     switch (e.type) {
       case EventType::accepted:
         return adopt();

@@ -57,10 +57,12 @@ enum class EventType : std::uint8_t {
   done,          ///< a record or mark is on disk
   accepted,      ///< post or look_up: the service has it, `task` tells its state
   refused,       ///< post: definitely not accepted; `explained`: the service itself said so
+  unnamed,       ///< post: a refusal without a reason that we know; the task may exist all the same
   rate_limited,  ///< post: not accepted, may be repeated (`delay`: Retry-After or 0)
   not_sent,      ///< post: no byte reached the service; `retryable` when the network may return
   lost,          ///< post: accepted or not
-  duplicate,     ///< post: the external id exists already
+  duplicate,     ///< post: the external id exists already; not `explained`: the answer names a task
+                 ///< that another step has
   not_found,     ///< look_up, get: the service answered that it has no such task
   unreachable,   ///< look_up, get, download: no usable answer
   denied,        ///< look_up, get: 401 or 403
@@ -118,7 +120,8 @@ struct JobState {
   Known lookup = Known::unknown;       ///< does the service find tasks by external id?
   Seen seen = Seen::queued;            ///< what the last answer said of the task
   bool may_exist = false;              ///< an earlier POST with this id may have been accepted
-  bool duplicate = false;              ///< the service says that the id exists
+  bool duplicate = false;              ///< the service knows of an earlier POST: never repeat it
+  bool unnamed = false;                ///< refused without a reason: one look-up decides
   bool asked = false;                  ///< already recorded as ambiguous
   std::uint16_t tries = 0;             ///< fruitless attempts of the present kind in a row
   std::uint16_t gaps = 0;              ///< answers "succeeded" without a usable URL in a row

@@ -211,6 +211,7 @@ struct RefusalCase {
 
 const std::vector<RefusalCase>& refusal_cases() {
   constexpr auto definite = Refusal::definite;
+  constexpr auto unnamed = Refusal::unnamed;
   constexpr auto lost = Refusal::unavailable;
   constexpr auto no_task = Refusal::no_such_task;
   constexpr auto later = Refusal::rate_limited;
@@ -337,7 +338,32 @@ const std::vector<RefusalCase>& refusal_cases() {
       {"cut off", create, 200, R"({"code":0,"data":{"task_id":"861309)", lost, Kind::protocol,
        "861309"},
       {"garbage", create, 200, "\x01\xff\xfe\x1b[31m", lost, Kind::protocol, " ?? [31m"},
-      {"unreadable 400", create, 400, "oops", lost, Kind::protocol, "oops"},
+      {"unreadable 400", create, 400, "oops", unnamed, Kind::invalid, "oops"},
+      {"a 4xx without a known reason", create, 400, R"({"code":9999,"message":"odd"})", unnamed,
+       Kind::invalid, "odd"},
+      {"a 4xx without a known reason", create, 422, R"({"detail":"no"})", unnamed, Kind::invalid,
+       "HTTP 422"},
+      {"a 4xx without a known reason", create, 418, "", unnamed, Kind::invalid, "418"},
+      {"a status that says it alone", create, 402, "", definite, Kind::balance, "402"},
+      {"a status that says it alone", create, 405, "<html>", definite, Kind::protocol, "405"},
+      {"a status that says it alone", create, 407, "", definite, Kind::network, "407"},
+      {"said on the way", create, 409, R"({"message":"conflict"})", lost, Kind::server, "conflict"},
+      {"said on the way", create, 409, "", lost, Kind::protocol, "409"},
+      {"said on the way", create, 425, R"({"code":"early"})", lost, Kind::server, "early"},
+      {"said on the way", create, 499, R"({"message":"closed"})", lost, Kind::server, "closed"},
+      {"said on the way", create, 409, code(1201, "external_task_id x already exists"),
+       Refusal::duplicate, Kind::invalid, "already exists"},
+      {"lost in words", create, 400, R"({"code":"task_failed","message":"context canceled"})", lost,
+       Kind::server, "context canceled"},
+      {"lost in words", create, 400, R"({"error":{"code":"bad_response_body","message":"x"}})",
+       lost, Kind::server, "bad_response_body"},
+      {"an unknown code in a 200", create, 200, R"({"code":7777,"message":"huh"})", lost,
+       Kind::protocol, "huh"},
+      {"an unknown code in a 200", create, 200, R"({"code":400,"message":"huh"})", lost,
+       Kind::invalid, "huh"},
+      {"an error in a 200", create, 200, R"({"error":"it broke"})", lost, Kind::protocol, "broke"},
+      {"an unknown code in a 303", create, 303, R"({"code":"moved"})", lost, Kind::protocol,
+       "moved"},
       {"unreadable 401", create, 401, "Unauthorized", definite, Kind::auth, "Unauthorized"},
       {"unreadable 429", create, 429, "Too Many", later, Kind::rate_limit, "Too Many"},
       {"too large", create, 413, "<html>", definite, Kind::invalid, "413"},

@@ -203,6 +203,45 @@ TEST_CASE("a duplicate id proves the first request and is never sent again") {
   CHECK(own.on(EventType::duplicate) == ActionType::record_failure);
 }
 
+TEST_CASE("a refusal without a known reason is one only when a look-up finds nothing") {
+  for (const EventType found :
+       {EventType::accepted, EventType::not_found, EventType::unreachable, EventType::denied}) {
+    CAPTURE(static_cast<int>(found));
+    Play play;
+    play.state.lookup = Known::yes;  // and all the same it is not sent again
+    play.until_posted();
+    CHECK(play.on(EventType::unnamed) == ActionType::look_up);
+    CHECK(play.on(found) == (found == EventType::accepted ? ActionType::record_accepted
+                                                          : ActionType::record_failure));
+  }
+  Play plain;
+  plain.policy.poll = false;  // of kling.request: there is nothing to look up
+  plain.until_posted();
+  CHECK(plain.on(EventType::unnamed) == ActionType::record_failure);
+}
+
+TEST_CASE("while an earlier POST may exist no refusal of a repetition is a failure") {
+  for (const EventType refusal :
+       {EventType::refused, EventType::unnamed, EventType::duplicate, EventType::lost}) {
+    for (const bool explained : {true, false}) {
+      CAPTURE(static_cast<int>(refusal));
+      Play play;
+      play.state.lookup = Known::yes;
+      play.policy.own_external_id = explained;
+      play.until_posted();
+      REQUIRE(play.on(EventType::lost) == ActionType::look_up);
+      ActionType then = ActionType::rest;
+      play.search_in_vain(then);
+      REQUIRE(then == ActionType::mark_sending);
+      REQUIRE(play.on(EventType::done) == ActionType::post);
+      CHECK(play.on(Event{.type = refusal, .explained = explained}) == ActionType::look_up);
+      play.search_in_vain(then);
+      // Lost once more is as before; what was refused is not made a third time.
+      CHECK(then == (refusal == EventType::lost ? ActionType::mark_sending : ActionType::ask));
+    }
+  }
+}
+
 TEST_CASE("a refusal is final") {
   Play play;
   play.until_posted();

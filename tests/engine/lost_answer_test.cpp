@@ -1,4 +1,6 @@
 // Lost answers, refusals and limits, driven over real HTTP: what docs/money-safety.md promises.
+#include <atomic>
+
 #include "api/decoder.h"
 #include "engine/stage.h"
 #include "net/transport.h"
@@ -31,7 +33,79 @@ struct FailingService : net::Transport {
   void stop() override {}
 };
 
+/// Answers each create with the next of `creates`, and every GET as `found` says.
+struct ScriptedService : net::Transport {
+  std::vector<std::pair<int, std::string>> creates;
+  bool found = false;
+  std::string id = "861309198188019719";
+  std::atomic<int> posts{0}, gets{0};
+  net::HttpOutcome send(const net::HttpRequest& request) override {
+    net::HttpOutcome outcome;
+    outcome.stage = net::HttpOutcome::Stage::answered;
+    if (request.method == "POST") {
+      const auto& [status, body] = creates.at(std::size_t(posts++));
+      outcome.status = status;
+      outcome.body = body;
+      if (status == 0) {
+        outcome.stage = net::HttpOutcome::Stage::lost;
+        outcome.error = {.kind = Kind::network, .message = "the connection broke"};
+      }
+      return outcome;
+    }
+    ++gets;
+    outcome.status = found ? 200 : 400;
+    const std::string asked = request.target.substr(request.target.rfind('/') + 1);
+    outcome.body = found ? R"({"code":0,"data":{"task_id":")" + id +
+                               R"(","task_status":"succeed","task_info":{"external_task_id":")" +
+                               asked + R"("},"task_result":{"videos":[{"url":"http://x/v.mp4"}]}}})"
+                         : R"({"code":1201,"message":"Task not found by id/external id"})";
+    return outcome;
+  }
+  void stop() override {}
+};
+
 }  // namespace
+
+TEST_CASE("a 4xx without a known reason is looked up once before it counts as a refusal") {
+  const auto service = std::make_shared<ScriptedService>();
+  service->creates = {{400, R"({"code":4711,"message":"something is odd"})"}};
+  SUBCASE("and adopted where the task is found") { service->found = true; }
+  SUBCASE("and told in the service's words where it is not") {}
+  EngineOptions options = without_store();
+  options.transport = service;
+  Stage stage({}, options);
+  const JobSnapshot seen = stage.run(stage.shot());
+  CHECK(seen.phase == (service->found ? Phase::stored : Phase::failed));
+  CHECK(service->posts == 1);
+  CHECK(service->gets >= 1);
+  if (!service->found) {
+    CHECK(service->gets == 1);
+    REQUIRE(seen.error.has_value());
+    CHECK(seen.error->message.find("something is odd") != std::string::npos);
+  }
+}
+
+TEST_CASE("an answer on the way, or with an unknown code, is a lost answer and not a refusal") {
+  for (const auto& [status, body] : std::vector<std::pair<int, std::string>>{
+           {408, ""},
+           {409, R"({"message":"conflict"})"},
+           {425, ""},
+           {499, R"({"message":"client closed request"})"},
+           {400, R"({"code":"task_failed","message":"Post upstream: context canceled"})"},
+           {200, R"({"code":31337,"message":"eh"})"},
+           {303, R"({"code":"elsewhere"})"}}) {
+    CAPTURE(status);
+    const auto service = std::make_shared<ScriptedService>();
+    service->creates = {{status, body}};
+    EngineOptions options = without_store();
+    options.transport = service;
+    options.patience = 10'000;
+    Stage stage({}, options);
+    CHECK(stage.run(stage.shot()).phase == Phase::ambiguous);
+    CHECK(service->posts == 1);
+    CHECK(service->gets > 1);
+  }
+}
 
 TEST_CASE("a task that has failed when it is first seen tells why") {
   const auto service = std::make_shared<FailingService>();

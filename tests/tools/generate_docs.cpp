@@ -220,6 +220,8 @@ const char* fate(Refusal refusal) {
       return "";
     case Refusal::definite:
       return "refused";
+    case Refusal::unnamed:
+      return "refused, unless a look-up finds the task";
     case Refusal::rate_limited:
       return "not accepted; sent again later";
     case Refusal::clock:
@@ -238,7 +240,9 @@ void error_rows_table(std::ostream& out) {
   out << "| code | message has | HTTP | asked | kind | what it means | what to do |\n"
          "|---|---|---|---|---|---|---|\n";
   for (const ErrorRow& row : error_rows()) {
-    const std::string http = row.http == 0 ? "" : row.http == 5 ? "5xx" : std::to_string(row.http);
+    const std::string http = row.http == 0   ? ""
+                             : row.http < 10 ? std::to_string(row.http) + "xx"
+                                             : std::to_string(row.http);
     const auto quoted = [](const std::string& text) {
       return text.empty() ? text : "`" + text + "`";
     };
