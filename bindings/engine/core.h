@@ -108,7 +108,9 @@ class Core : public std::enable_shared_from_this<Core> {
   // --- exchange.cpp: actions on the service
   Event post(Job& job);
   Event look_up(Job& job);
-  Event probe_look_up(Job& job);
+  Event probe_look_up(const Job& job);
+  std::optional<bool> is_ours(const Job& job, const api::Task& task, const std::string& date);
+  bool of_another_step(const Job& job, const api::Task& task);
   Event get(Job& job);
   void learn_lookup(const Job& job, bool works);
   /// GET `target`, or what is below it under `id`.

@@ -11,6 +11,13 @@ namespace {
 
 using Stage = net::HttpOutcome::Stage;
 
+/// Seconds since 1970; 0 for what is no date of HTTP.
+std::time_t http_date(const std::string& text) {
+  std::tm parts{};
+  return ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S", &parts) != nullptr ? ::timegm(&parts)
+                                                                              : 0;
+}
+
 /// Retry-After in ms: seconds, or a date measured against the answer's own Date.
 Millis retry_after(const net::HttpOutcome& outcome, Millis now) {
   if (outcome.retry_after.empty()) return 0;
@@ -18,13 +25,8 @@ Millis retry_after(const net::HttpOutcome& outcome, Millis now) {
   const double seconds = std::strtod(outcome.retry_after.c_str(), &end);
   if (end != outcome.retry_after.c_str() && *end == '\0')
     return static_cast<Millis>(std::clamp(seconds, 0.0, 3600.0) * 1000);
-  const auto parse = [](const std::string& text) -> std::time_t {
-    std::tm parts{};
-    return ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S", &parts) != nullptr ? ::timegm(&parts)
-                                                                                : 0;
-  };
-  const std::time_t until = parse(outcome.retry_after);
-  const std::time_t from = outcome.date.empty() ? now / 1000 : parse(outcome.date);
+  const std::time_t until = http_date(outcome.retry_after);
+  const std::time_t from = outcome.date.empty() ? now / 1000 : http_date(outcome.date);
   if (until == 0 || from == 0) return 0;
   return std::clamp<Millis>((until - from) * 1000, 0, 3'600'000);
 }
@@ -120,6 +122,11 @@ Event Core::post(Job& job) {
   }
   switch (answer.refusal) {
     case api::Refusal::none: {
+      if (of_another_step(job, *answer.task))
+        return fail(EventType::duplicate,
+                    {.kind = Kind::protocol,
+                     .message = "the service answered with the task " + answer.task->id +
+                                ", which belongs to another job"});
       note_task(job, *answer.task, now());
       std::lock_guard lock(job.mutex);
       job.timed = true;
@@ -159,17 +166,49 @@ void Core::learn_lookup(const Job& job, bool works) {
     log("warning", learnt.error().message);
 }
 
+/// A task belongs to one step; kling.request may ask for what it likes.
+bool Core::of_another_step(const Job& job, const api::Task& task) {
+  auto book = ledger();
+  if (!book || job.definition == nullptr) return false;
+  const auto rows = (*book)->find_by_task(task.id);
+  return rows && std::ranges::any_of(*rows, [&](const StepRow& row) {
+           return row.id != job.step && row.service == service && row.endpoint == job.endpoint;
+         });
+}
+
+/// Whether the answer to a look-up by external id tells of our task. One that carries no external
+/// id proves it only where look-ups are known to work; a service that cannot look up may answer
+/// with any task. Nothing: it could not be found out now.
+std::optional<bool> Core::is_ours(const Job& job, const api::Task& task, const std::string& date) {
+  if (task.id.empty() || of_another_step(job, task)) return false;
+  if (!task.external_id.empty()) return task.external_id == job.external_id;
+  auto book = ledger();
+  if (!book) return std::nullopt;
+  const auto row = (*book)->find_by_id(job.step);
+  const auto known = (*book)->lookup_known(service, job.endpoint);
+  if (!row || !*row || !known) return std::nullopt;
+  // By the service's clock: a second for what Date leaves out, and one for what the way takes.
+  const std::time_t its_now = http_date(date);
+  const Millis ahead = its_now == 0 ? 0 : its_now * 1000 - now();
+  const bool older = task.created_at != 0 && task.created_at + 2'000 < (*row)->sent_at + ahead;
+  if (task.id == job.external_id || older) return false;
+  if (*known) return **known;
+  const Event probed = probe_look_up(job);
+  if (probed.type != EventType::probed) return std::nullopt;
+  return probed.works == Known::yes;
+}
+
 Event Core::look_up(Job& job) {
   const net::HttpOutcome outcome = fetch(job.target, job.external_id);
   if (outcome.stage != Stage::answered) return {.type = EventType::unreachable};
   const api::Answer answer = api::decode_query(outcome.status, outcome.body);
   if (answer.task) {
-    // A service that cannot look up may answer with some task; only ours proves anything.
     const api::Task& task = *answer.task;
-    if (task.id.empty() || (!task.external_id.empty() && task.external_id != job.external_id))
-      return {.type = EventType::not_found};
+    const std::optional<bool> ours = is_ours(job, task, outcome.date);
+    if (!ours) return {.type = EventType::unreachable};
+    if (!*ours) return {.type = EventType::not_found};
+    if (!task.external_id.empty()) learn_lookup(job, true);
     note_task(job, task, now());
-    if (job.step != 0) learn_lookup(job, true);
     std::lock_guard lock(job.mutex);
     job.raw = outcome.body;
     if (task.state == api::TaskState::failed) note_error(job, generation_failed(task));
@@ -183,7 +222,7 @@ Event Core::look_up(Job& job) {
   return {.type = is_no(outcome) ? EventType::not_found : EventType::unreachable};
 }
 
-Event Core::probe_look_up(Job& job) {
+Event Core::probe_look_up(const Job& job) {
   Event event{.type = EventType::probed};
   auto book = ledger();
   if (!book) return event;

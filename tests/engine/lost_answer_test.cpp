@@ -64,7 +64,114 @@ struct ScriptedService : net::Transport {
   void stop() override {}
 };
 
+/// A service that loses the answer to its second create and never tells external ids. It answers
+/// a look-up of that one with `answer`, and one of the first task as `finds_first` says.
+struct SilentService : net::Transport {
+  std::string first_id = "1000", answer;
+  Millis created_at = 0;
+  bool finds_first = true;
+  std::string first_external;
+  std::atomic<int> posts{0};
+
+  static std::string task(const std::string& id, const char* word, Millis created_at = 0) {
+    Json data = {{"task_id", id}, {"task_status", word}};
+    if (created_at != 0) data["created_at"] = created_at;
+    data["task_result"]["videos"] = Json::array({{{"url", "http://x/v.mp4"}}});
+    return Json{{"code", 0}, {"data", data}}.dump();
+  }
+  net::HttpOutcome send(const net::HttpRequest& request) override {
+    net::HttpOutcome outcome;
+    outcome.stage = net::HttpOutcome::Stage::answered;
+    outcome.status = 200;
+    if (request.method == "POST") {
+      outcome.body = task(first_id, "submitted");
+      if (++posts == 1) return outcome;
+      if (posts >
+          2) {  // where look-ups work it is sent again; that ends in words that prove nothing
+        outcome.status = 400;
+        outcome.body = R"({"code":1301,"message":"content"})";
+        return outcome;
+      }
+      outcome.stage = net::HttpOutcome::Stage::lost;
+      outcome.error = {.kind = Kind::network, .message = "the connection broke"};
+      return outcome;
+    }
+    const std::string asked = request.target.substr(request.target.rfind('/') + 1);
+    if (asked == first_id || (asked == first_external && finds_first)) {
+      outcome.body = task(first_id, "succeed");
+    } else if (answer == "echo" || asked == answer) {
+      outcome.body = task(asked, "succeed", created_at);
+    } else if (!answer.empty()) {
+      outcome.body = task(answer, "succeed", created_at);
+    } else {
+      outcome.status = 404;
+    }
+    return outcome;
+  }
+  void stop() override {}
+};
+
 }  // namespace
+
+TEST_CASE("an answer that does not say whose task it is is adopted only with proof") {
+  struct Row {
+    const char* what;
+    std::string answer;
+    bool first;        ///< an earlier job was accepted
+    bool finds_first;  ///< and is found by its external id
+    Millis age;        ///< of the task that the look-up tells of; < 0: not told
+    bool adopted;
+  };
+  const Row rows[] = {
+      {"nothing is known of this service", "2000", false, true, -1, false},
+      {"look-ups were seen to work", "2000", true, true, 0, true},
+      {"they work, and the time is not told", "2000", true, true, -1, true},
+      {"they do not work", "2000", true, false, 0, false},
+      {"it tells of a task that we have", "1000", true, true, 0, false},
+      {"it repeats what it was asked for", "echo", true, true, 0, false},
+      {"the task is older than our request", "2000", true, true, 600'000, false},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(std::string(row.what));
+    const auto service = std::make_shared<SilentService>();
+    service->finds_first = row.finds_first;
+    service->answer = row.answer;
+    EngineOptions options = without_store();
+    options.transport = service;
+    options.patience = 10'000;
+    Stage stage({}, options);
+    if (row.first) {
+      const JobSnapshot one = stage.run(stage.shot("one"));
+      REQUIRE(one.phase == Phase::stored);
+      service->first_external = one.external_id;
+    } else {
+      service->posts = 1;
+    }
+    if (row.age >= 0) service->created_at = stage.clock->now() - row.age;
+    const JobSnapshot two = stage.run(stage.shot("two"));
+    CHECK(std::string(name(two.phase)) == (row.adopted ? "stored" : "ambiguous"));
+    CHECK(two.task_id == (row.adopted ? row.answer : ""));
+    if (!row.first) CHECK(service->posts == 2);
+  }
+}
+
+TEST_CASE("a service that gives one task to two requests is not believed") {
+  const auto service = std::make_shared<ScriptedService>();
+  const std::string accepted = R"({"code":0,"data":{"task_id":"77","task_status":"submitted"}})";
+  service->creates = {{200, accepted}, {200, accepted}};
+  service->found = true;
+  service->id = "77";
+  EngineOptions options = without_store();
+  options.transport = service;
+  options.patience = 10'000;
+  Stage stage({}, options);
+  REQUIRE(stage.run(stage.shot("one")).phase == Phase::stored);
+  const JobSnapshot two = stage.run(stage.shot("two"));
+  CHECK(two.phase == Phase::ambiguous);
+  REQUIRE(two.error.has_value());
+  CHECK(two.error->message.find("77, which belongs to another job") != std::string::npos);
+  CHECK(service->posts == 2);
+}
 
 TEST_CASE("a 4xx without a known reason is looked up once before it counts as a refusal") {
   const auto service = std::make_shared<ScriptedService>();
