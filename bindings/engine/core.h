@@ -103,7 +103,7 @@ class Core : public std::enable_shared_from_this<Core> {
   Event mark_sending(Job& job);
   Event admit_to_send(Job& job);
   Event record(Job& job, ActionType action);
-  void load(Job& job, const StepRow& row);
+  void load(Job& job, const Step& row);
 
   // --- exchange.cpp: actions on the service
   Event post(Job& job);
@@ -125,7 +125,7 @@ class Core : public std::enable_shared_from_this<Core> {
   Result<std::shared_ptr<Job>> find(const std::string& text);
   Result<QueryResult> query(const QueryTarget& wanted);
   Result<api::Json> get_json(const std::string& target);
-  Result<std::optional<StepRow>> find_row(const Handle& handle);
+  Result<std::optional<Step>> find_row(const Handle& handle);
 
   // --- media_work.cpp: bytes of pictures and clips
   Event download(Job& job);

@@ -91,7 +91,7 @@ void Core::run_soon(const std::shared_ptr<Job>& job, const Event& event) {
 void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
   while (!closing) {
     event.now = now();
-    Step step = next(job->machine, event, job->policy);
+    Transition step = next(job->machine, event, job->policy);
     const ActionType action = step.action.type;
     if (may_retire(*job, action)) return retire(job);
     {

@@ -171,7 +171,7 @@ bool Core::of_another_step(const Job& job, const api::Task& task) {
   auto book = ledger();
   if (!book || job.definition == nullptr) return false;
   const auto rows = (*book)->find_by_task(task.id);
-  return rows && std::ranges::any_of(*rows, [&](const StepRow& row) {
+  return rows && std::ranges::any_of(*rows, [&](const Step& row) {
            return row.id != job.step && row.service == service && row.endpoint == job.endpoint;
          });
 }

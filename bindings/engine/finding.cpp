@@ -20,19 +20,19 @@ std::string id_of(const Handle& handle) {
   return handle.task_id.empty() ? handle.external_id : handle.task_id;
 }
 
-Result<std::optional<StepRow>> find_any_row(Ledger& book, const Handle& handle) {
+Result<std::optional<Step>> find_any_row(Ledger& book, const Handle& handle) {
   if (!handle.external_id.empty()) return book.find_by_external(handle.external_id);
   auto rows = book.find_by_task(handle.task_id);
   if (!rows) return rows.error();
-  for (const StepRow& row : *rows)
+  for (const Step& row : *rows)
     if (handle.endpoint.empty() || row.endpoint == handle.endpoint) return std::optional(row);
   if (handle.endpoint.empty() && rows->empty()) return book.find_by_external(handle.task_id);
-  return std::optional<StepRow>();
+  return std::optional<Step>();
 }
 
 }  // namespace
 
-Result<std::optional<StepRow>> Core::find_row(const Handle& handle) {
+Result<std::optional<Step>> Core::find_row(const Handle& handle) {
   auto book = ledger();
   if (!book) return book.error();
   auto found = find_any_row(**book, handle);
@@ -120,7 +120,7 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
     return Error{.kind = Kind::invalid,
                  .message = "the ledger " + options.ledger_path + " has no job " + handle,
                  .hint = "the handle is in the message that asked for a decision"};
-  const StepRow& step = **row;
+  const Step& step = **row;
   if (step.state != StepState::ambiguous)
     return Error{.kind = Kind::invalid,
                  .message = handle + " needs no decision: it is " + name(step.state),

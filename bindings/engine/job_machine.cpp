@@ -39,7 +39,7 @@ class Machine {
   Machine(const JobState& state, const Event& event, const JobPolicy& policy)
       : s(state), e(event), p(policy) {}
 
-  Step run() {
+  Transition run() {
     switch (e.type) {
       case EventType::start:
         return start();
@@ -67,24 +67,24 @@ class Machine {
   }
 
  private:
-  Step act(ActionType type) {
+  Transition act(ActionType type) {
     s.last = type;
     s.redo = false;
     return {s, {type, 0}};
   }
-  Step enter(Phase phase, ActionType type) {
+  Transition enter(Phase phase, ActionType type) {
     s.phase = phase;
     calm();
     return act(type);
   }
-  Step wait(Millis delay, Millis least = -1) { return {s, {ActionType::wait, delay, least}}; }
-  Step rest() { return {s, {ActionType::rest, 0}}; }
-  Step settle(Phase phase) {
+  Transition wait(Millis delay, Millis least = -1) { return {s, {ActionType::wait, delay, least}}; }
+  Transition rest() { return {s, {ActionType::rest, 0}}; }
+  Transition settle(Phase phase) {
     s.phase = phase;
     calm();
     return rest();
   }
-  Step pause() {
+  Transition pause() {
     if (s.phase != Phase::paused) s.before = s.phase;
     return settle(Phase::paused);
   }
@@ -98,16 +98,16 @@ class Machine {
     return e.now - s.since >= window;
   }
   /// Waits, longer each time, before the phase's request is made again.
-  Step again(Millis cap) { return wait(backoff(s.tries++, cap), kSecond); }
+  Transition again(Millis cap) { return wait(backoff(s.tries++, cap), kSecond); }
 
-  Step start() {
+  Transition start() {
     if (s.phase == Phase::paused) s.phase = s.before;
     if (s.redo) return act(s.last);
     if (s.phase == Phase::fresh) return act(ActionType::write_intent);
     return elapsed();
   }
 
-  Step elapsed() {
+  Transition elapsed() {
     if (s.redo) return act(s.last);
     switch (s.phase) {
       case Phase::intended:
@@ -130,13 +130,13 @@ class Machine {
 
   // What the service told must reach the disk, so its record is tried again for a while. What was
   // not sent yet is not sent without a record.
-  Step ledger_failed() {
+  Transition ledger_failed() {
     s.redo = is_record(s.last);
     if (!s.redo || lasted(kLedgerWindow)) return pause();
     return wait(5 * kSecond);
   }
 
-  Step claimed() {
+  Transition claimed() {
     switch (e.claimed) {
       case Claimed::to_send:
         return enter(Phase::intended, ActionType::mark_sending);
@@ -162,12 +162,12 @@ class Machine {
     return rest();
   }
 
-  Step keep() {
+  Transition keep() {
     return p.store && p.poll ? enter(Phase::succeeded, ActionType::download)
                              : settle(Phase::stored);
   }
 
-  Step recorded() {
+  Transition recorded() {
     switch (s.last) {
       case ActionType::mark_sending:
         s.phase = Phase::sending;
@@ -191,7 +191,7 @@ class Machine {
     }
   }
 
-  Step answered() {
+  Transition answered() {
     switch (e.type) {
       case EventType::accepted:
         return adopt();
@@ -222,25 +222,25 @@ class Machine {
 
   /// Nothing was accepted: the mark goes, so that a crash during the pause costs no search - unless
   /// an earlier POST with this id is still in doubt.
-  Step not_accepted(Millis cap, Millis at_least) {
+  Transition not_accepted(Millis cap, Millis at_least) {
     s.pause_least = std::max(at_least, kSecond);
     s.pause = std::max(s.pause_least, backoff(s.tries++, cap));
     return s.may_exist ? wait(s.pause, s.pause_least) : act(ActionType::clear_sending);
   }
 
   /// The script is told; the next run, or the next wait, sends it.
-  Step pause_unsent() {
+  Transition pause_unsent() {
     if (s.may_exist) return pause_search();
     s.pause = kNever;
     return act(ActionType::clear_sending);
   }
-  Step pause_search() {
+  Transition pause_search() {
     s.phase = Phase::looking_up;
     s.searched = 0;
     return pause();
   }
 
-  Step search() {
+  Transition search() {
     s.may_exist = true;
     s.searched = 0;
     // At once: a crash or an outage has usually taken longer than any registration.
@@ -248,12 +248,12 @@ class Machine {
   }
 
   /// An earlier POST is known of, or may be: found or asked about, but not made again.
-  Step search_known() {
+  Transition search_known() {
     s.duplicate = true;
     return search();
   }
 
-  Step searched() {
+  Transition searched() {
     if (std::exchange(s.unnamed, false) && e.type != EventType::accepted)
       return act(ActionType::record_failure);
     switch (e.type) {
@@ -271,7 +271,7 @@ class Machine {
     }
   }
 
-  Step not_found() {
+  Transition not_found() {
     calm();
     if (s.asked) return settle(Phase::ambiguous);
     if (s.searched < p.patience && s.lookup != Known::no) {
@@ -285,9 +285,9 @@ class Machine {
 
   /// The service knows every id it accepted, and this one it does not know. Marked anew: another
   /// process may have made the mark that stands, and the request is made again before it.
-  Step repeat() { return act(ActionType::mark_sending); }
+  Transition repeat() { return act(ActionType::mark_sending); }
 
-  Step adopt() {
+  Transition adopt() {
     s.seen = e.seen;
     s.accepted_at = e.now;
     calm();
@@ -295,7 +295,7 @@ class Machine {
   }
 
   /// What the service said of an accepted task.
-  Step follow(Seen seen) {
+  Transition follow(Seen seen) {
     s.seen = seen;
     if (seen == Seen::succeeded) {
       s.gaps = 0;  // from here on it counts addresses that had expired
@@ -305,7 +305,7 @@ class Machine {
     return wait(kPollDelay);
   }
 
-  Step polled() {
+  Transition polled() {
     switch (e.type) {
       case EventType::polled:
         calm();
@@ -323,7 +323,7 @@ class Machine {
   }
 
   /// The clip of a finished job on its way to the disk. Trouble here never unfinishes the job.
-  Step stored() {
+  Transition stored() {
     switch (e.type) {
       case EventType::downloaded:
         return act(ActionType::record_file);
@@ -349,7 +349,7 @@ class Machine {
 
 }  // namespace
 
-Step next(const JobState& state, const Event& event, const JobPolicy& policy) {
+Transition next(const JobState& state, const Event& event, const JobPolicy& policy) {
   return Machine(state, event, policy).run();
 }
 

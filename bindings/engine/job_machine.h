@@ -132,13 +132,14 @@ struct JobState {
   Millis accepted_at = 0;
 };
 
-struct Step {
+/// Where a job stands now, and what is to be done next.
+struct Transition {
   JobState state;
   Action action;
 };
 
 /// REQUIRES: `event` answers the action given before (or is start, resume or elapsed).
-Step next(const JobState& state, const Event& event, const JobPolicy& policy);
+Transition next(const JobState& state, const Event& event, const JobPolicy& policy);
 
 const char* name(Phase phase);
 const char* name(ActionType type);

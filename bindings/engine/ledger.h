@@ -29,7 +29,7 @@ enum class StepState {
 };
 const char* name(StepState state);
 
-struct StepRow {
+struct Step {
   std::int64_t id = 0;
   std::string service;
   std::string endpoint;  ///< "text2video", …; "request" for kling.request
@@ -80,7 +80,7 @@ struct Claim {
     known,       ///< accepted, succeeded or ambiguous: `step.state` tells
   };
   Outcome outcome = Outcome::created;
-  StepRow step;
+  Step step;
   bool differs =
       false;  ///< new here, while this position of the script asked something else before
 };
@@ -108,7 +108,7 @@ class Ledger {
   /// the ids of the steps that this run claimed already.
   virtual Result<Claim> claim(const Intent& intent, const std::set<std::int64_t>& mine) = 0;
   /// The same step again after a definite failure within one run: attempt + 1.
-  virtual Result<StepRow> retry(std::int64_t step, Millis now) = 0;
+  virtual Result<Step> retry(std::int64_t step, Millis now) = 0;
   /// Takes an open intent over when its owner has died meanwhile; the row as it is now either way.
   virtual Result<Claim> revisit(std::int64_t step) = 0;
 
@@ -140,11 +140,11 @@ class Ledger {
   virtual Status resubmit(std::int64_t step, Millis now) = 0;
   virtual Status abandon(std::int64_t step, Millis now) = 0;
 
-  virtual Result<std::optional<StepRow>> find_by_id(std::int64_t step) = 0;
-  virtual Result<std::vector<StepRow>> find_by_task(std::string_view task_id) = 0;
-  virtual Result<std::optional<StepRow>> find_by_external(std::string_view external_id) = 0;
+  virtual Result<std::optional<Step>> find_by_id(std::int64_t step) = 0;
+  virtual Result<std::vector<Step>> find_by_task(std::string_view task_id) = 0;
+  virtual Result<std::optional<Step>> find_by_external(std::string_view external_id) = 0;
   /// Newest first; `limit` 0: all.
-  virtual Result<std::vector<StepRow>> list(int limit) = 0;
+  virtual Result<std::vector<Step>> list(int limit) = 0;
   /// Everything that happened to a step, oldest first.
   virtual Result<std::vector<JournalRow>> journal(std::int64_t step) = 0;
 
@@ -153,9 +153,9 @@ class Ledger {
   virtual Result<std::int64_t> forget_answers(Millis before, bool forget) = 0;
 
   /// An accepted task of this service and endpoint with an external id, other than `except`.
-  virtual Result<std::optional<StepRow>> any_accepted(std::string_view service,
-                                                      std::string_view endpoint,
-                                                      std::int64_t except) = 0;
+  virtual Result<std::optional<Step>> any_accepted(std::string_view service,
+                                                   std::string_view endpoint,
+                                                   std::int64_t except) = 0;
   /// Whether the service looks up external ids for this kind; nothing: not learnt yet.
   virtual Result<std::optional<bool>> lookup_known(std::string_view service,
                                                    std::string_view endpoint) = 0;
@@ -182,7 +182,7 @@ Result<std::shared_ptr<Ledger>> open_ledger(const std::string& path,
 /// For a rehearsal: copies the ledger at `path`, which is not changed, to the new file `copy`,
 /// where every step is then to be sent again. Returns the steps as they are. Without a ledger
 /// nothing is copied.
-Result<std::vector<StepRow>> copy_ledger(const std::string& path, const std::string& copy);
+Result<std::vector<Step>> copy_ledger(const std::string& path, const std::string& copy);
 
 /// "SQLite 3.40.1"
 std::string ledger_library_version();

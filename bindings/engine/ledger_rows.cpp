@@ -23,8 +23,8 @@ const char* const kSelectSteps =
     " error, file, file_sha256, created_at, sent_at, accepted_at, finished_at, estimate_usd,"
     " cost_usd, run, took, state FROM steps WHERE ";
 
-StepRow read_step(Database& database, Query& query) {
-  StepRow row;
+Step read_step(Database& database, Query& query) {
+  Step row;
   std::string state;
   query >> row.id >> row.service >> row.endpoint >> row.digest >> row.ordinal >> row.address >>
       row.attempt >> row.external_id >> row.own_external_id >> row.task_path >> row.nth >>
@@ -41,7 +41,7 @@ StepRow read_step(Database& database, Query& query) {
   return row;
 }
 
-Usage usage_beside(Database& database, const StepRow& row, const std::string& owner, Millis now) {
+Usage usage_beside(Database& database, const Step& row, const std::string& owner, Millis now) {
   Usage usage;
   const auto open = database.read<int>(
       "SELECT COUNT(*) FROM steps WHERE service = ? AND id <> ?"
@@ -68,8 +68,8 @@ std::int64_t old_answers(Database& database, Millis before, bool forget) {
   return bytes.value_or(0);
 }
 
-Result<std::vector<StepRow>> copy_ledger(const std::string& path, const std::string& copy) {
-  std::vector<StepRow> rows;
+Result<std::vector<Step>> copy_ledger(const std::string& path, const std::string& copy) {
+  std::vector<Step> rows;
   struct stat facts {};
   if (path == ":memory:" || ::stat(path.c_str(), &facts) != 0) return rows;
   if (Status copied = Database::copy(path, copy); !copied) return copied.error();

@@ -12,20 +12,20 @@ namespace kling::engine {
 extern const char* const kSelectSteps;
 
 /// The step in the query's row. Fails the transaction when its state is none.
-StepRow read_step(Database& database, Query& query);
+Step read_step(Database& database, Query& query);
 
 /// What is running at the service beside this step, and what its script has spent. Typed input has
 /// no script: there it is this process, `owner`.
-Usage usage_beside(Database& database, const StepRow& row, const std::string& owner, Millis now);
+Usage usage_beside(Database& database, const Step& row, const std::string& owner, Millis now);
 
 /// Ledger::forget_answers.
 std::int64_t old_answers(Database& database, Millis before, bool forget);
 
 /// The steps `where`, which is SQL with a ? for each of `values`.
 template <class... Values>
-std::vector<StepRow> read_steps(Database& database, const std::string& where,
-                                const Values&... values) {
-  std::vector<StepRow> rows;
+std::vector<Step> read_steps(Database& database, const std::string& where,
+                             const Values&... values) {
+  std::vector<Step> rows;
   for (Query query(database, kSelectSteps + where, values...); query.next();)
     rows.push_back(read_step(database, query));
   return rows;

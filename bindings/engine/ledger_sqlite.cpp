@@ -32,10 +32,10 @@ class SqliteLedger : public Ledger {
     });
   }
 
-  Result<StepRow> retry(std::int64_t step, Millis now) override {
+  Result<Step> retry(std::int64_t step, Millis now) override {
     return work(true, [&] {
       owner_.enter(db_);
-      const StepRow row = present(step);
+      const Step row = present(step);
       if (row.state != StepState::failed) db_.fail(refused(row, "retried"));
       next_attempt(row, now);
       return present(step);
@@ -117,23 +117,23 @@ class SqliteLedger : public Ledger {
                       "state = 'ambiguous'", now);
   }
 
-  Result<std::optional<StepRow>> find_by_id(std::int64_t step) override {
+  Result<std::optional<Step>> find_by_id(std::int64_t step) override {
     return work(false, [&] { return first("id = ?", step); });
   }
-  Result<std::vector<StepRow>> find_by_task(std::string_view task_id) override {
+  Result<std::vector<Step>> find_by_task(std::string_view task_id) override {
     return work(false, [&] {
       return read_steps(db_, "task_id = ? AND task_id <> '' ORDER BY id", task_id);
     });
   }
-  Result<std::optional<StepRow>> find_by_external(std::string_view external_id) override {
+  Result<std::optional<Step>> find_by_external(std::string_view external_id) override {
     return work(false, [&] { return first("external_id = ? ORDER BY id DESC", external_id); });
   }
-  Result<std::vector<StepRow>> list(int limit) override {
+  Result<std::vector<Step>> list(int limit) override {
     const std::int64_t rows = limit > 0 ? limit : INT64_MAX;
     return work(false, [&] { return read_steps(db_, "id > 0 ORDER BY id DESC LIMIT ?", rows); });
   }
-  Result<std::optional<StepRow>> any_accepted(std::string_view service, std::string_view endpoint,
-                                              std::int64_t except) override {
+  Result<std::optional<Step>> any_accepted(std::string_view service, std::string_view endpoint,
+                                           std::int64_t except) override {
     return work(false, [&] {
       return first(
           "service = ? AND endpoint = ? AND id <> ? AND task_id <> '' AND external_id <> ''"
@@ -206,25 +206,25 @@ class SqliteLedger : public Ledger {
 
   // What a slow process learnt of one attempt must not hit the next one: changes hold only for the
   // attempt that this object has shown to its caller.
-  void remember(const StepRow& row) { attempts_[row.id] = row.attempt; }
+  void remember(const Step& row) { attempts_[row.id] = row.attempt; }
   void remember(const Claim& claim) { remember(claim.step); }
-  void remember(const std::optional<StepRow>& row) {
+  void remember(const std::optional<Step>& row) {
     if (row) remember(*row);
   }
-  void remember(const std::vector<StepRow>& rows) {
-    for (const StepRow& row : rows) remember(row);
+  void remember(const std::vector<Step>& rows) {
+    for (const Step& row : rows) remember(row);
   }
   template <class T>
   void remember(const T&) {}
 
   template <class... Values>
-  std::optional<StepRow> first(const std::string& where, const Values&... values) {
+  std::optional<Step> first(const std::string& where, const Values&... values) {
     auto rows = read_steps(db_, where, values...);
     if (rows.empty()) return std::nullopt;
     return std::move(rows.front());
   }
 
-  StepRow present(std::int64_t step) {
+  Step present(std::int64_t step) {
     auto row = first("id = ?", step);
     if (row) return std::move(*row);
     db_.fail(ledger_error(db_.title() + " has no step " + std::to_string(step), "run again"));
@@ -235,7 +235,7 @@ class SqliteLedger : public Ledger {
     db_.run("INSERT INTO journal (step, at, what, body) VALUES (?, ?, ?, ?)", step, at, what, body);
   }
 
-  static Error refused(const StepRow& row, const std::string& what) {
+  static Error refused(const Step& row, const std::string& what) {
     Error error =
         ledger_error("step " + std::to_string(row.id) + " cannot become \"" + what + "\": it is " +
                          name(row.state) + ", attempt " + std::to_string(row.attempt),
@@ -261,7 +261,7 @@ class SqliteLedger : public Ledger {
   std::optional<Error> change(std::int64_t step, Millis now, const std::string& what,
                               std::string_view body, const std::string& set,
                               const std::string& guard, const Values&... values) {
-    const StepRow row = present(step);
+    const Step row = present(step);
     const int attempt = attempts_.try_emplace(step, row.attempt).first->second;
     const bool changed =
         db_.run("UPDATE steps SET " + set + " WHERE " + guard + " AND id = ? AND attempt = ?",
@@ -343,7 +343,7 @@ class SqliteLedger : public Ledger {
   }
 
   /// Makes an open step ours unless its owner lives.
-  Claim take_over(StepRow row, Millis now) {
+  Claim take_over(Step row, Millis now) {
     if (row.state != StepState::intended && row.state != StepState::sending)
       return {Outcome::known, std::move(row), false};
     if (row.owner != owner_.id()) {
@@ -356,7 +356,7 @@ class SqliteLedger : public Ledger {
   }
 
   /// From failed to intended, ours, under the next external id (the user's own stays).
-  void next_attempt(const StepRow& row, Millis now) {
+  void next_attempt(const Step& row, Millis now) {
     const int attempt = row.attempt + 1;
     const std::string id =
         row.own_external_id ? row.external_id : external_id(prefix_, row.address, attempt);

@@ -30,7 +30,7 @@ std::optional<std::size_t> first_picture(const api::Json& fields) {
 }  // namespace
 
 /// Fills the job from its row in the ledger.
-void Core::load(Job& job, const StepRow& row) {
+void Core::load(Job& job, const Step& row) {
   const auto result = api::parse_json(row.result);
   std::lock_guard lock(job.mutex);
   job.step = row.id;

@@ -212,7 +212,7 @@ Finding check_ledger(Patient& patient) {
   if (!steps) return problem(steps.error());
   const std::string count = std::to_string(steps->size()) + " jobs";
   std::string undecided;
-  for (const engine::StepRow& step : *steps)
+  for (const engine::Step& step : *steps)
     if (step.state == engine::StepState::ambiguous)
       undecided += " kling:" + step.endpoint + "/~" + step.external_id;
   if (!undecided.empty())

@@ -12,7 +12,7 @@
 namespace kling::cli {
 
 namespace fs = std::filesystem;
-using engine::StepRow;
+using engine::Step;
 using engine::StepState;
 
 void LedgerOptions::add_ledger_options(CLI::App& app) {
@@ -38,22 +38,22 @@ Result<std::shared_ptr<engine::Ledger>> LedgerOptions::open() const {
   return engine::open_ledger(path);
 }
 
-std::string handle_of(const StepRow& row) {
+std::string handle_of(const Step& row) {
   // What kling.request sent has no id of its own.
   const bool has_id = !row.task_id.empty() && row.task_id != "-";
   return to_string(
       engine::Handle{row.endpoint, has_id ? row.task_id : "", has_id ? "" : row.external_id});
 }
 
-bool is_open(const StepRow& row) {
+bool is_open(const Step& row) {
   return row.state != StepState::succeeded && row.state != StepState::failed;
 }
 
-std::string script_of(const StepRow& row) {
+std::string script_of(const Step& row) {
   return fs::path(row.script.substr(0, row.script.rfind(':'))).filename().string();
 }
 
-Result<StepRow> find_step(const LedgerOptions& options, const std::string& text) {
+Result<Step> find_step(const LedgerOptions& options, const std::string& text) {
   auto ledger = options.open();
   if (!ledger) return ledger.error();
   const auto invalid = [&](const std::string& message, const std::string& hint) {
@@ -67,14 +67,14 @@ Result<StepRow> find_step(const LedgerOptions& options, const std::string& text)
     id.erase(0, slash + 1);
   }
   if (id.starts_with('~')) id.erase(0, 1);
-  std::vector<StepRow> rows;
+  std::vector<Step> rows;
   if (*ledger) {
     auto all = (*ledger)->list(0);
     if (!all) return all.error();
     rows = std::move(*all);
   }
-  std::vector<const StepRow*> begun;
-  for (const StepRow& row : rows) {
+  std::vector<const Step*> begun;
+  for (const Step& row : rows) {
     if (id.empty() || (!kind.empty() && kind != row.endpoint)) continue;
     if (row.task_id == id || row.external_id == id) return row;
     if (row.task_id.starts_with(id) || row.external_id.starts_with(id) ||
@@ -93,7 +93,7 @@ Result<StepRow> find_step(const LedgerOptions& options, const std::string& text)
                  "write more of one: " + names + (begun.size() > 3 ? ", …" : ""));
 }
 
-nlohmann::json to_json(const StepRow& row) {
+nlohmann::json to_json(const Step& row) {
   const auto seconds = [](Millis at) { return static_cast<double>(at) / 1000; };
   nlohmann::json json = {{"handle", handle_of(row)},
                          {"kind", row.endpoint},

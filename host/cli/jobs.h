@@ -24,16 +24,16 @@ struct LedgerOptions : JobOptions {
 
 /// The step that `text` names: a handle in either form, a task id, an external id or an address,
 /// whole or its unique beginning. Errors (invalid): none, several (named).
-Result<engine::StepRow> find_step(const LedgerOptions& options, const std::string& text);
+Result<engine::Step> find_step(const LedgerOptions& options, const std::string& text);
 
 /// "kling:text2video/861309…" or, before acceptance, "kling:text2video/~<external id>".
-std::string handle_of(const engine::StepRow& row);
+std::string handle_of(const engine::Step& row);
 /// Neither finished nor failed: something is to be waited for or decided.
-bool is_open(const engine::StepRow& row);
+bool is_open(const engine::Step& row);
 /// Of the script's file that made the job, without folder and line.
-std::string script_of(const engine::StepRow& row);
+std::string script_of(const engine::Step& row);
 /// The job with the field names of Lua; without its request.
-nlohmann::json to_json(const engine::StepRow& row);
+nlohmann::json to_json(const engine::Step& row);
 
 /// "2026-11-21 13:05:58" of this place; empty for 0.
 std::string local_time(Millis at);

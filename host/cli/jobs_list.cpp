@@ -9,7 +9,7 @@ namespace kling::cli {
 namespace {
 
 using engine::JournalRow;
-using engine::StepRow;
+using engine::Step;
 
 struct ListOptions : LedgerOptions {
   std::vector<std::string> states, kinds;
@@ -17,7 +17,7 @@ struct ListOptions : LedgerOptions {
   std::size_t limit = 0;
 };
 
-bool is_wanted(const ListOptions& options, const StepRow& row) {
+bool is_wanted(const ListOptions& options, const Step& row) {
   const auto any = [](const std::vector<std::string>& wanted, const std::string& value) {
     return wanted.empty() || std::find(wanted.begin(), wanted.end(), value) != wanted.end();
   };
@@ -26,7 +26,7 @@ bool is_wanted(const ListOptions& options, const StepRow& row) {
          (script.empty() || script == script_of(row)) && (!options.open_only || is_open(row));
 }
 
-std::string money(const StepRow& row) {
+std::string money(const Step& row) {
   char text[32];
   std::snprintf(text, sizeof text, "%s$%.2f", row.cost_usd ? "" : "~",
                 row.cost_usd.value_or(row.estimate_usd));
@@ -36,19 +36,19 @@ std::string money(const StepRow& row) {
 int run_list(const ListOptions& options) {
   auto ledger = options.open();
   if (!ledger) return options.voice.fail(ledger.error());
-  std::vector<StepRow> rows;
+  std::vector<Step> rows;
   if (*ledger) {
     auto all = (*ledger)->list(0);
     if (!all) return options.voice.fail(all.error());
-    for (StepRow& row : *all)
+    for (Step& row : *all)
       if (is_wanted(options, row) && (options.limit == 0 || rows.size() < options.limit))
         rows.push_back(std::move(row));
   } else {
     options.voice.note("there is no ledger at " + options.ledger_path() + " yet");
   }
   std::size_t widest = 0;
-  for (const StepRow& row : rows) widest = std::max(widest, handle_of(row).size());
-  for (const StepRow& row : rows) {
+  for (const Step& row : rows) widest = std::max(widest, handle_of(row).size());
+  for (const Step& row : rows) {
     if (options.voice.json) {
       Voice::line(to_json(row));
       continue;
@@ -78,7 +78,7 @@ struct Reader {
   }
 };
 
-void print_step(const StepRow& row, const Reader& reader) {
+void print_step(const Step& row, const Reader& reader) {
   const auto line = [](const char* name, const std::string& value) {
     if (!value.empty()) std::printf("  %-12s %s\n", name, printable(value).c_str());
   };

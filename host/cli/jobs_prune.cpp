@@ -8,7 +8,7 @@ namespace kling::cli {
 namespace {
 
 namespace fs = std::filesystem;
-using engine::StepRow;
+using engine::Step;
 using engine::StepState;
 
 constexpr double kDay = 24 * 3600 * 1000.0;
@@ -48,7 +48,7 @@ int run_prune(const PruneOptions& options) {
   if (!rows) return options.voice.fail(rows.error());
   int clips = 0;
   std::uintmax_t bytes = 0;
-  for (const StepRow& row : *rows) {
+  for (const Step& row : *rows) {
     if (row.state != StepState::succeeded || row.finished_at >= before || row.file.empty())
       continue;
     const auto size = stored_size(row.file, store);

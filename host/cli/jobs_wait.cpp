@@ -10,7 +10,7 @@
 namespace kling::cli {
 namespace {
 
-using engine::StepRow;
+using engine::Step;
 
 struct WaitOptions : LedgerOptions {
   std::vector<std::string> handles;
@@ -114,7 +114,7 @@ class Waiting {
 
   /// Another service may know another task by the same id, or deny that there is one: only the
   /// service that was paid is asked.
-  Target target_of(const StepRow& row) const {
+  Target target_of(const Step& row) const {
     Target target{handle_of(row)};
     if (row.service != service_name_ && is_open(row))
       target.job = Error{

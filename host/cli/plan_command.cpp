@@ -15,7 +15,7 @@ namespace kling::cli {
 namespace {
 
 namespace fs = std::filesystem;
-using engine::StepRow;
+using engine::Step;
 using engine::StepState;
 
 /// A folder that is gone with this object.
@@ -34,7 +34,7 @@ struct Scratch {
 };
 
 /// What a run would do about a step, given how its ledger row stands.
-const char* fate(const StepRow* row) {
+const char* fate(const Step* row) {
   if (row == nullptr) return "new";
   switch (row->state) {
     case StepState::succeeded:
@@ -80,7 +80,7 @@ class Plan {
         (scratch_.path / ("ledger-" + std::to_string(++copies_) + ".db")).string();
     auto rows = engine::copy_ledger(options.ledger_path, copy);
     if (!rows) return rows.error();
-    for (StepRow& row : *rows)
+    for (Step& row : *rows)
       if (row.service == *service) known_[row.address] = std::move(row);
     limits_ = std::exchange(options.limits, {});
     if (Status started = simulated.connect(options); !started.ok()) return started.error();
@@ -104,12 +104,12 @@ class Plan {
       for (const auto& job : engine->jobs()) {
         const engine::JobSnapshot shot = engine->snapshot(job);
         const auto found = known_.find(shot.address);
-        const StepRow* row = found == known_.end() ? nullptr : &found->second;
+        const Step* row = found == known_.end() ? nullptr : &found->second;
         const std::string state = fate(row);
         ++counts[state];
         if (shot.differs) ++differing;
         const bool to_pay = state == "new" || state == "failed";
-        const StepRow planned = row_of(book, shot);
+        const Step planned = row_of(book, shot);
         const double price =
             to_pay ? planned.estimate_usd : row->cost_usd.value_or(row->estimate_usd);
         (to_pay ? usd : paid) += price;
@@ -148,11 +148,11 @@ class Plan {
   }
 
   /// The step as it would be sent.
-  static StepRow row_of(const Result<std::shared_ptr<engine::Ledger>>& book,
-                        const engine::JobSnapshot& shot) {
+  static Step row_of(const Result<std::shared_ptr<engine::Ledger>>& book,
+                     const engine::JobSnapshot& shot) {
     if (!book) return {};
     auto row = (*book)->find_by_external(shot.external_id);
-    return row && *row ? std::move(**row) : StepRow();
+    return row && *row ? std::move(**row) : Step();
   }
 
   void show(const std::string& state, const engine::JobSnapshot& shot, double price,
@@ -182,7 +182,7 @@ class Plan {
   bool over_budget_ = false;
   int copies_ = 0;
   engine::Limits limits_;
-  std::map<std::string, StepRow> known_;  // by address, as they stand in the real ledger
+  std::map<std::string, Step> known_;  // by address, as they stand in the real ledger
 };
 
 }  // namespace

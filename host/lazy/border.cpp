@@ -100,7 +100,7 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
 Result<std::shared_ptr<Ledger>> open_ledger(const std::string& path, const LedgerOptions& options) {
   return library().open_ledger(path, options);
 }
-Result<std::vector<StepRow>> copy_ledger(const std::string& path, const std::string& copy) {
+Result<std::vector<Step>> copy_ledger(const std::string& path, const std::string& copy) {
   return library().copy_ledger(path, copy);
 }
 const char* name(StepState state) { return library().step_state_name(state); }

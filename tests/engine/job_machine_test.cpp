@@ -21,7 +21,7 @@ struct Play {
 
   ActionType on(Event event) {
     event.now = now;
-    const Step step = next(state, event, policy);
+    const Transition step = next(state, event, policy);
     state = step.state;
     delay = step.action.delay;
     least = step.action.least;
@@ -591,7 +591,7 @@ TEST_CASE("no order of faults and crashes makes the service accept twice") {
       Event event{.type = EventType::start};
       for (int i = 0; i < 200; ++i) {
         event.now = ++now;
-        const Step step = next(state, event, policy);
+        const Transition step = next(state, event, policy);
         state = step.state;
         if (step.action.type == ActionType::rest) {
           over = state.phase == Phase::stored || state.phase == Phase::ambiguous ||

@@ -81,7 +81,7 @@ struct Run {
 
 Claim claim(const Book& book, const Intent& what) { return Run{book, {}}.claim(what); }
 
-StepRow row(const Book& book, std::int64_t id) {
+Step row(const Book& book, std::int64_t id) {
   auto found = book->find_by_id(id);
   REQUIRE(found);
   REQUIRE(*found);
@@ -206,7 +206,7 @@ TEST_CASE("a new step is recorded before anything is sent and keeps what it was 
   const Claim made = claim(book, intent("a lighthouse"));
   CHECK(made.outcome == Outcome::created);
   CHECK_FALSE(made.differs);
-  const StepRow step = row(book, made.step.id);
+  const Step step = row(book, made.step.id);
   CHECK(step.state == StepState::intended);
   CHECK(step.ordinal == 0);
   CHECK(step.attempt == 1);
@@ -239,7 +239,7 @@ TEST_CASE("a step runs from intent to stored clip and its journal tells the way"
   REQUIRE(book->record_accepted(id, "861", "", 45));
   REQUIRE(book->record_file(id, "/clips/a.mp4", "abcd"));
   REQUIRE(book->record_file(id, "/clips/a.mp4", "abcd"));  // found again: nothing to tell
-  const StepRow step = row(book, id);
+  const Step step = row(book, id);
   CHECK(step.state == StepState::succeeded);
   CHECK(step.result == "{\"videos\":[1]}");
   CHECK(step.cost_usd == 0.42);
@@ -370,7 +370,7 @@ TEST_CASE("what a slow process learnt of one attempt does not hit the next attem
   REQUIRE(quick->record_accepted(id, "second", "", 6));
   check_refused(slow->record_failure(id, "{}", "", 7), "attempt 2");
   check_refused(slow->record_result(id, "{}", 1.0, "", 7), "attempt 2");
-  const StepRow now = row(quick, id);
+  const Step now = row(quick, id);
   CHECK(now.state == StepState::accepted);
   CHECK(now.task_id == "second");
 }
@@ -671,7 +671,7 @@ TEST_CASE("a kill at any moment leaves whole records") {
   const auto rows = book->list(0);
   REQUIRE(rows);
   REQUIRE(rows->size() > 10);
-  for (const StepRow& step : *rows) {
+  for (const Step& step : *rows) {
     const auto lines = book->journal(step.id);
     REQUIRE(lines);
     REQUIRE(lines->size() >= 1);
@@ -754,7 +754,7 @@ TEST_CASE("text with quotes and zero bytes and any language stays as it was") {
   Intent what = intent("a");
   what.summary = std::string("'; DROP TABLE steps; -- \0 \xff 海", 30);
   what.request = std::string(300'000, 'r');
-  const StepRow step = row(book, claim(book, what).step.id);
+  const Step step = row(book, claim(book, what).step.id);
   CHECK(step.summary == what.summary);
   CHECK(step.request == what.request);
 }
@@ -1017,8 +1017,7 @@ TEST_CASE("a full disk is a clear error at every size and loses no record") {
     const Book book = open_book(path);
     const auto rows = book->list(0);
     REQUIRE(rows);
-    for (const StepRow& step : *rows)
-      CHECK(book->journal(step.id)->back().what == name(step.state));
+    for (const Step& step : *rows) CHECK(book->journal(step.id)->back().what == name(step.state));
     CHECK(claim(book, intent("after")).outcome == Outcome::created);
   }
   CHECK(full > 10);
