@@ -106,8 +106,9 @@ class Checker {
       const std::string nearest = did_you_mean(value, all);
       add(kError, param, "value", path,
           " = " + shown(value) + " is not one of: " + joined(all, ", "),
-          (nearest.empty() ? "" : "did you mean " + nearest + "? ") + std::string("extra = { ") +
-              param.name + " = … } sends it unchecked");
+          nearest.empty()
+              ? "one that is newer than this program goes into extra = { " + param.name + " = … }"
+              : "did you mean " + nearest + "?");
     }
   }
 

@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 #include "api/endpoint.h"
 #include "api/fields.h"
+#include "api/slips.h"
 #include "api/text.h"
 #include "base/digest.h"
 
@@ -63,29 +65,60 @@ class Normalizer {
     std::vector<std::string> names;
     names.reserve(params.size());
     for (const Param& param : params) names.push_back(param.name);
-    const std::string nearest = did_you_mean(key, names);
     const std::string shown_key = excerpt(key, 60);
-    std::string hint = prefix.empty() ? "extra = { " + shown_key + " = … } sends a field unchecked"
-                                      : "the fields here are " + joined(names, ", ");
-    if (!nearest.empty()) hint = "did you mean " + nearest + "? Else " + hint;
+    std::string hint = prefix.empty() ? meant_field(request_.endpoint, key) : "";
+    if (hint.empty())
+      if (const std::string nearest = did_you_mean(key, names); !nearest.empty())
+        hint = "did you mean " + nearest + "?";
+    if (hint.empty()) {
+      hint = "the fields here are " + joined(names, ", ");
+      if (prefix.empty())
+        hint += "; what is newer than this program goes into extra = { " + shown_key + " = … }";
+    }
     fail("field.unknown", prefix + shown_key, "there is no field " + prefix + shown_key, hint);
   }
 
-  void wrong_type(const Json& value, const std::string& path, const std::string& wanted) {
+  void wrong_type(const Json& value, const std::string& path, const std::string& wanted,
+                  std::string hint = {}) {
     const std::string name = path.substr(path.rfind('.') + 1);
     fail(name.substr(0, name.find('[')) + ".type", path,
-         path + " wants " + wanted + ", got " + shown(value), "give " + wanted);
+         path + " must be " + wanted + ", got " + shown(value),
+         hint.empty() ? "give " + wanted : std::move(hint));
+  }
+
+  void text(const Json& value, const Param& param, const std::string& path) {
+    if (value.is_string() && valid_utf8(value.get_ref<const std::string&>())) return;
+    if (value.is_string())
+      return wrong_type(value, path, "text in UTF-8", "save the script as UTF-8");
+    if (const std::vector<std::string>& values = param.rule.values;
+        !values.empty() && values.size() <= 3)
+      return wrong_type(value, path, '"' + joined(values, "\" or \"") + '"');
+    const bool plain = value.is_number() || value.is_boolean();
+    wrong_type(value, path, "text",
+               plain ? "write it in quotes: " + param.name + " = \"" + value.dump() + "\"" : "");
+  }
+
+  /// Text that is a number counts as one: tables of CSV and arguments of a program hold texts.
+  void number(Json& value, const std::string& path) {
+    if (value.is_string()) {
+      const auto& text = value.get_ref<const std::string&>();
+      double number = 0;
+      const char* end = text.data() + text.size();
+      if (const auto read = std::from_chars(text.data(), end, number);
+          read.ec == std::errc() && read.ptr == end)
+        value = number;
+    }
+    if (!value.is_number() || !std::isfinite(value.get<double>()))
+      wrong_type(value, path, "a number");
   }
 
   void value(Json& value, const Param& param, const std::string& path) {
     switch (param.type) {
       case Type::string:
-        if (!value.is_string() || !valid_utf8(value.get_ref<const std::string&>()))
-          wrong_type(value, path, "text in UTF-8");
+        text(value, param, path);
         break;
       case Type::number:
-        if (!value.is_number() || !std::isfinite(value.get<double>()))
-          wrong_type(value, path, "a number");
+        number(value, path);
         break;
       case Type::integer:
         integer(value, path);

@@ -24,7 +24,7 @@ Verdict some_prompt(const Request& r) {
     return {};
   const auto find = r.endpoint == "image2video" ? warning : error;
   return find("prompt", "prompt is missing",
-              "say what happens; the service's own default is \"Hello\"");
+              "describe the shot, for example prompt = \"A red kite over a beach\"");
 }
 
 Verdict model_offer(const Request& r) {

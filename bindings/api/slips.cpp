@@ -1,0 +1,73 @@
+#include "api/slips.h"
+
+#include <algorithm>
+
+#include "api/text.h"
+
+namespace kling::api {
+namespace {
+
+constexpr const char* kStart = "kling.image2video starts from a picture: image = …";
+constexpr const char* kMode =
+    "mode = \"pro\" is 1080p, mode = \"std\" is 720p; aspect_ratio is the shape";
+constexpr const char* kNone = "Kling has no such setting: leave it out";
+
+// The first row that fits counts.
+constexpr FieldSlip kSlips[] = {
+    {"text2video",
+     "image start_image first_frame init_image image_url input_image picture photo start_frame",
+     kStart},
+    {"text2video", "image_tail last_frame end_image end_frame tail_image",
+     "kling.image2video ends with a picture: image_tail = …"},
+    {"text2video", "image_list images reference_images",
+     "kling.omni refers to pictures: image_list = { … }"},
+    {"image2video",
+     "start_image first_frame init_image image_url input_image picture photo start_frame",
+     "write image = …"},
+    {"image2video", "last_frame end_image end_frame tail_image", "write image_tail = …"},
+    {"image2video", "aspect_ratio ratio aspect", "leave it out: the picture decides the shape"},
+    {"image2video", "image_list images reference_images",
+     "kling.omni refers to several pictures: image_list = { … }"},
+    {"multi_image2video", "image images pictures reference_images", "write image_list = { … }"},
+    {"omni", "image images pictures reference_images", "write image_list = { … }"},
+    {"omni", "first_frame start_image start_frame init_image image_url",
+     "write image_list = { { image = …, type = \"first_frame\" } }"},
+    {"omni", "image_tail last_frame end_image end_frame",
+     "write image_list = { { image = …, type = \"end_frame\" } }, beside a first_frame"},
+    {"omni", "negative_prompt", "say in the prompt what to keep out: omni has no field for it"},
+    {"omni", "video video_url videos", "write video_list = { … }"},
+    {"", "video video_url video_list", "kling.omni edits a video: video_list = { clip }"},
+    {"", "ratio aspect aspectratio format shape", "write aspect_ratio = \"16:9\""},
+    {"", "resolution size quality width height definition", kMode},
+    {"", "length seconds time secs duration_seconds", "write duration = 5"},
+    {"", "seed fps frame_rate frames steps num_frames sampler scheduler motion_bucket_id", kNone},
+    {"", "cfg guidance guidance_scale scale", "write cfg_scale = 0.5"},
+    {"", "text description promt caption", "write prompt = \"…\""},
+    {"", "negative neg_prompt avoid exclude", "write negative_prompt = \"…\""},
+    {"", "camera camera_motion camera_movement movement", "write camera_control = { … }"},
+    {"", "audio music soundtrack with_audio generate_audio",
+     "write sound = \"on\"; music goes under a film: kling.concat(clips, \"film.mp4\", { audio = "
+     "\"song.mp3\" })"},
+    {"", "n count num_videos samples batch batch_size variations",
+     "one request makes one clip: ask again with take = 2, take = 3, …"},
+    {"", "webhook callback notify_url webhook_url", "write callback_url = \"https://…\""},
+    {"", "model_id version engine", "write model_name = \"…\""},
+    {"", "output output_path path file filename save_as",
+     "save the clip when it is there: job:wait():save(\"shot.mp4\")"},
+    {"", "wait sync timeout", "wait on the job that comes back: job:wait { timeout = 600 }"},
+};
+
+}  // namespace
+
+std::span<const FieldSlip> field_slips() { return kSlips; }
+
+std::string meant_field(std::string_view endpoint, std::string_view name) {
+  const std::string word = " " + lower(name) + " ";
+  for (const FieldSlip& slip : kSlips)
+    if ((slip.endpoint.empty() || slip.endpoint == endpoint) &&
+        (" " + std::string(slip.names) + " ").find(word) != std::string::npos)
+      return slip.instead;
+  return {};
+}
+
+}  // namespace kling::api
