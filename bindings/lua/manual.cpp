@@ -284,30 +284,4 @@ std::string call_of(const ManualFunction& function, const std::string& before) {
   return text + ")";
 }
 
-std::string meant_instead(std::string_view message) {
-  constexpr std::string_view kCalled = "attempt to call a nil value (";
-  const std::size_t called = message.find(kCalled);
-  if (called == message.npos) return {};
-  message.remove_prefix(called + kCalled.size());
-  const bool method = message.starts_with("method '");
-  if (!method && !message.starts_with("field '")) return {};
-  message.remove_prefix(message.find('\'') + 1);
-  const std::string_view name = message.substr(0, message.find('\''));
-
-  std::vector<std::string> known;
-  const auto add = [&](const std::vector<ManualFunction>& functions) {
-    for (const ManualFunction& function : functions) known.push_back(function.name);
-  };
-  if (method) {
-    for (const ManualClass& value : manual().values_of) add(value.methods);
-  } else {
-    add(manual().functions);
-    for (const api::Endpoint& endpoint : api::endpoints()) known.push_back(endpoint.name);
-  }
-  std::erase_if(known, [](const std::string& one) { return one.size() < 4; });  // near everything
-  const std::string near = api::did_you_mean(name, known);
-  return near.empty() ? near
-                      : std::string("did you mean ") + (method ? ":" : "kling.") + near + "?";
-}
-
 }  // namespace kling::lua

@@ -43,8 +43,4 @@ const Manual& manual();
 /// "kling.map(list, fn, options?)"
 std::string call_of(const ManualFunction& function, const std::string& before);
 
-/// For Lua's message "attempt to call a nil value (field 'text2vidio')": "did you mean
-/// kling.text2video?"; empty when nothing is near. Tables of the script's own look the same.
-std::string meant_instead(std::string_view message);
-
 }  // namespace kling::lua

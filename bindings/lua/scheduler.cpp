@@ -6,8 +6,8 @@
 
 #include "base/digest.h"
 #include "lua/errors.h"
-#include "lua/manual.h"
 #include "lua/safe/limits.h"
+#include "lua/slips.h"
 
 namespace kling::lua {
 namespace {

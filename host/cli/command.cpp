@@ -69,8 +69,11 @@ int Voice::fail(const Error& error) const {
   if (json) {
     line({{"error", engine::to_json(error)}});
   } else {
-    std::fprintf(stderr, "kling: %s: %s\n", name(error.kind), error.message.c_str());
-    if (!error.hint.empty()) std::fprintf(stderr, "  %s\n", error.hint.c_str());
+    // Of the kinds, "invalid" says nothing that the message does not.
+    const std::string kind =
+        error.kind == Kind::invalid ? "" : name(error.kind) + std::string(": ");
+    std::fprintf(stderr, "kling: %s%s\n", kind.c_str(), error.message.c_str());
+    if (!error.hint.empty()) std::fprintf(stderr, "  do: %s\n", error.hint.c_str());
   }
   return exit_code(error.kind);
 }

@@ -14,6 +14,7 @@
 #include "cli/run.h"
 #include "cli/trace.h"
 #include "lua/runtime.h"
+#include "lua/slips.h"
 
 namespace kling::cli {
 namespace {
@@ -316,9 +317,9 @@ int run_source(RunOptions& options, std::vector<std::string>& words, const std::
   lua_pushlightuserdata(L, &set_up);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
     const char* message = lua_tostring(L, -1);
-    return options.voice.fail(
-        {.kind = Kind::invalid,
-         .message = message != nullptr ? message : "the state cannot be set up"});
+    return options.voice.fail({.kind = Kind::invalid,
+                               .message = message != nullptr ? lua::explain_syntax(message, source)
+                                                             : "the state cannot be set up"});
   }
   const int code = Run(options, service, *set_up.runtime, set_up.task).until_done();
   if (const std::string text = service.summary(); !text.empty()) options.voice.note(text);

@@ -1,0 +1,172 @@
+#include "lua/slips.h"
+
+#include <algorithm>
+#include <cctype>
+#include <vector>
+
+#include "api/endpoint.h"
+#include "api/text.h"
+#include "lua/manual.h"
+
+namespace kling::lua {
+namespace {
+
+/// What stands between `before` and `after`; empty when it is not there.
+std::string between(std::string_view text, std::string_view before, std::string_view after) {
+  const std::size_t found = text.find(before);
+  if (found == text.npos) return {};
+  const std::size_t from = found + before.size();
+  const std::size_t to = text.find(after, from);
+  return std::string(text.substr(from, to == text.npos ? 0 : to - from));
+}
+
+/// The value that has a method of this name: "job" or "clip"; empty: none has.
+std::string owner_of(std::string_view method) {
+  for (const ManualClass& value : manual().values_of)
+    for (const ManualFunction& one : value.methods)
+      if (one.name == method) return api::lower(value.name.substr(value.name.rfind('.') + 1));
+  return {};
+}
+
+std::vector<std::string> function_names() {
+  std::vector<std::string> names;
+  for (const ManualFunction& function : manual().functions) names.push_back(function.name);
+  for (const api::Endpoint& endpoint : api::endpoints()) names.push_back(endpoint.name);
+  return names;
+}
+
+/// `name` was called, and was nil: a method of a value, or a field of a table.
+std::string called(const std::string& name, bool method) {
+  std::vector<std::string> known = function_names();
+  if (const std::string owner = owner_of(name); !method && !owner.empty())
+    return "write " + owner + ":" + name + "(…): it belongs to the " + owner;
+  if (method) {
+    known.clear();
+    for (const ManualClass& value : manual().values_of)
+      for (const ManualFunction& one : value.methods) known.push_back(one.name);
+  }
+  std::erase_if(known, [](const std::string& one) { return one.size() < 4; });  // near everything
+  const std::string near = api::did_you_mean(name, known);
+  return near.empty() ? near
+                      : std::string("did you mean ") + (method ? ":" : "kling.") + near + "?";
+}
+
+struct Hint {
+  const char* part;  ///< of the line that does not compile
+  const char* says;
+};
+constexpr Hint kHints[] = {
+    {"\xE2\x80\x9C", "use straight quotes: \" instead of “ and ”"},
+    {"\xE2\x80\x9D", "use straight quotes: \" instead of “ and ”"},
+    {"\xE2\x80\x9E", "use straight quotes: \" instead of „ and “"},
+    {"\xC2\xAB", "use straight quotes: \" instead of « and »"},
+    {"\xE2\x80\x98", "use straight quotes: ' instead of ‘ and ’"},
+    {"\xE2\x80\x99", "use straight quotes: ' instead of ‘ and ’"},
+    {"\xC2\xA0", "there is a no-break space in this line: type the space anew"},
+    {"\xE2\x80\x93", "there is a long dash in this line: a minus is -, a comment begins with --"},
+    {"\xE2\x80\xA6", "there is … in this line: put what belongs there"},
+    {"!=", "Lua's \"not equal\" is ~="},
+    {"&&", "Lua's \"and\" is the word and"},
+    {"||", "Lua's \"or\" is the word or"},
+    {"+=", "Lua has no +=: write x = x + 1"},
+    {"//", "a comment begins with --"},
+};
+
+std::string syntax_hint(const std::string& message, const std::string& line,
+                        const std::string& near) {
+  for (const Hint& hint : kHints)
+    if (line.find(hint.part) != line.npos) return hint.says;
+  const bool in_table = message.find("'}' expected") != message.npos;
+  const bool named = message.find("<name> expected") != message.npos;  // after a colon
+  if (near == ":" || (named && line.find(':') != line.npos))
+    return "in a table a field is written name = value, not name: value";
+  if (in_table && !near.empty() && near != "<eof>")
+    return "is a comma missing before " + near + "?";
+  if (near == "<eof>") {
+    const std::string open = between(message, "to close '", "'");
+    const std::string from = between(message, "at line ", ")");
+    if (!open.empty()) return "what \"" + open + "\" began in line " + from + " is not closed";
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string meant_instead(std::string_view message) {
+  if (message.find("nil value (global 'kling')") != message.npos)
+    return "begin with: local kling = require \"kling\"";
+  if (const std::string name = between(message, "call a nil value (global '", "'"); !name.empty()) {
+    const std::vector<std::string> known = function_names();
+    if (std::ranges::count(known, name) > 0) return "did you mean kling." + name + "?";
+    return {};
+  }
+  if (const std::string name = between(message, "module '", "' not found"); !name.empty())
+    return api::did_you_mean(name, {"kling"}).empty() ? "" : "did you mean require \"kling\"?";
+  if (const std::string name = between(message, "nil value (method '", "'"); !name.empty())
+    return called(name, true);
+  if (const std::string name = between(message, "nil value (field '", "'"); !name.empty())
+    return called(name, false);
+  // The value before the dot was not given: clip.save("x")
+  if (message.find("bad argument #1 to '") != message.npos ||
+      message.find(" on bad self") != message.npos) {
+    std::string name = between(message, "bad argument #1 to '", "'");
+    if (name.empty()) name = between(message, "calling '", "'");
+    const bool own =
+        message.find("(kling.") != message.npos && message.find(" expected, got ") != message.npos;
+    const std::string owner = owner_of(name);
+    if (own && !owner.empty()) return "write " + owner + ":" + name + "(…) with a colon";
+    if (message.find(", got kling)") != message.npos)
+      return "write kling." + name + "(…) with a dot";
+  }
+  return {};
+}
+
+std::string explain_syntax(const std::string& message, std::string_view source) {
+  // film.lua:2: unexpected symbol near '<\226>'
+  std::size_t number = 0;
+  for (std::size_t at = message.find(':'); at != message.npos; at = message.find(':', at + 1)) {
+    std::size_t digit = at + 1;
+    number = 0;
+    for (; digit < message.size() && std::isdigit(static_cast<unsigned char>(message[digit])) != 0;
+         ++digit)
+      number = std::min<std::size_t>(number * 10 + std::size_t(message[digit] - '0'), 1u << 30);
+    if (digit > at + 1 && message.substr(digit, 2) == ": ") break;
+    number = 0;
+  }
+  if (number == 0) return message;
+  std::string_view rest = source;
+  for (std::size_t i = 1; i < number && !rest.empty(); ++i) {
+    const std::size_t end = rest.find('\n');
+    rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
+  }
+  std::string line(rest.substr(0, rest.find('\n')));
+  if (line.ends_with('\r')) line.pop_back();
+
+  const std::size_t named = message.rfind(" near ");
+  std::string near = named == message.npos ? "" : message.substr(named + 6);
+  if (near.size() > 2 && near.front() == '\'') near = near.substr(1, near.size() - 2);
+  std::string token = near;
+  if (near.starts_with("<\\")) {  // a byte that begins no word of Lua's
+    token = std::string(1, static_cast<char>(std::atoi(near.c_str() + 2)));
+    near.clear();
+  }
+  std::string text = message;
+  constexpr std::size_t kLongestLine = 400;
+  if (!line.empty() && line.size() <= kLongestLine) {
+    text += "\n  " + line;
+    const std::size_t column = near == "<eof>" ? line.size()
+                               : token.empty() ? line.npos
+                                               : line.find(token);
+    if (column != line.npos) {
+      std::string margin;
+      for (const char c : line.substr(0, column))
+        if ((c & 0xC0) != 0x80) margin += c == '\t' ? '\t' : ' ';
+      text += "\n  " + margin + "^";
+    }
+  }
+  if (const std::string hint = syntax_hint(message, line, near); !hint.empty())
+    text += "\n  do: " + hint;
+  return text;
+}
+
+}  // namespace kling::lua

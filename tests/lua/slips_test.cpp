@@ -1,0 +1,102 @@
+// Slips in a script, from the messages of the real Lua.
+#include "lua/slips.h"
+
+#include <doctest/doctest.h>
+#include <lua.hpp>
+
+using namespace kling::lua;
+
+namespace {
+
+/// What the compiler says of a chunk, with what we add.
+std::string compiled(const std::string& source) {
+  lua_State* L = luaL_newstate();
+  std::string text;
+  if (luaL_loadbufferx(L, source.data(), source.size(), "@film.lua", "t") != LUA_OK)
+    text = explain_syntax(lua_tostring(L, -1), source);
+  lua_close(L);
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("a chunk that does not compile is shown with its line, a caret and what to write") {
+  struct Row {
+    const char* source;
+    const char* says;
+  };
+  const Row rows[] = {
+      {"local kling = require 'kling'\nkling.text2video { prompt = “a fox” }",
+       "film.lua:2: unexpected symbol near '<\\226>'\n"
+       "  kling.text2video { prompt = “a fox” }\n"
+       "                              ^\n"
+       "  do: use straight quotes: \" instead of “ and ”"},
+      {"t = {\n  prompt: \"x\",\n}",
+       "film.lua:2: <name> expected near '\"x\"'\n"
+       "    prompt: \"x\",\n"
+       "            ^\n"
+       "  do: in a table a field is written name = value, not name: value"},
+      {"t = {\n  prompt = \"x\"\n  duration = 5,\n}",
+       "film.lua:3: '}' expected (to close '{' at line 1) near 'duration'\n"
+       "    duration = 5,\n"
+       "    ^\n"
+       "  do: is a comma missing before duration?"},
+      {"t = { prompt = 'x' duration = 5 }",
+       "film.lua:1: '}' expected near 'duration'\n"
+       "  t = { prompt = 'x' duration = 5 }\n"
+       "                     ^\n"
+       "  do: is a comma missing before duration?"},
+      {"if x != 1 then end",
+       "film.lua:1: 'then' expected near '!'\n"
+       "  if x != 1 then end\n"
+       "       ^\n"
+       "  do: Lua's \"not equal\" is ~="},
+      {"local function f()\n  return 1\n",
+       "film.lua:3: 'end' expected (to close 'function' at line 1) near <eof>\n"
+       "  do: what \"function\" began in line 1 is not closed"},
+      {"x = 1 y = = 2",
+       "film.lua:1: unexpected symbol near '='\n"
+       "  x = 1 y = = 2\n"
+       "    ^"},
+  };
+  for (const Row& row : rows) CHECK(compiled(row.source) == row.says);
+}
+
+TEST_CASE("a message without a line, and a line that is not there, stay as they are") {
+  CHECK(explain_syntax("not enough memory", "x") == "not enough memory");
+  CHECK(explain_syntax("film.lua:99: odd", "one line") == "film.lua:99: odd");
+  CHECK(explain_syntax("", "") == "");
+  CHECK(explain_syntax("a:99999999999999999999: b", "x") == "a:99999999999999999999: b");
+}
+
+TEST_CASE("a call of nothing is told what was meant") {
+  struct Row {
+    const char* message;
+    const char* says;
+  };
+  const Row rows[] = {
+      {"film.lua:1: attempt to index a nil value (global 'kling')",
+       "begin with: local kling = require \"kling\""},
+      {"film.lua:1: attempt to call a nil value (global 'text2video')",
+       "did you mean kling.text2video?"},
+      {"film.lua:1: attempt to call a nil value (global 'helper')", ""},
+      {"film.lua:1: module 'Kling' not found:\n\tno field", "did you mean require \"kling\"?"},
+      {"film.lua:1: module 'socket' not found:\n\tno field", ""},
+      {"film.lua:1: attempt to call a nil value (field 'text2vidio')",
+       "did you mean kling.text2video?"},
+      {"film.lua:1: attempt to call a nil value (field 'wait')",
+       "write job:wait(…): it belongs to the job"},
+      {"film.lua:1: attempt to call a nil value (field 'last_frame')",
+       "write clip:last_frame(…): it belongs to the clip"},
+      {"film.lua:1: attempt to call a nil value (method 'lastframe')", "did you mean :last_frame?"},
+      {"film.lua:1: bad argument #1 to 'wait' (kling.Job expected, got no value)",
+       "write job:wait(…) with a colon"},
+      {"film.lua:1: bad argument #1 to 'sleep' (number expected, got kling)",
+       "write kling.sleep(…) with a dot"},
+      {"film.lua:1: attempt to add a nil value", ""},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(std::string(row.message));
+    CHECK(meant_instead(row.message) == row.says);
+  }
+}
