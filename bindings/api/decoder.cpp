@@ -131,17 +131,18 @@ TaskState settle(const std::vector<Word>& words, bool has_url, std::vector<std::
 
 void add_video(std::vector<Video>& videos, const Json& source) {
   Video video;
-  video.url = first_text(source, {"url"});
+  video.url = tidy_url(first_text(source, {"url"}));
   if (!is_url(video.url)) return;
   video.id = first_text(source, {"id"});
-  video.watermark_url = first_text(source, {"watermark_url"});
+  video.watermark_url = tidy_url(first_text(source, {"watermark_url"}));
   video.duration = number_of(member(source, "duration"));
   videos.push_back(std::move(video));
 }
 
 void add_url(std::vector<std::string>& urls, const Json& source) {
   for (const char* key : {"url", "url_mp3", "url_wav"})
-    if (std::string url = first_text(source, {key}); is_url(url)) urls.push_back(std::move(url));
+    if (std::string url = tidy_url(first_text(source, {key})); is_url(url))
+      urls.push_back(std::move(url));
 }
 
 void read_results(const Json& level, Task& task) {
@@ -165,7 +166,8 @@ void read_loose_url(const Json& level, bool success, Task& task) {
   if (url.empty()) url = first_text(member(level, "metadata"), {"url"});
   // Old versions keep the address of a success in fail_reason.
   if (url.empty() && success) url = first_text(level, {"fail_reason"});
-  if (task.videos.empty() && is_url(url)) add_video(task.videos, Json::object({{"url", url}}));
+  if (task.videos.empty() && is_url(tidy_url(url)))
+    add_video(task.videos, Json::object({{"url", url}}));
 }
 
 std::optional<double> read_cost(const Json& level) {

@@ -80,6 +80,19 @@ bool is_url(std::string_view text) {
   return head.starts_with("http://") || head.starts_with("https://");
 }
 
+std::string tidy_url(std::string_view text) {
+  constexpr std::string_view kBlank(" \t\r\n\f\v\0", 7);
+  const std::size_t begin = std::min(text.find_first_not_of(kBlank), text.size());
+  std::string url;
+  for (const char c : text.substr(begin, text.find_last_not_of(kBlank) + 1 - begin)) {
+    if (c == ' ')
+      url += "%20";
+    else if (kBlank.find(c) == kBlank.npos)
+      url += c;
+  }
+  return url;
+}
+
 namespace {
 
 /// JSON may write "/" and "&" of a URL as "\/" and "\u0026": these do not end it.

@@ -21,6 +21,9 @@ std::string joined(const std::vector<std::string>& words, std::string_view separ
 std::optional<std::int64_t> whole_number(std::string_view text);
 /// True for http:// and https:// addresses.
 bool is_url(std::string_view text);
+/// An address as services and people write it, made one that can be called: what stands around it
+/// is cut off, line breaks within are dropped, and blanks are encoded.
+std::string tidy_url(std::string_view text);
 
 /// Foreign text made fit for a message: control characters become spaces, broken UTF-8 becomes
 /// '?', keys and the queries of URLs are cut out; at most `limit` bytes, then "…".

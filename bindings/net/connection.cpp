@@ -1,15 +1,15 @@
 #include "net/connection.h"
 
 #include <algorithm>
-#include <optional>
+#include <cerrno>
 
-#include <httplib.h>
+#include <poll.h>
 
+#include "api/text.h"
+#include "base/digest.h"
 #include "net/failure.h"
 #include "net/signals.h"
-#ifdef KLING_OWN_STREAMS
 #include "net/stream.h"
-#endif
 
 namespace kling::net {
 namespace {
@@ -24,82 +24,23 @@ std::string seconds(Milliseconds time) {
   return text + " s";
 }
 
-/// What is left of a time-out when the whole exchange has a deadline.
-Milliseconds within(Milliseconds timeout, const Exchange& exchange) {
-  const auto left =
-      std::chrono::duration_cast<Milliseconds>(exchange.deadline.load() - Steady::now());
-  return std::clamp(left, Milliseconds(1), timeout);
+std::string basic_credentials(const Proxy& proxy) {
+  return "Basic " + base64_encode(proxy.user + ":" + proxy.password);
 }
 
-Head head_of(const httplib::Response& response) {
-  return {response.status, [&](const char* name) { return response.get_header_value(name); }};
-}
-
-bool is_before_sending(httplib::Error error) {
-  using enum httplib::Error;
-  constexpr httplib::Error kBefore[] = {Connection,    ConnectionTimeout, BindIPAddress,
-                                        SSLConnection, SSLLoadingCerts,   SSLServerVerification};
-  return std::ranges::find(kBefore, error) != std::end(kBefore);
-}
-
-#ifdef KLING_OWN_STREAMS
-/// One of the library's clients, on streams of ours.
-template <class Base>
-class Streaming final : public Base {
+/// cpp-httplib writes the request and unpacks the answer; all that it does not need for that, its
+/// connecting, waiting and reading of heads, stays out of use.
+class Library final : public httplib::ClientImpl {
  public:
-  Streaming(const Origin& origin, bool& flooded)
-      : Base(origin.host, origin.port), flooded_(flooded) {}
-
- private:
-  bool process_socket(const typename Base::Socket& socket,
-                      std::function<bool(httplib::Stream&)> use) override {
-    const auto time = [](time_t whole, time_t micros) {
-      return std::chrono::duration_cast<Milliseconds>(std::chrono::seconds(whole) +
-                                                      std::chrono::microseconds(micros));
-    };
-    GuardedStream stream(socket.sock, socket.ssl,
-                         time(this->read_timeout_sec_, this->read_timeout_usec_),
-                         time(this->write_timeout_sec_, this->write_timeout_usec_));
-    const bool done = use(stream);
-    flooded_ = stream.flooded();
-    if (stream.has_rest()) {
-      std::lock_guard lock(this->socket_mutex_);
-      this->socket_should_be_closed_when_request_is_done_ = true;
-    }
-    return done;
+  explicit Library(const std::string& host) : ClientImpl(host) {
+    set_follow_location(false);
+    set_url_encode(false);
+    set_decompress(true);
   }
-
-  bool& flooded_;
+  using ClientImpl::process_request;
 };
-#else
-template <class Base>
-struct Streaming final : Base {
-  Streaming(const Origin& origin, bool&) : Base(origin.host, origin.port) {}
-};
-#endif
 
 }  // namespace
-
-struct Connection::Client {
-  // The library's own choice by URL takes "https://[fd00::1]" for a plain host name.
-  explicit Client(const Origin& origin) {
-    if (origin.tls) {
-      auto made = std::make_unique<Streaming<httplib::SSLClient>>(origin, flooded);
-      tls = made.get();
-      http = std::move(made);
-    } else {
-      http = std::make_unique<Streaming<httplib::ClientImpl>>(origin, flooded);
-    }
-  }
-  bool flooded = false;  ///< the last answer's status line had no end
-  std::unique_ptr<httplib::ClientImpl> http;
-  httplib::SSLClient* tls = nullptr;  ///< the same, when it is one
-};
-
-struct Connection::Cause {
-  httplib::Error error;
-  Steady::time_point start;
-};
 
 Connection::Connection(Origin origin, const ConnectionOptions& options,
                        std::shared_ptr<Environment> environment)
@@ -107,15 +48,24 @@ Connection::Connection(Origin origin, const ConnectionOptions& options,
 
 Connection::~Connection() {
   PipeSignalBlock signals;  // closing a TLS connection writes
-  client_.reset();
+  wire_.close();
 }
 
-bool Connection::reusable() const {
-  return client_ && client_->http->is_socket_open() != 0 && socket_->silent();
+bool Connection::reusable() const { return reusable_ && socket_->silent(); }
+
+std::string Connection::peer() const {
+  return origin_.name() + (proxy_ ? " (through the proxy " + proxy_->host + ")" : "");
 }
 
-/// Everything that comes before the first connect: proxy, addresses, trust, the client itself.
-Status Connection::prepare(const Exchange& exchange) {
+/// What is left of it when the whole exchange has a deadline.
+Milliseconds Connection::connect_timeout(const Exchange& exchange) const {
+  const auto left =
+      std::chrono::duration_cast<Milliseconds>(exchange.deadline.load() - Steady::now());
+  return std::clamp(left, Milliseconds(1), options_.connect_timeout);
+}
+
+Status Connection::open(const Exchange& exchange) {
+  wire_.close();
   Result<std::optional<Proxy>> proxy = environment_->proxy_for(origin_);
   if (!proxy) return proxy.error();
   proxy_ = std::move(*proxy);
@@ -127,120 +77,110 @@ Status Connection::prepare(const Exchange& exchange) {
       addresses_of(proxy_ ? proxy_->host : origin_.host, proxy_ ? kAnywhere : options_.allowed,
                    exchange.deadline, exchange.stop);
   if (!found) return found.error();
-  addresses_ = std::move(*found);
+  Result<ssl_ctx_st*> tls = nullptr;
+  if (origin_.tls) tls = environment_->tls();
+  if (!tls) return tls.error();
 
-  client_ = std::make_unique<Client>(origin_);
-  httplib::ClientImpl& http = *client_->http;
-  http.set_keep_alive(options_.keep_alive);
-  http.set_follow_location(false);
-  http.set_url_encode(false);
-  http.set_decompress(options_.unpack);
-  http.set_tcp_nodelay(true);  // head and body are two writes
-  http.set_socket_options([this](int socket) { socket_->adopt(socket); });
-  if (proxy_) http.set_proxy_basic_auth(proxy_->user, proxy_->password);
+  int error = 0;
+  for (const std::string& address : *found) {
+    if (exchange.end != Exchange::End::none) break;
+    if (!proxy_) reach_ = reach_of_address(address);
+    error = wire_.connect(address, proxy_ ? proxy_->port : origin_.port, connect_timeout(exchange));
+    if (error == 0) break;
+  }
+  if (error == EMFILE || error == ENFILE)
+    return failure(Kind::network, "no connection to " + peer() + ": no descriptor is free",
+                   "close files, or raise the limit of open ones (ulimit -n)");
+  if (error == ETIMEDOUT)
+    return failure(Kind::network,
+                   "no connection to " + peer() + " within " + seconds(options_.connect_timeout),
+                   "check the network and proxy settings");
+  if (error != 0)
+    return failure(Kind::network, "could not connect to " + peer() + ": refused or unreachable",
+                   "check the network, and that the address is right");
   if (!origin_.tls) return Done{};
-
-  Result<x509_store_st*> store = environment_->trust_store();
-  if (!store) return store.error();
-  ::X509_STORE_up_ref(*store);
-  client_->tls->set_ca_cert_store(*store);
-  http.set_ca_cert_path("", environment_->trust_folder());  // else it loads the bundle besides
-  SSL_CTX* context = client_->tls->ssl_context();
-  if (context == nullptr) return failure(Kind::network, "OpenSSL cannot be set up");
-  ::SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-  // OpenSSL's own comparison of the name beside the library's, which is lax about wildcards.
-  X509_VERIFY_PARAM* verify = ::SSL_CTX_get0_param(context);
-  const bool named = is_numeric_address(origin_.host)
-                         ? ::X509_VERIFY_PARAM_set1_ip_asc(verify, origin_.host.c_str()) == 1
-                         : ::X509_VERIFY_PARAM_set1_host(verify, origin_.host.c_str(), 0) == 1;
-  if (!named)
-    return failure(Kind::network, "the certificate of " + origin_.host + " cannot be checked");
-  return Done{};
+  if (proxy_)
+    if (Status status = tunnel(exchange); !status) return status;
+  if (wire_.secure(*tls, origin_.host, connect_timeout(exchange))) return Done{};
+  if (const char* fault = wire_.certificate_fault(); fault != nullptr) {
+    Error untrusted =
+        failure(Kind::network, "the certificate of " + peer() + " is not trusted: " + fault,
+                "install the package ca-certificates, or name your own authority's certificate in "
+                "SSL_CERT_FILE");
+    untrusted.retryable = false;
+    return untrusted;
+  }
+  return failure(Kind::network, "no TLS connection to " + peer() + ": the handshake failed",
+                 proxy_ ? "check that the proxy lets this host through, and that it speaks https"
+                        : "check that this address speaks https");
 }
 
-void Connection::aim(const std::string& address, const Exchange& exchange) {
-  httplib::ClientImpl& http = *client_->http;
-  if (proxy_) {
-    http.set_proxy(address, proxy_->port);
-  } else {
-    reach_ = reach_of_address(address);
-    http.set_hostname_addr_map({{origin_.host, address}});
+Status Connection::tunnel(const Exchange& exchange) {
+  const std::string place = origin_.bracketed() + ":" + std::to_string(origin_.port);
+  std::string request = "CONNECT " + place + " HTTP/1.1\r\nHost: " + place + "\r\n";
+  if (!proxy_->user.empty())
+    request += "Proxy-Authorization: " + basic_credentials(*proxy_) + "\r\n";
+  request += "\r\n";
+  const TimePoint until = Steady::now() + connect_timeout(exchange);
+  Answer answer(true);
+  char buffer[4096];
+  ssize_t size = wire_.send(request.data(), request.size(), until);
+  while (size > 0 && !answer.whole() && answer.fault().empty()) {
+    size = wire_.receive(buffer, sizeof buffer, until);
+    std::string_view got(buffer, std::size_t(std::max<ssize_t>(size, 0)));
+    answer.take(got);
   }
-  http.set_connection_timeout(within(options_.connect_timeout, exchange));
-  http.set_read_timeout(within(options_.read_timeout, exchange));
-  http.set_write_timeout(within(options_.write_timeout, exchange));
+  if (answer.whole() && answer.status() / 100 == 2) return Done{};
+  const std::string proxy = "the proxy " + proxy_->host;
+  if (answer.status() == 407) {
+    const char* what = proxy_->user.empty() ? " wants a user name and password"
+                                            : " refuses the user name and password it was given";
+    Error error = failure(Kind::network, proxy + what,
+                          "write the right ones into HTTPS_PROXY: http://user:password@host:port");
+    error.retryable = false;  // it would refuse them again
+    return error;
+  }
+  return failure(Kind::network,
+                 proxy + " gave no way to " + origin_.name() +
+                     (answer.whole() ? ": it answered " + std::to_string(answer.status()) : ""),
+                 "check that the proxy lets this host through");
 }
 
-CallEnd Connection::not_answered(const Cause& cause, const Call& call,
-                                 const Exchange& exchange) const {
-  const std::string host =
-      origin_.name() + (proxy_ ? " (through the proxy " + proxy_->host + ")" : "");
-  const auto took = std::chrono::duration_cast<Milliseconds>(Steady::now() - cause.start);
-  // A read error before the body was asked for can only be the proxy's.
-  const bool proxy_failed = proxy_ && origin_.tls && call.body != nullptr &&
-                            call.body->size() > 0 && !call.body->started() &&
-                            cause.error == httplib::Error::Read;
-  const bool unsent = is_before_sending(cause.error) || proxy_failed;
-  const auto ends = [&](Kind kind, std::string message, std::string hint = {}) {
-    return CallEnd{unsent ? Stage::not_sent : Stage::lost,
-                   failure(kind, std::move(message), std::move(hint)), false};
-  };
-  const Exchange::End why = exchange.end;
-  if (why == Exchange::End::deadline)
-    return ends(Kind::network,
-                (unsent ? "no connection to " : "no whole answer from ") + host + " within " +
-                    seconds(took),
-                "check the network, or allow more time");
-  if (why == Exchange::End::stopped)
-    return ends(Kind::interrupted, "the exchange with " + host + " was stopped");
-  if (why == Exchange::End::flooded || client_->flooded)
-    return ends(Kind::protocol, host + " sent headers without end");
-  if (cause.error == httplib::Error::Connection)
-    return ends(Kind::network, "could not connect to " + host + ": refused or unreachable",
-                "check the network, and that the address is right");
-  if (cause.error == httplib::Error::ConnectionTimeout)
-    return ends(Kind::network, "no connection to " + host + " within " + seconds(took),
-                "check the network and proxy settings");
-  if (cause.error == httplib::Error::SSLServerVerification) {
-    CallEnd end =
-        ends(Kind::network,
-             "the certificate of " + host + " is not trusted: " +
-                 ::X509_verify_cert_error_string(client_->tls->get_openssl_verify_result()),
-             "install the package ca-certificates, or name your own authority's "
-             "certificate in SSL_CERT_FILE");
-    end.error.retryable = false;
-    return end;
-  }
-  if (cause.error == httplib::Error::SSLConnection)
-    return ends(Kind::network, "no TLS connection to " + host + ": the handshake failed",
-                proxy_ ? "check that the proxy lets this host through, and that it speaks https"
-                       : "check that this address speaks https");
-  if (cause.error == httplib::Error::Write)
-    return ends(Kind::network, "the connection to " + host + " broke while sending");
-  if (took >= options_.read_timeout)
-    return ends(Kind::network, "no answer from " + host + " for " + seconds(options_.read_timeout));
-  return ends(Kind::network, "the connection to " + host + " broke before the answer was whole");
+/// Why the watch ended an exchange.
+Error Connection::cut_short(const Exchange& exchange, TimePoint start, const char* missed) const {
+  if (exchange.end == Exchange::End::stopped)
+    return failure(Kind::interrupted, "the exchange with " + peer() + " was stopped");
+  const auto took = std::chrono::duration_cast<Milliseconds>(Steady::now() - start);
+  return failure(Kind::network, missed + peer() + " within " + seconds(took),
+                 "check the network, or allow more time");
 }
 
 CallEnd Connection::call(const Call& call, Exchange& exchange) {
   PipeSignalBlock signals;
   const auto start = Steady::now();
-  if (!reusable()) {
-    if (Status status = prepare(exchange); !status) return {Stage::not_sent, status.error(), false};
-  }
+  const bool opened = reusable();
   exchange.attach(socket_);
+  if (!opened) {
+    if (Status status = open(exchange); !status) {
+      const bool cut = exchange.end != Exchange::End::none && status.error().kind == Kind::network;
+      return {Stage::not_sent,
+              cut ? cut_short(exchange, start, "no connection to ") : status.error(), false};
+    }
+  }
 
+  Stream stream(wire_, options_.read_timeout, options_.write_timeout);
+  const Answer& answer = stream.answer();
   std::optional<Error> body_error;
   bool refused = false;
   httplib::Request request;
   request.method = call.method;
-  request.path = call.target;
+  request.path = proxy_ && !origin_.tls ? "http://" + origin_.name() + call.target : call.target;
   for (const auto& [name, value] : call.headers) request.headers.emplace(name, value);
   request.headers.emplace("User-Agent", "kling-lua/0.1");
   request.headers.emplace("Accept-Encoding", "identity");  // a film gains nothing
-  request.headers.emplace("Host", origin_.name());  // the library's lacks the brackets of IPv6
-  // The library sends the proxy's password to the service as well, unless the header is there.
-  if (proxy_ && origin_.tls) request.headers.emplace("Proxy-Authorization", "");
+  request.headers.emplace("Host", origin_.name());
+  if (proxy_ && !origin_.tls && !proxy_->user.empty())
+    request.headers.emplace("Proxy-Authorization", basic_credentials(*proxy_));
   if (call.body != nullptr && call.body->size() > 0) {
     request.content_length_ = call.body->size();
     request.content_provider_ = [&](std::size_t, std::size_t, httplib::DataSink& sink) {
@@ -252,9 +192,10 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
       return block.ok();
     };
   }
-  request.response_handler = [&](const httplib::Response& response) {
+  request.response_handler = [&](const httplib::Response&) {
     exchange.head_seen = true;
-    refused = !call.on_head(head_of(response));
+    refused = !call.on_head(
+        {answer.status(), [&](const char* name) { return answer.header(api::lower(name)); }});
     return !refused;
   };
   request.content_receiver = [&](const char* data, std::size_t size, std::uint64_t, std::uint64_t) {
@@ -262,33 +203,34 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
     return !refused;
   };
 
-  httplib::Result result(nullptr, httplib::Error::Connection);
-  for (const std::string& address : addresses_) {
-    if (exchange.end != Exchange::End::none) break;
-    aim(address, exchange);
-    result = client_->http->send(request);
-    const bool unconnected = result.error() == httplib::Error::Connection ||
-                             result.error() == httplib::Error::ConnectionTimeout;
-    if (result || !unconnected) break;
-  }
+  httplib::Response response;
+  httplib::Error error = httplib::Error::Success;
+  const bool done =
+      Library(origin_.host).process_request(stream, request, response, !options_.keep_alive, error);
+  reusable_ = done && options_.keep_alive && answer.keeps_connection() && !stream.has_rest();
   if (body_error) return {Stage::aborted, std::move(*body_error), false};
   if (refused) return {Stage::lost, {}, true};
-  const Cause cause{result.error(), start};
-  if (!result) return not_answered(cause, call, exchange);
-  if (!exchange.head_seen && proxy_ && result->status == 407) {
-    const char* what = proxy_->user.empty() ? " wants a user name and password"
-                                            : " refuses the user name and password it was given";
-    Error error = failure(Kind::network, "the proxy " + proxy_->host + what,
-                          "write the right ones into HTTPS_PROXY: http://user:password@host:port");
-    error.retryable = false;  // it would refuse them again
-    return {Stage::not_sent, std::move(error)};
-  }
-  if (!exchange.head_seen && !call.on_head(head_of(*result))) return {Stage::lost, {}, true};
+  const auto lost = [](Error why) { return CallEnd{Stage::lost, std::move(why), false}; };
   // A body that ends with the connection looks whole when it was us who closed it.
-  const bool framed = result->has_header("Content-Length") ||
-                      result->has_header("Transfer-Encoding") || result->status == 204;
-  if (!framed && exchange.end != Exchange::End::none) return not_answered(cause, call, exchange);
-  return {Stage::answered, {}, false};
+  if (exchange.end != Exchange::End::none && !answer.whole())
+    return lost(cut_short(exchange, start, "no whole answer from "));
+  if (done) return {Stage::answered, {}, false};
+  if (!answer.fault().empty()) {
+    Error fault = failure(Kind::protocol, peer() + " sent " + answer.fault());
+    fault.retryable = true;  // another answer may do better
+    return lost(std::move(fault));
+  }
+  if (!stream.packing().empty())
+    return lost(failure(Kind::protocol, "what " + peer() + " sent is packed (" +
+                                            api::excerpt(stream.packing(), 60) +
+                                            ") and cannot be unpacked"));
+  if (error == httplib::Error::Write)
+    return lost(failure(Kind::network, "the connection to " + peer() + " broke while sending"));
+  if (Steady::now() - start >= options_.read_timeout)
+    return lost(failure(Kind::network,
+                        "no answer from " + peer() + " for " + seconds(options_.read_timeout)));
+  return lost(
+      failure(Kind::network, "the connection to " + peer() + " broke before the answer was whole"));
 }
 
 std::string library_versions() {

@@ -1,4 +1,4 @@
-// One HTTP connection, and requests on it one after the other: all that touches cpp-httplib.
+// One HTTP connection, and requests on it one after the other.
 // Not thread-safe; call() blocks, until its Exchange is ended at the latest.
 #pragma once
 
@@ -15,6 +15,7 @@
 #include "net/transport.h"
 #include "net/url.h"
 #include "net/watch.h"
+#include "net/wire.h"
 
 namespace kling::net {
 
@@ -24,13 +25,12 @@ struct ConnectionOptions {
   Milliseconds write_timeout{60'000};
   unsigned allowed = kAnywhere;  ///< addresses it may connect to (bits of Reach)
   bool keep_alive = true;
-  bool unpack = false;  ///< gzip and brotli answers; their size is then what on_data gets
 };
 
 /// Status and headers of an answer.
 struct Head {
   int status = 0;
-  std::function<std::string(const char* name)> header;  ///< empty text when it is missing
+  std::function<std::string(const char* name)> header;  ///< byte for byte; empty when missing
 };
 
 struct Call {
@@ -64,20 +64,21 @@ class Connection {
   Reach reach() const { return reach_; }
 
  private:
-  struct Client;  // these two hide the library
-  struct Cause;
-  Status prepare(const Exchange& exchange);
-  void aim(const std::string& address, const Exchange& exchange);
-  CallEnd not_answered(const Cause& cause, const Call& call, const Exchange& exchange) const;
+  /// Everything before the first byte of a request; an error means that none was sent.
+  Status open(const Exchange& exchange);
+  Status tunnel(const Exchange& exchange);
+  std::string peer() const;
+  Milliseconds connect_timeout(const Exchange& exchange) const;
+  Error cut_short(const Exchange& exchange, TimePoint start, const char* missed) const;
 
   const Origin origin_;
   const ConnectionOptions options_;
   const std::shared_ptr<Environment> environment_;
   std::optional<Proxy> proxy_;
-  std::vector<std::string> addresses_;
   Reach reach_ = kPublic;
   const std::shared_ptr<SocketHandle> socket_ = std::make_shared<SocketHandle>();
-  std::unique_ptr<Client> client_;
+  Wire wire_{socket_};
+  bool reusable_ = false;
 };
 
 }  // namespace kling::net

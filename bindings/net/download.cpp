@@ -7,6 +7,7 @@
 #include <optional>
 #include <random>
 
+#include "api/text.h"
 #include "net/connection.h"
 #include "net/failure.h"
 #include "net/part_file.h"
@@ -157,7 +158,7 @@ class Download {
     }
     if (head.status == 416) return start_over(place_ + " has no such part any more");
     if (is({301, 302, 303, 307, 308})) {
-      location_ = encode_again(head.header("Location"));
+      location_ = api::tidy_url(head.header("Location"));
       return {};
     }
     Error error = failure(Kind::network, place_ + " answered " + std::to_string(head.status));

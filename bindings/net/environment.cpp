@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include <openssl/err.h>
-#include <openssl/x509_vfy.h>
+#include <openssl/ssl.h>
 
 #include "net/failure.h"
 
@@ -70,12 +70,10 @@ Environment::Environment()
       http_proxy_(first_set({"http_proxy", "HTTP_PROXY"})),
       https_proxy_(first_set({"https_proxy", "HTTPS_PROXY"})),
       no_proxy_(first_set({"no_proxy", "NO_PROXY"})) {
-  // The library wants a folder or loads the whole bundle; beside a file of the user's there is
-  // none to look into.
-  if (trust_folder_.empty()) trust_folder_ = trust_file_.empty() ? kSystemFolder : "/dev/null";
+  if (trust_folder_.empty() && trust_file_.empty()) trust_folder_ = kSystemFolder;
 }
 
-Environment::~Environment() { ::X509_STORE_free(store_); }
+Environment::~Environment() { ::SSL_CTX_free(tls_); }
 
 Result<std::optional<Proxy>> Environment::proxy_for(const Origin& origin) const {
   std::string text = origin.tls ? https_proxy_ : http_proxy_;
@@ -104,9 +102,9 @@ Result<std::optional<Proxy>> Environment::proxy_for(const Origin& origin) const 
   return std::optional<Proxy>(std::move(proxy));
 }
 
-Result<x509_store_st*> Environment::trust_store() {
+Result<ssl_ctx_st*> Environment::tls() {
   std::lock_guard lock(mutex_);
-  if (store_ != nullptr) return store_;
+  if (tls_ != nullptr) return tls_;
   static constexpr const char* kHint =
       "install the package ca-certificates, or set SSL_CERT_FILE to a file of certificates";
   std::error_code ignored;
@@ -114,20 +112,25 @@ Result<x509_store_st*> Environment::trust_store() {
     return failure(
         Kind::network,
         std::string("there are no trusted certificates: ") + kSystemFolder + " is missing", kHint);
-  X509_STORE* store = ::X509_STORE_new();
+  SSL_CTX* made = ::SSL_CTX_new(::TLS_client_method());
+  if (made == nullptr) return failure(Kind::network, "OpenSSL cannot be set up");
   const bool loaded =
-      store != nullptr &&
-      (trust_file_.empty() || ::X509_STORE_load_file(store, trust_file_.c_str()) == 1) &&
-      ::X509_STORE_load_path(store, trust_folder_.c_str()) == 1;
+      (trust_file_.empty() || ::SSL_CTX_load_verify_file(made, trust_file_.c_str()) == 1) &&
+      (trust_folder_.empty() || ::SSL_CTX_load_verify_dir(made, trust_folder_.c_str()) == 1);
   ::ERR_clear_error();
   if (!loaded) {
-    ::X509_STORE_free(store);
+    ::SSL_CTX_free(made);
     return failure(Kind::network,
                    "SSL_CERT_FILE (" + trust_file_ + ") holds no certificates that can be read",
                    kHint);
   }
-  store_ = store;
-  return store_;
+  ::SSL_CTX_set_verify(made, SSL_VERIFY_PEER, nullptr);
+  ::SSL_CTX_set_min_proto_version(made, TLS1_2_VERSION);
+  // A time-out is for each record then, not for a whole block.
+  ::SSL_CTX_set_mode(made, SSL_MODE_ENABLE_PARTIAL_WRITE);
+  ::SSL_CTX_set_options(made, SSL_OP_IGNORE_UNEXPECTED_EOF);
+  tls_ = made;
+  return tls_;
 }
 
 Result<std::optional<Proxy>> proxy_for(const Origin& origin) {

@@ -1,5 +1,5 @@
 // What the environment says about networking, read once: certificates and proxies. Thread-safe;
-// trust_store() reads files at its first call.
+// tls() reads files at its first call.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "net/url.h"
 
-struct x509_store_st;
+struct ssl_ctx_st;
 
 namespace kling::net {
 
@@ -30,11 +30,10 @@ class Environment {
   /// is not supported.
   Result<std::optional<Proxy>> proxy_for(const Origin& origin) const;
 
-  /// The certificates to trust: SSL_CERT_FILE and SSL_CERT_DIR, else the system's folder. Loaded
-  /// once and shared, as each load of a bundle costs 40 ms. Error (network): there are none.
-  Result<x509_store_st*> trust_store();
-  /// The folder the store looks into while it is used.
-  const std::string& trust_folder() const { return trust_folder_; }
+  /// What TLS connections start from: TLS 1.2 at least, and the certificates to trust, which are
+  /// those of SSL_CERT_FILE and SSL_CERT_DIR, else of the system's folder. Loaded once and shared,
+  /// as each load of a bundle costs 40 ms. Error (network): there are none.
+  Result<ssl_ctx_st*> tls();
 
  private:
   std::string trust_file_;
@@ -43,7 +42,7 @@ class Environment {
   std::string https_proxy_;
   std::string no_proxy_;
   std::mutex mutex_;
-  x509_store_st* store_ = nullptr;
+  ssl_ctx_st* tls_ = nullptr;
 };
 
 /// The proxy that the environment names for an origin, as Environment::proxy_for().

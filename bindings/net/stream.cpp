@@ -1,121 +1,101 @@
-#ifdef KLING_OWN_STREAMS
 #include "net/stream.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <string_view>
 
-#include <fcntl.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <poll.h>
-#include <sys/socket.h>
+
+#include "api/text.h"
 
 namespace kling::net {
 namespace {
 
 using Steady = std::chrono::steady_clock;
 
-constexpr size_t kBuffer = 16u << 10;
-constexpr size_t kMostStatusLine = 1024;  // a regular expression's stack: about 300 bytes each
+constexpr std::size_t kBuffer = 16u << 10;
 
 }  // namespace
 
-GuardedStream::GuardedStream(int socket, SSL* tls, Milliseconds read_timeout,
-                             Milliseconds write_timeout)
-    : socket_(socket),
-      tls_(tls),
+Stream::Stream(Wire& wire, Milliseconds read_timeout, Milliseconds write_timeout)
+    : wire_(wire),
       read_timeout_(read_timeout),
       write_timeout_(write_timeout),
-      buffer_(std::make_unique_for_overwrite<char[]>(kBuffer)) {
-  ::fcntl(socket_, F_SETFL, O_NONBLOCK);
-  // A time-out is for each record then, not for a whole block.
-  if (tls_ != nullptr) ::SSL_set_mode(tls_, SSL_MODE_ENABLE_PARTIAL_WRITE);
+      buffer_(std::make_unique_for_overwrite<char[]>(kBuffer)) {}
+
+bool Stream::receive(TimePoint until) {
+  const ssize_t got = wire_.receive(buffer_.get(), kBuffer, until);
+  ended_ = ended_ || got == 0;
+  if (got <= 0) return false;
+  rest_ = {buffer_.get(), std::size_t(got)};
+  body_ = answer_.take(rest_);
+  return true;
 }
 
-bool GuardedStream::wait(short events, TimePoint until) const {
-  for (;;) {
-    const auto left = std::chrono::ceil<Milliseconds>(until - Steady::now()).count();
-    pollfd entry{socket_, events, 0};
-    const int ready = ::poll(&entry, 1, int(std::clamp<long>(left, 0, 3'600'000)));
-    if (ready >= 0 || errno != EINTR) return ready > 0;
-  }
-}
-
-bool GuardedStream::is_readable() const {
-  return has_rest() || (tls_ != nullptr && ::SSL_pending(tls_) > 0) ||
-         wait(POLLIN, Steady::now() + read_timeout_);
-}
-
-bool GuardedStream::is_writable() const {
-  if (!wait(POLLOUT, Steady::now() + write_timeout_)) return false;
-  char next = 0;
-  const ssize_t have = ::recv(socket_, &next, 1, MSG_PEEK);
-  return have > 0 || (have < 0 && (errno == EAGAIN || errno == EINTR));
-}
-
-template <class Plain, class Secure>
-ssize_t GuardedStream::transfer(short event, Milliseconds timeout, Plain plain, Secure secure) {
-  const TimePoint until = Steady::now() + timeout;
-  for (;;) {
-    short wanted = 0;
-    ssize_t done = 0;
-    if (tls_ == nullptr) {
-      done = plain();
-      if (done < 0 && (errno == EAGAIN || errno == EINTR)) wanted = event;
-    } else {
-      ::ERR_clear_error();
-      const int result = secure();
-      const int error = ::SSL_get_error(tls_, result);
-      if (error == SSL_ERROR_WANT_READ) wanted = POLLIN;
-      if (error == SSL_ERROR_WANT_WRITE) wanted = POLLOUT;
-      done = result;
+/// An answer may come before the request is out: a refusal ends the sending, and so does anything
+/// once the peer takes no more. It lies in the receive buffer even when the peer has reset since.
+ssize_t Stream::write(const char* from, size_t size) {
+  const TimePoint until = Steady::now() + write_timeout_;
+  while (sending_) {
+    const bool listens = !answer_.has_head() && !ended_;
+    const short ready = wire_.wait(short(POLLOUT | (listens ? POLLIN : 0)), until);
+    if (listens && (ready & POLLIN) != 0) {
+      while (!answer_.has_head() && receive(TimePoint())) {
+      }
+      if (answer_.has_head() && answer_.status() >= 300) sending_ = false;
+      if (!answer_.has_head() && !answer_.fault().empty()) return -1;
+      continue;
     }
-    if (wanted == 0) return done;
-    if (!wait(wanted, until)) return -1;
+    const ssize_t sent = ready == 0 ? -1 : wire_.send(from, size, TimePoint());
+    if (sent > 0) return sent;
+    if (ready != 0 && errno == EAGAIN) continue;
+    while (!answer_.has_head() && receive(TimePoint())) {
+    }
+    if (!answer_.has_head()) return -1;
+    sending_ = false;
   }
+  return ssize_t(size);
 }
 
-// With TLS the end may come with or without a farewell: many servers send none.
-ssize_t GuardedStream::receive(char* to, size_t size) {
-  return transfer(
-      POLLIN, read_timeout_, [&] { return ::recv(socket_, to, size, 0); },
-      [&] { return ::SSL_read(tls_, to, int(size)); });
+bool Stream::find_head() {
+  while (!answer_.has_head())
+    if (!answer_.fault().empty() || !receive(Steady::now() + read_timeout_)) return false;
+  return write_head();
 }
 
-ssize_t GuardedStream::write(const char* from, size_t size) {
-  if (!is_writable()) return -1;
-  const ssize_t sent = transfer(
-      POLLOUT, write_timeout_, [&] { return ::send(socket_, from, size, MSG_NOSIGNAL); },
-      [&] { return ::SSL_write(tls_, from, int(std::min<size_t>(size, 1u << 30))); });
-  return sent > 0 ? sent : -1;  // the library would try again for ever
+/// Some servers name in Content-Encoding what is no packing ("utf-8", "aws-chunked"): not meant.
+bool Stream::write_head() {
+  const std::string coding = api::lower(answer_.header("content-encoding"));
+  for (const char* word : {"gzip", "deflate", "br", "zstd", "compress"})
+    if (coding.find(word) != coding.npos) packing_ = coding;
+  const bool zip = packing_ == "gzip" || packing_ == "x-gzip" || packing_ == "deflate";
+  const bool known = packing_.empty() || zip || packing_ == "br";
+  head_ = "HTTP/1.1 200 OK\r\n";
+  if (!packing_.empty() && known)
+    head_ += std::string("Content-Encoding: ") + (zip ? "gzip" : "br") + "\r\n";
+  head_ += "\r\n";
+  return known || answer_.status() >= 400;  // an error is told by its status as well
 }
 
-ssize_t GuardedStream::read(char* to, size_t size) {
-  if (!has_rest()) {
-    const ssize_t got = receive(buffer_.get(), kBuffer);
-    if (got <= 0) return got;
-    begin_ = 0;
-    end_ = size_t(got);
+ssize_t Stream::read(char* to, size_t size) {
+  if (head_.empty() && !find_head()) return -1;
+  if (head_read_ < head_.size()) {
+    const std::size_t part = head_.copy(to, size, head_read_);
+    head_read_ += part;
+    return ssize_t(part);
   }
-  const size_t part = std::min(size, end_ - begin_);
-  std::memcpy(to, buffer_.get() + begin_, part);
-  begin_ += part;
-  // The library takes lines byte by byte, and bodies in larger pieces.
-  flooded_ = flooded_ || (size == 1 && part == 1 && !line_fits(*to));
-  return flooded_ ? -1 : ssize_t(part);
-}
-
-bool GuardedStream::line_fits(char next) {
-  constexpr std::string_view kStart = "HTTP/";
-  if (next == '\n') {
-    line_ = 0;
-    return true;
+  const TimePoint until = Steady::now() + read_timeout_;
+  while (body_.empty()) {
+    if (!rest_.empty()) body_ = answer_.take(rest_);
+    if (!body_.empty()) break;
+    if (answer_.whole()) return 0;
+    if (!answer_.fault().empty()) return -1;
+    if (!receive(until)) return ended_ && answer_.ends_with_connection() ? 0 : -1;
   }
-  if (line_ < kStart.size()) status_line_ = (line_ == 0 || status_line_) && next == kStart[line_];
-  return ++line_ <= kMostStatusLine || !status_line_;
+  const std::size_t part = std::min(size, body_.size());
+  std::memcpy(to, body_.data(), part);
+  body_.remove_prefix(part);
+  return ssize_t(part);
 }
 
 }  // namespace kling::net
-#endif

@@ -136,26 +136,6 @@ Result<Url> resolve_url(const Url& base, std::string_view location) {
   return parse_url(base.origin.url() + folder + std::string(location));
 }
 
-std::string encode_again(std::string_view decoded) {
-  const std::size_t query = std::min(decoded.find('?'), decoded.size());
-  std::string result;
-  bool in_value = false;
-  for (std::size_t i = 0; i < decoded.size(); ++i) {
-    const auto c = static_cast<unsigned char>(decoded[i]);
-    if (c == '#') return result.append(decoded.substr(i));
-    // In a query nearly all writers encode what is not "unreserved", "/" and "+" too.
-    std::string_view kept = "-._~/:@!$&'()*+,;=?[]";
-    if (i > query) kept = in_value ? "-._~&" : "-._~&=";
-    if (std::isalnum(c) != 0 || kept.find(decoded[i]) != kept.npos) {
-      result += decoded[i];
-    } else {
-      result += percent_encode(decoded.substr(i, 1), [](unsigned char) { return false; });
-    }
-    in_value = i > query && c != '&' && (in_value || c == '=');
-  }
-  return result;
-}
-
 std::string display(const Url& url) {
   std::string path = url.target.substr(0, url.target.find('?'));
   if (path.size() > 60) path = path.substr(0, 24) + "..." + path.substr(path.size() - 32);

@@ -41,11 +41,6 @@ std::string percent_encode(std::string_view text, bool (*keep)(unsigned char));
 /// What `location` means in an answer to `base`: absolute, "//host/path", "/path" or relative.
 Result<Url> resolve_url(const Url& base, std::string_view location);
 
-/// An address whose percent codes were taken off, as cpp-httplib 0.11.4 does with every header:
-/// what would stand encoded in an address is encoded again. Which "&" and "=" of the query were
-/// codes is not known any more.
-std::string encode_again(std::string_view decoded);
-
 /// "host/path" for messages: no query, and shortened.
 std::string display(const Url& url);
 

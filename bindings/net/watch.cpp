@@ -1,9 +1,7 @@
 #include "net/watch.h"
 
-#include <vector>
+#include <utility>
 
-#include <fcntl.h>
-#include <linux/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -13,26 +11,17 @@ namespace kling::net {
 namespace {
 
 constexpr std::chrono::milliseconds kTick{20};
-constexpr std::uint64_t kMostHeadBytes = 256u << 10;  // certificates and headers of an honest one
 
 }  // namespace
 
-void SocketHandle::adopt(int socket) {
+void SocketHandle::adopt(Descriptor socket) {
   std::lock_guard lock(mutex_);
-  socket_ = Descriptor(::fcntl(socket, F_DUPFD_CLOEXEC, 0));
+  socket_ = std::move(socket);
 }
 
 void SocketHandle::shut() {
   std::lock_guard lock(mutex_);
   if (socket_) ::shutdown(socket_.get(), SHUT_RDWR);
-}
-
-std::uint64_t SocketHandle::received() const {
-  std::lock_guard lock(mutex_);
-  tcp_info info{};
-  socklen_t size = sizeof info;
-  if (!socket_ || ::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return 0;
-  return info.tcpi_bytes_received;
 }
 
 bool SocketHandle::silent() const {
@@ -44,16 +33,12 @@ bool SocketHandle::silent() const {
 
 void Exchange::attach(std::shared_ptr<SocketHandle> socket) {
   std::lock_guard lock(mutex_);
-  received_before_ = socket->received();
   socket_ = std::move(socket);
 }
 
 Exchange::End Exchange::reason_to_end(TimePoint now) const {
   if (stop != nullptr && *stop) return End::stopped;
-  if (now >= deadline.load()) return End::deadline;
-  if (!socket_ || head_seen) return End::none;
-  const bool flooded = socket_->received() > received_before_ + kMostHeadBytes;
-  return flooded && !head_seen ? End::flooded : End::none;  // it may have been seen meanwhile
+  return now >= deadline.load() ? End::deadline : End::none;
 }
 
 void Exchange::look(TimePoint now) {

@@ -1,13 +1,11 @@
 // Ends exchanges that take too long: one thread looks at all running ones every few milliseconds
-// and shuts the sockets of those whose deadline has passed, whose owner wants to stop, or whose
-// answer sends header lines without end. cpp-httplib 0.11.4 has no limit for any of these, and its
-// own stop() waits for a TLS handshake; a shut socket ends all of it at once. Thread-safe.
+// and shuts the sockets of those whose deadline has passed or whose owner wants to stop. A shut
+// socket ends whatever waits for it at once. Thread-safe.
 #pragma once
 
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -18,13 +16,14 @@
 
 namespace kling::net {
 
-/// Our own handle on a connection's socket: shutting it is safe whatever the library does with
-/// its descriptor meanwhile.
+/// A connection's socket, which its owner uses and which any thread may shut.
 class SocketHandle {
  public:
-  void adopt(int socket);
+  /// Closes the one before.
+  void adopt(Descriptor socket);
+  /// For its owner; -1: there is none.
+  int number() const { return socket_.get(); }
   void shut();
-  std::uint64_t received() const;  ///< bytes that have arrived so far
   /// True while it is open and nothing waits to be read: a closed peer, or bytes that nobody asked
   /// for, are no state to start a request in.
   bool silent() const;
@@ -37,7 +36,7 @@ class SocketHandle {
 /// One request and its answer, as the watch sees it. Thread-safe.
 class Exchange {
  public:
-  enum class End { none, deadline, stopped, flooded };
+  enum class End { none, deadline, stopped };
 
   /// `stop_flag` may be null.
   Exchange(TimePoint latest, const std::atomic<bool>* stop_flag)
@@ -58,7 +57,6 @@ class Exchange {
 
   mutable std::mutex mutex_;
   std::shared_ptr<SocketHandle> socket_;
-  std::uint64_t received_before_ = 0;  ///< by earlier exchanges on this socket
 };
 
 class Watch {
