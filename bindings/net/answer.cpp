@@ -153,6 +153,7 @@ void Answer::end_head() {
   } else if (!chunked_ && !length.empty()) {
     if (!read_lengths(length, left_) || left_ == kUntilTheEnd)
       return fail("no valid length: \"" + api::excerpt(length, 60) + "\"");
+    length_ = left_;
     if (left_ == 0) part_ = Part::done;
   }
 }

@@ -30,6 +30,8 @@ class Answer {
   const std::string& fault() const { return fault_; }
 
   int status() const { return status_; }
+  /// Of the body; 0: unknown, or none.
+  std::uint64_t length() const { return length_; }
   /// The first value of a name in lower case; empty text when it is missing.
   std::string header(std::string_view name) const;
 
@@ -52,6 +54,7 @@ class Answer {
   std::string line_;        ///< what has come of the present line
   std::size_t lines_ = 0;   ///< bytes of all lines since the last piece of body
   std::uint64_t left_ = 0;  ///< of the body or the chunk
+  std::uint64_t length_ = 0;
   bool chunked_ = false;
   bool keeps_connection_ = false;
   int status_ = 0;

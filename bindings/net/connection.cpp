@@ -194,8 +194,9 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
   }
   request.response_handler = [&](const httplib::Response&) {
     exchange.head_seen = true;
-    refused = !call.on_head(
-        {answer.status(), [&](const char* name) { return answer.header(api::lower(name)); }});
+    const bool packed = !stream.packing().empty();
+    refused = !call.on_head({answer.status(), packed ? 0 : answer.length(), packed,
+                             [&](const char* name) { return answer.header(api::lower(name)); }});
     return !refused;
   };
   request.content_receiver = [&](const char* data, std::size_t size, std::uint64_t, std::uint64_t) {

@@ -30,6 +30,8 @@ struct ConnectionOptions {
 /// Status and headers of an answer.
 struct Head {
   int status = 0;
+  std::uint64_t length = 0;  ///< of the body as on_data gets it; 0: unknown, or none
+  bool packed = false;       ///< on_data gets it unpacked
   std::function<std::string(const char* name)> header;  ///< byte for byte; empty when missing
 };
 

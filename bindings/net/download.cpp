@@ -151,7 +151,7 @@ class Download {
     };
     if (head.status == 200) return take_whole(head);
     if (head.status == 206) {
-      if (resuming &&
+      if (resuming && !head.packed &&
           continues_at(head.header("Content-Range"), part_.size(), part_.source().total))
         return error_of(part_.resume());
       return start_over(place_ + " continued with other bytes than it was asked for");
@@ -173,13 +173,9 @@ class Download {
   }
 
   std::optional<Error> take_whole(const Head& head) {
-    PartFile::Source source{place_, validator_of(head), 0};
-    if (const std::string length = head.header("Content-Length"); !length.empty()) {
-      const std::optional<std::uint64_t> total = number_of(length);
-      if (!total) return failure(Kind::network, place_ + " sent no valid length");
-      if (*total > kMostBytes) return too_large();
-      source.total = *total;
-    }
+    if (head.length > kMostBytes) return too_large();
+    // What is unpacked here cannot be asked for from its middle.
+    PartFile::Source source{place_, head.packed ? "" : validator_of(head), head.length};
     return error_of(part_.restart(std::move(source)));
   }
 
