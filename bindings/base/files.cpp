@@ -190,8 +190,8 @@ std::string system_message(int error_number) {
   return std::generic_category().message(error_number);
 }
 
-Result<Descriptor> try_lock(const std::string& path) {
-  Descriptor file = open_file(path, O_RDWR | O_CREAT, 0600);
+Result<UnsharedDescriptor> try_lock(const std::string& path) {
+  UnsharedDescriptor file([&] { return open_file(path, O_RDWR | O_CREAT, 0600); });
   if (!file) return file_error("lock", path, errno);
   // Bound to the open file, not to the process: two holders in one process exclude each other,
   // and closing another descriptor of the same file does not drop the lock.
@@ -199,7 +199,7 @@ Result<Descriptor> try_lock(const std::string& path) {
   range.l_type = F_WRLCK;
   range.l_whence = SEEK_SET;
   if (::fcntl(file.get(), F_OFD_SETLK, &range) != 0) {
-    if (errno == EAGAIN || errno == EACCES) return Descriptor();
+    if (errno == EAGAIN || errno == EACCES) return UnsharedDescriptor();
     return file_error("lock", path, errno);
   }
   return file;

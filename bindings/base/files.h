@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
-#include "base/descriptor.h"
 #include "base/error.h"
+#include "base/leaving.h"
 
 namespace kling {
 
@@ -48,8 +48,9 @@ Status copy_file(const std::string& from, const std::string& to);
 /// What `strerror` says of an errno value, as "No space left on device".
 std::string system_message(int error_number);
 
-/// An exclusive advisory lock of the kernel on a file, held until it is closed or the process ends.
-/// Makes the file when it is missing (0600). None in Result when another holder has the lock.
-Result<Descriptor> try_lock(const std::string& path);
+/// An exclusive advisory lock of the kernel on a file, held until it is closed or the process ends;
+/// a forked child does not hold it. Makes the file when it is missing (0600). None in Result when
+/// another holder has the lock.
+Result<UnsharedDescriptor> try_lock(const std::string& path);
 
 }  // namespace kling

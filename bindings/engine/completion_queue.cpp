@@ -16,10 +16,10 @@ CompletionQueue::~CompletionQueue() {
   for (std::size_t i = 0; i < posted_.size(); ++i) clock_->release();
 }
 
-void CompletionQueue::post(std::function<void()> completion) {
-  clock_->hold();  // until it ran: a jumping clock must not overtake it
+void CompletionQueue::post(std::function<void()>&& completion) {
   std::lock_guard lock(mutex_);
   posted_.push_back(std::move(completion));
+  clock_->hold();  // until it ran: a jumping clock must not overtake it
   signal();
   wake_.notify_all();
 }

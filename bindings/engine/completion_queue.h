@@ -21,7 +21,8 @@ class CompletionQueue {
   explicit CompletionQueue(std::shared_ptr<Clock> clock);
   ~CompletionQueue();
 
-  void post(std::function<void()> completion);
+  /// Throws for want of memory only, and `completion` is as it was then.
+  void post(std::function<void()>&& completion);
   /// Runs what was posted, until `stop` at most (at least one); returns how many ran. Completions
   /// may post and may call engines. Allocates nothing when nothing was posted.
   std::size_t drain(TimePoint stop = TimePoint::max());

@@ -118,30 +118,31 @@ std::shared_ptr<Job> Core::new_job(const api::Endpoint* definition) {
   return job;
 }
 
+/// May be called again when it threw: what was told is gone from the lists.
 void Core::publish(Job& job) {
-  std::vector<std::function<void()>> due;
-  Done0 prepared;
   Status outcome = Done{};
   {
     std::lock_guard lock(job.mutex);
-    for (Watch& watch : job.watches)
-      if (reached(job, static_cast<Milestone>(watch.milestone)))
-        due.push_back(std::move(watch.tell));
-    std::erase_if(job.watches, [](const Watch& watch) { return watch.tell == nullptr; });
-    if (job.sending && job.sending->prepared && reached(job, Milestone::prepared)) {
-      prepared = std::exchange(job.sending->prepared, nullptr);
-      if (!job.is_prepared && job.error) outcome = *job.error;
-    }
-    // The request's bytes and pictures are not needed any more once it was answered for good.
-    if (job.machine.phase >= Phase::accepted && job.machine.phase <= Phase::failed)
-      job.sending.reset();
+    if (job.sending && job.sending->prepared && reached(job, Milestone::prepared) &&
+        !job.is_prepared && job.error)
+      outcome = *job.error;
   }
   if (!outcome) {  // void: the script is told, and nobody else needs to know of it
     std::lock_guard lock(jobs_mutex);
     std::erase_if(jobs, [&job](const auto& other) { return other.get() == &job; });
   }
-  if (prepared) queue->post([prepared = std::move(prepared), outcome] { prepared(outcome); });
-  for (auto& watch : due) queue->post(std::move(watch));
+  std::lock_guard lock(job.mutex);
+  if (job.sending && job.sending->prepared && reached(job, Milestone::prepared)) {
+    queue->post([prepared = job.sending->prepared, outcome] { prepared(outcome); });
+    job.sending->prepared = nullptr;
+  }
+  for (Watch& watch : job.watches)
+    if (watch.tell && reached(job, static_cast<Milestone>(watch.milestone)))
+      queue->post(std::move(watch.tell));
+  std::erase_if(job.watches, [](const Watch& watch) { return watch.tell == nullptr; });
+  // The request's bytes and pictures are not needed any more once it was answered for good.
+  if (job.machine.phase >= Phase::accepted && job.machine.phase <= Phase::failed)
+    job.sending.reset();
 }
 
 void Core::watch(const std::shared_ptr<Job>& job, Milestone milestone, Watch watch) {
@@ -206,6 +207,12 @@ std::string result_text(const Job& job) {
   for (const api::Video& video : job.videos)
     videos.push_back({{"id", video.id}, {"url", video.url}, {"duration", video.duration}});
   return api::to_text(api::Json{{"videos", videos}});
+}
+
+Error out_of_memory(Kind kind) {
+  Error error{.kind = kind};
+  error.message = "out of memory";
+  return error;
 }
 
 void note_task(Job& job, const api::Task& task, Millis now) {

@@ -3,12 +3,15 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -79,6 +82,8 @@ class Core : public std::enable_shared_from_this<Core> {
   void resume(const std::shared_ptr<Job>& job);
   void watch(const std::shared_ptr<Job>& job, Milestone milestone, Watch watch);
   void run(const std::shared_ptr<Job>& job, Event event, Lane lane);
+  void refuse(Job& job, const Error& error);
+  void wait(const std::shared_ptr<Job>& job, const Action& action);
   void run_soon(const std::shared_ptr<Job>& job, const Event& event);
   Event perform(const std::shared_ptr<Job>& job, ActionType action);
   Event carry_out(const std::shared_ptr<Job>& job, ActionType action);
@@ -89,10 +94,24 @@ class Core : public std::enable_shared_from_this<Core> {
   void begin_run();
   bool runs_elsewhere(const Job& job);
 
+  /// Does what only the want of memory can prevent, and what must not be left undone.
+  template <class Work>
+  void insist(Work work) {
+    for (;;) {
+      try {
+        return work();
+      } catch (const std::exception&) {
+        if (closing) return;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      }
+    }
+  }
+
   // --- slots.cpp: who may be sent next
   Limits limits_now();
   bool is_next(Job& job);
   void leave_line(Job& job);
+  void call(const std::shared_ptr<Job>& job);
   void call_next();
   void wait_for_slot(const std::shared_ptr<Job>& job);
 
@@ -210,6 +229,8 @@ std::string known_url(const Job& job, int video);
 bool reached(const Job& job, Milestone milestone);
 /// The result column of the ledger.
 std::string result_text(const Job& job);
+/// Made without memory, as it may be what is missing.
+Error out_of_memory(Kind kind);
 /// Writes task facts (state, videos, cost) into the job.
 void note_task(Job& job, const api::Task& task, Millis now);
 /// REQUIRES: job.mutex is held.

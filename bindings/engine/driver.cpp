@@ -49,26 +49,55 @@ const char* reason_to_wait(const JobState& state, const Action& wait) {
   }
 }
 
+/// The answer of an action that ended for want of memory: how far it came is not known.
+Event cut_short(Job& job, ActionType action) {
+  const bool asked = action == ActionType::look_up || action == ActionType::probe_look_up ||
+                     action == ActionType::get || action == ActionType::download;
+  const bool sent = action == ActionType::post;
+  std::lock_guard lock(job.mutex);
+  job.error = out_of_memory(asked || sent ? Kind::network : Kind::ledger);
+  return {.type = sent    ? EventType::lost
+                  : asked ? EventType::unreachable
+                          : EventType::ledger_failed};
+}
+
 }  // namespace
 
+/// Nothing of it was recorded or sent.
+void Core::refuse(Job& job, const Error& error) {
+  insist([&] {
+    {
+      std::lock_guard lock(job.mutex);
+      job.machine.phase = Phase::failed;
+      job.active = false;
+      note_error(job, error);
+    }
+    publish(job);
+    queue->wake();
+  });
+}
+
 void Core::start(const std::shared_ptr<Job>& job) {
+  if (Status started = pool.start(); !started) return refuse(*job, started.error());
+  std::function<void()> work = [self = shared_from_this(), job] {
+    Status looked = Done{};
+    try {
+      looked = self->inspect(*job->sending);
+    } catch (const std::exception&) {
+      looked = out_of_memory(Kind::media);
+    }
+    if (!looked) return self->refuse(*job, looked.error());
+    self->run(job, {.type = EventType::start}, Lane::claim);
+  };
   {
     std::lock_guard lock(jobs_mutex);
     jobs.push_back(job);
   }
-  pool.submit(Lane::claim, [self = shared_from_this(), job] {
-    if (Status looked = self->inspect(*job->sending); !looked) {
-      {
-        std::lock_guard lock(job->mutex);
-        job->machine.phase = Phase::failed;
-        job->active = false;
-        note_error(*job, looked.error());
-      }
-      self->publish(*job);
-      return self->queue->wake();
-    }
-    self->run(job, {.type = EventType::start}, Lane::claim);
-  });
+  try {
+    pool.submit(Lane::claim, std::move(work));
+  } catch (const std::exception&) {
+    refuse(*job, out_of_memory(Kind::media));
+  }
 }
 
 void Core::resume(const std::shared_ptr<Job>& job) {
@@ -80,7 +109,15 @@ void Core::resume(const std::shared_ptr<Job>& job) {
     job->error.reset();
     job->store_error.reset();
   }
-  run_soon(job, {.type = EventType::start});
+  try {
+    run_soon(job, {.type = EventType::start});
+  } catch (const std::exception&) {
+    std::lock_guard lock(job->mutex);
+    job->machine.before = std::exchange(job->machine.phase, Phase::paused);
+    job->error = out_of_memory(Kind::interrupted);
+    job->active = false;
+    throw;
+  }
 }
 
 void Core::run_soon(const std::shared_ptr<Job>& job, const Event& event) {
@@ -94,7 +131,7 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
     Transition step = next(job->machine, event, job->policy);
     const ActionType action = step.action.type;
     if (may_retire(*job, action)) return retire(job);
-    {
+    insist([&] {
       std::lock_guard lock(job->mutex);
       job->machine = step.state;
       job->active = action != ActionType::rest;
@@ -103,34 +140,40 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
       if (step.state.phase == Phase::succeeded && !job->waiting_for.empty() && job->store_error)
         job->waiting_for += ": " + job->store_error->message;
       if (!job->active && job->finished_at == 0) job->finished_at = now();
-    }
-    publish(*job);
+    });
+    insist([&] { publish(*job); });
     // Nobody may be watching this job, but somebody may be waiting for all to rest, or showing
     // them.
     if (action == ActionType::rest || action == ActionType::wait) queue->wake();
     if (action == ActionType::rest) return;
-    if (action == ActionType::wait) {
-      if (step.action.delay == kSlotDelay) return wait_for_slot(job);
-      Millis delay = step.action.delay;
-      if (delay == kPollDelay)
-        delay = job->poll_interval > 0 ? job->poll_interval : next_look(*job);
-      ++waits;
-      // What has no range is spread by a tenth, so that many jobs do not ask in step.
-      delay = step.action.least >= 0 ? random_delay(step.action.least, delay)
-                                     : random_delay(delay - delay / 10, delay + delay / 10);
-      pool.submit_at(now() + delay, Lane::light, [self = shared_from_this(), job] {
-        --self->waits;
-        self->run(job, {.type = EventType::elapsed}, Lane::light);
+    if (action == ActionType::wait) return insist([&] { wait(job, step.action); });
+    if (const Lane wanted = lane_of(action, *job); wanted != lane)
+      return insist([&] {
+        pool.submit(wanted, [self = shared_from_this(), job, action, wanted] {
+          self->run(job, self->perform(job, action), wanted);
+        });
       });
-      return;
-    }
-    if (const Lane wanted = lane_of(action, *job); wanted != lane) {
-      pool.submit(wanted, [self = shared_from_this(), job, action, wanted] {
-        self->run(job, self->perform(job, action), wanted);
-      });
-      return;
-    }
     event = perform(job, action);
+  }
+}
+
+void Core::wait(const std::shared_ptr<Job>& job, const Action& action) {
+  if (action.delay == kSlotDelay) return wait_for_slot(job);
+  Millis delay = action.delay;
+  if (delay == kPollDelay) delay = job->poll_interval > 0 ? job->poll_interval : next_look(*job);
+  // What has no range is spread by a tenth, so that many jobs do not ask in step.
+  delay = action.least >= 0 ? random_delay(action.least, delay)
+                            : random_delay(delay - delay / 10, delay + delay / 10);
+  std::function<void()> work = [self = shared_from_this(), job] {
+    --self->waits;
+    self->run(job, {.type = EventType::elapsed}, Lane::light);
+  };
+  ++waits;  // before it can have ended
+  try {
+    pool.submit_at(now() + delay, Lane::light, std::move(work));
+  } catch (const std::exception&) {
+    --waits;
+    throw;
   }
 }
 
@@ -153,8 +196,8 @@ void Core::begin_run() {
     lock.unlock();
     if (rests) {
       retire(job);
-    } else if (job->queued.exchange(false)) {  // gives its place in the line up
-      run_soon(job, {.type = EventType::elapsed});
+    } else {
+      call(job);  // gives its place in the line up
     }
   }
 }
@@ -209,7 +252,13 @@ Millis Core::next_look(Job& job) {
 
 Event Core::perform(const std::shared_ptr<Job>& job, ActionType action) {
   if (options.on_action) options.on_action(name(action), false);
-  const Event event = carry_out(job, action);
+  const Event event = [&] {
+    try {
+      return carry_out(job, action);
+    } catch (const std::exception&) {
+      return cut_short(*job, action);
+    }
+  }();
   if (options.on_action) options.on_action(name(action), true);
   // Whatever was at the service is not there any more: its slot is free.
   if (action == ActionType::record_result || action == ActionType::record_failure ||

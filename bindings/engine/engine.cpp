@@ -4,6 +4,7 @@
 
 #include "api/prices.h"
 #include "api/text.h"
+#include "base/leaving.h"
 #include "engine/core.h"
 
 namespace kling::engine {
@@ -21,8 +22,20 @@ std::string start_of(const std::string& text) {
 
 class EngineImpl : public Engine {
  public:
-  explicit EngineImpl(std::shared_ptr<Core> core) : core_(std::move(core)) {}
-  ~EngineImpl() override { core_->close(); }
+  explicit EngineImpl(std::shared_ptr<Core> core) : core_(std::move(core)) {
+    core_->pool.set_interrupt([weak = std::weak_ptr(core_)] {
+      const auto living = weak.lock();
+      if (!living) return;
+      living->closing = true;
+      living->transport->stop();
+    });
+  }
+  ~EngineImpl() override {
+    if (home_.is_here())
+      core_->close();
+    else  // a forked child has none of the threads that this takes
+      new std::shared_ptr<Core>(std::move(core_));
+  }
 
   std::shared_ptr<Job> create(CreateRequest request, Done0 prepared) override {
     auto job = core_->new_job(api::find_endpoint(request.request.endpoint));
@@ -171,14 +184,31 @@ class EngineImpl : public Engine {
   /// run after this engine has gone.
   template <class Done, class Task>
   static void work(const std::shared_ptr<Core>& owner, Lane lane, Done done, Task task) {
+    using Outcome = decltype(task(*owner));
+    auto result = std::make_shared<Outcome>(out_of_memory(Kind::media));
+    // Made now, so that a worker needs no memory to tell what has become of it.
+    std::function<void()> tell = [done = std::move(done), result] { done(std::move(*result)); };
+    if (Status started = owner->pool.start(); !started) {
+      *result = started.error();
+      return owner->queue->post(std::move(tell));
+    }
+    std::function<void()> work = [core = owner, tell = std::move(tell), result = result.get(),
+                                  task = std::move(task)]() mutable {
+      try {
+        *result = task(*core);
+      } catch (const std::exception&) {  // it says so already
+      }
+      // First: whoever runs the completion may ask at once whether anything is pending.
+      --core->operations;
+      core->insist([&] { core->queue->post(std::move(tell)); });
+    };
     ++owner->operations;
-    owner->pool.submit(
-        lane, [core = owner, done = std::move(done), task = std::move(task)]() mutable {
-          auto result = std::make_shared<decltype(task(*core))>(task(*core));
-          // First: whoever runs the completion may ask at once whether anything is pending.
-          --core->operations;
-          core->queue->post([done = std::move(done), result] { done(std::move(*result)); });
-        });
+    try {
+      owner->pool.submit(lane, std::move(work));
+    } catch (const std::exception&) {
+      --owner->operations;
+      throw;
+    }
   }
 
   /// The same, once the clips behind `sources` lie in the store or failed to.
@@ -195,6 +225,7 @@ class EngineImpl : public Engine {
     next();
   }
 
+  const Birthplace home_;
   std::shared_ptr<Core> core_;
   std::map<std::string, int> sequences_;
   std::uint64_t orders_ = 0;

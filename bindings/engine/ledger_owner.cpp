@@ -40,11 +40,11 @@ bool Owner::lives(Database& database, const std::string& owner) {
 }
 
 /// None when another holder has it, and after a failure.
-Descriptor Owner::take_lock(Database& database, const std::string& owner) {
+UnsharedDescriptor Owner::take_lock(Database& database, const std::string& owner) {
   auto lock = try_lock(lock_path(owner));
   if (lock) return std::move(*lock);
   database.fail(ledger_error(lock.error().message, "locks must work where the ledger is"));
-  return Descriptor();
+  return {};
 }
 
 }  // namespace kling::engine

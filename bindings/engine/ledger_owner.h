@@ -26,11 +26,11 @@ class Owner {
 
  private:
   std::string lock_path(const std::string& owner) const { return folder_ + "/" + owner; }
-  Descriptor take_lock(Database& database, const std::string& owner);
+  UnsharedDescriptor take_lock(Database& database, const std::string& owner);
 
   const std::string folder_;
   const std::string id_ = random_hex(16);
-  Descriptor lock_;
+  UnsharedDescriptor lock_;
 };
 
 }  // namespace kling::engine

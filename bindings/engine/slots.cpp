@@ -43,6 +43,16 @@ void Core::wait_for_slot(const std::shared_ptr<Job>& job) {
   });
 }
 
+/// Has a job that waits for its slot look at once. For want of memory it looks later, by itself.
+void Core::call(const std::shared_ptr<Job>& job) {
+  if (!job->queued.exchange(false)) return;
+  try {
+    run_soon(job, {.type = EventType::elapsed});
+  } catch (const std::exception&) {
+    job->queued = true;
+  }
+}
+
 /// A slot may be free, or nothing is sent any more: the head of the line looks at once.
 void Core::call_next() {
   std::shared_ptr<Job> head;
@@ -51,8 +61,7 @@ void Core::call_next() {
     if (line.empty()) return;
     head = line.begin()->second.lock();
   }
-  if (!head || !head->queued.exchange(false)) return;
-  run_soon(head, {.type = EventType::elapsed});
+  if (head) call(head);
 }
 
 }  // namespace kling::engine

@@ -4,10 +4,10 @@
 #include <array>
 #include <chrono>
 #include <condition_variable>
-#include <cstdlib>
 #include <deque>
+#include <exception>
 #include <mutex>
-#include <queue>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/leaving.h"
 #include "net/signals.h"
 
 namespace kling::engine {
@@ -37,37 +38,13 @@ struct Later {
   }
 };
 
-/// Threads that are still at work though their pool has stopped. The end of main waits a moment for
-/// them, as exit handlers older than this one (OpenSSL's) free what they use.
-struct LeftBehind {
-  std::mutex mutex;
-  std::condition_variable gone;
-  std::size_t threads = 0;
-
-  static LeftBehind& all() {
-    static auto* const made = [] {
-      std::atexit([] {
-        std::unique_lock lock(all().mutex);
-        all().gone.wait_for(lock, std::chrono::seconds(2), [] { return all().threads == 0; });
-      });
-      return new LeftBehind;
-    }();
-    return *made;
-  }
-  void change(std::size_t more, std::size_t fewer) {
-    std::lock_guard lock(mutex);
-    threads += more;
-    threads -= fewer;
-    gone.notify_all();
-  }
-};
-
 }  // namespace
 
-struct WorkerPool::State {
+struct WorkerPool::State : std::enable_shared_from_this<State> {
   explicit State(std::shared_ptr<Clock> time) : clock(std::move(time)) {}
 
-  std::shared_ptr<Clock> clock;
+  const std::shared_ptr<Clock> clock;
+  std::function<void()> interrupt;
   std::mutex mutex;
   std::condition_variable wake;
   std::condition_variable ended;
@@ -77,13 +54,15 @@ struct WorkerPool::State {
   std::uint64_t timers_made = 0;
   std::size_t threads = 0;
   std::size_t idle = 0;
+  std::size_t woken = 0;      // of the idle ones: notified, and not awake yet
+  std::size_t starting = 0;   // threads that have not come here yet
   bool timed_waiter = false;  // one idle thread watches the timers, the others sleep
   bool stopping = false;
-  bool left_behind = false;  // its threads are counted in LeftBehind
+  std::shared_ptr<void> exit_entry;  // lives as long as there are threads
 
-  void push(Lane lane, std::function<void()> work) {
-    clock->hold();  // until it has run
+  void push(Lane lane, std::function<void()>&& work) {
     lanes[static_cast<std::size_t>(lane)].push_back(std::move(work));
+    clock->hold();  // until it has run
   }
 
   /// The next lane with work and room; kLanes: none.
@@ -93,17 +72,69 @@ struct WorkerPool::State {
     return kLanes;
   }
 
+  /// How many threads have something to do: to run what may run, and to watch the timers.
+  std::size_t wanted() const {
+    std::size_t count = !timers.empty() && !timed_waiter ? 1 : 0;
+    for (std::size_t i = 0; i < kLanes; ++i)
+      count += std::min(lanes[i].size(), static_cast<std::size_t>(kLimits[i] - running[i]));
+    return count;
+  }
+
+  /// Calls as many threads as are wanted beside those on their way. One that was notified is not
+  /// idle any more, though it has not woken: whoever counts it twice leaves work lying.
+  void staff() {
+    for (std::size_t want = wanted(); woken + starting < want;) {
+      if (idle > woken) {
+        ++woken;
+        wake.notify_one();
+      } else if (threads >= kMaxThreads || !add_thread()) {
+        return;  // those at work will come by
+      }
+    }
+  }
+
+  bool add_thread() {
+    try {
+      if (!exit_entry)
+        exit_entry = at_exit([weak = weak_from_this()](auto until) {
+          const auto self = weak.lock();
+          if (self && self->interrupt) self->interrupt();
+          if (self) self->end(until);
+        });
+      // A new thread inherits the signal mask. Signals are the program's business, and a connection
+      // that the other side closed is no reason to die (SIGPIPE).
+      const net::SignalBlock signals;
+      std::thread([self = shared_from_this()] {
+        pthread_setname_np(pthread_self(), "kling-worker");  // for debuggers and top
+        // A frame of the program's is not to wait for our work where there are more threads than
+        // cores. On Linux this is the thread's own niceness.
+        ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNiceness);
+        self->loop();
+      }).detach();
+    } catch (const std::exception&) {  // no more threads, or memory
+      return false;
+    }
+    ++threads;
+    ++starting;
+    return true;
+  }
+
   void release_due_timers() {
     const Millis now = clock->now();
     while (!timers.empty() && timers.front().due <= now) {
       std::pop_heap(timers.begin(), timers.end(), Later{});
-      push(timers.back().lane, std::move(timers.back().work));
+      try {
+        push(timers.back().lane, std::move(timers.back().work));
+      } catch (const std::bad_alloc&) {  // it is where it was, and looked at again
+        return std::push_heap(timers.begin(), timers.end(), Later{});
+      }
       timers.pop_back();
     }
   }
 
   void loop() {
     std::unique_lock lock(mutex);
+    --starting;
     while (!stopping) {
       release_due_timers();
       const std::size_t lane = choose();
@@ -114,9 +145,12 @@ struct WorkerPool::State {
       auto work = std::move(lanes[lane].front());
       lanes[lane].pop_front();
       ++running[lane];
-      if (choose() != kLanes || (!timed_waiter && !timers.empty())) wake.notify_one();
+      staff();
       lock.unlock();
-      work();
+      try {
+        work();
+      } catch (const std::exception&) {  // for want of memory: who submitted it has seen to it
+      }
       work = nullptr;
       lock.lock();
       --running[lane];
@@ -126,7 +160,6 @@ struct WorkerPool::State {
     ::OPENSSL_thread_stop();
     --threads;
     ended.notify_all();
-    if (left_behind) LeftBehind::all().change(0, 1);
   }
 
   void wait(std::unique_lock<std::mutex>& lock) {
@@ -135,7 +168,15 @@ struct WorkerPool::State {
     ++idle;
     clock->wait_until(lock, wake, timed ? timers.front().due : kNever);
     --idle;
+    if (woken > 0) --woken;  // whoever it was meant for: that one looks, too
     if (timed) timed_waiter = false;
+  }
+
+  void end(std::chrono::steady_clock::time_point until) {
+    std::unique_lock lock(mutex);
+    stopping = true;
+    wake.notify_all();
+    ended.wait_until(lock, until, [this] { return threads == 0; });
   }
 };
 
@@ -144,58 +185,50 @@ WorkerPool::WorkerPool(std::shared_ptr<Clock> clock)
 
 WorkerPool::~WorkerPool() { stop(); }
 
+void WorkerPool::set_interrupt(std::function<void()> interrupt) {
+  state_->interrupt = std::move(interrupt);
+}
+
+Status WorkerPool::start() {
+  std::lock_guard lock(state_->mutex);
+  if (state_->threads > 0 || state_->stopping || state_->add_thread()) return Done{};
+  return Error{.kind = Kind::network,
+               .message = "nothing was sent: no thread can be started",
+               .hint = "raise the limit of threads or of memory that this program has",
+               .retryable = true};
+}
+
 void WorkerPool::submit(Lane lane, std::function<void()> work) {
-  submit_at(0, lane, std::move(work));
+  std::lock_guard lock(state_->mutex);
+  if (state_->stopping) return;
+  state_->push(lane, std::move(work));
+  state_->staff();
 }
 
 void WorkerPool::submit_at(Millis due, Lane lane, std::function<void()> work) {
   std::lock_guard lock(state_->mutex);
   if (state_->stopping) return;
   const std::uint64_t number = ++state_->timers_made;
-  if (due == 0) {
-    state_->push(lane, std::move(work));
-  } else {
-    state_->timers.push_back({due, number, lane, std::move(work)});
-    std::push_heap(state_->timers.begin(), state_->timers.end(), Later{});
-  }
-  const bool earliest = due != 0 && state_->timers.front().number == number;
-  if (state_->idle == 0 && state_->threads < kMaxThreads) {
-    // A new thread inherits the signal mask. Signals are the program's business, and a connection
-    // that the other side closed is no reason to die (SIGPIPE).
-    const net::SignalBlock signals;
-    std::thread([state = state_] {
-      pthread_setname_np(pthread_self(), "kling-worker");  // for debuggers and top
-      // A frame of the program's is not to wait for our work where there are more threads than
-      // cores. On Linux this is the thread's own niceness.
-      ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNiceness);
-      state->loop();
-    }).detach();
-    ++state_->threads;
-  }
+  state_->timers.push_back({due, number, lane, std::move(work)});
+  std::push_heap(state_->timers.begin(), state_->timers.end(), Later{});
   // A new earliest time concerns the one who watches the timers, whoever that is.
-  if (earliest) state_->wake.notify_all();
-  if (due == 0) state_->wake.notify_one();
+  if (state_->timed_waiter && state_->timers.front().number == number) state_->wake.notify_all();
+  state_->staff();
 }
 
 void WorkerPool::stop() {
   std::array<std::deque<std::function<void()>>, kLanes> dropped;
   std::vector<Timer> dropped_timers;
-  std::unique_lock lock(state_->mutex);
-  if (!state_->stopping) {
+  {
+    std::lock_guard lock(state_->mutex);
     state_->stopping = true;
     dropped.swap(state_->lanes);
     dropped_timers.swap(state_->timers);
     for (const auto& lane : dropped)
       for (std::size_t i = 0; i < lane.size(); ++i) state_->clock->release();
-    state_->wake.notify_all();
   }
-  state_->ended.wait_for(lock, std::chrono::milliseconds(100),
-                         [this] { return state_->threads == 0; });
-  if (!state_->left_behind && state_->threads > 0) {
-    state_->left_behind = true;
-    LeftBehind::all().change(state_->threads, 0);
-  }
-  lock.unlock();  // what was dropped may own this pool's last reference: destroyed unlocked
+  state_->end(std::chrono::steady_clock::now() + std::chrono::milliseconds(100));
+  // What was dropped may own this pool's last reference: destroyed unlocked.
 }
 
 }  // namespace kling::engine

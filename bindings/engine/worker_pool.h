@@ -1,6 +1,7 @@
 // The engine's threads: started on first need, at most `kMaxThreads`, each running what may block.
 // Any thread may submit. stop() drops what has not begun and returns within about 100 ms; a thread
-// that hangs in a system call is left behind with what it holds.
+// that hangs in a system call is left behind with what it holds. So does exit() with every pool
+// that nobody stopped, and waits for its threads, as what they use is taken down then.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +9,7 @@
 #include <memory>
 
 #include "base/clock.h"
+#include "base/error.h"
 
 namespace kling::engine {
 
@@ -25,6 +27,12 @@ class WorkerPool {
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
+  /// Before the first start(): what ends the waits of the threads, called at exit().
+  void set_interrupt(std::function<void()> interrupt);
+  /// Makes sure of one thread at least, so that what is submitted is run. An error: none can be
+  /// started, and nothing may be submitted.
+  Status start();
+  /// Work may throw for want of memory, and is over then; so may this, and has done nothing then.
   void submit(Lane lane, std::function<void()> work);
   /// Once the clock shows `due`.
   void submit_at(Millis due, Lane lane, std::function<void()> work);

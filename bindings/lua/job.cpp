@@ -13,6 +13,7 @@ constexpr const char* kName = "kling.Job";
 JobRef& check_job(lua_State* L) {
   JobRef& job = check_object<JobRef>(L, 1, kName);
   if (job.client->engine == nullptr) luaL_error(L, "kling is closing");
+  (void)state_of(L);  // raises in a forked child
   return job;
 }
 

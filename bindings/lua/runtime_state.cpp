@@ -103,6 +103,7 @@ Status RuntimeState::open_engine(Client& client) {
                                   : engine::make_engine(std::move(chosen));
   if (!made) return made.error();
   client.engine = std::move(*made);
+  if (!home_) home_.emplace();
   return Done{};
 }
 
@@ -115,12 +116,21 @@ void RuntimeState::warn(const std::string& message) {
   if (warned_.insert(message).second) log("warning", message);
 }
 
-RuntimeState* find_state(lua_State* L) {
+namespace {
+
+RuntimeState* find_anywhere(lua_State* L) {
   if (!lua_checkstack(L, 1)) return nullptr;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &home_key);
   const auto* home = static_cast<Object<Home>*>(lua_touserdata(L, -1));
   lua_pop(L, 1);
   return home != nullptr && home->alive ? home->value.state.get() : nullptr;
+}
+
+}  // namespace
+
+RuntimeState* find_state(lua_State* L) {
+  RuntimeState* state = find_anywhere(L);
+  return state != nullptr && state->is_here() ? state : nullptr;
 }
 
 Scheduler* scheduler_of(lua_State* L) {
@@ -130,7 +140,9 @@ Scheduler* scheduler_of(lua_State* L) {
 
 RuntimeState& state_of(lua_State* L) {
   RuntimeState* state = find_state(L);
-  if (state == nullptr) luaL_error(L, "kling is closing");
+  if (state == nullptr)
+    luaL_error(L, find_anywhere(L) != nullptr ? "this belongs to the process that made it"
+                                              : "kling is closing");
   return *state;
 }
 

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "base/leaving.h"
 #include "lua/convert.h"
 #include "lua/errors.h"
 #include "lua/runtime.h"
@@ -66,6 +68,9 @@ class RuntimeState final : public Runtime {
   /// Logs a warning the first time it is seen.
   void warn(const std::string& message);
 
+  /// False in a forked child, which has none of the threads that engines need.
+  bool is_here() const { return !home_ || home_->is_here(); }
+
   ModuleOptions options;
   Scheduler scheduler;
 
@@ -75,11 +80,12 @@ class RuntimeState final : public Runtime {
   lua_State* const main_;
   std::vector<std::shared_ptr<Client>> clients_;
   std::set<std::string> warned_;
+  std::optional<Birthplace> home_;  ///< of the first engine
   const char* spawn_name_ = "";
   TaskId spawned_ = 0;
 };
 
-/// Null once the state is closing. Neither raises.
+/// Null once the state is closing, and in a forked child once it had an engine. Neither raises.
 RuntimeState* find_state(lua_State* L);
 Scheduler* scheduler_of(lua_State* L);
 /// Raises when the state is closing.

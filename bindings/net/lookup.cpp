@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "net/failure.h"
@@ -55,9 +56,12 @@ Result<std::vector<std::string>> addresses_of(const std::string& host, unsigned 
   if (is_numeric_address(host)) {
     answer->addresses = {host};
   } else {
-    {
+    try {
       SignalBlock signals;
       std::thread([host, look_up, answer] { ask(host, look_up, *answer); }).detach();
+    } catch (const std::system_error&) {
+      return failure(Kind::network, "no thread can be started to look up the name " + host,
+                     "raise the limit of threads or of memory that this program has");
     }
     std::unique_lock lock(answer->mutex);
     while (!answer->done && std::chrono::steady_clock::now() < deadline && !(stop && *stop))

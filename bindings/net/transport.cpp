@@ -61,14 +61,15 @@ class HttpTransport : public Transport {
         environment_(std::move(environment)) {}
 
   HttpOutcome send(const HttpRequest& request) override {
+    bool begun = false;  // until then no byte can have left
     try {
       if (Status status = check(request); !status) return not_sent(status.error());
       if (stopped_)
         return not_sent(failure(Kind::interrupted,
                                 "the connection to " + base_.origin.name() + " was stopped"));
-      return exchange(request);
+      return exchange(request, begun);
     } catch (const std::exception& exception) {  // memory: how far it came is unknown
-      return {.stage = Stage::lost,
+      return {.stage = begun ? Stage::lost : Stage::not_sent,
               .error = failure(Kind::network,
                                std::string("the exchange failed inside: ") + exception.what())};
     }
@@ -108,7 +109,7 @@ class HttpTransport : public Transport {
     return nullptr;
   }
 
-  HttpOutcome exchange(const HttpRequest& request) {
+  HttpOutcome exchange(const HttpRequest& request, bool& begun) {
     Result<BodyReader> body = BodyReader::open(request.body);
     if (!body) return not_sent(body.error());
     Exchange exchange(Steady::now() + request.deadline, &stopped_);
@@ -118,6 +119,7 @@ class HttpTransport : public Transport {
     std::unique_ptr<Connection> connection = keep_alive ? take_idle() : nullptr;
     const bool reused = connection != nullptr;
     if (!reused) connection = connect(keep_alive);
+    begun = true;
     HttpOutcome outcome = exchange_on(*connection, request, *body, exchange);
     if (reused && outcome.stage == Stage::lost && !exchange.head_seen &&
         exchange.end == Exchange::End::none) {

@@ -3,18 +3,29 @@
 #include <cstring>
 #include <exception>
 
+#include "base/leaving.h"
 #include "runtime/host.h"
 
 struct kling_host {
   kling::runtime::Host host;
+  kling::Birthplace home;
 };
 
 namespace {
 
-/// What the function answers, or `otherwise` when it threw (memory is short).
+/// A forked child has the host's memory but not its threads, which may have held any lock.
+bool is_elsewhere(kling_host* host) {
+  if (host->home.is_here()) return false;
+  host->host.note_error("this host belongs to the process that made it");
+  return true;
+}
+
+/// What the function answers, or `otherwise` when it threw (memory is short), and in a forked
+/// child.
 template <class Value, class Work>
 Value guarded(kling_host* host, Value otherwise, Work work) {
   try {
+    if (is_elsewhere(host)) return otherwise;
     return work(host->host);
   } catch (const std::exception& failure) {
     host->host.note_error(failure.what());
@@ -56,7 +67,7 @@ kling_host* kling_host_new(const kling_host_options* given, char* error, size_t 
   const kling_host_options options = present_options(*given);
   if (const char* why = wrong_with(options)) return refuse(why);
   try {
-    std::unique_ptr<kling_host> made(new kling_host{kling::runtime::Host(options)});
+    std::unique_ptr<kling_host> made(new kling_host{kling::runtime::Host(options), {}});
     if (!made->host.open()) return refuse(made->host.error());
     return made.release();
   } catch (const std::exception& failure) {
@@ -64,7 +75,9 @@ kling_host* kling_host_new(const kling_host_options* given, char* error, size_t 
   }
 }
 
-void kling_host_free(kling_host* host) { delete host; }
+void kling_host_free(kling_host* host) {
+  if (host != nullptr && host->home.is_here()) delete host;
+}
 
 const char* kling_host_error(kling_host* host) { return host->host.error(); }
 
@@ -82,7 +95,9 @@ int kling_host_tick(kling_host* host, long long budget_us) {
   return guarded(host, 0, [&](auto& self) { return int{self.tick(budget_us)}; });
 }
 
-int kling_host_fd(kling_host* host) { return host->host.fd(); }
+int kling_host_fd(kling_host* host) {
+  return guarded(host, -1, [](auto& self) { return self.fd(); });
+}
 
 int kling_host_task_state(kling_host* host, kling_task task) {
   return guarded(host, int{KLING_TASK_UNKNOWN}, [&](auto& self) { return self.task_state(task); });
@@ -92,7 +107,9 @@ const char* kling_host_result(kling_host* host, kling_task task) {
   return guarded<const char*>(host, nullptr, [&](auto& self) { return self.result(task); });
 }
 
-void kling_host_forget(kling_host* host, kling_task task) { host->host.forget(task); }
+void kling_host_forget(kling_host* host, kling_task task) {
+  guarded(host, 0, [&](auto& self) { return self.forget(task), 0; });
+}
 
 void kling_host_cancel(kling_host* host, kling_task task) {
   guarded(host, 0, [&](auto& self) { return self.cancel(task), 0; });

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/files.h"
+#include "base/leaving.h"
 #include "sim/service.h"
 
 namespace kling::sim {
@@ -277,6 +278,7 @@ class Listening final : public Simulator {
   Server server_;
   std::thread thread_;
   std::atomic<bool> stopped_{false};
+  const std::shared_ptr<void> at_exit_ = at_exit([this](auto) { stop(); });
 };
 
 }  // namespace

@@ -87,7 +87,7 @@ bool Store::append(const Json& line) {
 std::variant<Task, Refusal> Store::create(const Order& order, const std::string& external_id,
                                           Ids ids, Millis now) {
   const std::lock_guard lock(mutex_);
-  Descriptor others;
+  UnsharedDescriptor others;
   while (!others) {
     auto locked = try_lock(dir_ + "/lock");
     if (!locked) return refusal(5000);

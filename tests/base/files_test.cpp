@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/digest.h"
@@ -167,7 +168,33 @@ TEST_CASE("a lock has one holder also inside one process") {
   auto second = try_lock(folder / "lock");
   REQUIRE(second.ok());
   CHECK(!second.value());
-  first.value().reset();
+  first.value() = {};
   CHECK(try_lock(folder / "lock").value());
   CHECK(!try_lock(folder / "none/lock"));
+}
+
+TEST_CASE("a forked child holds no lock of its parent and can take its own") {
+  TempFolder folder;
+  auto held = try_lock(folder / "lock");
+  REQUIRE(held.value());
+  int ready[2], over[2];
+  REQUIRE(::pipe(ready) == 0);
+  REQUIRE(::pipe(over) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    char byte = 0;
+    const bool none = !held.value() && try_lock(folder / "own").value();
+    if (::write(ready[1], "x", 1) != 1 || ::read(over[0], &byte, 1) != 1) ::_exit(2);
+    ::_exit(none ? 0 : 1);
+  }
+  char byte = 0;
+  CHECK(::read(ready[0], &byte, 1) == 1);
+  CHECK_FALSE(try_lock(folder / "lock").value());
+  held.value() = {};
+  CHECK(try_lock(folder / "lock").value());  // though the child lives
+  CHECK(::write(over[1], "x", 1) == 1);
+  int status = 1;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  for (const int end : {ready[0], ready[1], over[0], over[1]}) ::close(end);
 }

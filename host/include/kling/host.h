@@ -11,6 +11,10 @@
  * of a second, whatever is under way; what was paid for is in the ledger, and the next run goes on
  * with it.
  *
+ * The end: exit() and the end of main end a host's threads first; nothing need be freed. A host
+ * belongs to the process that made it: in a forked child kling_host_free does nothing, and all else
+ * fails and says so. A child makes hosts of its own.
+ *
  * Texts that a function returns live until the next call that returns a text from the same host.
  * Values pass as JSON. Nothing throws, exits or aborts.
  */

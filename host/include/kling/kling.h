@@ -9,6 +9,8 @@
  * Blocking: kling_pump and kling_fd never block. A script that waits does, unless it waits in a
  * task (kling.spawn); after the first kling_pump a wait outside of tasks is an error instead.
  * lua_close waits for requests that are being sent, at most 10 seconds.
+ * exit() and the end of main end the module's threads first. A forked child may use a module that
+ * has made no request yet; else all but lua_close fails there, which returns at once.
  */
 #ifndef KLING_KLING_H
 #define KLING_KLING_H

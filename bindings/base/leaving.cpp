@@ -1,0 +1,88 @@
+#include "base/leaving.h"
+
+#include <cstdlib>
+#include <list>
+#include <mutex>
+#include <vector>
+
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <unistd.h>
+
+namespace kling {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kLastWait{2};
+
+/// Never destroyed: threads come here until the process has gone.
+struct Registry {
+  std::mutex mutex;
+  std::list<std::weak_ptr<EndThreads>> ends;
+  std::list<std::weak_ptr<Descriptor>> unshared;
+  Birthplace home;
+
+  static Registry& all() {
+    static auto* const made = [] {
+      ::OPENSSL_init_crypto(OPENSSL_INIT_ADD_ALL_DIGESTS, nullptr);  // its exit handler runs later
+      std::atexit([] { all().leave(); });
+      // A child is made while nobody else is in here, so that it finds the lists whole.
+      ::pthread_atfork([] { all().mutex.lock(); }, [] { all().mutex.unlock(); },
+                       [] {
+                         all().forget();
+                         all().mutex.unlock();
+                       });
+      return new Registry;
+    }();
+    return *made;
+  }
+
+  template <class T>
+  static void add(std::list<std::weak_ptr<T>>& list, const std::shared_ptr<T>& item) {
+    std::erase_if(list, [](const auto& other) { return other.expired(); });
+    list.push_back(item);
+  }
+
+  void leave() {
+    if (!home.is_here()) return;  // a child by a bare system call
+    std::vector<std::shared_ptr<EndThreads>> living;
+    {
+      std::lock_guard lock(mutex);
+      for (const auto& end : ends)
+        if (auto alive = end.lock()) living.push_back(std::move(alive));
+    }
+    const auto now = Steady::now();
+    for (const auto until : {now, now + kLastWait})
+      for (const auto& end : living) (*end)(until);
+  }
+
+  /// In a forked child, which may hold locks of threads that it does not have: no memory is freed.
+  void forget() {
+    for (const auto& file : unshared)
+      if (const auto open = file.lock()) open->reset();
+    home = {};
+    new (&ends) std::list<std::weak_ptr<EndThreads>>;
+  }
+};
+
+}  // namespace
+
+std::shared_ptr<void> at_exit(EndThreads end) {
+  auto made = std::make_shared<EndThreads>(std::move(end));
+  std::lock_guard lock(Registry::all().mutex);
+  Registry::add(Registry::all().ends, made);
+  return made;
+}
+
+UnsharedDescriptor::UnsharedDescriptor(const std::function<Descriptor()>& open)
+    : file_(std::make_shared<Descriptor>()) {
+  std::lock_guard lock(Registry::all().mutex);
+  Registry::add(Registry::all().unshared, file_);
+  *file_ = open();
+}
+
+pid_t Birthplace::present() { return ::getpid(); }
+bool Birthplace::is_here() const { return process_ == present(); }
+
+}  // namespace kling

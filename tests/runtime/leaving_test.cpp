@@ -1,0 +1,38 @@
+// Leaving without a farewell: another program does it at many moments, with and without a fork.
+#include "base/process.h"
+#include "runtime/stage.h"
+
+using namespace kling;
+using namespace kling::test;
+
+namespace {
+
+/// The codes and messages of all runs that did not end well.
+std::string ends_of(const char* how, int runs) {
+  const Stage stage;
+  std::string bad;
+  for (int run = 0; run < runs; ++run) {
+    const auto outcome = run_process(
+        {KLING_LEAVING, stage.options.base_url, how, std::to_string(run * 7 % 60)});
+    if (!outcome)
+      bad += outcome.error().message + "\n";
+    else if (outcome->exit_code != 0)
+      bad += "code " + std::to_string(outcome->exit_code) + " " + outcome->messages + "\n";
+  }
+  return bad;
+}
+
+}  // namespace
+
+TEST_CASE("a program may exit at any moment without freeing its hosts") {
+  CHECK(ends_of("exit", 40) == "");
+}
+
+TEST_CASE("a program may return from main at any moment without freeing its hosts") {
+  CHECK(ends_of("return", 40) == "");
+}
+
+TEST_CASE("a forked child is told that the host is not its own and leaves as it likes") {
+  CHECK(ends_of("fork-free", 10) == "");
+  CHECK(ends_of("fork-exit", 10) == "");
+}
