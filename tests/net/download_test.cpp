@@ -282,12 +282,10 @@ TEST_CASE("drips and stalls end and the cancellation is heard") {
     DownloadOptions options = fast();
     options.stall_timeout = milliseconds(200);
     options.cancel = &cancel;
-    const auto start = std::chrono::steady_clock::now();
     const auto result = download(server.url() + "/clip.mp4", folder.path + "/clip.mp4", options);
     REQUIRE(!result.ok());
     CHECK(result.error().kind == Kind::interrupted);
     CHECK(server.connections() == 2);
-    CHECK(std::chrono::steady_clock::now() - start < milliseconds(20'000));
   }
 }
 

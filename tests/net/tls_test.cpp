@@ -182,9 +182,8 @@ TEST_CASE("a TLS record that drips is no answer once the read time-out is over")
   request.method = "POST";
   request.target = "/create";
   request.body = {{.text = std::string(100'000, 'x'), .path = "", .size = 0, .sha256 = ""}};
-  const auto start = std::chrono::steady_clock::now();
+  request.deadline = Milliseconds(86'400'000);  // it is not what ends this
   CHECK((*make_transport(options))->send(request).stage == Stage::lost);
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));
 }
 
 TEST_CASE("a proxy gets the tunnel request and its password and the service does not") {

@@ -21,17 +21,21 @@ using Stage = HttpOutcome::Stage;
 
 namespace {
 
-std::shared_ptr<Transport> transport_to(const std::string& url, TransportOptions options = {}) {
+/// A time-out that nothing here lives to see: what waits for it, hangs.
+constexpr Milliseconds kForEver{86'400'000};
+
+TransportOptions idle_reuse(Milliseconds age) {
+  TransportOptions options;
+  options.idle_reuse = age;
+  return options;
+}
+
+std::shared_ptr<Transport> transport_to(const std::string& url,
+                                        TransportOptions options = idle_reuse(kForEver)) {
   options.base_url = url;
   Result<std::shared_ptr<Transport>> made = make_transport(options);
   REQUIRE_MESSAGE(made.ok(), (made.ok() ? "" : made.error().message));
   return *made;
-}
-
-TransportOptions idle_reuse(int milliseconds) {
-  TransportOptions options;
-  options.idle_reuse = Milliseconds(milliseconds);
-  return options;
 }
 
 Result<std::shared_ptr<Transport>> try_transport(const std::string& url, bool insecure = false) {
@@ -140,7 +144,7 @@ TEST_CASE("an idle connection beyond its age is not used again") {
   RawServer server([&](Peer& peer, int) {
     while (!peer.read_request().empty()) peer.send(answer("ok"));
   });
-  auto transport = transport_to(server.url(), idle_reuse(0));
+  auto transport = transport_to(server.url(), idle_reuse(Milliseconds(0)));
   CHECK(transport->send(get()).status == 200);
   std::this_thread::sleep_for(Milliseconds(2));
   CHECK(transport->send(get()).status == 200);
@@ -229,7 +233,7 @@ TEST_CASE("a chunked answer and one that ends with the connection are whole") {
                                 "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
                               : "HTTP/1.1 200 OK\r\n\r\nabcde");
   });
-  auto transport = transport_to(server.url(), idle_reuse(0));
+  auto transport = transport_to(server.url(), idle_reuse(Milliseconds(0)));
   CHECK(transport->send(get()).body == "abcde");
   CHECK(transport->send(get()).body == "abcde");
   CHECK(server.connections() == 2);
@@ -237,13 +241,11 @@ TEST_CASE("a chunked answer and one that ends with the connection are whole") {
 
 TEST_CASE("a server that accepts and says nothing is lost at the read time-out") {
   RawServer server([](Peer& peer, int) { peer.wait_for_close(); });
-  const auto start = std::chrono::steady_clock::now();
   TransportOptions options;
   options.read_timeout = Milliseconds(50);
   const HttpOutcome outcome = transport_to(server.url(), options)->send(post("{}"));
   CHECK(outcome.stage == Stage::lost);
   CHECK(outcome.error.message.find("0.05 s") != std::string::npos);
-  CHECK(since(start) < Milliseconds(10'000));
 }
 
 TEST_CASE("the deadline holds against hanging dripping and endless answers") {
@@ -282,32 +284,29 @@ TEST_CASE("the deadline holds against hanging dripping and endless answers") {
     CHECK(outcome.stage == Stage::lost);
     CHECK(outcome.error.kind == Kind::network);
     CHECK(since(start) >= Milliseconds(295));
-    CHECK(since(start) < Milliseconds(10'000));
   }
 }
 
 TEST_CASE("a server that does not read our body is lost at the deadline") {
-  RawServer server([](Peer&, int) { std::this_thread::sleep_for(Milliseconds(300)); });
+  std::promise<void> over;
+  RawServer server([&](Peer&, int) { over.get_future().wait(); });
   HttpRequest request = post(std::string(32u << 20, 'x'));
   request.deadline = Milliseconds(300);
-  const auto start = std::chrono::steady_clock::now();
   CHECK(transport_to(server.url())->send(request).stage == Stage::lost);
-  CHECK(since(start) < Milliseconds(10'000));
+  over.set_value();
 }
 
 TEST_CASE("a mute TLS handshake is not sent and ends at the deadline") {
   RawServer server([](Peer& peer, int) { peer.wait_for_close(); });
   HttpRequest request = post("{}");
   request.deadline = Milliseconds(300);
-  const auto start = std::chrono::steady_clock::now();
   const HttpOutcome outcome =
       transport_to("https://127.0.0.1:" + std::to_string(server.port()))->send(request);
   CHECK(outcome.stage == Stage::not_sent);
   CHECK(outcome.error.kind == Kind::network);
-  CHECK(since(start) < Milliseconds(10'000));
 }
 
-TEST_CASE("endless headers end long before the deadline") {
+TEST_CASE("endless headers end without a deadline") {
   for (const char* line :
        {"X-More: 0123456789012345678901234567890123456789\r\n", "aaaaaaaaaaaaaaaa"}) {
     RawServer server([&](Peer& peer, int) {
@@ -316,10 +315,11 @@ TEST_CASE("endless headers end long before the deadline") {
       while (peer.send(line)) {
       }
     });
-    const auto start = std::chrono::steady_clock::now();
-    const HttpOutcome outcome = transport_to(server.url())->send(get());
+    HttpRequest request = get();
+    request.deadline = kForEver;
+    const HttpOutcome outcome = transport_to(server.url())->send(request);
     CHECK(outcome.stage == Stage::lost);
-    CHECK(since(start) < Milliseconds(10'000));
+    CHECK(outcome.error.message.find("headers without end") != std::string::npos);
   }
 }
 
@@ -441,7 +441,7 @@ TEST_CASE("control characters never reach the wire") {
   CHECK(server.connections() == 0);
 }
 
-TEST_CASE("stop ends a running exchange soon and refuses later ones") {
+TEST_CASE("stop ends a running exchange and refuses later ones") {
   std::promise<void> reached;
   RawServer server([&](Peer& peer, int) {
     peer.read_request();
@@ -449,14 +449,14 @@ TEST_CASE("stop ends a running exchange soon and refuses later ones") {
     peer.wait_for_close();
   });
   auto transport = transport_to(server.url());
-  auto running = std::async(std::launch::async, [&] { return transport->send(post("{}")); });
+  HttpRequest request = post("{}");
+  request.deadline = kForEver;
+  auto running = std::async(std::launch::async, [&] { return transport->send(request); });
   reached.get_future().wait();
-  const auto start = std::chrono::steady_clock::now();
   transport->stop();
   const HttpOutcome outcome = running.get();
   CHECK(outcome.stage == Stage::lost);
   CHECK(outcome.error.kind == Kind::interrupted);
-  CHECK(since(start) < Milliseconds(10'000));
   CHECK(transport->send(get()).stage == Stage::not_sent);
 }
 
@@ -551,7 +551,6 @@ TEST_CASE("a second answer that nobody asked for is not taken for the next one")
     peer.read_request();
     peer.send(answer("right"));
     if (connection > 1) return;
-    std::this_thread::sleep_for(Milliseconds(5));
     peer.send(answer("stray"));
     strayed.set_value();
     peer.wait_for_close();
