@@ -125,6 +125,13 @@ TEST_CASE("defaults never make a legal request illegal") {
       "shot_type":"customize","multi_prompt":[{"prompt":"a","duration":3},{"prompt":"b","duration":5}]})");
   CHECK(shots["duration"] == "8");
   CHECK(shots["multi_prompt"][1] == parse_json(R"({"prompt":"b","duration":"5","index":2})"));
+  // Where the service cuts, shots of ours are refused, and say nothing about the length.
+  Request theirs;
+  theirs.endpoint = "text2video";
+  theirs.fields = parse_json(R"({"model_name":"kling-v3","multi_shot":true,
+      "shot_type":"intelligence","multi_prompt":[{"prompt":"a","duration":3},{"prompt":"b","duration":5}]})");
+  CHECK(normalize(*find_endpoint("text2video"), theirs).empty());
+  CHECK(wire_body(*find_endpoint("text2video"), theirs)["duration"] == "5");
 }
 
 TEST_CASE("empty values count as absent and numbers become the text the service wants") {

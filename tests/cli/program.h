@@ -111,10 +111,10 @@ struct Stage {
   Outcome run(std::vector<std::string> words) const { return start(std::move(words))->wait(); }
   Outcome run() const { return run({"run", "film.lua"}); }
 
-  /// Waits for what the service sees; real time, at most ten seconds.
+  /// Waits for what the service sees; false after minutes, where something hangs.
   template <class Condition>
   bool until(Condition condition) const {
-    for (int i = 0; i < 2000; ++i) {
+    for (int i = 0; i < 40'000; ++i) {
       if (condition(service->counters())) return true;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }

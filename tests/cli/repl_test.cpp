@@ -97,7 +97,7 @@ TEST_CASE("an interrupt stops code that computes although it catches errors") {
   const auto child = start_repl(stage,
                                 "io.open('up', 'w'):close()\n"
                                 "while true do pcall(function() while true do end end) end\n");
-  for (int i = 0; i < 2000 && !std::ifstream(stage.folder / "up").good(); ++i)
+  for (int i = 0; i < 40'000 && !std::ifstream(stage.folder / "up").good(); ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   child->signal(SIGINT);
   CHECK(child->wait().code == 130);

@@ -43,7 +43,7 @@ struct Safe : Stage {
     words.insert(words.end(), more.begin(), more.end());
     words.emplace_back("film.lua");
     auto child = start(words);
-    for (int i = 0; i < 5000 && !contains(child->told(), "it runs"); ++i)
+    for (int i = 0; i < 40'000 && !contains(child->told(), "it runs"); ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     return child;
   }

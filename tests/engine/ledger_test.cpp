@@ -6,6 +6,7 @@
 #include <fstream>
 #include <functional>
 #include <random>
+#include <set>
 #include <thread>
 
 #include <doctest/doctest.h>
@@ -629,18 +630,27 @@ TEST_CASE("a new ledger can be opened by many processes in the same instant") {
     int gate[2];
     REQUIRE(::pipe(gate) == 0);
     std::vector<pid_t> children;
+    int told[2];
+    REQUIRE(::pipe(told) == 0);
     for (int i = 0; i < 10; ++i) {
       const pid_t child = ::fork();
       if (child == 0) {
         ::close(gate[1]);
         char none;
-        const bool started = ::read(gate[0], &none, 1) == 0;  // until the parent closes it
-        ::_exit(started && open_ledger(folder.path + "/" + std::to_string(round)).ok() ? 0 : 1);
+        if (::read(gate[0], &none, 1) != 0) ::_exit(1);  // until the parent closes it
+        const auto book = open_ledger(folder.path + "/" + std::to_string(round));
+        const std::string prefix = book.ok() ? (*book)->prefix() : "";
+        ::_exit(::write(told[1], prefix.data(), prefix.size()) == 8 ? 0 : 1);
       }
       children.push_back(child);
     }
     ::close(gate[0]);
     ::close(gate[1]);
+    ::close(told[1]);
+    std::set<std::string> prefixes;  // what one process sends, the others look for
+    for (char prefix[8]; ::read(told[0], prefix, 8) == 8;) prefixes.emplace(prefix, 8);
+    CHECK(prefixes.size() == 1);
+    ::close(told[0]);
     for (const pid_t child : children) {
       int status = 0;
       ::waitpid(child, &status, 0);

@@ -143,6 +143,26 @@ TEST_CASE("a list that names other files is not followed") {
   CHECK(!std::filesystem::exists(folder / "x.png"));
 }
 
+TEST_CASE("a picture that a demuxer of lists would take for its own stays a picture") {
+  TempFolder folder;
+  make_clip(folder / "secret.mp4");
+  ffmpeg({"-f", "lavfi", "-i", "color=red:s=64x48", "-frames:v", "1", folder / "a.jpg"});
+  std::string picture = read_file(folder / "a.jpg", 1 << 20).value();
+  // A manifest in a comment behind the first marker, as long as no byte of its length is zero:
+  // looked at as text, the file is a list that names another.
+  std::string list =
+      "<MPD profiles=\"urn:mpeg:dash:profile:isoff-on-demand:2011\" type=\"static\">"
+      "<Period><AdaptationSet><Representation><BaseURL>secret.mp4</BaseURL>"
+      "</Representation></AdaptationSet></Period></MPD>";
+  list.resize(0x0202 - 2, ' ');
+  picture.insert(2, "\xff\xfe\x02\x02" + list);
+  REQUIRE(write_file(folder / "b.jpg", picture).ok());
+  const auto seen = media::probe(folder / "b.jpg");
+  REQUIRE_MESSAGE(seen.ok(), (seen ? "" : seen.error().message));
+  CHECK(seen->width == 64);
+  CHECK(seen->height == 48);
+}
+
 TEST_CASE("odd names are only names") {
   TempFolder folder;
   for (const std::string name : {"concat:a|b.mp4", "it's %03d.mp4", "a\nb.mp4", "http:x.mp4"}) {

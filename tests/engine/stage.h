@@ -72,10 +72,10 @@ struct Stage {
     return std::move(*made);
   }
 
-  /// Runs completions until `condition` holds; false after thirty real seconds.
+  /// Runs completions until `condition` holds; false after minutes, where something hangs.
   template <class Condition>
   bool until(Condition condition) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(3);
     for (;;) {
       queue->drain();
       if (condition()) return true;

@@ -26,7 +26,7 @@ def call(method, url, body=None, key="sk-foreign"):
         request.add_header("Content-Type", "application/json")
         data = json.dumps(body).encode()
     try:
-        with urllib.request.urlopen(request, data, timeout=60) as answer:
+        with urllib.request.urlopen(request, data, timeout=300) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -45,7 +45,7 @@ def make_clip(base):
     task_id = task["data"]["task_id"]
     expect(task["data"]["task_status"] == "submitted", "a new task is submitted")
 
-    for _ in range(600):
+    for _ in range(6000):
         data = json.loads(call("GET", videos + "/" + task_id)[1])["data"]
         if data["task_status"] in ("succeed", "failed"):
             break
@@ -66,7 +66,7 @@ def check_refusals(base):
     status, body = call("POST", videos, {"model_name": "kling-v2-6", "prompt": "x", "duration": "7"})
     expect(status == 400 and json.loads(body)["code"] == 1201, "a wrong duration: %r" % body)
 
-    urllib.request.urlopen(base + "/sim/faults", b"create#3: 503", timeout=10).read()
+    urllib.request.urlopen(base + "/sim/faults", b"create#3: 503", timeout=300).read()
     status, body = call("POST", videos, {"model_name": "kling-v2-6", "prompt": "x"})
     # Refusals for want of a key are not counted as creates.
     expect(status == 503 and json.loads(body)["code"] == 5001, "a fault on demand: %r" % body)

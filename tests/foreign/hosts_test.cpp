@@ -17,7 +17,7 @@ std::string ask(int port, const std::string& path) {
   const auto answer =
       run_process({"python3", "-c",
                    "import sys, urllib.request as u; print(u.urlopen('http://127.0.0.1:'"
-                   " + sys.argv[1] + sys.argv[2], timeout=10).read().decode())",
+                   " + sys.argv[1] + sys.argv[2], timeout=300).read().decode())",
                    std::to_string(port), path});
   return answer.ok() ? answer->output : "";
 }

@@ -241,14 +241,19 @@ TEST_CASE("the safe profile stops a script in its tick and shows it only its roo
   std::ofstream(folder / "part.lua") << "return 41";
   stage.options.profile = "safe";
   stage.options.instruction_limit = 1'000'000;
-  stage.options.wall_limit = 1;
   stage.options.roots = {folder.path()};
   Host host(stage.options);
   REQUIRE(host);
   CHECK(run(host, "return io == nil, os.execute == nil, debug and debug.sethook == nil") ==
         Json({true, true, true}));
   CHECK(run(host, "return require 'part' + 1") == Json({42}));
-  CHECK(run(host, "while true do pcall(function() while true do end end) end").contains("error"));
+  const char* endless = "while true do pcall(function() while true do end end) end";
+  const auto why = [&](Host& of) { return run(of, endless)["message"].get<std::string>(); };
+  CHECK(why(host).find("used up its 1000000 instructions") != std::string::npos);
   CHECK(run(host, "return require 'kling'.text2video { prompt = 'x' }:accepted().kind") ==
         Json({"text2video"}));
+  stage.options.instruction_limit = 0;
+  stage.options.wall_limit = 0.1;
+  Host other(stage.options);
+  CHECK(why(other).find("ran longer than 0.1 seconds") != std::string::npos);
 }

@@ -1,7 +1,9 @@
-// A host that is destroyed, or reloads its script, at every stage of a request: it returns at once,
+// A host that is destroyed, or reloads its script, at every stage of a request:
 // nothing is paid twice and nothing is lost, with and without a ledger file. The service is a hook,
 // so that each stage can be held for as long as the test likes.
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <optional>
 
 #include <arpa/inet.h>
@@ -36,6 +38,19 @@ struct SilentServer {
   std::string url;
 };
 
+/// Whether a child of this process runs that program.
+bool runs(const std::string& program) {
+  std::error_code ignored;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", ignored)) {
+    std::ifstream children(task.path() / "children");
+    for (std::string child, name; children >> child;) {
+      std::ifstream(std::filesystem::path("/proc") / child / "comm") >> name;
+      if (name == program) return true;
+    }
+  }
+  return false;
+}
+
 enum class Step { preparing, sending, lost, waiting, asking, downloading, done };
 constexpr const char* kStages[] = {"preparing", "sending",     "lost", "waiting",
                                    "asking",    "downloading", "done"};
@@ -48,6 +63,7 @@ struct Service {
   SilentServer clips;
   int creates = 0, asked = 0, lookups = 0;
   std::string key;
+  std::string looked_up;  ///< the external id that was asked for
   std::vector<Exchange> held;
 
   void operator()(const kling_request& request, Exchange exchange) {
@@ -58,6 +74,8 @@ struct Service {
       if (stage == Step::sending) return held.push_back(std::move(exchange));
       return answer(std::move(exchange), "submitted");
     }
+    const std::string target = request.target;
+    if (!target.ends_with("/77")) looked_up = target.substr(target.rfind('/') + 1);
     if (stage == Step::lost) {
       ++lookups;
       return held.push_back(std::move(exchange));
@@ -72,7 +90,8 @@ struct Service {
   }
   void answer(Exchange exchange, const std::string& status) const {
     exchange.answer(200, R"({"code":0,"message":"ok","data":{"task_id":"77","task_status":")" +
-                             status + R"(","created_at":1,"updated_at":1)" +
+                             status + R"(","task_info":{"external_task_id":")" + looked_up +
+                             R"("},"created_at":1,"updated_at":1)" +
                              (status == "succeed" ? result(clips.url) : "") + "}}");
   }
   bool reached() const {
@@ -135,7 +154,7 @@ void check_finishes(Host& host, Service& service, const char* key) {
 
 }  // namespace
 
-TEST_CASE("a host that is destroyed at any stage of a request returns at once and pays once") {
+TEST_CASE("a host that is destroyed at any stage of a request pays once") {
   for (const auto stage : {Step::preparing, Step::sending, Step::lost, Step::waiting, Step::asking,
                            Step::downloading, Step::done}) {
     INFO(std::string(kStages[static_cast<int>(stage)]));
@@ -144,9 +163,7 @@ TEST_CASE("a host that is destroyed at any stage of a request returns at once an
     std::optional<Host> host(options_of(service, folder / "ledger.db"));
     REQUIRE(*host);
     start(*host, service);
-    const auto begun = Steady::now();
-    host.reset();
-    CHECK(millis_since(begun) < 1000);  // a tenth of it, on a machine that is not busy
+    host.reset();  // how long it takes is measured in ./dev bench
     Host next(options_of(service, folder / "ledger.db"));
     check_finishes(next, service, "\"sk-first\"");
   }
@@ -162,10 +179,8 @@ TEST_CASE("a script that is reloaded at any stage of a request goes on and pays 
       Service service(stage);
       Host host(options_of(service, file ? folder / "ledger.db" : ":memory:"));
       start(host, service);
-      const auto begun = Steady::now();
       REQUIRE(host.reload());
       REQUIRE(host.reload());
-      CHECK(millis_since(begun) < 1000);
       check_finishes(host, service, "\"sk-second\"");
       if (stage != Step::downloading && stage != Step::done)
         CHECK(service.key == "Bearer sk-second");
@@ -196,7 +211,7 @@ TEST_CASE("a request that needs a decision still does after a reload and is not 
   }
 }
 
-TEST_CASE("a host that is destroyed while ffmpeg works returns at once") {
+TEST_CASE("a host that is destroyed while ffmpeg works does not wait for it") {
   const TempFolder folder;
   const std::string picture = folder / "a.png";
   REQUIRE(std::system(
@@ -208,13 +223,11 @@ TEST_CASE("a host that is destroyed while ffmpeg works returns at once") {
   const auto task =
       host->run("film.lua", "local kling = require 'kling' kling.concat({ kling.still('" + picture +
                                 "', { seconds = 3600 }) }, '" + film + "')");
-  const auto start = Steady::now();
-  until(*host, [&] { return millis_since(start) > 200; });
+  CHECK(until(*host, [&] { return runs("ffmpeg"); }));
   INFO(host->result(task));
   CHECK(host->pending() == 1);
-  const auto begun = Steady::now();
   host.reset();
-  CHECK(millis_since(begun) < 1000);
+  CHECK(runs("ffmpeg"));  // it was not waited for
 }
 
 TEST_CASE("finalizers and closing variables that call everything after close began do no harm") {

@@ -51,7 +51,7 @@ class Receiver {
 
 /// Waits until so many callbacks were answered.
 void wait_for(Fixture& sim, int count) {
-  for (int i = 0; i < 2500 && sim.simulator->counters().callbacks < count; ++i)
+  for (int i = 0; i < 60'000 && sim.simulator->counters().callbacks < count; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
 }
 

@@ -47,6 +47,11 @@ TEST_CASE("the comet dialect wraps omni queries only and gives image2video ids o
   const std::string image = created["data"]["task_id"];
   CHECK(image.size() == 19);
   CHECK(Fixture::body(sim.query("image2video", image))["data"]["task_id"] == image);
+  CHECK(sim.query("image2video", "1234567890123456789")->status == 400);
+  const std::string second = sim.accepted(
+      "image2video", {{"model_name", "kling-v2-6"}, {"image", "https://example.com/a.png"}});
+  CHECK(second != image);
+  CHECK(Fixture::body(sim.query("image2video", second))["data"]["task_id"] == second);
 }
 
 TEST_CASE("the newapi dialect nests twice and hides codes") {

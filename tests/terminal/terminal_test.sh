@@ -1,6 +1,6 @@
 #!/bin/sh
 # Drives the program in a real terminal, tmux, and compares what the screen shows:
-# terminal_test.sh KLING SCENARIO. Each step waits until its text appears, at most 20 s.
+# terminal_test.sh KLING SCENARIO. Each step waits until its text appears, at most two minutes.
 set -u
 command -v tmux >/dev/null || exit 77
 kling=$1 scenario=$2
@@ -14,12 +14,18 @@ terminal() { tmux -S "$socket" -f /dev/null "$@"; }
 screen() { terminal capture-pane -p -t main; }
 keys() { terminal send-keys -t main "$@"; }
 
-# open COLUMNS ROWS COMMAND...: a terminal in which the command runs, and then nothing.
+# begin COLUMNS ROWS COMMAND: a terminal in which the command runs; skips where none can be had.
+begin() {
+  terminal new-session -d -s main -x "$1" -y "$2" -c "$folder" "$3" 2>"$folder/refusal" || {
+    echo "skipped: no terminal device ($(cat "$folder/refusal"))"
+    exit 77
+  }
+}
+# open COLUMNS ROWS COMMAND...: the same, and then nothing.
 open() {
   columns=$1 rows=$2
   shift 2
-  terminal new-session -d -s main -x "$columns" -y "$rows" -c "$folder" \
-    "exec 2>&1; $*; echo \"exit code \$?\"; cat"
+  begin "$columns" "$rows" "exec 2>&1; $*; echo \"exit code \$?\"; cat"
 }
 
 fail() {
@@ -34,7 +40,7 @@ shows() {
     tries=0
     until screen | grep -q -- "$text"; do
       tries=$((tries + 1))
-      [ "$tries" -lt 200 ] || fail "no \"$text\""
+      [ "$tries" -lt 1200 ] || fail "no \"$text\""
       sleep 0.1
     done
   done
@@ -45,7 +51,7 @@ last() {
   tries=0
   until [ "$(screen | sed '/^ *$/d' | tail -n 1)" = "$1" ]; do
     tries=$((tries + 1))
-    [ "$tries" -lt 200 ] || fail "the last line is not \"$1\""
+    [ "$tries" -lt 1200 ] || fail "the last line is not \"$1\""
     sleep 0.1
   done
 }
@@ -142,7 +148,7 @@ case $scenario in
     shows '^exit code 0$'
     ;;
   stopped)
-    terminal new-session -d -s main -x 80 -y 24 -c "$folder" "PS1='shell: ' sh -i"
+    begin 80 24 "PS1='shell: ' sh -i"
     keys "$kling repl --sim" Enter
     shows '^kling>'
     keys C-z
