@@ -4,12 +4,9 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/kling)
 
 install(TARGETS kling RUNTIME)
-if(TARGET kling_engine_library)
-  install(TARGETS kling_engine_library LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/kling)
-endif()
 install(TARGETS kling_host EXPORT kling LIBRARY)
 install(TARGETS kling_module EXPORT kling LIBRARY DESTINATION ${KLING_LUA_CMOD_DIR})
-install(TARGETS kling_static ARCHIVE)
+install(TARGETS kling_host_static kling_module_static ARCHIVE)
 install(DIRECTORY host/include/kling TYPE INCLUDE)
 # Without the ledgers of who ran them here.
 install(DIRECTORY scripts/ DESTINATION ${CMAKE_INSTALL_DATADIR}/kling/scripts
@@ -32,7 +29,7 @@ install(FILES ${PROJECT_BINARY_DIR}/klingConfig.cmake ${PROJECT_BINARY_DIR}/klin
 
 # The prefix is relative to the file, so that a tree may be moved.
 file(RELATIVE_PATH up /x/${CMAKE_INSTALL_LIBDIR}/pkgconfig /x)
-foreach(name kling kling-module)
+foreach(name kling kling-static kling-module)
   configure_file(third_party/${name}.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endforeach()

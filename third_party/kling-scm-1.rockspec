@@ -10,10 +10,9 @@ description = {
 }
 dependencies = { "lua ~> 5.4" }
 external_dependencies = { OPENSSL = { header = "openssl/ssl.h" }, SQLITE = { header = "sqlite3.h" } }
--- The module and what it loads on first need, which it finds beside itself.
 build = {
   type = "command",
-  build_command = "cmake --preset release -B build/rock -D KLING_TESTS=OFF"
+  build_command = "cmake --preset unity -B build/rock -D KLING_TESTS=OFF"
     .. " && cmake --build build/rock --target kling_module",
-  install_command = "cp build/rock/lib/kling.so build/rock/lib/libkling-engine.so $(LIBDIR)",
+  install_command = "cp build/rock/lib/kling.so $(LIBDIR)",
 }

@@ -22,6 +22,7 @@ constexpr unsigned all(Features... features) {
   return (bit(features) | ...);
 }
 
+namespace rows {
 using enum Feature;
 constexpr Offer kOffers[] = {
     {all(text2video, image2video), "kling-v2-6", "std pro", kFiveOrTen},
@@ -46,6 +47,8 @@ constexpr Offer kOffers[] = {
     {all(motion_brush, camera_image), "kling-v1-5", "pro", kFive},
     {all(camera_text), "kling-v1", "std", kFive},
 };
+}  // namespace rows
+using rows::kOffers;
 
 constexpr std::array<std::string_view, 6> kRetiredModels = {
     "kling-v1", "kling-v1-5", "kling-v1-6", "kling-v2-master", "kling-v2-1", "kling-v2-1-master"};

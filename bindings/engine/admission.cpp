@@ -8,7 +8,7 @@
 namespace kling::engine {
 namespace {
 
-constexpr Millis kMemory = 600'000;
+constexpr Millis kRemembered = 600'000;
 // Sums of decimal prices are not exact: a budget of exactly the price must do.
 constexpr double kRounding = 1e-6;
 
@@ -54,7 +54,7 @@ Error over_budget(const Limits& limits, const Usage& usage, double estimate_usd)
 
 void LearntSlots::refused(int open, Millis now) {
   slots_ = std::max(open, 1);
-  until_ = now + kMemory;
+  until_ = now + kRemembered;
 }
 
 int LearntSlots::ceiling(int configured, Millis now) const {

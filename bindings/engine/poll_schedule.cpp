@@ -18,7 +18,7 @@ constexpr double kFirstLook = -1.645;   // when one of twenty is done
 constexpr double kTextSeconds = 319, kImageSeconds = 164;
 // What was published counts as much as two jobs of our own, and may be wrong by a factor of two.
 constexpr double kSeedWeight = 2, kSeedSigma = 0.6;
-constexpr double kMemory = 60;  // jobs
+constexpr double kMemoryJobs = 60;
 constexpr double kLeastSigma = 0.15, kMostSigma = 0.8;
 
 /// The chance of a log-normal variable to end now, given that it has not: density over survival, in
@@ -71,7 +71,7 @@ void Durations::learn(const std::string& job_class, Millis took) {
   if (fresh)
     learnt = {kSeedWeight, std::log(static_cast<double>(before.median)),
               before.sigma * before.sigma};
-  const double weight = std::min(learnt.weight + 1, kMemory);
+  const double weight = std::min(learnt.weight + 1, kMemoryJobs);
   const double off = value - learnt.mean;
   learnt.mean += off / weight;
   learnt.variance += (off * (value - learnt.mean) - learnt.variance) / weight;

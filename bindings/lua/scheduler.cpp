@@ -18,12 +18,6 @@ constexpr std::size_t kMostPath = 400;
 /// Failures that nobody waited for are told up to here: their texts are kept.
 constexpr std::size_t kMostUnobserved = 1000;
 
-std::int64_t steady_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
 /// What is kept of a script's error: it may be as long as memory allows, and lies outside of it.
 constexpr std::size_t kMostMessage = 8u << 10;
 std::string cut(const char* message) { return std::string(message).substr(0, kMostMessage); }

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kMostAddresses = 6;
 
-struct Answer {
+struct PendingLookUp {
   std::mutex mutex;
   std::condition_variable wake;
   bool done = false;
@@ -23,7 +23,7 @@ struct Answer {
   std::vector<std::string> addresses;
 };
 
-void ask(const std::string& host, LookUp look_up, Answer& answer) {
+void ask(const std::string& host, LookUp look_up, PendingLookUp& answer) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* list = nullptr;
@@ -52,7 +52,7 @@ Error address_not_allowed(const std::string& host) {
 Result<std::vector<std::string>> addresses_of(const std::string& host, unsigned allowed,
                                               TimePoint deadline, const std::atomic<bool>* stop,
                                               LookUp look_up) {
-  auto answer = std::make_shared<Answer>();
+  auto answer = std::make_shared<PendingLookUp>();
   if (is_numeric_address(host)) {
     answer->addresses = {host};
   } else {

@@ -18,8 +18,8 @@ constexpr std::size_t kMostWide = 1000;  // of a line in a log
 
 std::string minutes(Millis span) {
   char text[32];
-  const long seconds = static_cast<long>(std::max<Millis>(span, 0) / 1000);
-  std::snprintf(text, sizeof text, "%ld:%02ld", seconds / 60, seconds % 60);
+  const long whole = static_cast<long>(std::max<Millis>(span, 0) / 1000);
+  std::snprintf(text, sizeof text, "%ld:%02ld", whole / 60, whole % 60);
   return text;
 }
 

@@ -289,15 +289,15 @@ class Session {
 // ---- Set-up ----
 
 /// What the protected set-up needs; plain pointers, so that a Lua error may pass.
-struct SetUp {
+struct ReplSetUp {
   lua::ModuleOptions* module;
   const repl::Host* host;
   Interruption* interruption;
   lua::Runtime* runtime;  ///< out
 };
 
-int prepare_state(lua_State* L) {
-  auto& set_up = *static_cast<SetUp*>(lua_touserdata(L, 1));
+int prepare_repl(lua_State* L) {
+  auto& set_up = *static_cast<ReplSetUp*>(lua_touserdata(L, 1));
   luaL_openlibs(L);
   lua_pushlightuserdata(L, set_up.interruption);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &interrupt_key);
@@ -349,8 +349,8 @@ int run_repl(const JobOptions& options) {
                         .jobs = [&] { return session->jobs_text(); }};
   const std::unique_ptr<lua_State, decltype(&lua_close)> state(luaL_newstate(), lua_close);
   if (!state) return options.voice.fail({.kind = Kind::invalid, .message = "not enough memory"});
-  SetUp set_up{&module, &host, &interruption, nullptr};
-  lua_pushcfunction(state.get(), prepare_state);
+  ReplSetUp set_up{&module, &host, &interruption, nullptr};
+  lua_pushcfunction(state.get(), prepare_repl);
   lua_pushlightuserdata(state.get(), &set_up);
   if (lua_pcall(state.get(), 1, 0, 0) != LUA_OK) {
     const char* message = lua_tostring(state.get(), -1);

@@ -13,7 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-const char* const kFilm = R"(
+const char* const kPlannedFilm = R"(
 local kling = require "kling"
 local shot = kling.text2video { prompt = "a harbour" }:wait()
 shot:last_frame():save("frame.png")
@@ -39,7 +39,7 @@ std::string bytes(const fs::path& path) {
 }  // namespace
 
 TEST_CASE("a plan tells every step of a chain and sends and records and saves nothing") {
-  Stage stage(kFilm);
+  Stage stage(kPlannedFilm);
   const Outcome plan = stage.run({"plan", "--json", "film.lua"});
   CAPTURE(plan.err);
   CHECK(plan.code == 0);
@@ -63,7 +63,7 @@ TEST_CASE("a plan tells every step of a chain and sends and records and saves no
 }
 
 TEST_CASE("what was paid is told as paid and an edited step as one that differs") {
-  Stage stage(kFilm);
+  Stage stage(kPlannedFilm);
   REQUIRE(stage.run().code == 0);
   const std::string before = bytes(stage.folder / ".kling/ledger.db");
   const Outcome paid = stage.run({"plan", "film.lua"});
@@ -71,7 +71,7 @@ TEST_CASE("what was paid is told as paid and an edited step as one that differs"
   CHECK(paid.code == 0);
   CHECK(contains(paid.out, "0 to submit, about $0.00; 3 paid or running, $1.05"));
 
-  std::string edited = kFilm;
+  std::string edited = kPlannedFilm;
   edited.replace(edited.find("\"storm\""), 7, "\"a worse storm\"");
   std::ofstream(stage.folder / "film.lua") << edited;
   const Outcome plan = stage.run({"plan", "film.lua"});
@@ -118,7 +118,7 @@ kling.text2video { prompt = "hangs" }:wait()
 }
 
 TEST_CASE("a plan over the budget ends with four") {
-  Stage stage(kFilm);
+  Stage stage(kPlannedFilm);
   const Outcome plan = stage.run({"plan", "--max-cost", "0.5", "film.lua"});
   CHECK(plan.code == 4);
   CHECK(contains(plan.out, "over the budget of $0.50"));

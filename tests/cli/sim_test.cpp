@@ -8,7 +8,7 @@ using namespace kling::test;
 
 namespace {
 
-constexpr const char* kFilm = R"(
+constexpr const char* kTwoClips = R"(
 local kling = require "kling"
 local scene = kling.omni { prompt = "A storm" }
 local shot = kling.text2video { prompt = "A lighthouse" }
@@ -18,7 +18,7 @@ print(kling.query(scene).raw:find("OMNI_VIDEO") and "wrapped" or "native")
 )";
 
 Outcome run(const TempFolder& folder, std::vector<std::string> options) {
-  std::ofstream(folder / "film.lua") << kFilm;
+  std::ofstream(folder / "film.lua") << kTwoClips;
   std::vector<std::string> words = {KLING_PROGRAM,     "run", "--sim",     "--speed", "5000",
                                     "--poll-interval", "5",   "--no-store"};
   words.insert(words.end(), options.begin(), options.end());

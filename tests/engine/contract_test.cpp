@@ -14,7 +14,6 @@ namespace kling::engine::testing {
 namespace {
 
 using api::Param;
-using sim::Json;  // keeps the order of the file
 
 /// Ends of what is said of a difference: ".mode default …" stands for that of every endpoint.
 struct Difference {
@@ -78,9 +77,9 @@ class Comparison {
   std::set<std::string> differences;
 
   void endpoint(const api::Endpoint& endpoint) {
-    const Json& contract = sim::contract();
-    const Json& row = contract["endpoints"][endpoint.kind];
-    std::map<std::string, Json> rules;
+    const sim::Json& contract = sim::contract();
+    const sim::Json& row = contract["endpoints"][endpoint.kind];
+    std::map<std::string, sim::Json> rules;
     for (const auto& [field, rule] : row["rules"].items()) rules[field] = rule;
     for (const Param& param : endpoint.params) {
       const std::string where = endpoint.name + "." + param.name;
@@ -90,7 +89,7 @@ class Comparison {
         continue;
       }
       compare(where, param, rule->second);
-      const Json preset = row["defaults"].value(param.name, Json(""));
+      const sim::Json preset = row["defaults"].value(param.name, sim::Json(""));
       if (param.default_value != preset)
         differences.insert(where + " default " + text(param.default_value) + " against " +
                            text(preset));
@@ -101,26 +100,28 @@ class Comparison {
   }
 
  private:
-  static std::string text(const Json& value) { return value.is_null() ? "nothing" : value.dump(); }
+  static std::string text(const sim::Json& value) {
+    return value.is_null() ? "nothing" : value.dump();
+  }
   template <class T>
   void same(const std::string& where, const char* what, const std::optional<T>& ours,
-            const Json& theirs) {
-    const Json mine = ours ? Json(*ours) : Json();
+            const sim::Json& theirs) {
+    const sim::Json mine = ours ? sim::Json(*ours) : sim::Json();
     if (mine != theirs)
       differences.insert(where + " " + what + " " + text(mine) + " against " + text(theirs));
   }
-  static Json member(const Json& rule, const char* name) {
+  static sim::Json member(const sim::Json& rule, const char* name) {
     const auto found = rule.find(name);
-    return found == rule.end() ? Json() : *found;
+    return found == rule.end() ? sim::Json() : *found;
   }
-  static std::set<std::string> words(const Json& list) {
+  static std::set<std::string> words(const sim::Json& list) {
     std::set<std::string> set;
-    for (const Json& word : list) set.insert(word.get<std::string>());
+    for (const sim::Json& word : list) set.insert(word.get<std::string>());
     return set;
   }
 
-  void compare(const std::string& where, const Param& param, const Json& rule) {
-    const Json seed = rule.value("seed", Json::object());
+  void compare(const std::string& where, const Param& param, const sim::Json& rule) {
+    const sim::Json seed = rule.value("seed", sim::Json::object());
     same(where, "max_chars", param.rule.max_chars, member(rule, "max_chars"));
     same(where, "warn_chars", param.rule.warn_chars, member(seed, "max_chars"));
     same(where, "min", param.rule.minimum, member(rule, "min"));
@@ -132,13 +133,14 @@ class Comparison {
                          " by the client only");
     if (param.name != "model_name") {
       const std::set<std::string> ours(param.rule.values.begin(), param.rule.values.end());
-      if (ours != words(rule.value("enum", Json::array()))) differences.insert(where + " values");
+      if (ours != words(rule.value("enum", sim::Json::array())))
+        differences.insert(where + " values");
       std::set<std::string> all = ours;
       all.insert(param.rule.warn_values.begin(), param.rule.warn_values.end());
-      const Json wide = member(seed, "enum");
+      const sim::Json wide = member(seed, "enum");
       if (!wide.is_null() && all != words(wide)) differences.insert(where + " undocumented values");
     }
-    Json children = rule.value("items", rule).value("fields", Json::object());
+    sim::Json children = rule.value("items", rule).value("fields", sim::Json::object());
     for (const Param& child : param.children) {
       if (!children.contains(child.name)) {
         differences.insert(where + "." + child.name + " is unknown to the service");
@@ -172,7 +174,7 @@ TEST_CASE("client and simulator know the same models of each endpoint") {
     CAPTURE(endpoint.name);
     std::set<std::string> theirs, ours;
     for (const auto& [model, facts] : sim::contract()["models"].items())
-      for (const Json& kind : facts["kinds"])
+      for (const sim::Json& kind : facts["kinds"])
         if (kind == endpoint.kind) theirs.insert(model);
     for (const Param& param : endpoint.params) {
       if (param.name != "model_name") continue;

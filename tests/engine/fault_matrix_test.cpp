@@ -70,13 +70,13 @@ const Row kRows[] = {
 };
 
 /// Where a dialect makes another outcome than the table's.
-struct Difference {
+struct Deviation {
   const char* dialect;
   const char* fault;
   const char* Row::*column;
   const char* cell;
 };
-const Difference kDifferences[] = {
+const Deviation kDifferences[] = {
     // The proxy hides that it is the credit that is used up.
     {"newapi", "429-balance", &Row::create, kAgain},
     // The new design has no field that real answers leave null.
@@ -152,7 +152,7 @@ void check(const Cell& cell, const std::string& expected) {
 }
 
 std::string expected(const Row& row, const std::string& dialect, const char* Row::*column) {
-  for (const Difference& other : kDifferences)
+  for (const Deviation& other : kDifferences)
     if (dialect == other.dialect && std::string(row.fault) == other.fault && column == other.column)
       return other.cell;
   return row.*column;
@@ -219,7 +219,7 @@ TEST_CASE("docs/faults.md shows this table") {
     for (const auto& [name, column] : columns) line += std::string(" ") + row.*column + " |";
     shows(line);
   }
-  for (const Difference& other : kDifferences)
+  for (const Deviation& other : kDifferences)
     for (const auto& [name, column] : columns)
       if (column == other.column)
         shows(std::string("| `") + other.dialect + "` | `" + other.fault + "` | " + name + " | " +

@@ -97,7 +97,7 @@ constexpr const char* kEveryWrongCall = R"lua(
 )lua";
 
 /// Each function of the libraries that is ours, as it is meant; and its way to an error.
-constexpr const char* kEveryFunction = R"lua(
+constexpr const char* kEverySafeFunction = R"lua(
   local LONG = ("long enough for the heap "):rep(5)
   local mask = require("lib.mask")
   assert(not pcall(require, "lib.nothing"))
@@ -151,7 +151,7 @@ TEST_CASE("the safe libraries run short of memory anywhere and leave nothing beh
   Supply supply;
   const SafeLua lua(supply);
   const auto run = [&](long allocations) {
-    lua.load(kEveryFunction);
+    lua.load(kEverySafeFunction);
     supply.left = allocations;
     const int status = lua_pcall(lua.state, 0, 0, 0);
     const bool enough = supply.left != 0;

@@ -73,7 +73,7 @@ class TlsServer {
   std::thread thread_;
 };
 
-HttpOutcome get(const std::string& base_url) {
+HttpOutcome tls_get(const std::string& base_url) {
   TransportOptions options;
   options.base_url = base_url;
   HttpRequest request;
@@ -88,11 +88,11 @@ TEST_CASE("a certificate is trusted only through its authority") {
   const std::string port = ":" + std::to_string(server.port);
   {
     ScopedVariable file("SSL_CERT_FILE", certificates().authority().c_str());
-    CHECK(get("https://127.0.0.1" + port).body == "ok");
-    CHECK(get("https://localhost" + port).body == "ok");
+    CHECK(tls_get("https://127.0.0.1" + port).body == "ok");
+    CHECK(tls_get("https://localhost" + port).body == "ok");
   }
   CHECK(server.requests == 2);
-  const HttpOutcome outcome = get("https://127.0.0.1" + port);
+  const HttpOutcome outcome = tls_get("https://127.0.0.1" + port);
   CHECK(outcome.stage == Stage::not_sent);
   CHECK(outcome.error.kind == Kind::network);
   CHECK(outcome.error.message.find("not trusted") != std::string::npos);
@@ -104,7 +104,7 @@ TEST_CASE("a certificate of another host is refused") {
   const Certificates other("DNS:other.example");
   TlsServer server(other);
   ScopedVariable file("SSL_CERT_FILE", other.authority().c_str());
-  const HttpOutcome outcome = get("https://localhost:" + std::to_string(server.port));
+  const HttpOutcome outcome = tls_get("https://localhost:" + std::to_string(server.port));
   CHECK(outcome.stage == Stage::not_sent);
   CHECK(outcome.error.message.find("ostname mismatch") != std::string::npos);
   CHECK(server.requests == 0);
@@ -115,19 +115,19 @@ TEST_CASE("a folder of hashed certificates is honoured") {
   const TemporaryFolder hashed;
   run("cp " + certificates().authority() + " " + hashed.path + " && openssl rehash " + hashed.path);
   ScopedVariable folder("SSL_CERT_DIR", hashed.path.c_str());
-  CHECK(get("https://127.0.0.1:" + std::to_string(server.port)).body == "ok");
+  CHECK(tls_get("https://127.0.0.1:" + std::to_string(server.port)).body == "ok");
 }
 
 TEST_CASE("a certificate file that cannot be read is named") {
   ScopedVariable file("SSL_CERT_FILE", "/nonexistent/ca.pem");
-  const HttpOutcome outcome = get("https://127.0.0.1:9");
+  const HttpOutcome outcome = tls_get("https://127.0.0.1:9");
   CHECK(outcome.stage == Stage::not_sent);
   CHECK(outcome.error.message.find("/nonexistent/ca.pem") != std::string::npos);
 }
 
 TEST_CASE("a plain server behind an https address is not sent") {
   RawServer server([](Peer& peer, int) { peer.send(answer("plain")); });
-  CHECK(get("https://127.0.0.1:" + std::to_string(server.port())).stage == Stage::not_sent);
+  CHECK(tls_get("https://127.0.0.1:" + std::to_string(server.port())).stage == Stage::not_sent);
 }
 
 TEST_CASE("TLS connections are kept and one closed while idle costs nothing") {
@@ -166,7 +166,7 @@ TEST_CASE("an answer whose end is the end of a TLS connection needs no farewell"
     SSL_CTX_free(context);
   });
   ScopedVariable trust("SSL_CERT_FILE", certificates().authority().c_str());
-  const HttpOutcome outcome = get("https://127.0.0.1:" + std::to_string(server.port()));
+  const HttpOutcome outcome = tls_get("https://127.0.0.1:" + std::to_string(server.port()));
   CHECK(outcome.stage == Stage::answered);
   CHECK(outcome.body == "{}");
 }
@@ -198,20 +198,20 @@ TEST_CASE("a proxy gets the tunnel request and its password and the service does
   ScopedVariable none("no_proxy", nullptr);
   {
     ScopedVariable variable("https_proxy", ("http://u:p%40s@127.0.0.1:" + port).c_str());
-    CHECK(get("https://api.example").stage == Stage::not_sent);
+    CHECK(tls_get("https://api.example").stage == Stage::not_sent);
     CHECK(proxy.connections() == 1);
     ScopedVariable exception("NO_PROXY", "other.example, .example:443");
-    CHECK(get("https://api.nosuch..example").stage == Stage::not_sent);
-    CHECK(get("https://127.0.0.1:1").stage == Stage::not_sent);
+    CHECK(tls_get("https://api.nosuch..example").stage == Stage::not_sent);
+    CHECK(tls_get("https://127.0.0.1:1").stage == Stage::not_sent);
     CHECK(proxy.connections() == 1);
   }
   ScopedVariable variable("https_proxy", ("127.0.0.1:" + port).c_str());
-  const HttpOutcome outcome = get("https://api.example");
+  const HttpOutcome outcome = tls_get("https://api.example");
   CHECK(outcome.stage == Stage::not_sent);
   CHECK(outcome.error.message.find("wants a user name and password") != std::string::npos);
   {
     ScopedVariable wrong("https_proxy", ("http://u:wrong@127.0.0.1:" + port).c_str());
-    const HttpOutcome again = get("https://api.example");
+    const HttpOutcome again = tls_get("https://api.example");
     CHECK(again.error.message.find("refuses the user name") != std::string::npos);
     CHECK_FALSE(again.error.retryable);
   }
@@ -234,7 +234,7 @@ TEST_CASE("the password of a proxy does not reach the service behind it") {
   ScopedVariable file("SSL_CERT_FILE", named.authority().c_str());
   const std::string address = "http://user:secret@127.0.0.1:" + std::to_string(proxy.port());
   ScopedVariable variable("https_proxy", address.c_str());
-  CHECK(get("https://api.example").body == "ok");
+  CHECK(tls_get("https://api.example").body == "ok");
   CHECK(tunnel.find("Proxy-Authorization: Basic dXNlcjpzZWNyZXQ=") != std::string::npos);
   CHECK(server.requests == 1);
   CHECK(server.proxy_header == "");

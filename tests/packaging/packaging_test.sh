@@ -74,14 +74,22 @@ nm -D --defined-only --format=just-symbols "$lib/libkling.so" |
   grep -vE '^(kling_(host|exchange)_[a-z_]+|KLING_0)(@@KLING_0)?$' && failures=$((failures + 1))
 readelf -d "$lib/libkling.so" | grep -q 'SONAME.*\[libkling.so.0\]' || { echo soname; exit 1; }
 
-# What takes long to load is loaded on first need, and its absence is told.
-readelf -d "$prefix/bin/kling" | grep -E 'NEEDED.*(httplib|ssl|crypto|sqlite)' &&
-  failures=$((failures + 1))
-mkdir -p alone/bin
-cp "$prefix/bin/kling" alone/bin
-expect 'an empty script alone' '' alone/bin/kling run /dev/null
-alone/bin/kling doctor >messages 2>&1 && failures=$((failures + 1))
-grep -q 'libkling-engine.so is missing' messages || { cat messages; failures=$((failures + 1)); }
+# What is inside has no name outside: neither Lua nor SQLite, in libraries or archives.
+nm -D "$lib/libkling.so" | grep -E ' (lua|sqlite3)' && failures=$((failures + 1))
+nm -D --undefined-only "$lib/lua/5.4/kling.so" | grep ' sqlite3' && failures=$((failures + 1))
+nm --extern-only --defined-only "$lib/libkling.a" "$lib/libkling-module.a" |
+  grep -E '^[0-9a-f]+ . ' | grep -vE ' (kling_[a-z_]+|luaopen_kling)$' && failures=$((failures + 1))
+if pkg-config --exists luajit && command -v luajit >/dev/null; then
+  # shellcheck disable=SC2046
+  cc -o two_luas "$tests/packaging/two_luas.c" -rdynamic $(pkg-config --cflags --libs luajit kling) -Wl,-rpath,"$lib"
+  expect 'beside LuaJIT' 'Lua 5.4 ["text2video"] Lua 5.1' ./two_luas
+  # shellcheck disable=SC2046
+  cc -o two_luas_static "$tests/packaging/two_luas.c" -rdynamic $(pkg-config --cflags --libs luajit kling-static)
+  expect 'an archive beside LuaJIT' 'Lua 5.4 ["text2video"] Lua 5.1' ./two_luas_static
+  expect "LuaJIT's FFI" '["Lua 5.4","text2video"]	Lua 5.1' luajit "$tests/packaging/two_luas.lua" "$lib/libkling.so.0"
+else
+  echo 'LuaJIT is not installed: a program with two Luas is not tried'
+fi
 
 # 5. Stock interpreters.
 LUA_CPATH_5_4="$lib/lua/5.4/?.so"

@@ -41,7 +41,7 @@ struct Short {
   HostOptions options;
 };
 
-constexpr const char* kScript = R"(
+constexpr const char* kWaitingScript = R"(
   local kling = require "kling"
   local job = kling.text2video { prompt = given.name }
   local rest = kling.spawn(function() pcall(job.wait, job, { timeout = 0 }) return "rest" end)
@@ -80,7 +80,7 @@ TEST_CASE("a host answers every call when memory ends anywhere and goes on when 
       REQUIRE(point < 5000);
       stage.memory.left = point;
       bool well = host.set("given", R"({"name": "a prompt that is not short", "list": [1, {}]})");
-      const auto task = host.run("film.lua", kScript);
+      const auto task = host.run("film.lua", kWaitingScript);
       for (int i = 0; i < 200 && task != 0 && host.running(task); ++i) {
         if (host.tick(1000)) continue;
         pollfd wait{host.fd(), POLLIN, 0};

@@ -22,7 +22,7 @@ Json with(Json body, const Json& more) {
 }
 
 const Json kImage = {{"model_name", "kling-v2-6"}, {"image", png(1280, 720)}};
-const Json kOmni = {{"prompt", "A storm"}, {"aspect_ratio", "16:9"}, {"mode", "std"}};
+const Json kOmniStd = {{"prompt", "A storm"}, {"aspect_ratio", "16:9"}, {"mode", "std"}};
 const Json kMulti = {{"prompt", "They left"}, {"image_list", {{{"image", png(640, 640)}}}}};
 const Json kVideo = {{{"video_url", "https://example.com/a.mp4"}}};
 
@@ -87,21 +87,21 @@ TEST_CASE("requests are refused with the documented code and message or accepted
       {"multi-image2video",
        {{"prompt", "x"}, {"image_list", Json::array({kImage, kImage, kImage, kImage, kImage})}},
        "image_list has an invalid number of items"},
-      {"omni-video", kOmni, ""},
+      {"omni-video", kOmniStd, ""},
       {"omni-video", {{"prompt", "x"}}, "aspect_ratio can not be null"},
-      {"omni-video", with(kOmni, {{"duration", "7"}}),
+      {"omni-video", with(kOmniStd, {{"duration", "7"}}),
        "Duration only supports 5 or 10 seconds when no refer_image is provided"},
       {"omni-video",
-       with(kOmni, {{"duration", "7"}, {"image_list", {{{"image_url", png(640, 640)}}}}}), ""},
-      {"omni-video", with(kOmni, {{"prompt", "<<<image_1>>>"}}),
+       with(kOmniStd, {{"duration", "7"}, {"image_list", {{{"image_url", png(640, 640)}}}}}), ""},
+      {"omni-video", with(kOmniStd, {{"prompt", "<<<image_1>>>"}}),
        "prompt refers to image_1 which is not in the request"},
       {"omni-video",
-       with(kOmni, {{"model_name", "kling-v3-omni"}, {"sound", "on"}, {"video_list", kVideo}}),
+       with(kOmniStd, {{"model_name", "kling-v3-omni"}, {"sound", "on"}, {"video_list", kVideo}}),
        "sound on is not supported with video input"},
-      {"omni-video", with(kOmni, {{"video_list", kVideo}}), ""},
-      {"omni-video", with(kOmni, {{"video_list", kVideo}, {"duration", "15"}}), ""},
+      {"omni-video", with(kOmniStd, {{"video_list", kVideo}}), ""},
+      {"omni-video", with(kOmniStd, {{"video_list", kVideo}, {"duration", "15"}}), ""},
       {"omni-video",
-       with(kOmni, {{"image_list", {{{"image_url", png(640, 640)}, {"type", "end_frame"}}}}}),
+       with(kOmniStd, {{"image_list", {{{"image_url", png(640, 640)}, {"type", "end_frame"}}}}}),
        "end_frame is not supported with these images"},
   };
   Fixture sim;
@@ -145,8 +145,8 @@ TEST_CASE("prices follow the table") {
       {"text2video", with(kShot, {{"sound", "on"}, {"mode", "pro"}}), 5},
       {"text2video", {{"prompt", "x"}, {"model_name", "kling-v3"}, {"duration", "7"}}, 4.2},
       {"multi-image2video", kMulti, 2},
-      {"omni-video", kOmni, 3},
-      {"omni-video", with(kOmni, {{"video_list", kVideo}}), 4.5}};
+      {"omni-video", kOmniStd, 3},
+      {"omni-video", with(kOmniStd, {{"video_list", kVideo}}), 4.5}};
   for (const auto& [kind, body, units] : rows) {
     Fixture sim;
     sim.accepted(kind, body);

@@ -11,14 +11,14 @@ struct Reference {
   std::int64_t number = 0;
 };
 
-struct Kind {
+struct Referable {
   const char* name;
   const char* list;
 };
-constexpr Kind kKinds[] = {{"image", "image_list"},
-                           {"element", "element_list"},
-                           {"video", "video_list"},
-                           {"voice", "voice_list"}};
+constexpr Referable kReferables[] = {{"image", "image_list"},
+                                     {"element", "element_list"},
+                                     {"video", "video_list"},
+                                     {"voice", "voice_list"}};
 
 void scan(std::string_view prompt, std::vector<Reference>& references) {
   for (std::size_t at = prompt.find("<<<"); at != std::string_view::npos;
@@ -30,7 +30,7 @@ void scan(std::string_view prompt, std::vector<Reference>& references) {
     const std::size_t line = reference.text.rfind('_');
     if (line != std::string::npos) {
       const auto number = whole_number(std::string_view(reference.text).substr(line + 1));
-      for (const Kind& kind : kKinds)
+      for (const Referable& kind : kReferables)
         if (number && reference.text.substr(0, line) == kind.name) reference.kind = kind.name;
       reference.number = number.value_or(0);
     }
@@ -50,7 +50,7 @@ std::vector<Reference> references_of(const Request& request) {
   return references;
 }
 
-std::size_t count_given(const Request& request, const Kind& kind) {
+std::size_t count_given(const Request& request, const Referable& kind) {
   std::size_t count = count_of(request, kind.list);
   if (std::string_view(kind.name) == "image")
     count += (given(request, "image") ? 1u : 0u) + (given(request, "image_tail") ? 1u : 0u);
@@ -63,7 +63,7 @@ Verdict reference_targets(const Request& request) {
   const std::vector<Reference> references = references_of(request);
   std::vector<std::string> complaints;
   std::vector<std::string> lists;
-  for (const Kind& kind : kKinds) {
+  for (const Referable& kind : kReferables) {
     const std::size_t count = count_given(request, kind);
     std::vector<std::string> missing;
     for (const Reference& reference : references) {

@@ -15,12 +15,6 @@ constexpr int kFirstLook = 100;                  ///< of a new thread; and what 
 constexpr int kStopped = 1;                      ///< marks a thread that the hook has ended
 constexpr std::size_t kLargeBlock = 256u << 10;  ///< from here on looks come closer
 
-std::int64_t steady_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
 /// A concatenation or comparison is one instruction of any length: the larger the largest value,
 /// the fewer instructions may pass unseen.
 int interval(const Meter& meter) {
@@ -107,6 +101,12 @@ void hook(lua_State* L, lua_Debug*) {
 }
 
 }  // namespace
+
+std::int64_t steady_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
 Meter* meter_of(lua_State* L) {
   void* data = nullptr;

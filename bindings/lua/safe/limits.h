@@ -30,6 +30,9 @@ struct Meter {
   char told[200] = "";           ///< the same with the line it happened at
 };
 
+/// Real time, from an arbitrary start: what Lua's turns are measured with.
+std::int64_t steady_us();
+
 /// Null on states that have no limits. Never raises.
 Meter* meter_of(lua_State* L);
 inline bool is_stopped(lua_State* L) {
