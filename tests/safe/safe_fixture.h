@@ -9,6 +9,7 @@
 
 #include "base/temp_folder.h"
 #include "lua/safe.h"
+#include "support/collecting.h"
 
 namespace kling::lua {
 
@@ -18,6 +19,8 @@ struct Safe {
                                  .wall_ms = 2000},
                 const std::function<void(ModuleOptions&)>& change = nullptr)
       : limit(limits) {
+    limits.allocate = test::Collecting::allocate;
+    limits.allocate_data = &collecting;
     state = new_limited_state(limits);
     REQUIRE(state != nullptr);
     ModuleOptions options;
@@ -36,8 +39,10 @@ struct Safe {
     lua_pushlightuserdata(state, &options);
     if (lua_pcall(state, 1, 0, 0) != LUA_OK) FAIL(lua_tostring(state, -1));
     runtime = runtime_of(state);
+    collecting.begin(state);
   }
   ~Safe() {
+    collecting.end();
     if (state != nullptr) lua_close(state);
   }
   Safe(const Safe&) = delete;
@@ -96,6 +101,7 @@ struct Safe {
     std::ofstream(folder / name, std::ios::binary) << text;
   }
 
+  test::Collecting collecting;
   Limits limit;
   test::TempFolder folder;
   lua_State* state = nullptr;
