@@ -73,9 +73,20 @@ struct Safe {
   void check_ended(const std::string& text, const std::string& by = "the script ") {
     const TaskResult result = run(text);
     INFO(result.message);
+    REQUIRE_FALSE(by.empty());  // which would be any failure
     CHECK(result.done);
     CHECK_FALSE(result.ok);
     CHECK(result.message.find(by) != std::string::npos);
+    check_works();
+  }
+  /// The same where there may be no memory left for the sentence: the state knows why it was ended.
+  void check_stopped(const std::string& text, const std::string& why) {
+    const TaskResult result = run(text);
+    INFO(result.message);
+    CHECK(result.done);
+    CHECK_FALSE(result.ok);
+    REQUIRE(stopped(state) != nullptr);
+    CHECK(std::string(stopped(state)).find(why) != std::string::npos);
     check_works();
   }
   /// The script went through, with its own assertions, within its limits; the state works on.
