@@ -32,19 +32,20 @@ local function begin(item, name, key)
   )
 end
 
-local function begin_all(items, name)
+local function begin_all(group, items, name)
   if type(items) ~= "table" then
     error(("kling.%s takes a table of jobs, tasks and functions"):format(name), 3)
   end
-  local group, keys, waits = core.group(), ordered_keys(items), {}
+  local keys, waits = ordered_keys(items), {}
   for _, key in ipairs(keys) do -- before anything starts
     if type(items[key]) ~= "function" then begin(items[key], name, key) end
   end
   for i, key in ipairs(keys) do
-    waits[i] = begin(items[key], name, key)
-    group:add(waits[i])
+    local wait = begin(items[key], name, key)
+    group:add(wait) -- at once: what fails from here on interrupts it
+    waits[i] = wait
   end
-  return group, keys, waits
+  return keys, waits
 end
 
 -- Interrupts the siblings, lets them end, and raises with all tracebacks.
@@ -57,8 +58,8 @@ local function give_up(group, waits, failure)
 end
 
 function kling.all(items)
-  local first, keys, waits = begin_all(items, "all")
-  local group <close> = first
+  local group <close> = core.group()
+  local keys, waits = begin_all(group, items, "all")
   local results = {}
   for i in group.next, group do
     local ok, value = pcall(outcome, waits[i])
@@ -70,8 +71,8 @@ end
 
 -- The first that succeeds; when none does, the first error.
 function kling.any(items)
-  local first, keys, waits = begin_all(items, "any")
-  local group <close> = first
+  local group <close> = core.group()
+  local keys, waits = begin_all(group, items, "any")
   local failed, failure = false, "kling.any has nothing to wait for"
   for i in group.next, group do
     local ok, value = pcall(outcome, waits[i])
@@ -98,10 +99,11 @@ function kling.map(list, fn, options)
   local function start()
     local i = #waits + 1
     if i > #list then return end
-    waits[i] = spawn(fn, list[i], i)
-    group:add(waits[i])
+    local wait = spawn(fn, list[i], i)
+    group:add(wait)
+    waits[i] = wait
   end
-  for _ = 1, limit do
+  for _ = 1, min(limit, #list) do
     start()
   end
   for i in group.next, group do
@@ -117,8 +119,8 @@ function kling.timeout(seconds, fn, ...)
   if type(seconds) ~= "number" or type(fn) ~= "function" then
     error("kling.timeout takes seconds and a function", 2)
   end
-  local task = spawn(fn, ...)
   local group <close> = core.group()
+  local task = spawn(fn, ...)
   group:add(task)
   if group:step(seconds) then return task:wait() end
   return task:wait { timeout = 0 }
@@ -161,7 +163,9 @@ function require(name) -- luacheck: globals require
   while true do
     if loaded[name] then return loaded[name] end
     if not loading[name] then break end
-    loading[name]:step(3600) -- another task is loading it
+    local signal, waiting = core.group(), loading[name]
+    waiting[#waiting + 1] = signal
+    signal:step(3600) -- another task is loading it
   end
   if type(package.searchers) ~= "table" then error("'package.searchers' must be a table", 2) end
   local tried = {}
@@ -172,14 +176,16 @@ function require(name) -- luacheck: globals require
     if type(loader) == "function" then
       local value
       do
-        local signal = core.group()
+        local waiting = {}
         local _ <close> = setmetatable({}, {
           __close = function()
             loading[name] = nil
-            signal:set()
+            for _, signal in ipairs(waiting) do
+              signal:set()
+            end
           end,
         })
-        loading[name] = signal
+        loading[name] = waiting
         value = loader(name, data)
       end
       if value ~= nil then loaded[name] = value end

@@ -63,8 +63,8 @@ class Runtime {
   virtual std::size_t unfinished() const = 0;
   /// Errors of spawned tasks that nobody waited for, since the last call.
   virtual std::vector<TaskResult> take_unobserved() = 0;
-  /// Pushes what a task has returned and tells how many values; 0 for one that has not (yet).
-  /// Never raises.
+  /// Pushes what a task has returned and tells how many values; 0 for one that has not (yet), -1
+  /// when there is no room. Never raises.
   virtual int push_results(lua_State* L, TaskId task) = 0;
   /// The host will not ask for this task again: its results may go.
   virtual void release(TaskId task) = 0;

@@ -70,10 +70,14 @@ int RuntimeState::push_results(lua_State* L, TaskId id) {
   const Task* task = scheduler.find(id);
   if (task == nullptr || task->phase != Task::Phase::done || task->failure != nullptr) return 0;
   const int count = lua_gettop(task->thread);
-  if (!lua_checkstack(L, count) || !lua_checkstack(task->thread, count)) return 0;
-  for (int i = 1; i <= count; ++i) lua_pushvalue(task->thread, i);
-  lua_xmove(task->thread, L, count);
+  if (!lua_checkstack(L, count + LUA_MINSTACK)) return -1;
+  for (int i = 1; i <= count; ++i) push_left(L, *task, i);
   return count;
+}
+
+void RuntimeState::release(TaskId task) {
+  scheduler.release(main_, task);
+  scheduler.sweep();
 }
 
 void RuntimeState::cancel(TaskId id) {

@@ -52,7 +52,7 @@ class RuntimeState final : public Runtime {
   std::size_t unfinished() const override { return scheduler.unfinished(); }
   std::vector<TaskResult> take_unobserved() override { return scheduler.take_unobserved(); }
   int push_results(lua_State* L, TaskId task) override;
-  void release(TaskId task) override { scheduler.release(main_, task); }
+  void release(TaskId task) override;
   void cancel(TaskId task) override;
   void cancel_all() override { scheduler.cancel_all(); }
   void wake() override { scheduler.queue().wake(); }

@@ -15,12 +15,25 @@ namespace {
 /// Stock lua5.4 tells of Ctrl-C by a hook on the main thread only: a blocked wait looks this often.
 constexpr Millis kSliceMs = 100;
 constexpr std::size_t kMostPath = 400;
+/// Of one run(): a host that sets no limit gives the largest number there is.
+constexpr std::int64_t kLongestTurnUs = 3'600'000'000;
 /// Failures that nobody waited for are told up to here: their texts are kept.
 constexpr std::size_t kMostUnobserved = 1000;
 
 /// What is kept of a script's error: it may be as long as memory allows, and lies outside of it.
 constexpr std::size_t kMostMessage = 8u << 10;
 std::string cut(const char* message) { return std::string(message).substr(0, kMostMessage); }
+
+/// Marks that run() runs.
+struct Turn {
+  explicit Turn(bool& flag) : driving(flag) { driving = true; }
+  ~Turn() { driving = false; }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  bool& driving;
+};
+
+bool in_finalizer(lua_State* L) { return lua_gc(L, LUA_GCISRUNNING) < 0; }
 
 int describe(lua_State* L) {
   luaL_tolstring(L, 1, nullptr);
@@ -45,7 +58,12 @@ void Ticket::complete() {
 }
 
 Scheduler::Scheduler(lua_State* main, std::shared_ptr<engine::CompletionQueue> queue)
-    : main_(main), queue_(std::move(queue)), home_(std::make_shared<Scheduler*>(this)) {}
+    : main_(main), queue_(std::move(queue)), home_(std::make_shared<Scheduler*>(this)) {
+  Failure no_memory;
+  no_memory.done = true;
+  no_memory.message = no_memory.error.message = "not enough memory";
+  no_memory_ = std::make_shared<const Failure>(std::move(no_memory));
+}
 
 Scheduler::~Scheduler() { *home_ = nullptr; }
 
@@ -74,8 +92,8 @@ void Scheduler::start(lua_State* L, TaskId id, int arguments) {
   if (!lua_checkstack(thread, arguments + 1)) luaL_error(L, "too many arguments");
   lua_xmove(L, thread, arguments + 1);
   task.arguments = arguments;
-  pure(L, [&] { ready_.push_back(id); });
   task.phase = Task::Phase::ready;
+  ready_.push(task);
   ++unfinished_;
   if (running_ == nullptr) queue_->wake_fd_at(0);
 }
@@ -87,17 +105,26 @@ Task* Scheduler::find(TaskId id) const {
 
 void Scheduler::release(lua_State* L, TaskId id) {
   Task* task = find(id);
-  if (task == nullptr) return;
+  if (task == nullptr || !task->held) return;
   task->held = false;
-  if (task->phase != Task::Phase::done && task->phase != Task::Phase::unborn) return;
-  drop_thread(L, *task);
-  if (task->failure == nullptr || task->observed) tasks_.erase(id);
+  if (task->phase == Task::Phase::done || task->phase == Task::Phase::unborn) let_go(L, *task);
 }
 
-void Scheduler::drop_thread(lua_State* L, Task& task) {
+/// REQUIRES: the task is over, or never began, and nobody holds it. Its thread is the collector's.
+void Scheduler::let_go(lua_State* L, Task& task) {
   luaL_unref(L, LUA_REGISTRYINDEX, task.reference);
   task.reference = LUA_NOREF;
   task.thread = nullptr;
+  released_.push(task);
+}
+
+void Scheduler::sweep() {
+  if (!driving_ && running_ == nullptr) free_released();
+}
+
+void Scheduler::free_released() {
+  while (const Task* task = released_.pop())  // who is to be told of a failure needs its record
+    if (task->failure == nullptr || task->observed) tasks_.erase(task->id);
 }
 
 void Scheduler::cancel(Task& task) {
@@ -113,6 +140,8 @@ void Scheduler::cancel_all() {
 }
 
 std::vector<TaskResult> Scheduler::take_unobserved() {
+  if (driving_) return {};
+  sweep();
   std::vector<TaskId> told;
   for (auto& [id, task] : tasks_)
     if (task->failure != nullptr && !task->observed) told.push_back(id);
@@ -136,12 +165,14 @@ Millis Scheduler::deadline(double seconds) const {
 }
 
 void Scheduler::check_can_wait(lua_State* L) {
-  if (running_ == nullptr) {
+  if (in_finalizer(L)) luaL_error(L, "kling cannot be used in a finalizer");
+  if (running_ == nullptr && !driving_) {  // else it is a hook that was called by run()
     if (host_pumps_)
       raise_message(L, Kind::invalid, "this host may not be blocked: start it with kling.spawn");
     return;
   }
-  if (running_->cancelled) raise_message(L, Kind::interrupted, "the wait was cancelled");
+  if (running_ != nullptr && running_->cancelled)
+    raise_message(L, Kind::interrupted, "the wait was cancelled");
   if (L == passable && lua_isyieldable(L)) return;
   raise_message(L, Kind::invalid,
                 "kling cannot wait here (inside table.sort, string.gsub, __tostring, a message "
@@ -158,11 +189,13 @@ int Scheduler::park(lua_State* L, Ticket& ticket, Millis deadline, lua_KFunction
   }
   if (ticket.done) return next(L, LUA_OK, context);
   Task& task = *running_;
+  ++task.serial;
+  if (deadline != kNever) pure(L, [&] { add_timer(deadline, task); });
+  // From here on nothing raises: a task that is parked does yield.
   task.phase = Task::Phase::parked;
   task.brief = ticket.brief;
   ticket.waiter = task.id;
-  ticket.serial = ++task.serial;
-  if (deadline != kNever) pure(L, [&] { add_timer(deadline, task); });
+  ticket.serial = task.serial;
   lua_pushlightuserdata(L, wait_mark());
   return lua_yieldk(L, 1, context, next);
 }
@@ -177,8 +210,8 @@ void Scheduler::block(lua_State* L, Ticket& ticket, Millis deadline) {
   const lua_Hook hook = lua_gethook(main_);
   interrupted_ = false;
   while (!ticket.done && now() < deadline) {
-    bool failed = false;
-    const bool more = run(L, kSliceMs * 1000, &failed);
+    bool failed = false, more = false;
+    pure(L, [&] { more = run(L, kSliceMs * 1000, &failed); });
     if (failed) lua_error(L);  // Ctrl-C's hook fired while tasks ran
     if (ticket.done) return;
     if (lua_gethook(main_) != hook || interrupted_)
@@ -194,7 +227,7 @@ void Scheduler::wake(TaskId id, std::uint32_t serial) {
   Task* task = find(id);
   if (task == nullptr || task->phase != Task::Phase::parked || task->serial != serial) return;
   task->phase = Task::Phase::ready;
-  ready_.push_back(id);
+  ready_.push(*task);
 }
 
 void Scheduler::add_timer(Millis due, const Task& task) {
@@ -226,14 +259,17 @@ void Scheduler::fire_timers() {
 // ---- Running ----
 
 bool Scheduler::run(lua_State* L, std::int64_t budget_us, bool* failed) {
-  if (running_ != nullptr) return false;  // from inside a task: its own turn is not over
-  const std::int64_t stop_at = steady_us() + budget_us;
+  // From inside a task, or from what is called back meanwhile: its own turn is not over.
+  if (running_ != nullptr || driving_ || in_finalizer(L)) return false;
+  free_released();
+  const std::int64_t stop_at = steady_us() + std::min(budget_us, kLongestTurnUs);
+  const Turn turn(driving_);
   const Slice slice(L);
   const engine::CompletionQueue::TimePoint drain_until{std::chrono::microseconds(stop_at)};
   do {
     queue_->drain(budget_us > 0 ? drain_until : engine::CompletionQueue::TimePoint::max());
     fire_timers();
-    if (ready_.empty() || !lua_checkstack(L, 4)) break;
+    if (ready_.first == nullptr || !lua_checkstack(L, 4)) break;
     stop_at_us_ = budget_us > 0 && !is_stopped(L) ? stop_at : 0;
     lua_pushcfunction(L, resume_ready);
     lua_pushlightuserdata(L, this);
@@ -243,18 +279,19 @@ bool Scheduler::run(lua_State* L, std::int64_t budget_us, bool* failed) {
     if (failed != nullptr) return *failed = true;
     lua_pop(L, 1);  // short of memory; the task's own result tells
   } while (is_stopped(L) || (budget_us > 0 && steady_us() < stop_at));
-  queue_->wake_fd_at(ready_.empty() ? next_timer() : 0);
-  return !ready_.empty() || next_timer() <= now();
+  queue_->wake_fd_at(ready_.first == nullptr ? next_timer() : 0);
+  return ready_.first != nullptr || next_timer() <= now();
 }
 
 int Scheduler::resume_ready(lua_State* L) {
   auto& self = *static_cast<Scheduler*>(lua_touserdata(L, 1));
-  for (std::size_t left = self.ready_.size(); left > 0 && !self.ready_.empty(); --left) {
-    Task* task = self.find(self.ready_.front());
-    self.ready_.pop_front();
-    if (task != nullptr && task->phase == Task::Phase::ready) self.resume(L, *task);
+  const Task* const last = self.ready_.last;  // who becomes ready meanwhile has the next turn
+  for (Task* task = nullptr; task != last && self.ready_.first != nullptr;) {
+    task = self.ready_.pop();
+    self.resume(L, *task);
     if (self.stop_at_us_ != 0 && steady_us() >= self.stop_at_us_) break;
   }
+  self.free_released();
   return 0;
 }
 
@@ -275,49 +312,50 @@ void Scheduler::resume(lua_State* L, Task& task) {
   if (is_waiting(thread)) return;
   // The script's own coroutine.yield in the body of a task: let the others run.
   lua_pop(thread, count);
-  pure(L, [&] { ready_.push_back(task.id); });
+  ready_.push(task);
 }
 
 void Scheduler::finish(lua_State* L, Task& task, int status) {
-  task.phase = Task::Phase::done;
-  --unfinished_;
+  task.phase = Task::Phase::ending;
   if (status != LUA_OK) {
-    pure(L, [&] {
-      task.failure = std::make_unique<TaskResult>();
-      task.failure->done = true;
-      task.failure->message = task.failure->error.message = "not enough memory";
-    });
-    lua_pushcfunction(L, explain);  // may run out of memory, too
+    task.failure = no_memory_;  // explain() says more, unless it runs out of it, too
+    running_ = &task;           // what its __close and __tostring functions run into
+    lua_pushcfunction(L, explain);
     lua_pushlightuserdata(L, this);
-    lua_pushlightuserdata(L, &task);
-    if (lua_pcall(L, 2, 0, 0) != LUA_OK) {  // for want of memory, which the thread may hold
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {  // for want of memory, which the thread may hold
       lua_pop(L, 1);
-      running_ = &task;
       close_thread(task.thread, L);
     }
     running_ = nullptr;
+    if (++unobserved_ > kMostUnobserved) task.observed = true;
   }
-  if (status != LUA_OK && ++unobserved_ > kMostUnobserved) task.observed = true;
+  // From here on no Lua runs.
+  task.phase = Task::Phase::done;
+  --unfinished_;
   task.inherited.reset();
+  if (!task.held) let_go(L, task);
   pure(L, [&] {
     const auto watches = std::move(task.watches);
     for (const Watch& watch : watches) watch.tell();
   });
-  if (!task.held) release(L, task.id);
 }
 
 /// Fills the failure of a task whose thread has died.
 int Scheduler::explain(lua_State* L) {
   auto& self = *static_cast<Scheduler*>(lua_touserdata(L, 1));
-  auto& task = *static_cast<Task*>(lua_touserdata(L, 2));
+  Task& task = *self.running_;
   lua_State* thread = task.thread;
-  TaskResult& failure = *task.failure;
+  Failure* made = nullptr;
+  pure(L, [&] {
+    auto copy = std::make_shared<Failure>(*self.no_memory_);
+    made = copy.get();
+    task.failure = std::move(copy);
+  });
+  Failure& failure = *made;
   luaL_traceback(L, thread, nullptr, 0);  // before the frames are gone
   const char* traceback = lua_tostring(L, -1);
   pure(L, [&] { failure.traceback = user_frames(traceback); });
-  self.running_ = &task;  // what its __close functions run into
   close_thread(thread, L);
-  self.running_ = nullptr;
   if (const char* why = stopped(L)) {  // says more than the wait that was cut short
     pure(L, [&] { failure.message = failure.error.message = why; });
     return 0;
@@ -326,7 +364,7 @@ int Scheduler::explain(lua_State* L) {
   lua_pushvalue(thread, -1);
   lua_xmove(thread, L, 1);
   if (const ErrorValue* value = test_object<ErrorValue>(L, -1)) {
-    hold_memory(L, 2 * text_bytes(*value), task.memory);
+    hold_memory(L, 2 * text_bytes(*value), failure.memory);
     pure(L, [&] {
       failure.is_kling_error = true;
       failure.error = value->error;
@@ -345,7 +383,7 @@ int Scheduler::explain(lua_State* L) {
       lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in __tostring";
   if (!is_stopped(L))  // by its __tostring: then that is what is told
     hold_memory(L, 2 * std::min(std::strlen(message), kMostMessage) + failure.traceback.size(),
-                task.memory);
+                failure.memory);
   pure(L, [&] {
     failure.message = cut(message);
     if (const std::string near = meant_instead(failure.message); !near.empty())

@@ -1,10 +1,13 @@
 // The tasks of a Lua state: coroutines that wait for tickets and timers and are resumed by run().
 // Owner's thread only; block() and the blocking side of park() are all that blocks. Functions that
 // take a lua_State may raise Lua errors (see guard.h) unless they say otherwise.
+//
+// Wherever Lua runs a collection may run too, and with it the finalizer of any value. So a
+// finalizer only marks a task as released; records are freed by sweep(), between two turns, when no
+// Lua runs that somebody waits for. Until then a Task& stays good.
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -39,8 +42,13 @@ inline auto wake(const std::weak_ptr<Ticket>& waiting) {
   };
 }
 
+struct Failure : TaskResult {
+  std::shared_ptr<void> memory;  ///< what it takes of a limited state
+};
+
 struct Task {
-  enum class Phase : std::uint8_t { unborn, ready, parked, done };
+  /// `ending`: its body is over, and Lua may still run to tell how.
+  enum class Phase : std::uint8_t { unborn, ready, parked, ending, done };
   TaskId id = 0;
   lua_State* thread = nullptr;
   int reference = LUA_NOREF;  ///< keeps the thread, and after its end its results
@@ -55,10 +63,33 @@ struct Task {
   bool held = false;      ///< a Task value of the script, or the host, may ask for the result
   bool observed = false;  ///< somebody was told about the failure
   Millis latest = 0;      ///< when the last job it awaited had finished
-  std::unique_ptr<TaskResult> failure;
+  std::shared_ptr<const Failure> failure;
   std::unique_ptr<TaskResult> inherited;  ///< traceback of an awaited task's error
   std::vector<Watch> watches;             ///< called once it is done
-  std::shared_ptr<void> memory;           ///< what the failure takes of a limited state
+  Task* next = nullptr;                   ///< in the one TaskList that it is in
+};
+
+/// Pushes one of the values that an ended task has left on its thread. Never raises.
+inline void push_left(lua_State* L, const Task& task, int index) {
+  lua_pushvalue(task.thread, index);
+  lua_xmove(task.thread, L, 1);
+}
+
+/// First in, first out. Adding needs no memory: who is woken or let go never fails to be.
+struct TaskList {
+  Task* first = nullptr;
+  Task* last = nullptr;
+
+  void push(Task& task) {
+    (first == nullptr ? first : last->next) = &task;
+    last = &task;
+    task.next = nullptr;
+  }
+  Task* pop() {
+    Task* task = first;
+    if (task != nullptr) first = task->next;
+    return task;
+  }
 };
 
 class Scheduler {
@@ -72,8 +103,10 @@ class Scheduler {
   TaskId announce(std::string path);
   /// Makes the function and `arguments` values on top of the stack the body of an announced task.
   void start(lua_State* L, TaskId task, int arguments);
-  /// Nobody will ask for this task's result any more. Never raises.
+  /// Nobody will ask for this task's result any more: marks it, as finalizers may. Never raises.
   void release(lua_State* L, TaskId task);
+  /// Frees what was released. Does nothing while tasks run.
+  void sweep();
   void cancel(Task& task);
   void cancel_all();
 
@@ -122,13 +155,15 @@ class Scheduler {
   void resume(lua_State* L, Task& task);
   void finish(lua_State* L, Task& task, int status);
   static int explain(lua_State* L);
-  void drop_thread(lua_State* L, Task& task);
+  void let_go(lua_State* L, Task& task);
+  void free_released();
 
   lua_State* const main_;
   std::shared_ptr<engine::CompletionQueue> queue_;
   std::shared_ptr<Scheduler*> home_;
   std::unordered_map<TaskId, std::unique_ptr<Task>> tasks_;
-  std::deque<TaskId> ready_;
+  TaskList ready_, released_;
+  std::shared_ptr<const Failure> no_memory_;  ///< made before it is needed
   std::vector<Timer> timers_;
   TaskId last_id_ = 0;
   std::size_t unfinished_ = 0;
@@ -136,6 +171,7 @@ class Scheduler {
   std::uint32_t root_spawned_ = 0;
   std::int64_t stop_at_us_ = 0;
   Task* running_ = nullptr;
+  bool driving_ = false;  ///< within run()
   bool host_pumps_ = false;
   bool interrupted_ = false;  ///< ends a block()
 };

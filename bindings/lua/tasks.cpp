@@ -35,20 +35,21 @@ int spawn(lua_State* L) {
   return 1;
 }
 
-/// Pushes the results of a task that has ended, or raises its error with its traceback.
+/// Pushes the results of a task that has ended, or raises its error with its traceback. REQUIRES:
+/// its Task value is on the stack, so that its thread is not let go.
 int push_results(lua_State* L, Task& task) {
   lua_State* thread = task.thread;
   if (task.failure == nullptr) {
     const int count = lua_gettop(thread);
     luaL_checkstack(L, count, "results");
-    if (!lua_checkstack(thread, count)) luaL_error(L, "too many results");
-    for (int i = 1; i <= count; ++i) lua_pushvalue(thread, i);
-    lua_xmove(thread, L, count);
+    for (int i = 1; i <= count; ++i) push_left(L, task, i);
     return count;
   }
   task.observed = true;
-  lua_pushvalue(thread, -1);
-  lua_xmove(thread, L, 1);
+  if (lua_gettop(thread) > 0)
+    push_left(L, task, -1);
+  else  // memory was short for its own error
+    lua_pushlstring(L, task.failure->message.data(), task.failure->message.size());
   ErrorValue* value = test_object<ErrorValue>(L, -1);
   Task* waiter = state_of(L).scheduler.running();
   luaL_traceback(L, L, nullptr, 0);
@@ -133,12 +134,21 @@ struct Group : Ticket {
     Millis when;  ///< a reused job's end lies in the past: its order is that of the first run
     int index;
   };
-  std::vector<TaskId> tasks;  ///< 0 where the item is a Job
-  std::vector<Arrival> arrived;
+  std::vector<TaskId> tasks;     ///< 0 where the item is a Job
+  std::vector<Arrival> arrived;  ///< has room for all that are open
   Millis begun = 0;
   std::size_t open = 0;  ///< items that have not arrived
   std::size_t open_tasks = 0;
   bool cancelled = false;
+
+  /// The index of a new item. Plain C++; may throw, and then nothing was added.
+  int add(TaskId task) {
+    if (arrived.capacity() <= tasks.size()) arrived.reserve(2 * tasks.size() + 8);
+    tasks.push_back(task);
+    ++open;
+    if (task != 0) ++open_tasks;
+    return static_cast<int>(tasks.size());
+  }
 
   void arrive(int index, Millis when) {
     --open;
@@ -165,15 +175,12 @@ int new_group(lua_State* L) {
 
 /// group:add(job or task)
 int group_add(lua_State* L) {
-  check_group(L);
   const auto& group = check_object<GroupRef>(L, 1, "kling.Group").group;
   Scheduler& scheduler = state_of(L).scheduler;
   if (const JobRef* ref = test_object<JobRef>(L, 2)) {
     engine_of(L, *ref->client);
     pure(L, [&] {
-      group->tasks.push_back(0);
-      const int index = static_cast<int>(group->tasks.size());
-      ++group->open;
+      const int index = group->add(0);
       ref->client->engine->watch(
           ref->job, engine::Milestone::finished, group,
           [waiting = std::weak_ptr(group), index, client = ref->client,
@@ -188,10 +195,7 @@ int group_add(lua_State* L) {
   }
   Task& task = check_task(L, 2);
   pure(L, [&] {
-    group->tasks.push_back(task.id);
-    const int index = static_cast<int>(group->tasks.size());
-    ++group->open;
-    ++group->open_tasks;
+    const int index = group->add(task.id);
     const auto arrive = [waiting = std::weak_ptr(group), index, &task, &scheduler] {
       if (const auto open = waiting.lock())
         open->arrive(index, task.latest ? task.latest : scheduler.now());

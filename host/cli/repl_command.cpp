@@ -138,6 +138,7 @@ class Session {
     const auto started = SteadyClock::now();
     const Millis began = runtime_.queue().clock().now();
     const lua::TaskId task = runtime_.spawn(L_, 0, "main");
+    if (task == 0) return fail({.kind = Kind::invalid, .message = "not enough memory"});
     bool interrupted = false;
     lua::TaskResult result;
     for (;;) {

@@ -92,8 +92,10 @@ int prepare_state(lua_State* L) {
   // Text only: a damaged or hostile binary chunk can crash the interpreter.
   if (luaL_loadbufferx(L, set_up->source, set_up->source_size, set_up->chunk_name, "t") != LUA_OK)
     return lua_error(L);
+  luaL_checkstack(L, set_up->argument_count + LUA_MINSTACK, "too many arguments");
   for (int i = 0; i < set_up->argument_count; ++i) lua_pushstring(L, set_up->arguments[i]);
   set_up->task = set_up->runtime->spawn(L, set_up->argument_count, "main");
+  if (set_up->task == 0) luaL_error(L, "not enough memory");
   return 0;
 }
 

@@ -156,10 +156,9 @@ extern "C" {
 
 int luaopen_kling(lua_State* L) {
   using namespace kling;
-  if (lua::runtime_of(L) != nullptr) {  // package.loaded was cleared
-    lua_rawgetp(L, LUA_REGISTRYINDEX, lua::module_key());
-    return 1;
-  }
+  // It is open, and package.loaded was cleared; not where opening has failed half-way.
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, lua::module_key()) == LUA_TTABLE) return 1;
+  lua_pop(L, 1);
   const char* script = find_script(L);
   lua::define<Opening>(L, "kling.Opening");
   auto& opening = lua::new_object<Opening>(L);
@@ -179,7 +178,11 @@ int luaopen_kling(lua_State* L) {
 
 int kling_pump(lua_State* L, long long microseconds) {
   kling::lua::Runtime* runtime = kling::lua::runtime_of(L);
-  return runtime != nullptr ? int{runtime->pump(L, microseconds)} : -1;
+  try {
+    return runtime != nullptr ? int{runtime->pump(L, microseconds)} : -1;
+  } catch (const std::exception&) {
+    return 1;  // memory was short, or a callback of the program threw: the others' turn comes
+  }
 }
 
 int kling_fd(lua_State* L) {

@@ -1,5 +1,6 @@
 #include "runtime/host.h"
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -109,7 +110,9 @@ bool Host::open() {
     lua::Limits limits;
     if (hooks_.memory_limit != 0) limits.memory_bytes = hooks_.memory_limit;
     limits.instructions = hooks_.instruction_limit;
-    limits.wall_ms = static_cast<std::int64_t>(hooks_.wall_limit * 1000);
+    // More than a thousand years, infinity too, is no limit.
+    if (hooks_.wall_limit < 1e11)
+      limits.wall_ms = static_cast<std::int64_t>(std::ceil(hooks_.wall_limit * 1000));
     limits.allocate = allocate;
     limits.allocate_data = this;
     state_ = lua::new_limited_state(limits);
@@ -283,6 +286,10 @@ const char* Host::result(kling_task task) {
   }
   const int top = lua_gettop(state_);
   const int count = runtime_->push_results(state_, id);
+  if (count < 0) {
+    error_ = "not enough memory for the results";
+    return nullptr;
+  }
   api::Json values = api::Json::array();
   for (int i = 1; i <= count; ++i) {
     auto value = lua::to_json(state_, top + i, nullptr);

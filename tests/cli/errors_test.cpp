@@ -156,6 +156,18 @@ TEST_CASE("a script gets its arguments as in lua") {
   CHECK(run.out == "film.lua\t--draft\t3\t--draft\t3\n");
 }
 
+TEST_CASE("a script gets as many arguments as the system allows") {
+  Stage stage(R"(print(select("#", ...), select(-1, ...), #arg))");
+  std::vector<std::string> words = {"run", "film.lua"};
+  for (int i = 1; i <= 5000; ++i) words.push_back(std::to_string(i));
+  for (const bool safe : {false, true}) {
+    if (safe) words.insert(words.begin() + 1, "--profile=safe");
+    const Outcome outcome = stage.run(words);
+    CHECK(outcome.code == 0);
+    CHECK(outcome.out == "5000\t5000\t5000\n");
+  }
+}
+
 TEST_CASE("a failure that the script handled does not end the program with an error") {
   Stage stage(
       "local kling = require 'kling'\n"

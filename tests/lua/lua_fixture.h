@@ -7,7 +7,8 @@
 #include <lua.hpp>
 
 #include "fake_engine.h"
-#include "lua/runtime.h"
+#include "lua/safe.h"
+#include "support/collecting.h"
 
 namespace kling::lua {
 
@@ -27,9 +28,13 @@ class TestClock : public Clock {
 };
 
 struct Lua {
-  explicit Lua(bool own = true, lua_Alloc allocate = nullptr, void* data = nullptr) {
-    state = allocate ? lua_newstate(allocate, data) : luaL_newstate();
-    luaL_openlibs(state);
+  /// With `limits` it is a state of the safe profile. Without `allocate`: as test::Collecting says.
+  explicit Lua(bool own = true, lua_Alloc allocate = nullptr, void* data = nullptr,
+               std::optional<Limits> limits = {}) {
+    if (allocate == nullptr) allocate = test::Collecting::allocate, data = &collecting;
+    if (limits) limits->allocate = allocate, limits->allocate_data = data;
+    state = limits ? new_limited_state(*limits) : lua_newstate(allocate, data);
+    if (!limits) luaL_openlibs(state);
     ModuleOptions options;
     options.queue = queue;
     options.own_interpreter = own;
@@ -46,19 +51,24 @@ struct Lua {
       made->finish_at_once = finish_at_once;
       return std::unique_ptr<engine::Engine>(std::move(made));
     };
-    lua_pushcfunction(state, [](lua_State* L) {
-      open_module(L, std::move(*static_cast<ModuleOptions*>(lua_touserdata(L, 1))));
-      lua_setglobal(L, "kling");
-      return 0;
-    });
+    lua_pushcfunction(state, limits ? open<open_safe> : open<open_module>);
     lua_pushlightuserdata(state, &options);
     if (lua_pcall(state, 1, 0, 0) != LUA_OK) FAIL(lua_tostring(state, -1));
     runtime = runtime_of(state);
+    collecting.begin(state);
   }
   ~Lua() { close(); }
   void close() {
+    collecting.end();
     if (state != nullptr) lua_close(state);
     state = nullptr;
+  }
+
+  template <Runtime& (*Open)(lua_State*, ModuleOptions&&)>
+  static int open(lua_State* L) {
+    Open(L, std::move(*static_cast<ModuleOptions*>(lua_touserdata(L, 1))));
+    lua_setglobal(L, "kling");
+    return 0;
   }
 
   /// Loads `text` as the chunk film.lua; false and the message on the stack when it is none.
@@ -103,6 +113,7 @@ struct Lua {
     return text;
   }
 
+  test::Collecting collecting;
   std::shared_ptr<TestClock> clock = std::make_shared<TestClock>();
   std::shared_ptr<engine::CompletionQueue> queue = std::make_shared<engine::CompletionQueue>(clock);
   std::vector<std::string> logged;

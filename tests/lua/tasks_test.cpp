@@ -262,3 +262,91 @@ TEST_CASE("a misspelt function or method is told what was meant") {
     CHECK(message.ends_with(end));
   }
 }
+
+TEST_CASE("a task that lets go of itself and ends at its memory limit is no crash") {
+  Lua lua(true, nullptr, nullptr, Limits{.memory_bytes = 8u << 20});
+  for (int i = 0; i < 20; ++i) {
+    CHECK_RUNS(lua.task(R"lua(
+      local kept, holder = {}, {}
+      holder[1] = kling.spawn(function()
+        local n = 0
+        pcall(function() while true do n = n + 1 kept[n] = ("y"):rep(1000) .. n end end)
+        for i = 1, 4 do kept[n - i] = nil end
+        holder[1] = nil
+        error(("x"):rep(7000), 0)
+      end)
+      kling.sleep(0.01)
+    )lua"));
+    lua.runtime->take_unobserved();
+  }
+}
+
+TEST_CASE("what the text of an error waits for does not run the tasks once more") {
+  Lua lua;
+  CHECK_RUNS(lua.task(R"lua(
+    local depth, most, told = 0, 0, nil
+    local function busy()
+      depth = depth + 1
+      most = math.max(most, depth)
+      for _ = 1, 3 do kling.sleep(0) end
+      depth = depth - 1
+    end
+    local text = setmetatable({}, { __tostring = function()
+      told = select(2, pcall(kling.sleep, 100))
+      return "text"
+    end })
+    local others = { busy, busy }
+    kling.spawn(function() error(text) end)
+    kling.all(others)
+    assert(told and told.kind == "invalid" and told.message:find("cannot wait here"), tostring(told))
+  )lua"));
+  const auto errors = lua.runtime->take_unobserved();
+  REQUIRE(errors.size() == 1);
+  CHECK(errors[0].message == "text");
+}
+
+TEST_CASE("nothing that waits or runs tasks does so in a finalizer") {
+  Lua lua(false);
+  lua_pushcfunction(lua.state, [](lua_State* L) {
+    lua_pushboolean(L, runtime_of(L)->run(0));
+    return 1;
+  });
+  lua_setglobal(lua.state, "run");
+  CHECK(lua.direct(R"lua(
+    local said, ran
+    kling.spawn(function() ran = true end)
+    local function drop()
+      setmetatable({}, { __gc = function() run() said = select(2, pcall(kling.sleep, 1)) end })
+    end
+    drop()
+    collectgarbage()
+    assert(said and said:find("in a finalizer") and not ran, said)
+    kling.sleep(1)
+    assert(ran)
+  )lua") == "");
+}
+
+TEST_CASE("thousands of values and items pass through tasks") {
+  Lua lua;
+  CHECK_RUNS(lua.task(R"lua(
+    local values = {}
+    for i = 1, 20000 do values[i] = i end
+    local task = kling.spawn(function(...) return ... end, table.unpack(values))
+    assert(select("#", task:wait()) == 20000 and select(20000, task:wait()) == 20000)
+    local wrapped = coroutine.wrap(function(...) kling.sleep(0) return ... end)
+    assert(select("#", wrapped(table.unpack(values))) == 20000)
+    assert(kling.map(values, function(n) return n end)[20000] == 20000)
+    local all = {}
+    for i = 1, 5000 do all[i] = function() return i end end
+    assert(#kling.all(all) == 5000 and kling.any(all) == 1)
+  )lua"));
+}
+
+TEST_CASE("a limit of map may be larger than any list") {
+  Lua lua;
+  CHECK_RUNS(lua.task(R"lua(
+    local function double(n) return 2 * n end
+    assert(kling.map({ 1, 2, 3 }, double, { limit = math.huge })[3] == 6)
+    assert(kling.map({ 1, 2, 3 }, double, { limit = math.maxinteger })[3] == 6)
+  )lua"));
+}

@@ -234,6 +234,16 @@ TEST_CASE("module bodies may wait in our own interpreter") {
   )lua"));
 }
 
+TEST_CASE("all tasks that wait for one module go on when it is loaded") {
+  Lua lua;
+  CHECK_RUNS(lua.task(R"lua(
+    package.preload.slow = function() kling.sleep(1) return { "slow" } end
+    local function load() return require "slow", kling.sleep(0) end
+    local loaded = kling.timeout(10, kling.all, { load, load, load, load })
+    assert(loaded[1] == loaded[4] and loaded[1][1] == "slow")
+  )lua"));
+}
+
 TEST_CASE("require fails with the same words as the stock one") {
   const char* script = R"lua(
     local ok, err = pcall(function() require("no.such") end)

@@ -1,6 +1,7 @@
 // kling::Host, and with it the whole C API, against the simulator over real HTTP.
 #include <atomic>
 #include <fstream>
+#include <limits>
 
 #include "runtime/stage.h"
 
@@ -222,6 +223,27 @@ TEST_CASE("a script file may require its neighbours and wait inside of them") {
   const auto task = host.run_file(folder / "main.lua");
   CHECK(until(host, [&] { return !host.running(task); }));
   CHECK(host.result(task) == "[42]");
+}
+
+TEST_CASE("thousands of arguments and results pass through a host") {
+  const Stage stage;
+  Host host(stage.options);
+  REQUIRE(host);
+  Json given = Json::array();
+  for (int i = 0; i < 20'000; ++i) given.push_back(i);
+  CHECK(run(host, "return ...", given.dump().c_str()) == given);
+}
+
+TEST_CASE("limits that have no end are none") {
+  Stage stage;
+  stage.options.profile = "safe";
+  stage.options.wall_limit = std::numeric_limits<double>::infinity();
+  stage.options.max_cost = std::numeric_limits<double>::infinity();
+  Host host(stage.options);
+  REQUIRE(host);
+  const Host::Task task = host.run("a", "local n = 0 for i = 1, 1e6 do n = n + i end return n");
+  host.tick(std::numeric_limits<long long>::max());
+  CHECK(host.result(task) == "[500000500000]");
 }
 
 TEST_CASE("an empty host answers every call") {

@@ -9,6 +9,7 @@
 
 #include "base/temp_folder.h"
 #include "lua/safe.h"
+#include "support/collecting.h"
 
 namespace kling::lua {
 
@@ -18,6 +19,8 @@ struct Safe {
                                  .wall_ms = 2000},
                 const std::function<void(ModuleOptions&)>& change = nullptr)
       : limit(limits) {
+    limits.allocate = test::Collecting::allocate;
+    limits.allocate_data = &collecting;
     state = new_limited_state(limits);
     REQUIRE(state != nullptr);
     ModuleOptions options;
@@ -36,8 +39,10 @@ struct Safe {
     lua_pushlightuserdata(state, &options);
     if (lua_pcall(state, 1, 0, 0) != LUA_OK) FAIL(lua_tostring(state, -1));
     runtime = runtime_of(state);
+    collecting.begin(state);
   }
   ~Safe() {
+    collecting.end();
     if (state != nullptr) lua_close(state);
   }
   Safe(const Safe&) = delete;
@@ -68,9 +73,20 @@ struct Safe {
   void check_ended(const std::string& text, const std::string& by = "the script ") {
     const TaskResult result = run(text);
     INFO(result.message);
+    REQUIRE_FALSE(by.empty());  // which would be any failure
     CHECK(result.done);
     CHECK_FALSE(result.ok);
     CHECK(result.message.find(by) != std::string::npos);
+    check_works();
+  }
+  /// The same where there may be no memory left for the sentence: the state knows why it was ended.
+  void check_stopped(const std::string& text, const std::string& why) {
+    const TaskResult result = run(text);
+    INFO(result.message);
+    CHECK(result.done);
+    CHECK_FALSE(result.ok);
+    REQUIRE(stopped(state) != nullptr);
+    CHECK(std::string(stopped(state)).find(why) != std::string::npos);
     check_works();
   }
   /// The script went through, with its own assertions, within its limits; the state works on.
@@ -96,6 +112,7 @@ struct Safe {
     std::ofstream(folder / name, std::ios::binary) << text;
   }
 
+  test::Collecting collecting;
   Limits limit;
   test::TempFolder folder;
   lua_State* state = nullptr;

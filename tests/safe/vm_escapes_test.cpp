@@ -44,8 +44,7 @@ TEST_CASE("memory: catching its end again and again runs out of time") {
     for i = 1, 50000 do kept[i] = { i } end
     while true do pcall(string.rep, 'x', 1e9) end
   )";
-  // There may be no memory left for the sentence.
-  safe.check_ended(greedy, "");
+  safe.check_stopped(greedy, "the script ran longer than 0.2 seconds");
 }
 
 TEST_CASE("memory: a table that holds itself twice at every level is refused as a request") {

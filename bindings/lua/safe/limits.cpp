@@ -209,8 +209,8 @@ void hold_memory(lua_State* L, std::size_t bytes, std::shared_ptr<void>& token) 
   if (bytes > memory_left(L)) luaL_error(L, "not enough memory");
   pure(L, [&] {
     const auto count = meter->outside;
+    *count += bytes;  // first: taken back also when the next line finds no memory
     token = std::shared_ptr<void>(count.get(), [count, bytes](void*) { *count -= bytes; });
-    *count += bytes;
   });
 }
 

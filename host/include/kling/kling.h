@@ -33,7 +33,7 @@ KLING_EXPORT int luaopen_kling(struct lua_State* L);
 
 /* Runs tasks that are ready, for about `microseconds` (0: one round); a running piece of Lua is not
  * cut. Returns 1 when more is ready, 0 when not, -1 when the module is not open in this state. `L`
- * may be any thread of the state that runs now. Raises no Lua error. */
+ * may be any thread of the state that runs now. Raises no Lua error and throws nothing. */
 KLING_EXPORT int kling_pump(struct lua_State* L, long long microseconds);
 
 /* A descriptor that is readable while there is something to pump, timers included: for poll, epoll,
