@@ -20,6 +20,12 @@ std::string dollars(double usd) {
 
 }  // namespace
 
+Limits lower(const Limits& one, const Limits& other) {
+  const auto least = [](auto a, auto b) { return a < 0 || (b >= 0 && b < a) ? b : a; };
+  return {least(one.slots, other.slots), least(one.budget_usd, other.budget_usd),
+          least(one.budget_jobs, other.budget_jobs)};
+}
+
 Admission admit(const Limits& limits, const Usage& usage, double estimate_usd) {
   if (limits.budget_jobs >= 0 && usage.jobs >= limits.budget_jobs) return Admission::over_budget;
   if (limits.budget_usd >= 0 &&

@@ -17,6 +17,9 @@ struct Limits {
   int budget_jobs = -1;    ///< how many jobs it may submit
 };
 
+/// What both allow.
+Limits lower(const Limits& one, const Limits& other);
+
 /// What the ledger counts.
 struct Usage {
   int open = 0;    ///< jobs between submit and end, this one not among them

@@ -106,10 +106,11 @@ void Core::close() {
 std::shared_ptr<Job> Core::new_job(const api::Endpoint* definition) {
   auto job = std::make_shared<Job>();
   job->definition = definition;
-  job->endpoint = definition == nullptr ? "request" : definition->name;
-  job->target = definition == nullptr ? "" : definition->path;
-  job->created_at = now();
-  job->run = present_run;
+  job->step.service = service;
+  job->step.endpoint = definition == nullptr ? "request" : definition->name;
+  job->step.target = definition == nullptr ? "" : definition->path;
+  job->step.created_at = now();
+  job->run = present_run.load();
   job->poll_interval = options.poll_interval;
   job->policy = {.patience = options.patience,
                  .ask = options.ask_when_lost,
@@ -120,7 +121,7 @@ std::shared_ptr<Job> Core::new_job(const api::Endpoint* definition) {
 
 /// May be called again when it threw: what was told is gone from the lists.
 void Core::publish(Job& job) {
-  Status outcome = Done{};
+  Result<std::shared_ptr<Job>> outcome = job.shared_from_this();
   {
     std::lock_guard lock(job.mutex);
     if (job.sending && job.sending->prepared && reached(job, Milestone::prepared) &&
@@ -129,6 +130,7 @@ void Core::publish(Job& job) {
   }
   if (!outcome) {  // void: the script is told, and nobody else needs to know of it
     std::lock_guard lock(jobs_mutex);
+    job.gone = true;
     std::erase_if(jobs, [&job](const auto& other) { return other.get() == &job; });
   }
   std::lock_guard lock(job.mutex);
@@ -178,21 +180,44 @@ bool reached(const Job& job, Milestone milestone) {
 }
 
 std::string handle_of(const Job& job) {
-  return to_string(Handle{job.endpoint, job.task_id, job.task_id.empty() ? job.external_id : ""});
+  return to_string(Handle{job.step.endpoint, job.step.task_id,
+                          job.step.task_id.empty() ? job.step.external_id : ""});
 }
 
 JobSnapshot snapshot_of(const Job& job) {
   static constexpr const char* kStates[] = {"preparing", "sending",   "sending",   "sending",
                                             "sending",   "queued",    "succeeded", "succeeded",
                                             "failed",    "ambiguous", "paused"};  // of the phases
-  JobSnapshot shot = static_cast<const JobSnapshot&>(job);
+  JobSnapshot shot;
+  const Step& step = job.step;
   shot.handle = handle_of(job);
+  shot.row = step.id;
+  shot.endpoint = step.endpoint;
+  shot.task_id = step.task_id;
+  shot.external_id = step.external_id;
+  shot.address = step.address;
+  shot.summary = step.summary;
+  shot.where = step.script;
+  shot.path = step.file;
+  shot.cost_usd = step.cost_usd.value_or(step.estimate_usd);
+  shot.cost_is_real = step.cost_usd.has_value();
+  shot.created_at = step.created_at;
+  shot.accepted_at = step.accepted_at;
+  shot.finished_at = step.finished_at;
+  shot.waiting_for = job.waiting_for;
+  shot.videos = job.videos;
+  shot.differs = job.differs;
+  shot.replayed = job.replayed;
+  shot.reused = job.reused;
+  shot.submitted = job.submitted;
+  shot.observed = job.observed;
+  shot.expected = job.expected;
   shot.phase = job.machine.phase;
   shot.state = kStates[static_cast<std::size_t>(shot.phase)];
   if (shot.phase == Phase::accepted && job.seen == api::TaskState::running) shot.state = "running";
   if (!job.videos.empty()) shot.duration = job.videos[0].duration;
-  if (shot.phase < Phase::failed) shot.error.reset();
-  if (shot.phase != Phase::succeeded || job.active) shot.store_error.reset();
+  if (shot.phase >= Phase::failed) shot.error = job.error;
+  if (shot.phase == Phase::succeeded && !job.active) shot.store_error = job.store_error;
   return shot;
 }
 
@@ -218,26 +243,25 @@ Error out_of_memory(Kind kind) {
 void note_task(Job& job, const api::Task& task, Millis now) {
   std::lock_guard lock(job.mutex);
   job.seen = task.state;
-  if (job.task_id.empty()) job.task_id = task.id;
-  if (job.accepted_at == 0) job.accepted_at = now;
+  if (job.step.task_id.empty()) job.step.task_id = task.id;
+  if (job.step.accepted_at == 0) job.step.accepted_at = now;
   if (task.state != api::TaskState::succeeded) {
     job.polled_at = now;
   } else if (job.timed && job.polled_at != 0 && now - job.polled_at < kLongestGap) {
     // It was done at some time between two looks.
-    job.took = (job.polled_at + now) / 2 - job.accepted_at;
+    job.step.took = (job.polled_at + now) / 2 - job.step.accepted_at;
   }
   if (task.state == api::TaskState::succeeded && !task.videos.empty()) {
     job.videos = task.videos;
     job.result_at = now;
   }
   if (task.cost_usd) {
-    job.cost_usd = *task.cost_usd;
-    job.cost_is_real = true;
+    job.step.cost_usd = task.cost_usd;
   }
 }
 
 void note_error(Job& job, Error error) {
-  if (error.job.empty() && !(job.task_id.empty() && job.external_id.empty()))
+  if (error.job.empty() && !(job.step.task_id.empty() && job.step.external_id.empty()))
     error.job = handle_of(job);
   job.error = std::move(error);
 }

@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -30,45 +31,50 @@ struct Sending {
   CreateRequest request;
   api::Json other_body;  ///< of kling.request
   int sequence = 0;
-  net::Body body;  ///< made just before the first POST
-  Done0 prepared;  ///< called once
+  net::Body body;    ///< made just before the first POST
+  JobDone prepared;  ///< called once
 };
 
-/// What a snapshot shows is guarded by `mutex` and written by the worker that runs the job; its
-/// handle, phase, state and duration are filled in by snapshot() only.
-class Job : public JobSnapshot, public std::enable_shared_from_this<Job> {
+/// A step with what happens to it now: run by one worker at a time, which alone writes what
+/// `mutex` guards.
+class Job : public std::enable_shared_from_this<Job> {
  public:
   // Set before the job is shared.
   const api::Endpoint* definition = nullptr;  ///< null: kling.request
-  std::string target;
   Millis poll_interval = 0;
   std::string job_class;  ///< of those that take equally long
   JobPolicy policy;
 
-  unsigned run = 0;                 ///< the run of Core::present_run that made it
+  std::atomic<unsigned> run{0};     ///< the run of Core::present_run that asked for it last
   std::uint64_t order = 0;          ///< among the jobs of this engine: first in, first out
-  double estimate_usd = -1;         ///< < 0: the price is not known
+  double estimate_usd = -1;         ///< of what is to be sent; < 0: the price is not known
   int open_when_sent = 0;           ///< other jobs at the service then; for the worker that runs it
   std::atomic<unsigned> wait{0};    ///< number of the present wait for a slot
   std::atomic<bool> queued{false};  ///< waits for a slot: who sets it back runs the job
   std::unique_ptr<Sending> sending;  ///< only for the worker that runs the job; null once answered
   std::mutex file_mutex;             ///< held while the clip is fetched
+  bool gone = false;                 ///< void, or of an earlier run; guarded by Core::jobs_mutex
 
-  // Guarded by `mutex`, as above.
+  // Guarded by `mutex`.
   mutable std::mutex mutex;
+  Step step;  ///< the ledger's row; its id is 0 while nothing is recorded there
   JobState machine;
+  std::string waiting_for;  ///< for people
+  std::vector<api::Video> videos;
+  std::optional<Error> error;        ///< why it failed, asks or paused
+  std::optional<Error> store_error;  ///< why the clip could not be stored
+  bool differs = false, replayed = false, reused = false, submitted = false, observed = false;
+  bool background = false;  ///< followed for its slot only: nobody of this script asked for it
+  Millis expected = 0;
   bool active = true;  ///< being run, or waiting for its time; else at rest
   bool is_prepared = false;
   api::TaskState seen = api::TaskState::queued;
-  std::int64_t step = 0;    ///< the ledger's row; 0: not recorded there
   Millis polled_at = 0;     ///< the last time it was not done yet; 0: not known
   bool timed = false;       ///< accepted_at is when the service took it, not when it was found
-  Millis took = 0;          ///< from accepted to done, when this process saw it
   Millis result_at = 0;     ///< when the URLs were fresh; 0: before this run
   std::string starts_from;  ///< origin of the picture it begins with, when it has one
-  std::string file_sha256;
-  api::Json answer;  ///< the body of kling.request
-  std::string raw;   ///< of the last answer, until it is recorded
+  api::Json answer;         ///< the body of kling.request
+  std::string raw;          ///< of the last answer, until it is recorded
   std::vector<Watch> watches;
 };
 
@@ -90,9 +96,9 @@ class Core : public std::enable_shared_from_this<Core> {
 
   Millis next_look(Job& job);
   bool may_retire(const Job& job, ActionType next) const;
-  void retire(const std::shared_ptr<Job>& job);
+  bool retire(const std::shared_ptr<Job>& job);
   void begin_run();
-  bool runs_elsewhere(const Job& job);
+  void end_run();
 
   /// Does what only the want of memory can prevent, and what must not be left undone.
   template <class Work>
@@ -116,13 +122,17 @@ class Core : public std::enable_shared_from_this<Core> {
   void wait_for_slot(const std::shared_ptr<Job>& job);
 
   // --- records.cpp: actions on the ledger
-  Event write_intent(Job& job);
+  Event write_intent(const std::shared_ptr<Job>& job);
+  bool join(const std::shared_ptr<Job>& job, const Claim& claim);
   Event revisit(Job& job);
   Event take_claim(Job& job, const Claim& claim);
   Event mark_sending(Job& job);
   Event admit_to_send(Job& job);
   Event record(Job& job, ActionType action);
   void load(Job& job, const Step& row);
+  std::shared_ptr<Job> job_of(std::int64_t id);
+  void follow_orphans();
+  std::string script() const;
 
   // --- exchange.cpp: actions on the service
   Event post(Job& job);
@@ -188,19 +198,15 @@ class Core : public std::enable_shared_from_this<Core> {
   Durations durations;
   std::atomic<int> operations{0};  // whose completion has not been posted
 
-  // What this run has claimed: equal requests pair up by task and count (design 3.2).
-  struct Asked {
-    int count = 0;
-    std::int64_t last_step = 0;
-    std::weak_ptr<Job> last_job;
-  };
+  // What this run has asked for (asks.h).
   std::mutex claim_mutex;
-  std::set<std::int64_t> mine;
+  AskCounts asked;
+  std::map<std::string, std::set<int>> given, taken;  ///< ordinals by digest
   int differing = 0;  ///< steps that differ from the last run of the script
-  std::map<std::pair<std::string, std::string>, Asked> asked;
 
   mutable std::mutex jobs_mutex;
   std::vector<std::shared_ptr<Job>> jobs;
+  std::unordered_map<std::int64_t, std::weak_ptr<Job>> by_row;
 
   std::mutex slots_mutex;
   Limits limits;

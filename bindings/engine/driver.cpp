@@ -130,7 +130,7 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
     event.now = now();
     Transition step = next(job->machine, event, job->policy);
     const ActionType action = step.action.type;
-    if (may_retire(*job, action)) return retire(job);
+    if (may_retire(*job, action) && retire(job)) return;
     insist([&] {
       std::lock_guard lock(job->mutex);
       job->machine = step.state;
@@ -139,7 +139,7 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
       // The clip's host is another one than the service's.
       if (step.state.phase == Phase::succeeded && !job->waiting_for.empty() && job->store_error)
         job->waiting_for += ": " + job->store_error->message;
-      if (!job->active && job->finished_at == 0) job->finished_at = now();
+      if (!job->active && job->step.finished_at == 0) job->step.finished_at = now();
     });
     insist([&] { publish(*job); });
     // Nobody may be watching this job, but somebody may be waiting for all to rest, or showing
@@ -154,6 +154,7 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
         });
       });
     event = perform(job, action);
+    if (action == ActionType::write_intent && job->gone) return;  // another job has the row
   }
 }
 
@@ -179,12 +180,21 @@ void Core::wait(const std::shared_ptr<Job>& job, const Action& action) {
 
 // ---- Runs that follow one another on one engine ----
 
+void Core::end_run() {
+  auto book = ledger();
+  if (!book || script().empty()) return;
+  std::lock_guard lock(claim_mutex);
+  if (Status ended = (*book)->end_run(script(), asked); !ended)
+    log("warning", ended.error().message);
+}
+
 void Core::begin_run() {
   ++present_run;
   {
     std::lock_guard lock(claim_mutex);
-    mine.clear();
     asked.clear();
+    given.clear();
+    taken.clear();
   }
   const auto before = [&] {
     std::lock_guard lock(jobs_mutex);
@@ -220,25 +230,19 @@ bool Core::may_retire(const Job& job, ActionType next) const {
   }
 }
 
-void Core::retire(const std::shared_ptr<Job>& job) {
-  leave_line(*job);
+/// False when the present run has asked for it meanwhile.
+bool Core::retire(const std::shared_ptr<Job>& job) {
   {
-    std::lock_guard lock(job->mutex);
-    job->active = false;
-    job->watches.clear();
+    std::lock_guard lock(jobs_mutex);
+    if (job->run == present_run) return false;
+    job->gone = true;
+    std::erase(jobs, job);
   }
-  std::lock_guard lock(jobs_mutex);
-  std::erase(jobs, job);
-}
-
-/// A job of the run before still carries this step out.
-bool Core::runs_elsewhere(const Job& job) {
-  std::lock_guard lock(jobs_mutex);
-  return std::any_of(jobs.begin(), jobs.end(), [&](const auto& other) {
-    if (other.get() == &job || other->run == job.run) return false;
-    std::lock_guard other_lock(other->mutex);
-    return other->active && other->step == job.step;
-  });
+  leave_line(*job);
+  std::lock_guard lock(job->mutex);
+  job->active = false;
+  job->watches.clear();
+  return true;
 }
 
 /// By the schedule, as far as the process's budget of requests goes.
@@ -247,7 +251,7 @@ Millis Core::next_look(Job& job) {
   const Expectation expected = durations.expect(job.job_class);
   std::lock_guard lock(job.mutex);
   job.expected = expected.median;
-  return std::max(poll_delay(expected, now() - job.accepted_at), waits * kRequestSpacing);
+  return std::max(poll_delay(expected, now() - job.step.accepted_at), waits * kRequestSpacing);
 }
 
 Event Core::perform(const std::shared_ptr<Job>& job, ActionType action) {
@@ -270,7 +274,7 @@ Event Core::perform(const std::shared_ptr<Job>& job, ActionType action) {
 Event Core::carry_out(const std::shared_ptr<Job>& job, ActionType action) {
   switch (action) {
     case ActionType::write_intent:
-      return write_intent(*job);
+      return write_intent(job);
     case ActionType::revisit:
       return revisit(*job);
     case ActionType::mark_sending:

@@ -37,18 +37,18 @@ class EngineImpl : public Engine {
       new std::shared_ptr<Core>(std::move(core_));
   }
 
-  std::shared_ptr<Job> create(CreateRequest request, Done0 prepared) override {
+  std::shared_ptr<Job> create(CreateRequest request, JobDone prepared) override {
     auto job = core_->new_job(api::find_endpoint(request.request.endpoint));
-    job->where = request.where;
+    job->step.script = request.where;
     if (const api::Json& prompt = api::member(request.request.fields, "prompt"); prompt.is_string())
-      job->summary = start_of(prompt.get_ref<const std::string&>());
+      job->step.summary = start_of(prompt.get_ref<const std::string&>());
     if (request.patience) job->policy.patience = *request.patience;
     if (request.ask_when_lost) job->policy.ask = *request.ask_when_lost;
     if (request.poll_interval) job->poll_interval = *request.poll_interval;
     const api::Json body = api::wire_body(*job->definition, request.request);
-    job->job_class = job_class(job->endpoint, body);
+    job->job_class = job_class(job->step.endpoint, body);
     if (const auto price = api::estimate(*job->definition, body))
-      job->cost_usd = job->estimate_usd = price->usd;
+      job->step.estimate_usd = job->estimate_usd = price->usd;
     job->sending = std::make_unique<Sending>();
     job->sending->request = std::move(request);
     job->sending->prepared = std::move(prepared);
@@ -56,8 +56,7 @@ class EngineImpl : public Engine {
     return job;
   }
 
-  void find(const std::string& handle,
-            std::function<void(Result<std::shared_ptr<Job>>)> done) override {
+  void find(const std::string& handle, JobDone done) override {
     work(core_, Lane::light, std::move(done), [handle](Core& core) { return core.find(handle); });
   }
 
@@ -76,32 +75,35 @@ class EngineImpl : public Engine {
   }
 
   void request(const std::string& method, const std::string& target, api::Json body,
-               const std::string& task_path, const std::string& where,
-               std::function<void(Result<api::Json>)> done) override {
+               CreateRequest asked, std::function<void(Result<api::Json>)> done) override {
     if (method != "POST")
       return work(core_, Lane::light, std::move(done),
                   [target](Core& core) { return core.get_json(target); });
     auto job = core_->new_job(nullptr);
-    job->target = target;
-    job->where = where;
-    job->summary = method + " " + target;
+    job->step.target = target;
+    job->step.script = asked.where;
+    job->step.summary = method + " " + target;
     job->sending = std::make_unique<Sending>();
     job->sending->other_body = std::move(body);
-    job->sending->request.task_path = task_path;
-    job->watches.push_back({core_,
-                            [core = core_, job = job.get(), done = std::move(done)] {
-                              Result<api::Json> answer = Error{
-                                  .kind = Kind::interrupted, .message = "the request was not sent"};
-                              {
-                                std::lock_guard lock(job->mutex);  // the core's list keeps the job
-                                if (job->machine.phase == Phase::stored)
-                                  answer = job->answer;
-                                else if (job->error)
-                                  answer = *job->error;
-                              }
-                              done(std::move(answer));
-                            },
-                            static_cast<int>(Milestone::finished)});
+    job->sending->request = std::move(asked);
+    // Once it is recorded: the answer may be that of an earlier ask, which is another job then.
+    job->sending->prepared = [core = core_,
+                              done = std::move(done)](Result<std::shared_ptr<Job>> recorded) {
+      if (!recorded) return done(recorded.error());
+      core->watch(*recorded, Milestone::finished,
+                  {core, [job = *recorded, done] {
+                     Result<api::Json> answer =
+                         Error{.kind = Kind::interrupted, .message = "the request was not sent"};
+                     {
+                       std::lock_guard lock(job->mutex);
+                       if (job->machine.phase == Phase::stored)
+                         answer = job->answer;
+                       else if (job->error)
+                         answer = *job->error;
+                     }
+                     done(std::move(answer));
+                   }});
+    };
     start(job);
   }
 
@@ -129,7 +131,7 @@ class EngineImpl : public Engine {
     std::size_t count = static_cast<std::size_t>(core_->operations.load());
     for (const auto& job : jobs()) {
       std::lock_guard lock(job->mutex);
-      if (job->active) ++count;
+      if (job->active && !job->background) ++count;
     }
     return count;
   }
@@ -143,10 +145,12 @@ class EngineImpl : public Engine {
     Bill bill;
     bill.estimated = false;
     for (const auto& job : jobs()) {
+      if (job->background) continue;
       const JobSnapshot shot = snapshot(job);
       if (shot.submitted) ++bill.submitted;
       if (shot.reused) ++bill.reused;
       if (shot.phase == Phase::failed) ++bill.failed;
+      if (shot.phase == Phase::failed && shot.replayed) ++bill.replayed;
       if (shot.phase != Phase::failed && shot.phase != Phase::stored &&
           shot.phase != Phase::succeeded)
         ++bill.open;
@@ -163,6 +167,7 @@ class EngineImpl : public Engine {
     core_->call_next();
   }
   void begin_run() override { core_->begin_run(); }
+  void end_run() override { core_->end_run(); }
   std::string key() const override { return core_->key(); }
   void set_key(const std::string& key) override { core_->set_key(key); }
   void set_limits(const Limits& limits) override {

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/admission.h"
+#include "engine/asks.h"
 #include "engine/completion_queue.h"
 #include "engine/confinement.h"
 #include "engine/job.h"
@@ -44,15 +45,17 @@ struct EngineOptions {
   /// Real ms of a whole exchange: a GET, and a POST with its pictures on a slow line.
   Millis get_deadline = 30'000, post_deadline = 180'000;
   Millis stall_timeout = 30'000;  ///< real ms a download may bring nothing
-  Limits limits;                  ///< slots and budget
+  Limits limits;                  ///< slots and budget of this client
+  Limits most;                    ///< what the host allows all of them together
   /// Of a rehearsal: what a script saves goes below this folder, and is found there again.
   std::string output_folder;
   Confinement confinement;              ///< files and hosts a script may name
   std::size_t response_cap = 8u << 20;  ///< bytes of an answer
   bool strict = false;
-  std::string take;         ///< of the run (--take); empty: none
-  std::string script_name;  ///< names positions in the ledger
-  bool typed = false;       ///< REPL and standard input: equal requests are new steps
+  std::string take;           ///< of the run (--take); empty: none
+  std::string script_name;    ///< names asks and positions in the ledger
+  bool retry_failed = false;  ///< failures that the script caught and went on after are asked again
+  bool typed = false;         ///< REPL and standard input: equal requests are new steps
   std::shared_ptr<net::Transport> transport;  ///< null: HTTP to base_url
   std::shared_ptr<CompletionQueue> queue;     ///< where completions go; engines may share one
   std::function<void(const std::string& level, const std::string& message)> log;  ///< any thread
@@ -64,8 +67,11 @@ struct EngineOptions {
 struct CreateRequest {
   api::Request request;  ///< normalized; `tag` of its derived media indexes `sources`
   std::vector<std::shared_ptr<MediaSource>> sources;
-  std::string task_path;           ///< the task that asks
-  std::string where;               ///< "film.lua:12"
+  std::string task_path;  ///< the task that asks
+  std::string where;      ///< "film.lua:12"
+  std::shared_ptr<Ask> ask = std::make_shared<Ask>();
+  Story story;                     ///< what was raised into that task before
+  bool again = false;              ///< although it failed and the script went on after that
   std::shared_ptr<void> memory;    ///< what this takes of a script's limit, for as long as it lives
   std::optional<Millis> patience;  ///< override of the engine's
   std::optional<bool> ask_when_lost;
@@ -89,12 +95,13 @@ struct Bill {
   int submitted = 0;
   int reused = 0;
   int failed = 0;
+  int replayed = 0;       ///< of those: failed earlier and not sent again
   int open = 0;           ///< neither finished nor failed
   double usd = 0;         ///< of the submitted ones that did not fail
   bool estimated = true;  ///< some of it is an estimate
 };
 
-using Done0 = std::function<void(Status)>;
+using JobDone = std::function<void(Result<std::shared_ptr<Job>>)>;
 using TextDone = std::function<void(Result<std::string>)>;
 
 class Engine {
@@ -102,11 +109,11 @@ class Engine {
   virtual ~Engine() = default;
 
   /// Starts a job: look at local media, check again, claim the step in the ledger, send. `prepared`
-  /// tells whether it was recorded; its error means that nothing was paid and the job is void.
-  virtual std::shared_ptr<Job> create(CreateRequest request, Done0 prepared) = 0;
+  /// gets the job once it is recorded, which is an earlier one when this means the same row; an
+  /// error means that nothing was paid and the job is void.
+  virtual std::shared_ptr<Job> create(CreateRequest request, JobDone prepared) = 0;
   /// The job of a handle or id, from this run or the ledger; it is polled when it is open.
-  virtual void find(const std::string& handle,
-                    std::function<void(Result<std::shared_ptr<Job>>)> done) = 0;
+  virtual void find(const std::string& handle, JobDone done) = 0;
   virtual JobSnapshot snapshot(const std::shared_ptr<Job>& job) const = 0;
   /// Calls `reached` once the job has come so far (in the next drain() when it has already), unless
   /// its `owner` has gone. A paused job that somebody waits for is resumed.
@@ -117,8 +124,7 @@ class Engine {
   /// Any other endpoint. A POST is recorded before it is sent, never repeated, and replayed from
   /// the ledger by the next run. `done` gets the body.
   virtual void request(const std::string& method, const std::string& target, api::Json body,
-                       const std::string& task_path, const std::string& where,
-                       std::function<void(Result<api::Json>)> done) = 0;
+                       CreateRequest asked, std::function<void(Result<api::Json>)> done) = 0;
 
   /// Makes the bytes of a picture or clip; `done` gets the local path.
   virtual void materialize(std::shared_ptr<MediaSource> source, TextDone done) = 0;
@@ -147,6 +153,9 @@ class Engine {
   /// ledger as after a restart. Jobs of the run before end once nothing of theirs is on its way;
   /// those that the new run asks for again go on.
   virtual void begin_run() {}
+  /// The script came to a good end: what it does not ask for any more and was never sent is
+  /// forgotten. Blocks on the ledger.
+  virtual void end_run() {}
   virtual std::string key() const = 0;
   /// Another key for the requests from now on: the jobs stay, and those that wait for want of one
   /// go on when somebody asks.

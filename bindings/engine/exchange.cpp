@@ -81,7 +81,7 @@ net::HttpOutcome Core::fetch(const std::string& target, const std::string& id) {
 Event Core::post(Job& job) {
   net::HttpRequest request;
   request.method = "POST";
-  request.target = job.target;
+  request.target = job.step.target;
   request.headers = {{"Authorization", "Bearer " + key()}};
   request.deadline = net::Milliseconds(options.post_deadline);
   request.response_cap = options.response_cap;
@@ -105,18 +105,19 @@ Event Core::post(Job& job) {
     if (says_yes(body)) {
       std::lock_guard lock(job.mutex);
       job.answer = body;
-      job.task_id = "-";
+      job.step.task_id = "-";
       return {.type = EventType::accepted, .seen = Seen::succeeded};
     }
     if (body.is_discarded())
       return fail(EventType::lost, {.kind = Kind::protocol, .message = "the answer is not JSON"});
   }
   const api::Answer answer = api::decode_create(outcome.status, outcome.body);
-  for (const std::string& warning : answer.warnings) log("warning", job.where + ": " + warning);
+  for (const std::string& warning : answer.warnings)
+    log("warning", job.step.script + ": " + warning);
   // A redirect comes from a wrong address, or from a service that took the request first: only when
   // a look-up is sent away as well has nobody accepted anything.
   if (job.definition != nullptr && is_redirect(outcome)) {
-    const net::HttpOutcome again = fetch(job.target, job.external_id);
+    const net::HttpOutcome again = fetch(job.step.target, job.step.external_id);
     if (again.stage != Stage::answered || !is_redirect(again))
       return fail(EventType::lost, answer.error);
   }
@@ -162,7 +163,7 @@ Event Core::post(Job& job) {
 void Core::learn_lookup(const Job& job, bool works) {
   auto book = ledger();
   if (!book) return;
-  if (Status learnt = (*book)->learn_lookup(service, job.endpoint, works); !learnt)
+  if (Status learnt = (*book)->learn_lookup(service, job.step.endpoint, works); !learnt)
     log("warning", learnt.error().message);
 }
 
@@ -172,7 +173,8 @@ bool Core::of_another_step(const Job& job, const api::Task& task) {
   if (!book || job.definition == nullptr) return false;
   const auto rows = (*book)->find_by_task(task.id);
   return rows && std::ranges::any_of(*rows, [&](const Step& row) {
-           return row.id != job.step && row.service == service && row.endpoint == job.endpoint;
+           return row.id != job.step.id && row.service == service &&
+                  row.endpoint == job.step.endpoint;
          });
 }
 
@@ -181,17 +183,17 @@ bool Core::of_another_step(const Job& job, const api::Task& task) {
 /// with any task. Nothing: it could not be found out now.
 std::optional<bool> Core::is_ours(const Job& job, const api::Task& task, const std::string& date) {
   if (task.id.empty() || of_another_step(job, task)) return false;
-  if (!task.external_id.empty()) return task.external_id == job.external_id;
+  if (!task.external_id.empty()) return task.external_id == job.step.external_id;
   auto book = ledger();
   if (!book) return std::nullopt;
-  const auto row = (*book)->find_by_id(job.step);
-  const auto known = (*book)->lookup_known(service, job.endpoint);
+  const auto row = (*book)->find_by_id(job.step.id);
+  const auto known = (*book)->lookup_known(service, job.step.endpoint);
   if (!row || !*row || !known) return std::nullopt;
   // By the service's clock: a second for what Date leaves out, and one for what the way takes.
   const std::time_t its_now = http_date(date);
   const Millis ahead = its_now == 0 ? 0 : its_now * 1000 - now();
   const bool older = task.created_at != 0 && task.created_at + 2'000 < (*row)->sent_at + ahead;
-  if (task.id == job.external_id || older) return false;
+  if (task.id == job.step.external_id || older) return false;
   if (*known) return **known;
   const Event probed = probe_look_up(job);
   if (probed.type != EventType::probed) return std::nullopt;
@@ -199,7 +201,7 @@ std::optional<bool> Core::is_ours(const Job& job, const api::Task& task, const s
 }
 
 Event Core::look_up(Job& job) {
-  const net::HttpOutcome outcome = fetch(job.target, job.external_id);
+  const net::HttpOutcome outcome = fetch(job.step.target, job.step.external_id);
   if (outcome.stage != Stage::answered) return {.type = EventType::unreachable};
   const api::Answer answer = api::decode_query(outcome.status, outcome.body);
   if (answer.task) {
@@ -226,9 +228,9 @@ Event Core::probe_look_up(const Job& job) {
   Event event{.type = EventType::probed};
   auto book = ledger();
   if (!book) return event;
-  const auto other = (*book)->any_accepted(service, job.endpoint, job.step);
+  const auto other = (*book)->any_accepted(service, job.step.endpoint, job.step.id);
   if (!other || !*other) return event;  // nothing to learn from: a person must decide
-  const net::HttpOutcome outcome = fetch(job.target, (*other)->external_id);
+  const net::HttpOutcome outcome = fetch(job.step.target, (*other)->external_id);
   if (outcome.stage != Stage::answered || is_denied(outcome))
     return {.type = EventType::unreachable};
   const api::Answer answer = api::decode_query(outcome.status, outcome.body);
@@ -240,7 +242,7 @@ Event Core::probe_look_up(const Job& job) {
 }
 
 Event Core::get(Job& job) {
-  const net::HttpOutcome outcome = fetch(job.target, job.task_id);
+  const net::HttpOutcome outcome = fetch(job.step.target, job.step.task_id);
   const auto fail = [&job](EventType type, const Error& error) { return failed(job, type, error); };
   if (outcome.stage != Stage::answered) return fail(EventType::unreachable, outcome.error);
   const api::Answer answer = api::decode_query(outcome.status, outcome.body);

@@ -51,29 +51,25 @@ Result<std::shared_ptr<Job>> Core::find(const std::string& text) {
   if (!row) return row.error();
   const api::Endpoint* endpoint = api::find_endpoint(*row ? (*row)->endpoint : handle->endpoint);
   if (endpoint == nullptr) return unknown_kind(id_of(*handle));
-  if (*row) {
-    std::lock_guard lock(jobs_mutex);
-    for (const auto& job : jobs) {
-      std::lock_guard job_lock(job->mutex);
-      if (job->step == (*row)->id) return job;
-    }
-  }
+  if (*row)
+    if (auto job = job_of((*row)->id)) return job;
   auto job = new_job(endpoint);
   Event event{.type = EventType::claimed, .claimed = Claimed::accepted};
   if (*row) {
-    job->target.clear();
+    job->step.target.clear();
     load(*job, **row);
     event = revisit(*job);
   } else {
     // Without an entry in the ledger there is no id but the one given.
-    job->task_id = id_of(*handle);
-    job->external_id = handle->external_id;
+    job->step.task_id = id_of(*handle);
+    job->step.external_id = handle->external_id;
     job->is_prepared = true;
     job->reused = true;
   }
   {
     std::lock_guard lock(jobs_mutex);
     jobs.push_back(job);
+    if (*row) by_row.insert_or_assign((*row)->id, job);
   }
   run_soon(job, event);
   return job;
@@ -138,7 +134,9 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
   if (outcome.stage != net::HttpOutcome::Stage::answered) return outcome.error;
   const api::Answer answer = api::decode_query(outcome.status, outcome.body);
   if (!answer.task) return answer.error;
-  return (*book)->record_accepted(step.id, answer.task->id, outcome.body, now);
+  Step adopted = step;
+  adopted.task_id = answer.task->id;
+  return (*book)->record_accepted(adopted, outcome.body, now);
 }
 
 }  // namespace kling::engine

@@ -25,6 +25,7 @@ enum class Milestone {
 
 struct JobSnapshot {
   std::string handle;
+  std::int64_t row = 0;  ///< of the ledger; 0: not recorded there
   std::string endpoint;  ///< "text2video"
   std::string task_id;   ///< empty until accepted
   std::string external_id;
@@ -42,6 +43,7 @@ struct JobSnapshot {
   double cost_usd = 0;  ///< real when `cost_is_real`, else the estimate
   bool cost_is_real = false;
   bool differs = false;    ///< this place of the script asked something else in the last run
+  bool replayed = false;   ///< failed in an earlier run, which went on after it: not sent again
   bool reused = false;     ///< found finished or accepted in the ledger: not paid by this run
   bool submitted = false;  ///< this run sent (or adopted) the paid request
   bool observed = false;   ///< a script waits or waited for its end, so it knows of an error

@@ -86,6 +86,8 @@ class Machine {
   }
   Transition pause() {
     if (s.phase != Phase::paused) s.before = s.phase;
+    const bool unsent = s.phase == Phase::fresh || s.phase == Phase::intended;
+    if (unsent && s.last != ActionType::release) return act(ActionType::release);
     return settle(Phase::paused);
   }
   void calm() {
@@ -104,6 +106,8 @@ class Machine {
     if (s.phase == Phase::paused) s.phase = s.before;
     if (s.redo) return act(s.last);
     if (s.phase == Phase::fresh) return act(ActionType::write_intent);
+    // It belonged to nobody, or to a person, meanwhile.
+    if (s.phase == Phase::intended || s.phase == Phase::ambiguous) return act(ActionType::revisit);
     return elapsed();
   }
 
@@ -172,6 +176,8 @@ class Machine {
       case ActionType::mark_sending:
         s.phase = Phase::sending;
         return act(ActionType::post);
+      case ActionType::release:
+        return settle(Phase::paused);
       case ActionType::clear_sending:
         s.phase = Phase::intended;
         return s.pause == kNever ? pause() : wait(s.pause, s.pause_least);
@@ -362,10 +368,10 @@ const char* name(Phase phase) {
 
 const char* name(ActionType type) {
   static constexpr const char* kNames[] = {
-      "write_intent",    "mark_sending",   "clear_sending", "post",
-      "record_accepted", "look_up",        "probe_look_up", "get",
-      "record_result",   "record_failure", "ask",           "download",
-      "record_file",     "wait",           "revisit",       "rest"};
+      "write_intent",    "mark_sending", "clear_sending", "release",     "post",
+      "record_accepted", "look_up",      "probe_look_up", "get",         "record_result",
+      "record_failure",  "ask",          "download",      "record_file", "wait",
+      "revisit",         "rest"};
   return kNames[static_cast<std::size_t>(type)];
 }
 

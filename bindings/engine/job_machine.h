@@ -28,6 +28,7 @@ enum class ActionType : std::uint8_t {
   write_intent,  ///< claim the step in the ledger
   mark_sending,
   clear_sending,  ///< nothing was accepted: back to intended, so that a crash costs no search
+  release,        ///< it rests unsent: whoever asks for the step may send it
   post,
   record_accepted,
   look_up,        ///< GET by external id
@@ -39,7 +40,7 @@ enum class ActionType : std::uint8_t {
   download,
   record_file,
   wait,     ///< until `delay` has passed, then `elapsed`
-  revisit,  ///< see what the owner of a foreign intent has done
+  revisit,  ///< claim the step anew: its owner may have gone, or somebody may have acted on it
   rest,     ///< nothing more to do; `resume` starts again
 };
 
@@ -53,7 +54,7 @@ inline constexpr Millis kSlotDelay = -2;
 
 enum class EventType : std::uint8_t {
   start,         ///< first, or to go on after rest
-  claimed,       ///< write_intent or revisit: `state` is what the ledger says
+  claimed,       ///< write_intent or revisit: `claimed` is what the ledger says
   done,          ///< a record or mark is on disk
   accepted,      ///< post or look_up: the service has it, `task` tells its state
   refused,       ///< post: definitely not accepted; `explained`: the service itself said so

@@ -5,30 +5,23 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/admission.h"
+#include "engine/asks.h"
 
 namespace kling::engine {
 
-/// What the ledger knows of a step. `sending` is the mark of the money: bytes may have left.
-enum class StepState {
-  intended,   ///< recorded, never sent
-  sending,    ///< may have been sent; the answer is not known
-  accepted,   ///< the service gave a task id
-  succeeded,  ///< result recorded
-  failed,     ///< refused, or the generation failed: the next run tries again
-  ambiguous,  ///< a person must decide (kling jobs resolve)
-};
-const char* name(StepState state);
-
+/// One attempt of a step: a row of the ledger. A definite failure is followed by another row with
+/// the same digest and ordinal and the next attempt.
 struct Step {
   std::int64_t id = 0;
   std::string service;
@@ -48,41 +41,27 @@ struct Step {
   std::string script;   ///< for people: "film.lua:12"
   std::string summary;  ///< for people: the start of the prompt
   std::string request;  ///< the body without bytes of media, for people
-  std::string run;      ///< the script and take that asked first: whose budget it is
+  std::string run;      ///< the script and take whose budget it is
   std::string result;   ///< JSON: what decode gave ({"videos":[…]}), signed URLs included
   std::string error;    ///< JSON of the Error when failed or ambiguous
   std::string file;     ///< where the clip is stored; empty: nowhere yet
   std::string file_sha256;
   Millis created_at = 0, sent_at = 0, accepted_at = 0, finished_at = 0;
-  Millis took = 0;  ///< from accepted to done, where a process saw it; 0: not known
+  Millis took = 0;         ///< from accepted to done, where a process saw it; 0: not known
+  bool abandoned = false;  ///< a person gave it up, though it may have been accepted
   double estimate_usd = 0;
   std::optional<double> cost_usd;  ///< what the service said it deducted
 };
 
-/// A request about to be made.
-struct Intent {
-  std::string service, endpoint, digest, task_path, target, script, summary, request;
-  std::string user_external_id;  ///< empty: ours is made from prefix, address and attempt
-  int nth = 0;
-  int sequence = 0;         ///< the how-manyeth create of its task, equal or not
-  std::string script_name;  ///< with task_path and sequence: the position in the script
-  bool fresh = false;       ///< typed input: always a new step
-  double estimate_usd = 0;
-  Millis now = 0;
-};
-
 struct Claim {
-  enum class Outcome {
-    created,     ///< a new step, ours to send
-    retried,     ///< a definite failure before: next attempt, ours to send
-    taken_over,  ///< open (intended or sending), its owner is dead or it was ours: ours now
-    foreign,     ///< open (intended or sending), owned by a living process: await it
-    known,       ///< accepted, succeeded or ambiguous: `step.state` tells
-  };
-  Outcome outcome = Outcome::created;
   Step step;
+  bool created = false;  ///< recorded now: a new step, or a new attempt
+  bool foreign = false;  ///< open, and a living process owns it: await it
   bool differs =
       false;  ///< new here, while this position of the script asked something else before
+  std::int64_t follows = 0;  ///< the row of the story that led here
+  bool taken = false;        ///< another ask of the script had got it before
+  int timeouts = 0;          ///< time-outs of this ask that the script caught and went on after
 };
 
 /// What became of a request that asked to be sent.
@@ -99,48 +78,59 @@ struct JournalRow {
   std::string body;  ///< the raw answer, or what explains the line; may be empty
 };
 
+/// How many times each digest was asked for, by task path and digest.
+using AskCounts = std::map<std::pair<std::string, std::string>, int>;
+
 class Ledger {
  public:
   virtual ~Ledger() = default;
 
-  /// In one transaction: finds the step of this intent or records it. Exact (task path, nth) first,
-  /// else the lowest ordinal of this digest that is not in `mine`, else a new ordinal. `mine` are
-  /// the ids of the steps that this run claimed already.
-  virtual Result<Claim> claim(const Intent& intent, const std::set<std::int64_t>& mine) = 0;
-  /// The same step again after a definite failure within one run: attempt + 1.
-  virtual Result<Step> retry(std::int64_t step, Millis now) = 0;
-  /// Takes an open intent over when its owner has died meanwhile; the row as it is now either way.
-  virtual Result<Claim> revisit(std::int64_t step) = 0;
+  /// A run of the script came to a good end, in which each (task path, digest) was asked for so
+  /// many times: what the script does not ask for any more and was never sent is forgotten.
+  virtual Status end_run(std::string_view script, const AskCounts& counts) = 0;
+  /// The seed of a script's random numbers: `proposed`, or the one that it got first.
+  virtual Result<std::string> seed(std::string_view script, std::string_view proposed) = 0;
+
+  /// In one transaction: the row that this ask means, or a new one (asks.h), and that it got it.
+  /// `wanted` says what it is, where it comes from, its owner's external id when it has one, and
+  /// its price.
+  virtual Result<Claim> claim(const Step& wanted, const Asking& asking) = 0;
+  /// Takes an open step over when its owner has died meanwhile; the row as it is now either way.
+  virtual Result<Claim> revisit(std::int64_t id) = 0;
+  /// Accepted steps of this service that no living process follows: ours from now on.
+  virtual Result<std::vector<Step>> take_orphans(std::string_view service, Millis now) = 0;
+
+  // A change names the attempt (the row's id) and the task that it speaks of; what is recorded of
+  // another task is refused (kind ledger), and written to the journal all the same.
 
   /// Only from intended or sending, and only by the owner; else kind ledger (somebody else acted).
   /// In the same transaction the limits are asked; what they do not admit stays as it was.
-  /// `estimate_usd` < 0: not known.
-  virtual Result<Marked> mark_sending(std::int64_t step, Millis now, const Limits& limits,
-                                      double estimate_usd) = 0;
-  Status mark_sending(std::int64_t step, Millis now) {
+  /// `estimate_usd` < 0: not known. `caught`: what the script caught before it asked for this.
+  virtual Result<Marked> mark_sending(const Step& step, Millis now, const Limits& limits,
+                                      double estimate_usd,
+                                      const std::vector<Caught>& caught = {}) = 0;
+  Status mark_sending(const Step& step, Millis now) {
     auto marked = mark_sending(step, now, {}, 0);
     if (!marked) return marked.error();
     return Done{};
   }
   /// sending to intended: the request was certainly not accepted.
-  virtual Status clear_sending(std::int64_t step, Millis now) = 0;
-  virtual Status record_accepted(std::int64_t step, std::string_view task_id, std::string_view raw,
-                                 Millis now) = 0;
-  virtual Status record_result(std::int64_t step, std::string_view result,
-                               std::optional<double> cost_usd, std::string_view raw, Millis now,
-                               Millis took = 0) = 0;
-  virtual Status record_failure(std::int64_t step, std::string_view error, std::string_view raw,
-                                Millis now) = 0;
-  virtual Status record_ambiguous(std::int64_t step, std::string_view error, Millis now) = 0;
-  virtual Status record_file(std::int64_t step, std::string_view path, std::string_view sha256,
-                             Millis now = 0) = 0;
+  virtual Status clear_sending(const Step& step, Millis now) = 0;
+  /// An intended step that comes to rest belongs to nobody.
+  virtual Status release(const Step& step) = 0;
+  /// `step.task_id` is the task; another step that has it keeps it.
+  virtual Status record_accepted(const Step& step, std::string_view raw, Millis now) = 0;
+  virtual Status record_result(const Step& step, std::string_view raw, Millis now) = 0;
+  virtual Status record_failure(const Step& step, std::string_view raw, Millis now) = 0;
+  virtual Status record_ambiguous(const Step& step, Millis now) = 0;
+  virtual Status record_file(const Step& step, Millis now = 0) = 0;
 
   /// A person's word on an ambiguous step: back to intended with the same id (resubmit) or failed
   /// (abandon). Adopting is record_accepted.
-  virtual Status resubmit(std::int64_t step, Millis now) = 0;
-  virtual Status abandon(std::int64_t step, Millis now) = 0;
+  virtual Status resubmit(std::int64_t id, Millis now) = 0;
+  virtual Status abandon(std::int64_t id, Millis now) = 0;
 
-  virtual Result<std::optional<Step>> find_by_id(std::int64_t step) = 0;
+  virtual Result<std::optional<Step>> find_by_id(std::int64_t id) = 0;
   virtual Result<std::vector<Step>> find_by_task(std::string_view task_id) = 0;
   virtual Result<std::optional<Step>> find_by_external(std::string_view external_id) = 0;
   /// Newest first; `limit` 0: all.

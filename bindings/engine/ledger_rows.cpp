@@ -13,6 +13,13 @@ constexpr Millis kForgotten = 3'600'000;
 constexpr std::string_view kStates[] = {"intended",  "sending", "accepted",
                                         "succeeded", "failed",  "ambiguous"};
 
+StepState state_of(Database& database, const std::string& text) {
+  const auto known = std::ranges::find(kStates, text);
+  if (known != std::end(kStates)) return StepState(known - std::begin(kStates));
+  database.fail(ledger_error(database.title() + " is damaged: a step has no state", kDamagedHint));
+  return StepState::intended;
+}
+
 }  // namespace
 
 const char* name(StepState state) { return kStates[static_cast<std::size_t>(state)].data(); }
@@ -21,7 +28,7 @@ const char* const kSelectSteps =
     "SELECT id, service, endpoint, digest, ordinal, address, attempt, external_id,"
     " own_external_id, task_path, nth, owner, task_id, target, script, summary, request, result,"
     " error, file, file_sha256, created_at, sent_at, accepted_at, finished_at, estimate_usd,"
-    " cost_usd, run, took, state FROM steps WHERE ";
+    " cost_usd, run, took, abandoned, state FROM steps WHERE ";
 
 Step read_step(Database& database, Query& query) {
   Step row;
@@ -31,13 +38,8 @@ Step read_step(Database& database, Query& query) {
       row.owner >> row.task_id >> row.target >> row.script >> row.summary >> row.request >>
       row.result >> row.error >> row.file >> row.file_sha256 >> row.created_at >> row.sent_at >>
       row.accepted_at >> row.finished_at >> row.estimate_usd >> row.cost_usd >> row.run >>
-      row.took >> state;
-  const auto known = std::ranges::find(kStates, state);
-  if (known == std::end(kStates))
-    database.fail(
-        ledger_error(database.title() + " is damaged: a step has no state", kDamagedHint));
-  else
-    row.state = StepState(known - std::begin(kStates));
+      row.took >> row.abandoned >> state;
+  row.state = state_of(database, state);
   return row;
 }
 
@@ -50,11 +52,31 @@ Usage usage_beside(Database& database, const Step& row, const std::string& owner
   usage.open = open.value_or(0);
   Query spent(database,
               "SELECT COUNT(*), COALESCE(SUM(COALESCE(cost_usd, estimate_usd)), 0.0)"
-              " FROM steps WHERE service = ? AND id <> ? AND run = ? AND (run <> '' OR owner = ?)"
+              " FROM steps WHERE id <> ? AND run = ? AND (run <> '' OR owner = ?)"
               " AND state IN ('sending', 'accepted', 'succeeded', 'ambiguous')",
-              row.service, row.id, row.run, owner);
+              row.id, row.run, owner);
   if (spent.next()) spent >> usage.jobs >> usage.usd;
   return usage;
+}
+
+std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const Asking& asking) {
+  std::vector<Attempt> rows;
+  std::string state;
+  for (Query query(database,
+                   "SELECT id, ordinal, abandoned, task_path = ? AND nth = ?, state,"
+                   " COALESCE((SELECT 1 + MAX(kept) FROM asks WHERE step = steps.id"
+                   " AND asks.script = ?), 0) FROM steps WHERE service = ? AND digest = ?"
+                   " ORDER BY ordinal, attempt",
+                   wanted.task_path, asking.nth, asking.script, wanted.service, wanted.digest);
+       query.next();) {
+    Attempt& row = rows.emplace_back();
+    int asks = 0;
+    query >> row.id >> row.ordinal >> row.abandoned >> row.exact >> state >> asks;
+    row.state = state_of(database, state);
+    row.recorded = asks > 0;
+    row.kept = asks > 1;
+  }
+  return rows;
 }
 
 std::int64_t old_answers(Database& database, Millis before, bool forget) {
@@ -78,7 +100,9 @@ Result<std::vector<Step>> copy_ledger(const std::string& path, const std::string
   if (Status ready = prepare_schema(**database); !ready) return ready.error();
   (*database)->begin(true);
   rows = read_steps(**database, "id > 0 ORDER BY id");
-  (*database)->run("UPDATE steps SET state = 'failed', owner = '', task_id = '', file = ''");
+  (*database)->run(
+      "UPDATE steps SET state = 'failed', owner = '', task_id = '', file = ''"
+      " WHERE state <> 'failed'");
   if (Status ended = (*database)->end(); !ended) return ended.error();
   return rows;
 }

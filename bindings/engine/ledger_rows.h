@@ -14,6 +14,9 @@ extern const char* const kSelectSteps;
 /// The step in the query's row. Fails the transaction when its state is none.
 Step read_step(Database& database, Query& query);
 
+/// The rows of the digest that is wanted, as choose() needs them.
+std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const Asking& asking);
+
 /// What is running at the service beside this step, and what its script has spent. Typed input has
 /// no script: there it is this process, `owner`.
 Usage usage_beside(Database& database, const Step& row, const std::string& owner, Millis now);

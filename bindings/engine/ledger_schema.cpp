@@ -45,6 +45,42 @@ const auto& kMigrations = *new std::vector<Migration>{
         "ALTER TABLE steps ADD COLUMN took INTEGER NOT NULL DEFAULT 0",
         "CREATE INDEX steps_run ON steps (run)",
         "CREATE INDEX steps_state ON steps (state)",
+    },
+    {
+        // A row is an attempt. What each ask of a script got, so that the next run gets the same.
+        "CREATE TABLE attempts (id INTEGER PRIMARY KEY AUTOINCREMENT, service TEXT NOT NULL,"
+        " endpoint TEXT NOT NULL, digest TEXT NOT NULL, ordinal INTEGER NOT NULL,"
+        " address TEXT NOT NULL, attempt INTEGER NOT NULL, external_id TEXT NOT NULL,"
+        " own_external_id INTEGER NOT NULL, task_path TEXT NOT NULL, nth INTEGER NOT NULL,"
+        " state TEXT NOT NULL CHECK (state IN"
+        " ('intended', 'sending', 'accepted', 'succeeded', 'failed', 'ambiguous')),"
+        " owner TEXT NOT NULL, task_id TEXT NOT NULL DEFAULT '', target TEXT NOT NULL,"
+        " script TEXT NOT NULL, summary TEXT NOT NULL, request TEXT NOT NULL,"
+        " result TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '',"
+        " file TEXT NOT NULL DEFAULT '', file_sha256 TEXT NOT NULL DEFAULT '',"
+        " created_at INTEGER NOT NULL, sent_at INTEGER NOT NULL DEFAULT 0,"
+        " accepted_at INTEGER NOT NULL DEFAULT 0, finished_at INTEGER NOT NULL DEFAULT 0,"
+        " estimate_usd REAL NOT NULL, cost_usd REAL, run TEXT NOT NULL DEFAULT '',"
+        " took INTEGER NOT NULL DEFAULT 0, abandoned INTEGER NOT NULL DEFAULT 0,"
+        " name TEXT NOT NULL DEFAULT '', UNIQUE (service, digest, ordinal, attempt))",
+        "INSERT INTO attempts SELECT id, service, endpoint, digest, ordinal, address, attempt,"
+        " external_id, own_external_id, task_path, nth, state, owner, task_id, target, script,"
+        " summary, request, result, error, file, file_sha256, created_at, sent_at, accepted_at,"
+        " finished_at, estimate_usd, cost_usd, run, took, 0, '' FROM steps",
+        "DROP TABLE steps",
+        "ALTER TABLE attempts RENAME TO steps",
+        "CREATE INDEX steps_task ON steps (task_id)",
+        "CREATE INDEX steps_external ON steps (external_id)",
+        "CREATE INDEX steps_run ON steps (run)",
+        "CREATE INDEX steps_state ON steps (state)",
+        "CREATE TABLE asks (script TEXT NOT NULL, task_path TEXT NOT NULL, digest TEXT NOT NULL,"
+        " nth INTEGER NOT NULL, step INTEGER NOT NULL, timeouts INTEGER NOT NULL DEFAULT 0,"
+        " kept INTEGER NOT NULL DEFAULT 0, run INTEGER NOT NULL DEFAULT 0,"
+        " PRIMARY KEY (script, task_path, digest, nth))",
+        "CREATE INDEX asks_step ON asks (step)",
+        "CREATE TABLE scripts (name TEXT PRIMARY KEY, seed TEXT NOT NULL DEFAULT '',"
+        " runs INTEGER NOT NULL DEFAULT 0)",
+        "ALTER TABLE lookups ADD COLUMN learnt_at INTEGER NOT NULL DEFAULT 0",
     }};
 
 constexpr std::int64_t kApplication = 0x6b6c6e67;  // "klng": tells a ledger from other databases

@@ -1,4 +1,3 @@
-#include <map>
 #include <mutex>
 
 #include <sys/stat.h>
@@ -11,8 +10,6 @@
 namespace kling::engine {
 namespace {
 
-using Outcome = Claim::Outcome;
-
 class SqliteLedger : public Ledger {
  public:
   SqliteLedger(std::unique_ptr<Database> database, std::string prefix)
@@ -21,41 +18,103 @@ class SqliteLedger : public Ledger {
         prefix_(std::move(prefix)),
         owner_(db_.file()) {}
 
-  Result<Claim> claim(const Intent& intent, const std::set<std::int64_t>& mine) override {
+  Status end_run(std::string_view script, const AskCounts& counts) override {
+    auto ended = work(true, [&] {
+      db_.run(
+          "INSERT INTO scripts (name, runs) VALUES (?, 1)"
+          " ON CONFLICT (name) DO UPDATE SET runs = runs + 1",
+          script);
+      const auto run = db_.read<std::int64_t>("SELECT runs FROM scripts WHERE name = ?", script);
+      for (const auto& [key, count] : counts)
+        db_.run(
+            "UPDATE asks SET run = ? WHERE script = ? AND task_path = ? AND digest = ? AND nth < ?",
+            run.value_or(0), script, key.first, key.second, count);
+      const std::string forgotten =
+          "state = 'intended' AND sent_at = 0 AND run = ? AND (owner = '' OR owner = ?)"
+          " AND NOT EXISTS (SELECT 1 FROM asks WHERE step = steps.id"
+          " AND (asks.script <> steps.run OR asks.run = ?))";
+      db_.run("DELETE FROM journal WHERE step IN (SELECT id FROM steps WHERE " + forgotten + ")",
+              script, owner_.id(), run.value_or(0));
+      if (db_.run("DELETE FROM steps WHERE " + forgotten, script, owner_.id(), run.value_or(0)) > 0)
+        db_.run("DELETE FROM asks WHERE script = ? AND step NOT IN (SELECT id FROM steps)", script);
+      return true;
+    });
+    if (!ended) return ended.error();
+    return Done{};
+  }
+  Result<std::string> seed(std::string_view script, std::string_view proposed) override {
+    return work(true, [&] {
+      db_.run(
+          "INSERT INTO scripts (name, seed) VALUES (?, ?) ON CONFLICT (name) DO UPDATE"
+          " SET seed = excluded.seed WHERE seed = ''",
+          script, proposed);
+      return db_.read<std::string>("SELECT seed FROM scripts WHERE name = ?", script).value_or("");
+    });
+  }
+
+  Result<Claim> claim(const Step& wanted, const Asking& asking) override {
     return work(true, [&] {
       owner_.enter(db_);
-      const bool differs = note_position(intent);
-      const std::int64_t id = intent.fresh ? 0 : reusable(intent, mine);
-      Claim claim = id == 0 ? insert(intent) : reuse(id, intent);
-      claim.differs = differs && claim.outcome == Outcome::created;
+      const bool differs = note_position(wanted, asking);
+      std::int64_t recorded = 0;
+      int timeouts = 0;
+      if (Query query(db_,
+                      "SELECT step, timeouts FROM asks WHERE script = ? AND script <> ''"
+                      " AND task_path = ? AND digest = ? AND nth = ?",
+                      asking.script, wanted.task_path, wanted.digest, asking.nth);
+          query.next())
+        query >> recorded >> timeouts;
+      const Choice choice = choose(attempts_of(db_, wanted, asking), recorded, asking);
+      Claim claim;
+      if (choice.id == 0 || choice.next_attempt) {
+        claim.step = insert(wanted, asking, choice.id);
+        claim.created = true;
+      } else {
+        claim = take_over(present(choice.id), wanted.created_at, wanted.run);
+      }
+      claim.differs = differs && claim.created && choice.id == 0;
+      claim.follows = choice.follows;
+      claim.taken = choice.taken;
+      if (!asking.again && recorded == claim.step.id)  // as before: nothing to write
+        claim.timeouts = timeouts;
+      else if (!asking.script.empty())
+        note_ask(wanted, asking, claim.step.id);
       return claim;
     });
   }
 
-  Result<Step> retry(std::int64_t step, Millis now) override {
+  Result<Claim> revisit(std::int64_t id) override {
     return work(true, [&] {
       owner_.enter(db_);
-      const Step row = present(step);
-      if (row.state != StepState::failed) db_.fail(refused(row, "retried"));
-      next_attempt(row, now);
-      return present(step);
+      return take_over(present(id), 0, "");
     });
   }
 
-  Result<Claim> revisit(std::int64_t step) override {
+  Result<std::vector<Step>> take_orphans(std::string_view service, Millis now) override {
     return work(true, [&] {
       owner_.enter(db_);
-      return take_over(present(step), 0);
+      std::vector<Step> orphans =
+          read_steps(db_, "service = ? AND state = 'accepted' AND endpoint <> 'request'", service);
+      std::erase_if(orphans, [&](const Step& step) { return owner_.lives(db_, step.owner); });
+      for (const Step& step : orphans) follow(step, now);
+      return orphans;
     });
   }
 
-  Result<Marked> mark_sending(std::int64_t step, Millis now, const Limits& limits,
-                              double estimate_usd) override {
+  Result<Marked> mark_sending(const Step& step, Millis now, const Limits& limits,
+                              double estimate_usd, const std::vector<Caught>& caught) override {
     Marked marked;
     auto refusal = work(true, [&]() -> std::optional<Error> {
-      marked.usage = usage_beside(db_, present(step), owner_.id(), now);
+      marked.usage = usage_beside(db_, present(step.id), owner_.id(), now);
       marked.admission = admit(limits, marked.usage, estimate_usd);
       if (marked.admission != Admission::admitted) return std::nullopt;
+      // An ask that has moved on to another attempt says nothing of this one any more.
+      for (const Caught& one : caught)
+        db_.run(
+            "UPDATE asks SET kept = MAX(kept, ?), timeouts = MAX(timeouts, ?) WHERE script = ?"
+            " AND task_path = ? AND digest = ? AND nth = ? AND step = ?",
+            one.failed, one.timeouts, one.ask->script, one.ask->task_path, one.ask->digest,
+            one.ask->nth, one.ask->row);
       return change(step, now, "sending", "", "state = 'sending', sent_at = ?",
                     "state IN ('intended', 'sending') AND owner = ?", now, owner_.id());
     });
@@ -63,62 +122,68 @@ class SqliteLedger : public Ledger {
     if (*refusal) return **refusal;
     return marked;
   }
-  Status clear_sending(std::int64_t step, Millis now) override {
+  Status clear_sending(const Step& step, Millis now) override {
     return transition(step, now, "not sent", "", "state = 'intended', sent_at = 0",
                       "state = 'sending' AND owner = ?", owner_.id());
   }
-  Status record_accepted(std::int64_t step, std::string_view task_id, std::string_view raw,
-                         Millis now) override {
-    return transition(
-        step, now, "accepted", raw.empty() ? task_id : raw,
-        "state = CASE state WHEN 'succeeded' THEN 'succeeded' ELSE 'accepted' END, task_id = ?,"
-        " accepted_at = CASE accepted_at WHEN 0 THEN ? ELSE accepted_at END, error = ''",
-        "(state IN ('intended', 'sending') AND owner = ? OR state = 'ambiguous'"
-        " OR state IN ('accepted', 'succeeded') AND task_id = ?)",
-        task_id, now, owner_.id(), task_id);
+  Status release(const Step& step) override {
+    return write("UPDATE steps SET owner = '' WHERE id = ? AND state = 'intended' AND owner = ?",
+                 step.id, owner_.id());
   }
-  Status record_result(std::int64_t step, std::string_view result, std::optional<double> cost_usd,
-                       std::string_view raw, Millis now, Millis took) override {
+  Status record_accepted(const Step& step, std::string_view raw, Millis now) override {
+    return transition(
+        step, now, "accepted", raw.empty() ? step.task_id : raw,
+        "state = CASE state WHEN 'succeeded' THEN 'succeeded' ELSE 'accepted' END, task_id = ?,"
+        " accepted_at = CASE accepted_at WHEN 0 THEN ? ELSE accepted_at END, error = '',"
+        " abandoned = 0, owner = ?",
+        "(state IN ('intended', 'sending') AND owner = ? OR state = 'ambiguous' OR abandoned = 1"
+        " OR state IN ('accepted', 'succeeded') AND task_id = ?)"
+        " AND (endpoint = 'request' OR NOT EXISTS (SELECT 1 FROM steps other"
+        " WHERE other.task_id = ? AND other.id <> steps.id AND other.service = steps.service"
+        " AND other.endpoint = steps.endpoint))",
+        step.task_id, now, owner_.id(), owner_.id(), step.task_id, step.task_id);
+  }
+  Status record_result(const Step& step, std::string_view raw, Millis now) override {
+    // A success is kept however late it comes: it was paid for.
     return transition(step, now, "succeeded", raw,
                       "state = 'succeeded', result = ?, cost_usd = COALESCE(?, cost_usd),"
-                      " finished_at = CASE finished_at WHEN 0 THEN ? ELSE finished_at END,"
-                      " took = CASE took WHEN 0 THEN ? ELSE took END",
-                      "(state IN ('accepted', 'succeeded')"
-                      " OR state IN ('intended', 'sending') AND owner = ?)",
-                      result, cost_usd, now, took, owner_.id());
+                      " error = '', abandoned = 0,"
+                      " finished_at = CASE WHEN finished_at = 0 OR state <> 'succeeded' THEN ?"
+                      " ELSE finished_at END, took = CASE took WHEN 0 THEN ? ELSE took END",
+                      "(task_id <> '' OR state IN ('intended', 'sending') AND owner = ?)",
+                      step.result, step.cost_usd, now, step.took, owner_.id());
   }
-  Status record_failure(std::int64_t step, std::string_view error, std::string_view raw,
-                        Millis now) override {
+  Status record_failure(const Step& step, std::string_view raw, Millis now) override {
     // Also from failed: two processes that wait for one task both see it fail.
-    return transition(step, now, "failed", raw.empty() ? error : raw,
-                      "state = 'failed', error = ?, finished_at = ?",
+    return transition(step, now, "failed", raw.empty() ? step.error : raw,
+                      "state = 'failed', error = ?, finished_at = ?, abandoned = 0",
                       "(state IN ('accepted', 'failed')"
                       " OR state IN ('intended', 'sending') AND owner = ?)",
-                      error, now, owner_.id());
+                      step.error, now, owner_.id());
   }
-  Status record_ambiguous(std::int64_t step, std::string_view error, Millis now) override {
-    return transition(step, now, "ambiguous", error, "state = 'ambiguous', error = ?",
-                      "state = 'sending' AND owner = ?", error, owner_.id());
+  Status record_ambiguous(const Step& step, Millis now) override {
+    return transition(step, now, "ambiguous", step.error, "state = 'ambiguous', error = ?",
+                      "state = 'sending' AND owner = ?", step.error, owner_.id());
   }
-  Status record_file(std::int64_t step, std::string_view path, std::string_view sha256,
-                     Millis now) override {
-    const auto row = find_by_id(step);
-    if (row.ok() && *row && (*row)->file == path && (*row)->file_sha256 == sha256)
+  Status record_file(const Step& step, Millis now) override {
+    const auto row = find_by_id(step.id);
+    if (row.ok() && *row && (*row)->file == step.file && (*row)->file_sha256 == step.file_sha256)
       return Done{};  // found where it was: the next run of a script writes nothing
-    return transition(step, now, "stored", path, "file = ?, file_sha256 = ?", "state = 'succeeded'",
-                      path, sha256);
+    return transition(step, now, "stored", step.file, "file = ?, file_sha256 = ?",
+                      "state = 'succeeded'", step.file, step.file_sha256);
   }
-  Status resubmit(std::int64_t step, Millis now) override {
-    return transition(step, now, "resubmitted", "", "state = 'intended', owner = '', error = ''",
+  Status resubmit(std::int64_t id, Millis now) override {
+    return transition(of(id), now, "resubmitted", "", "state = 'intended', owner = '', error = ''",
                       "state = 'ambiguous'");
   }
-  Status abandon(std::int64_t step, Millis now) override {
-    return transition(step, now, "abandoned", "", "state = 'failed', finished_at = ?",
-                      "state = 'ambiguous'", now);
+  Status abandon(std::int64_t id, Millis now) override {
+    return transition(of(id), now, "abandoned", "",
+                      "state = 'failed', finished_at = ?, abandoned = 1", "state = 'ambiguous'",
+                      now);
   }
 
-  Result<std::optional<Step>> find_by_id(std::int64_t step) override {
-    return work(false, [&] { return first("id = ?", step); });
+  Result<std::optional<Step>> find_by_id(std::int64_t id) override {
+    return work(false, [&] { return first("id = ?", id); });
   }
   Result<std::vector<Step>> find_by_task(std::string_view task_id) override {
     return work(false, [&] {
@@ -130,7 +195,13 @@ class SqliteLedger : public Ledger {
   }
   Result<std::vector<Step>> list(int limit) override {
     const std::int64_t rows = limit > 0 ? limit : INT64_MAX;
-    return work(false, [&] { return read_steps(db_, "id > 0 ORDER BY id DESC LIMIT ?", rows); });
+    return work(false, [&] {
+      return read_steps(db_,
+                        "(state = 'succeeded' OR attempt = (SELECT MAX(attempt) FROM steps other"
+                        " WHERE other.service = steps.service AND other.digest = steps.digest"
+                        " AND other.ordinal = steps.ordinal)) ORDER BY id DESC LIMIT ?",
+                        rows);
+    });
   }
   Result<std::optional<Step>> any_accepted(std::string_view service, std::string_view endpoint,
                                            std::int64_t except) override {
@@ -189,7 +260,6 @@ class SqliteLedger : public Ledger {
     db_.begin(write);
     auto value = body();
     if (Status ended = db_.end(); !ended) return ended.error();
-    remember(value);
     return value;
   }
 
@@ -204,24 +274,17 @@ class SqliteLedger : public Ledger {
     return Done{};
   }
 
-  // What a slow process learnt of one attempt must not hit the next one: changes hold only for the
-  // attempt that this object has shown to its caller.
-  void remember(const Step& row) { attempts_[row.id] = row.attempt; }
-  void remember(const Claim& claim) { remember(claim.step); }
-  void remember(const std::optional<Step>& row) {
-    if (row) remember(*row);
-  }
-  void remember(const std::vector<Step>& rows) {
-    for (const Step& row : rows) remember(row);
-  }
-  template <class T>
-  void remember(const T&) {}
-
   template <class... Values>
   std::optional<Step> first(const std::string& where, const Values&... values) {
     auto rows = read_steps(db_, where, values...);
     if (rows.empty()) return std::nullopt;
     return std::move(rows.front());
+  }
+
+  static Step of(std::int64_t id) {
+    Step step;
+    step.id = id;
+    return step;
   }
 
   Step present(std::int64_t step) {
@@ -248,7 +311,7 @@ class SqliteLedger : public Ledger {
   /// those of `guard`. What the guard forbids is written down all the same: it may be the only
   /// trace of a paid task.
   template <class... Values>
-  Status transition(std::int64_t step, Millis now, const std::string& what, std::string_view body,
+  Status transition(const Step& step, Millis now, const std::string& what, std::string_view body,
                     const std::string& set, const std::string& guard, const Values&... values) {
     auto error = work(true, [&] { return change(step, now, what, body, set, guard, values...); });
     if (!error) return error.error();
@@ -258,122 +321,108 @@ class SqliteLedger : public Ledger {
 
   /// The same within a transaction.
   template <class... Values>
-  std::optional<Error> change(std::int64_t step, Millis now, const std::string& what,
+  std::optional<Error> change(const Step& step, Millis now, const std::string& what,
                               std::string_view body, const std::string& set,
                               const std::string& guard, const Values&... values) {
-    const Step row = present(step);
-    const int attempt = attempts_.try_emplace(step, row.attempt).first->second;
-    const bool changed =
-        db_.run("UPDATE steps SET " + set + " WHERE " + guard + " AND id = ? AND attempt = ?",
-                values..., step, attempt) == 1;
-    note(step, now, changed ? what : "refused: " + what, body);
+    const Step row = present(step.id);
+    const bool changed = db_.run("UPDATE steps SET " + set + " WHERE " + guard +
+                                     " AND id = ? AND task_id IN ('', ?)",
+                                 values..., step.id, step.task_id) == 1;
+    note(step.id, now, changed ? what : "refused: " + what, body);
     if (changed) return std::nullopt;
     return refused(row, what);
   }
 
   /// Remembers what this position of the script asks for; true when it asked something else.
-  bool note_position(const Intent& intent) {
+  bool note_position(const Step& wanted, const Asking& asking) {
     const auto before = db_.read<std::string>(
         "SELECT digest FROM positions WHERE script_name = ? AND task_path = ? AND sequence = ?",
-        intent.script_name, intent.task_path, intent.sequence);
-    if (before == intent.digest) return false;
+        wanted.run, wanted.task_path, asking.sequence);
+    if (before == wanted.digest) return false;
     db_.run(
         "INSERT INTO positions (script_name, task_path, sequence, digest) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (script_name, task_path, sequence) DO UPDATE SET digest = excluded.digest",
-        intent.script_name, intent.task_path, intent.sequence, intent.digest);
+        wanted.run, wanted.task_path, asking.sequence, wanted.digest);
     return before.has_value();
   }
 
-  /// The recorded step that this intent means; 0 when there is none.
-  std::int64_t reusable(const Intent& intent, const std::set<std::int64_t>& mine) {
-    std::int64_t id = 0;
-    for (Query query(db_,
-                     "SELECT id FROM steps WHERE service = ? AND digest = ?"
-                     " ORDER BY (task_path = ? AND nth = ?) DESC, ordinal",
-                     intent.service, intent.digest, intent.task_path, intent.nth);
-         query.next();) {
-      query >> id;
-      if (!mine.contains(id)) return id;
-    }
-    return 0;
+  /// That this ask got the row; what was kept of another one that it had got before goes.
+  void note_ask(const Step& wanted, const Asking& asking, std::int64_t row) {
+    db_.run(
+        "INSERT INTO asks (script, task_path, digest, nth, step) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (script, task_path, digest, nth) DO UPDATE SET step = excluded.step,"
+        " kept = 0, timeouts = 0",
+        asking.script, wanted.task_path, wanted.digest, asking.nth, row);
   }
 
-  Claim insert(const Intent& intent) {
-    const int ordinal =
-        db_.read<int>(
-               "SELECT COALESCE(MAX(ordinal) + 1, 0) FROM steps WHERE service = ? AND digest = ?",
-               intent.service, intent.digest)
-            .value_or(0);
-    const std::string address = step_address(intent.digest, ordinal);
-    const bool own_id = !intent.user_external_id.empty();
+  /// A new step, or the attempt after the newest one, which is `before`.
+  Step insert(const Step& wanted, const Asking& asking, std::int64_t before) {
+    Step step = wanted;
+    if (before != 0) {
+      const Step last = present(before);
+      step.ordinal = last.ordinal;
+      step.attempt = last.attempt + 1;
+    } else {
+      step.ordinal = db_.read<int>(
+                            "SELECT COALESCE(MAX(ordinal) + 1, 0) FROM steps WHERE service = ?"
+                            " AND digest = ?",
+                            wanted.service, wanted.digest)
+                         .value_or(0);
+    }
+    step.address = step_address(step.digest, step.ordinal);
+    step.own_external_id = !wanted.external_id.empty();
+    if (!step.own_external_id) step.external_id = external_id(prefix_, step.address, step.attempt);
     db_.run(
         "INSERT INTO steps (service, endpoint, digest, ordinal, address, attempt, external_id,"
         " own_external_id, task_path, nth, state, owner, target, script, summary, request,"
         " created_at, estimate_usd, run)"
-        " VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, 'intended', ?, ?, ?, ?, ?, ?, ?, ?)",
-        intent.service, intent.endpoint, intent.digest, ordinal, address,
-        own_id ? intent.user_external_id : external_id(prefix_, address, 1), own_id,
-        intent.task_path, intent.nth, owner_.id(), intent.target, intent.script, intent.summary,
-        intent.request, intent.now, intent.estimate_usd, intent.script_name);
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'intended', ?, ?, ?, ?, ?, ?, ?, ?)",
+        step.service, step.endpoint, step.digest, step.ordinal, step.address, step.attempt,
+        step.external_id, step.own_external_id, step.task_path, asking.nth, owner_.id(),
+        step.target, step.script, step.summary, step.request, step.created_at, step.estimate_usd,
+        step.run);
     const std::int64_t id = db_.last_id();
-    note(id, intent.now, "intended", "");
-    return {Outcome::created, present(id), false};
+    note(id, step.created_at, before == 0 ? "intended" : "retried",
+         before == 0 ? "" : step.external_id);
+    return present(id);
   }
 
-  Claim reuse(std::int64_t id, const Intent& intent) {
-    Claim claim = take_over(present(id), intent.now);
-    if (claim.outcome == Outcome::foreign) return claim;
-    // Bound to who asked last, so that the next run pairs exactly.
-    if (claim.step.task_path != intent.task_path || claim.step.nth != intent.nth)
-      db_.run("UPDATE steps SET task_path = ?, nth = ? WHERE id = ?", intent.task_path, intent.nth,
-              id);
-    if (claim.step.state == StepState::failed) {
-      claim.outcome = Outcome::retried;
-      claim.step.own_external_id = !intent.user_external_id.empty();
-      claim.step.external_id = intent.user_external_id;
-      next_attempt(claim.step, intent.now);
-      db_.run(
-          "UPDATE steps SET target = ?, script = ?, summary = ?, request = ?, estimate_usd = ?,"
-          " run = ? WHERE id = ?",
-          intent.target, intent.script, intent.summary, intent.request, intent.estimate_usd,
-          intent.script_name, id);
+  /// Makes an open step ours unless its owner lives; who follows an accepted one is its owner, too.
+  Claim take_over(Step row, Millis now, const std::string& run) {
+    if (row.state == StepState::ambiguous && is_found(row)) {
+      // As if its answer had just been lost.
+      db_.run("UPDATE steps SET state = 'sending', owner = ?, error = '' WHERE id = ?", owner_.id(),
+              row.id);
+      note(row.id, now, "sending", "examined again");
+      return {.step = present(row.id)};
     }
-    claim.step = present(id);
-    return claim;
+    const bool open = row.state == StepState::intended || row.state == StepState::sending;
+    if (row.owner == owner_.id() || !(open || row.state == StepState::accepted))
+      return {.step = std::move(row)};
+    if (owner_.lives(db_, row.owner)) return {.step = std::move(row), .foreign = open};
+    if (open && !run.empty()) row.run = run;  // whose budget pays for it from here on
+    follow(row, now);
+    row.owner = owner_.id();
+    return {.step = std::move(row)};
   }
 
-  /// Makes an open step ours unless its owner lives.
-  Claim take_over(Step row, Millis now) {
-    if (row.state != StepState::intended && row.state != StepState::sending)
-      return {Outcome::known, std::move(row), false};
-    if (row.owner != owner_.id()) {
-      if (owner_.lives(db_, row.owner)) return {Outcome::foreign, std::move(row), false};
-      row.owner = owner_.id();
-      db_.run("UPDATE steps SET owner = ? WHERE id = ?", owner_.id(), row.id);
-      note(row.id, now, "taken over", "");
-    }
-    return {Outcome::taken_over, std::move(row), false};
+  /// Whether the service is known to find such a step by its external id.
+  bool is_found(const Step& row) {
+    return db_
+        .read<bool>("SELECT works FROM lookups WHERE service = ? AND endpoint = ?", row.service,
+                    row.endpoint)
+        .value_or(false);
   }
 
-  /// From failed to intended, ours, under the next external id (the user's own stays).
-  void next_attempt(const Step& row, Millis now) {
-    const int attempt = row.attempt + 1;
-    const std::string id =
-        row.own_external_id ? row.external_id : external_id(prefix_, row.address, attempt);
-    db_.run(
-        "UPDATE steps SET state = 'intended', attempt = ?, external_id = ?, own_external_id = ?,"
-        " owner = ?, task_id = '', result = '', error = '', file = '', file_sha256 = '',"
-        " sent_at = 0, accepted_at = 0, finished_at = 0, took = 0, cost_usd = NULL"
-        " WHERE id = ? AND state = 'failed'",
-        attempt, id, row.own_external_id, owner_.id(), row.id);
-    note(row.id, now, "retried", id);
+  void follow(const Step& row, Millis now) {
+    db_.run("UPDATE steps SET owner = ?, run = ? WHERE id = ?", owner_.id(), row.run, row.id);
+    if (!row.owner.empty() && row.state != StepState::accepted) note(row.id, now, "taken over", "");
   }
 
   const std::unique_ptr<Database> database_;
   Database& db_;
   const std::string prefix_;
   Owner owner_;
-  std::map<std::int64_t, int> attempts_;  // see remember()
   std::mutex mutex_;
 };
 

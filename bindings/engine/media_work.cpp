@@ -26,9 +26,10 @@ std::string short_name(const std::string& identity) { return sha256_hex(identity
 
 /// "text2video-1f0c….mp4": nothing in it comes from the service.
 std::string clip_name(const Job& job, int video) {
-  std::string stem = job.address.empty() ? short_name(job.task_id) : job.address.substr(0, 12);
+  std::string stem =
+      job.step.address.empty() ? short_name(job.step.task_id) : job.step.address.substr(0, 12);
   if (video > 0) stem += "-" + std::to_string(video + 1);
-  return job.endpoint + "-" + stem + ".mp4";
+  return job.step.endpoint + "-" + stem + ".mp4";
 }
 
 }  // namespace
@@ -50,9 +51,9 @@ Result<std::string> Core::identify(const MediaSource& source) {
   };
   if (source.job) {
     std::lock_guard lock(source.job->mutex);
-    const std::string& address = source.job->address;
+    const std::string& address = source.job->step.address;
     // A task that no ledger knows is told apart by the service's id.
-    const std::string step = address.empty() ? "task:" + source.job->task_id : address;
+    const std::string step = address.empty() ? "task:" + source.job->step.task_id : address;
     return taken_from(step, origin_video(step, source.video));
   }
   if (source.recipe == Recipe::bytes) return origin_or_content(sha256_hex(source.bytes));
@@ -76,12 +77,12 @@ Result<std::string> Core::store_path(const std::string& name) {
 
 Event Core::download(Job& job) {
   std::lock_guard fetching(job.file_mutex);
-  if (is_file(job.path)) return {.type = EventType::downloaded};
+  if (is_file(job.step.file)) return {.type = EventType::downloaded};
   auto path = store_path(clip_name(job, 0));
   Result<std::string> saved = path ? fetch_video(job, 0, *path) : path;
   std::lock_guard lock(job.mutex);
   if (saved) {
-    job.path = *saved;
+    job.step.file = *saved;
     job.store_error.reset();
     return {.type = EventType::downloaded};
   }
@@ -127,7 +128,7 @@ Result<std::string> Core::fetch_video(Job& job, int video, const std::string& pa
   if (!got) return got.error();
   if (video == 0) {
     std::lock_guard lock(job.mutex);
-    job.file_sha256 = got->sha256;
+    job.step.file_sha256 = got->sha256;
   }
   return path;
 }
@@ -135,7 +136,7 @@ Result<std::string> Core::fetch_video(Job& job, int video, const std::string& pa
 /// The clip as a local file, fetched when it is not there.
 Result<std::string> Core::clip_file(Job& job, int video) {
   std::lock_guard fetching(job.file_mutex);
-  if (video == 0 && is_file(job.path)) return job.path;
+  if (video == 0 && is_file(job.step.file)) return job.step.file;
   auto path = store_path(clip_name(job, video));
   if (!path || is_file(*path)) return path;
   auto saved = fetch_video(job, video, *path);
@@ -149,7 +150,7 @@ Result<std::string> Core::clip_file(Job& job, int video) {
   }
   if (saved && video == 0) {
     std::lock_guard lock(job.mutex);
-    job.path = *path;
+    job.step.file = *path;
   }
   return saved;
 }
@@ -289,7 +290,7 @@ Result<std::string> Core::concat(const std::vector<std::shared_ptr<MediaSource>>
       std::lock_guard lock(part->job->mutex);
       segment.drop_first_frame = !last_frame_before.empty() && part->video == 0 &&
                                  part->job->starts_from == last_frame_before;
-      last_frame = origin_last_frame(part->job->address, part->video);
+      last_frame = origin_last_frame(part->job->step.address, part->video);
     }
     last_frame_before = last_frame;
     recipe += *identity +

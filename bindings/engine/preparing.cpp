@@ -126,7 +126,7 @@ Status Core::build_body(Job& job, Sending& sending) {
   // The body with a token in place of each medium, cut at the tokens.
   const std::string token = "kling-media-" + random_hex(12) + "-";
   api::Json json = api::wire_body(*job.definition, request);
-  json["external_task_id"] = job.external_id;
+  json["external_task_id"] = job.step.external_id;
   const std::function<void(api::Json&)> put_tokens = [&](api::Json& value) {
     if (value.is_object() && value.size() == 1 && value.contains("$media")) {
       value = token + std::to_string(value["$media"].get<std::size_t>()) + "@";
@@ -160,7 +160,7 @@ Status Core::build_body(Job& job, Sending& sending) {
 
 Result<std::string> Core::fresh_url(Job& job, int video) {
   std::unique_lock lock(job.mutex);
-  if (job.task_id.empty())
+  if (job.step.task_id.empty())
     return Error{
         .kind = Kind::media, .message = "this job has no clip yet", .hint = "wait for it first"};
   if (job.result_at == 0 || now() - job.result_at > kFreshUrl || known_url(job, video).empty()) {

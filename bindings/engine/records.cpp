@@ -1,4 +1,7 @@
 // Actions on the ledger: what must be on disk before and after money moves.
+#include <iterator>
+#include <utility>
+
 #include "api/text.h"
 #include "engine/core.h"
 #include "engine/error_json.h"
@@ -33,24 +36,16 @@ std::optional<std::size_t> first_picture(const api::Json& fields) {
 void Core::load(Job& job, const Step& row) {
   const auto result = api::parse_json(row.result);
   std::lock_guard lock(job.mutex);
-  job.step = row.id;
-  job.address = row.address;
-  job.external_id = row.external_id;
-  job.task_id = row.task_id;
+  // Of the script as it is now, not as it was.
+  const Step wanted = std::exchange(job.step, row);
+  if (!wanted.target.empty()) job.step.target = wanted.target;
+  if (!wanted.summary.empty()) job.step.summary = wanted.summary;
+  if (!wanted.script.empty()) job.step.script = wanted.script;
+  if (job.step.created_at == 0) job.step.created_at = wanted.created_at;
   job.policy.own_external_id = row.own_external_id;
-  job.path = row.file;
-  job.file_sha256 = row.file_sha256;
-  job.accepted_at = row.accepted_at;
   job.timed = row.accepted_at != 0;
   if (job.job_class.empty()) job.job_class = job_class(row.endpoint, api::parse_json(row.request));
-  job.cost_is_real = row.cost_usd.has_value();
-  job.cost_usd = row.cost_usd.value_or(row.estimate_usd);
-  if (job.target.empty()) job.target = row.target;
-  if (job.summary.empty()) job.summary = row.summary;
-  if (job.where.empty()) job.where = row.script;
-  if (row.created_at != 0) job.created_at = row.created_at;
   if (row.state == StepState::succeeded) {
-    job.finished_at = row.finished_at;
     job.seen = api::TaskState::succeeded;
     job.answer = api::member(result, "body");
     job.videos.clear();
@@ -64,8 +59,22 @@ void Core::load(Job& job, const Step& row) {
     note_error(job, error_from_json(api::parse_json(row.error)));
 }
 
+/// Each take has its own asks and positions: a new take is not a changed script.
+std::string Core::script() const {
+  return options.take.empty() ? options.script_name : options.script_name + "@" + options.take;
+}
+
+/// The job that carries a row out; null: none does.
+std::shared_ptr<Job> Core::job_of(std::int64_t id) {
+  std::lock_guard lock(jobs_mutex);
+  const auto found = by_row.find(id);
+  auto job = found == by_row.end() ? nullptr : found->second.lock();
+  return job && !job->gone ? job : nullptr;
+}
+
 /// Equal requests are told apart by their order, so this is done in the lane for claims.
-Event Core::write_intent(Job& job) {
+Event Core::write_intent(const std::shared_ptr<Job>& shared) {
+  Job& job = *shared;
   auto book = ledger();
   if (!book) return failed_record(job, book.error());
   const Sending& sending = *job.sending;
@@ -73,85 +82,119 @@ Event Core::write_intent(Job& job) {
   auto names = identities(sending);
   if (!names) return failed_record(job, names.error());
 
-  Intent intent;
+  Step wanted = job.step;
+  wanted.state = StepState::intended;
+  wanted.task_path = request.task_path;
+  wanted.run = script();
   if (job.definition != nullptr) {
-    intent.digest = step_digest(canonical_step(service, request.request, *names, options.take));
+    wanted.digest = step_digest(canonical_step(service, request.request, *names, options.take));
     if (const auto first = first_picture(request.request.fields); first && *first < names->size())
       job.starts_from = (*names)[*first];
-    intent.request = api::to_text(api::wire_body(*job.definition, request.request));
+    wanted.request = api::to_text(api::wire_body(*job.definition, request.request));
     if (const auto& own = api::member(request.request.fields, "external_task_id"); own.is_string())
-      intent.user_external_id = own.get<std::string>();
+      wanted.external_id = own.get<std::string>();
   } else {
     api::Request other;
     other.endpoint = "request";
-    other.fields = {{"target", job.target}, {"body", sending.other_body}};
-    intent.digest = step_digest(canonical_step(service, other, {}, options.take));
-    intent.request = api::to_text(sending.other_body);
+    other.fields = {{"target", job.step.target}, {"body", sending.other_body}};
+    wanted.digest = step_digest(canonical_step(service, other, {}, options.take));
+    wanted.request = api::to_text(sending.other_body);
   }
-  intent.service = service;
-  intent.endpoint = job.endpoint;
-  intent.task_path = request.task_path;
-  intent.target = job.target;
-  intent.script = job.where;
-  intent.summary = job.summary;
-  intent.sequence = sending.sequence;
-  // Each take has its own positions: a new take is not a changed script.
-  intent.script_name =
-      options.take.empty() ? options.script_name : options.script_name + "@" + options.take;
-  intent.fresh = options.typed;
-  intent.estimate_usd = job.cost_usd;
-  intent.now = now();
 
   std::lock_guard lock(claim_mutex);
-  Asked& before = asked[{request.task_path, intent.digest}];
-  const auto previous = before.last_job.lock();
-  bool again = false;
-  if (previous) {
-    std::lock_guard previous_lock(previous->mutex);
-    again = previous->machine.phase == Phase::failed && previous->step != 0;
-  }
   if (job.run != present_run)  // the script was reloaded meanwhile: nobody wants it
     return failed_record(job, {.kind = Kind::interrupted, .message = "the script was reloaded"});
-  Claim claim;
-  if (again) {
-    auto row = (*book)->retry(before.last_step, intent.now);
-    if (!row) return failed_record(job, row.error());
-    claim = {Claim::Outcome::retried, *row, false};
-  } else {
-    intent.nth = before.count;
-    auto claimed = (*book)->claim(intent, mine);
-    if (!claimed) return failed_record(job, claimed.error());
-    claim = *claimed;
-    ++before.count;
-  }
-  before.last_step = claim.step.id;
-  before.last_job = job.weak_from_this();
-  mine.insert(claim.step.id);
+  Asking asking{.script = options.typed ? "" : wanted.run,
+                .nth = asked[{wanted.task_path, wanted.digest}],
+                .sequence = sending.sequence,
+                .again = request.again || options.retry_failed,
+                .story = {},
+                .given = given[wanted.digest],
+                .taken = taken[wanted.digest]};
+  std::map<std::int64_t, Ask*> raised;
+  for (const Raised* entry = request.story.get(); entry != nullptr; entry = entry->before.get())
+    if (Ask& ask = *entry->ask; ask.ready && !ask.followed && ask.digest == wanted.digest &&
+                                raised.emplace(ask.row, &ask).second)
+      asking.story.push_back(ask.row);
+  auto claimed = (*book)->claim(wanted, asking);
+  if (!claimed) return failed_record(job, claimed.error());
+  const Claim& claim = *claimed;
+  ++asked[{wanted.task_path, wanted.digest}];
+  given[wanted.digest].insert(claim.step.ordinal);
+  if (claim.taken) taken[wanted.digest].insert(claim.step.ordinal);
+  if (claim.follows != 0) raised[claim.follows]->followed = true;
+  Ask& ask = *request.ask;
+  ask.script = asking.script;
+  ask.task_path = wanted.task_path;
+  ask.digest = wanted.digest;
+  ask.nth = asking.nth;
+  ask.row = claim.step.id;
+  ask.timeouts = claim.timeouts;
+  ask.ready = true;
   if (claim.differs && !options.typed) {
     ++differing;
-    log("info", job.where + ": this " + job.endpoint +
+    log("info", job.step.script + ": this " + job.step.endpoint +
                     " step differs from last time and is submitted as a new one (" +
                     std::to_string(differing) +
                     (differing == 1 ? " step differs" : " steps differ") + " so far)");
   }
-  if (auto known = (*book)->lookup_known(service, job.endpoint); known && *known)
-    job.machine.lookup = **known ? Known::yes : Known::no;
+  if (join(shared, claim)) return {};
+  job.replayed = claim.step.state == StepState::failed;
   return take_claim(job, claim);
+}
+
+/// One job a row: another ask that got the same row gets its job, which goes on when it rests
+/// although nothing is settled.
+bool Core::join(const std::shared_ptr<Job>& job, const Claim& claim) {
+  std::shared_ptr<Job> other;
+  {
+    std::lock_guard lock(jobs_mutex);
+    std::weak_ptr<Job>& carries = by_row[claim.step.id];
+    other = carries.lock();
+    if (!other || other->gone || other == job) {
+      carries = job;
+      return false;
+    }
+    other->run = job->run.load();
+    job->gone = true;
+    std::erase(jobs, job);
+  }
+  JobDone prepared = std::exchange(job->sending->prepared, nullptr);
+  bool rests = false;
+  {
+    std::scoped_lock lock(job->mutex, other->mutex);
+    other->watches.insert(other->watches.end(), std::make_move_iterator(job->watches.begin()),
+                          std::make_move_iterator(job->watches.end()));
+    job->watches.clear();
+    job->active = false;
+    other->background = false;
+    const Phase phase = other->machine.phase;
+    rests = !other->active && (phase == Phase::paused || phase == Phase::ambiguous);
+    // It was found by its handle, and could not be sent without its request.
+    if (rests && !other->sending) other->sending = std::move(job->sending);
+  }
+  if (prepared) queue->post([prepared = std::move(prepared), other] { prepared(other); });
+  if (rests) resume(other);
+  publish(*other);
+  queue->wake();
+  return true;
 }
 
 Event Core::take_claim(Job& job, const Claim& claim) {
   load(job, claim.step);
+  if (auto book = ledger(); book)
+    if (auto known = (*book)->lookup_known(service, job.step.endpoint); known && *known)
+      job.machine.lookup = **known ? Known::yes : Known::no;
   const StepState state = claim.step.state;
   const bool open = state == StepState::intended || state == StepState::sending;
-  const bool elsewhere = open && runs_elsewhere(job);
   std::lock_guard lock(job.mutex);
-  job.differs = claim.differs;
+  job.differs = job.differs || claim.differs;
   job.is_prepared = true;
   static constexpr Claimed kClaimed[] = {Claimed::to_send,  Claimed::maybe_sent,
                                          Claimed::accepted, Claimed::succeeded,
                                          Claimed::failed,   Claimed::ambiguous};
   Event event{.type = EventType::claimed, .claimed = kClaimed[static_cast<std::size_t>(state)]};
-  if (elsewhere || claim.outcome == Claim::Outcome::foreign) event.claimed = Claimed::foreign;
+  if (claim.foreign) event.claimed = Claimed::foreign;
   if (!open) job.reused = state == StepState::accepted || state == StepState::succeeded;
   if (event.claimed == Claimed::to_send && key().empty()) {
     job.is_prepared = false;
@@ -164,9 +207,33 @@ Event Core::take_claim(Job& job, const Claim& claim) {
 Event Core::revisit(Job& job) {
   auto book = ledger();
   if (!book) return failed_record(job, book.error());
-  auto claim = (*book)->revisit(job.step);
+  auto claim = (*book)->revisit(job.step.id);
   if (!claim) return failed_record(job, claim.error());
   return take_claim(job, *claim);
+}
+
+/// Who waits for a slot sees to it that each job which holds one comes to its end: what no living
+/// process follows is followed here, though nobody of this script asked for it.
+void Core::follow_orphans() {
+  auto book = ledger();
+  if (!book) return;
+  const auto orphans = (*book)->take_orphans(service, now());
+  if (!orphans) return;
+  for (const Step& step : *orphans) {
+    if (job_of(step.id)) continue;
+    const auto job = new_job(api::find_endpoint(step.endpoint));
+    if (job->definition == nullptr) continue;
+    job->background = true;
+    job->step.target.clear();
+    load(*job, step);
+    job->is_prepared = job->reused = true;
+    {
+      std::lock_guard lock(jobs_mutex);
+      jobs.push_back(job);
+      by_row[step.id] = job;
+    }
+    run_soon(job, {.type = EventType::claimed, .claimed = Claimed::accepted});
+  }
 }
 
 Event Core::mark_sending(Job& job) {
@@ -194,21 +261,24 @@ Event Core::admit_to_send(Job& job) {
   if (Status built = build_body(job, *job.sending); !built.ok()) return stopped(built.error());
   auto book = ledger();
   if (!book) return failed_record(job, book.error());
-  auto marked = (*book)->mark_sending(job.step, now(), limits_of_now, job.estimate_usd);
+  const Story& story = job.sending->request.story;
+  auto marked =
+      (*book)->mark_sending(job.step, now(), limits_of_now, job.estimate_usd, caught(story));
   if (!marked) return failed_record(job, marked.error());
   job.open_when_sent = marked->usage.open;
-  if (marked->admission == Admission::no_slot) return {.type = EventType::no_slot};
+  if (marked->admission == Admission::no_slot) {
+    follow_orphans();
+    return {.type = EventType::no_slot};
+  }
   if (marked->admission == Admission::over_budget)
     return stopped(over_budget(limits_of_now, marked->usage, job.estimate_usd));
+  if (story) story->told = true;
   return {.type = EventType::done};
 }
 
 Event Core::record(Job& job, ActionType action) {
   const Event done{.type = EventType::done};
   const bool failing = action == ActionType::record_failure || action == ActionType::ask;
-  std::string result, error;
-  std::optional<double> cost;
-  Millis took = 0;
   {
     std::lock_guard lock(job.mutex);
     if (action == ActionType::ask) {
@@ -221,31 +291,32 @@ Event Core::record(Job& job, ActionType action) {
     }
     if (action == ActionType::record_accepted) job.submitted = !job.reused;
     if (action == ActionType::record_result || action == ActionType::record_failure)
-      job.finished_at = now();
-    result = result_text(job);
-    if (job.error) error = api::to_text(to_json(*job.error));
-    if (job.cost_is_real) cost = job.cost_usd;
-    took = std::exchange(job.took, 0);
+      job.step.finished_at = now();
+    job.step.result = result_text(job);
+    job.step.error = job.error ? api::to_text(to_json(*job.error)) : "";
   }
-  if (job.step == 0) return done;  // a task that this ledger does not know
+  const Step& step = job.step;
+  if (step.id == 0) return done;  // a task that this ledger does not know
   auto opened = ledger();
   if (!opened) return failed_record(job, opened.error());
   Ledger& book = **opened;
   const auto write = [&]() -> Status {
     switch (action) {
       case ActionType::clear_sending:
-        return book.clear_sending(job.step, now());
+        return book.clear_sending(step, now());
+      case ActionType::release:
+        return book.release(step);
       case ActionType::record_accepted:
-        return book.record_accepted(job.step, job.task_id, job.raw, now());
+        return book.record_accepted(step, job.raw, now());
       case ActionType::record_result:
-        durations.learn(job.job_class, took);
-        return book.record_result(job.step, result, cost, job.raw, now(), took);
+        durations.learn(job.job_class, step.took);
+        return book.record_result(step, job.raw, now());
       case ActionType::record_failure:
-        return book.record_failure(job.step, error, job.raw, now());
+        return book.record_failure(step, job.raw, now());
       case ActionType::record_file:
-        return book.record_file(job.step, job.path, job.file_sha256, now());
+        return book.record_file(step, now());
       default:
-        return book.record_ambiguous(job.step, error, now());
+        return book.record_ambiguous(step, now());
     }
   };
   if (Status written = write(); !written) {
@@ -253,6 +324,7 @@ Event Core::record(Job& job, ActionType action) {
     // The error a failed job ends with stays what the service said.
     return failing ? Event{.type = EventType::ledger_failed} : failed_record(job, written.error());
   }
+  if (action == ActionType::release) return done;  // it rests with the reason that it has
   std::lock_guard lock(job.mutex);
   job.raw.clear();
   // A task that had failed when it was first seen is recorded as accepted first.

@@ -13,8 +13,8 @@ constexpr Millis kLookAgain = 15'000;
 
 Limits Core::limits_now() {
   std::lock_guard lock(slots_mutex);
-  Limits now_allowed = limits;
-  now_allowed.slots = learnt_slots.ceiling(limits.slots, now());
+  Limits now_allowed = lower(limits, options.most);
+  now_allowed.slots = learnt_slots.ceiling(now_allowed.slots, now());
   return now_allowed;
 }
 

@@ -50,6 +50,10 @@ Status take_meta(engine::CreateRequest& create) {
     if (*value != "ask") return wrong("lost", "can only be \"ask\"");
     create.ask_when_lost = true;
   }
+  if (const auto value = take("retry")) {
+    if (!value->is_boolean()) return wrong("retry", "is true or false");
+    create.again = value->get<bool>();
+  }
   if (auto read = seconds("patience", create.patience); !read) return read;
   return seconds("poll", create.poll_interval);
 }
@@ -103,16 +107,17 @@ int create(lua_State* L) {
     call.request = std::make_unique<engine::CreateRequest>();
     Status prepared = prepare(L, state, endpoint, call, bytes);
     if (!prepared) return void(call.error = std::move(prepared.error()));
-    const Task* task = state.scheduler.running();
-    call.request->task_path = task ? task->path : "main";
-    call.request->where = here.text;
+    note_ask(L, call, *call.request, here);
     ready = true;
   });
   if (!ready) return raise(L, call.error);
   engine::Engine& engine = engine_of(L, *call.client);
   hold_memory(L, bytes, call.request->memory);
   pure(L, [&] {
-    call.job = engine.create(std::move(*call.request), into(call.reply, [](Reply&, Done) {}));
+    engine.create(std::move(*call.request),
+                  into(call.reply, [](Reply& reply, std::shared_ptr<engine::Job> job) {
+                    reply.job = std::move(job);
+                  }));
     call.request.reset();
   });
   return await<push_job>(L, call);

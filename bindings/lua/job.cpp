@@ -79,24 +79,32 @@ bool has_ended(const engine::JobSnapshot& now) {
          now.phase == Phase::failed || now.phase == Phase::ambiguous;
 }
 
-/// Waits until the job at index 1 has come so far, then goes on in `next` with a Wait at index 2.
-int watch(lua_State* L, engine::Milestone milestone, Millis deadline, lua_KFunction next) {
-  JobRef& job = check_job(L);
-  lua_settop(L, 1);
-  Wait& wait = new_wait(L);
-  pure(L, [&] { job.client->engine->watch(job.job, milestone, wait.ticket, wake(wait.ticket)); });
-  return state_of(L).scheduler.park(L, *wait.ticket, deadline, next, 0);
+int raise_of(lua_State* L, const JobRef& job, const Error& error, const char* asked) {
+  state_of(L).scheduler.note_raised(L, job.ask, error.kind);
+  return raise(L, error, asked);
 }
 
 int timed_out(lua_State* L, const JobRef& job) {
   const auto& now = push_snapshot(L, job);
+  state_of(L).scheduler.note_raised(L, job.ask, Kind::timeout);
   return raise_new(L, Kind::timeout, [&](Error& error) {
     error.message =
         now.handle + " was still " + now.state + " when the wait timed out; the job goes on";
     error.job = now.handle;
-    error.hint = "Wait again, or later with kling.job(handle).";
+    error.hint = "Wait again, or later with kling.job(\"" + now.handle + "\").";
     error.retryable = true;
   });
+}
+
+/// Waits until the job at index 1 has come so far, then goes on in `next` with a Wait at index 2.
+int watch(lua_State* L, engine::Milestone milestone, Millis deadline, lua_KFunction next) {
+  JobRef& job = check_job(L);
+  lua_settop(L, 1);
+  if (is_replayed(L, job.ask, deadline != kNever)) return timed_out(L, job);
+  Wait& wait = new_wait(L);
+  pure(L, [&] { wait.ticket->awaited.push_back({.ask = job.ask}); });
+  pure(L, [&] { job.client->engine->watch(job.job, milestone, wait.ticket, wake(wait.ticket)); });
+  return state_of(L).scheduler.park(L, *wait.ticket, deadline, next, 0);
 }
 
 int waited(lua_State* L, int, lua_KContext) {
@@ -109,6 +117,7 @@ int job_wait(lua_State* L) {
   JobRef& job = check_job(L);
   const Millis deadline = read_deadline(L, 2);
   state_of(L).scheduler.check_can_wait(L);
+  if (is_replayed(L, job.ask, deadline != kNever)) return timed_out(L, job);
   if (has_ended(push_snapshot(L, job))) return push_outcome(L, job);
   return watch(L, engine::Milestone::finished, deadline, waited);
 }
@@ -117,7 +126,7 @@ int was_accepted(lua_State* L, int, lua_KContext) {
   JobRef& job = check_job(L);
   if (!state_of(L).scheduler.woken(L, *own_object<Wait>(L, 2).ticket)) return timed_out(L, job);
   const auto& now = push_snapshot(L, job);
-  if (now.task_id.empty() && now.error) return raise(L, *now.error, now.where.c_str());
+  if (now.task_id.empty() && now.error) return raise_of(L, job, *now.error, now.where.c_str());
   lua_pushvalue(L, 1);
   return 1;
 }
@@ -131,7 +140,18 @@ int job_accepted(lua_State* L) {
 int push_job(lua_State* L, Call& call) {
   JobRef& job = new_object<JobRef>(L);
   job.client = call.client;
-  job.job = call.job ? call.job : call.reply->job;
+  job.job = call.reply->job;
+  if (!call.reply->awaited.empty()) {
+    job.ask = call.reply->awaited.front().ask;
+  } else {  // found by its handle: its errors count, but no ask of this script is kept for them
+    const auto& now = push_snapshot(L, job);
+    pure(L, [&] {
+      job.ask = std::make_shared<engine::Ask>();
+      job.ask->row = now.row;
+      job.ask->ready = true;
+    });
+    lua_pop(L, 1);
+  }
   job.request.swap(call.text);
   // The job exists and may be paid for: it must not be lost for the sake of its text.
   if (job.request.size() > memory_left(L)) std::string().swap(job.request);
@@ -140,12 +160,13 @@ int push_job(lua_State* L, Call& call) {
 }
 
 int push_outcome(lua_State* L, const JobRef& job) {
+  if (is_replayed(L, job.ask, false)) return timed_out(L, job);
   const auto& now = push_snapshot(L, job);
   if (Task* task = state_of(L).scheduler.running())
     task->latest = std::max(task->latest, now.finished_at);
   using engine::Phase;
   if (now.phase == Phase::succeeded || now.phase == Phase::stored) return push_clip_of(L, job);
-  if (now.error) return raise(L, *now.error, now.where.c_str());
+  if (now.error) return raise_of(L, job, *now.error, now.where.c_str());
   return raise_new(L, Kind::protocol, [&](Error& error) {
     error.message = now.handle + " ended as " + now.state + " without a reason";
     error.job = now.handle;

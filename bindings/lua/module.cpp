@@ -59,6 +59,9 @@ Runtime& open_module(lua_State* L, ModuleOptions&& options) {
   define<std::string>(L, "kling.Text");
   define<Call>(L, "kling.Call");
   define<Wait>(L, "kling.Wait");
+  define<std::shared_ptr<void>>(L, "kling.Memory");
+  define<std::vector<std::shared_ptr<engine::Ask>>>(L, "kling.Asks");
+  define<std::vector<const engine::Raised*>>(L, "kling.Story");
   define<ClientRef>(L, "kling.Client");
   define_media(L);
   define_tasks(L);

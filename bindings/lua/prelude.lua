@@ -122,8 +122,7 @@ function kling.timeout(seconds, fn, ...)
   local group <close> = core.group()
   local task = spawn(fn, ...)
   group:add(task)
-  if group:step(seconds) then return task:wait() end
-  return task:wait { timeout = 0 }
+  return task:wait { timeout = seconds }
 end
 
 local wait = job_methods.wait
@@ -142,7 +141,7 @@ function job_methods.wait(job, options)
     if not done and left <= 0 then return wait(job, { timeout = 0 }) end
   until done
   progress(job)
-  return outcome(job)
+  return wait(job, timeout and { timeout = 0 })
 end
 
 if not own_interpreter then return end

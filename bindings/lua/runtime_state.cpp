@@ -210,6 +210,20 @@ Wait& new_wait(lua_State* L) {
   return wait;
 }
 
+void note_ask(lua_State* L, Call& call, engine::CreateRequest& request, const Where& here) {
+  Scheduler& scheduler = state_of(L).scheduler;
+  const Task* task = scheduler.running();
+  request.task_path = task ? task->path : "main";
+  request.where = here.text;
+  request.story = scheduler.story();
+  call.reply->awaited.push_back({.ask = request.ask});
+}
+
+bool is_replayed(lua_State* L, const std::shared_ptr<engine::Ask>& ask, bool limited) {
+  const Task* task = state_of(L).scheduler.running();
+  return ask->raised < ask->timeouts && (limited || (task != nullptr && task->timed));
+}
+
 engine::TextDone text_into(const Call& call) {
   return into(call.reply, [](Reply& reply, std::string text) { reply.text = std::move(text); });
 }

@@ -28,6 +28,7 @@ struct ClientRef {
 struct JobRef {
   std::shared_ptr<Client> client;
   std::shared_ptr<engine::Job> job;
+  std::shared_ptr<engine::Ask> ask;
   std::string request;           ///< JSON of what the script wrote; empty when found by its handle
   std::shared_ptr<void> memory;  ///< what that takes of a limited state
 };
@@ -117,7 +118,6 @@ struct Reply : Ticket {
 struct Call {
   std::shared_ptr<Client> client;
   std::shared_ptr<Reply> reply;
-  std::shared_ptr<engine::Job> job;
   std::vector<std::shared_ptr<engine::MediaSource>> sources;
   std::unique_ptr<engine::CreateRequest> request;
   api::Json json;
@@ -152,7 +152,11 @@ template <int (*Push)(lua_State*, Call&)>
 int answered(lua_State* L, int, lua_KContext index) {
   Call& call = own_object<Call>(L, static_cast<int>(index));
   state_of(L).scheduler.woken(L, *call.reply);
-  if (call.reply->failed) return raise(L, call.reply->error);
+  if (call.reply->failed) {
+    for (const Awaited& asked : call.reply->awaited)
+      state_of(L).scheduler.note_raised(L, asked.ask, call.reply->error.kind);
+    return raise(L, call.reply->error);
+  }
   return Push(L, call);
 }
 /// Waits for the answer of the Call on top of the stack, then pushes it with `Push`.
@@ -171,6 +175,11 @@ void define_tasks(lua_State* L);
 /// Pushes the Job of a Call, the Clip of a Job.
 int push_job(lua_State* L, Call& call);
 int push_clip_of(lua_State* L, const JobRef& job);
+/// Fills in where a request comes from, and has its reply tell which ask it was.
+void note_ask(lua_State* L, Call& call, engine::CreateRequest& request, const Where& here);
+/// Whether a wait for this ask's job has to time out at once, as it did in the recorded run.
+/// `limited`: it may time out by itself.
+bool is_replayed(lua_State* L, const std::shared_ptr<engine::Ask>& ask, bool limited);
 /// The outcome of a finished job: pushes its Clip or raises its error.
 int push_outcome(lua_State* L, const JobRef& job);
 /// Puts functions that make jobs into the table at -2, bound to the client on top: one for every

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <set>
 
 #include "base/digest.h"
 #include "lua/errors.h"
@@ -78,6 +79,9 @@ TaskId Scheduler::announce(std::string path) {
     if (path.size() > kMostPath) path = sha256_hex(path);
   }
   task->path = std::move(path);
+  task->story = story();
+  task->born_with = task->story.get();
+  task->timed = running_ != nullptr && running_->timed;
   task->id = ++last_id_;
   task->held = true;
   tasks_.emplace(last_id_, std::move(task));
@@ -196,13 +200,16 @@ int Scheduler::park(lua_State* L, Ticket& ticket, Millis deadline, lua_KFunction
   task.brief = ticket.brief;
   ticket.waiter = task.id;
   ticket.serial = task.serial;
+  task.ticket = &ticket;
   lua_pushlightuserdata(L, wait_mark());
   return lua_yieldk(L, 1, context, next);
 }
 
 bool Scheduler::woken(lua_State* L, Ticket& ticket) {
-  if (running_ != nullptr && running_->cancelled)
+  if (running_ != nullptr && running_->cancelled) {
+    note_unended(L, ticket, Kind::interrupted);
     raise_message(L, Kind::interrupted, "the wait was cancelled");
+  }
   return ticket.done;
 }
 
@@ -256,6 +263,70 @@ void Scheduler::fire_timers() {
   }
 }
 
+// ---- What was raised ----
+
+void Scheduler::note_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind) {
+  // An interruption tells nothing that an earlier error of the job does not tell; as far as a loop
+  // of short waits goes.
+  const engine::Raised* entry = story().get();
+  for (int i = 0; kind == Kind::interrupted && entry != nullptr && i < 8; ++i) {
+    if (entry->ask == ask) return;
+    entry = entry->before.get();
+  }
+  if (kind == Kind::timeout) ++ask->raised;
+  add_raised(L, ask, kind, ask->raised);
+}
+
+void Scheduler::add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind,
+                           int timeouts) {
+  auto& memory = new_object<std::shared_ptr<void>>(L);
+  hold_memory(L, sizeof(engine::Raised) + 64, memory);
+  pure(L, [&] {
+    engine::Story& head = story();
+    // The same once more, as a loop of short waits has it, is told by the last.
+    const bool shared = running_ != nullptr && head.get() == running_->born_with;
+    const bool again = head && !shared && head->ask == ask && head->kind == kind;
+    auto entry = std::make_shared<engine::Raised>(ask, kind, timeouts, again ? head->before : head);
+    entry->memory = std::move(memory);
+    head = std::move(entry);
+  });
+  lua_pop(L, 1);
+}
+
+void Scheduler::note_unended(lua_State* L, const Ticket& ticket, Kind kind) {
+  if (std::ranges::all_of(ticket.awaited, &Awaited::ended)) return;
+  auto& found = new_object<std::vector<std::shared_ptr<engine::Ask>>>(L);
+  pure(L, [&] {
+    std::set<TaskId> seen;  // two tasks may wait for each other
+    std::vector<const Ticket*> waits{&ticket};
+    while (!waits.empty()) {
+      const Ticket& wait = *waits.back();
+      waits.pop_back();
+      for (const Awaited& item : wait.awaited) {
+        if (item.ended) continue;
+        if (item.ask) found.push_back(item.ask);
+        const Task* task = find(item.task);
+        if (task != nullptr && task->ticket != nullptr && seen.insert(task->id).second)
+          waits.push_back(task->ticket);
+      }
+    }
+  });
+  for (std::size_t i = 0; i < found.size(); ++i) note_raised(L, found[i], kind);
+  lua_pop(L, 1);
+}
+
+void Scheduler::note_failed(lua_State* L, const Task& task) {
+  auto& found = new_object<std::vector<const engine::Raised*>>(L);
+  pure(L, [&] {
+    for (const engine::Raised* entry = task.story.get();
+         entry != nullptr && entry != task.born_with; entry = entry->before.get())
+      found.push_back(entry);
+  });
+  for (std::size_t i = found.size(); i > 0; --i)
+    add_raised(L, found[i - 1]->ask, found[i - 1]->kind, found[i - 1]->timeouts);
+  lua_pop(L, 1);
+}
+
 // ---- Running ----
 
 bool Scheduler::run(lua_State* L, std::int64_t budget_us, bool* failed) {
@@ -300,6 +371,7 @@ void Scheduler::resume(lua_State* L, Task& task) {
   const int arguments = task.started ? 0 : task.arguments;
   if (is_waiting(thread)) lua_pop(thread, 1);
   task.started = true;
+  task.ticket = nullptr;
   running_ = &task;
   passable = thread;
   int count = 0;
@@ -333,6 +405,7 @@ void Scheduler::finish(lua_State* L, Task& task, int status) {
   task.phase = Task::Phase::done;
   --unfinished_;
   task.inherited.reset();
+  if (status == LUA_OK) task.story.reset();  // else whoever waits for it goes on with it
   if (!task.held) let_go(L, task);
   pure(L, [&] {
     const auto watches = std::move(task.watches);

@@ -22,6 +22,13 @@ namespace kling::lua {
 
 class Scheduler;
 
+/// A job, by its ask, or a task that a wait waits for.
+struct Awaited {
+  std::shared_ptr<engine::Ask> ask;
+  TaskId task = 0;
+  bool ended = false;
+};
+
 /// What a wait waits for. Shared by the waiting function and the completion that ends it, either
 /// of which may outlive the scheduler.
 struct Ticket {
@@ -33,6 +40,7 @@ struct Ticket {
   std::uint32_t serial = 0;  ///< of the waiter's wait; an older one is over
   bool done = false;
   bool brief = false;  ///< an answer of this machine or one exchange, not a generation
+  std::vector<Awaited> awaited;
 };
 
 /// A completion for who may have stopped waiting.
@@ -62,7 +70,11 @@ struct Task {
   bool brief = false;     ///< parked on a brief ticket
   bool held = false;      ///< a Task value of the script, or the host, may ask for the result
   bool observed = false;  ///< somebody was told about the failure
+  bool timed = false;     ///< somebody waits for it for a time only: time-outs are replayed in it
   Millis latest = 0;      ///< when the last job it awaited had finished
+  const Ticket* ticket = nullptr;  ///< what it waits for; lies on its stack
+  engine::Story story;             ///< what was raised into it, and into its parent before it
+  const engine::Raised* born_with = nullptr;  ///< where that of its parent begins
   std::shared_ptr<const Failure> failure;
   std::unique_ptr<TaskResult> inherited;  ///< traceback of an awaited task's error
   std::vector<Watch> watches;             ///< called once it is done
@@ -133,6 +145,16 @@ class Scheduler {
   /// the loop itself is dropped, or left on the stack when `failed` asks for it.
   bool run(lua_State* L, std::int64_t budget_us, bool* failed = nullptr);
   Millis next_timer() const { return timers_.empty() ? kNever : timers_.front().due; }
+
+  /// What was raised into the running task, or outside of tasks.
+  engine::Story& story() { return running_ ? running_->story : root_story_; }
+  /// The same grows by an error of a job that this ask got. Raises when memory is short.
+  void note_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind);
+  /// And by one for each job that this wait, or a task it waits for, still waits for.
+  void note_unended(lua_State* L, const Ticket& ticket, Kind kind);
+  /// And by what was raised into `task`, which came to nothing.
+  void note_failed(lua_State* L, const Task& task);
+
   void set_host_pumps() { host_pumps_ = true; }
   void wake(TaskId task, std::uint32_t serial);
 
@@ -149,6 +171,7 @@ class Scheduler {
     bool operator<(const Timer& other) const { return due > other.due; }  // a heap's top is least
   };
   void block(lua_State* L, Ticket& ticket, Millis deadline);
+  void add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind, int timeouts);
   void add_timer(Millis due, const Task& task);
   void fire_timers();
   static int resume_ready(lua_State* L);
@@ -172,6 +195,7 @@ class Scheduler {
   std::int64_t stop_at_us_ = 0;
   Task* running_ = nullptr;
   bool driving_ = false;  ///< within run()
+  engine::Story root_story_;
   bool host_pumps_ = false;
   bool interrupted_ = false;  ///< ends a block()
 };

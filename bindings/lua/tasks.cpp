@@ -46,6 +46,7 @@ int push_results(lua_State* L, Task& task) {
     return count;
   }
   task.observed = true;
+  state_of(L).scheduler.note_failed(L, task);
   if (lua_gettop(thread) > 0)
     push_left(L, task, -1);
   else  // memory was short for its own error
@@ -67,7 +68,9 @@ int push_results(lua_State* L, Task& task) {
 
 int task_waited(lua_State* L, int, lua_KContext) {
   Task& task = check_task(L, 1);
+  const Ticket& ticket = *own_object<Wait>(L, 2).ticket;
   if (state_of(L).scheduler.woken(L, *own_object<Wait>(L, 2).ticket)) return push_results(L, task);
+  state_of(L).scheduler.note_unended(L, ticket, Kind::timeout);
   return raise_new(L, Kind::timeout, [&](Error& error) {
     error.message = "task " + task.path + " was still running when the wait timed out";
     error.retryable = true;
@@ -82,7 +85,11 @@ int task_wait(lua_State* L) {
   lua_settop(L, 1);
   Wait& wait = new_wait(L);
   if (task.phase == Task::Phase::done) return push_results(L, task);
-  pure(L, [&] { add_watch(task.watches, {wait.ticket, wake(wait.ticket)}); });
+  if (deadline != kNever) task.timed = true;
+  pure(L, [&] {
+    wait.ticket->awaited.push_back({.task = task.id});
+    add_watch(task.watches, {wait.ticket, wake(wait.ticket)});
+  });
   return scheduler.park(L, *wait.ticket, deadline, task_waited, 0);
 }
 
@@ -134,7 +141,6 @@ struct Group : Ticket {
     Millis when;  ///< a reused job's end lies in the past: its order is that of the first run
     int index;
   };
-  std::vector<TaskId> tasks;     ///< 0 where the item is a Job
   std::vector<Arrival> arrived;  ///< has room for all that are open
   Millis begun = 0;
   std::size_t open = 0;  ///< items that have not arrived
@@ -142,17 +148,20 @@ struct Group : Ticket {
   bool cancelled = false;
 
   /// The index of a new item. Plain C++; may throw, and then nothing was added.
-  int add(TaskId task) {
-    if (arrived.capacity() <= tasks.size()) arrived.reserve(2 * tasks.size() + 8);
-    tasks.push_back(task);
+  int add(Awaited item) {
+    if (arrived.capacity() <= awaited.size()) arrived.reserve(2 * awaited.size() + 8);
+    const bool is_task = item.task != 0;
+    awaited.push_back(std::move(item));
     ++open;
-    if (task != 0) ++open_tasks;
-    return static_cast<int>(tasks.size());
+    if (is_task) ++open_tasks;
+    return static_cast<int>(awaited.size());
   }
 
   void arrive(int index, Millis when) {
     --open;
-    if (tasks[static_cast<std::size_t>(index) - 1] != 0) --open_tasks;
+    Awaited& item = awaited[static_cast<std::size_t>(index) - 1];
+    item.ended = true;
+    if (item.task != 0) --open_tasks;
     arrived.push_back({when, index});
     complete();
   }
@@ -179,8 +188,10 @@ int group_add(lua_State* L) {
   Scheduler& scheduler = state_of(L).scheduler;
   if (const JobRef* ref = test_object<JobRef>(L, 2)) {
     engine_of(L, *ref->client);
+    const bool replayed = is_replayed(L, ref->ask, false);
     pure(L, [&] {
-      const int index = group->add(0);
+      const int index = group->add({.ask = ref->ask});
+      if (replayed) return group->arrive(index, scheduler.now());
       ref->client->engine->watch(
           ref->job, engine::Milestone::finished, group,
           [waiting = std::weak_ptr(group), index, client = ref->client,
@@ -195,7 +206,7 @@ int group_add(lua_State* L) {
   }
   Task& task = check_task(L, 2);
   pure(L, [&] {
-    const int index = group->add(task.id);
+    const int index = group->add({.task = task.id});
     const auto arrive = [waiting = std::weak_ptr(group), index, &task, &scheduler] {
       if (const auto open = waiting.lock())
         open->arrive(index, task.latest ? task.latest : scheduler.now());
@@ -208,8 +219,8 @@ int group_add(lua_State* L) {
 
 /// On a resume, siblings that are only asking the ledger may have ended before the first arrival.
 bool siblings_catch_up(const Scheduler& scheduler, const Group& group) {
-  return std::any_of(group.tasks.begin(), group.tasks.end(), [&](TaskId id) {
-    const Task* task = scheduler.find(id);
+  return std::ranges::any_of(group.awaited, [&](const Awaited& item) {
+    const Task* task = scheduler.find(item.task);
     if (task == nullptr || task->phase == Task::Phase::done) return false;
     return task->phase == Task::Phase::ready || task->brief;
   });
@@ -249,9 +260,10 @@ int group_cancel(lua_State* L) {
   Group& group = check_group(L);
   Scheduler& scheduler = state_of(L).scheduler;
   group.cancelled = true;
+  scheduler.note_unended(L, group, Kind::interrupted);
   pure(L, [&] {
-    for (const TaskId id : group.tasks) {
-      Task* task = scheduler.find(id);
+    for (const Awaited& item : group.awaited) {
+      Task* task = scheduler.find(item.task);
       if (task == nullptr || task->phase == Task::Phase::done) continue;
       task->observed = true;
       scheduler.cancel(*task);
@@ -276,6 +288,7 @@ int also(lua_State* L) {
   Task* other = ref ? scheduler.find(ref->id) : nullptr;
   if (other == nullptr || other->failure == nullptr) return 0;
   other->observed = true;
+  scheduler.note_failed(L, *other);
   const TaskResult& failure = *other->failure;
   if (failure.is_kling_error && failure.error.kind == Kind::interrupted) return 0;
   pure(L, [&] {

@@ -72,6 +72,11 @@ int find_job(lua_State* L) {
 }
 
 int push_body(lua_State* L, Call& call) {
+  for (const Awaited& asked : call.reply->awaited)
+    if (is_replayed(L, asked.ask, false)) {
+      state_of(L).scheduler.note_raised(L, asked.ask, Kind::timeout);
+      return raise_message(L, Kind::timeout, "the request was not answered in time");
+    }
   push_json(L, call.reply->json);
   return 1;
 }
@@ -81,7 +86,6 @@ int request(lua_State* L) {
   const char* method = luaL_checkstring(L, 1);
   const char* target = luaL_checkstring(L, 2);
   lua_settop(L, 3);
-  RuntimeState& state = state_of(L);
   Call& call = new_call(L, bound_client(L));
   const Where here = where(L);
   bool ready = false;
@@ -94,9 +98,10 @@ int request(lua_State* L) {
   if (!ready) return raise(L, call.error);
   hold_memory(L, bytes + lua_rawlen(L, 2), call.reply->memory);
   pure(L, [&] {
-    const Task* task = state.scheduler.running();
+    call.request = std::make_unique<engine::CreateRequest>();
+    note_ask(L, call, *call.request, here);
     call.client->engine->request(
-        method, target, std::move(call.json), task ? task->path : "main", here.text,
+        method, target, std::move(call.json), std::move(*call.request),
         into(call.reply, [](Reply& reply, api::Json answer) { reply.json = std::move(answer); }));
   });
   return await<push_body>(L, call);

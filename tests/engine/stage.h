@@ -85,11 +85,15 @@ struct Stage {
   }
 
   static CreateRequest request(const std::string& endpoint, const Json& fields) {
-    CreateRequest made;
+    CreateRequest made = from_main();
     made.request.endpoint = endpoint;
     made.request.fields = fields;
     for (const auto& finding : api::normalize(*api::find_endpoint(endpoint), made.request))
       CHECK_MESSAGE(finding.level != api::Finding::Level::error, finding.message);
+    return made;
+  }
+  static CreateRequest from_main() {
+    CreateRequest made;
     made.task_path = "main";
     made.where = "film.lua:1";
     return made;
@@ -100,7 +104,7 @@ struct Stage {
 
   std::shared_ptr<Job> create(CreateRequest wanted) { return create(*engine, std::move(wanted)); }
   static std::shared_ptr<Job> create(Engine& with, CreateRequest wanted) {
-    return with.create(std::move(wanted), [](Status) {});
+    return with.create(std::move(wanted), [](const Result<std::shared_ptr<Job>>&) {});
   }
 
   JobSnapshot snapshot(const std::shared_ptr<Job>& job) const { return engine->snapshot(job); }
@@ -126,7 +130,7 @@ struct Stage {
     Result<Json> answer = Error{};
     bool done = false;
     engine->request("POST", "/kling/v1/videos/text2video",
-                    {{"prompt", "x"}, {"model_name", "kling-v2-6"}}, "main", "film.lua:1",
+                    {{"prompt", "x"}, {"model_name", "kling-v2-6"}}, from_main(),
                     [&](Result<Json> got) {
                       answer = std::move(got);
                       done = true;

@@ -24,7 +24,7 @@ class FakeEngine : public Engine {
  public:
   explicit FakeEngine(EngineOptions options) : options_(std::move(options)) {}
 
-  std::shared_ptr<Job> create(CreateRequest request, Done0 prepared) override {
+  std::shared_ptr<Job> create(CreateRequest request, JobDone prepared) override {
     auto job = std::make_shared<Job>();
     const int number = static_cast<int>(made.size()) + 1;
     job->now.endpoint = request.request.endpoint;
@@ -37,12 +37,11 @@ class FakeEngine : public Engine {
     job->request = std::move(request);
     made.push_back(job);
     const auto error = refuse;
-    options_.queue->post([prepared, error] { error ? prepared(*error) : prepared(Done{}); });
+    options_.queue->post([prepared, error, job] { error ? prepared(*error) : prepared(job); });
     if (finish_at_once) succeed(*job);
     return job;
   }
-  void find(const std::string& handle,
-            std::function<void(Result<std::shared_ptr<Job>>)> done) override {
+  void find(const std::string& handle, JobDone done) override {
     for (const auto& job : made)
       if (job->now.handle == handle) return options_.queue->post([done, job] { done(job); });
     Error error;
@@ -66,8 +65,7 @@ class FakeEngine : public Engine {
     result.raw = "{}";
     options_.queue->post([done, result] { done(result); });
   }
-  void request(const std::string& method, const std::string& target, api::Json body,
-               const std::string&, const std::string&,
+  void request(const std::string& method, const std::string& target, api::Json body, CreateRequest,
                std::function<void(Result<api::Json>)> done) override {
     api::Json answer = {{"method", method},        {"target", target},
                         {"body", std::move(body)}, {"big", 861309876543210987},
