@@ -276,8 +276,6 @@ TEST_CASE("how long jobs take is learnt and known to the next run") {
   CHECK(std::abs(expected - took) < std::abs(319'000 - took));
 }
 
-}  // namespace kling::engine::testing
-
 TEST_CASE("whatever does not end says what it waits for and asks seldom") {
   sim::Options service;
   service.faults = {"query#*: garbage"};
@@ -317,3 +315,5 @@ TEST_CASE("a path that leads elsewhere is refused before anything is sent") {
     }
   CHECK(stage.count().creates == 0);
 }
+
+}  // namespace kling::engine::testing
