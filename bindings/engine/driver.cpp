@@ -61,6 +61,17 @@ Event cut_short(Job& job, ActionType action) {
                           : EventType::ledger_failed};
 }
 
+/// Adds to "the network" what came instead of an answer, how often, and when it is tried again.
+void tell_trouble(std::string& waiting_for, const Transition& step, const Error& trouble) {
+  if (waiting_for != "the network") return;
+  if (trouble.http_status != 0 || trouble.kind == Kind::protocol) waiting_for = "a usable answer";
+  if (step.state.tries > 1)
+    waiting_for += ", " + std::to_string(step.state.tries) + " times so far";
+  if (const Millis minutes = step.action.delay / 60'000; minutes > 0)
+    waiting_for += ", again within " + std::to_string(minutes) + " min";
+  waiting_for += ": " + trouble.message;
+}
+
 }  // namespace
 
 /// Nothing of it was recorded or sent.
@@ -137,8 +148,8 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
       job->active = action != ActionType::rest;
       job->waiting_for = action == ActionType::wait ? reason_to_wait(step.state, step.action) : "";
       // The clip's host is another one than the service's.
-      if (step.state.phase == Phase::succeeded && !job->waiting_for.empty() && job->store_error)
-        job->waiting_for += ": " + job->store_error->message;
+      const auto& trouble = step.state.phase == Phase::succeeded ? job->store_error : job->error;
+      if (step.state.tries > 0 && trouble) tell_trouble(job->waiting_for, step, *trouble);
       if (!job->active && job->step.finished_at == 0) job->step.finished_at = now();
     });
     insist([&] { publish(*job); });

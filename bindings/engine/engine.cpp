@@ -6,6 +6,7 @@
 #include "api/text.h"
 #include "base/leaving.h"
 #include "engine/core.h"
+#include "net/url.h"
 
 namespace kling::engine {
 namespace {
@@ -76,9 +77,11 @@ class EngineImpl : public Engine {
 
   void request(const std::string& method, const std::string& target, api::Json body,
                CreateRequest asked, std::function<void(Result<api::Json>)> done) override {
-    if (method != "POST")
-      return work(core_, Lane::light, std::move(done),
-                  [target](Core& core) { return core.get_json(target); });
+    const Status path = net::check_path(target);
+    if (method != "POST" || !path)
+      return work(core_, Lane::light, std::move(done), [target, path](Core& core) {
+        return path ? core.get_json(target) : Result<api::Json>(path.error());
+      });
     auto job = core_->new_job(nullptr);
     job->step.target = target;
     job->step.script = asked.where;

@@ -342,7 +342,7 @@ class Machine {
         s.gaps = 0;
         return settle(Phase::succeeded);
       case EventType::unreachable:
-        return again(kMinute);
+        return again(10 * kMinute);  // each time costs up to the whole clip
       default:
         return rest();  // not_found, denied, disk_failed
     }

@@ -111,12 +111,12 @@ void Answer::read_line(std::string_view line) {
 void Answer::read_status(std::string_view line) {
   if (line.empty()) return;  // of an earlier answer that ended with one more
   const std::string_view number = line.substr(std::min<std::size_t>(9, line.size()), 3);
-  const bool valid = (line.starts_with("HTTP/1.1 ") || line.starts_with("HTTP/1.0 ")) &&
+  const bool valid = line.starts_with("HTTP/1.") && line.size() > 8 && line[8] == ' ' &&
                      number.size() == 3 && number.find_first_not_of("0123456789") == line.npos &&
                      number.front() != '0' && (line.size() == 12 || line[12] == ' ');
   if (!valid) return fail("no HTTP/1.1 answer: \"" + api::excerpt(line, 60) + "\"");
   std::from_chars(number.data(), number.data() + 3, status_);
-  keeps_connection_ = line[7] == '1';
+  keeps_connection_ = line[7] != '0';
   part_ = Part::headers;
 }
 
@@ -131,6 +131,18 @@ void Answer::read_header(std::string_view line) {
                         trimmed(line.substr(colon + 1)));
 }
 
+/// False when there is one that nobody here undoes; some proxies name the same one twice.
+bool Answer::read_codings(std::string_view list) {
+  for (;;) {
+    const std::size_t comma = list.find(',');
+    const std::string_view coding = trimmed(list.substr(0, comma));
+    chunked_ = chunked_ || coding == "chunked";
+    if (!coding.empty() && coding != "chunked" && coding != "identity") return false;
+    if (comma == list.npos) return true;
+    list.remove_prefix(comma + 1);
+  }
+}
+
 void Answer::end_head() {
   if (status_ == 101) return fail("another protocol (status 101)");
   if (status_ < 200) {  // interim: the answer is yet to come
@@ -140,7 +152,7 @@ void Answer::end_head() {
   }
   const std::string coding = api::lower(list("transfer-encoding"));
   const std::string length = list("content-length");
-  chunked_ = coding == "chunked";
+  const bool known = read_codings(coding);
   left_ = kUntilTheEnd;
   if (api::lower(list("connection")).find("close") != std::string::npos ||
       (chunked_ && !length.empty()))
@@ -148,7 +160,7 @@ void Answer::end_head() {
   part_ = chunked_ ? Part::chunk_size : Part::body;
   if (bodiless_ || status_ == 204 || status_ == 304) {
     part_ = Part::done;
-  } else if (!chunked_ && !coding.empty() && coding != "identity") {
+  } else if (!known) {
     fail("a body in the transfer encoding \"" + api::excerpt(coding, 60) + "\"");
   } else if (!chunked_ && !length.empty()) {
     if (!read_lengths(length, left_) || left_ == kUntilTheEnd)

@@ -23,7 +23,11 @@ class Answer {
 
   bool has_head() const { return part_ > Part::headers; }  ///< of the final answer
   bool whole() const { return part_ == Part::done; }
-  bool ends_with_connection() const { return part_ == Part::body && left_ == kUntilTheEnd; }
+  /// Also without the line after the last chunk, which some leave out.
+  bool ends_with_connection() const {
+    return (part_ == Part::body && left_ == kUntilTheEnd) ||
+           (part_ == Part::trailers && line_.empty());
+  }
   /// The next request may follow on the same connection.
   bool keeps_connection() const { return whole() && keeps_connection_; }
   /// What is wrong with it, behind "the service sent "; empty: nothing.
@@ -41,6 +45,7 @@ class Answer {
 
   /// All values of a name, joined with ", ".
   std::string list(std::string_view name) const;
+  bool read_codings(std::string_view list);
   void take_line(std::string_view& data);
   void read_line(std::string_view line);
   void read_status(std::string_view line);

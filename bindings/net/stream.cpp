@@ -26,10 +26,18 @@ Stream::Stream(Wire& wire, Milliseconds read_timeout, Milliseconds write_timeout
 bool Stream::receive(TimePoint until) {
   const ssize_t got = wire_.receive(buffer_.get(), kBuffer, until);
   ended_ = ended_ || got == 0;
+  broken_ = broken_ || (got < 0 && errno != EAGAIN);
   if (got <= 0) return false;
   rest_ = {buffer_.get(), std::size_t(got)};
   body_ = answer_.take(rest_);
   return true;
+}
+
+/// Takes of the head what has come already.
+bool Stream::listen() {
+  while (!answer_.has_head() && answer_.fault().empty() && receive(TimePoint())) {
+  }
+  return answer_.has_head();
 }
 
 /// An answer may come before the request is out: a refusal ends the sending, and so does anything
@@ -37,21 +45,17 @@ bool Stream::receive(TimePoint until) {
 ssize_t Stream::write(const char* from, size_t size) {
   const TimePoint until = Steady::now() + write_timeout_;
   while (sending_) {
-    const bool listens = !answer_.has_head() && !ended_;
+    const bool listens = !answer_.has_head() && !ended_ && !broken_;
     const short ready = wire_.wait(short(POLLOUT | (listens ? POLLIN : 0)), until);
     if (listens && (ready & POLLIN) != 0) {
-      while (!answer_.has_head() && receive(TimePoint())) {
-      }
-      if (answer_.has_head() && answer_.status() >= 300) sending_ = false;
-      if (!answer_.has_head() && !answer_.fault().empty()) return -1;
+      if (listen() && answer_.status() >= 300) sending_ = false;
+      if (!answer_.fault().empty()) return -1;
       continue;
     }
     const ssize_t sent = ready == 0 ? -1 : wire_.send(from, size, TimePoint());
     if (sent > 0) return sent;
     if (ready != 0 && errno == EAGAIN) continue;
-    while (!answer_.has_head() && receive(TimePoint())) {
-    }
-    if (!answer_.has_head()) return -1;
+    if (!listen()) return -1;
     sending_ = false;
   }
   return ssize_t(size);

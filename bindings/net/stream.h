@@ -39,6 +39,7 @@ class Stream final : public httplib::Stream {
 
  private:
   bool receive(TimePoint until);
+  bool listen();
   bool find_head();
   bool write_head();
 
@@ -52,7 +53,8 @@ class Stream final : public httplib::Stream {
   std::size_t head_read_ = 0;
   std::string_view body_;  ///< what the library has yet to read of a piece
   bool sending_ = true;    ///< until the whole request is out, or nobody wants the rest of it
-  bool ended_ = false;
+  bool ended_ = false;     ///< the peer closed
+  bool broken_ = false;
 };
 
 }  // namespace kling::net

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <utility>
 
 #include <arpa/inet.h>
 
@@ -134,6 +135,34 @@ Result<Url> resolve_url(const Url& base, std::string_view location) {
   const std::string path = base.target.substr(0, base.target.find('?'));
   const std::string folder = location.starts_with('?') ? path : path.substr(0, path.rfind('/') + 1);
   return parse_url(base.origin.url() + folder + std::string(location));
+}
+
+Status check_path(std::string_view target) {
+  std::string path(target.substr(0, target.find('?')));
+  for (std::string before; path != before;) {
+    before = std::exchange(path, {});
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      unsigned code = 0;
+      const char* const digits = before.data() + i + 1;
+      const bool coded = before[i] == '%' && i + 2 < before.size() &&
+                         std::from_chars(digits, digits + 2, code, 16).ptr == digits + 2;
+      path += coded ? char(code) : before[i];
+      if (coded) i += 2;
+    }
+  }
+  if (!path.starts_with('/')) return invalid("the path must start with /");
+  if (has_controls(target) || has_controls(path) || path.find_first_of("\\@#") != path.npos)
+    return invalid("the path holds a backslash, an @, a # or a control character");
+  for (std::size_t at = 0; at < path.size();) {
+    const std::size_t end = std::min(path.find('/', at + 1), path.size());
+    const std::string_view segment = std::string_view(path).substr(at + 1, end - at - 1);
+    const std::string_view name = segment.substr(0, segment.find(';'));
+    if (name == "." || name == ".." || (segment.empty() && end < path.size()))
+      return invalid("the path leads elsewhere: it has an empty part, \".\" or \"..\"",
+                     "write the path as the service's documents do, from / on");
+    at = end;
+  }
+  return Done{};
 }
 
 std::string display(const Url& url) {

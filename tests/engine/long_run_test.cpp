@@ -43,7 +43,7 @@ TEST_CASE("a service that is gone for ten minutes loses no job") {
   REQUIRE(stage.until([&] { return stage.clock->now() - gone > 600'000; }));
   CHECK(stage.snapshot(job).phase == Phase::accepted);
   // While it asks it waits for nothing.
-  CHECK(stage.until([&] { return stage.snapshot(job).waiting_for == "the network"; }));
+  CHECK(stage.until([&] { return stage.snapshot(job).waiting_for.starts_with("the network, "); }));
   stage.start_service();
   CHECK(stage.finish(job).phase == Phase::stored);
   CHECK(stage.count().creates == 0);
@@ -274,6 +274,46 @@ TEST_CASE("how long jobs take is learnt and known to the next run") {
   const Millis took = done.finished_at - done.accepted_at;
   CHECK(expected != 319'000);
   CHECK(std::abs(expected - took) < std::abs(319'000 - took));
+}
+
+TEST_CASE("whatever does not end says what it waits for and asks seldom") {
+  sim::Options service;
+  service.faults = {"query#*: garbage"};
+  {
+    Stage stage(service);
+    const auto job = stage.create(stage.shot());
+    CHECK(stage.until([&] {
+      const std::string why = stage.snapshot(job).waiting_for;
+      return why.starts_with("a usable answer, ") &&
+             why.find(" times so far: the service answered HTTP 200") != why.npos;
+    }));
+    CHECK(stage.count().creates == 1);
+  }
+  service.faults = {"download#*: 500"};
+  Stage stage(service);
+  const auto job = stage.create(stage.shot());
+  REQUIRE(stage.until([&] { return stage.count().downloads > 0; }));
+  const Millis since = stage.clock->now();
+  CHECK(stage.until([&] {
+    const std::string why = stage.snapshot(job).waiting_for;
+    return why.find(", again within 10 min: the download of ") != why.npos;
+  }));
+  REQUIRE(stage.until([&] { return stage.clock->now() - since > 3'600'000; }));
+  CHECK(stage.count().downloads <= 60);
+}
+
+TEST_CASE("a path that leads elsewhere is refused before anything is sent") {
+  Stage stage;
+  for (const std::string method : {"GET", "POST"})
+    for (const std::string path : {"/kling/v1/../../admin", "//other.example/x", "/v1/%2e%2e/x"}) {
+      CAPTURE(path);
+      const auto answer = answer_of<Json>(stage, [&](auto done) {
+        stage.engine->request(method, path, Json::object(), "main", "film.lua:1", done);
+      });
+      REQUIRE(!answer.ok());
+      CHECK(answer.error().message.starts_with("the path leads elsewhere"));
+    }
+  CHECK(stage.count().creates == 0);
 }
 
 }  // namespace kling::engine::testing

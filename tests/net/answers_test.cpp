@@ -5,6 +5,8 @@
 #include <thread>
 
 #include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -204,6 +206,50 @@ const Row kRows[] = {
     {"another protocol", [](const string&) { return string("SSH-2.0-OpenSSH_9.2"); }, "no HTTP answer: \"SSH-2.0"},
     {"TLS where none is spoken", [](const string&) { return string("\x15\x03\x01\0\x02\x02\x46", 7); }, "no HTTP answer"},
     {"nothing", [](const string&) { return string(); }, "before the answer was whole"},
+    {"two empty lines before", [](const string& b) { return "\n\r\n" + sized(b); }},
+    {"a later HTTP/1", [](const string& b) { return sized(b, "", "HTTP/1.2 200 OK\r\n"); }},
+    {"HTTP in small letters", [](const string& b) { return sized(b, "", "http/1.1 200 ok\r\n"); }, "no HTTP answer"},
+    {"no blank before the reason", [](const string& b) { return sized(b, "", "HTTP/1.1 200OK\r\n"); }, "no HTTP/1.1 answer"},
+    {"a status of two digits", [](const string& b) { return sized(b, "", "HTTP/1.1 20 OK\r\n"); }, "no HTTP/1.1 answer"},
+    {"a status line without end", [](const string&) { return "HTTP/1.1 200 " + string(200'000, 'r'); }, "a line of more than 100 KB"},
+    {"a folded line before any header", [](const string& b) { return sized(b, " folded\r\n"); }},
+    {"a NUL in a header", [](const string& b) { return sized(b, string("X-Nul: a\0b\r\n", 12)); }},
+    {"a lone CR in a header", [](const string& b) { return sized(b, "X-Cr: a\rContent-Length: 3\r\n"); }},
+    {"an empty value", [](const string& b) { return sized(b, "X-Empty:\r\nX-Blank:   \r\n"); }},
+    {"an empty length", [](const string& b) { return kOk + "Content-Length:\r\n\r\n" + b; }},
+    {"a length with zeros before it", [](const string& b) { return kOk + "Content-Length: 0000" + std::to_string(b.size()) + "\r\n\r\n" + b; }},
+    {"a length with a sign", [](const string& b) { return kOk + "Content-Length: +" + std::to_string(b.size()) + "\r\n\r\n" + b; }, "no valid length: \"+"},
+    {"a hexadecimal length", [](const string& b) { return kOk + "Content-Length: 0x40\r\n\r\n" + b; }, "no valid length: \"0x40\""},
+    {"a length with a fraction", [](const string& b) { return kOk + "Content-Length: 5.0\r\n\r\n" + b; }, "no valid length"},
+    {"a list that ends with a comma", [](const string& b) { return kOk + "Content-Length: 5,\r\n\r\n" + b; }, "no valid length"},
+    {"chunked twice", [](const string& b) { return kChunked + "Transfer-Encoding: chunked\r\n\r\n" + chunks(b) + "\r\n"; }},
+    {"identity and chunked", [](const string& b) { return kOk + "Transfer-Encoding: identity, chunked\r\n\r\n" + chunks(b) + "\r\n"; }},
+    {"an empty transfer encoding", [](const string& b) { return sized(b, "Transfer-Encoding:\r\n"); }},
+    {"a transfer encoding of one's own", [](const string& b) { return sized(b, "Transfer-Encoding: x-own\r\n"); }, "the transfer encoding \"x-own\""},
+    {"chunks with blanks before the size", [](const string& b) { return kChunked + "\r\n  " + chunks(b, 1 << 20) + "\r\n"; }},
+    {"chunks with a tab before the extension", [](const string& b) { return kChunked + "\r\n" + chunks(b, 4096, "\t;x") + "\r\n"; }},
+    {"a last chunk of many zeros", [](const string& b) { return kChunked + "\r\n" + hex(b.size()) + "\r\n" + b + "\r\n0000000000000000000000\r\n\r\n"; }},
+    {"no line after the last chunk", [](const string& b) { return kChunked + "\r\n" + chunks(b); }},
+    {"an end within the trailer", [](const string& b) { return kChunked + "\r\n" + chunks(b) + "X-Check"; }, "before the answer was whole"},
+    {"an extension without end", [](const string& b) { return kChunked + "\r\n5;" + string(300'000, 'e') + b; }, "a line of more than 100 KB"},
+    {"a size in 0x", [](const string& b) { return kChunked + "\r\n0x" + chunks(b, 1 << 20) + "\r\n"; }, "no valid size of a chunk"},
+    {"no line break after a chunk", [](const string& b) { return kChunked + "\r\n" + hex(b.size()) + "\r\n" + b + "0\r\n\r\n"; }, "a chunk that is longer"},
+    {"the body byte for byte of a chunk", [](const string& b) { return kChunked + "\r\n" + chunks(b, 1) + "\r\n"; }},
+    {"an answer after the last chunk", [](const string& b) { return kChunked + "\r\n" + chunks(b) + "\r\n" + sized("{}"); }},
+    {"103 with a header of 50,000 bytes before", [](const string& b) { return "HTTP/1.1 103 Early Hints\r\nLink: " + string(50'000, 'l') + "\r\n\r\n" + sized(b); }},
+    {"103 that is packed before", [](const string& b) { return "HTTP/1.1 103 Early Hints\r\nContent-Encoding: gzip\r\n\r\n" + sized(b); }},
+    {"103 of HTTP/1.0 before", [](const string& b) { return "HTTP/1.0 103 Early Hints\r\nConnection: close\r\n\r\n" + sized(b); }},
+    {"103 in chunks before", [](const string& b) { return "HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\n\r\n" + sized(b); }},
+    {"bare line feeds after 102", [](const string& b) { return "HTTP/1.1 102 Processing\n\n" + sized(b); }},
+    {"100 and the answer in one piece with chunks", [](const string& b) { return "HTTP/1.1 100 \r\n\r\n" + kChunked + "Trailer: X\r\n\r\n" + chunks(b) + "X: 1\r\n\r\n"; }},
+    {"gzip with zeros behind it", [](const string& b) { return sized(gzip(b) + string(64, '\0'), "Content-Encoding: gzip\r\n"); }, "packed (gzip)"},
+    {"gzip with a name of its own", [](const string& b) { return sized(gzip(b), "Content-Encoding: \tgzip \r\n"); }},
+    {"gzip in an odd list", [](const string& b) { return sized(gzip(b), "Content-Encoding: gzip;q=1\r\n"); }, "packed (gzip;q=1)"},
+    {"br that is none", [](const string& b) { return sized(b, "Content-Encoding: br\r\n"); }, "packed (br)"},
+    {"compress", [](const string& b) { return sized(b, "Content-Encoding: x-compress\r\n"); }, "packed (x-compress)"},
+    {"no encoding in words", [](const string& b) { return sized(b, "Content-Encoding: none\r\n"); }},
+    {"a greeting of a mail server", [](const string&) { return string("220 mx.example ESMTP\r\n"); }, "no HTTP answer: \"220 mx"},
+    {"words of a database", [](const string&) { return string("J\0\0\0\n5.7.1-log\0", 16); }, "no HTTP answer"},
 };
 // clang-format on
 
@@ -284,6 +330,40 @@ TEST_CASE("downloads read every framing or end by name after their tries") {
   }
 }
 
+TEST_CASE("a connection is used again only where the answer's end is certain") {
+  const struct {
+    string name;
+    string answer;
+    int connections;
+  } rows[] = {
+      {"of a length", sized("{}"), 1},
+      {"chunks and a trailer", kChunked + "\r\n" + chunks("{}") + "X: 1\r\n\r\n", 1},
+      {"103 before", "HTTP/1.1 103 Hints\r\n\r\n" + sized("{}"), 1},
+      {"gzip", sized(gzip("{}"), "Content-Encoding: gzip\r\n"), 1},
+      {"no body", "HTTP/1.1 204 No Content\r\n\r\n", 1},
+      {"304", "HTTP/1.1 304 Not Modified\r\nContent-Length: 50\r\n\r\n", 1},
+      {"a refusal", sized("{}", "", "HTTP/1.1 404 Not Found\r\n"), 1},
+      {"said to close", sized("{}", "Connection: Close\r\n"), 2},
+      {"said to close in a list", sized("{}", "Connection: x, close\r\n"), 2},
+      {"HTTP/1.0", sized("{}", "", "HTTP/1.0 200 OK\r\n"), 2},
+      {"chunks and a length", kChunked + "Content-Length: 2\r\n\r\n" + chunks("{}") + "\r\n", 2},
+      {"a line too many", sized("{}") + "\r\n", 2},
+      {"an answer too many", sized("{}") + sized("{}"), 2},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.name);
+    RawServer server([&](Peer& peer, int) {
+      while (!peer.read_request().empty()) peer.send(row.answer);
+    });
+    TransportOptions options;
+    options.base_url = server.url();
+    options.idle_reuse = Milliseconds(60'000);
+    const auto transport = *make_transport(options);
+    for (int i = 0; i < 2; ++i) CHECK(transport->send(request_of("GET")).stage == Stage::answered);
+    CHECK(server.connections() == row.connections);
+  }
+}
+
 TEST_CASE("an answer that comes before the picture was sent is read") {
   TemporaryFolder folder;
   const string raw(5u << 20, 'p');
@@ -317,6 +397,8 @@ TEST_CASE("an answer that comes before the picture was sent is read") {
           CAPTURE(hints);
           const string words = R"({"code":1200,"message":"refused in words"})";
           RawServer server([&](Peer& peer, int) {
+            const int on = 1;  // else a second small piece waits, and is lost with a reset
+            ::setsockopt(peer.socket(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
             char some[2000];
             ::recv(peer.socket(), some, sizeof some, 0);
             if (hints) play(peer, "HTTP/1.1 100 Continue\r\n\r\n");

@@ -100,6 +100,55 @@ TEST_CASE("redirect targets are resolved against where they come from") {
     CHECK_MESSAGE(!resolve_url(base, location).ok(), location);
 }
 
+TEST_CASE("a path of a script leads below the service's address or is refused") {
+  for (const std::string good :
+       {"/v1/videos", "/v1/videos/", "/v1/x?a=../..&b=//h@x", "/v1/a.b/..c/...", "/v1/%E6%88%90",
+        "/v1/a%20b", "/v1/100%", "/v1/x;v=1", "/"}) {
+    CAPTURE(good);
+    CHECK(check_path(good).ok());
+  }
+  for (const std::string bad : {"/v1/../../admin",
+                                "/..",
+                                "/.",
+                                "/v1/./x",
+                                "/v1/x/..",
+                                "/v1/%2e%2e/x",
+                                "/v1/%2E./x",
+                                "/v1/.%2e",
+                                "/v1/%252e%252e/x",
+                                "/v1/%25252e%25252e",
+                                "/v1/..%2fx",
+                                "/v1%2f..%2f..%2fx",
+                                "/v1/..%5cx",
+                                "/v1\\..\\x",
+                                "/\\host/x",
+                                "//host/x",
+                                "/%2fhost/x",
+                                "///host",
+                                "/v1//x",
+                                "/v1/..;/x",
+                                "/v1/..;a=b/x",
+                                "/%2e%2e%3b/x",
+                                "host/x",
+                                "http://host/x",
+                                "@host/x",
+                                "/@host",
+                                "/x%40host",
+                                ":80/x",
+                                "",
+                                "?x",
+                                "/v1/%00",
+                                "/v1/%0d%0aHost:x",
+                                "/v1/\nx",
+                                "/v1/\tx",
+                                "/v1/x?a=\r\nb",
+                                "/v1/%7f",
+                                "/x#y"}) {
+    CAPTURE(bad);
+    CHECK(!check_path(bad).ok());
+  }
+}
+
 TEST_CASE("messages name host and path but never the query") {
   CHECK(display(*parse_url("https://cdn.example/a/b.mp4?sign=secret")) == "cdn.example/a/b.mp4");
   const std::string shown =
