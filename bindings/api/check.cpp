@@ -143,8 +143,16 @@ class Checker {
   void picture(const ImageFacts& facts, const Param& param, const std::string& path) {
     const std::string size = std::to_string(facts.width) + "x" + std::to_string(facts.height);
     if (facts.format.empty()) {
-      add(kError, param, "format", path, " is neither a JPEG nor a PNG picture",
-          "convert it, for example with ffmpeg -i IN OUT.png");
+      add(kError, param, "format", path,
+          facts.is.empty() ? " is neither a JPEG nor a PNG picture"
+                           : " is " + facts.is + "; the service takes JPEG and PNG pictures",
+          facts.cure.empty() ? "convert it, for example with ffmpeg -i IN OUT.png" : facts.cure);
+      return;
+    }
+    if (!facts.whole) {
+      add(kError, param, "whole", path,
+          " ends after " + std::to_string(facts.bytes) + " bytes, in the middle of its picture",
+          "download or save it again");
       return;
     }
     if (facts.bytes > kLargestPicture) {

@@ -1,54 +1,127 @@
+#include <utility>
+
 #include "api/request.h"
+#include "base/file_kind.h"
 
 namespace kling::api {
 namespace {
 
-std::uint32_t big_endian(std::string_view bytes, std::size_t at, int count) {
-  std::uint32_t value = 0;
-  for (int i = 0; i < count; ++i)
-    value = value << 8 | static_cast<unsigned char>(bytes[at + static_cast<std::size_t>(i)]);
-  return value;
-}
+/// The bytes of a file by their place, read in pieces. Numbers behind its end are 0.
+class Bytes {
+ public:
+  explicit Bytes(const ReadAt& read) : read_(read) {}
 
-std::optional<ImageFacts> facts(const char* format, std::uint32_t width, std::uint32_t height) {
-  constexpr std::uint32_t kLargest = 0x7FFFFFFF;
-  if (width == 0 || height == 0 || width > kLargest || height > kLargest) return std::nullopt;
-  return ImageFacts{format, static_cast<int>(width), static_cast<int>(height), 0};
-}
-
-std::optional<ImageFacts> png(std::string_view head) {
-  // Signature, then the first chunk: length, "IHDR", width, height.
-  if (head.size() < 24 || head.substr(12, 4) != "IHDR") return std::nullopt;
-  return facts("png", big_endian(head, 16, 4), big_endian(head, 20, 4));
-}
-
-std::optional<ImageFacts> jpeg(std::string_view head) {
-  for (std::size_t at = 2; at + 4 <= head.size();) {
-    const std::uint32_t marker = big_endian(head, at, 2);
-    if (marker == 0xFFFF) {  // a fill byte
-      ++at;
-      continue;
+  int at(std::uint64_t place) {
+    if (place - start_ >= piece_.size()) {  // also before the piece: the difference wraps
+      piece_ = read_(place, 64u << 10);
+      start_ = place;
+      if (piece_.empty()) return -1;
     }
-    if (marker < 0xFF01 || marker == 0xFFDA || marker == 0xFFD9) return std::nullopt;
-    if (marker == 0xFF01 || (marker >= 0xFFD0 && marker <= 0xFFD8)) {  // no segment follows
-      at += 2;
-      continue;
-    }
-    const bool frame = marker >= 0xFFC0 && marker <= 0xFFCF && marker != 0xFFC4 &&
-                       marker != 0xFFC8 && marker != 0xFFCC;
-    if (frame && at + 9 <= head.size())
-      return facts("jpeg", big_endian(head, at + 7, 2), big_endian(head, at + 5, 2));
-    at += 2 + big_endian(head, at + 2, 2);
+    return static_cast<unsigned char>(piece_[place - start_]);
   }
-  return std::nullopt;
+
+  std::uint32_t number(std::uint64_t place, unsigned size, bool little = false) {
+    std::uint32_t value = 0;
+    for (unsigned i = 0; i < size; ++i) {
+      const int byte = at(place + (little ? size - 1 - i : i));
+      if (byte < 0) return 0;
+      value = value << 8 | static_cast<std::uint32_t>(byte);
+    }
+    return value;
+  }
+
+ private:
+  const ReadAt& read_;
+  std::string piece_;
+  std::uint64_t start_ = 0;
+};
+
+/// The orientation in the EXIF block from `at` to `end`; 1 when it tells none.
+int orientation(Bytes& bytes, std::uint64_t at, std::uint64_t end) {
+  const std::uint32_t order = bytes.number(at, 4);
+  const bool little = order == 0x49492A00;
+  if (!little && order != 0x4D4D002A) return 1;
+  const std::uint64_t list = at + bytes.number(at + 4, 4, little);
+  for (std::uint64_t i = 0, count = bytes.number(list, 2, little); i < count; ++i) {
+    const std::uint64_t entry = list + 2 + 12 * i;
+    if (entry + 12 > end) break;
+    if (bytes.number(entry, 2, little) != 0x0112) continue;
+    const unsigned size = bytes.number(entry + 2, 2, little) == 4 ? 4 : 2;  // LONG or SHORT
+    const auto value = bytes.number(entry + 8, size, little);
+    return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
+  }
+  return 1;
+}
+
+constexpr std::uint32_t kLargest = 0x7FFFFFFF;
+
+void size(ImageFacts& facts, std::uint32_t width, std::uint32_t height) {
+  if (facts.width != 0 || width == 0 || height == 0 || width > kLargest || height > kLargest)
+    return;
+  facts.width = static_cast<int>(width);
+  facts.height = static_cast<int>(height);
+}
+
+void png(Bytes& bytes, ImageFacts& facts) {
+  for (std::uint64_t at = 8; bytes.at(at) >= 0;) {  // chunks: length, type, data, checksum
+    const std::uint32_t type = bytes.number(at + 4, 4);
+    const std::uint64_t end = at + 8 + bytes.number(at, 4);
+    if (type == 0x49484452) size(facts, bytes.number(at + 8, 4), bytes.number(at + 12, 4));  // IHDR
+    if (type == 0x65584966) facts.orientation = orientation(bytes, at + 8, end);             // eXIf
+    at = end + 4;
+    if (type == 0x49454E44 && bytes.at(at - 1) >= 0) return;  // IEND
+  }
+  facts.whole = false;
+}
+
+void jpeg(Bytes& bytes, ImageFacts& facts) {
+  for (std::uint64_t at = 2; bytes.at(at + 1) >= 0;) {
+    const int marker = bytes.at(at + 1);
+    // Coded data (its FF is followed by 0), fill bytes, and markers without a segment.
+    if (bytes.at(at) != 0xFF || marker == 0xFF) {
+      ++at;
+    } else if (marker <= 0x01 || (marker >= 0xD0 && marker <= 0xD8)) {
+      at += 2;
+    } else if (marker == 0xD9) {
+      return;
+    } else {
+      const std::uint64_t end = at + 2 + bytes.number(at + 2, 2);
+      if (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC)
+        size(facts, bytes.number(at + 7, 2), bytes.number(at + 5, 2));
+      if (marker == 0xE1 && bytes.number(at + 4, 4) == 0x45786966)  // "Exif"
+        facts.orientation = orientation(bytes, at + 10, end);
+      at = end;
+    }
+  }
+  facts.whole = false;
 }
 
 }  // namespace
 
-std::optional<ImageFacts> read_image_facts(std::string_view head) {
-  if (head.starts_with("\x89PNG\r\n\x1a\n")) return png(head);
-  if (head.starts_with("\xFF\xD8\xFF")) return jpeg(head);
-  return std::nullopt;
+ImageFacts read_image_facts(const ReadAt& read) {
+  ImageFacts facts;
+  const FileKind& kind = file_kind(read(0, 256));
+  facts.is = kind.name;
+  facts.cure = kind.family == FileKind::video
+                   ? "take a picture of it: kling.still(PATH, { at = 0 })"
+               : kind.family == FileKind::picture ? cure_of(kind)
+                                                  : "give a JPEG or PNG picture";
+  Bytes bytes(read);
+  if (facts.is == "PNG") png(bytes, facts);
+  if (facts.is == "JPEG") jpeg(bytes, facts);
+  if (facts.whole && facts.width == 0) {
+    if (facts.is == "PNG" || facts.is == "JPEG") facts.is += " without a size";
+    return facts;
+  }
+  if (facts.orientation > 4) std::swap(facts.width, facts.height);
+  facts.format = facts.is == "PNG" ? "png" : "jpeg";
+  return facts;
+}
+
+ImageFacts read_image_facts(std::string_view bytes) {
+  return read_image_facts([bytes](std::uint64_t at, std::size_t count) {
+    return std::string(at < bytes.size() ? bytes.substr(at, count) : "");
+  });
 }
 
 }  // namespace kling::api

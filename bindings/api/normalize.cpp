@@ -292,7 +292,7 @@ class Normalizer {
       fail("media.base64", path, path + " is not valid Base64", "encode the file again");
       return false;
     }
-    input.facts = read_image_facts(bytes).value_or(ImageFacts{});
+    input.facts = read_image_facts(bytes);
     input.facts->bytes = bytes.size();
     return true;
   }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <system_error>
 #include <vector>
 
@@ -149,6 +150,16 @@ Result<FileHead> read_head(const std::string& path, std::uint64_t count) {
   return head;
 }
 
+std::function<std::string(std::uint64_t, std::size_t)> read_from(const std::string& path) {
+  const auto file = std::make_shared<Descriptor>(open_file(path, O_RDONLY | O_NONBLOCK));
+  return [file](std::uint64_t at, std::size_t count) {
+    std::string piece(count, '\0');
+    const ssize_t size = ::pread(file->get(), piece.data(), count, off_t(at));
+    piece.resize(std::size_t(std::max<ssize_t>(size, 0)));
+    return piece;
+  };
+}
+
 Status make_folders(const std::string& folder) {
   std::error_code error;
   if (!folder.empty()) std::filesystem::create_directories(folder, error);
@@ -184,6 +195,13 @@ Status copy_file(const std::string& from, const std::string& to) {
   Status status = read_pieces(from, [&](std::string_view piece) { return part.append(piece); });
   if (!status) return status;
   return part.commit();
+}
+
+std::string extension_of(const std::string& path) {
+  std::string extension = std::filesystem::path(path).extension().string();
+  for (char& letter : extension)
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter | 0x20);
+  return extension.empty() ? extension : extension.substr(1);
 }
 
 std::string system_message(int error_number) {

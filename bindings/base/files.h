@@ -26,6 +26,9 @@ struct FileHead {
 };
 Result<FileHead> read_head(const std::string& path, std::uint64_t count);
 
+/// Gives a regular file's bytes from a place on, at most so many; none when there are none.
+std::function<std::string(std::uint64_t at, std::size_t count)> read_from(const std::string& path);
+
 /// SHA-256 of a file's content as hex digits, read in pieces; its size in `size` when not null.
 Result<std::string> hash_file(const std::string& path, std::uint64_t* size = nullptr);
 
@@ -44,6 +47,9 @@ std::string part_path(const std::string& path);
 
 /// Copies a file so that `to` is either the old or the whole new content.
 Status copy_file(const std::string& from, const std::string& to);
+
+/// What a name ends in, in small letters and without the dot: "jpg".
+std::string extension_of(const std::string& path);
 
 /// What `strerror` says of an errno value, as "No space left on device".
 std::string system_message(int error_number);

@@ -20,6 +20,8 @@ struct MediaSource {
     last_frame,  ///< of clip `job`, or of the local video at `path` when job is null
     frame_at,    ///< the same, at `seconds`
     clip,        ///< the clip `video` of `job`, or the local video at `path` when job is null
+    still,       ///< the picture at `path`, or the frame at `seconds` of the video there
+    part,        ///< the picture or the whole video at `path`
   };
   Recipe recipe = Recipe::file;
   std::shared_ptr<Job> job;
@@ -29,7 +31,6 @@ struct MediaSource {
   double seconds = 0;
   double still_seconds = 0;  ///< how long a picture is shown in a film; 0: the default (2 s)
 
-  bool is_clip() const { return recipe == Recipe::clip; }
   /// Where the bytes lie once they were made; empty before.
   std::string made() const {
     std::lock_guard lock(mutex_);

@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "base/digest.h"
+#include "base/file_kind.h"
 #include "base/files.h"
 #include "engine/core.h"
 #include "engine/media/ffmpeg.h"
@@ -32,6 +33,28 @@ std::string clip_name(const Job& job, int video) {
   return job.step.endpoint + "-" + stem + ".mp4";
 }
 
+Error no_such_file(const std::string& path) {
+  return {.kind = Kind::media,
+          .message = "no such file: " + path,
+          .hint = "check the path; it counts from the working directory"};
+}
+
+/// A picture is what its name says: this one is written again for that, or refused. Nothing when
+/// it can be copied as it is.
+Result<bool> must_convert(const std::string& from, const std::string& to) {
+  const std::string ending = extension_of(to);
+  const std::string is = file_kind_at(from).name;
+  if (ending == "png") return is != "PNG";
+  if (ending == "jpg" || ending == "jpeg") return is != "JPEG";
+  for (const char* other : {"webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "avif", "mp4",
+                            "mov", "m4v", "webm", "mkv"})
+    if (ending == other && !(ending == "webp" && is == "WebP"))
+      return Error{.kind = Kind::invalid,
+                   .message = to + ": a picture is not saved as ." + ending,
+                   .hint = "name it .png, .jpg or .jpeg; kling.concat makes a film of it"};
+  return false;
+}
+
 }  // namespace
 
 Result<std::string> Core::origin_or_content(const std::string& sha256) {
@@ -42,11 +65,29 @@ Result<std::string> Core::origin_or_content(const std::string& sha256) {
   return *known ? **known : "sha256:" + sha256;
 }
 
+/// The recipe once the file was looked at: neither `still` nor `part`.
+Result<Recipe> Core::resolve(const MediaSource& source) {
+  if (source.recipe != Recipe::still && source.recipe != Recipe::part) return source.recipe;
+  auto file = input_path(source.path);
+  if (!file) return file.error();
+  if (!is_file(*file)) return no_such_file(*file);
+  const FileKind& kind = file_kind_at(*file);
+  if (kind.family == FileKind::picture && *kind.demuxer) return Recipe::file;
+  if (kind.family == FileKind::video && *kind.demuxer)
+    return source.recipe == Recipe::part ? Recipe::clip : Recipe::frame_at;
+  return Error{.kind = Kind::media,
+               .message = *file + " is " + kind.name +
+                          ", and neither a picture nor a video that can be read",
+               .hint = cure_of(kind)};
+}
+
 /// What a picture or clip counts as in addresses: its origin, else its content.
 Result<std::string> Core::identify(const MediaSource& source) {
-  const auto taken_from = [&source](const std::string& step, const std::string& whole) {
-    if (source.recipe == Recipe::last_frame) return origin_last_frame(step, source.video);
-    if (source.recipe == Recipe::frame_at) return origin_frame(step, source.video, source.seconds);
+  auto recipe = resolve(source);
+  if (!recipe) return recipe.error();
+  const auto taken_from = [&](const std::string& step, const std::string& whole) {
+    if (*recipe == Recipe::last_frame) return origin_last_frame(step, source.video);
+    if (*recipe == Recipe::frame_at) return origin_frame(step, source.video, source.seconds);
     return whole;
   };
   if (source.job) {
@@ -179,13 +220,17 @@ Result<std::string> Core::input_path(const std::string& path) {
 
 Result<std::string> Core::materialize(MediaSource& source) {
   if (const std::string made = source.made(); is_file(made)) return made;
+  auto recipe = resolve(source);
+  if (!recipe) return recipe.error();
   Result<std::string> path = source.path;
   if (!source.job && source.recipe != Recipe::bytes) {
     path = input_path(source.path);
     if (!path) return path;
   }
-  switch (source.recipe) {
+  switch (*recipe) {
     case Recipe::file:
+    case Recipe::still:
+    case Recipe::part:
       break;
     case Recipe::clip:
       if (source.job) path = clip_file(*source.job, source.video);
@@ -205,9 +250,10 @@ Result<std::string> Core::materialize(MediaSource& source) {
       if (!path || is_file(*path)) break;
       auto video = source.job ? clip_file(*source.job, source.video) : input_path(source.path);
       if (!video) return video;
-      const Status made = source.recipe == Recipe::last_frame
-                              ? media::last_frame(*video, *path)
-                              : media::frame_at(*video, source.seconds, *path);
+      const auto warn = [this](const std::string& text) { log("warning", text); };
+      const Status made = *recipe == Recipe::last_frame
+                              ? media::last_frame(*video, *path, warn)
+                              : media::frame_at(*video, source.seconds, *path, warn);
       if (!made.ok()) return made.error();
       auto hash = hash_file(*path);
       auto book = ledger();
@@ -217,10 +263,7 @@ Result<std::string> Core::materialize(MediaSource& source) {
         return noted.error();
     }
   }
-  if (path && !is_file(*path))
-    return Error{.kind = Kind::media,
-                 .message = "no such file: " + *path,
-                 .hint = "check the path; it counts from the working directory"};
+  if (path && !is_file(*path)) return no_such_file(*path);
   if (path) source.set_made(*path);
   return path;
 }
@@ -250,7 +293,7 @@ Result<std::string> Core::save(MediaSource& source, const std::string& wanted) {
   if (!place) return place;
   fs::path target(*place);
   if (wanted.back() == '/' || fs::is_directory(target, ignored)) {
-    auto made = source.job && source.is_clip()
+    auto made = source.job && source.recipe == Recipe::clip
                     ? Result<std::string>(clip_name(*source.job, source.video))
                     : materialize(source);
     if (!made) return made;
@@ -260,6 +303,14 @@ Result<std::string> Core::save(MediaSource& source, const std::string& wanted) {
   auto from = materialize(source);
   if (!from) return from;
   if (fs::equivalent(*from, target, ignored)) return target.string();
+  if (source.recipe != Recipe::clip) {
+    const auto convert = must_convert(*from, target.string());
+    if (!convert) return convert.error();
+    if (*convert) {
+      if (Status made = media::convert_picture(*from, target.string()); !made) return made.error();
+      return target.string();
+    }
+  }
   if (Status copied = copy_file(*from, target.string()); !copied.ok()) return copied.error();
   return target.string();
 }
@@ -275,7 +326,7 @@ Result<std::string> Core::concat(const std::vector<std::shared_ptr<MediaSource>>
                  .message = "concat needs a path",
                  .hint = "for example concat(clips, \"film.mp4\")"};
   std::vector<media::Segment> segments;
-  std::string recipe;
+  std::string made_of;
   std::string last_frame_before;  // origin of the frame that the next clip may begin with
   for (const auto& part : parts) {
     auto path = materialize(*part);
@@ -284,7 +335,10 @@ Result<std::string> Core::concat(const std::vector<std::shared_ptr<MediaSource>>
     if (!identity) return identity;
     media::Segment segment{.path = *path};
     std::string last_frame;
-    if (!part->is_clip()) {
+    auto recipe = resolve(*part);
+    if (!recipe) return recipe.error();
+    segment.generated = part->job != nullptr && *recipe == Recipe::clip;
+    if (*recipe != Recipe::clip) {
       segment.still_seconds = part->still_seconds > 0 ? part->still_seconds : kStillSeconds;
     } else if (part->job) {
       std::lock_guard lock(part->job->mutex);
@@ -293,8 +347,9 @@ Result<std::string> Core::concat(const std::vector<std::shared_ptr<MediaSource>>
       last_frame = origin_last_frame(part->job->step.address, part->video);
     }
     last_frame_before = last_frame;
-    recipe += *identity +
-              (segment.still_seconds > 0 ? "@" + std::to_string(segment.still_seconds) : "") + "\n";
+    made_of += *identity +
+               (segment.still_seconds > 0 ? "@" + std::to_string(segment.still_seconds) : "") +
+               "\n";
     segments.push_back(std::move(segment));
   }
   Result<std::string> sound = audio;
@@ -302,13 +357,14 @@ Result<std::string> Core::concat(const std::vector<std::shared_ptr<MediaSource>>
     sound = input_path(audio);
     auto hash = sound ? hash_file(*sound) : sound;
     if (!hash) return hash.error();
-    recipe += "audio " + *hash + "\n";
+    made_of += "audio " + *hash + "\n";
   }
   if (Status made = make_folders(fs::path(*out).parent_path().string()); !made) return made.error();
-  auto film = media::concat(segments, *out, *sound);
+  auto film = media::concat(segments, *out, *sound,
+                            [this](const std::string& text) { log("warning", text); });
   if (!film) return film.error();
   std::lock_guard lock(origins_mutex_);
-  film_origins_[*out] = "film:" + sha256_hex(recipe);
+  film_origins_[*out] = "film:" + sha256_hex(made_of);
   return out;
 }
 

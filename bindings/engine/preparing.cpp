@@ -14,17 +14,15 @@ namespace {
 
 using Source = api::MediaInput::Source;
 
-constexpr std::uint64_t kHeadBytes = 256u
-                                     << 10;  // a JPEG may carry a large preview before its size
 // A URL from an earlier answer may have expired by the time the service fetches it.
 constexpr Millis kFreshUrl = 10 * 60 * 1000;
 
 /// Adds what the file's own bytes tell. A picture that is neither JPEG nor PNG has empty facts.
 Status look_at(api::MediaInput& input, const Result<std::string>& path) {
   if (!path) return path.error();
-  auto head = read_head(*path, kHeadBytes);
+  const auto head = read_head(*path, 1);
   if (!head) return head.error();
-  input.facts = api::read_image_facts(head->data).value_or(api::ImageFacts{});
+  input.facts = api::read_image_facts(read_from(*path));
   input.facts->bytes = head->size;
   return Done{};
 }
@@ -51,10 +49,12 @@ Status Core::inspect(Sending& sending) {
       looked = true;
     } else if (input.source == Source::derived) {
       const MediaSource& source = *sending.request.sources.at(input.tag);
-      if (source.recipe == MediaSource::Recipe::file) {
+      const auto recipe = resolve(source);
+      if (!recipe) return recipe.error();
+      if (*recipe == MediaSource::Recipe::file) {
         if (Status seen = look_at(input, input_path(source.path)); !seen) return seen;
-      } else if (source.recipe == MediaSource::Recipe::bytes) {
-        input.facts = api::read_image_facts(source.bytes).value_or(api::ImageFacts{});
+      } else if (*recipe == MediaSource::Recipe::bytes) {
+        input.facts = api::read_image_facts(source.bytes);
         input.facts->bytes = source.bytes.size();
       }
       looked = true;

@@ -45,8 +45,11 @@ std::vector<ManualFunction> functions() {
         {"path", "string", "Where the film goes."},
         {"options?", "kling.FilmOptions", "Its sound."}},
        "kling.Clip",
-       "Joins clips to one film, which has the size and rate of the first. A clip that begins with "
-       "the last frame of the one before shows it once.",
+       "Joins clips to one film, which has the size and rate of the first generated clip. A clip "
+       "that "
+       "begins with the last frame of the one before shows it once. Each sound lasts as long as "
+       "its "
+       "picture.",
        kWaits},
       {"all",
        {{"items", "table<K, kling.Job|kling.Task|function>", "Functions are started as tasks."}},
@@ -145,7 +148,8 @@ std::vector<ManualClass> values_of() {
        "A picture: a file, bytes, or a frame of a clip that is made when it is needed.",
        {{"path", "string", "Of the file; reading it makes the picture."},
         {"seconds?", "number", "How long a still is shown."}},
-       {{"save", path, "string", "Saves it and returns the path written.", kWaits}}},
+       {{"save", path, "string", "Saves it as PNG or JPEG, as its name says: .png, .jpg, .jpeg.",
+         kWaits}}},
       {"kling.Task",
        "A function that runs beside others.",
        {{"done", "boolean", "It has ended."}, {"path", "string", "Its place in the script."}},

@@ -27,16 +27,6 @@ ImageRef& check_media(lua_State* L) {
   return *media;
 }
 
-bool looks_like_video(const std::string& path) {
-  const auto dot = path.rfind('.');
-  if (dot == std::string::npos) return false;
-  std::string extension = path.substr(dot + 1);
-  for (char& letter : extension) letter = static_cast<char>(letter | 0x20);
-  for (const char* known : {"mp4", "mov", "m4v", "webm", "mkv", "avi"})
-    if (extension == known) return true;
-  return false;
-}
-
 std::shared_ptr<MediaSource> make_source(Recipe recipe, std::string path) {
   auto source = std::make_shared<MediaSource>();
   source->recipe = recipe;
@@ -62,6 +52,8 @@ std::string describe(const ImageRef& media) {
   std::snprintf(at, sizeof at, "Image frame at %g s of ", source.seconds);
   switch (source.recipe) {
     case Recipe::file:
+    case Recipe::still:
+    case Recipe::part:
       return "Image " + of;
     case Recipe::bytes:
       return "Image of " + std::to_string(source.bytes.size()) + " bytes";
@@ -242,11 +234,11 @@ int still(lua_State* L) {
   const lua_Number at = option(L, "at", 0);
   return push_made(L, bound_client(L), [&] {
     auto source = given == nullptr
-                      ? make_source(looks_like_video(path) ? Recipe::frame_at : Recipe::file, path)
+                      ? make_source(Recipe::still, path)
                       : make_frame(*given->source, given->source->recipe, given->source->seconds);
     if (given != nullptr) source->bytes = given->source->bytes;
-    if (source->is_clip()) source->recipe = Recipe::frame_at;
-    if (given == nullptr || given->source->is_clip()) source->seconds = at;
+    if (source->recipe == Recipe::clip) source->recipe = Recipe::frame_at;
+    if (given == nullptr || given->source->recipe == Recipe::clip) source->seconds = at;
     source->still_seconds = shown;
     return source;
   });
@@ -293,11 +285,8 @@ int concat(lua_State* L) {
     if (media == nullptr && path == nullptr)
       luaL_error(L, "concat: item %d is a %s; it takes clips, images and paths",
                  static_cast<int>(i), luaL_typename(L, -1));
-    pure(L, [&] {
-      call.sources.push_back(
-          media ? media->source
-                : make_source(looks_like_video(path) ? Recipe::clip : Recipe::file, path));
-    });
+    pure(L,
+         [&] { call.sources.push_back(media ? media->source : make_source(Recipe::part, path)); });
     lua_pop(L, 1);
   }
   pure(L,

@@ -14,6 +14,7 @@
 #include "base/process.h"
 #include "cli/service.h"
 #include "engine/ledger.h"
+#include "engine/media/ffmpeg.h"
 #include "net/environment.h"
 #include "net/lookup.h"
 #include "net/transport.h"
@@ -163,6 +164,7 @@ Finding check_ffmpeg(Patient&) {
     const std::size_t end = std::min(output->find(" Copyright"), output->find('\n'));
     found += (found.empty() ? "" : ", ") + output->substr(0, end);
   }
+  if (Status usable = engine::media::check_ffmpeg(); !usable) return problem(usable.error());
   return {found};
 }
 

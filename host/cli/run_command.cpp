@@ -13,6 +13,7 @@
 #include "cli/progress.h"
 #include "cli/run.h"
 #include "cli/trace.h"
+#include "engine/media/ffmpeg.h"
 #include "lua/runtime.h"
 #include "lua/slips.h"
 
@@ -258,6 +259,19 @@ class Run {
   int code_ = kExitDone;
 };
 
+/// Before anything is paid: what a script does with its clips later may be beyond this ffmpeg. Only
+/// for scripts whose text has such a verb, as asking takes longer than an empty script does.
+void warn_of_ffmpeg(const Voice& voice, const std::string& source) {
+  for (const char* verb : {"last_frame", ":frame(", "kling.concat", "kling.still"}) {
+    if (source.find(verb) == std::string::npos) continue;
+    const Status usable = engine::media::check_ffmpeg();
+    if (!usable)
+      voice.note("warning: " + usable.error().message + ", and the script uses " + verb + "; " +
+                 usable.error().hint);
+    return;
+  }
+}
+
 int run_source(RunOptions& options, std::vector<std::string>& words, const std::string& source) {
   const std::string script = words.front();
   const bool typed = script == "-";
@@ -266,6 +280,7 @@ int run_source(RunOptions& options, std::vector<std::string>& words, const std::
   if (Status opened = service.open(typed ? "" : script); !opened.ok())
     return options.voice.fail(opened.error());
   if (!service.notice.empty()) options.voice.note(service.notice);
+  if (!options.simulation.on) warn_of_ffmpeg(options.voice, source);
   engine::EngineOptions& settings = service.settings;
   settings.take = options.take;
   settings.typed = typed;

@@ -205,7 +205,7 @@ TEST_CASE("doctor misses ffmpeg and says what to install") {
   CHECK(report.state("codecs") == "warning");
 
   // An ffmpeg that runs and can do nothing.
-  std::ofstream(patient.folder / "ffmpeg") << "#!/bin/sh\necho ffmpeg version 0\n";
+  std::ofstream(patient.folder / "ffmpeg") << "#!/bin/sh\necho ffmpeg version 5.1\n";
   std::filesystem::copy_file(patient.folder / "ffmpeg", patient.folder / "ffprobe");
   for (const char* tool : {"ffmpeg", "ffprobe"}) ::chmod((patient.folder / tool).c_str(), 0700);
   patient.set("PATH=" + patient.folder.path());

@@ -146,7 +146,7 @@ TEST_CASE("safe: a playlist by the name of a film is not followed") {
   const Safe safe(R"(
     for _, name in ipairs { 'list.mp4', 'concat.mp4', 'hls.mp4' } do
       local ok, e = pcall(kling.concat, { name }, 'out.mp4')
-      assert(not ok and tostring(e):find('no video, picture or sound'), tostring(e))
+      assert(not ok and tostring(e):find('neither a picture nor a video'), tostring(e))
     end
   )");
   std::ofstream(safe.folder / "root/list.mp4") << "ffconcat version 1.0\nfile '/etc/passwd'\n";

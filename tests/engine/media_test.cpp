@@ -92,6 +92,17 @@ double sound_begins(const std::string& path) {
   return -1;
 }
 
+Status last_frame(const std::string& video, const std::string& png) {
+  return media::last_frame(video, png, {});
+}
+Status frame_at(const std::string& video, double seconds, const std::string& png) {
+  return media::frame_at(video, seconds, png, {});
+}
+Result<media::FilmResult> join(const std::vector<media::Segment>& parts, const std::string& out,
+                               const std::string& audio = "") {
+  return media::concat(parts, out, audio, {});
+}
+
 }  // namespace
 
 TEST_CASE("a probe tells length and size and rate and codecs") {
@@ -139,7 +150,7 @@ TEST_CASE("a list that names other files is not followed") {
                      "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\na.mp4\n#EXT-X-ENDLIST\n")
               .ok());
   CHECK(!media::probe(folder / "hls.mp4"));
-  CHECK(!media::last_frame(folder / "hls.mp4", folder / "x.png"));
+  CHECK(!last_frame(folder / "hls.mp4", folder / "x.png"));
   CHECK(!std::filesystem::exists(folder / "x.png"));
 }
 
@@ -170,9 +181,9 @@ TEST_CASE("odd names are only names") {
     make_clip(folder / name, {.frames = 3});
     CHECK(media::probe(folder / name).ok());
     const std::string png = folder / (name + ".png");
-    REQUIRE(media::last_frame(folder / name, png).ok());
+    REQUIRE(last_frame(folder / name, png).ok());
     CHECK(frame_numbers(png) == range(2, 1));
-    const auto film = media::concat({{folder / name}, {folder / name}}, folder / (name + ".film"));
+    const auto film = join({{folder / name}, {folder / name}}, folder / (name + ".film"));
     REQUIRE(film.ok());
     CHECK(film->frames == 6);
     CHECK(film->reencoded == has(name, "\n"));  // a list of files has one in a line
@@ -180,8 +191,8 @@ TEST_CASE("odd names are only names") {
   const std::string before = std::filesystem::current_path();
   std::filesystem::current_path(folder.path());
   make_clip("-y.mp4", {.frames = 3});
-  CHECK(media::last_frame("-y.mp4", "-loglevel.png").ok());
-  CHECK(media::concat({{"-y.mp4"}}, "-i.mp4").ok());
+  CHECK(last_frame("-y.mp4", "-loglevel.png").ok());
+  CHECK(join({{"-y.mp4"}}, "-i.mp4").ok());
   std::filesystem::current_path(before);
   CHECK(std::filesystem::exists(folder / "-i.mp4"));
 }
@@ -190,7 +201,7 @@ TEST_CASE("the last frame is the last video frame also when the sound outlasts i
   TempFolder folder;
   const auto last_of = [&](const std::string& name, double sound) {
     make_clip(folder / name, {.sound = sound});
-    REQUIRE(media::last_frame(folder / name, folder / "last.png").ok());
+    REQUIRE(last_frame(folder / name, folder / "last.png").ok());
     return frame_numbers(folder / "last.png");
   };
   CHECK(last_of("a.mp4", 0) == range(23, 1));
@@ -207,7 +218,7 @@ TEST_CASE("the last frame is the last video frame also when the sound outlasts i
 TEST_CASE("a clip of one frame has it as its last") {
   TempFolder folder;
   make_clip(folder / "a.mp4", {.frames = 1, .first = 7});
-  REQUIRE(media::last_frame(folder / "a.mp4", folder / "x.png").ok());
+  REQUIRE(last_frame(folder / "a.mp4", folder / "x.png").ok());
   CHECK(frame_numbers(folder / "x.png") == range(7, 1));
 }
 
@@ -216,7 +227,7 @@ TEST_CASE("the frame at a time is the one shown then") {
   make_clip(folder / "a.mp4", {.sound = 2});
   const std::string png = folder / "x.png";
   const auto at = [&](double seconds) {
-    REQUIRE(media::frame_at(folder / "a.mp4", seconds, png).ok());
+    REQUIRE(frame_at(folder / "a.mp4", seconds, png).ok());
     return frame_numbers(png).at(0);
   };
   CHECK(at(0) == 0);
@@ -232,21 +243,21 @@ TEST_CASE("before a late picture begins its first frame stands in") {
   make_clip(folder / "a.mp4", {.first = 5, .sound = 1});
   ffmpeg({"-i", folder / "a.mp4", "-itsoffset", "0.4", "-i", folder / "a.mp4", "-map", "1:v",
           "-map", "0:a", "-c", "copy", folder / "late.mkv"});
-  REQUIRE(media::frame_at(folder / "late.mkv", 0.1, folder / "x.png").ok());
+  REQUIRE(frame_at(folder / "late.mkv", 0.1, folder / "x.png").ok());
   CHECK(frame_numbers(folder / "x.png") == range(5, 1));
-  REQUIRE(media::frame_at(folder / "late.mkv", 0.48, folder / "x.png").ok());
+  REQUIRE(frame_at(folder / "late.mkv", 0.48, folder / "x.png").ok());
   CHECK(frame_numbers(folder / "x.png") == range(6, 1));
 }
 
 TEST_CASE("a time outside the clip is an error that names its length") {
   TempFolder folder;
   make_clip(folder / "a.mp4");
-  const Status late = media::frame_at(folder / "a.mp4", 1.0, folder / "x.png");
+  const Status late = frame_at(folder / "a.mp4", 1.0, folder / "x.png");
   REQUIRE(!late);
   CHECK(late.error().kind == Kind::media);
   CHECK(has(late.error().message, "1.000000 s long"));
   for (const double bad : {-0.1, double(NAN), HUGE_VAL, 1e300})
-    CHECK(!media::frame_at(folder / "a.mp4", bad, folder / "x.png"));
+    CHECK(!frame_at(folder / "a.mp4", bad, folder / "x.png"));
   CHECK(folder.size() == 1);
 }
 
@@ -254,19 +265,19 @@ TEST_CASE("a sound without a picture has no frame") {
   TempFolder folder;
   ffmpeg({"-f", "lavfi", "-i", "sine=d=0.2", folder / "a.m4a"});
   CHECK(media::probe(folder / "a.m4a")->video_codec.empty());
-  CHECK(has(media::last_frame(folder / "a.m4a", folder / "x.png").error().message, "only sound"));
-  CHECK(has(media::concat({{folder / "a.m4a"}}, folder / "x.mp4").error().message, "only sound"));
+  CHECK(has(last_frame(folder / "a.m4a", folder / "x.png").error().message, "only sound"));
+  CHECK(has(join({{folder / "a.m4a"}}, folder / "x.mp4").error().message, "only sound"));
 }
 
 TEST_CASE("a frame that cannot be written leaves nothing behind") {
   TempFolder folder;
   make_clip(folder / "a.mp4");
-  const Status frame = media::last_frame(folder / "a.mp4", folder / "none/x.png");
+  const Status frame = last_frame(folder / "a.mp4", folder / "none/x.png");
   REQUIRE(!frame);
   CHECK(has(frame.error().message, "none/x.png cannot be written: No such file or directory"));
-  CHECK(!media::last_frame(folder / "a.mp4", folder.path()));
-  CHECK(!media::last_frame(folder / "a.mp4", folder / "a.mp4/x.png"));
-  const auto film = media::concat({{folder / "a.mp4"}}, folder / "none/x.mp4");
+  CHECK(!last_frame(folder / "a.mp4", folder.path()));
+  CHECK(!last_frame(folder / "a.mp4", folder / "a.mp4/x.png"));
+  const auto film = join({{folder / "a.mp4"}}, folder / "none/x.mp4");
   REQUIRE(!film);
   CHECK(has(film.error().message, "none/x.mp4 cannot be written: No such file or directory"));
   CHECK(folder.size() == 1);
@@ -276,7 +287,7 @@ TEST_CASE("parts that are alike and whole are copied") {
   TempFolder folder;
   make_clip(folder / "a.mp4", {.sound = 1});
   make_clip(folder / "b.mp4", {.first = 10, .sound = 1});
-  const auto film = media::concat({{folder / "a.mp4"}, {folder / "b.mp4"}}, folder / "film.mp4");
+  const auto film = join({{folder / "a.mp4"}, {folder / "b.mp4"}}, folder / "film.mp4");
   REQUIRE(film.ok());
   CHECK(!film->reencoded);
   CHECK(film->frames == 48);
@@ -288,10 +299,10 @@ TEST_CASE("parts that are alike and whole are copied") {
 TEST_CASE("one part makes a film too") {
   TempFolder folder;
   make_clip(folder / "a.mp4");
-  const auto film = media::concat({{folder / "a.mp4"}}, folder / "film.mp4");
+  const auto film = join({{folder / "a.mp4"}}, folder / "film.mp4");
   REQUIRE(film.ok());
   CHECK(frame_numbers(folder / "film.mp4") == range(0, 24));
-  CHECK(media::concat({{folder / "a.mp4"}}, folder / "a.mp4").ok());  // onto itself
+  CHECK(join({{folder / "a.mp4"}}, folder / "a.mp4").ok());  // onto itself
   CHECK(media::probe(folder / "a.mp4", true)->frames == 24);
 }
 
@@ -300,7 +311,7 @@ TEST_CASE("a dropped seam frame is gone and no other") {
   make_clip(folder / "a.mp4");
   make_clip(folder / "b.mp4", {.first = 23});
   const auto film =
-      media::concat({{folder / "a.mp4"}, {folder / "b.mp4", true}}, folder / "film.mp4");
+      join({{folder / "a.mp4"}, {folder / "b.mp4", true}}, folder / "film.mp4");
   REQUIRE(film.ok());
   CHECK(film->reencoded);
   CHECK(film->frames == 47);
@@ -315,7 +326,7 @@ TEST_CASE("frames of rates that are no whole number are kept through many seams"
     parts.push_back({make_clip(folder / (std::to_string(i) + ".mp4"),
                                {.frames = 11, .first = 10 * i, .rate = "30000/1001"}),
                      i > 0});
-  const auto film = media::concat(parts, folder / "film.mp4");
+  const auto film = join(parts, folder / "film.mp4");
   REQUIRE(film.ok());
   CHECK(frame_numbers(folder / "film.mp4") == range(0, 41));
   CHECK(media::probe(folder / "film.mp4")->fps == doctest::Approx(30000.0 / 1001));
@@ -326,7 +337,7 @@ TEST_CASE("sound keeps its place when a seam frame is dropped") {
   make_clip(folder / "a.mp4", {.frames = 6, .rate = "6"});  // silent, 1 s
   make_clip(folder / "b.mp4", {.frames = 6, .rate = "6", .sound = 3, .tone_from = 0.5});
   make_clip(folder / "c.mp4", {.frames = 6, .rate = "6"});
-  const auto film = media::concat(
+  const auto film = join(
       {{folder / "a.mp4"}, {folder / "b.mp4", true}, {folder / "c.mp4"}}, folder / "film.mp4");
   REQUIRE(film.ok());
   CHECK(film->frames == 17);
@@ -343,17 +354,17 @@ TEST_CASE("a song takes the place of the parts own sound") {
     CAPTURE(song);
     ffmpeg({"-f", "lavfi", "-i", "aevalsrc=exprs='if(lt(t,0.7),0,sin(2764*t))':s=44100:d=1.2",
             folder / song});
-    const auto film = media::concat({{folder / "a.mp4"}, {folder / "b.mp4", true}},
+    const auto film = join({{folder / "a.mp4"}, {folder / "b.mp4", true}},
                                     folder / "film.mp4", folder / song);
     REQUIRE(film.ok());
     CHECK(frame_numbers(folder / "film.mp4") == range(0, 47));
     CHECK(sound_begins(folder / "film.mp4") == doctest::Approx(0.7).epsilon(0.05));
     CHECK(media::probe(folder / "film.mp4")->duration == doctest::Approx(47.0 / 24).epsilon(0.02));
   }
-  const auto silent = media::concat({{folder / "a.mp4"}}, folder / "x.mp4", folder / "b.mp4");
+  const auto silent = join({{folder / "a.mp4"}}, folder / "x.mp4", folder / "b.mp4");
   REQUIRE(!silent);
   CHECK(has(silent.error().message, "has no sound"));
-  CHECK(!media::concat({{folder / "a.mp4"}}, folder / "x.mp4", folder / "none.wav"));
+  CHECK(!join({{folder / "a.mp4"}}, folder / "x.mp4", folder / "none.wav"));
 }
 
 TEST_CASE("sound that begins later than its picture still does in a film") {
@@ -362,7 +373,7 @@ TEST_CASE("sound that begins later than its picture still does in a film") {
   ffmpeg({"-i", folder / "a.mp4", "-itsoffset", "0.4", "-i", folder / "a.mp4", "-map", "0:v",
           "-map", "1:a", "-c", "copy", folder / "late.mp4"});
   make_clip(folder / "b.mp4");
-  REQUIRE(media::concat({{folder / "b.mp4"}, {folder / "late.mp4"}}, folder / "film.mp4").ok());
+  REQUIRE(join({{folder / "b.mp4"}, {folder / "late.mp4"}}, folder / "film.mp4").ok());
   CHECK(sound_begins(folder / "film.mp4") == doctest::Approx(1.4).epsilon(0.02));
 }
 
@@ -371,7 +382,7 @@ TEST_CASE("other sizes are letterboxed and other rates are converted") {
   make_clip(folder / "wide.mp4", {.frames = 12, .first = 20});
   make_clip(folder / "tall.mp4", {.frames = 24, .first = 20, .rate = "12", .size = "90x160"});
   const auto film =
-      media::concat({{folder / "wide.mp4"}, {folder / "tall.mp4"}}, folder / "film.mp4");
+      join({{folder / "wide.mp4"}, {folder / "tall.mp4"}}, folder / "film.mp4");
   REQUIRE(film.ok());
   CHECK(film->reencoded);
   CHECK(film->frames == 12 + 48);
@@ -397,7 +408,7 @@ TEST_CASE("a part with sides that are not square pixels keeps its shape") {
   make_clip(folder / "a.mp4");
   ffmpeg({"-i", folder / "a.mp4", "-vf", "setsar=2", "-c:v", "libx264", folder / "b.mp4"});
   CHECK(media::probe(folder / "b.mp4")->width == 320);
-  REQUIRE(media::concat({{folder / "b.mp4"}, {folder / "a.mp4"}}, folder / "film.mp4").ok());
+  REQUIRE(join({{folder / "b.mp4"}, {folder / "a.mp4"}}, folder / "film.mp4").ok());
   CHECK(media::probe(folder / "film.mp4")->width == 320);
   CHECK(media::probe(folder / "film.mp4")->height == 90);
   const std::string edge =
@@ -409,8 +420,8 @@ TEST_CASE("a part with sides that are not square pixels keeps its shape") {
 TEST_CASE("a picture is shown for its time between clips") {
   TempFolder folder;
   make_clip(folder / "a.mp4", {.frames = 12, .sound = 0.5});
-  REQUIRE(media::frame_at(folder / "a.mp4", 0.25, folder / "p.png").ok());
-  const auto film = media::concat(
+  REQUIRE(frame_at(folder / "a.mp4", 0.25, folder / "p.png").ok());
+  const auto film = join(
       {{folder / "p.png", false, 0.5}, {folder / "a.mp4"}, {folder / "p.png", true, 0.25}},
       folder / "film.mp4");
   REQUIRE(film.ok());
@@ -418,11 +429,11 @@ TEST_CASE("a picture is shown for its time between clips") {
   CHECK(frame_numbers(folder / "film.mp4") ==
         std::vector<int>(12, 6) + range(0, 12) + std::vector<int>(6, 6));
   CHECK(sound_begins(folder / "film.mp4") == doctest::Approx(0.5).epsilon(0.05));
-  CHECK(media::concat({{folder / "p.png", false, 1}}, folder / "only.mp4")->frames == 24);
-  CHECK(has(media::concat({{folder / "p.png"}}, folder / "x.mp4").error().message, "a picture"));
-  CHECK(!media::concat({{folder / "a.mp4", false, 1}}, folder / "x.mp4"));
-  CHECK(!media::concat({{folder / "p.png", false, -1}}, folder / "x.mp4"));
-  CHECK(!media::concat({{folder / "p.png", false, NAN}}, folder / "x.mp4"));
+  CHECK(join({{folder / "p.png", false, 1}}, folder / "only.mp4")->frames == 24);
+  CHECK(has(join({{folder / "p.png"}}, folder / "x.mp4").error().message, "a picture"));
+  CHECK(!join({{folder / "a.mp4", false, 1}}, folder / "x.mp4"));
+  CHECK(!join({{folder / "p.png", false, -1}}, folder / "x.mp4"));
+  CHECK(!join({{folder / "p.png", false, NAN}}, folder / "x.mp4"));
 }
 
 TEST_CASE("a film that cannot be made leaves the old one") {
@@ -430,12 +441,12 @@ TEST_CASE("a film that cannot be made leaves the old one") {
   make_clip(folder / "a.mp4");
   REQUIRE(write_file(folder / "film.mp4", "old").ok());
   REQUIRE(write_file(folder / "bad.mp4", "no clip").ok());
-  const auto film = media::concat({{folder / "a.mp4"}, {folder / "bad.mp4"}}, folder / "film.mp4");
+  const auto film = join({{folder / "a.mp4"}, {folder / "bad.mp4"}}, folder / "film.mp4");
   REQUIRE(!film);
   CHECK(has(film.error().message, "bad.mp4"));
   make_clip(folder / "one.mp4", {.frames = 1});
-  CHECK(!media::concat({{folder / "a.mp4"}, {folder / "one.mp4", true}}, folder / "film.mp4"));
-  CHECK(!media::concat({}, folder / "film.mp4"));
+  CHECK(!join({{folder / "a.mp4"}, {folder / "one.mp4", true}}, folder / "film.mp4"));
+  CHECK(!join({}, folder / "film.mp4"));
   CHECK(read_file(folder / "film.mp4", 10).value() == "old");
   CHECK(folder.size() == 4);
 }

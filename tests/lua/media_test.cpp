@@ -38,8 +38,9 @@ TEST_CASE("clips and pictures have their verbs") {
   REQUIRE(parts.size() == 6);
   CHECK(parts[0]->recipe == Recipe::clip);
   CHECK(parts[1]->recipe == Recipe::last_frame);
-  CHECK(parts[2]->recipe == Recipe::clip);
-  CHECK(parts[3]->recipe == Recipe::file);
+  CHECK(parts[2]->recipe == Recipe::part);
+  CHECK(parts[3]->recipe == Recipe::part);
+  CHECK(parts[4]->recipe == Recipe::still);
   CHECK(parts[4]->still_seconds == 3);
   CHECK(parts[5]->recipe == Recipe::frame_at);
   CHECK(parts[5]->seconds == 2);

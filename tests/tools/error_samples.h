@@ -36,6 +36,8 @@ constexpr Sample kFieldSamples[] = {
      "No item of a list is empty."},
     {"image.format", "image2video", R"({"prompt": "x", "image": "0x0-10.gif"})", "FIELD.format",
      "Local pictures are JPEG or PNG."},
+    {"image.whole", "image2video", R"({"prompt": "x", "image": "600x400-1000.cut"})", "FIELD.whole",
+     "The file of a local picture is whole."},
     {"image.bytes", "image2video", R"({"prompt": "x", "image": "600x400-12000000.png"})",
      "FIELD.bytes", "Local pictures have at most 10 MiB."},
     {"image.bytes", "image2video", R"({"prompt": "x", "image": "600x400-10200000.png"})",

@@ -274,6 +274,8 @@ std::optional<Finding> finding_of(const Sample& sample) {
       continue;
     facts.bytes = bytes;
     facts.format = input.text.ends_with(".gif") ? "" : "png";
+    if (facts.format.empty()) facts.is = "GIF";
+    facts.whole = !input.text.ends_with(".cut");
     input.facts = facts;
   }
   if (findings.empty()) findings = check(endpoint, request);

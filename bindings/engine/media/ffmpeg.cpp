@@ -19,19 +19,32 @@ struct Stretch {
 };
 
 /// No frame in the stretch is no error: then no file is written.
-Status write_frames(const Source& source, const Stretch& stretch, const std::string& part) {
-  Arguments arguments, options;
-  if (stretch.from > 0) options = {"-ss", decimal(stretch.from)};
+Status write_frames(const Source& source, const Stretch& stretch, const std::string& part,
+                    bool png = true) {
+  Arguments arguments, options = input_options(source);
+  if (stretch.from > 0) options.insert(options.end(), {"-ss", decimal(stretch.from)});
   add_input(arguments, source, options);
-  std::string filters = source.bt709 ? "scale=in_color_matrix=bt709," : "";
   // Not -t, which counts from the first frame found instead of from the time sought.
-  if (stretch.length < HUGE_VAL) filters += "trim=end=" + decimal(stretch.length) + ",";
+  std::string filters;
+  if (stretch.length < HUGE_VAL) filters = "trim=end=" + decimal(stretch.length) + ",";
+  filters += scaled(source, source.width, source.height);
+  filters += png ? ",format=rgb24"
+                 : ",format=rgb24,scale=out_color_matrix=bt601:out_range=pc,format=yuvj444p";
   arguments.insert(arguments.end(), {"-map", "0:" + std::to_string(source.video_index), "-vf",
-                                     filters + "format=rgb24", "-fps_mode", "passthrough"});
+                                     filters + ",setsar=1", "-fps_mode", "passthrough"});
   if (stretch.first_frame_only) arguments.insert(arguments.end(), {"-frames:v", "1"});
-  arguments.insert(arguments.end(),
-                   {"-f", "image2", "-update", "1", "-c:v", "png", "file:" + part});
+  arguments.insert(arguments.end(), {"-f", "image2", "-update", "1", "-c:v", png ? "png" : "mjpeg",
+                                     "-q:v", "2", "file:" + part});
   return run_ffmpeg(arguments, source.path);
+}
+
+/// The picture that was written beside `path`, to its place once it is known to decode.
+Status commit_picture(const PartPath& part, const std::string& path) {
+  const auto picture = inspect(part.path(), true);
+  if (!picture) return picture.error();
+  if (picture->frames != 1)
+    return media_error(path, "was written, but cannot be decoded", "is the disk full?");
+  return commit_file(part.path(), path);
 }
 
 /// Writes the frame shown at `at` seconds; without it, the last one. It is the last that is
@@ -59,11 +72,7 @@ Status write_shown_frame(const Source& source, std::optional<double> at, const s
   }
   if (!written()) return media_error(source.path, "has no frame that can be decoded");
 
-  const auto picture = inspect(part.path(), true);
-  if (!picture) return picture.error();
-  if (picture->frames != 1)
-    return media_error(png, "was written, but cannot be decoded", "is the disk full?");
-  return commit_file(part.path(), png);
+  return commit_picture(part, png);
 }
 
 Result<Source> inspect_video(const std::string& path) {
@@ -80,13 +89,15 @@ Result<Probe> probe(const std::string& path, bool count_frames) {
   return Probe(*source);
 }
 
-Status last_frame(const std::string& video, const std::string& png) {
+Status last_frame(const std::string& video, const std::string& png, const Warn& warn) {
   const auto source = inspect_video(video);
   if (!source) return source.error();
+  warn_of_colours(*source, warn);
   return write_shown_frame(*source, std::nullopt, png);
 }
 
-Status frame_at(const std::string& video, double seconds, const std::string& png) {
+Status frame_at(const std::string& video, double seconds, const std::string& png,
+                const Warn& warn) {
   if (!std::isfinite(seconds) || seconds < 0)
     return media_error(video, "cannot show a frame at a negative time or at none",
                        "give seconds from the start, 0 or more");
@@ -95,7 +106,18 @@ Status frame_at(const std::string& video, double seconds, const std::string& png
   if (seconds >= source->duration)
     return media_error(video, "has no frame at " + decimal(seconds) + " s: it is " +
                                   decimal(source->duration) + " s long");
+  warn_of_colours(*source, warn);
   return write_shown_frame(*source, seconds, png);
+}
+
+Status convert_picture(const std::string& picture, const std::string& out) {
+  if (Status status = check_folder(out); !status) return status;
+  const auto source = inspect_video(picture);
+  if (!source) return source.error();
+  const PartPath part(out);
+  const bool png = extension_of(out) == "png";
+  Status status = write_frames(*source, {.first_frame_only = true}, part.path(), png);
+  return status ? commit_picture(part, out) : status;
 }
 
 }  // namespace kling::engine::media

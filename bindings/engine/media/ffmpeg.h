@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,7 @@ struct Probe {
   double duration = 0;  ///< seconds, of the container
   int width = 0;
   int height = 0;
-  double fps = 0;
+  double fps = 0;           ///< the nominal rate; the average where the frames come at no fixed one
   std::int64_t frames = 0;  ///< video frames, counted by decoding when `count_frames`; else 0
   std::string video_codec;  ///< "h264"; empty: no video stream
   std::string audio_codec;  ///< empty: no audio stream
@@ -25,33 +26,44 @@ struct Probe {
 /// Looks at a local media file. Errors: media.
 Result<Probe> probe(const std::string& path, bool count_frames = false);
 
+/// What a person should know of a result that was made all the same.
+using Warn = std::function<void(const std::string&)>;
+
+/// Whether the ffmpeg on PATH has what is used here; every verb of this file asks first. The answer
+/// is kept for as long as PATH is the same.
+Status check_ffmpeg();
+
 /// Writes the last *video* frame as PNG, also when the audio outlasts the video; checks the PNG by
-/// reading it back.
-Status last_frame(const std::string& video, const std::string& png);
+/// reading it back. Frames are upright and have square pixels.
+Status last_frame(const std::string& video, const std::string& png, const Warn& warn);
 
 /// Writes the frame shown at `seconds` (0 ≤ seconds < duration; later gives an error that names
 /// the length).
-Status frame_at(const std::string& video, double seconds, const std::string& png);
+Status frame_at(const std::string& video, double seconds, const std::string& png, const Warn& warn);
+
+/// Writes a picture again, upright, as `out`'s name says: .png, else JPEG.
+Status convert_picture(const std::string& picture, const std::string& out);
 
 /// One part of a film.
 struct Segment {
   std::string path;
   bool drop_first_frame = false;  ///< it repeats the last frame of the part before (a chained clip)
   double still_seconds = 0;       ///< > 0: `path` is a picture, shown this long
+  bool generated = false;         ///< the first of these decides the film's size and rate
 };
 
 struct FilmResult {
   std::int64_t frames = 0;
-  bool reencoded = false;
+  bool reencoded = false;  ///< the picture; sound always is, so that it has no gap at a seam
 };
 
-/// Joins the parts into an MP4 at `out`, conforming all to the first part's size, rate and pixel
-/// format (letterboxed, never stretched); silence is put in where only some parts have sound.
-/// Copies streams only when nothing is cut and all parts are alike; else encodes again. `out`
-/// appears only when it is whole and decodes. The sum of frames minus the dropped ones is kept.
-/// The sound of `audio`, a file, takes the place of the parts' own; it is cut at the film's end, or
-/// followed by silence.
+/// Joins the parts into an MP4 at `out`, which appears only when it is whole and decodes. All have
+/// the size and nominal rate of the first generated clip (without one: of the first moving part),
+/// letterboxed, never stretched. The picture is copied when nothing is cut and all that a player
+/// shows is alike in all parts; else it is encoded again, as BT.709. The sum of frames minus the
+/// dropped ones is kept. Each part's sound lasts as long as its picture: what is longer is cut, and
+/// silence follows what is shorter. The sound of `audio`, a file, takes the place of all of it.
 Result<FilmResult> concat(const std::vector<Segment>& parts, const std::string& out,
-                          const std::string& audio = "");
+                          const std::string& audio, const Warn& warn);
 
 }  // namespace kling::engine::media

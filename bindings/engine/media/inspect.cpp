@@ -1,12 +1,14 @@
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <string_view>
 
 #include <nlohmann/json.hpp>
 
+#include "api/request.h"
+#include "base/file_kind.h"
+#include "base/files.h"
 #include "engine/media/tool.h"
 
 namespace kling::engine::media {
@@ -14,32 +16,9 @@ namespace {
 
 // What ffprobe is asked for: no more is read from an untrusted file's description.
 constexpr const char* kEntries =
-    "format=duration,start_time:stream:stream_disposition=attached_pic:stream_side_data=rotation";
+    "format=duration,start_time:stream:stream_disposition=attached_pic:stream_side_data";
 
 using Json = nlohmann::json;
-using std::string_view;
-
-/// The demuxer for a file's first bytes; empty for kinds that are not read.
-const char* demuxer_of(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) return "";
-  std::string start(12, '\0');
-  std::ifstream(path, std::ios::binary).read(start.data(), std::streamsize(start.size()));
-  const string_view bytes = start;
-  const string_view box = bytes.substr(4, 4);
-  if (box == "ftyp" || box == "moov" || box == "mdat" || box == "wide" || box == "free")
-    return "mov";
-  if (bytes.starts_with("\x1a\x45\xdf\xa3")) return "matroska";
-  if (bytes.starts_with("\x89PNG")) return "png_pipe";
-  if (bytes.starts_with("\xff\xd8\xff")) return "jpeg_pipe";
-  if (bytes.starts_with("RIFF") && bytes.substr(8) == "WEBP") return "webp_pipe";
-  if (bytes.starts_with("RIFF") && bytes.substr(8) == "WAVE") return "wav";
-  if (bytes.starts_with("fLaC")) return "flac";
-  if (bytes.starts_with("OggS")) return "ogg";
-  // MP3: a tag, or a frame of layer III.
-  if (bytes.starts_with("ID3") || (bytes[0] == '\xff' && (bytes[1] & 0xe6) == 0xe2)) return "mp3";
-  return "";
-}
 
 /// A field as text, whatever type ffprobe gave it; empty when it is missing.
 std::string text(const Json& object, const char* key) {
@@ -72,57 +51,107 @@ Json member(const Json& object, const char* key) {
   return object.is_object() && object.contains(key) ? object[key] : Json();
 }
 
-/// The measured rate is a hair off when the last frame is shown longer: then the nominal one.
+/// A constant rate is the nominal one but for a frame: the last may be shown longer. A screen that
+/// rarely changes has a nominal rate too, and an average far below it.
 void read_rate(const Json& stream, Source& source) {
-  const Rate nominal = ratio(stream, "r_frame_rate");
+  Rate nominal = ratio(stream, "r_frame_rate");
   const Rate average = ratio(stream, "avg_frame_rate");
+  // Fields are counted for frames in some files.
+  if (nominal.numerator % 2 == 0 && std::abs(nominal.value() / 2 - average.value()) < 0.001)
+    nominal.numerator /= 2;
+  const auto frames =
+      std::max<std::int64_t>(source.frames, number<std::int64_t>(stream, "nb_frames"));
+  const double length = number(stream, "duration", source.duration);
+  const double expected = frames > 0 ? double(frames) : length * nominal.value();
+  const double missing = std::abs(average.value() / nominal.value() - 1) * expected;
   source.constant_rate =
-      nominal.value() > 0 && nominal.value() <= 240 &&
-      (average.value() <= 0 || std::abs(average.value() / nominal.value() - 1) < 0.02);
-  source.rate = source.constant_rate ? nominal : average;
-  source.fps = source.rate.value();
+      nominal.value() > 0 && nominal.value() <= 240 && (average.value() <= 0 || missing < 1.5);
+  source.rate = nominal;
+  source.fps = source.constant_rate || average.value() <= 0 ? nominal.value() : average.value();
+  source.time_base = ratio(stream, "time_base");
 }
 
 /// As it is shown: with square pixels, and upright when the file says that it lies on its side.
+/// What a picture says of its pixels' sides is for printers: viewers show it with square ones.
 void read_size(const Json& stream, Source& source) {
   const Rate pixel = ratio(stream, "sample_aspect_ratio");
   source.width = number<int>(stream, "width");
   source.height = number<int>(stream, "height");
-  if (pixel.value() > 0) source.width = int(std::lround(source.width * pixel.value()));
+  if (pixel.value() > 0 && !source.is_picture)
+    source.width = std::max(1, int(std::lround(source.width * pixel.value())));
+  bool lies = source.orientation > 4;
   for (const Json& side : member(stream, "side_data_list"))
-    if (std::abs(number<int>(side, "rotation")) % 180 == 90) std::swap(source.width, source.height);
-  const std::string matrix = text(stream, "color_space");
-  // Players take untagged material of this size for BT.709; ffmpeg would take it for BT.601.
-  const bool untagged = matrix.empty() || matrix == "unknown";
-  source.bt709 = matrix == "bt709" || (untagged && (source.width >= 1280 || source.height > 576));
+    lies = lies || (!source.is_picture && std::abs(number<int>(side, "rotation")) % 180 == 90);
+  if (lies) std::swap(source.width, source.height);
+}
+
+void read_colours(const Json& stream, Source& source) {
+  source.pixel_format = text(stream, "pix_fmt");
+  source.full_range =
+      source.pixel_format.starts_with("yuvj") || text(stream, "color_range") == "pc";
+  const std::string matrix = text(stream, "color_space"), transfer = text(stream, "color_transfer");
+  const std::string primaries = text(stream, "color_primaries");
+  if (matrix == "bt709" || matrix == "fcc" || matrix == "smpte240m") {
+    source.matrix = matrix;
+  } else if (matrix.starts_with("bt2020")) {
+    source.matrix = "bt2020";
+  } else if (matrix == "smpte170m" || matrix == "bt470bg" || source.is_picture) {
+    source.matrix = "bt601";
+  } else {
+    // Players take untagged material of this size for BT.709; ffmpeg would take it for BT.601.
+    source.matrix = source.width >= 1280 || source.height > 576 ? "bt709" : "bt601";
+  }
+  if (transfer == "smpte2084")
+    source.beyond = "HDR (PQ)";
+  else if (transfer == "arib-std-b67")
+    source.beyond = "HDR (HLG)";
+  else if (primaries == "bt2020" || primaries.starts_with("smpte43"))
+    source.beyond = "of a wide gamut (" + primaries + ")";
 }
 
 void read_video(const Json& stream, double container_start, Source& source) {
   source.video_index = number<int>(stream, "index");
   source.video_codec = text(stream, "codec_name");
-  source.pixel_format = text(stream, "pix_fmt");
   source.frames = number<std::int64_t>(stream, "nb_read_frames");
   source.video_start = number(stream, "start_time", container_start) - container_start;
   source.video_end = source.video_start + number(stream, "duration", source.duration);
   read_size(stream, source);
+  read_colours(stream, source);
   read_rate(stream, source);
+  for (const char* key :
+       {"index", "codec_name", "profile", "level", "codec_tag_string", "has_b_frames", "width",
+        "height", "sample_aspect_ratio", "pix_fmt", "color_range", "color_space", "color_transfer",
+        "color_primaries", "chroma_location", "field_order", "r_frame_rate", "time_base",
+        "extradata_hash"})
+    source.look += text(stream, key) + "|";
+  for (const Json& side : member(stream, "side_data_list"))  // turned, mirrored, HDR, spherical …
+    if (text(side, "side_data_type") != "CPB properties") source.look += side.dump();
 }
 
 }  // namespace
 
 Result<Source> inspect(const std::string& path, bool count_frames) {
+  if (Status usable = check_ffmpeg(); !usable) return usable.error();
   Source source;
   source.path = path;
-  source.demuxer = demuxer_of(path);
-  source.is_picture = source.demuxer.ends_with("_pipe");
   std::error_code error;
   source.bytes = std::filesystem::file_size(path, error);
   if (error) return media_error(path, "cannot be read: " + error.message());
+  const FileKind& kind = file_kind_at(path);
+  source.demuxer = kind.demuxer;
   if (source.demuxer.empty())
-    return media_error(path, "is no video, picture or sound that can be read",
-                       "MP4, MOV, WebM, Matroska, PNG, JPEG, WebP, WAV, MP3, FLAC and Ogg are");
+    return media_error(
+        path, std::string("is ") + kind.name + ", no video, picture or sound that can be read",
+        cure_of(kind));
+  source.is_picture = kind.family == FileKind::picture;
+  if (source.is_picture) {
+    const auto facts = api::read_image_facts(read_from(path));
+    if (!facts.whole)
+      return media_error(path, "ends in the middle of its picture", "save it again");
+    source.orientation = facts.orientation;
+  }
 
-  Arguments argv = {"ffprobe", "-hide_banner",    "-loglevel", "error",         "-of",
+  Arguments argv = {"ffprobe", "-hide_banner",    "-loglevel", "repeat+error",  "-of",
                     "json",    "-show_data_hash", "MD5",       "-show_entries", kEntries};
   if (count_frames) argv.push_back("-count_frames");
   add_input(argv, source);
@@ -143,13 +172,7 @@ Result<Source> inspect(const std::string& path, bool count_frames) {
     } else if (type == "audio" && source.audio_index < 0) {
       source.audio_index = number<int>(stream, "index");
       source.audio_codec = text(stream, "codec_name");
-    } else {
-      continue;
     }
-    for (const char* key : {"index", "codec_name", "profile", "codec_tag_string", "width", "height",
-                            "sample_aspect_ratio", "pix_fmt", "color_space", "r_frame_rate",
-                            "time_base", "sample_rate", "channels", "extradata_hash"})
-      source.signature += text(stream, key) + "|";
   }
   if (source.video_index < 0 && source.audio_index < 0)
     return media_error(path, "holds neither video nor sound");

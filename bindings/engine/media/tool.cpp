@@ -1,8 +1,12 @@
 #include "engine/media/tool.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
+#include <mutex>
 #include <string_view>
 
 #include <unistd.h>
@@ -30,6 +34,9 @@ std::string reason(string_view messages, const std::string& subject) {
   if (const auto at = messages.rfind(named); at != string_view::npos)
     messages.remove_prefix(at + named.size());
   if (const auto at = messages.rfind('\n'); at != string_view::npos) messages.remove_prefix(at + 1);
+  // "[mov,mp4 @ 0x55d0c0de] moov atom not found"
+  if (const auto at = messages.find("] "); messages.starts_with('[') && at != string_view::npos)
+    messages.remove_prefix(at + 2);
   return messages.empty() ? "no reason was given" : printable(messages, 200);
 }
 
@@ -62,9 +69,69 @@ void add_input(Arguments& arguments, const Source& source, const Arguments& opti
   arguments.insert(arguments.end(), {source.demuxer, "-i", "file:" + source.path});
 }
 
+Arguments input_options(const Source& source) {
+  return source.is_picture ? Arguments{"-noautorotate"} : Arguments{};
+}
+
+std::string scaled(const Source& source, int width, int height) {
+  constexpr const char* kUpright[] = {"",
+                                      "hflip,",
+                                      "hflip,vflip,",
+                                      "vflip,",
+                                      "transpose=0,",
+                                      "transpose=1,",
+                                      "transpose=3,",
+                                      "transpose=2,"};
+  std::string filters = kUpright[source.orientation - 1];
+  filters += "scale=" + std::to_string(width) + ":" + std::to_string(height) +
+             ":flags=bicubic+accurate_rnd+full_chroma_int";
+  if (!source.pixel_format.starts_with("yuv")) return filters;
+  return filters + ":in_color_matrix=" + source.matrix +
+         ":in_range=" + (source.full_range ? "pc" : "tv");
+}
+
+void warn_of_colours(const Source& source, const Warn& warn) {
+  if (source.beyond.empty() || !warn) return;
+  warn(printable(source.path, 300) + " is " + source.beyond +
+       "; frames and films are BT.709 without HDR, so its colours look wrong there: convert it "
+       "first, with an editor or ffmpeg's filters zscale and tonemap");
+}
+
+Status check_ffmpeg() {
+  // Never destroyed: a worker may outlive main.
+  static std::mutex& mutex = *new std::mutex;
+  static std::string& good = *new std::string;
+  const char* path = std::getenv("PATH");
+  std::lock_guard lock(mutex);
+  if (path != nullptr && good == path) return Done{};
+  const auto output = run_process({"ffmpeg", "-version"});
+  if (!output) return output.error();
+  // "ffmpeg version 5.1.9-0+deb12u1", "n7.1"; a build from no release tells its library's number.
+  const std::string& text = output->output;
+  int major = 0, minor = 0;
+  bool old = std::sscanf(text.c_str(), "ffmpeg version %*[n]%d.%d", &major, &minor) > 0 ||
+             std::sscanf(text.c_str(), "ffmpeg version %d.%d", &major, &minor) > 0;
+  if (old) {
+    old = major < 5 || (major == 5 && minor < 1);
+  } else if (const auto at = text.find("libavutil"); at != text.npos) {
+    old = std::sscanf(text.c_str() + at, "libavutil %d.%d", &major, &minor) == 2 &&
+          (major < 57 || (major == 57 && minor < 28));
+  }
+  if (old) {
+    const auto line = text.substr(0, std::min(text.find(" Copyright"), text.find('\n')));
+    Error error;
+    error.kind = Kind::media;
+    error.message = printable(line, 99) + " on PATH is too old: frames and films need 5.1 or later";
+    error.hint = "install a newer ffmpeg, or put one first on PATH";
+    return error;
+  }
+  good = path ? path : "";
+  return Done{};
+}
+
 Status run_ffmpeg(const Arguments& arguments, const std::string& subject,
                   std::chrono::milliseconds time) {
-  Arguments argv = {"ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-y"};
+  Arguments argv = {"ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "repeat+error", "-y"};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   const auto result = run_process(argv, {.time = time});
   if (!result) return result.error();

@@ -30,15 +30,19 @@ struct Source : Probe {
   std::string path;
   std::string demuxer;      ///< the one demuxer ffmpeg may use for it
   bool is_picture = false;  ///< a PNG, JPEG or WebP
+  int orientation = 1;      ///< of a picture, as EXIF counts; a video's is ffmpeg's work
   Rate rate;                ///< nominal; 0 without video
   bool constant_rate = false;
+  Rate time_base;
   int video_index = -1;
   int audio_index = -1;
   double video_start = 0;  ///< seconds after the container's own start
   double video_end = 0;
   std::string pixel_format;
-  bool bt709 = false;     ///< its colours are BT.709, by its tag or, untagged, by its size
-  std::string signature;  ///< equal in files whose streams can be copied one after the other
+  std::string matrix;  ///< of its colours, by its tag or, untagged, by its size
+  bool full_range = false;
+  std::string beyond;  ///< what its colours have and a film has not: "HDR (PQ)"; mostly empty
+  std::string look;    ///< equal in files whose pictures can be copied one after the other
 };
 
 /// Reads all of it with ffprobe; counts frames by decoding when `count_frames`.
@@ -47,11 +51,22 @@ Result<Source> inspect(const std::string& path, bool count_frames);
 /// The arguments that open `source`, after `options` of its own (such as -ss).
 void add_input(Arguments& arguments, const Source& source, const Arguments& options = {});
 
+/// The filters that make `source` upright and so large, and know its colours. More options of the
+/// scale filter may follow, after a colon.
+std::string scaled(const Source& source, int width, int height);
+
+/// Warns when the colours of `source` cannot be kept.
+void warn_of_colours(const Source& source, const Warn& warn);
+
+/// What ffmpeg, not ffprobe, is to be told of it: releases differ in which pictures they turn.
+Arguments input_options(const Source& source);
+
 /// Runs ffmpeg with `arguments`; a failure becomes an error about `subject`, a path.
 Status run_ffmpeg(const Arguments& arguments, const std::string& subject,
                   std::chrono::milliseconds time = std::chrono::minutes(10));
 
-/// The last line that a tool wrote, without the file's name, which our own message gives.
+/// The last line that a tool wrote, without its own address and the file's name, which our own
+/// message gives.
 std::string reason(std::string_view messages, const std::string& subject);
 
 Error media_error(const std::string& path, const std::string& what, std::string hint = "");
