@@ -50,6 +50,15 @@ Result<std::shared_ptr<Ledger>> Core::ledger() {
   if (!ledger_) {
     auto opened = open_ledger(options.ledger_path.empty() ? ":memory:" : options.ledger_path);
     if (!opened) return opened.error();
+    // Other random numbers would be other requests, all to be paid.
+    if (!options.seed.empty()) {
+      const auto kept = (*opened)->seed(options.run_name(), options.seed);
+      if (!kept) return kept.error();
+      if (*kept != options.seed)
+        return Error{.kind = Kind::ledger,
+                     .message = "the ledger could not be read when the script began",
+                     .hint = "run it again"};
+    }
     ledger_ = *opened;
   }
   return ledger_;

@@ -132,7 +132,6 @@ class Core : public std::enable_shared_from_this<Core> {
   void load(Job& job, const Step& row);
   std::shared_ptr<Job> job_of(std::int64_t id);
   void follow_orphans();
-  std::string script() const;
 
   // --- exchange.cpp: actions on the service
   Event post(Job& job);

@@ -193,9 +193,9 @@ void Core::wait(const std::shared_ptr<Job>& job, const Action& action) {
 
 void Core::end_run() {
   auto book = ledger();
-  if (!book || script().empty()) return;
+  if (!book || options.run_name().empty()) return;
   std::lock_guard lock(claim_mutex);
-  if (Status ended = (*book)->end_run(script(), asked); !ended)
+  if (Status ended = (*book)->end_run(options.run_name(), asked); !ended)
     log("warning", ended.error().message);
 }
 

@@ -52,8 +52,11 @@ struct EngineOptions {
   Confinement confinement;              ///< files and hosts a script may name
   std::size_t response_cap = 8u << 20;  ///< bytes of an answer
   bool strict = false;
-  std::string take;           ///< of the run (--take); empty: none
-  std::string script_name;    ///< names asks and positions in the ledger
+  std::string take;         ///< of the run (--take); empty: none
+  std::string script_name;  ///< names asks and positions in the ledger
+  std::string seed;         ///< of the script's random numbers, to be kept; empty: nothing to keep
+  /// Script and take: each take has its own asks, positions, budget and seed.
+  std::string run_name() const { return take.empty() ? script_name : script_name + "@" + take; }
   bool retry_failed = false;  ///< failures that the script caught and went on after are asked again
   bool typed = false;         ///< REPL and standard input: equal requests are new steps
   std::shared_ptr<net::Transport> transport;  ///< null: HTTP to base_url

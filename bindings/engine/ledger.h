@@ -174,6 +174,10 @@ Result<std::shared_ptr<Ledger>> open_ledger(const std::string& path,
 /// nothing is copied.
 Result<std::vector<Step>> copy_ledger(const std::string& path, const std::string& copy);
 
+/// The seed() that was kept, before the ledger is opened; makes nothing. Empty: nothing is kept,
+/// or it cannot be read, which seed() notices.
+std::string read_seed(const std::string& path, const std::string& run);
+
 /// "SQLite 3.40.1"
 std::string ledger_library_version();
 

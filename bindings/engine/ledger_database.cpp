@@ -75,17 +75,22 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path,
   return database;
 }
 
-Status Database::copy(const std::string& from, const std::string& to) {
+std::unique_ptr<Database> Database::open_to_read(const std::string& path) {
   std::error_code code;
   std::unique_ptr<Database> source(
-      new Database(std::filesystem::absolute(from, code).lexically_normal().string(), 5000));
+      new Database(std::filesystem::absolute(path, code).lexically_normal().string(), 5000));
   if (sqlite3_open_v2(source->file_.c_str(), &source->handle_,
                       SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, nullptr) == SQLITE_OK) {
     sqlite3_busy_timeout(source->handle_, source->busy_timeout_);
-    source->run("VACUUM INTO ?", to);
   } else {
     source->fail(source->failure());
   }
+  return source;
+}
+
+Status Database::copy(const std::string& from, const std::string& to) {
+  const auto source = open_to_read(from);
+  source->run("VACUUM INTO ?", to);
   if (source->error_) return *source->error_;
   return Done{};
 }

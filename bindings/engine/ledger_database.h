@@ -30,6 +30,8 @@ class Database {
   /// Opens or makes the file with its folder and journal mode. Neither reads nor makes a schema.
   static Result<std::unique_ptr<Database>> open(const std::string& path,
                                                 const LedgerOptions& options);
+  /// An existing file, for reading only. The first read fails where it cannot be opened.
+  static std::unique_ptr<Database> open_to_read(const std::string& path);
   /// Writes what the database `from` holds into the new file `to`. `from` is only read.
   static Status copy(const std::string& from, const std::string& to);
   ~Database();

@@ -90,6 +90,14 @@ std::int64_t old_answers(Database& database, Millis before, bool forget) {
   return bytes.value_or(0);
 }
 
+std::string read_seed(const std::string& path, const std::string& run) {
+  struct stat facts {};
+  if (path == ":memory:" || ::stat(path.c_str(), &facts) != 0) return "";
+  return Database::open_to_read(path)
+      ->read<std::string>("SELECT seed FROM scripts WHERE name = ?", run)
+      .value_or("");
+}
+
 Result<std::vector<Step>> copy_ledger(const std::string& path, const std::string& copy) {
   std::vector<Step> rows;
   struct stat facts {};

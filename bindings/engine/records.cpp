@@ -59,11 +59,6 @@ void Core::load(Job& job, const Step& row) {
     note_error(job, error_from_json(api::parse_json(row.error)));
 }
 
-/// Each take has its own asks and positions: a new take is not a changed script.
-std::string Core::script() const {
-  return options.take.empty() ? options.script_name : options.script_name + "@" + options.take;
-}
-
 /// The job that carries a row out; null: none does.
 std::shared_ptr<Job> Core::job_of(std::int64_t id) {
   std::lock_guard lock(jobs_mutex);
@@ -85,7 +80,7 @@ Event Core::write_intent(const std::shared_ptr<Job>& shared) {
   Step wanted = job.step;
   wanted.state = StepState::intended;
   wanted.task_path = request.task_path;
-  wanted.run = script();
+  wanted.run = options.run_name();
   if (job.definition != nullptr) {
     wanted.digest = step_digest(canonical_step(service, request.request, *names, options.take));
     if (const auto first = first_picture(request.request.fields); first && *first < names->size())

@@ -169,6 +169,10 @@ bool set_replay(Options& options, const api::Json& value) {
   options.typed = !value.get<bool>();
   return true;
 }
+bool set_ledger(Options& options, const api::Json& value) {
+  options.seed.clear();  // the script's random numbers are those of the other ledger
+  return set_text<&Options::ledger_path>(options, value);
+}
 bool set_store(Options& options, const api::Json& value) {
   if (value.is_boolean()) return options.store = value.get<bool>(), true;
   options.store = true;
@@ -204,7 +208,7 @@ bool set_budget(Options& options, const api::Json& value) {
 constexpr Option kOptions[] = {
     {"key", "a text", set_text<&Options::key>},
     {"base_url", "a text", set_text<&Options::base_url>},
-    {"ledger", "a path or \":memory:\"", set_text<&Options::ledger_path>},
+    {"ledger", "a path or \":memory:\"", set_ledger},
     {"store", "true, false or a folder", set_store},
     {"insecure", "true or false", set_flag<&Options::insecure>},
     {"patience", "a number of seconds", set_seconds<&Options::patience>},

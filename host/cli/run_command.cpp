@@ -13,6 +13,7 @@
 #include "cli/progress.h"
 #include "cli/run.h"
 #include "cli/trace.h"
+#include "engine/ledger.h"
 #include "engine/media/ffmpeg.h"
 #include "lua/runtime.h"
 #include "lua/slips.h"
@@ -272,9 +273,23 @@ void warn_of_ffmpeg(const Voice& voice, const std::string& source) {
   }
 }
 
+/// Two numbers as text. The ledger has those of the script's first run; before that, and for
+/// ledgers of older versions, they come from its path.
+std::string random_seed(const engine::EngineOptions& settings, const std::string& script) {
+  if (std::string kept = engine::read_seed(settings.ledger_path, settings.run_name());
+      !kept.empty())
+    return kept;
+  std::error_code error;
+  const std::string text = fs::absolute(script, error).string() + "\n" + settings.take;
+  std::uint32_t part[4];
+  std::seed_seq(text.begin(), text.end()).generate(std::begin(part), std::end(part));
+  return std::to_string(lua_Integer(part[0]) << 32 | part[1]) + " " +
+         std::to_string(lua_Integer(part[2]) << 32 | part[3]);
+}
+
 int run_source(RunOptions& options, std::vector<std::string>& words, const std::string& source) {
   const std::string script = words.front();
-  const bool typed = script == "-";
+  const bool typed = runtime::is_typed(script);
 
   Service service(options);
   if (Status opened = service.open(typed ? "" : script); !opened.ok())
@@ -283,6 +298,7 @@ int run_source(RunOptions& options, std::vector<std::string>& words, const std::
   if (!options.simulation.on) warn_of_ffmpeg(options.voice, source);
   engine::EngineOptions& settings = service.settings;
   settings.take = options.take;
+  if (!typed) settings.seed = random_seed(settings, script);
   settings.typed = typed;
   settings.strict = options.strict;
   settings.store = !options.no_store;
@@ -304,9 +320,8 @@ int run_source(RunOptions& options, std::vector<std::string>& words, const std::
   const std::string folder = typed ? "." : fs::absolute(script, error).parent_path().string();
   const std::string package_path = folder + "/?.lua;" + folder + "/?/init.lua;";
   const std::string chunk_name = typed ? "=stdin" : "@" + script;
-  const std::string taken = fs::absolute(script, error).string() + "\n" + options.take;
-  std::uint32_t seed[4];
-  std::seed_seq(taken.begin(), taken.end()).generate(std::begin(seed), std::end(seed));
+  lua_Integer seed[2] = {};
+  std::sscanf(settings.seed.c_str(), "%lld %lld", &seed[0], &seed[1]);
   std::vector<char*> arguments;
   for (std::size_t i = 1; i < words.size(); ++i) arguments.push_back(words[i].data());
 
@@ -322,7 +337,7 @@ int run_source(RunOptions& options, std::vector<std::string>& words, const std::
                .package_path = package_path.c_str(),
                .arguments = arguments.data(),
                .argument_count = static_cast<int>(arguments.size()),
-               .seed = {lua_Integer(seed[0]) << 32 | seed[1], lua_Integer(seed[2]) << 32 | seed[3]},
+               .seed = {seed[0], seed[1]},
                .module = &module,
                .print_to_stderr = options.voice.json || options.report != nullptr,
                .safe = options.safe.on(),

@@ -52,17 +52,34 @@ Result<std::map<std::string, std::string>> read_config() {
 
 bool is_writable(const fs::path& folder) { return ::access(folder.c_str(), W_OK) == 0; }
 
-/// The nearest `.kling` from `folder` upward, else one to be made in it, else below the state home.
-fs::path ledger_folder(const fs::path& folder, std::string& notice) {
+/// The nearest `.kling` from `folder` upward; empty: there is none.
+fs::path nearest_ledger_folder(const fs::path& folder) {
   std::error_code error;
   for (fs::path at = folder; !at.empty(); at = at.parent_path()) {
     if (fs::is_directory(at / ".kling", error)) return at / ".kling";
     if (at == at.parent_path()) break;
   }
-  if (is_writable(folder)) return folder / ".kling";
-  fs::path elsewhere = xdg_folder("XDG_STATE_HOME", ".local/state");
-  notice = folder.string() + " cannot be written, so the ledger is kept in " + elsewhere.string();
-  return elsewhere;
+  return {};
+}
+
+/// Where the script really lies, links and all dots resolved; the path itself where that fails.
+fs::path real_path(const fs::path& script) {
+  std::error_code error;
+  fs::path real = fs::weakly_canonical(fs::absolute(script, error), error);
+  return error ? script : real;
+}
+
+/// What a script is called in the ledger: its path below the folder that holds the ledger's
+/// `.kling`, so that neither its spelling nor the project's place matters; else its real path.
+std::string script_identity(const fs::path& script, const std::string& ledger) {
+  const fs::path real = real_path(script);
+  fs::path root = real_path(ledger).parent_path();
+  if (root.filename() == "sim" && root.parent_path().filename() == ".kling")
+    root = root.parent_path();
+  if (root.filename() == ".kling") root = root.parent_path();
+  const fs::path inside = real.lexically_relative(root);
+  if (ledger == ":memory:" || inside.empty() || *inside.begin() == "..") return real.string();
+  return inside.string();
 }
 
 Result<double> seconds(const std::string& text, const char* name) {
@@ -76,6 +93,13 @@ Result<double> seconds(const std::string& text, const char* name) {
 }
 
 }  // namespace
+
+bool is_typed(const std::string& script) {
+  std::error_code error;
+  return script.empty() || script == "-" ||
+         (fs::exists(script, error) && !fs::is_regular_file(script, error) &&
+          !fs::is_directory(script, error));
+}
 
 Result<Access> find_access(const ServiceSettings& options) {
   auto config = read_config();
@@ -103,8 +127,16 @@ std::string find_ledger(const ServiceSettings& options, const std::string& scrip
   if (std::string set = environment("KLING_LEDGER"); !simulated && !set.empty()) return set;
   std::error_code error;
   const fs::path folder =
-      script.empty() ? fs::current_path(error) : fs::absolute(script, error).parent_path();
-  fs::path home = ledger_folder(folder, notice);
+      script.empty() ? fs::current_path(error) : real_path(script).parent_path();
+  fs::path home = nearest_ledger_folder(folder);
+  // A link to a script elsewhere may stand beside the ledger that knows it.
+  if (home.empty() && !script.empty())
+    home = nearest_ledger_folder(fs::absolute(script, error).lexically_normal().parent_path());
+  if (home.empty()) home = folder / ".kling";
+  if (!fs::exists(home, error) && !is_writable(folder)) {
+    home = xdg_folder("XDG_STATE_HOME", ".local/state");
+    notice = folder.string() + " cannot be written, so the ledger is kept in " + home.string();
+  }
   if (simulated) home /= "sim";
   return (home / "ledger.db").string();
 }
@@ -135,7 +167,7 @@ Result<engine::EngineOptions> engine_options(const ServiceSettings& options,
 
   engine.ledger_path = find_ledger(options, script, simulated, notice);
   engine.store_folder = options.store;
-  if (!script.empty()) engine.script_name = fs::path(script).filename().string();
+  if (!script.empty()) engine.script_name = script_identity(script, engine.ledger_path);
   return engine;
 }
 

@@ -29,9 +29,13 @@ struct Access {
 };
 Result<Access> find_access(const ServiceSettings& options);
 
+/// Whether that is typed input, whose equal requests are new ones each time: "-", /dev/stdin,
+/// <(…) and other pipes.
+bool is_typed(const std::string& script);
+
 /// The ledger's path: the option, else KLING_LEDGER (not when simulated), else the nearest
-/// `.kling/` upward from the script's folder, else in one to be made. Arguments as below. Makes
-/// nothing.
+/// `.kling/` upward from the script's real folder, else from the folder as it was spelled (a link),
+/// else in one to be made. Arguments as below. Makes nothing.
 std::string find_ledger(const ServiceSettings& options, const std::string& script, bool simulated,
                         std::string& notice);
 
