@@ -251,15 +251,17 @@ TEST_CASE("doctor looks at ledger and folders") {
   {
     auto ledger = engine::open_ledger(file);
     REQUIRE(ledger.ok());
-    auto claim = (*ledger)->claim({.service = "sim",
+    const auto claim = (*ledger)->claim({.service = "sim",
                                    .endpoint = "text2video",
                                    .digest = "d",
                                    .task_path = "main",
                                    .target = "/x"},
                                   {});
     REQUIRE(claim.ok());
-    REQUIRE((*ledger)->mark_sending(claim->step.id, 1).ok());
-    REQUIRE((*ledger)->record_ambiguous(claim->step.id, "{}", 2).ok());
+    engine::Step step = claim->step;
+    step.error = "{}";
+    REQUIRE((*ledger)->mark_sending(step, 1).ok());
+    REQUIRE((*ledger)->record_ambiguous(step, 2).ok());
   }
   const Report undecided = patient.examine({"--ledger", file});
   CHECK(undecided.state("ledger") == "warning");

@@ -17,8 +17,8 @@ kling.text2video { prompt = "then " .. math.random(1000) }:wait()
 )";
 
 /// A script in a folder of its own, which other spellings and links lead to.
-struct Project : Stage {
-  explicit Project(const char* script) : Stage(script) {
+struct LinkedProject : Stage {
+  explicit LinkedProject(const char* script) : Stage(script) {
     fs::create_directory(folder / "x");
     fs::rename(folder / "film.lua", folder / "x/film.lua");
     fs::create_symlink("x/film.lua", folder / "link.lua");
@@ -29,7 +29,7 @@ struct Project : Stage {
 }  // namespace
 
 TEST_CASE("a script is the same however its path is spelled") {
-  Project project(kTwoShots);
+  LinkedProject project(kTwoShots);
   REQUIRE(project.run({"run", "x/film.lua"}).code == 0);
   REQUIRE(project.service->counters().creates == 2);
   for (const std::string& path :
@@ -46,7 +46,7 @@ TEST_CASE("a script is the same however its path is spelled") {
 }
 
 TEST_CASE("a project that moved goes on where it was, with the same random numbers") {
-  Project project(kTwoShots);
+  LinkedProject project(kTwoShots);
   REQUIRE(project.run({"run", "x/film.lua"}).code == 0);
   fs::create_directory(project.folder / "far");
   fs::rename(project.folder / "x", project.folder / "far/away");
@@ -60,7 +60,7 @@ TEST_CASE("a project that moved goes on where it was, with the same random numbe
 }
 
 TEST_CASE("the budget of a script holds for every spelling of its path") {
-  Project project(kTwoShots);
+  LinkedProject project(kTwoShots);
   REQUIRE(project.run({"run", "--max-submissions", "2", "x/film.lua"}).code == 0);
   std::ofstream(project.folder / "x/film.lua")
       << "require('kling').text2video { prompt = 'one more' }:wait()";
@@ -73,7 +73,7 @@ TEST_CASE("the budget of a script holds for every spelling of its path") {
 }
 
 TEST_CASE("two scripts of one name in a project are two scripts") {
-  Project project("require('kling').text2video { prompt = 'first' }:wait()");
+  LinkedProject project("require('kling').text2video { prompt = 'first' }:wait()");
   fs::create_directory(project.folder / ".kling");  // one ledger for both
   fs::create_directory(project.folder / "z");
   std::ofstream(project.folder / "z/film.lua")
@@ -87,7 +87,7 @@ TEST_CASE("two scripts of one name in a project are two scripts") {
 }
 
 TEST_CASE("a link to a script elsewhere finds the ledger beside the script, then beside the link") {
-  Project project("require('kling').text2video { prompt = 'x' }:wait()");
+  LinkedProject project("require('kling').text2video { prompt = 'x' }:wait()");
   fs::create_directory(project.folder / "bin");
   fs::create_symlink("../x/film.lua", project.folder / "bin/film.lua");
   SUBCASE("none yet: it is made beside the script") {

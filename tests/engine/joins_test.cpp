@@ -32,7 +32,7 @@ std::vector<std::string> words(const std::string& text) {
   return list;
 }
 
-std::string ffmpeg(const std::vector<std::string>& arguments) {
+std::string ffmpeg_output(const std::vector<std::string>& arguments) {
   std::vector<std::string> argv = {"ffmpeg", "-nostdin", "-loglevel", "error", "-y"};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   const auto result = run_process(argv);
@@ -88,12 +88,12 @@ std::string make(const Sort& kind, int first = 0) {
   for (const std::string& word : words(kind.coding)) argv.push_back(word);
   const std::string plain = kind.again.empty() ? path : path + ".first." + kind.ending;
   argv.push_back("file:" + plain);
-  ffmpeg(argv);
+  ffmpeg_output(argv);
   if (!kind.again.empty()) {
     argv = {"-i", plain};
     for (const std::string& word : words(kind.again)) argv.push_back(word == "IN" ? plain : word);
     argv.push_back("file:" + path);
-    ffmpeg(argv);
+    ffmpeg_output(argv);
   }
   return made[key] = path;
 }
@@ -106,9 +106,10 @@ struct Look {
 
 /// Every frame as an RGB picture of 96 x 64, by the tags of the file and upright.
 std::vector<Look> looks(const std::string& path) {
-  const std::string pixels = ffmpeg({"-i", "file:" + path, "-map", "0:v", "-vf",
-                                     "scale=96:64:flags=accurate_rnd+full_chroma_int,format=rgb24",
-                                     "-fps_mode", "passthrough", "-f", "rawvideo", "-"});
+  const std::string pixels =
+      ffmpeg_output({"-i", "file:" + path, "-map", "0:v", "-vf",
+                     "scale=96:64:flags=accurate_rnd+full_chroma_int,format=rgb24", "-fps_mode",
+                     "passthrough", "-f", "rawvideo", "-"});
   std::vector<Look> list;
   for (std::size_t at = 0; at + 96 * 64 * 3 <= pixels.size(); at += 96 * 64 * 3) {
     const auto pixel = [&](std::size_t x, std::size_t y, std::size_t colour) {
@@ -314,7 +315,7 @@ TEST_CASE("HDR is told where its colours cannot be kept") {
 
 TEST_CASE("size and rate of a film are those of its first generated clip") {
   TempFolder folder;
-  ffmpeg({"-f", "lavfi", "-i", "color=size=64x64,trim=end_frame=1", folder / "title.png"});
+  ffmpeg_output({"-f", "lavfi", "-i", "color=size=64x64,trim=end_frame=1", folder / "title.png"});
   const std::string tall =
       make({.filters = "scale=64:96:out_color_matrix=bt709,setsar=1,format=yuv420p", .rate = "25"});
   const std::string wide = make({});
@@ -355,8 +356,9 @@ TEST_CASE("frames are upright and have square pixels") {
   TempFolder folder;
   const std::string png = folder / "x.png";
   const auto size_of = [&](const std::string& filters) {
-    ffmpeg({"-f", "lavfi", "-i", "color=size=720x576:rate=5," + filters + ",trim=end_frame=2",
-            "-c:v", "libx264", "-preset", "ultrafast", folder / "a.mp4"});
+    ffmpeg_output({"-f", "lavfi", "-i",
+                   "color=size=720x576:rate=5," + filters + ",trim=end_frame=2", "-c:v", "libx264",
+                   "-preset", "ultrafast", folder / "a.mp4"});
     REQUIRE(media::last_frame(folder / "a.mp4", png, {}).ok());
     const auto probe = media::probe(png);
     return std::to_string(probe->width) + "x" + std::to_string(probe->height);
@@ -369,20 +371,20 @@ TEST_CASE("frames are upright and have square pixels") {
 TEST_CASE("a picture is turned as EXIF says in stills and films, and written as its name says") {
   TempFolder folder;
   const std::string upright = folder / "upright.png";
-  ffmpeg({"-f", "lavfi", "-i",
-          "color=size=64x48,format=rgb24,geq=r='255*lt(X,32)':g='255*lt(Y,24)':b=0", "-frames:v",
-          "1", upright});
+  ffmpeg_output({"-f", "lavfi", "-i",
+                 "color=size=64x48,format=rgb24,geq=r='255*lt(X,32)':g='255*lt(Y,24)':b=0",
+                 "-frames:v", "1", upright});
   const auto pixels = [](const std::string& path) {
-    return ffmpeg({"-i", "file:" + path, "-frames:v", "1", "-vf",
-                   "scale=2:2:flags=area,format=rgb24", "-f", "rawvideo", "-"});
+    return ffmpeg_output({"-i", "file:" + path, "-frames:v", "1", "-vf",
+                          "scale=2:2:flags=area,format=rgb24", "-f", "rawvideo", "-"});
   };
   const std::string wanted = pixels(upright);
   const char* const stored[] = {"null",        "hflip",       "hflip,vflip", "vflip",
                                 "transpose=0", "transpose=2", "transpose=3", "transpose=1"};
   for (char orientation = 1; orientation <= 8; ++orientation) {
     CAPTURE(int(orientation));
-    ffmpeg({"-i", upright, "-vf", stored[orientation - 1], "-pix_fmt", "yuvj444p", "-q:v", "1",
-            folder / "plain.jpg"});
+    ffmpeg_output({"-i", upright, "-vf", stored[orientation - 1], "-pix_fmt", "yuvj444p", "-q:v",
+                   "1", folder / "plain.jpg"});
     std::string bytes = read_file(folder / "plain.jpg", 1 << 20).value();
     bytes.insert(2, std::string("\xFF\xE1\0\x22"
                                 "Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0",

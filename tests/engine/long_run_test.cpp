@@ -308,7 +308,7 @@ TEST_CASE("a path that leads elsewhere is refused before anything is sent") {
     for (const std::string path : {"/kling/v1/../../admin", "//other.example/x", "/v1/%2e%2e/x"}) {
       CAPTURE(path);
       const auto answer = answer_of<Json>(stage, [&](auto done) {
-        stage.engine->request(method, path, Json::object(), "main", "film.lua:1", done);
+        stage.engine->request(method, path, Json::object(), Stage::from_main(), done);
       });
       REQUIRE(!answer.ok());
       CHECK(answer.error().message.starts_with("the path leads elsewhere"));
