@@ -152,7 +152,7 @@ class Server : public httplib::Server {
     }
     Wire wire(socket);
     answering = &wire;
-    for (bool over = false; !over && wire.await() && process_request(wire, false, over, {});) {
+    for (bool over = false; !over && wire.await() && answer_one(wire, over);) {
     }
     const linger none{1, 0};
     if (wire.mishap == Mishap::reset)
@@ -160,6 +160,15 @@ class Server : public httplib::Server {
     const std::lock_guard lock(mutex_);
     open_.erase(socket);
     return ::close(socket) == 0;
+  }
+
+  /// Later versions than 0.11 are told between which addresses.
+  template <class Stream>
+  bool answer_one(Stream& wire, bool& over) {
+    if constexpr (requires { this->process_request(wire, false, over, nullptr); })
+      return this->process_request(wire, false, over, nullptr);
+    else
+      return this->process_request(wire, "127.0.0.1", 0, "127.0.0.1", 0, false, over, nullptr);
   }
 
   std::mutex mutex_;

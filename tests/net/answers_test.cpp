@@ -28,7 +28,7 @@ const string kOk = "HTTP/1.1 200 OK\r\n";
 const string kChunked = kOk + "Transfer-Encoding: chunked\r\n";
 const string kPause = "\1pause\1";  ///< in an answer: 0.3 s pass here
 
-string clip_of(std::size_t size) {
+string film_of(std::size_t size) {
   string text(
       "\0\0\0\x10"
       "ftypisom\0\0\0\0",
@@ -312,7 +312,7 @@ TEST_CASE("creates and queries read every framing or name what is wrong with it"
 }
 
 TEST_CASE("downloads read every framing or end by name after their tries") {
-  const string body = clip_of(20'000);
+  const string body = film_of(20'000);
   for (const Row& row : kRows) {
     CAPTURE(row.name);
     TemporaryFolder folder;
@@ -442,7 +442,7 @@ TEST_CASE("an acceptance that comes early does not stop the sending") {
 }
 
 TEST_CASE("a redirect is followed byte for byte") {
-  const string body = clip_of(2'000);
+  const string body = film_of(2'000);
   struct Redirect {
     string location, asked;
   };
