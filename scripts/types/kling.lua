@@ -115,7 +115,7 @@ function Clip:probe() end
 ---@field seconds? number How long a still is shown.
 local Image = {}
 
----Saves it and returns the path written.
+---Saves it as PNG or JPEG, as its name says: .png, .jpg, .jpeg.
 ---@async
 ---@param path string "folder/" picks a name; folders are made.
 ---@return string
@@ -446,7 +446,7 @@ function kling.bytes(data) end
 ---@return kling.Image
 function kling.still(from, options) end
 
----Joins clips to one film, which has the size and rate of the first. A clip that begins with the last frame of the one before shows it once.
+---Joins clips to one film, which has the size and rate of the first generated clip. A clip that begins with the last frame of the one before shows it once. Each sound lasts as long as its picture.
 ---@async
 ---@param parts (kling.Clip|kling.Image|string)[] Clips, stills and paths.
 ---@param path string Where the film goes.
