@@ -52,7 +52,7 @@ struct Raised {
   const Kind kind;
   const int timeouts;  ///< of `ask`, up to this one
   std::shared_ptr<const Raised> before;
-  std::shared_ptr<void> memory;  ///< what this takes of a script's limit
+  std::shared_ptr<void> memory;           ///< what this takes of a script's limit
   mutable std::atomic<bool> told{false};  ///< this and all before are kept in the ledger
 };
 using Story = std::shared_ptr<const Raised>;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "api/decode_error.h"
 #include "api/text.h"
 #include "engine/core.h"
 #include "net/url.h"
@@ -38,11 +39,19 @@ Seen seen_of(const api::Task& task) {
 }
 
 Error generation_failed(const api::Task& task) {
-  return {
+  Error error{
       .kind = Kind::task_failed,
       .message = "the generation failed: " +
                  (task.message.empty() ? "the service gave no reason" : task.message),
       .hint = "failed tasks are not charged; change the request, or run again to try once more"};
+  // What the service refuses for its content is that before it was accepted and after.
+  api::Answer said;
+  api::refuse(said, api::Asked::create, 200, {true, "task_failed", task.message});
+  if (said.error.kind == Kind::policy) {
+    error.kind = Kind::policy;
+    error.hint = said.error.hint;
+  }
+  return error;
 }
 
 bool is_denied(const net::HttpOutcome& outcome) {

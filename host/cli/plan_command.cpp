@@ -82,7 +82,7 @@ class Plan {
     if (!rows) return rows.error();
     for (Step& row : *rows)
       if (row.service == *service) known_[row.address] = std::move(row);
-    limits_ = std::exchange(options.limits, {});
+    limits_ = engine::lower(std::exchange(options.limits, {}), std::exchange(options.most, {}));
     if (Status started = simulated.connect(options); !started.ok()) return started.error();
     options.service = *service;
     options.ledger_path = copy;
@@ -105,14 +105,14 @@ class Plan {
         const engine::JobSnapshot shot = engine->snapshot(job);
         const auto found = known_.find(shot.address);
         const Step* row = found == known_.end() ? nullptr : &found->second;
-        const std::string state = fate(row);
+        const std::string state = shot.replayed ? "refused (not sent again)" : fate(row);
         ++counts[state];
         if (shot.differs) ++differing;
         const bool to_pay = state == "new" || state == "failed";
         const Step planned = row_of(book, shot);
-        const double price =
-            to_pay ? planned.estimate_usd : row->cost_usd.value_or(row->estimate_usd);
-        (to_pay ? usd : paid) += price;
+        const double price = to_pay || row == nullptr ? planned.estimate_usd
+                                                      : row->cost_usd.value_or(row->estimate_usd);
+        if (!shot.replayed) (to_pay ? usd : paid) += price;
         if (to_pay && price <= 0) ++unpriced;
         show(state, shot, price, api::parse_json(planned.request));
       }
@@ -126,6 +126,7 @@ class Plan {
                             {"paid", counts["paid"]},
                             {"running", counts["running"]},
                             {"ambiguous", counts["ambiguous"]},
+                            {"refused", counts["refused (not sent again)"]},
                             {"differ", differing},
                             {"usd", usd},
                             {"paid_usd", paid},
@@ -194,6 +195,7 @@ std::function<int()> set_up_plan(CLI::App& app) {
   options->service.add_options(app);
   app.add_flag("--sim", options->simulation.on, "plan a run with --sim");
   app.add_option("--take", options->take, "the take to plan");
+  app.add_flag("--retry-failed", options->retry_failed, "plan a run with --retry-failed");
   app.add_flag("--strict", options->strict, "warnings about requests are errors");
   app.add_option("--max-cost", options->limits.budget_usd,
                  "exit with 4 when the script would cost more US$ in all")

@@ -17,6 +17,7 @@ struct RunOptions : JobOptions {
   bool detach = false;
   bool strict = false;
   bool no_store = false;
+  bool retry_failed = false;
   engine::Limits limits;
   SafeRun safe;
   CLI::App* app = nullptr;  ///< its remaining arguments are the script and what follows

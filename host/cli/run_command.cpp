@@ -213,6 +213,7 @@ class Run {
       bill.submitted += part.submitted;
       bill.reused += part.reused;
       bill.failed += part.failed;
+      bill.replayed += part.replayed;
       bill.open += part.open;
       bill.usd += part.usd;
       bill.estimated = (bill.submitted > part.submitted && bill.estimated) || part.estimated;
@@ -235,6 +236,7 @@ class Run {
                     {{"submitted", bill.submitted},
                      {"reused", bill.reused},
                      {"failed", bill.failed},
+                     {"not_sent_again", bill.replayed},
                      {"open", bill.open},
                      {"usd", bill.usd},
                      {"estimated", bill.estimated}}}});
@@ -246,7 +248,13 @@ class Run {
       if (bill.failed > 0) line += ", " + std::to_string(bill.failed) + " failed";
       if (bill.open > 0) line += ", " + std::to_string(bill.open) + " still open";
       options_.voice.note(line);
+      if (bill.replayed > 0)
+        options_.voice.note(std::to_string(bill.replayed) +
+                            " failed earlier, not sent again: kling run --retry-failed " +
+                            options_.app->remaining().front());
     }
+    if (code_ == kExitDone && !leaving_ && !options_.detach && !options_.report)
+      for (engine::Engine* engine : runtime_.engines()) engine->end_run();
     return leaving_ ? int{kExitInterrupted} : code_;
   }
 
@@ -302,7 +310,8 @@ int run_source(RunOptions& options, std::vector<std::string>& words, const std::
   settings.typed = typed;
   settings.strict = options.strict;
   settings.store = !options.no_store;
-  settings.limits = options.limits;
+  settings.most = options.limits;
+  settings.retry_failed = options.retry_failed;
   settings.on_action = action_trace();
   if (options.safe.on()) options.safe.confine(settings);
   lua::ModuleOptions module{.engine = settings,
@@ -384,6 +393,8 @@ std::function<int()> set_up_run(CLI::App& app) {
   options->add_options(app);
   options->safe.add_options(app);
   app.add_option("--take", options->take, "another complete take of the same script");
+  app.add_flag("--retry-failed", options->retry_failed,
+               "send again what failed in an earlier run, although the script went on after it");
   app.add_flag("--detach", options->detach, "leave as soon as every request is answered");
   app.add_flag("--strict", options->strict, "warnings about requests are errors");
   app.add_flag("--no-store", options->no_store, "do not keep finished clips beside the ledger");
