@@ -12,7 +12,7 @@ using namespace kling::test;
 
 namespace {
 
-const char* const kOne = "require 'kling'.text2video { prompt = 'x' }:wait()";
+const char* const kSlow = "require 'kling'.text2video { prompt = 'x' }:wait()";
 
 /// A port where nobody listens, for as long as this lives.
 class ClosedPort {
@@ -44,7 +44,7 @@ bool tells(const Child& child, const std::string& part) {
 }  // namespace
 
 TEST_CASE("a service that refuses connections is named, and one Ctrl-C leaves with a true word") {
-  Stage stage(kOne);
+  Stage stage(kSlow);
   const ClosedPort port;
   stage.environment[1] = "KLING_BASE_URL=http://127.0.0.1:" + std::to_string(port.number);
   const auto child = stage.start({"run", "film.lua"});
@@ -60,7 +60,7 @@ TEST_CASE("a service that refuses connections is named, and one Ctrl-C leaves wi
 }
 
 TEST_CASE("a fault that stays is told at once") {
-  Stage stage(kOne);
+  Stage stage(kSlow);
   const std::string port = stage.environment[1].substr(stage.environment[1].rfind(':') + 1);
   RawServer proxy([](Peer& peer, int) {
     (void)peer.read_request();
@@ -137,7 +137,7 @@ TEST_CASE("a deadline ends a run with its waits, and its jobs go on at the servi
   sim::Options options;
   options.clock = make_clock(1);
   for (const std::string profile : {"full", "safe"}) {
-    const Stage stage(kOne, options);
+    const Stage stage(kSlow, options);
     const Outcome run = stage.run({"run", "--profile", profile, "--deadline", "2", "film.lua"});
     CAPTURE(run.err);
     CHECK(run.code == 130);
