@@ -26,6 +26,8 @@ local names, rows
 for line in io.lines(path) do
   line = line:gsub("\r$", "")
   if not names then
+    line = line:gsub("^\239\187\191", "") -- the mark that spreadsheets write first
+    assert(not line:find("[\0\255]"), path .. " is text in UTF-16: save it as CSV UTF-8")
     names, rows = cells(line), {}
   elseif line ~= "" then
     local row = {}

@@ -83,7 +83,7 @@ std::vector<Finding> normalize(const Endpoint& endpoint, Request& request);
 std::vector<Finding> check(const Endpoint& endpoint, const Request& request);
 
 /// The JSON to send: fields, defaults for what is absent, then `extra` over it. Pictures and clips
-/// still stand as {"$media": index}. Empty strings and empty lists count as absent.
+/// still stand as {"$media": index}. Blank strings and empty lists count as absent.
 Json wire_body(const Endpoint& endpoint, const Request& request);
 
 /// The findings as one Error of kind invalid (field of the first; all messages when several).

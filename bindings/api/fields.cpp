@@ -28,7 +28,7 @@ std::string default_for(const Request& request, const Param& param) {
 }  // namespace
 
 bool absent(const Json& value) {
-  if (value.is_string()) return value.get_ref<const std::string&>().empty();
+  if (value.is_string()) return is_blank(value.get_ref<const std::string&>());
   return value.is_null() || (value.is_structured() && value.empty());
 }
 

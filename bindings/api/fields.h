@@ -9,7 +9,8 @@
 
 namespace kling::api {
 
-/// Null, "", {} and [] all mean "not given": the service's own examples send empty strings.
+/// Null, text of nothing but blanks, {} and [] all mean "not given": the service's own examples
+/// send empty strings.
 bool absent(const Json& value);
 /// True when `extra` decides the field, so that no rule of ours applies.
 bool overridden(const Request& request, std::string_view name);

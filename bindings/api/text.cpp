@@ -50,6 +50,26 @@ bool valid_utf8(std::string_view text) {
   return true;
 }
 
+bool is_blank(std::string_view utf8) {
+  static constexpr std::pair<std::uint32_t, std::uint32_t> kUnseen[] = {
+      {0x00, 0x20},     {0x7F, 0xA0},     {0xAD, 0xAD},     {0x115F, 0x1160}, {0x1680, 0x1680},
+      {0x180E, 0x180E}, {0x2000, 0x200F}, {0x2028, 0x202F}, {0x205F, 0x206F}, {0x2800, 0x2800},
+      {0x3000, 0x3000}, {0x3164, 0x3164}, {0xFE00, 0xFE0F}, {0xFEFF, 0xFEFF}, {0xFFA0, 0xFFA0}};
+  for (std::size_t length; !utf8.empty(); utf8.remove_prefix(length)) {
+    length = sequence(utf8);
+    if (length == 0) return false;
+    std::uint32_t point =
+        static_cast<unsigned char>(utf8[0]) & (0xFFu >> (length == 1 ? 0 : length));
+    for (std::size_t i = 1; i < length; ++i)
+      point = point << 6 | (static_cast<unsigned char>(utf8[i]) & 0x3F);
+    if (std::ranges::none_of(kUnseen, [point](const auto& range) {
+          return range.first <= point && point <= range.second;
+        }))
+      return false;
+  }
+  return true;
+}
+
 std::string lower(std::string_view text) {
   std::string result(text);
   for (char& c : result)

@@ -14,6 +14,8 @@ namespace kling::api {
 /// Unicode characters in UTF-8 text.
 std::size_t characters(std::string_view utf8);
 bool valid_utf8(std::string_view text);
+/// True when nothing of it can be seen: blanks of every script, marks without width, controls.
+bool is_blank(std::string_view utf8);
 /// ASCII letters in lower case.
 std::string lower(std::string_view text);
 std::string joined(const std::vector<std::string>& words, std::string_view separator);

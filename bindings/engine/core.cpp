@@ -6,6 +6,7 @@
 #include <iterator>
 #include <utility>
 
+#include "api/pasted.h"
 #include "api/text.h"
 #include "base/digest.h"
 #include "base/files.h"
@@ -18,6 +19,12 @@ namespace {
 constexpr Millis kLongestGap = 700'000;
 constexpr int kHistory = 500;  // steps to learn from
 
+/// What cannot be a key stays as it is: its request is refused with a reason.
+std::string plain_key(const std::string& pasted) {
+  const auto key = api::bare_key(pasted, "the settings");
+  return key ? *key : pasted;
+}
+
 }  // namespace
 
 Core::Core(EngineOptions chosen, std::string service_name, std::shared_ptr<net::Transport> http)
@@ -29,7 +36,7 @@ Core::Core(EngineOptions chosen, std::string service_name, std::shared_ptr<net::
       clock(std::shared_ptr<Clock>(queue, &queue->clock())),
       pool(clock),
       limits(options.limits),
-      key_(options.key) {}
+      key_(plain_key(options.key)) {}
 
 std::string Core::key() const {
   std::lock_guard lock(key_mutex_);
@@ -38,7 +45,7 @@ std::string Core::key() const {
 
 void Core::set_key(const std::string& key) {
   std::lock_guard lock(key_mutex_);
-  key_ = key;
+  key_ = plain_key(key);
 }
 
 void Core::log(const char* level, const std::string& message) const {

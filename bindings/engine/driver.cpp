@@ -29,19 +29,32 @@ Millis random_delay(Millis least, Millis most) {
                                                std::max<Millis>(1, std::max(least, most)))(random);
 }
 
-/// What a person should know about a wait.
-const char* reason_to_wait(const JobState& state, const Action& wait) {
+std::string spoken(Millis span) {
+  const bool minutes = span >= 120'000;
+  return std::to_string(span / (minutes ? 60'000 : 1'000)) + (minutes ? " minutes" : " s");
+}
+
+/// What a person should know about a wait. `error`: of the last try, if there was one.
+std::string reason_to_wait(const JobState& state, const Action& wait, const Error* error) {
   if (state.redo) return "the ledger";
   if (wait.delay == kSlotDelay) return "a slot";
+  const std::string cause = error != nullptr ? " (" + error->message + ")" : "";
   switch (state.phase) {
     case Phase::intended:
-    case Phase::sending:
-      return "the service to take the request";
+    case Phase::sending: {
+      std::string text = "the service to take the request";
+      if (error == nullptr) return text;
+      text += " (" + error->message;
+      if (!state.may_exist)
+        text += error->kind == Kind::rate_limit ? "; nothing was accepted" : "; nothing was sent";
+      return text + "; tried again for " + spoken(state.window) + " in all)";
+    }
     case Phase::looking_up:
       return "news of a request whose answer was lost";
     case Phase::foreign:
       return "another process that runs this step";
     case Phase::accepted:
+      return state.tries > 0 ? "the network" + cause : "";
     case Phase::succeeded:
       return state.tries > 0 ? "the network" : "";
     default:
@@ -146,7 +159,10 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
       std::lock_guard lock(job->mutex);
       job->machine = step.state;
       job->active = action != ActionType::rest;
-      job->waiting_for = action == ActionType::wait ? reason_to_wait(step.state, step.action) : "";
+      job->waiting_for =
+          action == ActionType::wait
+              ? reason_to_wait(step.state, step.action, job->error ? &*job->error : nullptr)
+              : "";
       // The clip's host is another one than the service's.
       const auto& trouble = step.state.phase == Phase::succeeded ? job->store_error : job->error;
       if (step.state.tries > 0 && trouble) tell_trouble(job->waiting_for, step, *trouble);

@@ -97,6 +97,7 @@ class Machine {
   /// True once the present trouble has lasted as long as `window`.
   bool lasted(Millis window) {
     if (s.since == 0) s.since = std::max<Millis>(e.now, 1);
+    s.window = window;
     return e.now - s.since >= window;
   }
   /// Waits, longer each time, before the phase's request is made again.

@@ -127,6 +127,7 @@ struct JobState {
   std::uint16_t tries = 0;             ///< fruitless attempts of the present kind in a row
   std::uint16_t gaps = 0;              ///< answers "succeeded" without a usable URL in a row
   Millis since = 0;                    ///< start of the present trouble; 0: none
+  Millis window = 0;                   ///< how long that is borne
   Millis pause = 0;                    ///< to wait once the record before it is written
   Millis pause_least = 0;              ///< and at least this, as chance has it
   Millis searched = 0;                 ///< time spent on a lost answer while the service answered

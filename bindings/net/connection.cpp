@@ -102,14 +102,16 @@ Status Connection::open(const Exchange& exchange) {
   if (proxy_)
     if (Status status = tunnel(exchange); !status) return status;
   if (wire_.secure(*tls, origin_.host, connect_timeout(exchange))) return Done{};
-  if (const char* fault = wire_.certificate_fault(); fault != nullptr) {
-    Error untrusted =
-        failure(Kind::network, "the certificate of " + peer() + " is not trusted: " + fault,
-                "install the package ca-certificates, or name your own authority's certificate in "
-                "SSL_CERT_FILE");
-    untrusted.retryable = false;
-    return untrusted;
-  }
+  if (const char* fault = wire_.certificate_fault(); fault != nullptr)
+    return permanent("the certificate of " + peer() + " is not trusted: " + fault,
+                     "install the package ca-certificates, or name your own authority's "
+                     "certificate in SSL_CERT_FILE");
+  // What speaks no TLS will not learn it; a line that broke may be whole the next time.
+  if (const char* fault = Wire::handshake_fault(); fault != nullptr)
+    return permanent("no TLS connection to " + peer() + ": " + fault,
+                     proxy_
+                         ? "check that the proxy lets this host through, and that it speaks https"
+                         : "check that this address speaks https, and not http");
   return failure(Kind::network, "no TLS connection to " + peer() + ": the handshake failed",
                  proxy_ ? "check that the proxy lets this host through, and that it speaks https"
                         : "check that this address speaks https");
@@ -132,18 +134,20 @@ Status Connection::tunnel(const Exchange& exchange) {
   }
   if (answer.whole() && answer.status() / 100 == 2) return Done{};
   const std::string proxy = "the proxy " + proxy_->host;
-  if (answer.status() == 407) {
-    const char* what = proxy_->user.empty() ? " wants a user name and password"
-                                            : " refuses the user name and password it was given";
-    Error error = failure(Kind::network, proxy + what,
-                          "write the right ones into HTTPS_PROXY: http://user:password@host:port");
-    error.retryable = false;  // it would refuse them again
-    return error;
-  }
+  if (answer.status() == 407) return proxy_refuses();
   return failure(Kind::network,
                  proxy + " gave no way to " + origin_.name() +
                      (answer.whole() ? ": it answered " + std::to_string(answer.status()) : ""),
                  "check that the proxy lets this host through");
+}
+
+Error Connection::proxy_refuses() const {
+  const char* what = proxy_->user.empty() ? " wants a user name and password"
+                                          : " refuses the user name and password it was given";
+  return permanent("the proxy " + proxy_->host + what,
+                   std::string("write the right ones into ") +
+                       (origin_.tls ? "HTTPS_PROXY" : "HTTP_PROXY") +
+                       ": http://user:password@host:port");
 }
 
 /// Why the watch ended an exchange.
@@ -171,7 +175,7 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
   Stream stream(wire_, options_.read_timeout, options_.write_timeout);
   const Answer& answer = stream.answer();
   std::optional<Error> body_error;
-  bool refused = false;
+  bool refused = false, by_proxy = false;
   httplib::Request request;
   request.method = call.method;
   request.path = proxy_ && !origin_.tls ? "http://" + origin_.name() + call.target : call.target;
@@ -194,6 +198,9 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
   }
   request.response_handler = [&](const httplib::Response&) {
     exchange.head_seen = true;
+    // Of the service there is none: it was not asked.
+    by_proxy = proxy_ && !origin_.tls && answer.status() == 407;
+    if (by_proxy) return false;
     const bool packed = !stream.packing().empty();
     refused = !call.on_head({answer.status(), packed ? 0 : answer.length(), packed,
                              [&](const char* name) { return answer.header(api::lower(name)); }});
@@ -210,6 +217,7 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
       Library(origin_.host).process_request(stream, request, response, !options_.keep_alive, error);
   reusable_ = done && options_.keep_alive && answer.keeps_connection() && !stream.has_rest();
   if (body_error) return {Stage::aborted, std::move(*body_error), false};
+  if (by_proxy) return {Stage::not_sent, proxy_refuses(), false};
   if (refused) return {Stage::lost, {}, true};
   const auto lost = [](Error why) { return CallEnd{Stage::lost, std::move(why), false}; };
   // A body that ends with the connection looks whole when it was us who closed it.

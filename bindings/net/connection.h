@@ -71,6 +71,7 @@ class Connection {
   Status tunnel(const Exchange& exchange);
   std::string peer() const;
   Milliseconds connect_timeout(const Exchange& exchange) const;
+  Error proxy_refuses() const;
   Error cut_short(const Exchange& exchange, TimePoint start, const char* missed) const;
 
   const Origin origin_;

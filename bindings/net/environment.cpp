@@ -109,8 +109,7 @@ Result<ssl_ctx_st*> Environment::tls() {
       "install the package ca-certificates, or set SSL_CERT_FILE to a file of certificates";
   std::error_code ignored;
   if (trust_folder_ == kSystemFolder && !std::filesystem::exists(trust_folder_, ignored))
-    return failure(
-        Kind::network,
+    return permanent(
         std::string("there are no trusted certificates: ") + kSystemFolder + " is missing", kHint);
   SSL_CTX* made = ::SSL_CTX_new(::TLS_client_method());
   if (made == nullptr) return failure(Kind::network, "OpenSSL cannot be set up");
@@ -120,9 +119,8 @@ Result<ssl_ctx_st*> Environment::tls() {
   ::ERR_clear_error();
   if (!loaded) {
     ::SSL_CTX_free(made);
-    return failure(Kind::network,
-                   "SSL_CERT_FILE (" + trust_file_ + ") holds no certificates that can be read",
-                   kHint);
+    return permanent("SSL_CERT_FILE (" + trust_file_ + ") holds no certificates that can be read",
+                     kHint);
   }
   ::SSL_CTX_set_verify(made, SSL_VERIFY_PEER, nullptr);
   ::SSL_CTX_set_min_proto_version(made, TLS1_2_VERSION);

@@ -16,6 +16,11 @@ inline Error failure(Kind kind, std::string message, std::string hint = {}) {
           .retryable = kind == Kind::network};
 }
 
+/// Of the network, but not to be mended by trying again.
+inline Error permanent(std::string message, std::string hint) {
+  return {.kind = Kind::network, .message = std::move(message), .hint = std::move(hint)};
+}
+
 inline Error invalid(std::string message, std::string hint = {}) {
   return failure(Kind::invalid, std::move(message), std::move(hint));
 }

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <string_view>
 
+#include "api/pasted.h"
 #include "net/body.h"
 #include "net/connection.h"
 #include "net/environment.h"
@@ -42,7 +43,10 @@ Status check(const HttpRequest& request) {
   return Done{};
 }
 
-Result<Url> parse_base_url(const std::string& text) {
+/// Of the address of a whole endpoint, as documents show it, only the service counts: the paths
+/// bring the rest along.
+Result<Url> parse_base_url(const std::string& pasted) {
+  const std::string text = api::bare(pasted);
   Result<Url> url = parse_url(text);
   if (!url) {
     url.error().message = "base_url: " + url.error().message;
@@ -50,6 +54,8 @@ Result<Url> parse_base_url(const std::string& text) {
   }
   if (text.find_first_of("?#") != text.npos) return invalid("base_url: it must end with its path");
   while (url->target.ends_with('/')) url->target.pop_back();
+  for (const std::string_view known : {"/kling/v1/videos", "/kling/v1", "/kling", "/v1"})
+    if (url->target == known || url->target.starts_with("/kling/v1/videos/")) url->target.clear();
   return url;
 }
 

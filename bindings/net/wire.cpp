@@ -61,6 +61,12 @@ const char* Wire::certificate_fault() const {
   return result == X509_V_OK ? nullptr : ::X509_verify_cert_error_string(result);
 }
 
+const char* Wire::handshake_fault() {
+  const unsigned long last = ::ERR_peek_last_error();
+  const bool cut = ERR_GET_REASON(last) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+  return ERR_GET_LIB(last) == ERR_LIB_SSL && !cut ? ::ERR_reason_error_string(last) : nullptr;
+}
+
 void Wire::close() {
   if (tls_ != nullptr && ::SSL_is_init_finished(tls_) == 1) ::SSL_shutdown(tls_);
   ::SSL_free(tls_);

@@ -28,6 +28,9 @@ class Wire {
   bool secure(ssl_ctx_st* context, const std::string& host, Milliseconds timeout);
   /// What is wrong with the peer's certificate; null: nothing.
   const char* certificate_fault() const;
+  /// What the handshake that just failed on this thread met: not TLS, or none that we speak. Null:
+  /// the line broke.
+  static const char* handshake_fault();
   void close();
 
   /// poll() until then: its events, 0 after the time-out.

@@ -1,7 +1,9 @@
 #include "cli/command.h"
 
 #include <atomic>
+#include <chrono>
 #include <cstdio>
+#include <optional>
 #include <thread>
 
 #include <signal.h>
@@ -13,7 +15,27 @@
 namespace kling::cli {
 namespace {
 
+using Steady = std::chrono::steady_clock;
+
 std::atomic<int> g_signals{0};
+std::atomic<bool> g_overdue{false}, g_heeded{false};
+constexpr std::chrono::seconds kGrace{2};
+
+/// Waits for a signal, at most until `due` (none: for ever). 0: that has come.
+int next_signal(const sigset_t& signals, std::optional<Steady::time_point> due) {
+  for (;;) {
+    int signal = 0;
+    if (!due) {
+      if (sigwait(&signals, &signal) == 0) return signal;
+      continue;
+    }
+    const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(*due - Steady::now());
+    if (left.count() <= 0) return 0;
+    const timespec time{left.count() / 1'000'000'000, left.count() % 1'000'000'000};
+    signal = sigtimedwait(&signals, nullptr, &time);
+    if (signal > 0) return signal;
+  }
+}
 
 }  // namespace
 
@@ -105,20 +127,40 @@ std::function<int()> set_up_version(CLI::App& app) {
   };
 }
 
-void watch_interrupts(std::function<void()> wake) {
+void watch_interrupts(std::function<void()> wake, double deadline) {
   sigset_t signals;
   sigemptyset(&signals);
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, number);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::thread([signals, wake = std::move(wake)] {
+  std::optional<Steady::time_point> due;
+  if (deadline > 0)
+    due = Steady::now() +
+          std::chrono::duration_cast<Steady::duration>(std::chrono::duration<double>(deadline));
+  std::thread([signals, due, wake = std::move(wake)]() mutable {
     for (;;) {
-      int signal = 0;
-      if (sigwait(&signals, &signal) != 0) continue;
-      if (++g_signals > 1) ::_exit(kExitInterrupted);
+      if (next_signal(signals, due) != 0) {
+        if (++g_signals > 1) ::_exit(kExitInterrupted);
+      } else if (!g_overdue) {
+        g_overdue = true;
+        ++g_signals;
+        due = Steady::now() + kGrace;
+      } else {
+        due.reset();
+        if (!g_heeded) {
+          static constexpr char kText[] =
+              "kling: interrupted: the deadline has passed, and the script does not stop; what was "
+              "sent is in the ledger\n";
+          (void)!::write(STDERR_FILENO, kText, sizeof kText - 1);
+          ::_exit(kExitInterrupted);
+        }
+      }
       wake();
     }
   }).detach();
 }
+
+bool overdue() { return g_overdue; }
+void heed_interrupt() { g_heeded = true; }
 
 bool interrupted() { return g_signals > 0; }
 

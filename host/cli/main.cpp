@@ -1,5 +1,6 @@
 // The program `kling`: one table of subcommands.
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -48,6 +49,8 @@ void kling::cli::describe_program(CLI::App& app) {
 }
 
 int main(int argc, char** argv) {
+  std::signal(SIGCHLD,
+              SIG_DFL);  // a parent's "ignore" is inherited, and ffmpeg's end would be lost
   CLI::App app;
   int code = kling::cli::kExitUsage;
   // A word that is no command matches none: the help lists them without their options.

@@ -30,6 +30,10 @@ bool is_over(const engine::JobSnapshot& job) {
          job.state == "paused";
 }
 
+bool is_under_way(const engine::JobSnapshot& job) {
+  return job.phase <= engine::Phase::sending && job.waiting_for.empty();
+}
+
 nlohmann::json to_json(const engine::JobSnapshot& job) {
   const auto seconds = [](Millis time) { return static_cast<double>(time) / 1000; };
   nlohmann::json json = {{"handle", job.handle},

@@ -54,6 +54,10 @@ class Progress {
 /// True when nothing more happens to the job without somebody's doing.
 bool is_over(const engine::JobSnapshot& job);
 
+/// True while its request may be on its way, or is about to be. What waits for its next try, for a
+/// slot or for the ledger is not.
+bool is_under_way(const engine::JobSnapshot& job);
+
 /// A job as scripts see it: the field names are those of Lua.
 nlohmann::json to_json(const engine::JobSnapshot& job);
 

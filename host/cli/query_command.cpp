@@ -10,7 +10,6 @@ namespace {
 struct QueryOptions : LedgerOptions {
   std::string handle;
   std::string kind;
-  bool raw = false;
 };
 
 int run_query(const QueryOptions& options) {
@@ -34,24 +33,19 @@ int run_query(const QueryOptions& options) {
   if (!result->ok()) return options.voice.fail(result->error());
   const engine::QueryResult& found = result->value();
   const api::Task& task = found.task;
-  const auto shown = [&](const std::string& text) {
-    return options.raw ? text : api::excerpt(text, std::string::npos);
-  };
   if (options.voice.json) {
     nlohmann::json videos = nlohmann::json::array();
     for (const api::Video& video : task.videos)
-      videos.push_back({{"id", video.id}, {"url", shown(video.url)}, {"duration", video.duration}});
+      videos.push_back({{"id", video.id}, {"url", video.url}, {"duration", video.duration}});
     Voice::line({{"handle", found.handle},
                  {"status", api::name(task.state)},
                  {"message", task.message},
                  {"videos", videos},
-                 {"raw", api::parse_json(shown(found.raw))}});
+                 {"raw", api::parse_json(found.raw)}});
   } else {
     std::printf("%s  %s%s%s\n", found.handle.c_str(), api::name(task.state),
                 task.message.empty() ? "" : "  ", task.message.c_str());
-    for (const api::Video& video : task.videos) std::printf("%s\n", shown(video.url).c_str());
-    if (!options.raw && !task.videos.empty())
-      options.voice.note("addresses are shown without their signatures; --raw prints them whole");
+    for (const api::Video& video : task.videos) std::printf("%s\n", video.url.c_str());
   }
   return kExitDone;
 }
@@ -65,7 +59,6 @@ std::function<int()> set_up_query(CLI::App& app) {
   add_handle(app, options->handle, "kling:text2video/8613…, or an id the ledger knows");
   app.add_option("--kind", options->kind,
                  "what a bare id is: text2video, image2video, multi_image2video, omni");
-  app.add_flag("--raw", options->raw, kRawHelp);
   app.footer("Example: kling query kling:text2video/861309198188019719");
   return [options] { return run_query(*options); };
 }

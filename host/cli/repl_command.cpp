@@ -247,9 +247,9 @@ class Session {
   }
 
   static bool is_answered(const engine::JobSnapshot& job) {
-    // Without a slot nothing was sent, and nothing will be.
-    if (job.waiting_for == "a slot") return true;
-    return job.state != "preparing" && job.state != "sending";
+    // What waits to be sent is not, and will not be.
+    if (job.phase <= engine::Phase::sending) return !is_under_way(job);
+    return job.state != "sending";
   }
 
   /// Waits until no request is without an answer (Ctrl-C: not even that), then names what is open.

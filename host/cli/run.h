@@ -18,6 +18,7 @@ struct RunOptions : JobOptions {
   bool strict = false;
   bool no_store = false;
   bool retry_failed = false;
+  double deadline = 0;  ///< real seconds for all of it; 0: none
   engine::Limits limits;
   SafeRun safe;
   CLI::App* app = nullptr;  ///< its remaining arguments are the script and what follows

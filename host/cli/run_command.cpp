@@ -10,8 +10,10 @@
 
 #include <lua.hpp>
 
+#include "api/pasted.h"
 #include "cli/progress.h"
 #include "cli/run.h"
+#include "cli/slips.h"
 #include "cli/trace.h"
 #include "engine/ledger.h"
 #include "engine/media/ffmpeg.h"
@@ -114,6 +116,9 @@ Result<std::string> read_script(const std::string& script) {
                    .hint = "check the path"};
     source.assign(std::istreambuf_iterator<char>(file), {});
   }
+  if (Status read = api::take_byte_order_mark(source, script == "-" ? "standard input" : script);
+      !read)
+    return read.error();
   // The interpreter's own loader skips a first line that starts with '#'.
   if (!source.empty() && source.front() == '#') source.insert(0, "--");
   return source;
@@ -138,9 +143,11 @@ std::size_t pending(const std::vector<engine::Engine*>& engines) {
 /// One run, after its state is set up.
 class Run {
  public:
-  Run(const RunOptions& options, const Service& service, lua::Runtime& runtime, lua::TaskId task)
+  Run(const RunOptions& options, const Service& service, lua_State* L, lua::Runtime& runtime,
+      lua::TaskId task)
       : options_(options),
         service_(service),
+        state_(L),
         runtime_(runtime),
         task_(task),
         progress_(options.voice, runtime.queue().clock()) {}
@@ -149,12 +156,12 @@ class Run {
     for (;;) {
       progress_.erase();
       const bool busy = options_.safe.watched([this] { return runtime_.run(10'000); });
-      report_errors();
+      if (give_up()) continue;  // what was cancelled has its turn
       const auto engines = runtime_.engines();
       progress_.update(engines);
       if (interrupted() && !leaving_) leave(engines);
       const bool over = runtime_.result(task_).done && runtime_.unfinished() == 0;
-      if (leaving_ ? all_answered(engines) : over && pending(engines) == 0) break;
+      if (leaving_ ? count(engines, is_under_way) == 0 : over && pending(engines) == 0) break;
       if (options_.detach && !busy && all_answered(engines) && started(engines)) break;
       if (!busy) runtime_.wait(service_.deadline(progress_.until_next_look()));
     }
@@ -169,31 +176,87 @@ class Run {
     return false;
   }
 
-  void leave(const std::vector<engine::Engine*>& engines) {
-    leaving_ = true;
+  static int count(const std::vector<engine::Engine*>& engines,
+                   bool (*is)(const engine::JobSnapshot&)) {
+    int found = 0;
+    for (engine::Engine* engine : engines)
+      for (const auto& job : engine->jobs()) found += is(engine->snapshot(job)) ? 1 : 0;
+    return found;
+  }
+  static bool goes_on(const engine::JobSnapshot& job) {
+    return job.phase == engine::Phase::accepted;
+  }
+
+  /// Nothing more is sent, and no task waits any longer.
+  void stop(const std::vector<engine::Engine*>& engines) {
     for (engine::Engine* engine : engines) engine->stop_submitting();
     runtime_.cancel_all();
     progress_.erase();
-    options_.voice.note(
-        std::string("interrupted; jobs go on at the service. Run the same command again to go on "
-                    "with them; nothing is paid twice. ") +
-        (all_answered(engines) ? "" : "Waiting for the answers to requests on their way. ") +
-        "(Ctrl-C again leaves at once.)");
+  }
+
+  /// "2 jobs go on at the service", or what else is true.
+  std::string what_is_left(const std::vector<engine::Engine*>& engines) const {
+    const int going = count(engines, goes_on);
+    const int unanswered = count(engines, is_under_way);
+    const int lost = count(engines, [](const engine::JobSnapshot& job) {
+      return job.phase == engine::Phase::looking_up || job.phase == engine::Phase::ambiguous;
+    });
+    const int sent =
+        count(engines, [](const engine::JobSnapshot& job) { return job.submitted || job.reused; });
+    const auto jobs = [](int number, const char* one, const char* more) {
+      return std::to_string(number) + (number == 1 ? one : more);
+    };
+    std::string text;
+    if (going > 0) text = jobs(going, " job goes", " jobs go") + " on at the service. ";
+    if (going + unanswered + lost + sent == 0) text = "nothing was sent. ";
+    if (going == 0 && unanswered + lost == 0 && sent > 0) text = "no job is left at the service. ";
+    if (lost > 0)
+      text += "The answer to " + jobs(lost, " request", " requests") +
+              " was lost; the next run looks for it. ";
+    text += "Run the same command again to go on; nothing is paid twice.";
+    if (unanswered > 0)
+      text += " Waiting for the answer to " + jobs(unanswered, " request", " requests") +
+              " on the way (Ctrl-C leaves at once).";
+    return text;
+  }
+
+  void leave(const std::vector<engine::Engine*>& engines) {
+    leaving_ = true;
+    heed_interrupt();
+    stop(engines);
+    if (!overdue()) return options_.voice.note("interrupted; " + what_is_left(engines));
+    char span[32];
+    std::snprintf(span, sizeof span, "%.10g", options_.deadline);
+    (void)options_.voice.fail(
+        {.kind = Kind::interrupted,
+         .message = std::string("the deadline of ") + span + " seconds has passed",
+         .hint = what_is_left(engines)});
   }
 
   void report(const lua::TaskResult& result) {
-    const bool by_us = leaving_ && result.error.kind == Kind::interrupted;
+    const bool by_us = (leaving_ || given_up_) && result.error.kind == Kind::interrupted;
     const int code = by_us ? int{kExitInterrupted} : options_.voice.fail(result);
-    if (code_ == kExitDone) code_ = code;
+    if (code_ == kExitDone && !(by_us && given_up_)) code_ = code;
   }
 
-  /// A script's error is printed at once, while its jobs go on.
-  void report_errors() {
+  /// A script's error is printed at once. What the script has paid for is still brought home;
+  /// nothing else of it goes on. True once, when that happened.
+  bool give_up() {
     const lua::TaskResult main = runtime_.result(task_);
-    if (main.done && !main.ok && !main_reported_) {
-      main_reported_ = true;
-      report(main);
-    }
+    const bool failed = main.done && !main.ok;
+    if (given_up_ || (!failed && lua::stopped(state_) == nullptr)) return false;
+    given_up_ = true;
+    if (failed) report(main);
+    if (leaving_) return true;
+    const auto engines = runtime_.engines();
+    stop(engines);
+    if (const int going = count(engines, goes_on); going > 0)
+      options_.voice.note((going == 1
+                               ? "1 job that is paid for still runs"
+                               : std::to_string(going) + " jobs that are paid for still run") +
+                          "; waiting for " + (going == 1 ? "it" : "them") +
+                          " (Ctrl-C leaves, and they go on at the service)");
+    return true;
   }
 
   /// The end of a job that no part of the script waited for.
@@ -219,7 +282,9 @@ class Run {
       bill.estimated = (bill.submitted > part.submitted && bill.estimated) || part.estimated;
       for (const auto& job : engine->jobs()) {
         const engine::JobSnapshot shot = engine->snapshot(job);
-        if (shot.error && !shot.observed && !leaving_) report_unobserved(shot);
+        const bool by_us =
+            leaving_ || (given_up_ && shot.error && shot.error->kind == Kind::interrupted);
+        if (shot.error && !shot.observed && !by_us) report_unobserved(shot);
         // A clip that could not be stored is not lost, but its owner must know.
         if (shot.store_error)
           options_.voice.note(shot.handle +
@@ -260,11 +325,12 @@ class Run {
 
   const RunOptions& options_;
   const Service& service_;
+  lua_State* const state_;
   lua::Runtime& runtime_;
   const lua::TaskId task_;
   Progress progress_;
   bool leaving_ = false;
-  bool main_reported_ = false;
+  bool given_up_ = false;  ///< the script ended with an error or at a limit
   int code_ = kExitDone;
 };
 
@@ -353,7 +419,7 @@ int run_source(RunOptions& options, std::vector<std::string>& words, const std::
                .runtime = nullptr,
                .task = 0};
   // Signals are blocked before the first thread, so that all of them inherit that.
-  watch_interrupts([queue = service.queue] { queue->wake(); });
+  watch_interrupts([queue = service.queue] { queue->wake(); }, options.deadline);
   lua_pushcfunction(L, prepare_state);
   lua_pushlightuserdata(L, &set_up);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
@@ -362,7 +428,7 @@ int run_source(RunOptions& options, std::vector<std::string>& words, const std::
                                .message = message != nullptr ? lua::explain_syntax(message, source)
                                                              : "the state cannot be set up"});
   }
-  const int code = Run(options, service, *set_up.runtime, set_up.task).until_done();
+  const int code = Run(options, service, L, *set_up.runtime, set_up.task).until_done();
   if (const std::string text = service.summary(); !text.empty()) options.voice.note(text);
   return code;
 }
@@ -371,6 +437,10 @@ int run_source(RunOptions& options, std::vector<std::string>& words, const std::
 
 int run_script(RunOptions& options) {
   std::vector<std::string> words = options.app->remaining();
+  if (const std::string slips = take_slips(*options.app, words); !slips.empty()) {
+    std::fprintf(stderr, "kling: %s", slips.c_str());
+    return kExitUsage;
+  }
   if (words.empty()) {
     std::fprintf(stderr, "kling run: which script? For example: kling run --sim film.lua\n");
     return kExitUsage;
@@ -395,6 +465,9 @@ std::function<int()> set_up_run(CLI::App& app) {
   app.add_option("--take", options->take, "another complete take of the same script");
   app.add_flag("--retry-failed", options->retry_failed,
                "send again what failed in an earlier run, although the script went on after it");
+  app.add_option("--deadline", options->deadline,
+                 "real seconds after which the run ends; its jobs go on at the service")
+      ->check(CLI::Range(0.001, 1e8));
   app.add_flag("--detach", options->detach, "leave as soon as every request is answered");
   app.add_flag("--strict", options->strict, "warnings about requests are errors");
   app.add_flag("--no-store", options->no_store, "do not keep finished clips beside the ledger");

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <new>
 
 #include <fcntl.h>
@@ -117,9 +118,15 @@ void SafeRun::add_options(CLI::App& app) {
   app.add_option("--allow-host", hosts_,
                  "safe: HOST[:PORT] that clips may come from; may be repeated")
       ->allow_extra_args(false);
-  app.add_option("--memory", memory_, "safe: bytes the script may use")
+  app.add_option("--memory", memory_, "safe: bytes the script may use, such as 64M")
+      ->transform(CLI::AsSizeValue(false))
       ->check(CLI::Range(std::size_t{1} << 20, std::size_t{1} << 40));
-  app.add_option("--instructions", instructions_, "safe: instructions the script may run");
+  app.add_option("--instructions", instructions_,
+                 "safe: instructions the script may run, such as 50M")
+      ->transform(CLI::AsNumberWithUnit(
+          std::map<std::string, std::uint64_t>{
+              {"k", 1'000}, {"m", 1'000'000}, {"g", 1'000'000'000}},
+          CLI::AsNumberWithUnit::CASE_INSENSITIVE, "COUNT"));
   app.add_option("--wall", wall_, "safe: seconds the script may run, waits not counted")
       ->check(CLI::Range(0.001, 1e6));
 }

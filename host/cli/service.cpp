@@ -3,10 +3,13 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "api/pasted.h"
 #include "base/files.h"
 
 namespace kling::cli {
 namespace {
+
+constexpr const char* kSimulated = "The simulated service";
 
 /// A line for the fault script, or "@FILE" with many.
 std::string read_fault(std::string& line) {
@@ -14,7 +17,8 @@ std::string read_fault(std::string& line) {
   auto file = read_file(line.substr(1), 1u << 20);
   if (!file) return file.error().message;
   line = std::move(*file);
-  return "";
+  const Status read = api::take_byte_order_mark(line, "this file");
+  return read ? "" : read.error().message;
 }
 
 }  // namespace
@@ -36,13 +40,18 @@ void ServiceOptions::add_waiting_options(CLI::App& app) {
 }
 
 void SimulationOptions::add_options(CLI::App& app) {
-  app.add_flag("--sim", on, "talk to the built-in simulator: real HTTP, real clips, no money");
+  CLI::Option* sim =
+      app.add_flag("--sim", on, "talk to the built-in simulator: real HTTP, real clips, no money")
+          ->disable_flag_override();
   add_service_options(app);
+  // Who rehearses faults and forgets --sim must not pay.
+  for (CLI::Option* option : app.get_options())
+    if (option->get_group() == kSimulated) option->needs(sim);
 }
 
 void SimulationOptions::add_service_options(CLI::App& app) {
   const auto add = [&app](const char* name, auto& value, const char* doc) {
-    return app.add_option(name, value, doc)->group("The simulated service");
+    return app.add_option(name, value, doc)->group(kSimulated);
   };
   add("--speed", speed, "simulated seconds in one real second")
       ->check(CLI::Range(0.01, 100000.0))
@@ -61,7 +70,7 @@ void SimulationOptions::add_service_options(CLI::App& app) {
   add("--credit", service.units, "units to spend, at US$ 0.14, then code 1102 (0: no limit)")
       ->check(not_negative());
   const auto flag = [&app](const char* name, bool& value, const char* doc) {
-    app.add_flag(std::string(name) + "{false}", value, doc)->group("The simulated service");
+    app.add_flag(std::string(name) + "{false}", value, doc)->group(kSimulated);
   };
   flag("--no-lookup", service.external_lookup,
        "tasks are not found by external id, as with some proxies");

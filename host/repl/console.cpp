@@ -274,7 +274,9 @@ Console::Read Console::read_plain(std::string& line) {
     if (input == Input::end) return Read::end;
     char piece[4096];
     const ssize_t size = ::read(STDIN_FILENO, piece, sizeof piece);
+    const bool first = !std::exchange(begun_, true);
     if (size > 0) buffer_.append(piece, static_cast<std::size_t>(size));
+    if (first && buffer_.starts_with("\xEF\xBB\xBF")) buffer_.erase(0, 3);
     if (size == 0 || (size < 0 && errno != EINTR && errno != EAGAIN)) ended_ = true;
   }
 }

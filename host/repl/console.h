@@ -69,6 +69,7 @@ class Console {
   std::string prompt_;
   bool reading_ = false;
   std::string buffer_;  ///< read but not yet a line; without an editor
+  bool begun_ = false;  ///< standard input was read from
   bool ended_ = false;
   std::unique_ptr<Editor> editor_;
 };

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "api/pasted.h"
 #include "engine/error_json.h"
 #include "lua/convert.h"
 #include "lua/safe.h"
@@ -197,9 +198,10 @@ kling_task Host::run(const char* name, const char* source, std::size_t size,
     error_ = "the arguments of a script are a JSON array";
     return 0;
   }
+  const std::size_t mark = std::string_view(source, size).starts_with("\xEF\xBB\xBF") ? 3 : 0;
   name_ = name;
-  source_ = source;
-  source_size_ = size;
+  source_ = source + mark;  // a byte order mark is no Lua
+  source_size_ = size - mark;
   started_ = 0;
   if (!call(start)) return 0;
   return started_ | generation_ << kTaskBits;
@@ -214,6 +216,10 @@ kling_task Host::run_file(const char* path, const char* arguments) {
     return 0;
   }
   std::string source(std::istreambuf_iterator<char>(file), {});
+  if (Status read = api::take_byte_order_mark(source, path); !read) {
+    error_ = read.error().message + ": " + read.error().hint;
+    return 0;
+  }
   if (source.starts_with('#')) source.insert(0, "--");  // as the interpreter's own loader
   folder_ = fs::absolute(path, failed).parent_path().string();
   const std::string name = fs::path(path).filename().string();

@@ -3,10 +3,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
+#include <sstream>
 
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "api/pasted.h"
 
 namespace kling::runtime {
 namespace {
@@ -25,12 +29,6 @@ fs::path xdg_folder(const char* variable, const char* fallback) {
   return fs::path(environment("HOME")) / fallback / "kling";
 }
 
-std::string trimmed(const std::string& text) {
-  const auto from = text.find_first_not_of(" \t\r\"");
-  if (from == std::string::npos) return "";
-  return text.substr(from, text.find_last_not_of(" \t\r\"") - from + 1);
-}
-
 /// `name = value` lines. A file that others may read is refused: it holds the key.
 Result<std::map<std::string, std::string>> read_config() {
   std::map<std::string, std::string> values;
@@ -41,11 +39,14 @@ Result<std::map<std::string, std::string>> read_config() {
     return Error{.kind = Kind::auth,
                  .message = path.string() + " holds a key and can be read by others",
                  .hint = "chmod 600 " + path.string()};
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  if (Status read = api::take_byte_order_mark(text, path.string()); !read) return read.error();
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
     const auto equals = line.find('=');
     if (line.empty() || line.front() == '#' || equals == std::string::npos) continue;
-    values[trimmed(line.substr(0, equals))] = trimmed(line.substr(equals + 1));
+    values[api::bare(line.substr(0, equals))] = api::bare(line.substr(equals + 1));
   }
   return values;
 }
@@ -109,15 +110,17 @@ Result<Access> find_access(const ServiceSettings& options) {
       {"KLING_API_KEY", environment("KLING_API_KEY")},
       {"COMETAPI_KEY", environment("COMETAPI_KEY")},
       {"the config file", (*config)["key"]}};
-  for (const auto& [source, key] : keys) {
-    if (key.empty()) continue;
-    access.key = key;
+  for (const auto& [source, pasted] : keys) {
+    auto key = api::bare_key(pasted, source);
+    if (!key) return key.error();
+    if (key->empty()) continue;
+    access.key = *key;
     access.key_source = source;
     break;
   }
   for (const std::string& url :
        {options.base_url, environment("KLING_BASE_URL"), (*config)["base_url"]})
-    if (access.base_url.empty()) access.base_url = url;
+    if (access.base_url.empty()) access.base_url = api::bare(url);
   return access;
 }
 

@@ -150,10 +150,10 @@ TEST_CASE("wrong use exits with two") {
 
 TEST_CASE("a script gets its arguments as in lua") {
   Stage stage("print(arg[0], arg[1], arg[2], ...)");
-  const Outcome run = stage.run({"run", "film.lua", "--draft", "3"});
+  const Outcome run = stage.run({"run", "film.lua", "--shots", "3"});
   CAPTURE(run.err);
   CHECK(run.code == 0);
-  CHECK(run.out == "film.lua\t--draft\t3\t--draft\t3\n");
+  CHECK(run.out == "film.lua\t--shots\t3\t--shots\t3\n");
 }
 
 TEST_CASE("a script gets as many arguments as the system allows") {

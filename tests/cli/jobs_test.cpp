@@ -109,11 +109,10 @@ TEST_CASE("jobs show tells the timeline and hides signatures unless asked") {
   }
   const Outcome asked = stage.run({"query", id.substr(0, 6)});
   CHECK(contains(asked.out, "kling:text2video/" + id));
-  CHECK(contains(asked.out, ".mp4?…\n"));
-  CHECK(contains(asked.err, "--raw"));
-  CHECK_FALSE(contains(stage.run({"query", "--json", id}).out, "Signature="));
-  CHECK(contains(stage.run({"query", "--json", "--raw", id}).out, "Signature="));
-  CHECK_FALSE(contains(stage.run({"query", "--raw", id}).out, ".mp4?…"));
+  CHECK(contains(asked.out, "Signature="));  // an address that works
+  CHECK_FALSE(contains(asked.out, ".mp4?…"));
+  CHECK(contains(stage.run({"query", "--json", id}).out, "Signature="));
+  CHECK_FALSE(contains(asked.err, "Signature="));
   const std::string raw = stage.run({"jobs", "show", "--raw", id}).out;
   CHECK(contains(raw, "\"task_status\""));  // the answer as it came
   CHECK_FALSE(contains(raw, ".mp4?…"));

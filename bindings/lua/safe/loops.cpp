@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 
+#include "api/pasted.h"
 #include "base/files.h"
 #include "lua/runtime_state.h"
 #include "lua/safe/functions.h"
@@ -185,7 +186,10 @@ int sort(lua_State* L) {
 int search_module(lua_State* L) {
   const char* name = luaL_checkstring(L, 1);
   Found& found = new_object<Found>(L);
-  pure(L, [&] { found = find_module(bound_client(L)->options.confinement, name); });
+  pure(L, [&] {
+    found = find_module(bound_client(L)->options.confinement, name);
+    (void)api::take_byte_order_mark(found.text, found.path);
+  });
   if (found.path.empty()) {
     lua_pushfstring(L, "no text file '%s' below a folder that was allowed", name);
     return 1;

@@ -1,0 +1,143 @@
+#include "cli/slips.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstring>
+
+#include "api/text.h"
+#include "cli/command.h"
+
+namespace kling::cli {
+namespace {
+
+using Words = std::vector<std::string>;
+
+/// Kept for options to come, so that no script gets used to them.
+constexpr std::string_view kReserved[] = {"board",      "draft",  "again", "listen",
+                                          "public-url", "notify", "yes",   "retry-failed"};
+
+/// A word as it was meant: what turns "--" into a dash is undone, capitals and underscores too.
+std::string plain(std::string_view word) {
+  std::string text;
+  for (std::size_t i = 0; i < word.size(); ++i) {
+    const std::string_view three = word.substr(i, 3);
+    const bool dash = (three >= "\u2010" && three <= "\u2015") || three == "\u2212";
+    text += dash || word[i] == '_' ? '-' : word[i];
+    if (dash) i += 2;
+  }
+  return api::lower(text);
+}
+
+std::string quoted(const std::string& word) {
+  const auto harmless = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c >= 0x80 || std::strchr("-_./:=@%+,", c) != nullptr;
+  };
+  if (!word.empty() && std::all_of(word.begin(), word.end(), harmless)) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? "'\\''" : std::string(1, c);
+  return text + "'";
+}
+
+std::string line_of(const Words& words) {
+  std::string line;
+  for (const std::string& word : words) line += " " + quoted(word);
+  return line;
+}
+
+/// The options that a command was given, as they would be typed.
+Words given(const CLI::App& app) {
+  Words words;
+  for (const CLI::Option* option : app.get_options()) {
+    const bool flag = option->get_items_expected_max() == 0;
+    for (const std::string& value : option->results()) {
+      words.push_back(option->get_name());
+      if (!flag) words.push_back(value);
+    }
+  }
+  return words;
+}
+
+/// The long name that a word stands for, without its dashes; empty: the word is the script's.
+std::string name_of(const std::string& word, const CLI::App& app) {
+  const std::string text = plain(word.substr(0, word.find('=')));
+  const std::size_t dashes = std::min(text.find_first_not_of('-'), text.size());
+  const std::string name = text.substr(dashes);
+  if (dashes == 0 || name.empty()) return "";
+  // "-q", and several in one word: the first decides.
+  if (dashes == 1 && std::all_of(name.begin(), name.end(), [&](char letter) {
+        return app.get_option_no_throw(std::string("-") + letter) != nullptr;
+      }))
+    return app.get_option_no_throw("-" + name.substr(0, 1))->get_lnames().front();
+  const auto means = [&](std::string option) {
+    const auto solid = [](std::string joined) {
+      std::erase(joined, '-');
+      return joined;
+    };
+    return solid(option) == solid(name) || (name.size() >= 3 && option.starts_with(name)) ||
+           (option == "sim" && name.starts_with(option));
+  };
+  std::string found;
+  const auto look_at = [&](const std::string& option) {
+    if (means(option) && (found.empty() || option == name)) found = option;
+  };
+  for (const CLI::Option* option : app.get_options())
+    for (const std::string& option_name : option->get_lnames()) look_at(option_name);
+  for (const std::string_view option : kReserved) look_at(std::string(option));
+  return found;
+}
+
+}  // namespace
+
+std::string take_slips(const CLI::App& app, Words& words) {
+  // Behind what is no script there is nothing to look for: another error tells.
+  if (words.empty() || (words.front().size() > 1 && words.front().starts_with('-'))) return "";
+  const auto end = std::find(words.begin(), words.end(), "--");
+  CLI::App run;  // what plan does not know may not become an argument either
+  (void)set_up_run(run);
+  Words typed{words.front()}, moved;
+  std::string slip, foreign;
+  std::size_t first = 0;
+  for (auto word = words.begin() + 1; word < end; ++word) {
+    const std::string name = name_of(*word, run);
+    if (name.empty()) {
+      typed.push_back(*word);
+      continue;
+    }
+    if (slip.empty()) first = std::size_t(word - words.begin());
+    if (slip.empty()) slip = *word;
+    const CLI::Option* option = app.get_option_no_throw("--" + name);
+    if (option == nullptr) {
+      if (foreign.empty()) foreign = *word;
+      continue;
+    }
+    const std::size_t equals = word->find('=');
+    moved.push_back("--" + name + (equals == std::string::npos ? "" : word->substr(equals)));
+    if (equals == std::string::npos && option->get_items_expected_max() > 0 && word + 1 < end)
+      moved.push_back(*++word);
+  }
+  if (slip.empty()) {
+    if (end != words.end()) words.erase(end);
+    return "";
+  }
+  const std::string command = "kling " + app.get_name();
+  Words right = given(app);
+  right.insert(right.end(), moved.begin(), moved.end());
+  right.insert(right.end(), typed.begin(), typed.end());
+  right.insert(right.end(), end, words.end());
+  Words passed = given(app);
+  passed.insert(passed.end(), words.begin(), words.begin() + std::ptrdiff_t(first));
+  passed.emplace_back("--");
+  std::copy_if(words.begin() + std::ptrdiff_t(first), words.end(), std::back_inserter(passed),
+               [](const std::string& word) { return word != "--"; });
+  std::string text = slip + " stands behind the script, where " + command + " does not read it";
+  if (!foreign.empty())
+    text += (foreign == slip ? ", and " : "; ") + command + " has no " + foreign +
+            (run.get_option_no_throw("--" + name_of(foreign, run)) != nullptr
+                 ? " (kling run has)"
+                 : " (the name is reserved)");
+  text += ". Nothing was run.\n";
+  if (!moved.empty()) text += "  options stand before it:      " + command + line_of(right) + "\n";
+  return text + "  for the script's own options: " + command + line_of(passed) + "\n";
+}
+
+}  // namespace kling::cli

@@ -1,0 +1,119 @@
+// What people paste and what their editors save: trimmed, or named.
+#include "cli/program.h"
+
+using namespace kling;
+using namespace kling::test;
+
+namespace {
+
+const char* const kSimple = "require 'kling'.text2video { prompt = 'x' }:wait()";
+
+}  // namespace
+
+TEST_CASE("a key is what is left when everything that was pasted with it is gone") {
+  sim::Options options;
+  options.key = "sk-right";
+  for (const char* pasted :
+       {" sk-right", "sk-right\n", "\"sk-right\"", "'sk-right' ", "Bearer sk-right",
+        "Authorization: Bearer sk-right", "KLING_API_KEY=sk-right",
+        "export KLING_API_KEY='sk-right';", "\u201csk-right\u201d", "\u00a0sk-right\u200b",
+        "\ufeffsk-right", "sk-right,"}) {
+    Stage stage(kSimple, options);
+    stage.environment[0] = std::string("KLING_API_KEY=") + pasted;
+    const Outcome run = stage.run();
+    CAPTURE(pasted);
+    CAPTURE(run.err);
+    CHECK(run.code == 0);
+    std::ofstream(stage.folder / "film.lua")
+        << "local kling = require 'kling'\nkling.configure { key = [[" << pasted << "]] }\n"
+        << "kling.text2video { prompt = 'y' }:wait()";
+    stage.environment[0] = "KLING_API_KEY=wrong";
+    CHECK(stage.run().code == 0);
+  }
+  Stage stage(kSimple, options);
+  stage.environment[0] = "KLING_API_KEY=sk-ri ght";
+  const Outcome run = stage.run();
+  CHECK(run.code == 1);
+  CHECK(contains(run.err, "the key in KLING_API_KEY has a blank"));
+  CHECK_FALSE(contains(run.err, "sk-ri"));
+}
+
+TEST_CASE("a blank key hides no other") {
+  sim::Options options;
+  options.key = "sk-right";
+  for (const char* blank : {"", " ", "\"\"", "\n", "Bearer "}) {
+    Stage stage(kSimple, options);
+    stage.environment[0] = std::string("KLING_API_KEY=") + blank;
+    stage.environment.emplace_back("COMETAPI_KEY=sk-right");
+    const Outcome run = stage.run();
+    CAPTURE(run.err);
+    CHECK(run.code == 0);
+  }
+}
+
+TEST_CASE("a pasted address counts as far as its service") {
+  for (const char* more : {"/", " ", "/v1", "/v1/", "/kling", "/kling/v1", "/kling/v1/videos",
+                           "/kling/v1/videos/text2video", "\"", "\n"}) {
+    Stage stage(kSimple);
+    stage.environment[1] += more;
+    const Outcome run = stage.run();
+    CAPTURE(more);
+    CAPTURE(run.err);
+    CHECK(run.code == 0);
+  }
+}
+
+TEST_CASE("a byte order mark is skipped and UTF-16 is named") {
+  const std::string mark = "\xEF\xBB\xBF";
+  const Stage stage(mark + "#!/usr/bin/kling run\nprint(require 'part', require 'kling' ~= nil)");
+  std::ofstream(stage.folder / "part.lua") << mark << "return 'part'";
+  std::ofstream(stage.folder / "stdin") << mark << "print('typed')\n";
+  for (const auto& words : std::vector<std::vector<std::string>>{
+           {"run", "film.lua"}, {"run", "--profile", "safe", "--root", ".", "film.lua"}}) {
+    const Outcome run = stage.run(words);
+    CAPTURE(run.err);
+    CHECK(run.code == 0);
+    CHECK(contains(run.out, "part\t"));
+  }
+  CHECK(contains(stage.run({"run", "-"}).out, "typed"));
+  CHECK(contains(stage.run({"repl"}).out, "typed"));
+  for (const std::string& text : {std::string("\xFF\xFEp\0r\0", 6), std::string("\xFE\xFF\0p", 4),
+                                 std::string("p\0r\0i\0n\0t\0", 10), std::string("\0p\0r", 4)}) {
+    std::ofstream(stage.folder / "film.lua") << text;
+    const Outcome run = stage.run();
+    CAPTURE(run.err);
+    CHECK(run.code == 1);
+    CHECK(contains(run.err, "film.lua is text in UTF-16"));
+  }
+}
+
+TEST_CASE("a config file may begin with a byte order mark and quote its values") {
+  sim::Options options;
+  options.key = "sk-right";
+  Stage stage(kSimple, options);
+  std::filesystem::create_directories(stage.folder / "kling");
+  const std::string path = stage.folder / "kling/config";
+  std::ofstream(path) << "\xEF\xBB\xBFkey = 'Bearer sk-right'\r\n";
+  std::filesystem::permissions(path, std::filesystem::perms::owner_read);
+  stage.environment[0] = "XDG_CONFIG_HOME=" + stage.folder.path();
+  const Outcome run = stage.run();
+  CAPTURE(run.err);
+  CHECK(run.code == 0);
+}
+
+TEST_CASE("sizes and counts take K, M and G") {
+  const Stage stage("local t = {} for i = 1, 1e5 do t[i] = { i } end print('fits')");
+  const auto run = [&](const char* option, const char* value) {
+    return stage.run({"run", "--profile", "safe", option, value, "film.lua"});
+  };
+  for (const char* enough : {"64M", "64m", "64MB", "64MiB", "1G", "65536K", "67108864"}) {
+    const Outcome ran = run("--memory", enough);
+    CAPTURE(ran.err);
+    CHECK(ran.code == 0);
+  }
+  CHECK(run("--memory", "1M").code == 1);
+  CHECK(run("--memory", "1K").code == 2);
+  CHECK(run("--memory", "64 parrots").code == 2);
+  CHECK(run("--instructions", "50M").code == 0);
+  CHECK(run("--instructions", "50k").code == 1);
+}

@@ -1,0 +1,122 @@
+// Nothing is paid by a slip: options behind the script, simulator options without the simulator.
+#include "cli/program.h"
+
+using namespace kling;
+using namespace kling::test;
+
+namespace {
+
+const char* const kPaying = "require 'kling'.text2video { prompt = 'x' }:wait()\nprint(...)";
+
+}  // namespace
+
+TEST_CASE("an option behind the script is an error that shows the right order") {
+  const Stage stage(kPaying);
+  const struct {
+    std::vector<std::string> words;
+    std::vector<std::string> says;
+  } rows[] = {
+      {{"run", "film.lua", "--sim"}, {"--sim stands behind", "kling run --sim film.lua\n"}},
+      {{"run", "film.lua", "--sim=true"}, {"kling run --sim=true film.lua\n"}},
+      {{"run", "film.lua", "a b", "--sim"},
+       {"kling run --sim film.lua 'a b'\n", "kling run film.lua 'a b' -- --sim\n"}},
+      {{"run", "--strict", "film.lua", "--max-cost", "0.01", "7"},
+       {"kling run --strict --max-cost 0.01 film.lua 7\n",
+        "kling run --strict film.lua -- --max-cost 0.01 7\n"}},
+      {{"run", "--take", "b", "film.lua", "--max-cost=0.01"},
+       {"kling run --take b --max-cost=0.01 film.lua\n"}},
+      {{"run", "-", "--sim"}, {"kling run --sim -\n"}},
+      {{"run", "film.lua", "-q"}, {"kling run --quiet film.lua\n"}},
+      {{"run", "film.lua", "-qh"}, {"-qh stands behind"}},
+      {{"run", "film.lua", "--help"}, {"--help stands behind"}},
+      {{"run", "film.lua", "-sim"}, {"kling run --sim film.lua\n"}},
+      {{"run", "film.lua", "--SIM"}, {"kling run --sim film.lua\n"}},
+      {{"run", "film.lua", "--simulate"}, {"kling run --sim film.lua\n"}},
+      {{"run", "film.lua", "--max_cost", "1"}, {"kling run --max-cost 1 film.lua\n"}},
+      {{"run", "film.lua", "--maxcost", "1"}, {"kling run --max-cost 1 film.lua\n"}},
+      {{"run", "film.lua", "--max-c", "1"}, {"kling run --max-cost 1 film.lua\n"}},
+      {{"run", "film.lua", "\u2013sim"}, {"kling run --sim film.lua\n"}},
+      {{"run", "film.lua", "\u2014max\u2011cost", "1"}, {"kling run --max-cost 1 film.lua\n"}},
+      {{"run", "film.lua", "--speed", "60", "--sim"}, {"kling run --speed 60 --sim film.lua\n"}},
+      {{"run", "film.lua", "--sim", "--", "--sim"}, {"kling run --sim film.lua -- --sim\n"}},
+      {{"plan", "film.lua", "--sim"}, {"kling plan --sim film.lua\n"}},
+      {{"plan", "film.lua", "--max-jobs", "2"}, {"kling plan has no --max-jobs (kling run has)"}},
+  };
+  for (const auto& row : rows) {
+    const Outcome run = stage.run(row.words);
+    CAPTURE(run.err);
+    CHECK(run.code == 2);
+    for (const std::string& part : row.says) CHECK_MESSAGE(contains(run.err, part), part);
+  }
+  for (const char* name : {"--board", "--draft", "--again", "--listen", "--public-url", "--notify",
+                           "--yes", "--retry-failed"})
+    for (const char* command : {"run", "plan"}) {
+      const Outcome run = stage.run({command, "film.lua", name, "x"});
+      CAPTURE(run.err);
+      CHECK(run.code == 2);
+      CHECK(contains(run.err, std::string("film.lua -- ") + name + " x\n"));
+    }
+  CHECK(stage.service->counters().creates == 0);
+}
+
+TEST_CASE("what stands behind two dashes, and what is no option of ours, is the script's") {
+  const Stage stage("print(arg[0], ...)");
+  const struct {
+    std::vector<std::string> words;
+    const char* out;
+  } rows[] = {
+      {{"run", "film.lua", "--shots", "3"}, "film.lua\t--shots\t3\n"},
+      {{"run", "film.lua", "-5", "-x", "-", "--s"}, "film.lua\t-5\t-x\t-\t--s\n"},
+      {{"run", "film.lua", "--", "--sim", "--max-cost=1"}, "film.lua\t--sim\t--max-cost=1\n"},
+      {{"run", "film.lua", "a", "--", "--sim", "--", "b"}, "film.lua\ta\t--sim\t--\tb\n"},
+      {{"run", "film.lua", "sim", "max-cost", ""}, "film.lua\tsim\tmax-cost\t\n"},
+  };
+  for (const auto& row : rows) {
+    const Outcome run = stage.run(row.words);
+    CAPTURE(run.err);
+    CHECK(run.code == 0);
+    CHECK(run.out == row.out);
+  }
+}
+
+TEST_CASE("an option of the simulator without the simulator is an error") {
+  const Stage stage(kPaying);
+  const std::vector<std::vector<std::string>> options = {
+      {"--speed", "60"}, {"--dialect", "native"}, {"--fault", "create#1: 401"},
+      {"--seed", "7"},   {"--slots", "2"},        {"--credit", "5"},
+      {"--no-lookup"},   {"--no-unique"}};
+  for (const auto& option : options)
+    for (const auto& command :
+         std::vector<std::vector<std::string>>{{"run"}, {"repl"}, {"jobs", "wait"}}) {
+      std::vector<std::string> words = command;
+      words.insert(words.end(), option.begin(), option.end());
+      if (command[0] == "run") words.emplace_back("film.lua");
+      const Outcome run = stage.run(words);
+      CAPTURE(run.err);
+      CHECK(run.code == 2);
+      CHECK(contains(run.err, "--sim"));
+    }
+  CHECK(stage.run({"run", "--sim=false", "--speed", "60", "film.lua"}).code == 2);
+  CHECK(stage.service->counters().creates == 0);
+}
+
+TEST_CASE("a prompt of blanks is a missing one") {
+  for (const char* blank : {" ", "\\t\\n\\r\\v\\f", "\u00a0", "\u3000\u2003", "\u200b\ufeff",
+                            "\u2028\u2029\u0085", "\u2800", "\u3164\u180e"}) {
+    const Stage stage(std::string("local kling = require 'kling'\nlocal p = '") + blank +
+                      "'\nfor _, f in ipairs { kling.text2video, kling.omni } do "
+                      "print(pcall(f, { prompt = p })) end\n"
+                      "print(pcall(kling.text2video, { model_name = 'kling-v3', multi_shot = true, "
+                      "shot_type = 'customize', duration = 5, "
+                      "multi_prompt = { { prompt = p, duration = 5 } } }))");
+    const Outcome run = stage.run();
+    CAPTURE(run.err);
+    CAPTURE(run.out);
+    std::size_t missing = 0;
+    for (std::size_t at = run.out.find("is missing"); at != std::string::npos;
+         at = run.out.find("is missing", at + 1))
+      ++missing;
+    CHECK(missing >= 3);
+    CHECK(stage.service->counters().creates == 0);
+  }
+}
