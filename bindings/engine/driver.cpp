@@ -38,7 +38,6 @@ std::string spoken(Millis span) {
 std::string reason_to_wait(const JobState& state, const Action& wait, const Error* error) {
   if (state.redo) return "the ledger";
   if (wait.delay == kSlotDelay) return "a slot";
-  const std::string cause = error != nullptr ? " (" + error->message + ")" : "";
   switch (state.phase) {
     case Phase::intended:
     case Phase::sending: {
@@ -54,7 +53,6 @@ std::string reason_to_wait(const JobState& state, const Action& wait, const Erro
     case Phase::foreign:
       return "another process that runs this step";
     case Phase::accepted:
-      return state.tries > 0 ? "the network" + cause : "";
     case Phase::succeeded:
       return state.tries > 0 ? "the network" : "";
     default:

@@ -29,8 +29,8 @@ std::string big(std::uint32_t value, int bytes) {
   return text;
 }
 std::string png(std::uint32_t width, std::uint32_t height) {
-  return std::string("\x89PNG\r\n\x1a\n", 8) + big(13, 4) + "IHDR" + big(width, 4) + big(height, 4) +
-         std::string(9, '\0') + big(0, 4) + "IEND" + big(0, 4);
+  return std::string("\x89PNG\r\n\x1a\n", 8) + big(13, 4) + "IHDR" + big(width, 4) +
+         big(height, 4) + std::string(9, '\0') + big(0, 4) + "IEND" + big(0, 4);
 }
 }  // namespace
 

@@ -252,11 +252,11 @@ TEST_CASE("doctor looks at ledger and folders") {
     auto ledger = engine::open_ledger(file);
     REQUIRE(ledger.ok());
     const auto claim = (*ledger)->claim({.service = "sim",
-                                   .endpoint = "text2video",
-                                   .digest = "d",
-                                   .task_path = "main",
-                                   .target = "/x"},
-                                  {});
+                                         .endpoint = "text2video",
+                                         .digest = "d",
+                                         .task_path = "main",
+                                         .target = "/x"},
+                                        {});
     REQUIRE(claim.ok());
     engine::Step step = claim->step;
     step.error = "{}";

@@ -77,7 +77,8 @@ TEST_CASE("the intent is on disk and marked before the POST") {
   Play play;
   CHECK(play.on(EventType::start) == ActionType::write_intent);
   CHECK(play.claimed(Claimed::to_send) == ActionType::mark_sending);
-  CHECK(play.on(EventType::ledger_failed) == ActionType::rest);
+  CHECK(play.on(EventType::ledger_failed) == ActionType::release);  // whoever asks next may have it
+  CHECK(play.on(EventType::done) == ActionType::rest);
   CHECK(play.state.phase == Phase::paused);
 }
 
@@ -306,13 +307,14 @@ TEST_CASE("without a network the request stays recorded as never sent") {
   for (int i = 0; i < 100; ++i) {
     REQUIRE(play.on(Event{.type = EventType::not_sent, .retryable = true}) ==
             ActionType::clear_sending);
-    if (play.on(EventType::done) == ActionType::rest) break;
+    if (play.on(EventType::done) == ActionType::release) break;
     play.now += play.delay;
     play.on(EventType::elapsed);
     REQUIRE(play.on(EventType::done) == ActionType::post);
   }
+  CHECK(play.on(EventType::done) == ActionType::rest);
   CHECK(play.state.phase == Phase::paused);
-  CHECK(play.on(EventType::start) == ActionType::mark_sending);  // somebody waits again
+  CHECK(play.on(EventType::start) == ActionType::revisit);  // somebody waits again
 }
 
 TEST_CASE("a bad certificate is told at once") {
@@ -320,6 +322,7 @@ TEST_CASE("a bad certificate is told at once") {
   play.until_posted();
   CHECK(play.on(Event{.type = EventType::not_sent, .retryable = false}) ==
         ActionType::clear_sending);
+  CHECK(play.on(EventType::done) == ActionType::release);
   CHECK(play.on(EventType::done) == ActionType::rest);
   CHECK(play.state.phase == Phase::paused);
 }
@@ -468,7 +471,8 @@ TEST_CASE("after Ctrl-C nothing new is sent") {
   Play play;
   play.on(EventType::start);
   play.claimed(Claimed::to_send);
-  CHECK(play.on(EventType::stopped) == ActionType::rest);
+  CHECK(play.on(EventType::stopped) == ActionType::release);
+  CHECK(play.on(EventType::done) == ActionType::rest);
   CHECK(play.state.phase == Phase::paused);
   CHECK(play.state.before == Phase::intended);
 }

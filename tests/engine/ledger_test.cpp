@@ -349,7 +349,7 @@ TEST_CASE("every forbidden transition is refused with the present state and leav
        {S::intended, S::sending}},
       {"clear_sending", [&](auto id) { return (*book).clear_sending(id, 1); }, {S::sending}},
       {"record_accepted",
-       [&](auto id) { return (*book).record_accepted(id, "new", "raw", 1); },
+       [&](auto id) { return (*book).record_accepted(id, "new" + std::to_string(id), "raw", 1); },
        {S::intended, S::sending, S::ambiguous}},
       {"record_result",
        [&](auto id) { return (*book).record_result(id, "{}", 1.0, "raw", 1); },
@@ -760,7 +760,8 @@ TEST_CASE("a kill at any moment leaves whole records") {
             try_claim(*book.ledger, wanted(std::to_string(round) + "/" + std::to_string(i)));
         if (!made) ::_exit(1);
         (void)(*book).mark_sending(made->step.id, 1);
-        (void)(*book).record_accepted(made->step.id, "t" + std::to_string(i), "raw", 2);
+        (void)(*book).record_accepted(
+            made->step.id, "t" + std::to_string(round) + "/" + std::to_string(i), "raw", 2);
       }
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(5 + round * 3));

@@ -26,8 +26,10 @@ struct FailingService : net::Transport {
     }
     outcome.stage = net::HttpOutcome::Stage::answered;
     outcome.status = 200;
+    const std::string asked = request.target.substr(request.target.rfind('/') + 1);
     outcome.body = R"({"code":0,"data":{"task_id":"861309198188019719","task_status":"failed",)"
-                   R"("task_status_msg":"Image pixel is invalid"}})";
+                   R"("task_info":{"external_task_id":")" +
+                   asked + R"("},"task_status_msg":"Image pixel is invalid"}})";
     return outcome;
   }
   void stop() override {}
@@ -419,6 +421,7 @@ TEST_CASE("the next attempt after a failed generation has an external id of its 
   Stage stage({}, without_store());
   const JobSnapshot refused = stage.run(stage.shot("A bloodbath"));
   CHECK(refused.phase == Phase::failed);
+  stage.open_engine();
   const JobSnapshot again = stage.run(stage.shot("A bloodbath"));
   CHECK(again.phase == Phase::failed);
   CHECK(again.external_id != refused.external_id);

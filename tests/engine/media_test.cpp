@@ -310,8 +310,7 @@ TEST_CASE("a dropped seam frame is gone and no other") {
   TempFolder folder;
   make_clip(folder / "a.mp4");
   make_clip(folder / "b.mp4", {.first = 23});
-  const auto film =
-      join({{folder / "a.mp4"}, {folder / "b.mp4", true}}, folder / "film.mp4");
+  const auto film = join({{folder / "a.mp4"}, {folder / "b.mp4", true}}, folder / "film.mp4");
   REQUIRE(film.ok());
   CHECK(film->reencoded);
   CHECK(film->frames == 47);
@@ -334,16 +333,16 @@ TEST_CASE("frames of rates that are no whole number are kept through many seams"
 
 TEST_CASE("sound keeps its place when a seam frame is dropped") {
   TempFolder folder;
-  make_clip(folder / "a.mp4", {.frames = 6, .rate = "6"});  // silent, 1 s
-  make_clip(folder / "b.mp4", {.frames = 6, .rate = "6", .sound = 3, .tone_from = 0.5});
-  make_clip(folder / "c.mp4", {.frames = 6, .rate = "6"});
-  const auto film = join(
-      {{folder / "a.mp4"}, {folder / "b.mp4", true}, {folder / "c.mp4"}}, folder / "film.mp4");
+  make_clip(folder / "a.mp4", {.frames = 12, .rate = "12"});  // silent, 1 s
+  make_clip(folder / "b.mp4", {.frames = 12, .rate = "12", .sound = 3, .tone_from = 0.5});
+  make_clip(folder / "c.mp4", {.frames = 12, .rate = "12"});
+  const auto film =
+      join({{folder / "a.mp4"}, {folder / "b.mp4", true}, {folder / "c.mp4"}}, folder / "film.mp4");
   REQUIRE(film.ok());
-  CHECK(film->frames == 17);
-  // 1 s of the first part, and half a second less one frame of 1/6 s.
-  CHECK(sound_begins(folder / "film.mp4") == doctest::Approx(1 + 0.5 - 1.0 / 6).epsilon(0.02));
-  CHECK(media::probe(folder / "film.mp4")->duration == doctest::Approx(17.0 / 6).epsilon(0.02));
+  CHECK(film->frames == 35);
+  // 1 s of the first part, and half a second less one frame of 1/12 s.
+  CHECK(sound_begins(folder / "film.mp4") == doctest::Approx(1 + 0.5 - 1.0 / 12).epsilon(0.02));
+  CHECK(media::probe(folder / "film.mp4")->duration == doctest::Approx(35.0 / 12).epsilon(0.02));
 }
 
 TEST_CASE("a song takes the place of the parts own sound") {
@@ -354,8 +353,8 @@ TEST_CASE("a song takes the place of the parts own sound") {
     CAPTURE(song);
     ffmpeg({"-f", "lavfi", "-i", "aevalsrc=exprs='if(lt(t,0.7),0,sin(2764*t))':s=44100:d=1.2",
             folder / song});
-    const auto film = join({{folder / "a.mp4"}, {folder / "b.mp4", true}},
-                                    folder / "film.mp4", folder / song);
+    const auto film =
+        join({{folder / "a.mp4"}, {folder / "b.mp4", true}}, folder / "film.mp4", folder / song);
     REQUIRE(film.ok());
     CHECK(frame_numbers(folder / "film.mp4") == range(0, 47));
     CHECK(sound_begins(folder / "film.mp4") == doctest::Approx(0.7).epsilon(0.05));
@@ -381,8 +380,7 @@ TEST_CASE("other sizes are letterboxed and other rates are converted") {
   TempFolder folder;
   make_clip(folder / "wide.mp4", {.frames = 12, .first = 20});
   make_clip(folder / "tall.mp4", {.frames = 24, .first = 20, .rate = "12", .size = "90x160"});
-  const auto film =
-      join({{folder / "wide.mp4"}, {folder / "tall.mp4"}}, folder / "film.mp4");
+  const auto film = join({{folder / "wide.mp4"}, {folder / "tall.mp4"}}, folder / "film.mp4");
   REQUIRE(film.ok());
   CHECK(film->reencoded);
   CHECK(film->frames == 12 + 48);
@@ -421,9 +419,9 @@ TEST_CASE("a picture is shown for its time between clips") {
   TempFolder folder;
   make_clip(folder / "a.mp4", {.frames = 12, .sound = 0.5});
   REQUIRE(frame_at(folder / "a.mp4", 0.25, folder / "p.png").ok());
-  const auto film = join(
-      {{folder / "p.png", false, 0.5}, {folder / "a.mp4"}, {folder / "p.png", true, 0.25}},
-      folder / "film.mp4");
+  const auto film =
+      join({{folder / "p.png", false, 0.5}, {folder / "a.mp4"}, {folder / "p.png", true, 0.25}},
+           folder / "film.mp4");
   REQUIRE(film.ok());
   CHECK(film->frames == 12 + 12 + 6);
   CHECK(frame_numbers(folder / "film.mp4") ==

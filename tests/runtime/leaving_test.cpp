@@ -12,8 +12,8 @@ std::string ends_of(const char* how, int runs) {
   const Stage stage;
   std::string bad;
   for (int run = 0; run < runs; ++run) {
-    const auto outcome = run_process(
-        {KLING_LEAVING, stage.options.base_url, how, std::to_string(run * 7 % 60)});
+    const auto outcome =
+        run_process({KLING_LEAVING, stage.options.base_url, how, std::to_string(run * 7 % 60)});
     if (!outcome)
       bad += outcome.error().message + "\n";
     else if (outcome->exit_code != 0)
