@@ -156,7 +156,7 @@ class Run {
     for (;;) {
       progress_.erase();
       const bool busy = options_.safe.watched([this] { return runtime_.run(10'000); });
-      report_errors();
+      if (give_up()) continue;  // what was cancelled has its turn
       const auto engines = runtime_.engines();
       progress_.update(engines);
       if (interrupted() && !leaving_) leave(engines);
@@ -225,11 +225,11 @@ class Run {
     heed_interrupt();
     stop(engines);
     if (!overdue()) return options_.voice.note("interrupted; " + what_is_left(engines));
-    char seconds[32];
-    std::snprintf(seconds, sizeof seconds, "%.10g", options_.deadline);
+    char span[32];
+    std::snprintf(span, sizeof span, "%.10g", options_.deadline);
     (void)options_.voice.fail(
         {.kind = Kind::interrupted,
-         .message = std::string("the deadline of ") + seconds + " seconds has passed",
+         .message = std::string("the deadline of ") + span + " seconds has passed",
          .hint = what_is_left(engines)});
   }
 
@@ -240,14 +240,14 @@ class Run {
   }
 
   /// A script's error is printed at once. What the script has paid for is still brought home;
-  /// nothing else of it goes on.
-  void report_errors() {
+  /// nothing else of it goes on. True once, when that happened.
+  bool give_up() {
     const lua::TaskResult main = runtime_.result(task_);
     const bool failed = main.done && !main.ok;
-    if (given_up_ || (!failed && lua::stopped(state_) == nullptr)) return;
+    if (given_up_ || (!failed && lua::stopped(state_) == nullptr)) return false;
     given_up_ = true;
     if (failed) report(main);
-    if (leaving_) return;
+    if (leaving_) return true;
     const auto engines = runtime_.engines();
     stop(engines);
     if (const int going = count(engines, goes_on); going > 0)
@@ -256,6 +256,7 @@ class Run {
                                : std::to_string(going) + " jobs that are paid for still run") +
                           "; waiting for " + (going == 1 ? "it" : "them") +
                           " (Ctrl-C leaves, and they go on at the service)");
+    return true;
   }
 
   /// The end of a job that no part of the script waited for.

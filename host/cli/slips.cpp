@@ -89,10 +89,6 @@ std::string name_of(const std::string& word, const CLI::App& app) {
 }  // namespace
 
 std::string take_slips(const CLI::App& app, Words& words) {
-  if (!words.empty() && words.front() == "--") {  // said before the script: all is the script's
-    words.erase(words.begin());
-    return "";
-  }
   // Behind what is no script there is nothing to look for: another error tells.
   if (words.empty() || (words.front().size() > 1 && words.front().starts_with('-'))) return "";
   const auto end = std::find(words.begin(), words.end(), "--");

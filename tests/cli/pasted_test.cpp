@@ -6,7 +6,7 @@ using namespace kling::test;
 
 namespace {
 
-const char* const kOne = "require 'kling'.text2video { prompt = 'x' }:wait()";
+const char* const kSimple = "require 'kling'.text2video { prompt = 'x' }:wait()";
 
 }  // namespace
 
@@ -18,7 +18,7 @@ TEST_CASE("a key is what is left when everything that was pasted with it is gone
         "Authorization: Bearer sk-right", "KLING_API_KEY=sk-right",
         "export KLING_API_KEY='sk-right';", "\u201csk-right\u201d", "\u00a0sk-right\u200b",
         "\ufeffsk-right", "sk-right,"}) {
-    Stage stage(kOne, options);
+    Stage stage(kSimple, options);
     stage.environment[0] = std::string("KLING_API_KEY=") + pasted;
     const Outcome run = stage.run();
     CAPTURE(pasted);
@@ -30,7 +30,7 @@ TEST_CASE("a key is what is left when everything that was pasted with it is gone
     stage.environment[0] = "KLING_API_KEY=wrong";
     CHECK(stage.run().code == 0);
   }
-  Stage stage(kOne, options);
+  Stage stage(kSimple, options);
   stage.environment[0] = "KLING_API_KEY=sk-ri ght";
   const Outcome run = stage.run();
   CHECK(run.code == 1);
@@ -42,7 +42,7 @@ TEST_CASE("a blank key hides no other") {
   sim::Options options;
   options.key = "sk-right";
   for (const char* blank : {"", " ", "\"\"", "\n", "Bearer "}) {
-    Stage stage(kOne, options);
+    Stage stage(kSimple, options);
     stage.environment[0] = std::string("KLING_API_KEY=") + blank;
     stage.environment.emplace_back("COMETAPI_KEY=sk-right");
     const Outcome run = stage.run();
@@ -54,7 +54,7 @@ TEST_CASE("a blank key hides no other") {
 TEST_CASE("a pasted address counts as far as its service") {
   for (const char* more : {"/", " ", "/v1", "/v1/", "/kling", "/kling/v1", "/kling/v1/videos",
                            "/kling/v1/videos/text2video", "\"", "\n"}) {
-    Stage stage(kOne);
+    Stage stage(kSimple);
     stage.environment[1] += more;
     const Outcome run = stage.run();
     CAPTURE(more);
@@ -77,7 +77,7 @@ TEST_CASE("a byte order mark is skipped and UTF-16 is named") {
   }
   CHECK(contains(stage.run({"run", "-"}).out, "typed"));
   CHECK(contains(stage.run({"repl"}).out, "typed"));
-  for (const std::string text : {std::string("\xFF\xFEp\0r\0", 6), std::string("\xFE\xFF\0p", 4),
+  for (const std::string& text : {std::string("\xFF\xFEp\0r\0", 6), std::string("\xFE\xFF\0p", 4),
                                  std::string("p\0r\0i\0n\0t\0", 10), std::string("\0p\0r", 4)}) {
     std::ofstream(stage.folder / "film.lua") << text;
     const Outcome run = stage.run();
@@ -90,7 +90,7 @@ TEST_CASE("a byte order mark is skipped and UTF-16 is named") {
 TEST_CASE("a config file may begin with a byte order mark and quote its values") {
   sim::Options options;
   options.key = "sk-right";
-  Stage stage(kOne, options);
+  Stage stage(kSimple, options);
   std::filesystem::create_directories(stage.folder / "kling");
   const std::string path = stage.folder / "kling/config";
   std::ofstream(path) << "\xEF\xBB\xBFkey = 'Bearer sk-right'\r\n";

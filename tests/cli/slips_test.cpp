@@ -69,7 +69,6 @@ TEST_CASE("what stands behind two dashes, and what is no option of ours, is the 
       {{"run", "film.lua", "-5", "-x", "-", "--s"}, "film.lua\t-5\t-x\t-\t--s\n"},
       {{"run", "film.lua", "--", "--sim", "--max-cost=1"}, "film.lua\t--sim\t--max-cost=1\n"},
       {{"run", "film.lua", "a", "--", "--sim", "--", "b"}, "film.lua\ta\t--sim\t--\tb\n"},
-      {{"run", "--", "film.lua", "--sim"}, "film.lua\t--sim\n"},
       {{"run", "film.lua", "sim", "max-cost", ""}, "film.lua\tsim\tmax-cost\t\n"},
   };
   for (const auto& row : rows) {

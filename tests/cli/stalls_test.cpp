@@ -12,7 +12,7 @@ using namespace kling::test;
 
 namespace {
 
-const char* const kOne = "require 'kling'.text2video { prompt = 'x' }:wait()";
+const char* const kSlow = "require 'kling'.text2video { prompt = 'x' }:wait()";
 
 /// A port where nobody listens, for as long as this lives.
 class ClosedPort {
@@ -44,7 +44,7 @@ bool tells(const Child& child, const std::string& part) {
 }  // namespace
 
 TEST_CASE("a service that refuses connections is named, and one Ctrl-C leaves with a true word") {
-  Stage stage(kOne);
+  Stage stage(kSlow);
   const ClosedPort port;
   stage.environment[1] = "KLING_BASE_URL=http://127.0.0.1:" + std::to_string(port.number);
   const auto child = stage.start({"run", "film.lua"});
@@ -60,7 +60,7 @@ TEST_CASE("a service that refuses connections is named, and one Ctrl-C leaves wi
 }
 
 TEST_CASE("a fault that stays is told at once") {
-  Stage stage(kOne);
+  Stage stage(kSlow);
   const std::string port = stage.environment[1].substr(stage.environment[1].rfind(':') + 1);
   RawServer proxy([](Peer& peer, int) {
     (void)peer.read_request();
@@ -99,7 +99,9 @@ TEST_CASE("a fault that stays is told at once") {
 TEST_CASE("after a script's error its tasks end and only what is paid for is waited for") {
   sim::Options options;
   options.clock = make_clock(20);
-  Stage stage(R"(
+  for (const auto& words : std::vector<std::vector<std::string>>{
+           {"run", "film.lua"}, {"run", "--profile", "safe", "--root", ".", "film.lua"}}) {
+    Stage stage(R"(
 local kling = require 'kling'
 kling.configure { limits = { jobs = 1 } }
 kling.spawn(function() kling.sleep(1e6) end)
@@ -107,9 +109,7 @@ kling.text2video { prompt = 'paid' }:accepted()
 kling.text2video { prompt = 'not sent' }
 kling.sleep(0.1)
 error 'oops')",
-              options);
-  for (const auto& words : std::vector<std::vector<std::string>>{
-           {"run", "film.lua"}, {"run", "--profile", "safe", "--root", ".", "film.lua"}}) {
+                options);
     const Outcome run = stage.run(words);
     CAPTURE(run.err);
     CHECK(run.code == 1);
@@ -117,8 +117,8 @@ error 'oops')",
     CHECK(contains(run.err, "1 still open"));
     CHECK_FALSE(contains(run.err, "the wait was cancelled"));
     CHECK(stage.service->counters().creates == 1);
+    CHECK(std::filesystem::exists(stage.folder / ".kling/clips"));
   }
-  CHECK(std::filesystem::exists(stage.folder / ".kling/clips"));
 }
 
 TEST_CASE("after the end by a limit nothing is waited for that is not paid") {
@@ -137,7 +137,7 @@ TEST_CASE("a deadline ends a run with its waits, and its jobs go on at the servi
   sim::Options options;
   options.clock = make_clock(1);
   for (const std::string profile : {"full", "safe"}) {
-    const Stage stage(kOne, options);
+    const Stage stage(kSlow, options);
     const Outcome run = stage.run({"run", "--profile", profile, "--deadline", "2", "film.lua"});
     CAPTURE(run.err);
     CHECK(run.code == 130);
