@@ -40,6 +40,7 @@ Result<std::string> bare_key(std::string_view pasted, const std::string& source)
     }
   }
   while (key.ends_with(';') || key.ends_with(',')) key = bare(key.substr(0, key.size() - 1));
+  if (lower(key) == "bearer") return std::string();
   if (std::any_of(key.begin(), key.end(), [](unsigned char c) { return c <= 0x20 || c >= 0x7F; }))
     return Error{
         .kind = Kind::auth,
