@@ -144,6 +144,7 @@ Event Core::write_intent(const std::shared_ptr<Job>& shared) {
 /// although nothing is settled.
 bool Core::join(const std::shared_ptr<Job>& job, const Claim& claim) {
   std::shared_ptr<Job> other;
+  bool earlier = false;
   {
     std::lock_guard lock(jobs_mutex);
     std::weak_ptr<Job>& carries = by_row[claim.step.id];
@@ -152,7 +153,8 @@ bool Core::join(const std::shared_ptr<Job>& job, const Claim& claim) {
       carries = job;
       return false;
     }
-    other->run = job->run.load();
+    if (other->run.exchange(job->run) != job->run)  // what an earlier run has paid for
+      earlier = true;
     job->gone = true;
     std::erase(jobs, job);
   }
@@ -166,6 +168,7 @@ bool Core::join(const std::shared_ptr<Job>& job, const Claim& claim) {
     job->active = false;
     other->background = false;
     const Phase phase = other->machine.phase;
+    if (earlier && phase >= Phase::accepted && phase <= Phase::stored) other->reused = true;
     rests = !other->active && (phase == Phase::paused || phase == Phase::ambiguous);
     // It was found by its handle, and could not be sent without its request.
     if (rests && !other->sending) other->sending = std::move(job->sending);

@@ -220,6 +220,8 @@ std::vector<ManualClass> options() {
        {{"extra?", "table", "Goes into the body unchecked, and overrides."},
         {"take?", "string|number",
          "Tells equal requests apart: another take is another video, and another payment."},
+        {"retry?", "boolean",
+         "true: send it again although it failed in an earlier run and the script went on."},
         strict,
         lost,
         patience,

@@ -200,7 +200,7 @@ int Scheduler::park(lua_State* L, Ticket& ticket, Millis deadline, lua_KFunction
   task.brief = ticket.brief;
   ticket.waiter = task.id;
   ticket.serial = task.serial;
-  task.ticket = &ticket;
+  task.ticket = ticket.weak_from_this();
   lua_pushlightuserdata(L, wait_mark());
   return lua_yieldk(L, 1, context, next);
 }
@@ -298,16 +298,17 @@ void Scheduler::note_unended(lua_State* L, const Ticket& ticket, Kind kind) {
   auto& found = new_object<std::vector<std::shared_ptr<engine::Ask>>>(L);
   pure(L, [&] {
     std::set<TaskId> seen;  // two tasks may wait for each other
-    std::vector<const Ticket*> waits{&ticket};
+    std::vector<std::shared_ptr<const Ticket>> waits{ticket.shared_from_this()};
     while (!waits.empty()) {
-      const Ticket& wait = *waits.back();
+      const std::shared_ptr<const Ticket> wait = std::move(waits.back());
       waits.pop_back();
-      for (const Awaited& item : wait.awaited) {
+      for (const Awaited& item : wait->awaited) {
         if (item.ended) continue;
         if (item.ask) found.push_back(item.ask);
         const Task* task = find(item.task);
-        if (task != nullptr && task->ticket != nullptr && seen.insert(task->id).second)
-          waits.push_back(task->ticket);
+        if (task == nullptr) continue;
+        if (auto next = task->ticket.lock(); next && seen.insert(task->id).second)
+          waits.push_back(std::move(next));
       }
     }
   });
@@ -371,7 +372,7 @@ void Scheduler::resume(lua_State* L, Task& task) {
   const int arguments = task.started ? 0 : task.arguments;
   if (is_waiting(thread)) lua_pop(thread, 1);
   task.started = true;
-  task.ticket = nullptr;
+  task.ticket.reset();
   running_ = &task;
   passable = thread;
   int count = 0;

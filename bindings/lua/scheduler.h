@@ -31,7 +31,7 @@ struct Awaited {
 
 /// What a wait waits for. Shared by the waiting function and the completion that ends it, either
 /// of which may outlive the scheduler.
-struct Ticket {
+struct Ticket : std::enable_shared_from_this<Ticket> {
   explicit Ticket(std::shared_ptr<Scheduler*> home) : scheduler(std::move(home)) {}
   void complete();
 
@@ -72,8 +72,8 @@ struct Task {
   bool observed = false;  ///< somebody was told about the failure
   bool timed = false;     ///< somebody waits for it for a time only: time-outs are replayed in it
   Millis latest = 0;      ///< when the last job it awaited had finished
-  const Ticket* ticket = nullptr;  ///< what it waits for; lies on its stack
-  engine::Story story;             ///< what was raised into it, and into its parent before it
+  std::weak_ptr<const Ticket> ticket;  ///< what it waits for; gone with the coroutine that waits
+  engine::Story story;                 ///< what was raised into it, and into its parent before it
   const engine::Raised* born_with = nullptr;  ///< where that of its parent begins
   std::shared_ptr<const Failure> failure;
   std::unique_ptr<TaskResult> inherited;  ///< traceback of an awaited task's error

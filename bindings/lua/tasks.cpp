@@ -260,7 +260,6 @@ int group_cancel(lua_State* L) {
   Group& group = check_group(L);
   Scheduler& scheduler = state_of(L).scheduler;
   group.cancelled = true;
-  scheduler.note_unended(L, group, Kind::interrupted);
   pure(L, [&] {
     for (const Awaited& item : group.awaited) {
       Task* task = scheduler.find(item.task);
@@ -269,6 +268,8 @@ int group_cancel(lua_State* L) {
       scheduler.cancel(*task);
     }
   });
+  // Last: it may raise for want of memory, and nobody may go on and pay for that.
+  scheduler.note_unended(L, group, Kind::interrupted);
   return 0;
 }
 

@@ -42,6 +42,7 @@ int next_signal(const sigset_t& signals, std::optional<Steady::time_point> due) 
 int exit_code(Kind kind) {
   switch (kind) {
     case Kind::task_failed:
+    case Kind::policy:
       return kExitGenerationFailed;
     case Kind::ambiguous:
     case Kind::budget:

@@ -6,6 +6,7 @@
 ---@class kling.RequestOptions
 ---@field extra? table Goes into the body unchecked, and overrides.
 ---@field take? string|number Tells equal requests apart: another take is another video, and another payment.
+---@field retry? boolean true: send it again although it failed in an earlier run and the script went on.
 ---@field strict? boolean Warnings about requests are errors.
 ---@field lost? "ask" A lost answer stops the job at once, for you to decide.
 ---@field patience? number Seconds that a lost answer is searched for.

@@ -177,8 +177,8 @@ TEST_CASE("a failure that the script handled does not end the program with an er
   const Outcome run = stage.run();
   CAPTURE(run.err);
   CHECK(run.code == 0);
-  CHECK(contains(run.out, "false\ttask_failed"));
-  CHECK(contains(run.out, "neither"));
+  CHECK(contains(run.out, "false\tpolicy"));
+  CHECK(contains(run.out, "film.lua"));
   CHECK(contains(run.err, "1 submitted, 0 reused, $0.00, 1 failed"));
 }
 

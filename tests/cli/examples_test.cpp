@@ -26,13 +26,21 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 /// is to be decided about, there is also a job whose answer was lost.
 struct Place {
   Stage stage;
-  std::string id, done, lost;
+  std::string id, done, lost, lost_id;
 
   explicit Place(bool decides) : stage(kFilm, options()) {
     REQUIRE(stage.run({"run", "film.lua", decides ? "lost" : ""}).code == (decides ? 4 : 0));
     done = found(stage.run({"jobs"}).out, "kling:text2video/[0-9]+");
     id = done.substr(done.find('/') + 1);
-    if (decides) lost = found(stage.run({"jobs"}).out, "kling:text2video/~[a-z0-9-]+");
+    if (!decides) return;
+    lost = found(stage.run({"jobs"}).out, "kling:text2video/~[a-z0-9-]+");
+    // The account's list tells the task of the lost one.
+    std::ofstream(stage.folder / "list.lua")
+        << "for _, task in ipairs(require('kling').request('GET', "
+           "'/kling/v1/videos/text2video?pageNum=1&pageSize=30').data) do print(task.task_id) end";
+    std::istringstream ids(stage.run({"run", "list.lua"}).out);
+    for (std::string each; ids >> each;)
+      if (each != id) lost_id = each;
   }
 
   static sim::Options options() {
@@ -64,8 +72,9 @@ struct Place {
     line = replaced(line, "--sim ", "--sim --speed 100000 ");
     line = replaced(line, "--port 8900", "--port 0");
     line = replaced(line, "kling:text2video/861309198188019719", done);
-    line = replaced(line, "861309198188019719", id);
-    line = replaced(line, "TASK_ID", id);
+    const std::string& named = contains(line, "--adopt") && !lost_id.empty() ? lost_id : id;
+    line = replaced(line, "861309198188019719", named);
+    line = replaced(line, "TASK_ID", named);
     line = replaced(line, "HANDLE", lost.empty() ? done : lost);
     const std::regex script("[A-Za-z0-9_/]+\\.lua");
     for (std::sregex_iterator at(line.begin(), line.end(), script), end; at != end; ++at) {

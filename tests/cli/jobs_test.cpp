@@ -59,7 +59,7 @@ TEST_CASE("jobs lists what the ledger knows and filters it") {
   REQUIRE(all.size() == 3);
   CHECK(all[0]["summary"] == "a bloodbath");  // the newest first
   CHECK(all[0]["state"] == "failed");
-  CHECK(all[0]["error"]["kind"] == "task_failed");
+  CHECK(all[0]["error"]["kind"] == "policy");
   CHECK(all[2]["kind"] == "text2video");
   CHECK(all[2]["where"] == "film.lua:2");
   CHECK(all[2]["handle"] == "kling:text2video/" + all[2]["id"].get<std::string>());
@@ -165,7 +165,7 @@ TEST_CASE("jobs wait has the exit codes of run") {
   CHECK(contains(failed.err, "risk control"));
   const Outcome json = stage.run({"jobs", "wait", "--json", id});
   CHECK(json.code == 3);
-  CHECK(lines_of(json.out).back()["error"]["kind"] == "task_failed");
+  CHECK(lines_of(json.out).back()["error"]["kind"] == "policy");
   CHECK(stage.run({"jobs", "wait", "no-such-job"}).code == 1);
 
   sim::Options lost;

@@ -128,7 +128,7 @@ TEST_CASE("what the other commands write is documented") {
   const auto jobs = check("jobs list", stage.run({"jobs", "list", "--json"}));
   REQUIRE(jobs.size() == 3);
   CHECK(jobs[0]["state"] == "ambiguous");
-  CHECK(jobs[1]["error"]["kind"] == "task_failed");
+  CHECK(jobs[1]["error"]["kind"] == "policy");
   const std::string lost = jobs[0]["handle"], done = jobs[2]["handle"];
   const Json shown =
       check("jobs show", stage.run({"jobs", "show", "--json", "--request", done})).front();

@@ -78,7 +78,7 @@ TEST_CASE("a byte order mark is skipped and UTF-16 is named") {
   CHECK(contains(stage.run({"run", "-"}).out, "typed"));
   CHECK(contains(stage.run({"repl"}).out, "typed"));
   for (const std::string& text : {std::string("\xFF\xFEp\0r\0", 6), std::string("\xFE\xFF\0p", 4),
-                                 std::string("p\0r\0i\0n\0t\0", 10), std::string("\0p\0r", 4)}) {
+                                  std::string("p\0r\0i\0n\0t\0", 10), std::string("\0p\0r", 4)}) {
     std::ofstream(stage.folder / "film.lua") << text;
     const Outcome run = stage.run();
     CAPTURE(run.err);

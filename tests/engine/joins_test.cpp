@@ -35,7 +35,7 @@ std::vector<std::string> words(const std::string& text) {
 std::string ffmpeg_output(const std::vector<std::string>& arguments) {
   std::vector<std::string> argv = {"ffmpeg", "-nostdin", "-loglevel", "error", "-y"};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
-  const auto result = run_process(argv);
+  const auto result = run_process(argv, {.output_bytes = 64u << 20});
   REQUIRE(result.ok());
   INFO(result->messages);
   REQUIRE(result->exit_code == 0);

@@ -42,7 +42,7 @@ struct Shape {
 /// The nominal rate. One that no film has, of a video without a fixed one, gives way to the next
 /// common rate, as an average of it would be no rate to see a film at.
 Rate film_rate(const Source& source) {
-  if (source.rate.value() >= 8 && source.rate.value() <= 120) return source.rate;
+  if (source.rate.value() >= 5 && source.rate.value() <= 120) return source.rate;
   constexpr Rate kCommon[] = {{24, 1}, {25, 1}, {30000, 1001}, {50, 1}, {60000, 1001}};
   for (const Rate& rate : kCommon)
     if (source.fps <= rate.value() * 1.01) return rate;
