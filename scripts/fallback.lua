@@ -25,11 +25,15 @@ local opening, prompt = first_accepted {
 print("opening: " .. prompt)
 
 -- Half an hour for the long shot, else a short one.
-local ok, ending = pcall(kling.timeout, 1800, function()
-  return kling
-    .image2video({ image = opening:last_frame(), prompt = "The mist lifts", duration = 10 })
-    :wait()
-end)
+local ok, ending = pcall(
+  kling.timeout,
+  1800,
+  function()
+    return kling
+      .image2video({ image = opening:last_frame(), prompt = "The mist lifts", duration = 10 })
+      :wait()
+  end
+)
 if not ok then
   ending = kling.image2video({ image = opening:last_frame(), prompt = "The mist lifts" }):wait()
 end
