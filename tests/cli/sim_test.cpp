@@ -45,7 +45,7 @@ TEST_CASE("a run can be rehearsed with a file of faults and a service of limits"
   const TempFolder folder;
   std::ofstream(folder / "bad.faults") << "# both creates\ncreate#*: 1301\n";
   const Outcome refused = run(folder, {"--fault", "@bad.faults"});
-  CHECK(refused.code == 1);
+  CHECK(refused.code == 3);
   CHECK(contains(refused.err, "content security policy"));
   const Outcome poor = run(folder, {"--credit", "2"});
   CHECK(poor.code == 1);
