@@ -207,7 +207,7 @@ TEST_CASE("the end of main ends the threads of a pool that nobody stopped") {
         if (::write(to, "x", 1) != 1) ::_exit(3);
       });
     while (begun < 3) std::this_thread::yield();  // what has not begun is dropped
-    const pid_t grandchild = ::fork();  // it has no threads to wait for
+    const pid_t grandchild = ::fork();            // it has no threads to wait for
     if (grandchild == 0) std::exit(0);
     int status = 1;
     ::waitpid(grandchild, &status, 0);
