@@ -35,7 +35,7 @@ class EngineImpl : public Engine {
     if (home_.is_here())
       core_->close();
     else  // a forked child has none of the threads that this takes
-      new std::shared_ptr<Core>(std::move(core_));
+      new (std::nothrow) std::shared_ptr<Core>(std::move(core_));
   }
 
   std::shared_ptr<Job> create(CreateRequest request, JobDone prepared) override {

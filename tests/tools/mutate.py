@@ -27,6 +27,8 @@ FILES = {
     "bindings/engine/worker_pool.cpp": ["test_engine -sf=*worker_pool*", ENGINE],
     "bindings/engine/job_machine.cpp": ["test_engine -sf=*job_machine*", ENGINE],
     "bindings/engine/admission.cpp": [ENGINE],
+    "bindings/engine/asks.cpp": [ENGINE, "test_lua"],
+    "bindings/engine/exchange.cpp": [ENGINE],
     "bindings/engine/step.cpp": ["test_engine -sf=*step_test*", ENGINE],
     "bindings/engine/ledger_database.cpp": ["test_engine -sf=*ledger*", ENGINE],
     "bindings/engine/ledger_owner.cpp": ["test_engine -sf=*ledger*", ENGINE],
