@@ -157,7 +157,10 @@ struct WorkerPool::State : std::enable_shared_from_this<State> {
       clock->release();
     }
     // Before the program learns that this thread is gone: its exit may free OpenSSL's locks then.
-    ::OPENSSL_thread_stop();
+    {
+      const NoFork whole;
+      ::OPENSSL_thread_stop();
+    }
     --threads;
     ended.notify_all();
   }
