@@ -33,10 +33,10 @@ class Checker {
       if (prefix.empty() && overridden(request_, param.name)) continue;
       const Json& value = member(object, param.name);
       const std::string path = prefix + param.name;
-      if (!absent(value)) {
-        present(value, param, path);
-      } else if (param.required) {
+      if (param.required && blank(value)) {
         add(kError, param, "required", path, " is missing", param.doc);
+      } else if (!absent(value)) {
+        present(value, param, path);
       }
     }
   }
