@@ -95,6 +95,8 @@ Result<std::string> Core::store_folder() {
     folder = (std::filesystem::temp_directory_path(error) / ("kling-" + random_hex(8))).string();
     temporary_folder_ = folder;
   }
+  std::error_code code;
+  folder = std::filesystem::absolute(folder, code).lexically_normal().string();
   if (Status made = make_folders(folder); !made.ok()) return made.error();
   folder_ = folder;
   return folder_;

@@ -165,6 +165,7 @@ class Core : public std::enable_shared_from_this<Core> {
   Result<std::string> fresh_url(Job& job, int video);
   Result<std::string> fetch_video(Job& job, int video, const std::string& path);
   Result<std::string> clip_file(Job& job, int video);
+  std::string find_clip(const std::string& file);
   Result<MediaSource::Recipe> resolve(const MediaSource& source);
   Result<std::string> identify(const MediaSource& source);
   Result<std::string> origin_or_content(const std::string& sha256);

@@ -1,11 +1,14 @@
 #include "engine/ledger_rows.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include <sys/stat.h>
 
 namespace kling::engine {
 namespace {
+
+namespace fs = std::filesystem;
 
 // A job that was accepted so long ago and never looked at again holds no slot any more.
 constexpr Millis kForgotten = 3'600'000;
@@ -40,7 +43,19 @@ Step read_step(Database& database, Query& query) {
       row.accepted_at >> row.finished_at >> row.estimate_usd >> row.cost_usd >> row.run >>
       row.took >> row.abandoned >> state;
   row.state = state_of(database, state);
+  row.file = from_kept(database, row.file);
   return row;
+}
+
+std::string to_kept(const Database& database, const std::string& file) {
+  std::error_code code;
+  const fs::path below = fs::relative(file, fs::path(database.file()).parent_path(), code);
+  const bool outside = code || below.empty() || *below.begin() == ".." || database.file().empty();
+  return outside ? file : below.string();
+}
+
+std::string from_kept(const Database& database, const std::string& kept) {
+  return kept.empty() ? "" : (fs::path(database.file()).parent_path() / kept).string();
 }
 
 Usage usage_beside(Database& database, const Step& row, const std::string& owner, Millis now) {

@@ -21,6 +21,11 @@ std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const A
 /// no script: there it is this process, `owner`.
 Usage usage_beside(Database& database, const Step& row, const std::string& owner, Millis now);
 
+/// A path as a row keeps it: below the ledger's folder without that, as a project may move; and as
+/// it is now.
+std::string to_kept(const Database& database, const std::string& file);
+std::string from_kept(const Database& database, const std::string& kept);
+
 /// Ledger::forget_answers.
 std::int64_t old_answers(Database& database, Millis before, bool forget);
 

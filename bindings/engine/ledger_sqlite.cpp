@@ -170,7 +170,7 @@ class SqliteLedger : public Ledger {
     if (row.ok() && *row && (*row)->file == step.file && (*row)->file_sha256 == step.file_sha256)
       return Done{};  // found where it was: the next run of a script writes nothing
     return transition(step, now, "stored", step.file, "file = ?, file_sha256 = ?",
-                      "state = 'succeeded'", step.file, step.file_sha256);
+                      "state = 'succeeded'", to_kept(db_, step.file), step.file_sha256);
   }
   Status resubmit(std::int64_t id, Millis now) override {
     return transition(of(id), now, "resubmitted", "", "state = 'intended', owner = '', error = ''",
@@ -243,7 +243,7 @@ class SqliteLedger : public Ledger {
   Status record_derived(std::string_view sha256, std::string_view origin) override {
     return write(
         "INSERT INTO derived (sha256, origin) VALUES (?, ?)"
-        " ON CONFLICT (sha256) DO UPDATE SET origin = excluded.origin",
+        " ON CONFLICT (sha256) DO NOTHING",
         sha256, origin);
   }
   Result<std::optional<std::string>> origin_of(std::string_view sha256) override {

@@ -25,12 +25,34 @@ bool is_file(const std::string& path) {
 
 std::string short_name(const std::string& identity) { return sha256_hex(identity).substr(0, 16); }
 
-/// "text2video-1f0c….mp4": nothing in it comes from the service.
+/// "text2video-1f0c…-861309….mp4": no other task has it, so that no clip takes another's place. The
+/// further videos of a clip are called after the first, whatever version stored that.
 std::string clip_name(const Job& job, int video) {
-  std::string stem =
-      job.step.address.empty() ? short_name(job.step.task_id) : job.step.address.substr(0, 12);
-  if (video > 0) stem += "-" + std::to_string(video + 1);
-  return job.step.endpoint + "-" + stem + ".mp4";
+  std::string stem = fs::path(job.step.file).stem().string();
+  if (stem.empty()) {
+    const Step& step = job.step;
+    stem =
+        step.endpoint + "-" + step.address.substr(0, 12) + (step.address.empty() ? "" : "-") +
+        (step.task_id.size() > 64 ? short_name(step.task_id) : net::percent_encode(step.task_id));
+  }
+  return stem + (video > 0 ? "-" + std::to_string(video + 1) : "") + ".mp4";
+}
+
+/// `wanted`, or beside it, where nothing else lies. The same content may: it is saved again.
+Result<fs::path> free_name(const fs::path& wanted, const std::string& from) {
+  std::error_code ignored;
+  for (int n = 1;; ++n) {
+    fs::path name = wanted;
+    if (n > 1)
+      name.replace_filename(wanted.stem().string() + "-" + std::to_string(n) +
+                            wanted.extension().string());
+    if (!fs::exists(name, ignored)) return name;
+    if (fs::file_size(name, ignored) != fs::file_size(from, ignored)) continue;
+    auto there = hash_file(name.string());
+    auto here = hash_file(from);
+    if (!here) return here.error();
+    if (there && *there == *here) return name;
+  }
 }
 
 Error no_such_file(const std::string& path) {
@@ -114,6 +136,13 @@ Result<std::string> Core::store_path(const std::string& name) {
   auto folder = store_folder();
   if (!folder) return folder;
   return (fs::path(*folder) / name).string();
+}
+
+/// A clip that was stored: where it was, or under its name in the store that there is now.
+std::string Core::find_clip(const std::string& file) {
+  if (file.empty() || is_file(file)) return file;
+  auto here = store_path(fs::path(file).filename().string());
+  return here && is_file(*here) ? *here : file;
 }
 
 Event Core::download(Job& job) {
@@ -293,16 +322,14 @@ Result<std::string> Core::save(MediaSource& source, const std::string& wanted) {
   auto place = output_path(wanted);
   if (!place) return place;
   fs::path target(*place);
-  if (wanted.back() == '/' || fs::is_directory(target, ignored)) {
-    auto made = source.job && source.recipe == Recipe::clip
-                    ? Result<std::string>(clip_name(*source.job, source.video))
-                    : materialize(source);
-    if (!made) return made;
-    target /= fs::path(*made).filename();
-  }
-  if (Status made = make_folders(target.parent_path().string()); !made) return made.error();
   auto from = materialize(source);
   if (!from) return from;
+  if (wanted.back() == '/' || fs::is_directory(target, ignored)) {
+    auto name = free_name(target / fs::path(*from).filename(), *from);
+    if (!name) return name.error();
+    target = *name;
+  }
+  if (Status made = make_folders(target.parent_path().string()); !made) return made.error();
   if (fs::equivalent(*from, target, ignored)) return target.string();
   if (source.recipe != Recipe::clip) {
     const auto convert = must_convert(*from, target.string());

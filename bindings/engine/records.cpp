@@ -35,9 +35,11 @@ std::optional<std::size_t> first_picture(const api::Json& fields) {
 /// Fills the job from its row in the ledger.
 void Core::load(Job& job, const Step& row) {
   const auto result = api::parse_json(row.result);
+  const std::string file = find_clip(row.file);
   std::lock_guard lock(job.mutex);
   // Of the script as it is now, not as it was.
   const Step wanted = std::exchange(job.step, row);
+  job.step.file = file;
   if (!wanted.target.empty()) job.step.target = wanted.target;
   if (!wanted.summary.empty()) job.step.summary = wanted.summary;
   if (!wanted.script.empty()) job.step.script = wanted.script;
@@ -86,8 +88,9 @@ Event Core::write_intent(const std::shared_ptr<Job>& shared) {
     if (const auto first = first_picture(request.request.fields); first && *first < names->size())
       job.starts_from = (*names)[*first];
     wanted.request = api::to_text(api::wire_body(*job.definition, request.request));
-    if (const auto& own = api::member(request.request.fields, "external_task_id"); own.is_string())
-      wanted.external_id = own.get<std::string>();
+    for (const api::Json* from : {&request.request.fields, &request.request.extra})
+      if (const auto& own = api::member(*from, "external_task_id"); own.is_string() && own != "")
+        wanted.external_id = own.get<std::string>();
   } else {
     api::Request other;
     other.endpoint = "request";

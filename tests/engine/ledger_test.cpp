@@ -845,7 +845,7 @@ TEST_CASE("what was learnt stays in the file") {
   CHECK(book->prefix() == prefix);
   CHECK(**book->lookup_known("sim", "omni"));
   CHECK_FALSE(**book->lookup_known("sim", "text2video"));
-  CHECK(**book->origin_of("ab12") == "last frame of step 2");
+  CHECK(**book->origin_of("ab12") == "last frame of step 1");
   CHECK_FALSE(*book->origin_of("cd"));
   CHECK(open_book(":memory:")->prefix() != prefix);
 }
