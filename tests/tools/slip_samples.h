@@ -246,9 +246,9 @@ print(clip:last_frame().last_frame))lua",
   do: write kling.text2video with a dot
 )lua",
      ""},
-    {"", R"lua(kling:sleep(5))lua",
-     R"lua(kling: film.lua:2: sleep was called with a colon
-  do: write kling.sleep with a dot
+    {"", R"lua(kling:spawn(print))lua",
+     R"lua(kling: film.lua:2: spawn was called with a colon
+  do: write kling.spawn with a dot
 )lua",
      ""},
     {"",
