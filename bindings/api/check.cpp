@@ -4,6 +4,7 @@
 
 #include "api/endpoint.h"
 #include "api/fields.h"
+#include "api/slips.h"
 #include "api/text.h"
 
 namespace kling::api {
@@ -106,7 +107,8 @@ class Checker {
       const std::string nearest = did_you_mean(value, all);
       add(kError, param, "value", path,
           " = " + shown(value) + " is not one of: " + joined(all, ", "),
-          nearest.empty()
+          nearest.empty() && param.name == "mode" ? meant_field("", "resolution")
+          : nearest.empty()
               ? "one that is newer than this program goes into extra = { " + param.name + " = … }"
               : "did you mean " + nearest + "?");
     }

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <iterator>
 
+#include "api/text.h"
 #include "lua/runtime_state.h"
 #include "lua/safe/limits.h"
 
@@ -45,6 +46,9 @@ int query(lua_State* L) {
     lua_getfield(L, 1, "kind");
     kind = luaL_optstring(L, -1, kind);
   } else if (job == nullptr) {
+    if (lua_isnoneornil(L, 1))
+      raise_message(L, Kind::invalid, "query wants a job",
+                    "write kling.query(job), or its handle as text");
     text = luaL_checkstring(L, 1);  // an integer id, too
   }
   Call& call = new_call(L, job ? job->client : bound_client(L));
@@ -253,7 +257,9 @@ Status read_options(Options& options, const api::Json& given) {
       for (const Option& option : kOptions) names.push_back(option.name);
       const std::string near = api::did_you_mean(field.key(), names);
       error.message = "there is no option " + field.key();
-      if (!near.empty()) error.hint = "Did you mean " + near + "?";
+      error.hint =
+          near.empty() ? "it knows " + api::joined(names, ", ") : "did you mean " + near + "?";
+      if (error.field.starts_with("max_")) error.hint = "write budget = 5, limits = { jobs = 3 }";
       return error;
     }
     if (found->set(options, *field)) continue;
@@ -319,8 +325,9 @@ int client(lua_State* L) {
 
 }  // namespace
 
-const luaL_Reg kVerbs[] = {{"query", query},  {"job", find_job},        {"request", request},
-                           {"log", log},      {"configure", configure}, {"client", client},
-                           {nullptr, nullptr}};
+const luaL_Reg kVerbs[] = {
+    {"query", with_dot<query>}, {"job", with_dot<find_job>},        {"request", with_dot<request>},
+    {"log", with_dot<log>},     {"configure", with_dot<configure>}, {"client", with_dot<client>},
+    {nullptr, nullptr}};
 
 }  // namespace kling::lua

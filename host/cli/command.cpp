@@ -1,5 +1,6 @@
 #include "cli/command.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -108,8 +109,18 @@ int Voice::fail(const lua::TaskResult& task) const {
     if (!task.traceback.empty()) error["traceback"] = task.traceback;
     line({{"error", error}});
   } else {
-    std::fprintf(stderr, "kling: %s\n", task.message.c_str());
-    if (!task.traceback.empty()) std::fprintf(stderr, "%s\n", task.traceback.c_str());
+    // What to do has a line of its own.
+    const std::string& hint = task.error.hint;
+    std::string text = task.message;
+    if (!hint.empty() && text.ends_with(" " + hint)) {
+      text.resize(text.size() - hint.size() - 1);
+      if (text.ends_with(';') || text.ends_with('.')) text.pop_back();
+    }
+    std::fprintf(stderr, "kling: %s\n", text.c_str());
+    if (!hint.empty()) std::fprintf(stderr, "  do: %s\n", hint.c_str());
+    // One frame is the line that the message begins with.
+    if (std::ranges::count(task.traceback, '\n') > 1)
+      std::fprintf(stderr, "%s\n", task.traceback.c_str());
   }
   return task.is_kling_error ? exit_code(task.error.kind) : int{kExitError};
 }
