@@ -47,6 +47,7 @@ struct EngineOptions {
   Millis stall_timeout = 30'000;  ///< real ms a download may bring nothing
   Limits limits;                  ///< slots and budget of this client
   Limits most;                    ///< what the host allows all of them together
+  double price_factor = 1;        ///< what this account is charged of the list price
   /// Of a rehearsal: what a script saves goes below this folder, and is found there again.
   std::string output_folder;
   Confinement confinement;              ///< files and hosts a script may name

@@ -274,7 +274,7 @@ Event Core::admit_to_send(Job& job) {
     return {.type = EventType::no_slot};
   }
   if (marked->admission == Admission::over_budget)
-    return stopped(over_budget(limits_of_now, marked->usage, job.estimate_usd));
+    return stopped(over_budget(limits_of_now, marked->usage, job.estimate_usd, job.price_factor));
   if (story) story->told = true;
   return {.type = EventType::done};
 }
