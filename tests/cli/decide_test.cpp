@@ -98,8 +98,8 @@ TEST_CASE("what docs/money-safety.md says is paid again is, and nothing else") {
   REQUIRE(stage.service->counters().creates == 4);
   const struct {
     std::vector<std::string> words;
-    int paid;  ///< accepted by the service, and charged
-    int refused = 0;
+    int paid;
+    int failed = 0;  ///< sent, and not charged
   } rows[] = {
       {{"film.lua"}, 0},
       {{"./film.lua"}, 0},
