@@ -4,6 +4,7 @@
 
 #include "api/endpoint.h"
 #include "api/fields.h"
+#include "api/slips.h"
 #include "api/text.h"
 
 namespace kling::api {
@@ -33,10 +34,10 @@ class Checker {
       if (prefix.empty() && overridden(request_, param.name)) continue;
       const Json& value = member(object, param.name);
       const std::string path = prefix + param.name;
-      if (!absent(value)) {
-        present(value, param, path);
-      } else if (param.required) {
+      if (param.required && blank(value)) {
         add(kError, param, "required", path, " is missing", param.doc);
+      } else if (!absent(value)) {
+        present(value, param, path);
       }
     }
   }
@@ -106,7 +107,8 @@ class Checker {
       const std::string nearest = did_you_mean(value, all);
       add(kError, param, "value", path,
           " = " + shown(value) + " is not one of: " + joined(all, ", "),
-          nearest.empty()
+          nearest.empty() && param.name == "mode" ? meant_field("", "resolution")
+          : nearest.empty()
               ? "one that is newer than this program goes into extra = { " + param.name + " = … }"
               : "did you mean " + nearest + "?");
     }

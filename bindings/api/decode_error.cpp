@@ -95,8 +95,7 @@ constexpr ErrorRow kRows[] = {
     {"", "", 0, Asked::query, Kind::server, Refusal::unavailable, "ask again later"},
 };
 
-const ErrorRow& row_for(Asked asked, int http, const std::string& code,
-                        const std::string& message) {
+const ErrorRow& row_for(Asked asked, int http, std::string_view code, std::string_view message) {
   return *std::ranges::find_if(kRows, [&, words = lower(message)](const ErrorRow& row) {
     return row.fits(asked, http, code, words);
   });
@@ -132,10 +131,11 @@ Fault fault_of(const Json& level) {
 
 std::span<const ErrorRow> error_rows() { return kRows; }
 
-bool ErrorRow::fits(Asked by, int status, const std::string& code, const std::string& words) const {
+bool ErrorRow::fits(Asked by, int status, std::string_view code, std::string_view words) const {
   return (asked == Asked::any || asked == by) &&
          (http == 0 || http == status || http == status / 100) &&
-         (codes.empty() || (" " + std::string(codes) + " ").find(" " + code + " ") != codes.npos) &&
+         (codes.empty() ||
+          (" " + std::string(codes) + " ").find(" " + std::string(code) + " ") != codes.npos) &&
          words.find(phrase) != words.npos;
 }
 

@@ -22,7 +22,7 @@ struct ErrorRow {
   Refusal refusal;
   const char* hint;
 
-  bool fits(Asked by, int status, const std::string& code, const std::string& words) const;
+  bool fits(Asked by, int status, std::string_view code, std::string_view words) const;
 };
 std::span<const ErrorRow> error_rows();
 

@@ -28,8 +28,12 @@ std::string default_for(const Request& request, const Param& param) {
 }  // namespace
 
 bool absent(const Json& value) {
-  if (value.is_string()) return is_blank(value.get_ref<const std::string&>());
+  if (value.is_string()) return value.get_ref<const std::string&>().empty();
   return value.is_null() || (value.is_structured() && value.empty());
+}
+
+bool blank(const Json& value) {
+  return absent(value) || (value.is_string() && is_blank(value.get_ref<const std::string&>()));
 }
 
 bool overridden(const Request& request, std::string_view name) {

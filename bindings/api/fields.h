@@ -9,9 +9,11 @@
 
 namespace kling::api {
 
-/// Null, text of nothing but blanks, {} and [] all mean "not given": the service's own examples
-/// send empty strings.
+/// Null, "", {} and [] all mean "not given": the service's own examples send empty strings. Text of
+/// blanks is sent, and counts in digests, as it stands.
 bool absent(const Json& value);
+/// Absent, or text of nothing but blanks: no prompt, and nothing else that is needed.
+bool blank(const Json& value);
 /// True when `extra` decides the field, so that no rule of ours applies.
 bool overridden(const Request& request, std::string_view name);
 /// What will be sent for a field, `extra` first; null when neither gives it. Without defaults.

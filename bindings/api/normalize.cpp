@@ -276,6 +276,10 @@ class Normalizer {
            path + " is neither a URL, nor Base64 of a JPEG or PNG picture, nor a path",
            "give a path to a JPEG or PNG file");
       return false;
+    } else if (text.starts_with("~/")) {
+      fail("media.home", path, "~ is no folder for Lua: " + path + " is " + excerpt(text, 200),
+           "write os.getenv(\"HOME\") .. \"" + excerpt(text.substr(1), 200) + "\"");
+      return false;
     } else {
       input.source = MediaInput::Source::file;
     }

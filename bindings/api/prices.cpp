@@ -1,5 +1,7 @@
 #include "api/prices.h"
 
+#include <cstdio>
+
 #include "api/text.h"
 
 namespace kling::api {
@@ -16,14 +18,14 @@ constexpr Price kPrices[] = {
     {"kling-v3", "std", 0.6, 0.9, 0, true},        {"kling-v3", "pro", 0.8, 1.2, 0, true},
     {"kling-v3", "4k", 3.0, 3.0, 0, true},         {"kling-video-o1", "std", 0.6, 0, 0.9, true},
     {"kling-video-o1", "pro", 0.8, 0, 1.2, true},  {"kling-v3-omni", "std", 0.6, 0.8, 0.9, true},
-    {"kling-v3-omni", "pro", 0.8, 1.0, 1.2, true}, {"kling-v2-6", "std", 1.5, 0, 0, false},
-    {"kling-v2-6", "pro", 2.5, 5, 0, false},       {"kling-v2-5-turbo", "std", 1.5, 0, 0, false},
-    {"kling-v2-5-turbo", "pro", 2.5, 0, 0, false}, {"kling-v2-master", "", 10, 0, 0, false},
-    {"kling-v2-1-master", "", 10, 0, 0, false},    {"kling-v2-1", "std", 2, 0, 0, false},
-    {"kling-v2-1", "pro", 3.5, 0, 0, false},       {"kling-v1-6", "std", 2, 0, 0, false},
-    {"kling-v1-6", "pro", 3.5, 0, 0, false},       {"kling-v1-5", "std", 2, 0, 0, false},
-    {"kling-v1-5", "pro", 3.5, 0, 0, false},       {"kling-v1", "std", 1, 0, 0, false},
-    {"kling-v1", "pro", 3.5, 0, 0, false},
+    {"kling-v3-omni", "pro", 0.8, 1.0, 1.2, true}, {"kling-v3-omni", "4k", 3.0, 3.0, 3.0, true},
+    {"kling-v2-6", "std", 1.5, 0, 0, false},       {"kling-v2-6", "pro", 2.5, 5, 0, false},
+    {"kling-v2-5-turbo", "std", 1.5, 0, 0, false}, {"kling-v2-5-turbo", "pro", 2.5, 0, 0, false},
+    {"kling-v2-master", "", 10, 0, 0, false},      {"kling-v2-1-master", "", 10, 0, 0, false},
+    {"kling-v2-1", "std", 2, 0, 0, false},         {"kling-v2-1", "pro", 3.5, 0, 0, false},
+    {"kling-v1-6", "std", 2, 0, 0, false},         {"kling-v1-6", "pro", 3.5, 0, 0, false},
+    {"kling-v1-5", "std", 2, 0, 0, false},         {"kling-v1-5", "pro", 3.5, 0, 0, false},
+    {"kling-v1", "std", 1, 0, 0, false},           {"kling-v1", "pro", 3.5, 0, 0, false},
 };
 constexpr double kVoices = 1.2;               // a clip with named voices, against one with sound
 constexpr double kLongestEditedSeconds = 10;  // an edited video is billed by its own length
@@ -48,9 +50,18 @@ std::optional<Estimate> estimate(const Endpoint&, const Json& body) {
   return std::nullopt;
 }
 
-const char* price_source() {
-  return "Kling's public price list, 1 unit = US$0.14, as collected in 2026; CometAPI's known "
-         "prices are about 6 % lower";
+std::string price_basis(double factor) {
+  const std::string list = "list price of 2026-09";
+  if (factor == 1) return list;
+  char text[32];
+  std::snprintf(text, sizeof text, "%.10g", factor);
+  return std::string(text) + " of the " + list;
+}
+
+std::string price_source(double factor) {
+  return price_basis(factor) +
+         " (Kling's public one, 1 unit = US$0.14; CometAPI charges 0.8 or 1 of it: set "
+         "KLING_PRICE_FACTOR)";
 }
 
 }  // namespace kling::api

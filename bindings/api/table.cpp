@@ -54,9 +54,11 @@ Param model_name(Rule models, const char* preset) {
                                                       "The model.")));
 }
 
-Param mode(const Words& undocumented = {"4k"}) {
-  return sent_always("std", row("mode", Type::string, any_of({"std", "pro"}, undocumented),
-                                "std is faster and cheaper (720p), pro is better (1080p)."));
+Param mode(Words modes = {"std", "pro", "4k"}) {
+  const std::string finest = modes.size() > 2 ? ", 4k only kling-v3 and kling-v3-omni" : "";
+  return sent_always("std",
+                     row("mode", Type::string, any_of(std::move(modes)),
+                         "std is faster and cheaper (720p), pro is better (1080p)" + finest + "."));
 }
 
 Param duration(int low, int high, const std::string& doc) {
@@ -219,7 +221,7 @@ std::vector<Param> multi_image2video() {
       needed(prompt("What happens.")),
       negative_prompt(),
       model_name(any_of(models_of(Feature::multi_image2video)), "kling-v1-6"),
-      mode({}),
+      mode({"std", "pro"}),
       duration(5, 10, "5 or 10."),
       row("aspect_ratio", Type::string, any_of({"16:9", "9:16", "1:1"}),
           "Width to height; the service takes 16:9 when none is given."),
@@ -236,7 +238,7 @@ std::vector<Param> omni() {
           "What the video shows, with <<<image_1>>>, <<<element_1>>> and <<<video_1>>> for what "
           "the "
           "lists hold. At most 2500 characters."),
-      model_name(any_of({"kling-video-o1"}, {"kling-v3-omni"}), "kling-video-o1"),
+      model_name(any_of(models_of(Feature::omni)), "kling-video-o1"),
       row("image_list", Type::list, items(1, 7),
           "Pictures to refer to. With elements at most 7 in all, 4 when there is a video.",
           {also_called("image", needed(picture("image_url", "A picture."))),
@@ -277,7 +279,8 @@ std::vector<Endpoint> make_endpoints() {
        .params = image2video()},
       {.name = "multi_image2video",
        .kind = "multi-image2video",
-       .doc = "A video in which the subjects of up to four pictures meet.",
+       .doc = "A video in which the subjects of up to four pictures meet. Its only model was "
+              "announced as retired on 2026-09-15; kling.omni with image_list is the living way.",
        .params = multi_image2video()},
       {.name = "omni",
        .kind = "omni-video",

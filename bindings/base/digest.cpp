@@ -7,6 +7,8 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
+#include "base/leaving.h"
+
 namespace kling {
 namespace {
 
@@ -20,19 +22,29 @@ std::string to_hex(const unsigned char* bytes, std::size_t size) {
 
 }  // namespace
 
-Sha256::Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+void Sha256::Free::operator()(evp_md_ctx_st* context) const {
+  const NoFork whole;
+  EVP_MD_CTX_free(context);
+}
+
+Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
+  const NoFork whole;
   if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1)
     throw std::runtime_error("SHA-256 is not available in this OpenSSL");
 }
 
 void Sha256::update(std::string_view data) {
+  const NoFork whole;
   EVP_DigestUpdate(context_.get(), data.data(), data.size());
 }
 
 std::string Sha256::hex() {
   unsigned char bytes[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
-  EVP_DigestFinal_ex(context_.get(), bytes, &size);
+  {
+    const NoFork whole;
+    EVP_DigestFinal_ex(context_.get(), bytes, &size);
+  }
   return to_hex(bytes, size);
 }
 
@@ -73,6 +85,7 @@ bool base64_decode(std::string_view text, std::string& out) {
 
 std::string random_hex(std::size_t count) {
   std::string bytes(count, '\0');
+  const NoFork whole;
   if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), int(count)) != 1)
     throw std::runtime_error("the system gives no random numbers");
   return to_hex(reinterpret_cast<const unsigned char*>(bytes.data()), count);

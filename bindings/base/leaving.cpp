@@ -16,6 +16,10 @@ using Steady = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kLastWait{2};
 
+/// Who makes a child is the writer, and goes first: threads come here all the time.
+constexpr pthread_rwlock_t kOpenGate = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
+pthread_rwlock_t fork_gate = kOpenGate;
+
 /// Never destroyed: threads come here until the process has gone.
 struct Registry {
   std::mutex mutex;
@@ -26,13 +30,23 @@ struct Registry {
   static Registry& all() {
     static auto* const made = [] {
       ::OPENSSL_init_crypto(OPENSSL_INIT_ADD_ALL_DIGESTS, nullptr);  // its exit handler runs later
-      std::atexit([] { all().leave(); });
-      // A child is made while nobody else is in here, so that it finds the lists whole.
-      ::pthread_atfork([] { all().mutex.lock(); }, [] { all().mutex.unlock(); },
-                       [] {
-                         all().forget();
-                         all().mutex.unlock();
-                       });
+      end_threads_first();
+      // A child is made while nobody else is in here, so that it finds the lists whole, nor in
+      // OpenSSL.
+      ::pthread_atfork(
+          [] {
+            all().mutex.lock();
+            ::pthread_rwlock_wrlock(&fork_gate);
+          },
+          [] {
+            ::pthread_rwlock_unlock(&fork_gate);
+            all().mutex.unlock();
+          },
+          [] {
+            fork_gate = kOpenGate;  // its holder has another number here
+            all().forget();
+            all().mutex.unlock();
+          });
       return new Registry;
     }();
     return *made;
@@ -74,6 +88,13 @@ std::shared_ptr<void> at_exit(EndThreads end) {
   Registry::add(Registry::all().ends, made);
   return made;
 }
+
+void end_threads_first() {
+  std::atexit([] { Registry::all().leave(); });
+}
+
+NoFork::NoFork() { ::pthread_rwlock_rdlock(&fork_gate); }
+NoFork::~NoFork() { ::pthread_rwlock_unlock(&fork_gate); }
 
 UnsharedDescriptor::UnsharedDescriptor(const std::function<Descriptor()>& open)
     : file_(std::make_shared<Descriptor>()) {

@@ -21,6 +21,19 @@ using EndThreads = std::function<void(std::chrono::steady_clock::time_point unti
 /// the result lives; together they get two seconds. Not in a forked child: it has no threads.
 std::shared_ptr<void> at_exit(EndThreads end);
 
+/// The same once more, ahead of what exit() destroys now: for who uses a library's static objects.
+void end_threads_first();
+
+/// While one lives, no child is made: for short calls into OpenSSL, whose locks a child would find
+/// held for ever when it exits. Not nested, and nothing is awaited meanwhile.
+class NoFork {
+ public:
+  NoFork();
+  ~NoFork();
+  NoFork(const NoFork&) = delete;
+  NoFork& operator=(const NoFork&) = delete;
+};
+
 /// A descriptor that forked children must not hold: closed in them, and none there.
 class UnsharedDescriptor {
  public:

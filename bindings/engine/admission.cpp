@@ -35,7 +35,8 @@ Admission admit(const Limits& limits, const Usage& usage, double estimate_usd) {
   return Admission::admitted;
 }
 
-Error over_budget(const Limits& limits, const Usage& usage, double estimate_usd) {
+Error over_budget(const Limits& limits, const Usage& usage, double estimate_usd,
+                  double price_factor) {
   const std::string budget = dollars(limits.budget_usd);
   if (limits.budget_jobs >= 0 && usage.jobs >= limits.budget_jobs)
     return {.kind = Kind::budget,
@@ -55,7 +56,7 @@ Error over_budget(const Limits& limits, const Usage& usage, double estimate_usd)
           .hint = "raise the budget to at least " + dollars(usage.usd + estimate_usd) +
                   " (--max-cost, or kling.configure{ budget = … }) and run again; what is paid "
                   "stays paid. The price is an estimate: " +
-                  api::price_source()};
+                  api::price_source(price_factor)};
 }
 
 void LearntSlots::refused(int open, Millis now) {

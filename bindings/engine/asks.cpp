@@ -18,8 +18,8 @@ struct Rows {
 };
 
 Rows step_of(const std::vector<Attempt>& rows, const Attempt& row) {
-  const auto range = std::ranges::equal_range(rows, row.ordinal, {}, &Attempt::ordinal);
-  return {range.begin(), range.end()};
+  return {std::ranges::lower_bound(rows, row.ordinal, {}, &Attempt::ordinal),
+          std::ranges::upper_bound(rows, row.ordinal, {}, &Attempt::ordinal)};
 }
 
 /// What an ask gets that may have the step from `from` on: the first attempt that counts.

@@ -72,10 +72,12 @@ Event cut_short(Job& job, ActionType action) {
                           : EventType::ledger_failed};
 }
 
-/// Adds to "the network" what came instead of an answer, how often, and when it is tried again.
+/// Adds to what a request waits for what came instead, how often, and when it is tried again.
 void tell_trouble(std::string& waiting_for, const Transition& step, const Error& trouble) {
-  if (waiting_for != "the network") return;
-  if (trouble.http_status != 0 || trouble.kind == Kind::protocol) waiting_for = "a usable answer";
+  const bool network = waiting_for == "the network";
+  if (!network && step.state.phase != Phase::looking_up) return;
+  if (network && (trouble.http_status != 0 || trouble.kind == Kind::protocol))
+    waiting_for = "a usable answer";
   if (step.state.tries > 1)
     waiting_for += ", " + std::to_string(step.state.tries) + " times so far";
   if (const Millis minutes = step.action.delay / 60'000; minutes > 0)

@@ -35,7 +35,7 @@ class EngineImpl : public Engine {
     if (home_.is_here())
       core_->close();
     else  // a forked child has none of the threads that this takes
-      new std::shared_ptr<Core>(std::move(core_));
+      new (std::nothrow) std::shared_ptr<Core>(std::move(core_));
   }
 
   std::shared_ptr<Job> create(CreateRequest request, JobDone prepared) override {
@@ -49,7 +49,7 @@ class EngineImpl : public Engine {
     const api::Json body = api::wire_body(*job->definition, request.request);
     job->job_class = job_class(job->step.endpoint, body);
     if (const auto price = api::estimate(*job->definition, body))
-      job->step.estimate_usd = job->estimate_usd = price->usd;
+      job->step.estimate_usd = job->estimate_usd = price->usd * job->price_factor;
     job->sending = std::make_unique<Sending>();
     job->sending->request = std::move(request);
     job->sending->prepared = std::move(prepared);

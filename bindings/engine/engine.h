@@ -57,6 +57,7 @@ struct EngineOptions {
   Limits limits;                  ///< slots and budget of this client
   Limits most;                    ///< what the host allows all those of its purse together
   std::shared_ptr<Purse> purse = std::make_shared<Purse>();  ///< shared by copies of these options
+  double price_factor = 1;  ///< what this account is charged of the list price
   /// Of a rehearsal: what a script saves goes below this folder, and is found there again.
   std::string output_folder;
   Confinement confinement;              ///< files and hosts a script may name

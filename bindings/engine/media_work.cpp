@@ -166,14 +166,15 @@ Event Core::download(Job& job) {
 
 /// Fetches a video from the address known now. Never asks the service.
 Result<std::string> Core::fetch_video(Job& job, int video, const std::string& path) {
+  net::DownloadOptions how;
   const std::string url = [&] {
     std::lock_guard lock(job.mutex);
+    how.tries = std::max(2, how.tries - job.machine.tries);  // rounds that failed: fewer in a row
     return known_url(job, video);
   }();
   if (url.empty())
     return Error{
         .kind = Kind::media, .message = "no address is known for this clip", .code = "expired"};
-  net::DownloadOptions how;
   how.insecure = options.insecure;
   how.stall_timeout = net::Milliseconds(options.stall_timeout);
   // A service on this machine (the simulator) gives addresses on this machine.

@@ -309,10 +309,10 @@ Event Core::admit_to_send(Job& job) {
   if (marked->admission == Admission::over_budget) {
     Usage& usage = marked->usage;
     if (admit(limits_of_now, usage, job.estimate_usd) == Admission::over_budget)
-      return stopped(over_budget(limits_of_now, usage, job.estimate_usd));
+      return stopped(over_budget(limits_of_now, usage, job.estimate_usd, job.price_factor));
     usage.jobs += elsewhere.jobs;
     usage.usd += elsewhere.usd;
-    return stopped(over_budget(options.most, usage, job.estimate_usd));
+    return stopped(over_budget(options.most, usage, job.estimate_usd, job.price_factor));
   }
   if (story) story->told = true;
   return {.type = EventType::done};

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "lua/runtime_state.h"
 #include "lua/safe/limits.h"
 
 namespace kling::lua {
@@ -112,7 +113,14 @@ class Reader {
     if (test_object<Null>(L_, index)) return out = nullptr, true;
     const ClipRef* clip = test_object<ClipRef>(L_, index);
     const ImageRef* image = clip ? clip : test_object<ImageRef>(L_, index);
-    if (image == nullptr) return fail("is no Image or Clip; of a Job give what job:wait() returns");
+    const bool job = test_object<JobRef>(L_, index) != nullptr;
+    if (job || test_object<TaskRef>(L_, index) != nullptr) {
+      error_.hint = path_.starts_with("video") ? "write " : "give a picture of its clip: ";
+      error_.hint += job ? "job:wait()" : "task:wait()";
+      if (!path_.starts_with("video")) error_.hint += ":last_frame()";
+      return fail(job ? "is a Job" : "is a Task");
+    }
+    if (image == nullptr) return fail("is no Image or Clip");
     if (media_ == nullptr) return fail("is a picture or clip, which cannot be sent here");
     api::MediaInput input;
     input.video = clip != nullptr;

@@ -20,7 +20,10 @@ struct ImageRef {
   std::shared_ptr<engine::MediaSource> source;
   std::shared_ptr<void> memory;  ///< what its bytes take of a limited state
 };
-struct ClipRef : ImageRef {};
+struct JobRef;
+struct ClipRef : ImageRef {
+  std::shared_ptr<const JobRef> made_by;  ///< null: a local file
+};
 
 void define_null(lua_State* L);
 void push_null(lua_State* L);

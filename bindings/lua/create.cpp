@@ -95,8 +95,19 @@ Status prepare(lua_State* L, RuntimeState& state, const api::Endpoint& endpoint,
 /// Upvalues: client, endpoint.
 int create(lua_State* L) {
   const auto& endpoint = *static_cast<const api::Endpoint*>(lua_touserdata(L, lua_upvalueindex(2)));
-  luaL_checktype(L, 1, LUA_TTABLE);
+  const bool prompt = lua_type(L, 1) == LUA_TSTRING;
+  const char* got = lua_istable(L, 2) ? "two arguments" : luaL_typename(L, 1);
+  if ((!prompt && !lua_istable(L, 1)) || lua_istable(L, 2))
+    raise_new(L, Kind::invalid, [&](Error& error) {
+      error.message = endpoint.name + " takes one table, got " + got;
+      error.hint = "write kling." + endpoint.name + " { prompt = \"…\", duration = 5 }";
+    });
   lua_settop(L, 1);
+  if (prompt) {  // the prompt alone
+    lua_newtable(L);
+    lua_insert(L, 1);
+    lua_setfield(L, 1, "prompt");
+  }
   RuntimeState& state = state_of(L);
   Call& call = new_call_unopened(L, bound_client(L));
   const Where here = where(L);
@@ -129,7 +140,7 @@ void add_endpoints(lua_State* L) {
   const auto add = [L](const std::string& name, const api::Endpoint& endpoint) {
     lua_pushvalue(L, -1);
     lua_pushlightuserdata(L, const_cast<api::Endpoint*>(&endpoint));
-    lua_pushcclosure(L, create, 2);
+    lua_pushcclosure(L, with_dot<create>, 2);
     lua_setfield(L, -3, name.c_str());
   };
   for (const auto& endpoint : api::endpoints()) {

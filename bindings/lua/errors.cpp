@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "lua/safe/limits.h"
+#include "lua/slips.h"
 
 namespace kling::lua {
 namespace {
@@ -119,6 +120,56 @@ int raise(lua_State* L, const Error& error, const char* asked) {
   lua_pop(L, 1);
   hold_memory(L, text_bytes(value), value.memory);
   return lua_error(L);
+}
+
+int wrong_self(lua_State* L, int index, const char* name) {
+  lua_Debug call{};
+  const char* function = "the method";
+  if (lua_getstack(L, 0, &call) != 0 && lua_getinfo(L, "n", &call) != 0 && call.name != nullptr)
+    function = call.name;
+  const char* got = luaL_typename(L, index);
+  if (luaL_getmetafield(L, index, "__name") == LUA_TSTRING) got = lua_tostring(L, -1);
+  return raise_new(L, Kind::invalid, [&](Error& error) {
+    const std::string owner = short_name(name);
+    error.message = std::string(function) + " wants its " + owner + " first, got " + got;
+    error.hint = "write " + owner + ":" + function + "(…) with a colon";
+  });
+}
+
+int no_value(lua_State* L, const char* owner, const char* member) {
+  bool known = false;
+  pure(L, [&] { known = has_member(owner, member); });
+  if (known) return 0;
+  return raise_new(L, Kind::invalid, [&](Error& error) {
+    const char* what = std::strrchr(owner, '.') + 1;
+    error.message = std::string(*what == 'I' ? "an " : "a ") + what + " has no " + member;
+    error.hint = meant_member(owner, member);
+  });
+}
+
+int refuse_module(lua_State* L) {
+  if (!lua_istable(L, 1)) return 0;
+  lua_pushliteral(L, "_VERSION");
+  const bool module = lua_rawget(L, 1) == LUA_TSTRING;
+  lua_pop(L, 1);
+  if (!module) return 0;
+  lua_Debug call{};
+  const bool named = lua_getstack(L, 0, &call) != 0 && lua_getinfo(L, "n", &call) != 0;
+  const char* name = named && call.name != nullptr ? call.name : "text2video";
+  return raise_new(L, Kind::invalid, [&](Error& error) {
+    error.message = std::string(name) + " was called with a colon";
+    error.hint = std::string("write kling.") + name + " with a dot";
+  });
+}
+
+const char* check_path(lua_State* L, int index) {
+  const char* path = luaL_checkstring(L, index);
+  if (path[0] != '~' || (path[1] != '/' && path[1] != '\0')) return path;
+  raise_new(L, Kind::invalid, [&](Error& error) {
+    error.message = std::string("~ is no folder for Lua: ") + path;
+    error.hint = std::string("write os.getenv(\"HOME\") .. \"") + (path + 1) + "\"";
+  });
+  return path;
 }
 
 }  // namespace kling::lua

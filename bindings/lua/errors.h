@@ -48,4 +48,17 @@ inline int raise_message(lua_State* L, Kind kind, const char* message, const cha
   });
 }
 
+/// For __index: nothing, of a field that the class (such as "kling.Job") may have; raises for
+/// names that it does not know.
+int no_value(lua_State* L, const char* owner, const char* member);
+
+/// A function of the module, which must not be called as a method of it.
+int refuse_module(lua_State* L);
+template <lua_CFunction Function>
+int with_dot(lua_State* L) {
+  return refuse_module(L), Function(L);
+}
+/// A path as it was written; the shell's "~" is no folder here.
+const char* check_path(lua_State* L, int index);
+
 }  // namespace kling::lua

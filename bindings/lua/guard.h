@@ -75,13 +75,16 @@ T* test_object(lua_State* L, int index, bool* dead = nullptr) {
   return object->alive ? &object->value : nullptr;
 }
 
+/// Raises: argument `index` of the running function is no `name`, which stands before its colon.
+int wrong_self(lua_State* L, int index, const char* name);
+
 /// The T at argument `index`; raises when it is none.
 template <class T>
 T& check_object(lua_State* L, int index, const char* name) {
   bool dead = false;
   T* value = test_object<T>(L, index, &dead);
   if (dead) luaL_error(L, "kling is closing");
-  if (value == nullptr) luaL_typeerror(L, index, name);
+  if (value == nullptr) wrong_self(L, index, name);
   return *value;
 }
 

@@ -40,9 +40,9 @@ int job_index(lua_State* L) {
   if (push_method(L)) return 1;
   const char* key = luaL_checkstring(L, 2);
   if (std::strcmp(key, "request") == 0) {
-    if (job.request.empty()) return 0;
+    if (job.request == nullptr) return 0;
     api::Json& request = new_object<api::Json>(L);
-    pure(L, [&] { request = api::parse_json(job.request); });
+    pure(L, [&] { request = api::parse_json(*job.request); });
     push_json(L, request);
     return 1;
   }
@@ -65,7 +65,7 @@ int job_index(lua_State* L) {
   if (std::strcmp(key, "cost") == 0) return lua_pushnumber(L, now.cost_usd), 1;
   if (std::strcmp(key, "reused") == 0) return lua_pushboolean(L, now.reused), 1;
   if (std::strcmp(key, "error") == 0 && now.error) return push_error(L, *now.error);
-  return 0;
+  return no_value(L, kName, key);
 }
 
 int job_tostring(lua_State* L) {
@@ -152,10 +152,10 @@ int push_job(lua_State* L, Call& call) {
     });
     lua_pop(L, 1);
   }
-  job.request.swap(call.text);
   // The job exists and may be paid for: it must not be lost for the sake of its text.
-  if (job.request.size() > memory_left(L)) std::string().swap(job.request);
-  hold_memory(L, job.request.size(), job.memory);
+  if (call.text.empty() || call.text.size() > memory_left(L)) return 1;
+  hold_memory(L, call.text.size(), job.memory);
+  pure(L, [&] { job.request = std::make_shared<const std::string>(std::move(call.text)); });
   return 1;
 }
 

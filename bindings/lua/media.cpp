@@ -1,6 +1,7 @@
 // The Image and Clip userdata, and the verbs that make them.
 #include <cstring>
 
+#include "api/text.h"
 #include "lua/runtime_state.h"
 #include "lua/safe/limits.h"
 
@@ -23,7 +24,7 @@ ImageRef* test_media(lua_State* L, int index) {
 
 ImageRef& check_media(lua_State* L) {
   ImageRef* media = test_media(L, 1);
-  if (media == nullptr) luaL_typeerror(L, 1, "kling.Image or kling.Clip");
+  if (media == nullptr) wrong_self(L, 1, kClip);
   return *media;
 }
 
@@ -84,7 +85,7 @@ int push_reply_json(lua_State* L, Call& call) {
 
 int media_save(lua_State* L) {
   const ImageRef& media = check_media(L);
-  const char* path = luaL_checkstring(L, 2);
+  const char* path = check_path(L, 2);
   Call& call = new_call(L, media.client);
   pure(L, [&] { call.client->engine->save(media.source, path, text_into(call)); });
   return await<push_reply_text>(L, call);
@@ -103,7 +104,7 @@ int image_index(lua_State* L) {
   if (std::strcmp(key, "path") == 0) return media_made(L, image);
   if (std::strcmp(key, "seconds") == 0 && image.source->still_seconds > 0)
     return lua_pushnumber(L, image.source->still_seconds), 1;
-  return 0;
+  return no_value(L, kImage, key);
 }
 
 // ---- Clips ----
@@ -140,16 +141,34 @@ int clip_path(lua_State* L, const ClipRef& clip) {
   return state_of(L).scheduler.park(L, *wait.ticket, kNever, was_stored, 0);
 }
 
+int push_duration(lua_State* L, Call& call) {
+  push_json(L, api::member(call.reply->json, "duration"));
+  return 1;
+}
+
+template <int (*Push)(lua_State*, Call&)>
+int probe(lua_State* L, const ClipRef& clip) {
+  Call& call = new_call(L, clip.client);
+  pure(L, [&] {
+    call.client->engine->probe(clip.source, into(call.reply, [](Reply& reply, api::Json facts) {
+                                 reply.json = std::move(facts);
+                               }));
+  });
+  return await<Push>(L, call);
+}
+
 int clip_index(lua_State* L) {
   const ClipRef& clip = check_clip(L);
   if (push_method(L)) return 1;
   const char* key = luaL_checkstring(L, 2);
   if (std::strcmp(key, "path") == 0) return clip_path(L, clip);
-  if (clip.source->job == nullptr) return 0;
+  if (clip.source->job == nullptr) {
+    if (std::strcmp(key, "duration") == 0) return probe<push_duration>(L, clip);
+    return no_value(L, kClip, key);
+  }
   if (std::strcmp(key, "job") == 0) {
     JobRef& job = new_object<JobRef>(L);
-    job.client = clip.client;
-    job.job = clip.source->job;
+    if (clip.made_by != nullptr) job = *clip.made_by;
     return 1;
   }
   const auto& now = push_snapshot(L, clip);
@@ -161,20 +180,10 @@ int clip_index(lua_State* L) {
     lua_pushstring(L, now.videos[index].url.c_str());
     return 1;
   }
-  return 0;
+  return no_value(L, kClip, key);
 }
 
-int clip_probe(lua_State* L) {
-  const ClipRef& clip = check_clip(L);
-  Call& call = new_call(L, clip.client);
-  pure(L, [&] {
-    call.client->engine->probe(clip.source, into(call.reply, [](Reply& reply, api::Json facts) {
-                                 reply.json = std::move(facts);
-                               }));
-  });
-  return await<push_reply_json>(L, call);
-}
-
+int clip_probe(lua_State* L) { return probe<push_reply_json>(L, check_clip(L)); }
 /// Pushes the Image that `make` describes. It is made when its bytes are first needed.
 template <class Make>
 int push_made(lua_State* L, const std::shared_ptr<Client>& client, Make make) {
@@ -202,7 +211,7 @@ int clip_frame(lua_State* L) {
 // ---- Verbs ----
 
 int image(lua_State* L) {
-  const char* path = luaL_checkstring(L, 1);
+  const char* path = check_path(L, 1);
   return push_made(L, bound_client(L), [&] { return make_source(Recipe::file, path); });
 }
 
@@ -229,7 +238,7 @@ lua_Number option(lua_State* L, const char* key, lua_Number otherwise) {
 
 int still(lua_State* L) {
   const ImageRef* given = test_media(L, 1);
-  const char* path = given ? "" : luaL_checkstring(L, 1);
+  const char* path = given ? "" : check_path(L, 1);
   const lua_Number shown = option(L, "seconds", 0);
   const lua_Number at = option(L, "at", 0);
   return push_made(L, bound_client(L), [&] {
@@ -262,36 +271,66 @@ const char* film_audio(lua_State* L) {
       luaL_error(L, "concat: unknown option %s; it knows audio", luaL_tolstring(L, -2, nullptr));
   if (lua_getfield(L, 3, "audio") == LUA_TNIL) return "";
   if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "concat: audio is the path of a sound file");
-  return lua_tostring(L, -1);
+  return check_path(L, -1);
 }
 
-int concat(lua_State* L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  const char* out = luaL_checkstring(L, 2);
-  lua_settop(L, 3);
+/// Parts, path, options, and the parts with clips in place of jobs.
+int join(lua_State* L) {
+  const char* out = lua_tostring(L, 2);
   const char* audio = film_audio(L);
   const auto count = static_cast<lua_Integer>(lua_rawlen(L, 1));
-  luaL_argcheck(L, count > 0, 1, "a list of clips, with at least one");
   Call& call = new_call(L, bound_client(L));
   std::size_t bytes = 0;
   for (lua_Integer i = 1; i <= count; ++i, lua_pop(L, 1))
-    if (lua_rawgeti(L, 1, i) == LUA_TSTRING) bytes += lua_rawlen(L, -1);
+    if (lua_rawgeti(L, 4, i) == LUA_TSTRING) bytes += lua_rawlen(L, -1);
   hold_memory(L, bytes, call.reply->memory);
-  for (lua_Integer i = 1; i <= count; ++i) {
-    lua_rawgeti(L, 1, i);
+  for (lua_Integer i = 1; i <= count; ++i, lua_pop(L, 1)) {
+    const char* path = lua_rawgeti(L, 4, i) == LUA_TSTRING ? check_path(L, -1) : nullptr;
     const ImageRef* media = test_media(L, -1);
-    const char* path =
-        media == nullptr && lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : nullptr;
     if (media == nullptr && path == nullptr)
       luaL_error(L, "concat: item %d is a %s; it takes clips, images and paths",
                  static_cast<int>(i), luaL_typename(L, -1));
     pure(L,
          [&] { call.sources.push_back(media ? media->source : make_source(Recipe::part, path)); });
-    lua_pop(L, 1);
   }
   pure(L,
        [&] { call.client->engine->concat(std::move(call.sources), out, audio, text_into(call)); });
   return await<push_film>(L, call);
+}
+
+/// Takes the parts from the one after `done` on; the value on top is that one, waited for.
+int take_parts(lua_State* L, int, lua_KContext done) {
+  if (done > 0) lua_rawseti(L, 4, done);
+  const auto count = static_cast<lua_KContext>(lua_rawlen(L, 1));
+  while (++done <= count) {
+    lua_rawgeti(L, 1, done);
+    if (test_object<JobRef>(L, -1) != nullptr || test_object<TaskRef>(L, -1) != nullptr) {
+      lua_getfield(L, -1, "wait");
+      lua_insert(L, -2);
+      lua_callk(L, 1, 1, done, take_parts);
+    }
+    lua_rawseti(L, 4, done);
+  }
+  return join(L);
+}
+
+int concat(lua_State* L) {
+  if (!lua_istable(L, 1))
+    raise_message(L, Kind::invalid, "concat takes a list of clips first",
+                  "write kling.concat({ one, two }, \"film.mp4\")");
+  if (lua_rawlen(L, 1) == 0)
+    raise_message(L, Kind::invalid, "concat got an empty list: there is nothing to join",
+                  "if it came from kling.map, its function has to return the clip");
+  if (lua_type(L, 2) != LUA_TSTRING)
+    raise_message(L, Kind::invalid, "concat wants the path of the film",
+                  "write kling.concat(clips, \"film.mp4\")");
+  check_path(L, 2);
+  lua_settop(L, 3);
+  film_audio(L);
+  lua_settop(L, 3);
+  state_of(L).scheduler.check_can_wait(L);
+  lua_newtable(L);
+  return take_parts(L, LUA_OK, 0);
 }
 
 }  // namespace
@@ -317,8 +356,11 @@ void push_videos(lua_State* L, const std::vector<api::Video>& videos) {
   }
 }
 
-const luaL_Reg kMediaVerbs[] = {
-    {"image", image}, {"bytes", bytes}, {"still", still}, {"concat", concat}, {nullptr, nullptr}};
+const luaL_Reg kMediaVerbs[] = {{"image", with_dot<image>},
+                                {"bytes", with_dot<bytes>},
+                                {"still", with_dot<still>},
+                                {"concat", with_dot<concat>},
+                                {nullptr, nullptr}};
 
 int push_clip_of(lua_State* L, const JobRef& job) {
   ClipRef& clip = new_object<ClipRef>(L);
@@ -326,6 +368,7 @@ int push_clip_of(lua_State* L, const JobRef& job) {
     clip.client = job.client;
     clip.source = make_source(Recipe::clip, "");
     clip.source->job = job.job;
+    clip.made_by = std::make_shared<const JobRef>(job);
   });
   return 1;
 }

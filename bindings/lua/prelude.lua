@@ -3,9 +3,10 @@
 local core, kling, job_methods, own_interpreter = ...
 
 local error, ipairs, pairs, pcall, sort = error, ipairs, pairs, pcall, table.sort
-local tostring, type, setmetatable, concat = tostring, type, setmetatable, table.concat
+local tostring, type, concat = tostring, type, table.concat
+local getmetatable, setmetatable = getmetatable, setmetatable
 local min, huge = math.min, math.huge
-local spawn, outcome = kling.spawn, core.outcome
+local spawn, outcome, waitable, refuse = kling.spawn, core.outcome, core.waitable, core.refuse
 
 -- Functions start in order (positions first, other keys by name), so that task paths repeat.
 local function ordered_keys(items)
@@ -25,16 +26,20 @@ end
 
 local function begin(item, name, key)
   if type(item) == "function" then return spawn(item) end
-  if core.waitable(item) then return item end
-  error(
-    ("kling.%s: [%s] is a %s; it takes jobs, tasks and functions"):format(name, tostring(key), type(item)),
-    0
+  if waitable(item) then return item end
+  local is = type(item) == "userdata" and getmetatable(item) or type(item)
+  refuse(
+    ("kling.%s: [%s] is a %s; it takes jobs, tasks and functions"):format(name, tostring(key), is),
+    is == "kling.Clip" and "leave out :wait() there: " .. name .. " waits" or nil
   )
 end
 
 local function begin_all(group, items, name)
-  if type(items) ~= "table" then
-    error(("kling.%s takes a table of jobs, tasks and functions"):format(name), 3)
+  if type(items) ~= "table" or items.spawn == spawn then
+    refuse(
+      ("kling.%s takes a table of jobs, tasks and functions"):format(name),
+      ("write kling.%s { one, two }"):format(name)
+    )
   end
   local keys, waits = ordered_keys(items), {}
   for _, key in ipairs(keys) do -- before anything starts
@@ -57,6 +62,15 @@ local function give_up(group, waits, failure)
   error(failure, 0)
 end
 
+-- A job that a function returned is waited for in its place: true while that goes on.
+local function wait_on(group, waits, keys, i, value)
+  if not waitable(value) then return false end
+  group:add(value)
+  waits[#waits + 1] = value
+  keys[#waits] = keys[i]
+  return true
+end
+
 function kling.all(items)
   local group <close> = core.group()
   local keys, waits = begin_all(group, items, "all")
@@ -64,7 +78,7 @@ function kling.all(items)
   for i in group.next, group do
     local ok, value = pcall(outcome, waits[i])
     if not ok then give_up(group, waits, value) end
-    results[keys[i]] = value
+    if not wait_on(group, waits, keys, i, value) then results[keys[i]] = value end
   end
   return results
 end
@@ -76,8 +90,9 @@ function kling.any(items)
   local failed, failure = false, "kling.any has nothing to wait for"
   for i in group.next, group do
     local ok, value = pcall(outcome, waits[i])
-    if ok then return value, keys[i] end
-    if failed then
+    if ok and not wait_on(group, waits, keys, i, value) then return value, keys[i] end
+    if ok then -- goes on
+    elseif failed then
       core.also(failure, waits[i])
     else
       failed, failure = true, value
@@ -88,20 +103,25 @@ end
 
 function kling.map(list, fn, options)
   if type(list) ~= "table" or type(fn) ~= "function" then
-    error("kling.map takes a list and a function", 2)
+    refuse(
+      "kling.map takes a list and a function",
+      "write kling.map(list, function(item, i) return … end)"
+    )
   end
   local limit = options and options.limit or #list
   if type(limit) ~= "number" or limit < 1 and #list > 0 then
     error("kling.map: limit is a number, 1 or more", 2)
   end
   local group <close> = core.group()
-  local waits, results = {}, {}
+  local waits, keys, results, begun = {}, {}, {}, 0
   local function start()
-    local i = #waits + 1
+    local i = begun + 1
     if i > #list then return end
+    begun = i
     local wait = spawn(fn, list[i], i)
     group:add(wait)
-    waits[i] = wait
+    waits[#waits + 1] = wait
+    keys[#waits] = i
   end
   for _ = 1, min(limit, #list) do
     start()
@@ -109,15 +129,20 @@ function kling.map(list, fn, options)
   for i in group.next, group do
     local ok, value = pcall(outcome, waits[i])
     if not ok then give_up(group, waits, value) end
-    results[i] = value
-    start()
+    if not wait_on(group, waits, keys, i, value) then
+      results[keys[i]] = value
+      start()
+    end
   end
   return results
 end
 
 function kling.timeout(seconds, fn, ...)
   if type(seconds) ~= "number" or type(fn) ~= "function" then
-    error("kling.timeout takes seconds and a function", 2)
+    refuse(
+      "kling.timeout takes seconds and a function",
+      "write kling.timeout(60, function() … end)"
+    )
   end
   local group <close> = core.group()
   local task = spawn(fn, ...)

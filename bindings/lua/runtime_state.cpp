@@ -231,7 +231,7 @@ engine::TextDone text_into(const Call& call) {
 Millis read_deadline(lua_State* L, int index) {
   if (lua_isnoneornil(L, index)) return kNever;
   if (!lua_istable(L, index))
-    raise_message(L, Kind::invalid, "wait takes a table", "write wait{ timeout = 60 }");
+    raise_message(L, Kind::invalid, "wait takes a table", "write job:wait { timeout = 60 }");
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     const char* key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
     if (std::strcmp(key, "timeout") != 0 && std::strcmp(key, "on_progress") != 0)

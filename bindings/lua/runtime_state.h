@@ -29,8 +29,9 @@ struct JobRef {
   std::shared_ptr<Client> client;
   std::shared_ptr<engine::Job> job;
   std::shared_ptr<engine::Ask> ask;
-  std::string request;           ///< JSON of what the script wrote; empty when found by its handle
-  std::shared_ptr<void> memory;  ///< what that takes of a limited state
+  std::shared_ptr<const std::string> request;  ///< JSON of what the script wrote; null when found
+                                               ///< by its handle
+  std::shared_ptr<void> memory;                ///< what that takes of a limited state
 };
 
 /// A Task value of a script; its collection releases the task.

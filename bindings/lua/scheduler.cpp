@@ -460,9 +460,13 @@ int Scheduler::explain(lua_State* L) {
                 failure.memory);
   pure(L, [&] {
     failure.message = cut(message);
-    if (const std::string near = meant_instead(failure.message); !near.empty())
-      failure.message += "; " + near;
+    failure.error.hint = meant_instead(failure.message);
+    // Where what is meant is known, nobody needs to read where else it was looked for.
+    const std::size_t tried = failure.message.find("' not found:\n");
+    if (!failure.error.hint.empty() && tried != failure.message.npos)
+      failure.message.resize(tried + std::strlen("' not found"));
     failure.error.message = failure.message;
+    if (!failure.error.hint.empty()) failure.message += "; " + failure.error.hint;
     if (task.inherited && task.inherited->message == failure.message)
       failure.traceback = task.inherited->traceback + "\n" + failure.traceback;
   });

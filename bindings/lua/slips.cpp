@@ -24,7 +24,7 @@ std::string between(std::string_view text, std::string_view before, std::string_
 std::string owner_of(std::string_view method) {
   for (const ManualClass& value : manual().values_of)
     for (const ManualFunction& one : value.methods)
-      if (one.name == method) return api::lower(value.name.substr(value.name.rfind('.') + 1));
+      if (one.name == method) return short_name(value.name);
   return {};
 }
 
@@ -49,6 +49,72 @@ std::string called(const std::string& name, bool method) {
   const std::string near = api::did_you_mean(name, known);
   return near.empty() ? near
                       : std::string("did you mean ") + (method ? ":" : "kling.") + near + "?";
+}
+
+/// How a function or method of ours is called: "write kling.sleep(seconds)"; empty: it is none.
+std::string call_form(std::string_view name) {
+  for (const ManualFunction& function : manual().functions)
+    if (function.name == name) return "write " + call_of(function, "kling.");
+  for (const ManualClass& value : manual().values_of)
+    for (const ManualFunction& method : value.methods)
+      if (method.name == name) return "write " + call_of(method, short_name(value.name) + ":");
+  return {};
+}
+
+/// Names of other tools, and wishes.
+struct MemberSlip {
+  std::string_view owner, names;
+  const char* instead;
+};
+constexpr MemberSlip kMembers[] = {
+    {"kling.Job", "status", "write job.state"},
+    {"kling.Job", "price", "write job.cost"},
+    {"kling.Job", "clip video result output get await join done_clip",
+     "wait for its clip: job:wait()"},
+    {"kling.Job", "done finished_ok ready is_done", "write job.state == \"succeeded\""},
+    {"kling.Job", "download write export", "wait for its clip: job:wait():save(\"shot.mp4\")"},
+    {"kling.Job", "cancel stop abort kill",
+     "what was sent cannot be called back; task:cancel() ends a task's waits"},
+    {"kling.Clip", "wait accepted", "leave it out: a Clip is there already"},
+    {"kling.Clip", "seconds length", "write clip.duration"},
+    {"kling.Clip", "file filename filepath", "write clip.path"},
+    {"kling.Clip", "download write export", "write clip:save(\"shot.mp4\")"},
+    {"kling.Clip", "first_frame thumbnail poster", "write clip:frame(0)"},
+    {"kling.Clip", "size resolution", "write clip:probe().width and .height"},
+    {"kling.Image", "last_frame frame", "leave it out: an Image is a picture already"},
+    {"kling.Image", "wait", "leave it out: an Image is there already"},
+    {"kling.Task", "result results value", "write task:wait()"},
+    {"kling.Task", "state status", "write task.done"},
+};
+
+/// How one value leads to another that may have what was looked for.
+struct Way {
+  std::string_view owner, there;
+  const char* before;
+};
+constexpr Way kWays[] = {
+    {"kling.Job", "kling.Clip", "wait for its clip: job:wait()"},
+    {"kling.Job", "kling.Probe", "wait for its clip: job:wait():probe()"},
+    {"kling.Clip", "kling.Job", "write clip.job"},
+    {"kling.Clip", "kling.Probe", "write clip:probe()"},
+    {"kling.Task", "kling.Clip", "wait for what its function returns: task:wait()"},
+    {"kling.Task", "kling.Job", "wait for what its function returns: task:wait()"},
+};
+
+const ManualClass* class_of(std::string_view name) {
+  for (const ManualClass& value : manual().values_of)
+    if (value.name == name) return &value;
+  return nullptr;
+}
+
+/// A name of the manual without the '?' of what may be missing.
+std::string plain(std::string_view name) { return std::string(name.substr(0, name.find('?'))); }
+
+std::vector<std::string> members_of(std::string_view owner) {
+  std::vector<std::string> names;
+  for (const ManualField& field : class_of(owner)->fields) names.push_back(plain(field.name));
+  for (const ManualFunction& method : class_of(owner)->methods) names.push_back(method.name);
+  return names;
 }
 
 struct Hint {
@@ -92,6 +158,38 @@ std::string syntax_hint(const std::string& message, const std::string& line,
 
 }  // namespace
 
+std::string short_name(std::string_view owner) {
+  return api::lower(owner.substr(owner.rfind('.') + 1));
+}
+
+bool has_member(std::string_view owner, std::string_view name) {
+  return std::ranges::count(members_of(owner), name) > 0;
+}
+
+std::string meant_member(std::string_view owner, std::string_view name) {
+  const std::string word = " " + api::lower(name) + " ";
+  for (const MemberSlip& slip : kMembers)
+    if (slip.owner == owner && (" " + std::string(slip.names) + " ").find(word) != word.npos)
+      return slip.instead;
+  for (const Way& way : kWays) {
+    if (way.owner != owner) continue;
+    const ManualClass& there = *class_of(way.there);
+    for (const ManualFunction& method : there.methods)
+      if (method.name == name)
+        return way.before + (":" + method.name) + (method.params.empty() ? "()" : "(…)");
+    for (const ManualField& field : there.fields)
+      if (plain(field.name) == name) return way.before + ("." + std::string(name));
+  }
+  for (const api::Endpoint& endpoint : api::endpoints())
+    for (const api::Param& param : endpoint.params)
+      if (param.name == name && (owner == "kling.Job" || owner == "kling.Clip"))
+        return (owner == "kling.Job" ? "write job.request." : "write clip.job.request.") +
+               param.name;
+  const std::vector<std::string> known = members_of(owner);
+  const std::string near = api::did_you_mean(name, known);
+  return near.empty() ? "it has " + api::joined(known, ", ") : "did you mean " + near + "?";
+}
+
 std::string meant_instead(std::string_view message) {
   if (message.find("nil value (global 'kling')") != message.npos)
     return "begin with: local kling = require \"kling\"";
@@ -102,22 +200,17 @@ std::string meant_instead(std::string_view message) {
   }
   if (const std::string name = between(message, "module '", "' not found"); !name.empty())
     return api::did_you_mean(name, {"kling"}).empty() ? "" : "did you mean require \"kling\"?";
+  if (message.find("nil value (field '?')") != message.npos ||
+      message.find("nil value (field 'integer index')") != message.npos)
+    return "the list has no such item; did a function for kling.map forget its return?";
   if (const std::string name = between(message, "nil value (method '", "'"); !name.empty())
     return called(name, true);
   if (const std::string name = between(message, "nil value (field '", "'"); !name.empty())
     return called(name, false);
-  // The value before the dot was not given: clip.save("x")
-  if (message.find("bad argument #1 to '") != message.npos ||
-      message.find(" on bad self") != message.npos) {
-    std::string name = between(message, "bad argument #1 to '", "'");
-    if (name.empty()) name = between(message, "calling '", "'");
-    const bool own =
-        message.find("(kling.") != message.npos && message.find(" expected, got ") != message.npos;
-    const std::string owner = owner_of(name);
-    if (own && !owner.empty()) return "write " + owner + ":" + name + "(…) with a colon";
-    if (message.find(", got kling)") != message.npos)
-      return "write kling." + name + "(…) with a dot";
-  }
+  if (message.find("concatenate a kling.Clip value") != message.npos)
+    return "kling.concat({ one, two }, \"film.mp4\") joins clips; as text write tostring(clip)";
+  if (const std::string name = between(message, "bad argument #", "'"); !name.empty())
+    return call_form(between(message, "to '", "'"));
   return {};
 }
 

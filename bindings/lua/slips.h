@@ -12,6 +12,14 @@ namespace kling::lua {
 /// look the same.
 std::string meant_instead(std::string_view message);
 
+/// Whether values of the class may have it, as the manual says.
+bool has_member(std::string_view owner, std::string_view name);
+/// What to write instead of a field or method that a class, such as "kling.Job", does not have.
+std::string meant_member(std::string_view owner, std::string_view name);
+
+/// "kling.Job" as scripts call such a value: "job".
+std::string short_name(std::string_view owner);
+
 /// A message of Lua's compiler with the line it speaks of, a caret below it and what to write
 /// instead, on lines of their own. `source` is the chunk.
 std::string explain_syntax(const std::string& message, std::string_view source);

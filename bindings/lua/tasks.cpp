@@ -106,7 +106,7 @@ int task_index(lua_State* L) {
   const char* key = luaL_checkstring(L, 2);
   if (std::strcmp(key, "done") == 0) return lua_pushboolean(L, task.phase == Task::Phase::done), 1;
   if (std::strcmp(key, "path") == 0) return lua_pushstring(L, task.path.c_str()), 1;
-  return 0;
+  return no_value(L, kTask, key);
 }
 
 int task_tostring(lua_State* L) {
@@ -315,6 +315,11 @@ int waitable(lua_State* L) {
   return 1;
 }
 
+/// refuse(message, hint): raises with the script's line.
+int refuse(lua_State* L) {
+  return raise_message(L, Kind::invalid, luaL_checkstring(L, 1), luaL_optstring(L, 2, ""));
+}
+
 int stepped(lua_State* L, int, lua_KContext) {
   lua_pushboolean(L, state_of(L).scheduler.woken(L, check_group(L)));
   return 1;
@@ -337,9 +342,11 @@ int group_set(lua_State* L) {
 
 }  // namespace
 
-const luaL_Reg kTaskVerbs[] = {{"spawn", spawn}, {"sleep", sleep}, {nullptr, nullptr}};
+const luaL_Reg kTaskVerbs[] = {
+    {"spawn", with_dot<spawn>}, {"sleep", with_dot<sleep>}, {nullptr, nullptr}};
 const luaL_Reg kTaskCore[] = {{"group", new_group}, {"outcome", outcome},   {"also", also},
-                              {"now", now},         {"waitable", waitable}, {nullptr, nullptr}};
+                              {"now", now},         {"waitable", waitable}, {"refuse", refuse},
+                              {nullptr, nullptr}};
 
 void define_tasks(lua_State* L) {
   static const luaL_Reg kTaskMeta[] = {

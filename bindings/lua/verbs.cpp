@@ -4,6 +4,7 @@
 #include <cstring>
 #include <iterator>
 
+#include "api/text.h"
 #include "lua/runtime_state.h"
 #include "lua/safe/limits.h"
 
@@ -45,6 +46,9 @@ int query(lua_State* L) {
     lua_getfield(L, 1, "kind");
     kind = luaL_optstring(L, -1, kind);
   } else if (job == nullptr) {
+    if (lua_isnoneornil(L, 1))
+      raise_message(L, Kind::invalid, "query wants a job",
+                    "write kling.query(job), or its handle as text");
     text = luaL_checkstring(L, 1);  // an integer id, too
   }
   Call& call = new_call(L, job ? job->client : bound_client(L));
@@ -160,6 +164,10 @@ bool set_seconds(Options& options, const api::Json& value) {
   options.*Field = std::llround(seconds * 1000);
   return true;
 }
+bool set_price_factor(Options& options, const api::Json& value) {
+  if (!value.is_number() || !engine::is_price_factor(value.get<double>())) return false;
+  return options.price_factor = value.get<double>(), true;
+}
 bool set_lost(Options& options, const api::Json& value) {
   options.ask_when_lost = true;
   return value == "ask";
@@ -215,6 +223,7 @@ constexpr Option kOptions[] = {
     {"poll", "a number of seconds", set_seconds<&Options::poll_interval>},
     {"limits", "{ jobs = how many may run at a time }", set_limits},
     {"budget", "a number of dollars, { usd = …, jobs = … } or false", set_budget},
+    {"price_factor", "a number above 0, such as 0.8, at most 100", set_price_factor},
     {"lost", "\"ask\"", set_lost},
     {"replay", "true or false", set_replay},
     {"take", "a text", set_text<&Options::take>},
@@ -223,7 +232,7 @@ constexpr Option kOptions[] = {
 
 /// A confined script has no say in where its key goes, nor in what its host set as limits.
 bool is_for_the_host(const std::string& option) {
-  for (const char* one : {"key", "base_url", "ledger", "store", "insecure"})
+  for (const char* one : {"key", "base_url", "ledger", "store", "insecure", "price_factor"})
     if (option == one) return true;
   return false;
 }
@@ -253,7 +262,9 @@ Status read_options(Options& options, const api::Json& given) {
       for (const Option& option : kOptions) names.push_back(option.name);
       const std::string near = api::did_you_mean(field.key(), names);
       error.message = "there is no option " + field.key();
-      if (!near.empty()) error.hint = "Did you mean " + near + "?";
+      error.hint =
+          near.empty() ? "it knows " + api::joined(names, ", ") : "did you mean " + near + "?";
+      if (error.field.starts_with("max_")) error.hint = "write budget = 5, limits = { jobs = 3 }";
       return error;
     }
     if (found->set(options, *field)) continue;
@@ -319,8 +330,9 @@ int client(lua_State* L) {
 
 }  // namespace
 
-const luaL_Reg kVerbs[] = {{"query", query},  {"job", find_job},        {"request", request},
-                           {"log", log},      {"configure", configure}, {"client", client},
-                           {nullptr, nullptr}};
+const luaL_Reg kVerbs[] = {
+    {"query", with_dot<query>}, {"job", with_dot<find_job>},        {"request", with_dot<request>},
+    {"log", with_dot<log>},     {"configure", with_dot<configure>}, {"client", with_dot<client>},
+    {nullptr, nullptr}};
 
 }  // namespace kling::lua

@@ -4,11 +4,13 @@
 #include <cerrno>
 
 #include <poll.h>
+#include <sys/socket.h>
 
 #include "api/text.h"
 #include "base/digest.h"
+#include "base/leaving.h"
+#include "base/signals.h"
 #include "net/failure.h"
-#include "net/signals.h"
 #include "net/stream.h"
 
 namespace kling::net {
@@ -40,7 +42,35 @@ class Library final : public httplib::ClientImpl {
   using ClientImpl::process_request;
 };
 
+/// Has the library read an answer that nobody sent.
+bool read_nothing() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return false;
+  const Descriptor peer(ends[1]);
+  const auto socket = std::make_shared<SocketHandle>();
+  socket->adopt(Descriptor(ends[0]));
+  constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+  if (::send(peer.get(), kAnswer.data(), kAnswer.size(), MSG_NOSIGNAL) < 0) return false;
+  Wire wire(socket);
+  Stream stream(wire, Milliseconds(1000), Milliseconds(1000));
+  httplib::Request request;
+  request.method = "GET";
+  request.path = "/";
+  httplib::Response response;
+  httplib::Error error = httplib::Error::Success;
+  return Library("localhost").process_request(stream, request, response, true, error);
+}
+
 }  // namespace
+
+void prepare_library() {
+  static const bool prepared = [] {
+    const bool read = read_nothing();
+    end_threads_first();
+    return read;
+  }();
+  (void)prepared;
+}
 
 Connection::Connection(Origin origin, const ConnectionOptions& options,
                        std::shared_ptr<Environment> environment)

@@ -51,6 +51,10 @@ struct CallEnd {
   bool refused = false;                                     ///< a callback ended it
 };
 
+/// Before threads use connections: cpp-httplib makes a pattern with the first answer it reads,
+/// which exit() would destroy before it has ended the threads. Any thread; does it once.
+void prepare_library();
+
 class Connection {
  public:
   Connection(Origin origin, const ConnectionOptions& options,

@@ -10,6 +10,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "base/leaving.h"
 #include "net/failure.h"
 
 namespace kling::net {
@@ -73,7 +74,10 @@ Environment::Environment()
   if (trust_folder_.empty() && trust_file_.empty()) trust_folder_ = kSystemFolder;
 }
 
-Environment::~Environment() { ::SSL_CTX_free(tls_); }
+Environment::~Environment() {
+  const NoFork whole;
+  ::SSL_CTX_free(tls_);
+}
 
 Result<std::optional<Proxy>> Environment::proxy_for(const Origin& origin) const {
   std::string text = origin.tls ? https_proxy_ : http_proxy_;
@@ -111,6 +115,7 @@ Result<ssl_ctx_st*> Environment::tls() {
   if (trust_folder_ == kSystemFolder && !std::filesystem::exists(trust_folder_, ignored))
     return permanent(
         std::string("there are no trusted certificates: ") + kSystemFolder + " is missing", kHint);
+  const NoFork whole;
   SSL_CTX* made = ::SSL_CTX_new(::TLS_client_method());
   if (made == nullptr) return failure(Kind::network, "OpenSSL cannot be set up");
   const bool loaded =

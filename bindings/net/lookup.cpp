@@ -7,8 +7,8 @@
 #include <system_error>
 #include <thread>
 
+#include "base/signals.h"
 #include "net/failure.h"
-#include "net/signals.h"
 
 namespace kling::net {
 namespace {
@@ -23,24 +23,19 @@ struct PendingLookUp {
   std::vector<std::string> addresses;
 };
 
-void ask(const std::string& host, LookUp look_up, PendingLookUp& answer) {
+int ask(const std::string& host, LookUp look_up, std::vector<std::string>& addresses) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* list = nullptr;
   const int code = look_up(host.c_str(), nullptr, &hints, &list);
-  std::vector<std::string> addresses;
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, &::freeaddrinfo);
   for (const addrinfo* entry = code == 0 ? list : nullptr; entry; entry = entry->ai_next) {
     char text[NI_MAXHOST];
     if (::getnameinfo(entry->ai_addr, entry->ai_addrlen, text, sizeof text, nullptr, 0,
                       NI_NUMERICHOST) == 0)
       addresses.emplace_back(text);
   }
-  if (list != nullptr) ::freeaddrinfo(list);
-  std::lock_guard lock(answer.mutex);
-  answer.code = code;
-  answer.addresses = std::move(addresses);
-  answer.done = true;
-  answer.wake.notify_all();
+  return code;
 }
 
 }  // namespace
@@ -58,7 +53,19 @@ Result<std::vector<std::string>> addresses_of(const std::string& host, unsigned 
   } else {
     try {
       SignalBlock signals;
-      std::thread([host, look_up, answer] { ask(host, look_up, *answer); }).detach();
+      std::thread([host, look_up, answer] {
+        int code = EAI_MEMORY;
+        std::vector<std::string> addresses;
+        try {
+          code = ask(host, look_up, addresses);
+        } catch (const std::exception&) {
+        }
+        std::lock_guard lock(answer->mutex);
+        answer->code = code;
+        answer->addresses = std::move(addresses);
+        answer->done = true;
+        answer->wake.notify_all();
+      }).detach();
     } catch (const std::system_error&) {
       return failure(Kind::network, "no thread can be started to look up the name " + host,
                      "raise the limit of threads or of memory that this program has");

@@ -14,6 +14,7 @@
 namespace kling::net {
 
 // Newer versions ask for more; nothing here is marked "override", so that it suits all.
+// NOLINTBEGIN(modernize-use-override)
 class Stream final : public httplib::Stream {
  public:
   Stream(Wire& wire, Milliseconds read_timeout, Milliseconds write_timeout);
@@ -56,5 +57,6 @@ class Stream final : public httplib::Stream {
   bool ended_ = false;     ///< the peer closed
   bool broken_ = false;
 };
+// NOLINTEND(modernize-use-override)
 
 }  // namespace kling::net

@@ -188,6 +188,7 @@ Result<std::shared_ptr<Transport>> make_transport(const TransportOptions& option
     return invalid(
         "base_url: http:// is allowed for this machine only, as it shows the key to others",
         "use https://, or --insecure if you trust the network");
+  prepare_library();
   auto environment = std::make_shared<Environment>();
   if (auto proxy = environment->proxy_for(base->origin); !proxy) return proxy.error();
   return std::shared_ptr<Transport>(

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "base/leaving.h"
 #include "net/url.h"
 
 namespace kling::net {
@@ -44,13 +45,17 @@ int Wire::connect(const std::string& address, int port, Milliseconds timeout) {
 }
 
 bool Wire::secure(ssl_ctx_st* context, const std::string& host, Milliseconds timeout) {
-  tls_ = ::SSL_new(context);
-  if (tls_ == nullptr || ::SSL_set_fd(tls_, socket_->number()) != 1) return false;
-  X509_VERIFY_PARAM* verify = ::SSL_get0_param(tls_);
-  const bool numeric = is_numeric_address(host);
-  const bool named = numeric ? ::X509_VERIFY_PARAM_set1_ip_asc(verify, host.c_str()) == 1
-                             : ::X509_VERIFY_PARAM_set1_host(verify, host.c_str(), 0) == 1 &&
-                                   ::SSL_set_tlsext_host_name(tls_, host.c_str()) == 1;
+  bool named = false;
+  {
+    const NoFork whole;
+    tls_ = ::SSL_new(context);
+    if (tls_ == nullptr || ::SSL_set_fd(tls_, socket_->number()) != 1) return false;
+    X509_VERIFY_PARAM* verify = ::SSL_get0_param(tls_);
+    named = is_numeric_address(host)
+                ? ::X509_VERIFY_PARAM_set1_ip_asc(verify, host.c_str()) == 1
+                : ::X509_VERIFY_PARAM_set1_host(verify, host.c_str(), 0) == 1 &&
+                      ::SSL_set_tlsext_host_name(tls_, host.c_str()) == 1;
+  }
   return named && transfer(
                       POLLIN, Steady::now() + timeout, [] { return -1; },
                       [&] { return ::SSL_connect(tls_); }) == 1;
@@ -68,9 +73,12 @@ const char* Wire::handshake_fault() {
 }
 
 void Wire::close() {
-  if (tls_ != nullptr && ::SSL_is_init_finished(tls_) == 1) ::SSL_shutdown(tls_);
-  ::SSL_free(tls_);
-  ::ERR_clear_error();
+  {
+    const NoFork whole;
+    if (tls_ != nullptr && ::SSL_is_init_finished(tls_) == 1) ::SSL_shutdown(tls_);
+    ::SSL_free(tls_);
+    ::ERR_clear_error();
+  }
   tls_ = nullptr;
   socket_->adopt(Descriptor());
 }
@@ -93,6 +101,7 @@ ssize_t Wire::transfer(short event, TimePoint until, Plain plain, Secure secure)
       done = plain();
       if (done < 0 && (errno == EAGAIN || errno == EINTR)) wanted = event;
     } else {
+      const NoFork whole;
       ::ERR_clear_error();
       const int result = secure();
       const int error = ::SSL_get_error(tls_, result);

@@ -1,14 +1,17 @@
 #include "cli/command.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <optional>
 #include <thread>
 
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/signals.h"
 #include "engine/error_json.h"
 #include "lua/runtime.h"
 
@@ -22,18 +25,17 @@ std::atomic<bool> g_overdue{false}, g_heeded{false};
 constexpr std::chrono::seconds kGrace{2};
 
 /// Waits for a signal, at most until `due` (none: for ever). 0: that has come.
-int next_signal(const sigset_t& signals, std::optional<Steady::time_point> due) {
+int next_signal(int signals, std::optional<Steady::time_point> due) {
   for (;;) {
-    int signal = 0;
-    if (!due) {
-      if (sigwait(&signals, &signal) == 0) return signal;
-      continue;
+    int left = -1;
+    if (due) {
+      const auto time = std::chrono::ceil<std::chrono::milliseconds>(*due - Steady::now());
+      if (time.count() <= 0) return 0;
+      left = static_cast<int>(std::min<std::int64_t>(time.count(), 1'000'000));
     }
-    const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(*due - Steady::now());
-    if (left.count() <= 0) return 0;
-    const timespec time{left.count() / 1'000'000'000, left.count() % 1'000'000'000};
-    signal = sigtimedwait(&signals, nullptr, &time);
-    if (signal > 0) return signal;
+    pollfd source{signals, POLLIN, 0};
+    ::poll(&source, 1, left);
+    if (unsigned char signal = 0; ::read(signals, &signal, 1) == 1) return signal;
   }
 }
 
@@ -108,8 +110,18 @@ int Voice::fail(const lua::TaskResult& task) const {
     if (!task.traceback.empty()) error["traceback"] = task.traceback;
     line({{"error", error}});
   } else {
-    std::fprintf(stderr, "kling: %s\n", task.message.c_str());
-    if (!task.traceback.empty()) std::fprintf(stderr, "%s\n", task.traceback.c_str());
+    // What to do has a line of its own.
+    const std::string& hint = task.error.hint;
+    std::string text = task.message;
+    if (!hint.empty() && text.ends_with(" " + hint)) {
+      text.resize(text.size() - hint.size() - 1);
+      if (text.ends_with(';') || text.ends_with('.')) text.pop_back();
+    }
+    std::fprintf(stderr, "kling: %s\n", text.c_str());
+    if (!hint.empty()) std::fprintf(stderr, "  do: %s\n", hint.c_str());
+    // One frame is the line that the message begins with.
+    if (std::ranges::count(task.traceback, '\n') > 1)
+      std::fprintf(stderr, "%s\n", task.traceback.c_str());
   }
   return task.is_kling_error ? exit_code(task.error.kind) : int{kExitError};
 }
@@ -129,10 +141,7 @@ std::function<int()> set_up_version(CLI::App& app) {
 }
 
 void watch_interrupts(std::function<void()> wake, double deadline) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, number);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  const int signals = signal_pipe({SIGINT, SIGTERM, SIGHUP});
   std::optional<Steady::time_point> due;
   if (deadline > 0)
     due = Steady::now() +

@@ -58,11 +58,10 @@ Progress::Progress(const Voice& voice, Clock& clock)
     : voice_(voice),
       clock_(clock),
       live_(!voice.quiet && !voice.json && is_capable_terminal(STDERR_FILENO)),
-      colour_(live_ && std::getenv("NO_COLOR") == nullptr) {
-  use_utf8();
-}
+      colour_(live_ && std::getenv("NO_COLOR") == nullptr) {}
 
 std::string Progress::describe(const engine::JobSnapshot& job) const {
+  use_utf8();
   std::string text = job.state;
   const Millis until = job.finished_at != 0 ? job.finished_at : clock_.now();
   if (job.reused) {

@@ -68,7 +68,7 @@ std::string name_of(const std::string& word, const CLI::App& app) {
         return app.get_option_no_throw(std::string("-") + letter) != nullptr;
       }))
     return app.get_option_no_throw("-" + name.substr(0, 1))->get_lnames().front();
-  const auto means = [&](std::string option) {
+  const auto means = [&](const std::string& option) {
     const auto solid = [](std::string joined) {
       std::erase(joined, '-');
       return joined;

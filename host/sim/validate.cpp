@@ -156,6 +156,8 @@ class Validation {
     if (found == contract()["models"].end()) return refusal(1203, "model_unknown", order.model);
     model_ = &*found;
     if (!contains(member_of(*model_, "kinds"), order.kind)) return refuse("model");
+    if (order.mode == "4k" && !contains(member_of(*model_, "modes"), order.mode))
+      return refuse("value", "mode");
     const bool text_only = order.kind == "text2video" && model_->contains("fps_text");
     order.fps = (*model_)[text_only ? "fps_text" : "fps"].get<int>();
     const std::string wanted = text_or_default("duration");
@@ -336,7 +338,7 @@ class Validation {
       return refuse("tail_combination",
                     order.model + "/" + order.mode + "/" + std::to_string(order.seconds));
     }
-    if ((tail || !order.last.empty()) && is("multi_shot"))
+    if ((tail || !order.last.empty()) && is("multi_shot") && !model_->contains("tail_shots"))
       return refuse("exclusive", "multi_shot and an end frame");
     if (order.sound && !offered("sound")) return refuse("sound");
     if (tail && order.sound && model_->contains("tail_silent"))
@@ -372,7 +374,10 @@ class Validation {
     } else if (aspect == "1:1") {
       wide = high;
     }
-    const double pixels = limit(*model_, "height", order.mode == "pro" ? 1080 : 720);
+    const double pixels = limit(*model_, "height",
+                                order.mode == "4k"    ? 2160
+                                : order.mode == "pro" ? 1080
+                                                      : 720);
     const double scale = std::sqrt(pixels * pixels * 16 / 9 / (wide * high));
     const auto even = [](double side) { return 2 * static_cast<int>(std::lround(side / 2)); };
     order.width = even(wide * scale);

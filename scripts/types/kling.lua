@@ -23,6 +23,7 @@
 ---@field poll? number Seconds between two looks at the job.
 ---@field limits? {jobs: integer|false} How many jobs may run at a time.
 ---@field budget? number|{usd?: number, jobs?: integer|false}|false What the script may cost in US dollars, or submit, with its earlier runs.
+---@field price_factor? number What your account is charged of the list price, such as 0.8: scales every estimate.
 ---@field lost? "ask" A lost answer stops the job at once, for you to decide.
 ---@field take? string Another complete take of the script.
 ---@field replay? boolean Whether a request that an earlier run of this program made is gone on with, and not made anew; true for scripts, false for typed lines and in a program's own Lua.
@@ -213,7 +214,7 @@ function Task:cancel() end
 ---@field negative_prompt? string What to keep out of the video. At most 2500 characters; CometAPI documents 200, so more is a warning.
 ---@field model_name? "kling-v2-6"|"kling-v2-5-turbo"|"kling-v3"|"kling-v2-1-master"|"kling-v2-master"|"kling-v1-6"|"kling-v1" The model. kling-v2-6 is sent when none is given.
 ---@field model? "kling-v2-6"|"kling-v2-5-turbo"|"kling-v3"|"kling-v2-1-master"|"kling-v2-master"|"kling-v1-6"|"kling-v1" The same as model_name.
----@field mode? "std"|"pro"|"4k" std is faster and cheaper (720p), pro is better (1080p). std is sent when none is given.
+---@field mode? "std"|"pro"|"4k" std is faster and cheaper (720p), pro is better (1080p), 4k only kling-v3 and kling-v3-omni. std is sent when none is given.
 ---@field duration? integer|string Length in seconds: 5 or 10; kling-v3: 3 to 15. 5 is sent when none is given.
 ---@field aspect_ratio? "16:9"|"9:16"|"1:1"|"4:3"|"3:4"|"3:2"|"2:3" Width to height; the service takes 16:9 when none is given. CometAPI also lists 4:3, 3:4, 3:2 and 2:3, which Kling does not: a warning.
 ---@field cfg_scale? number How closely the video follows the prompt, 0 to 1. Not supported by kling-v2 models.
@@ -277,7 +278,7 @@ function Task:cancel() end
 ---@field negative_prompt? string What to keep out of the video. At most 2500 characters; CometAPI documents 200, so more is a warning.
 ---@field model_name? "kling-v2-6"|"kling-v2-5-turbo"|"kling-v3"|"kling-v2-1"|"kling-v2-1-master"|"kling-v2-master"|"kling-v1-6"|"kling-v1-5"|"kling-v1" The model. kling-v2-6 is sent when none is given.
 ---@field model? "kling-v2-6"|"kling-v2-5-turbo"|"kling-v3"|"kling-v2-1"|"kling-v2-1-master"|"kling-v2-master"|"kling-v1-6"|"kling-v1-5"|"kling-v1" The same as model_name.
----@field mode? "std"|"pro"|"4k" std is faster and cheaper (720p), pro is better (1080p). std is sent when none is given.
+---@field mode? "std"|"pro"|"4k" std is faster and cheaper (720p), pro is better (1080p), 4k only kling-v3 and kling-v3-omni. std is sent when none is given.
 ---@field duration? integer|string Length in seconds: 5 or 10; kling-v3: 3 to 15. 5 is sent when none is given.
 ---@field cfg_scale? number How closely the video follows the prompt, 0 to 1. Not supported by kling-v2 models.
 ---@field static_mask? kling.Image|string|kling.Address White areas stay frozen; same size as the image. Only kling-v1 and kling-v1-5. A URL, Base64, a path or an Image; JPEG or PNG, at most 10 MiB, each side at least 300 pixels, ratio 1:2.5 to 2.5:1.
@@ -364,7 +365,7 @@ function Task:cancel() end
 ---@field image_list? (kling.omni.image_list|kling.Image|string|kling.Address)[]|kling.omni.image_list|kling.Image|string|kling.Address Pictures to refer to. With elements at most 7 in all, 4 when there is a video.
 ---@field element_list? (kling.omni.element_list)[]|kling.omni.element_list Registered elements, as <<<element_1>>> … in the prompt.
 ---@field video_list? (kling.omni.video_list|kling.Clip|string|kling.Address)[]|kling.omni.video_list|kling.Clip|string|kling.Address One video to edit or to refer to.
----@field mode? "std"|"pro"|"4k" std is faster and cheaper (720p), pro is better (1080p). std is sent when none is given.
+---@field mode? "std"|"pro"|"4k" std is faster and cheaper (720p), pro is better (1080p), 4k only kling-v3 and kling-v3-omni. std is sent when none is given.
 ---@field aspect_ratio? "16:9"|"9:16"|"1:1" Width to height; a first frame or a video to edit sets it too. 16:9 is sent when none is given.
 ---@field duration? integer|string Length in seconds: kling-video-o1 3 to 10, kling-v3-omni 3 to 15; not sent when a video is edited. 5 is sent when none is given.
 ---@field sound? "on"|"off" on makes sound too: kling-v2-6 (pro), kling-v3, kling-v3-omni without a video.
@@ -392,7 +393,7 @@ function kling.text2video(request) end
 ---@return kling.Job
 function kling.image2video(request) end
 
----A video in which the subjects of up to four pictures meet. Returns at once; only `wait` waits for the service.
+---A video in which the subjects of up to four pictures meet. Its only model was announced as retired on 2026-09-15; kling.omni with image_list is the living way. Returns at once; only `wait` waits for the service.
 ---@async
 ---@param request kling.multi_image2video What is wanted.
 ---@return kling.Job

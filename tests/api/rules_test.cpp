@@ -91,14 +91,16 @@ const std::vector<RuleCase>& cases() {
       {"omni", "aspect_ratio.value", kError, R"({"aspect_ratio":"1:1"})",
        R"({"aspect_ratio":"3:2"})", "not one of"},
       {"text2video", "mode.value", kError, R"({"mode":"pro"})", R"({"mode":"turbo"})", "std, pro"},
-      {"text2video", "mode.value", kWarning, R"({"model":"kling-v3","mode":"pro"})",
-       R"({"model":"kling-v3","mode":"4k"})", "only one"},
+      {"text2video", "mode.value", kError, R"({"model":"kling-v3","mode":"4k"})",
+       R"({"mode":"8k"})", "std, pro, 4k"},
+      {"multi_image2video", "mode.value", kError, R"({"mode":"pro"})", R"({"mode":"4k"})",
+       "std, pro"},
       {"text2video", "model_name.value", kError, R"({"model_name":"kling-v2-5-turbo"})",
        R"({"model_name":"kling-v26"})", "not one of"},
       {"text2video", "model_name.value", kError, R"({"model_name":"kling-v1"})",
        R"({"model_name":"kling-v1-5"})", "not one of"},
-      {"omni", "model_name.value", kWarning, R"({"model_name":"kling-video-o1"})",
-       R"({"model_name":"kling-v3-omni"})", "only one"},
+      {"omni", "model_name.value", kError, R"({"model_name":"kling-v3-omni"})",
+       R"({"model_name":"kling-v3"})", "kling-video-o1, kling-v3-omni"},
       {"text2video", "cfg_scale.range", kError, R"({"cfg_scale":1})", R"({"cfg_scale":1.5})",
        "cfg_scale = 1.5; the limit is at most 1"},
       {"text2video", "duration.range", kError, R"({"duration":5})", R"({"duration":99})",
@@ -261,8 +263,10 @@ const std::vector<RuleCase>& cases() {
       {"text2video", "duration.range", kError, kShots,
        R"({"multi_prompt":[{"prompt":"a","duration":0}]})", "at least 1"},
       {"text2video", "shot_type.value", kError, kShots, R"({"shot_type":"custom"})", "customize"},
-      {"image2video", "shots.end_frame", kError, R"({"image_tail":"https://e.com/t.png"})",
-       R"({"image_tail":"https://e.com/t.png","multi_shot":true})", "no end frame"},
+      {"omni", "shots.end_frame", kError,
+       R"({"image_list":[{"image":"https://e.com/a.png","type":"first_frame"},{"image":"https://e.com/b.png","type":"end_frame"}]})",
+       R"({"multi_shot":true,"image_list":[{"image":"https://e.com/a.png","type":"first_frame"},{"image":"https://e.com/b.png","type":"end_frame"}]})",
+       "no end frame"},
       {"omni", "shots.intelligence", kWarning, R"({"multi_shot":true,"shot_type":"customize"})",
        R"({"multi_shot":true,"shot_type":"intelligence"})", "not to work"},
 
@@ -401,6 +405,32 @@ TEST_CASE("masks have the size of the picture where both are local") {
         "static_mask");
   CHECK(find(with_facts("multi_image2video", R"({"static_mask":"m.png"})", {wide, wide, other}),
              "mask.size") != nullptr);
+}
+
+TEST_CASE("the service's values of today are plain values") {
+  const std::pair<const char*, const char*> plain[] = {
+      {"omni", R"({"model":"kling-v3-omni"})"},
+      {"omni", R"({"model":"kling-v3-omni","mode":"4k","sound":"on","duration":15})"},
+      {"text2video", R"({"model":"kling-v3","sound":"on"})"},
+      {"text2video", R"({"model":"kling-v3","mode":"4k"})"},
+      {"image2video", R"({"model":"kling-v3","mode":"4k","duration":3})"},
+      {"image2video", R"({"model":"kling-v3","multi_shot":true,"shot_type":"customize",
+          "prompt":null,"duration":5,"image_tail":"https://e.com/b.png",
+          "multi_prompt":[{"prompt":"a","duration":2},{"prompt":"b","duration":3}]})"},
+  };
+  for (const auto& [endpoint, patch] : plain) {
+    Request request = request_with(endpoint, patch);
+    request.strict = true;
+    const auto findings = findings_of(request);
+    CHECK_MESSAGE(findings.empty(), endpoint, " ", patch, "\n", listed(findings));
+  }
+  Request old = request_with("multi_image2video", "{}");
+  const auto findings = findings_of(old);
+  REQUIRE(find(findings, "model.retired") != nullptr);
+  CHECK(find(findings, "model.retired")->hint.find("omni with the same image_list") !=
+        std::string::npos);
+  CHECK(find_endpoint("multi_image2video")->doc.find("kling.omni with image_list") !=
+        std::string::npos);
 }
 
 TEST_CASE("strict makes warnings errors and errors come first") {

@@ -64,7 +64,8 @@ TEST_CASE("a value of another type is told what the field takes") {
   };
   const Row rows[] = {
       {"sound", true, "sound must be \"on\" or \"off\", got true", "give \"on\" or \"off\""},
-      {"mode", 1, "mode must be \"std\" or \"pro\", got 1", "give \"std\" or \"pro\""},
+      {"mode", 1, "mode must be \"std\" or \"pro\" or \"4k\", got 1",
+       "give \"std\" or \"pro\" or \"4k\""},
       {"prompt", 5, "prompt must be text, got 5", "write it in quotes: prompt = \"5\""},
       {"prompt", Json::array({"a", "b"}), "prompt must be text, got a list", "give text"},
       {"prompt", "\xff", "prompt must be text in UTF-8, got \"?\"", "save the script as UTF-8"},

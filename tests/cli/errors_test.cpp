@@ -35,7 +35,7 @@ TEST_CASE("bad input is refused before anything is sent") {
        "kling.text2video { prompt = 'x', duration = 7 }",
        1,
        {"film.lua:2", "7 s", "5 or 10"}},
-      {"not a table", "kling.text2video('x')", 1, {"film.lua:2", "table"}},
+      {"not a table", "kling.text2video(7)", 1, {"film.lua:2", "table"}},
       {"a handle that is none", "kling.job('nonsense://'):wait()", 1, {"film.lua:2", "handle"}},
       {"no such folder",
        "kling.image('a.png'):save('/proc/x/y.png')",

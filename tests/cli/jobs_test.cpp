@@ -273,6 +273,24 @@ TEST_CASE("jobs prune deletes nothing that lies elsewhere than in the store") {
     CHECK(contains(outcome.out, "deleted 0 clips"));
     CHECK(fs::exists(clip));
   }
+  SUBCASE("two stores were used and one is named") {
+    std::ofstream(stage.folder / "other.lua")
+        << "require 'kling'.text2video { prompt = 'another' }:wait()";
+    REQUIRE(stage.run({"run", "--store", "kept", "other.lua"}).code == 0);
+    const auto kept = [&] {
+      return std::distance(fs::directory_iterator(stage.folder / "kept"), fs::directory_iterator());
+    };
+    const auto before = kept();
+    CHECK(before > 0);
+    CHECK(contains(stage.run({"jobs", "prune", "--older-than", "0", "--yes"}).out,
+                   "deleted 1 clips"));
+    CHECK_FALSE(fs::exists(clip));
+    CHECK(kept() == before);
+    CHECK(
+        contains(stage.run({"jobs", "prune", "--older-than", "0", "--yes", "--store", "kept"}).out,
+                 "deleted 1 clips"));
+    CHECK(kept() < before);
+  }
   SUBCASE("a link stands in the clip's place") {
     fs::rename(clip, stage.folder / "mine.mp4");
     fs::create_symlink(stage.folder / "mine.mp4", clip);

@@ -1,5 +1,6 @@
 // Nothing is paid by a slip: options behind the script, simulator options without the simulator.
 #include "cli/program.h"
+#include "tools/slip_samples.h"
 
 using namespace kling;
 using namespace kling::test;
@@ -119,4 +120,22 @@ TEST_CASE("a prompt of blanks is a missing one") {
     CHECK(missing >= 3);
     CHECK(stage.service->counters().creates == 0);
   }
+}
+
+TEST_CASE("what people write by mistake is answered with what to write") {
+  const Stage stage("");
+  int rows = 0;
+  for (const SlipSample& row : kSlipSamples) {
+    const std::string script = row.script;
+    std::ofstream(stage.folder / "film.lua")
+        << (script[0] == '!' ? script.substr(1) : "local kling = require \"kling\"\n" + script)
+        << "\n";
+    const Outcome run = stage.run({"run", "--quiet", "film.lua"});
+    CAPTURE(script);
+    CHECK(run.err == row.says);
+    CHECK(run.out == row.prints);
+    CHECK(run.code == (*row.says == '\0' ? 0 : 1));
+    ++rows;
+  }
+  CHECK(rows > 90);
 }

@@ -1,8 +1,10 @@
 // What happens between the POST and the clip: outages, expired URLs, other runs, the end.
+#include <atomic>
 #include <fstream>
 #include <set>
 
 #include "engine/stage.h"
+#include "sim/faults.h"
 
 namespace kling::engine::testing {
 namespace {
@@ -17,6 +19,43 @@ int workers() {
     threads += name == "kling-worker" ? 1 : 0;
   }
   return threads;
+}
+
+/// A job into a fault that never ends, for `span` on the service's clock or until it rests.
+void check_unending(const std::vector<std::string>& faults, Millis span, EngineOptions options) {
+  std::string text;
+  for (const std::string& line : faults) text += line + "; ";
+  CAPTURE(text);
+  bool rests = false;
+  sim::Options service;
+  service.min_run = service.max_run = 60'000;
+  Stage stage(with_faults(faults, service), std::move(options));
+  const auto job = stage.create(stage.shot());
+  stage.engine->watch(job, Milestone::stored, job, [&] { rests = true; });
+  const Millis since = stage.clock->now();
+  std::string waited;
+  REQUIRE(stage.until([&] {
+    const std::string waiting = stage.snapshot(job).waiting_for;
+    if (!waiting.empty()) waited = waiting;
+    return rests || stage.clock->now() - since > span;
+  }));
+  const sim::Counters count = stage.count();
+  CHECK(count.accepted <= 1);
+  CHECK(count.creates <= 150);  // what the service itself calls "later", for an hour
+  CHECK(count.queries <= 400);
+  CHECK(count.downloads <= 60);
+  const JobSnapshot seen = stage.snapshot(job);
+  CAPTURE(name(seen.phase));
+  if (rests) {
+    CHECK((seen.error || seen.store_error || seen.phase == Phase::stored));
+  } else if (text.starts_with("create#*")) {
+    CHECK_MESSAGE(waited.find("tried again for 60 minutes in all)") != waited.npos, waited);
+  } else if (text.find("backwards") == text.npos && text.find("unknown-word") == text.npos) {
+    // Those two say "it runs" for ever, which is no trouble.
+    CHECK_MESSAGE(waited.find(" times so far") != waited.npos, waited);
+    CHECK_MESSAGE(waited.find(": ") != waited.npos, waited);
+    if (count.downloads > 0) CHECK_MESSAGE(waited.find(", again within ") != waited.npos, waited);
+  }
 }
 
 template <class T, class Start>
@@ -287,6 +326,35 @@ TEST_CASE("a query that gets no usable answer says what it waits for") {
            why.find(" times so far: the service answered HTTP 200") != why.npos;
   }));
   CHECK(stage.count().creates == 1);
+}
+
+TEST_CASE("whatever does not end is asked seldom and says what it waits for") {
+  Stage().run(Stage::shot());  // renders the clip that all of them find
+  std::vector<std::vector<std::string>> lines;
+  for (const sim::FaultKind& kind : sim::fault_kinds())
+    for (const std::string what : {"create", "query", "download"})
+      if (std::string(kind.at).find(what) != std::string::npos)
+        lines.push_back({what + "#*: " + kind.name});
+  // Accepted, and what would tell so answers nothing that can be used.
+  for (const char* query : {"html502", "garbage", "drop"})
+    lines.push_back({"create#1: accept, drop", "query#*: " + std::string(query)});
+  std::atomic<std::size_t> next{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 6; ++i)
+    threads.emplace_back([&] {
+      for (std::size_t at = next++; at < lines.size(); at = next++) {
+        const std::string& line = lines[at].back();
+        const bool endless =
+            line.ends_with("hang") || line.ends_with("drip") || line.find("endless") != line.npos;
+        try {
+          // Each try takes real time there.
+          check_unending(lines[at], endless ? 600'000 : 3'600'000,
+                         endless ? impatient() : EngineOptions());
+        } catch (...) {  // doctest ends a case so; it has noted the failure
+        }
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
 }
 
 TEST_CASE("a path that leads elsewhere is refused before anything is sent") {

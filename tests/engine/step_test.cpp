@@ -1,6 +1,10 @@
 #include "engine/step.h"
 
+#include <algorithm>
+
 #include <doctest/doctest.h>
+
+#include "api/endpoint.h"
 
 using namespace kling;
 using namespace kling::engine;
@@ -58,6 +62,26 @@ TEST_CASE("golden vectors of steps are frozen as a change would make people pay 
   CHECK(origin_frame("ab", 0, 1.5) == "frame at 1.5 s of step ab");
   CHECK(origin_frame("ab", 0, 2.0) == "frame at 2 s of step ab");
   CHECK(origin_video("ab", 0) == "video of step ab");
+}
+
+TEST_CASE("a field of blanks that was paid for keeps its address") {
+  // Digests that an earlier release wrote into ledgers.
+  const auto digest_of = [](const char* endpoint, const char* fields, const Identities& media) {
+    api::Request made = request(fields);
+    made.endpoint = endpoint;
+    CHECK(api::normalize(*api::find_endpoint(endpoint), made).empty());
+    CHECK(std::ranges::none_of(
+        api::check(*api::find_endpoint(endpoint), made),
+        [](const api::Finding& found) { return found.level == api::Finding::Level::error; }));
+    return step_digest(canonical_step("sim", made, media, ""));
+  };
+  CHECK(digest_of("text2video", R"({"prompt":"A lighthouse at dusk","negative_prompt":"  "})",
+                  {}) == "07e5508d81c8314544233369f68694cb4fb88e14503b69685d50f526bf392c11");
+  CHECK(digest_of("text2video", R"({"prompt":"A lighthouse at dusk","negative_prompt":""})", {}) ==
+        "8b77a85a5019169cfb3fd2782bac28e9d09569dcb812dfafeb10724b687ccf98");
+  CHECK(digest_of(
+            "image2video", R"({"image":{"url":"https://e.com/a.png","id":"hero"},"prompt":" "})",
+            {"id:hero"}) == "91540ae39ac83f4c4294b2601ad9a48ceb705cf8892fbfca43094b3691ab6274");
 }
 
 TEST_CASE("what is not sent or means the same does not change a step") {

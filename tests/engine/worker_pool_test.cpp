@@ -197,16 +197,17 @@ TEST_CASE("the end of main ends the threads of a pool that nobody stopped") {
   const pid_t child = ::fork();
   if (child == 0) {
     auto* const pool = new WorkerPool(make_clock());
-    static std::atomic<bool> begun{false}, interrupted{false};
+    static std::atomic<int> begun{0};
+    static std::atomic<bool> interrupted{false};
     pool->set_interrupt([] { interrupted = true; });
     for (int i = 0; i < 3; ++i)
       pool->submit(Lane::light, [to = ends[1]] {
-        begun = true;
+        ++begun;
         while (!interrupted) std::this_thread::sleep_for(std::chrono::milliseconds(1));
         if (::write(to, "x", 1) != 1) ::_exit(3);
       });
-    while (!begun) std::this_thread::yield();
-    const pid_t grandchild = ::fork();  // it has no threads to wait for
+    while (begun < 3) std::this_thread::yield();  // what has not begun is dropped
+    const pid_t grandchild = ::fork();            // it has no threads to wait for
     if (grandchild == 0) std::exit(0);
     int status = 1;
     ::waitpid(grandchild, &status, 0);

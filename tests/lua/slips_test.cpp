@@ -89,10 +89,13 @@ TEST_CASE("a call of nothing is told what was meant") {
       {"film.lua:1: attempt to call a nil value (field 'last_frame')",
        "write clip:last_frame(…): it belongs to the clip"},
       {"film.lua:1: attempt to call a nil value (method 'lastframe')", "did you mean :last_frame?"},
-      {"film.lua:1: bad argument #1 to 'wait' (kling.Job expected, got no value)",
-       "write job:wait(…) with a colon"},
-      {"film.lua:1: bad argument #1 to 'sleep' (number expected, got kling)",
-       "write kling.sleep(…) with a dot"},
+      {"film.lua:1: bad argument #1 to 'sleep' (number expected, got string)",
+       "write kling.sleep(seconds)"},
+      {"film.lua:1: bad argument #1 to 'save' (string expected, got no value)",
+       "write clip:save(path)"},
+      {"film.lua:1: bad argument #1 to 'insert' (table expected, got nil)", ""},
+      {"film.lua:1: attempt to index a nil value (field 'integer index')",
+       "the list has no such item; did a function for kling.map forget its return?"},
       {"film.lua:1: attempt to add a nil value", ""},
   };
   for (const Row& row : rows) {

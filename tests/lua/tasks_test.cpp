@@ -34,15 +34,17 @@ TEST_CASE("all keeps keys and takes jobs and tasks and functions") {
     local result = kling.all { job, kling.spawn(function() return 2 end), function() return 3 end,
                                named = function() kling.sleep(1) return kling.text2video { prompt = "y" } end }
     assert(result[1].url == "https://h/1.mp4" and result[2] == 2 and result[3] == 3)
-    assert(result.named.handle == "kling:text2video/2")
+    assert(result.named.url == "https://h/2.mp4" and result.named.job.handle == "kling:text2video/2")
     assert(next(kling.all {}) == nil)
     local ok, err = pcall(kling.all, { 7 })
-    assert(not ok and err:find("[1] is a number", 1, true), err)
+    assert(not ok and err.message:find("[1] is a number", 1, true), err)
   )lua");
   lua.settle();
   lua.clock->advance(1000);
   lua.settle();
   lua.engine->succeed(*lua.engine->made[0]);
+  lua.settle();
+  lua.engine->succeed(*lua.engine->made[1]);  // of a function that did not wait for it
   lua.settle();
   CHECK_RUNS(lua.runtime->result(task));
   CHECK(lua.engine->made[1]->request.task_path == "main/3");
@@ -249,7 +251,7 @@ TEST_CASE("the host sees ready work and the next timer") {
 TEST_CASE("a misspelt function or method is told what was meant") {
   const std::pair<const char*, const char*> cases[] = {
       {"kling.text2vidio { prompt = 'x' }", "did you mean kling.text2video?"},
-      {"kling.text2video { prompt = 'x' }:acepted()", "did you mean :accepted?"},
+      {"kling.text2video { prompt = 'x' }:acepted()", "did you mean accepted?"},
       {"kling.spawn(function() kling.concatt({}, 'x') end):wait()", "did you mean kling.concat?"},
       {"string.entirely_else()", "(field 'entirely_else')"},
       {"nothing()", "(global 'nothing')"},

@@ -54,6 +54,10 @@ TEST_CASE("requests are refused with the documented code and message or accepted
       {"text2video", with(kShot, {{"aspect_ratio", "4:3"}}), "aspect_ratio value is invalid"},
       {"text2video", with(kShot, {{"cfg_scale", 1.5}}), "cfg_scale value is invalid"},
       {"text2video", with(kShot, {{"mode", "4k"}}), "mode value is invalid"},
+      {"text2video", with(kShot, {{"mode", "4k"}, {"model_name", "kling-v3"}}), ""},
+      {"omni-video", with(kOmniStd, {{"mode", "4k"}, {"model_name", "kling-v3-omni"}}), ""},
+      {"omni-video", with(kOmniStd, {{"mode", "4k"}}), "mode value is invalid"},
+      {"multi-image2video", with(kMulti, {{"mode", "4k"}}), "mode value is invalid"},
       {"text2video", with(kShot, {{"model_name", "kling-v2-1"}}), "model is not supported"},
       {"text2video", with(kShot, {{"sound", "on"}}),
        "sound is not supported by the current model and mode"},
@@ -144,6 +148,7 @@ TEST_CASE("prices follow the table") {
       {"text2video", with(kShot, {{"duration", "10"}, {"mode", "pro"}}), 5},
       {"text2video", with(kShot, {{"sound", "on"}, {"mode", "pro"}}), 5},
       {"text2video", {{"prompt", "x"}, {"model_name", "kling-v3"}, {"duration", "7"}}, 4.2},
+      {"text2video", with(kShot, {{"model_name", "kling-v3"}, {"mode", "4k"}}), 15},
       {"multi-image2video", kMulti, 2},
       {"omni-video", kOmniStd, 3},
       {"omni-video", with(kOmniStd, {{"video_list", kVideo}}), 4.5}};

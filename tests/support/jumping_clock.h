@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <map>
 #include <mutex>
+#include <vector>
 
 #include "base/clock.h"
 
@@ -15,7 +15,7 @@ namespace kling::test {
 
 class JumpingClock : public Clock {
  public:
-  explicit JumpingClock(Millis start = 1'773'380'633'979) : now_(start) {}
+  explicit JumpingClock(Millis start = 1'773'380'633'979) : now_(start) { waiters_.reserve(64); }
 
   Millis now() const override { return now_; }
 
@@ -44,6 +44,7 @@ class JumpingClock : public Clock {
  private:
   using Steady = std::chrono::steady_clock;
   struct Waiter {
+    const void* who;
     Millis deadline;
     Steady::time_point seen;
   };
@@ -54,12 +55,12 @@ class JumpingClock : public Clock {
   bool jumped_to(Millis deadline, const void* who) {
     std::lock_guard guard(mutex_);
     const auto real = Steady::now();
-    waiters_[who] = {deadline, real};
+    std::erase_if(waiters_, [&](const Waiter& item) { return item.who == who; });
+    waiters_.push_back({who, deadline, real});
     if (deadline <= now_) return true;
-    std::erase_if(waiters_, [&](const auto& item) { return real - item.second.seen > kGone; });
-    const bool first = std::all_of(waiters_.begin(), waiters_.end(), [&](const auto& item) {
-      return item.second.deadline >= deadline;
-    });
+    std::erase_if(waiters_, [&](const Waiter& item) { return real - item.seen > kGone; });
+    const bool first = std::all_of(waiters_.begin(), waiters_.end(),
+                                   [&](const Waiter& item) { return item.deadline >= deadline; });
     if (holds_ > 0 || real - quiet_since_ < kQuiet || !first) return false;
     now_ = deadline;
     return true;
@@ -69,7 +70,7 @@ class JumpingClock : public Clock {
   std::mutex mutex_;
   int holds_ = 0;
   Steady::time_point quiet_since_ = Steady::now();
-  std::map<const void*, Waiter> waiters_;
+  std::vector<Waiter> waiters_;  // with room: a wait may not fail for want of memory
 };
 
 }  // namespace kling::test

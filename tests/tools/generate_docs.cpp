@@ -1,5 +1,6 @@
 // Writes docs/reference.md and docs/errors.md from the endpoint table, the checks, the prices and
 // the decoder's error table: generate_docs DIRECTORY. With --check it compares instead.
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -12,6 +13,7 @@
 #include "api/text.h"
 #include "error_samples.h"
 #include "module_reference.h"
+#include "slip_samples.h"
 
 namespace {
 
@@ -146,7 +148,7 @@ std::string reference() {
       out << "- " << cell(check.sentence) << " (`" << check.id << "`)\n";
   }
   docs::module_sections(out);
-  out << "\n## Prices\n\nEstimates in US$, from: " << price_source()
+  out << "\n## Prices\n\nEstimates in US$, from the " << price_source()
       << ".\nA budget and a bill use them until the service says what it deducted.\n"
          "An empty cell: not offered, or in no price list.\n";
   return out.str();
@@ -348,6 +350,26 @@ std::optional<std::string> errors() {
   return out.str();
 }
 
+/// A test runs each through the program and compares the whole message.
+std::string slips() {
+  std::ostringstream out;
+  out << kHeader
+      << "# What people write, and what to write\n\nA mistake is answered before anything "
+         "is sent, with the line of the script and what to write instead.\nScripts begin with "
+         "`local kling = require \"kling\"`, which is left out here.\n";
+  for (const SlipSample& sample : kSlipSamples) {
+    if (*sample.heading != '\0') out << "\n## " << sample.heading << "\n";
+    const std::string script = sample.script;
+    out << "\n```lua\n" << script.substr(script[0] == '!' ? 1 : 0) << "\n```\n";
+    if (*sample.says == '\0')
+      out << "\nworks, and prints `" << std::string(sample.prints, std::strlen(sample.prints) - 1)
+          << "`.\n";
+    else
+      out << "```text\n" << sample.says << "```\n";
+  }
+  return out.str();
+}
+
 std::string read(const std::string& path) {
   std::ostringstream text;
   text << std::ifstream(path).rdbuf();
@@ -366,7 +388,8 @@ int main(int argc, char** argv) {
   const auto errors_page = errors();
   if (!errors_page) return 1;
   const std::pair<std::string, std::string> pages[] = {{folder + "/reference.md", reference()},
-                                                       {folder + "/errors.md", *errors_page}};
+                                                       {folder + "/errors.md", *errors_page},
+                                                       {folder + "/slips.md", slips()}};
   int code = 0;
   for (const auto& [path, text] : pages) {
     if (compare && read(path) != text) {

@@ -20,7 +20,8 @@ Verdict some_picture(const Request& r) {
 }
 
 Verdict some_prompt(const Request& r) {
-  if (given(r, "prompt") || (is_multi_shot(r) && effective(r, "shot_type") == "customize"))
+  const Json* prompt = given(r, "prompt");
+  if ((prompt && !blank(*prompt)) || (is_multi_shot(r) && effective(r, "shot_type") == "customize"))
     return {};
   const auto find = r.endpoint == "image2video" ? warning : error;
   return find("prompt", "prompt is missing",
@@ -46,7 +47,8 @@ Verdict retired_model(const Request& r) {
   const Feature generation = feature_of(r.endpoint);
   return warning("model_name", model + " was " + kRetired,
                  generation == Feature::multi_image2video
-                     ? "no other model is documented here; omni takes pictures too"
+                     ? "no other model is documented here; the living way is omni with the "
+                       "same image_list"
                      : "current: " + offers_text(generation, generation));
 }
 
@@ -149,10 +151,9 @@ Verdict shots_sum(const Request& r) {
 }
 
 Verdict shots_end_frame(const Request& r) {
-  const bool list = has_end_frame(r);
-  if (!is_multi_shot(r) || (!given(r, "image_tail") && !list)) return {};
-  return error(list ? "image_list" : "image_tail", "multi_shot takes no end frame",
-               "leave out one of the two");
+  if (!is_multi_shot(r) || !has_end_frame(r)) return {};
+  return error("image_list", "multi_shot takes no end frame with omni",
+               "leave out one of the two, or take image2video with kling-v3");
 }
 
 }  // namespace
@@ -273,10 +274,10 @@ std::vector<Check> last_checks() {
       needs(kText | kImage | kOmni, "shots.model",
             "Several shots in one clip need kling-v3 or kling-v3-omni.", "multi_shot",
             Feature::multi_shot, is_multi_shot),
-      {kText | kImage | kOmni,
+      {kOmni,
        "shots.end_frame",
        "multi_shot excludes an end frame.",
-       {"multi_shot", "image_tail", "image_list"},
+       {"multi_shot", "image_list"},
        shots_end_frame},
   };
 }

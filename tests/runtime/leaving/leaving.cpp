@@ -14,8 +14,25 @@ constexpr const char* kScript = R"(
   local kling = require "kling"
   for i = 1, 30 do kling.spawn(function() kling.text2video { prompt = "boat " .. i }:wait() end) end)";
 
+kling_host* host;
+
+/// Ticks while it must; false after minutes.
+template <class Condition>
+bool tick_until(Condition over) {
+  const auto start = std::chrono::steady_clock::now();
+  do kling_host_tick(host, 500);
+  while (!over() && std::chrono::steady_clock::now() - start < std::chrono::minutes(1));
+  return over();
+}
+
+bool accepted(int count) {
+  const char* at = kling_host_jobs(host);
+  while ((at = std::strstr(at, "\"id\":")) != nullptr) ++at, --count;
+  return count <= 0;
+}
+
 /// A child of a prefork server: told what is wrong, and free to leave as it likes.
-int child(kling_host* host, bool frees) {
+int child(bool frees) {
   if (kling_host_tick(host, 1000) != 0 || kling_host_pending(host) != 0) return 2;
   if (kling_host_run(host, "x", "", 0, nullptr) != 0) return 3;
   if (std::strstr(kling_host_error(host), "the process that made it") == nullptr) return 4;
@@ -32,17 +49,24 @@ int main(int, char** argv) {
   options.key = "sk-test";
   options.ledger = ":memory:";
   options.poll = 0.01;
-  kling_host* host = kling_host_new(&options, nullptr, 0);
+  host = kling_host_new(&options, nullptr, 0);
   if (host == nullptr || kling_host_run(host, "film", kScript, std::strlen(kScript), nullptr) == 0)
     return 1;
+  if (std::strcmp(how, "late") == 0) {
+    // Between the first thread and the first answer: exit() runs it before it ends the threads.
+    tick_until([] { return kling_host_pending(host) > 0; });
+    std::atexit([] {
+      if (!tick_until([] { return accepted(30); })) std::_Exit(5);
+    });
+    tick_until([] { return accepted(1); });
+  }
   const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(std::atoi(argv[3]));
-  do kling_host_tick(host, 500);
-  while (std::chrono::steady_clock::now() < end);
+  tick_until([&] { return std::chrono::steady_clock::now() >= end; });
   if (std::strncmp(how, "fork", 4) == 0) {
     const pid_t made = fork();
     if (made == 0) {
       alarm(30);  // only ends a hang
-      const int code = child(host, std::strcmp(how, "fork-free") == 0);
+      const int code = child(std::strcmp(how, "fork-free") == 0);
       std::exit(code);
     }
     int status = 0;

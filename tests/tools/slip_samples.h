@@ -1,0 +1,585 @@
+// What people write by mistake, and what they are told: tests/cli/slips_test.cpp runs each through
+// the program and compares the whole message, docs/slips.md is made of it.
+#pragma once
+
+struct SlipSample {
+  const char* heading;  ///< of the first of several
+  const char* script;  ///< after local kling = require "kling"; with "!" before it: the whole of it
+  const char* says;    ///< the message; empty: it works
+  const char* prints;
+};
+
+constexpr SlipSample kSlipSamples[] = {
+    {"A job is not its clip",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+job:save("shot.mp4"))lua",
+     R"lua(kling: film.lua:3: a Job has no save
+  do: wait for its clip: job:wait():save(…)
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+kling.image2video { image = job:last_frame(), prompt = "It runs" })lua",
+     R"lua(kling: film.lua:3: a Job has no last_frame
+  do: wait for its clip: job:wait():last_frame()
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+print(job.duration))lua",
+     R"lua(kling: film.lua:3: a Job has no duration
+  do: wait for its clip: job:wait().duration
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+print(job.url))lua",
+     R"lua(kling: film.lua:3: a Job has no url
+  do: wait for its clip: job:wait().url
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+print(job.width))lua",
+     R"lua(kling: film.lua:3: a Job has no width
+  do: wait for its clip: job:wait():probe().width
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+print(job.prompt))lua",
+     R"lua(kling: film.lua:3: a Job has no prompt
+  do: write job.request.prompt
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+print(job.status))lua",
+     R"lua(kling: film.lua:3: a Job has no status
+  do: write job.state
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+print(job.result))lua",
+     R"lua(kling: film.lua:3: a Job has no result
+  do: wait for its clip: job:wait()
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+job:download("shot.mp4"))lua",
+     R"lua(kling: film.lua:3: a Job has no download
+  do: wait for its clip: job:wait():save("shot.mp4")
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+job:cancel())lua",
+     R"lua(kling: film.lua:3: a Job has no cancel
+  do: what was sent cannot be called back; task:cancel() ends a task's waits
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+print(job.sate))lua",
+     R"lua(kling: film.lua:3: a Job has no sate
+  do: did you mean state?
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+job:wait(60))lua",
+     R"lua(kling: film.lua:3: wait takes a table
+  do: write job:wait { timeout = 60 }
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+kling.image2video { image = job, prompt = "It runs" })lua",
+     R"lua(kling: film.lua:3: image is a Job
+  do: give a picture of its clip: job:wait():last_frame()
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+kling.omni { video_list = { job }, prompt = "It snows" })lua",
+     R"lua(kling: film.lua:3: video_list[1] is a Job
+  do: write job:wait()
+)lua",
+     ""},
+    {"",
+     R"lua(local task = kling.spawn(function() return kling.text2video("A fox"):wait() end)
+task:save("shot.mp4"))lua",
+     R"lua(kling: film.lua:3: a Task has no save
+  do: wait for what its function returns: task:wait():save(…)
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+print(kling.concat({ job, job }, "film.mp4").path))lua",
+     "",
+     R"lua(film.mp4
+)lua"},
+    {"",
+     R"lua(local clips = kling.map({ "A fox", "A crow" }, function(animal)
+  return kling.text2video { prompt = animal }
+end)
+print(clips[2]:save("crow.mp4")))lua",
+     "",
+     R"lua(crow.mp4
+)lua"},
+    {"",
+     R"lua(local clips = kling.all { fox = function() return kling.text2video("A fox") end }
+print(clips.fox:save("fox.mp4")))lua",
+     "",
+     R"lua(fox.mp4
+)lua"},
+    {"Clips and pictures",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+print(clip.durations))lua",
+     R"lua(kling: film.lua:3: a Clip has no durations
+  do: did you mean duration?
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+print(clip.length))lua",
+     R"lua(kling: film.lua:3: a Clip has no length
+  do: write clip.duration
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+print(clip.width))lua",
+     R"lua(kling: film.lua:3: a Clip has no width
+  do: write clip:probe().width
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+print(clip.prompt))lua",
+     R"lua(kling: film.lua:3: a Clip has no prompt
+  do: write clip.job.request.prompt
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+print(clip.cost))lua",
+     R"lua(kling: film.lua:3: a Clip has no cost
+  do: write clip.job.cost
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+print(clip.first_frame))lua",
+     R"lua(kling: film.lua:3: a Clip has no first_frame
+  do: write clip:frame(0)
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip:wait())lua",
+     R"lua(kling: film.lua:3: a Clip has no wait
+  do: leave it out: a Clip is there already
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip:download("shot.mp4"))lua",
+     R"lua(kling: film.lua:3: a Clip has no download
+  do: write clip:save("shot.mp4")
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip:save())lua",
+     R"lua(kling: film.lua:3: bad argument #1 to 'save' (string expected, got no value)
+  do: write clip:save(path)
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip:save("~/shot.mp4"))lua",
+     R"lua(kling: film.lua:3: ~ is no folder for Lua: ~/shot.mp4
+  do: write os.getenv("HOME") .. "/shot.mp4"
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.image2video { image = clip, prompt = "It runs" })lua",
+     R"lua(kling: film.lua:3: image2video: image wants a picture, got a clip
+  do: clip:last_frame() or clip:frame(seconds) gives one
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.text2video { prompt = "After " .. clip })lua",
+     R"lua(kling: film.lua:3: attempt to concatenate a kling.Clip value (local 'clip')
+  do: kling.concat({ one, two }, "film.mp4") joins clips; as text write tostring(clip)
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+print(clip:last_frame().last_frame))lua",
+     R"lua(kling: film.lua:3: an Image has no last_frame
+  do: leave it out: an Image is a picture already
+)lua",
+     ""},
+    {"", R"lua(kling.image2video { image = "~/hero.png", prompt = "It runs" })lua",
+     R"lua(kling: film.lua:2: image2video: ~ is no folder for Lua: image is ~/hero.png
+  do: write os.getenv("HOME") .. "/hero.png"
+)lua",
+     ""},
+    {"", R"lua(kling.image2video { image = "hero.png", prompt = "It runs" })lua",
+     R"lua(kling: film.lua:2: cannot read hero.png: No such file or directory
+  do: check the path; relative ones start at the working folder
+)lua",
+     ""},
+    {"", R"lua(kling.omni { video_list = { "old.mp4" }, prompt = "It snows" })lua",
+     R"lua(kling: film.lua:2: omni: video_list[1].video_url: the service takes videos by URL only
+  do: put the file on a web server and give its https:// address, or give a generated Clip
+)lua",
+     ""},
+    {"Dots and colons", R"lua(kling:text2video { prompt = "A fox" })lua",
+     R"lua(kling: film.lua:2: text2video was called with a colon
+  do: write kling.text2video with a dot
+)lua",
+     ""},
+    {"", R"lua(kling:spawn(print))lua",
+     R"lua(kling: film.lua:2: spawn was called with a colon
+  do: write kling.spawn with a dot
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+kling:concat({ job }, "film.mp4"))lua",
+     R"lua(kling: film.lua:3: concat was called with a colon
+  do: write kling.concat with a dot
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+job.wait())lua",
+     R"lua(kling: film.lua:3: wait wants its job first, got nil
+  do: write job:wait(…) with a colon
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip.save("shot.mp4"))lua",
+     R"lua(kling: film.lua:3: save wants its clip first, got string
+  do: write clip:save(…) with a colon
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+kling.wait(job))lua",
+     R"lua(kling: film.lua:3: attempt to call a nil value (field 'wait')
+  do: write job:wait(…): it belongs to the job
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.save("shot.mp4"))lua",
+     R"lua(kling: film.lua:3: attempt to call a nil value (field 'save')
+  do: write clip:save(…): it belongs to the clip
+)lua",
+     ""},
+    {"The functions of kling",
+     R"lua(print(kling.text2video("A fox"):wait().job.request.prompt))lua", "",
+     R"lua(A fox
+)lua"},
+    {"", R"lua(kling.text2video("A fox", { duration = 10 }))lua",
+     R"lua(kling: film.lua:2: text2video takes one table, got two arguments
+  do: write kling.text2video { prompt = "…", duration = 5 }
+)lua",
+     ""},
+    {"", R"lua(kling.text2video())lua",
+     R"lua(kling: film.lua:2: text2video takes one table, got no value
+  do: write kling.text2video { prompt = "…", duration = 5 }
+)lua",
+     ""},
+    {"", R"lua(kling.text2vidio { prompt = "A fox" })lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (field 'text2vidio')
+  do: did you mean kling.text2video?
+)lua",
+     ""},
+    {"", R"lua(text2video { prompt = "A fox" })lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (global 'text2video')
+  do: did you mean kling.text2video?
+)lua",
+     ""},
+    {"", R"lua(kling.query())lua",
+     R"lua(kling: film.lua:2: query wants a job
+  do: write kling.query(job), or its handle as text
+)lua",
+     ""},
+    {"", R"lua(kling.all(1, 2))lua",
+     R"lua(kling: film.lua:2: kling.all takes a table of jobs, tasks and functions
+  do: write kling.all { one, two }
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.all { clip })lua",
+     R"lua(kling: film.lua:3: kling.all: [1] is a kling.Clip; it takes jobs, tasks and functions
+  do: leave out :wait() there: all waits
+)lua",
+     ""},
+    {"", R"lua(kling.map(print, { 1, 2 }))lua",
+     R"lua(kling: film.lua:2: kling.map takes a list and a function
+  do: write kling.map(list, function(item, i) return … end)
+)lua",
+     ""},
+    {"",
+     R"lua(local clips = kling.map({ "A fox" }, function(animal)
+  kling.text2video { prompt = animal }:wait()
+end)
+kling.concat(clips, "film.mp4"))lua",
+     R"lua(kling: film.lua:5: concat got an empty list: there is nothing to join
+  do: if it came from kling.map, its function has to return the clip
+)lua",
+     ""},
+    {"",
+     R"lua(local clips = kling.map({ "A fox" }, function(animal)
+  kling.text2video { prompt = animal }:wait()
+end)
+clips[1]:save("fox.mp4"))lua",
+     R"lua(kling: film.lua:5: attempt to index a nil value (field 'integer index')
+  do: the list has no such item; did a function for kling.map forget its return?
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.concat({ clip }))lua",
+     R"lua(kling: film.lua:3: concat wants the path of the film
+  do: write kling.concat(clips, "film.mp4")
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.concat(clip, "film.mp4"))lua",
+     R"lua(kling: film.lua:3: concat takes a list of clips first
+  do: write kling.concat({ one, two }, "film.mp4")
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.concat({ clip }, "film.mp4", { music = "song.mp3" }))lua",
+     R"lua(kling: film.lua:3: concat: unknown option music; it knows audio
+)lua",
+     ""},
+    {"", R"lua(kling.sleep("a while"))lua",
+     R"lua(kling: film.lua:2: bad argument #1 to 'sleep' (number expected, got string)
+  do: write kling.sleep(seconds)
+)lua",
+     ""},
+    {"", R"lua(kling.configure { max_cost = 5 })lua",
+     R"lua(kling: film.lua:2: there is no option max_cost
+  do: write budget = 5, limits = { jobs = 3 }
+)lua",
+     ""},
+    {"", R"lua(local film = require "Kling")lua",
+     R"lua(kling: film.lua:2: module 'Kling' not found
+  do: did you mean require "kling"?
+)lua",
+     ""},
+    {"", R"lua(!kling.text2video { prompt = "A fox" })lua",
+     R"lua(kling: film.lua:1: attempt to index a nil value (global 'kling')
+  do: begin with: local kling = require "kling"
+)lua",
+     ""},
+    {"The fields of a request", R"lua(kling.text2video { duration = 5 })lua",
+     R"lua(kling: film.lua:2: text2video: prompt is missing
+  do: describe the shot, for example prompt = "A red kite over a beach"
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { promt = "A fox" })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field promt
+  do: write prompt = "…"
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { text = "A fox" })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field text
+  do: write prompt = "…"
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", image = "fox.png" })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field image
+  do: kling.image2video starts from a picture: image = …
+)lua",
+     ""},
+    {"", R"lua(kling.image2video { image = "fox.png", aspect_ratio = "16:9" })lua",
+     R"lua(kling: film.lua:2: image2video: there is no field aspect_ratio
+  do: leave it out: the picture decides the shape
+)lua",
+     ""},
+    {"", R"lua(kling.image2video { start_image = "fox.png" })lua",
+     R"lua(kling: film.lua:2: image2video: there is no field start_image
+  do: write image = …
+)lua",
+     ""},
+    {"", R"lua(kling.image2video { first_frame = "fox.png" })lua",
+     R"lua(kling: film.lua:2: image2video: there is no field first_frame
+  do: write image = …
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", ratio = "9:16" })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field ratio
+  do: write aspect_ratio = "16:9"
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", resolution = "1080p" })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field resolution
+  do: mode = "pro" is 1080p, mode = "std" is 720p; aspect_ratio is the shape
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", quality = "high" })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field quality
+  do: mode = "pro" is 1080p, mode = "std" is 720p; aspect_ratio is the shape
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", size = "1280x720" })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field size
+  do: mode = "pro" is 1080p, mode = "std" is 720p; aspect_ratio is the shape
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", seed = 7 })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field seed
+  do: Kling has no such setting: leave it out
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", fps = 30 })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field fps
+  do: Kling has no such setting: leave it out
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", length = 5 })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field length
+  do: write duration = 5
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", seconds = 5 })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field seconds
+  do: write duration = 5
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", n = 3 })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field n
+  do: one request makes one clip: ask again with take = 2, take = 3, …
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", sound = true })lua",
+     R"lua(kling: film.lua:2: text2video: sound must be "on" or "off", got true
+  do: give "on" or "off"
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = 7 })lua",
+     R"lua(kling: film.lua:2: text2video: prompt must be text, got 7
+  do: write it in quotes: prompt = "7"
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = { "A fox" } })lua",
+     R"lua(kling: film.lua:2: text2video: prompt must be text, got a list
+  do: give text
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", cfg_scale = "much" })lua",
+     R"lua(kling: film.lua:2: text2video: cfg_scale must be a number, got "much"
+  do: give a number
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", duration = "long" })lua",
+     R"lua(kling: film.lua:2: text2video: duration must be whole seconds, such as 5 or "5", got "long"
+  do: give whole seconds, such as 5 or "5"
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", duration = 7 })lua",
+     R"lua(kling: film.lua:2: text2video: kling-v2-6 makes no clips of 7 s
+  do: offered: kling-v2-6 (mode std or pro; 5 or 10 s)
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", mode = "1080p" })lua",
+     R"lua(kling: film.lua:2: text2video: mode = "1080p" is not one of: std, pro, 4k; kling-v2-6 has no mode 1080p
+  do: mode = "pro" is 1080p, mode = "std" is 720p; aspect_ratio is the shape
+)lua",
+     ""},
+    {"",
+     R"lua(kling.text2video { prompt = "A fox", model_name = "kling-v2-5-trubo", strict = true })lua",
+     R"lua(kling: film.lua:2: text2video: model_name = "kling-v2-5-trubo" is not one of: kling-v2-6, kling-v2-5-turbo, kling-v3, kling-v2-1-master, kling-v2-master, kling-v1-6, kling-v1
+  do: did you mean kling-v2-5-turbo?
+)lua",
+     ""},
+    {"",
+     R"lua(print(kling.text2video { prompt = "A fox", duration = "5", cfg_scale = "0.5" }:wait():save("fox.mp4")))lua",
+     "",
+     R"lua(fox.mp4
+)lua"},
+    {"Lua itself", R"lua(kling.text2video { prompt = “A fox” })lua",
+     R"lua(kling: film.lua:2: unexpected symbol near '<\226>'
+  kling.text2video { prompt = “A fox” }
+                              ^
+  do: use straight quotes: " instead of “ and ”
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt: "A fox" })lua",
+     R"lua(kling: film.lua:2: <name> expected near '"A fox"'
+  kling.text2video { prompt: "A fox" }
+                             ^
+  do: in a table a field is written name = value, not name: value
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox" duration = 5 })lua",
+     R"lua(kling: film.lua:2: '}' expected near 'duration'
+  kling.text2video { prompt = "A fox" duration = 5 }
+                                      ^
+  do: is a comma missing before duration?
+)lua",
+     ""},
+    {"",
+     R"lua(kling.text2video {
+  prompt = "A fox"
+  duration = 5,
+})lua",
+     R"lua(kling: film.lua:4: '}' expected (to close '{' at line 2) near 'duration'
+    duration = 5,
+    ^
+  do: is a comma missing before duration?
+)lua",
+     ""},
+    {"", R"lua(if mode != "pro" then mode = "std" end)lua",
+     R"lua(kling: film.lua:2: 'then' expected near '!'
+  if mode != "pro" then mode = "std" end
+          ^
+  do: Lua's "not equal" is ~=
+)lua",
+     ""},
+    {"", R"lua(shots += 1)lua",
+     R"lua(kling: film.lua:2: syntax error near '+'
+  shots += 1
+        ^
+  do: Lua has no +=: write x = x + 1
+)lua",
+     ""},
+    {"",
+     R"lua(for i = 1, 3 do
+  print(i))lua",
+     R"lua(kling: film.lua:4: 'end' expected (to close 'for' at line 2) near <eof>
+  do: what "for" began in line 2 is not closed
+)lua",
+     ""},
+    {"",
+     R"lua(// the first shot
+kling.text2video { prompt = "A fox" })lua",
+     R"lua(kling: film.lua:2: syntax error near 'shot'
+  // the first shot
+               ^
+  do: a comment begins with --
+)lua",
+     ""},
+    {"", R"lua(print("take " .. take))lua",
+     R"lua(kling: film.lua:2: attempt to concatenate a nil value (global 'take')
+)lua",
+     ""},
+};
