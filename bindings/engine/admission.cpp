@@ -12,13 +12,13 @@ constexpr Millis kRemembered = 600'000;
 // Sums of decimal prices are not exact: a budget of exactly the price must do.
 constexpr double kRounding = 1e-6;
 
+}  // namespace
+
 std::string dollars(double usd) {
   char text[32];
   std::snprintf(text, sizeof text, "$%.2f", usd);
   return text;
 }
-
-}  // namespace
 
 Limits lower(const Limits& one, const Limits& other) {
   const auto least = [](auto a, auto b) { return a < 0 || (b >= 0 && b < a) ? b : a; };

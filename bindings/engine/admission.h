@@ -36,6 +36,9 @@ enum class Admission {
 /// `estimate_usd` < 0: the price is not known, which no budget in money can cover.
 Admission admit(const Limits& limits, const Usage& usage, double estimate_usd);
 
+/// "$0.42"
+std::string dollars(double usd);
+
 /// Why a step is over budget, and what to do. REQUIRES: admit() said over_budget.
 Error over_budget(const Limits& limits, const Usage& usage, double estimate_usd,
                   double price_factor = 1);

@@ -129,6 +129,7 @@ class Core : public std::enable_shared_from_this<Core> {
   Event take_claim(Job& job, const Claim& claim);
   Event mark_sending(Job& job);
   Event admit_to_send(Job& job);
+  Usage spent_elsewhere();
   Event record(Job& job, ActionType action);
   void load(Job& job, const Step& row);
   std::shared_ptr<Job> job_of(std::int64_t id);

@@ -258,8 +258,14 @@ Result<std::unique_ptr<Engine>> make_engine(EngineOptions options) {
     options.transport = *made;
   }
   const auto transport = options.transport;
-  return std::unique_ptr<Engine>(std::make_unique<EngineImpl>(
-      std::make_shared<Core>(std::move(options), *service, transport)));
+  const auto purse = options.purse;
+  auto core = std::make_shared<Core>(std::move(options), *service, transport);
+  {
+    std::lock_guard lock(purse->mutex);
+    std::erase_if(purse->engines, [](const auto& engine) { return engine.expired(); });
+    purse->engines.push_back(core);
+  }
+  return std::unique_ptr<Engine>(std::make_unique<EngineImpl>(std::move(core)));
 }
 
 }  // namespace kling::engine
