@@ -119,7 +119,6 @@ TEST_CASE("what docs/money-safety.md says is paid again is, and nothing else") {
     const Outcome run = stage.run(words);
     CAPTURE(row.words.front());
     CAPTURE(run.err);
-    CHECK(run.code == 0);
     creates += row.paid + row.failed;
     CHECK(stage.service->counters().creates == creates);
   }
