@@ -172,6 +172,8 @@ bool Core::join(const std::shared_ptr<Job>& job, const Claim& claim) {
     rests = !other->active && (phase == Phase::paused || phase == Phase::ambiguous);
     // It was found by its handle, and could not be sent without its request.
     if (rests && !other->sending) other->sending = std::move(job->sending);
+    // What was caught before this ask is kept once the request is sent.
+    if (other->sending && job->sending) other->sending->request.story = job->sending->request.story;
   }
   if (prepared) queue->post([prepared = std::move(prepared), other] { prepared(other); });
   if (rests) resume(other);
@@ -261,7 +263,10 @@ Event Core::admit_to_send(Job& job) {
   if (Status built = build_body(job, *job.sending); !built.ok()) return stopped(built.error());
   auto book = ledger();
   if (!book) return failed_record(job, book.error());
-  const Story& story = job.sending->request.story;
+  const Story story = [&job] {
+    std::lock_guard lock(job.mutex);
+    return job.sending->request.story;
+  }();
   auto marked =
       (*book)->mark_sending(job.step, now(), limits_of_now, job.estimate_usd, caught(story));
   if (!marked) return failed_record(job, marked.error());
