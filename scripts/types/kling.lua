@@ -6,6 +6,7 @@
 ---@class kling.RequestOptions
 ---@field extra? table Goes into the body unchecked, and overrides.
 ---@field take? string|number Tells equal requests apart: another take is another video, and another payment.
+---@field name? string|number What you call the shot: in progress, plan, jobs and file names. Not sent; another name is no other request.
 ---@field retry? boolean true: send it again although it failed in an earlier run and the script went on.
 ---@field strict? boolean Warnings about requests are errors.
 ---@field lost? "ask" A lost answer stops the job at once, for you to decide.
@@ -65,6 +66,7 @@
 ---@field reused boolean Paid for by an earlier run.
 ---@field path? string Where its clip is stored, once it is.
 ---@field where string Script and line of the call.
+---@field name? string What the script calls the shot.
 ---@field waiting_for? string What it waits for, in words.
 ---@field error? kling.Error Why it ended, or stopped to ask.
 local Job = {}
@@ -213,7 +215,7 @@ function Task:cancel() end
 ---@field negative_prompt? string What to keep out of the video. At most 2500 characters; CometAPI documents 200, so more is a warning.
 ---@field model_name? "kling-v2-6"|"kling-v2-5-turbo"|"kling-v3"|"kling-v2-1-master"|"kling-v2-master"|"kling-v1-6"|"kling-v1" The model. kling-v2-6 is sent when none is given.
 ---@field model? "kling-v2-6"|"kling-v2-5-turbo"|"kling-v3"|"kling-v2-1-master"|"kling-v2-master"|"kling-v1-6"|"kling-v1" The same as model_name.
----@field mode? "std"|"pro"|"4k" std is faster and cheaper (720p), pro is better (1080p). std is sent when none is given.
+---@field mode? "std"|"pro"|"4k" std is faster and cheaper (720p), pro is better (1080p), 4k only kling-v3 and kling-v3-omni. std is sent when none is given.
 ---@field duration? integer|string Length in seconds: 5 or 10; kling-v3: 3 to 15. 5 is sent when none is given.
 ---@field aspect_ratio? "16:9"|"9:16"|"1:1"|"4:3"|"3:4"|"3:2"|"2:3" Width to height; the service takes 16:9 when none is given. CometAPI also lists 4:3, 3:4, 3:2 and 2:3, which Kling does not: a warning.
 ---@field cfg_scale? number How closely the video follows the prompt, 0 to 1. Not supported by kling-v2 models.
@@ -277,7 +279,7 @@ function Task:cancel() end
 ---@field negative_prompt? string What to keep out of the video. At most 2500 characters; CometAPI documents 200, so more is a warning.
 ---@field model_name? "kling-v2-6"|"kling-v2-5-turbo"|"kling-v3"|"kling-v2-1"|"kling-v2-1-master"|"kling-v2-master"|"kling-v1-6"|"kling-v1-5"|"kling-v1" The model. kling-v2-6 is sent when none is given.
 ---@field model? "kling-v2-6"|"kling-v2-5-turbo"|"kling-v3"|"kling-v2-1"|"kling-v2-1-master"|"kling-v2-master"|"kling-v1-6"|"kling-v1-5"|"kling-v1" The same as model_name.
----@field mode? "std"|"pro"|"4k" std is faster and cheaper (720p), pro is better (1080p). std is sent when none is given.
+---@field mode? "std"|"pro"|"4k" std is faster and cheaper (720p), pro is better (1080p), 4k only kling-v3 and kling-v3-omni. std is sent when none is given.
 ---@field duration? integer|string Length in seconds: 5 or 10; kling-v3: 3 to 15. 5 is sent when none is given.
 ---@field cfg_scale? number How closely the video follows the prompt, 0 to 1. Not supported by kling-v2 models.
 ---@field static_mask? kling.Image|string|kling.Address White areas stay frozen; same size as the image. Only kling-v1 and kling-v1-5. A URL, Base64, a path or an Image; JPEG or PNG, at most 10 MiB, each side at least 300 pixels, ratio 1:2.5 to 2.5:1.
@@ -364,7 +366,7 @@ function Task:cancel() end
 ---@field image_list? (kling.omni.image_list|kling.Image|string|kling.Address)[]|kling.omni.image_list|kling.Image|string|kling.Address Pictures to refer to. With elements at most 7 in all, 4 when there is a video.
 ---@field element_list? (kling.omni.element_list)[]|kling.omni.element_list Registered elements, as <<<element_1>>> … in the prompt.
 ---@field video_list? (kling.omni.video_list|kling.Clip|string|kling.Address)[]|kling.omni.video_list|kling.Clip|string|kling.Address One video to edit or to refer to.
----@field mode? "std"|"pro"|"4k" std is faster and cheaper (720p), pro is better (1080p). std is sent when none is given.
+---@field mode? "std"|"pro"|"4k" std is faster and cheaper (720p), pro is better (1080p), 4k only kling-v3 and kling-v3-omni. std is sent when none is given.
 ---@field aspect_ratio? "16:9"|"9:16"|"1:1" Width to height; a first frame or a video to edit sets it too. 16:9 is sent when none is given.
 ---@field duration? integer|string Length in seconds: kling-video-o1 3 to 10, kling-v3-omni 3 to 15; not sent when a video is edited. 5 is sent when none is given.
 ---@field sound? "on"|"off" on makes sound too: kling-v2-6 (pro), kling-v3, kling-v3-omni without a video.
@@ -392,7 +394,7 @@ function kling.text2video(request) end
 ---@return kling.Job
 function kling.image2video(request) end
 
----A video in which the subjects of up to four pictures meet. Returns at once; only `wait` waits for the service.
+---A video in which the subjects of up to four pictures meet. Its only model was announced as retired on 2026-09-15; kling.omni with image_list is the living way. Returns at once; only `wait` waits for the service.
 ---@async
 ---@param request kling.multi_image2video What is wanted.
 ---@return kling.Job
