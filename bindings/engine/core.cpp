@@ -216,6 +216,7 @@ JobSnapshot snapshot_of(const Job& job) {
   shot.external_id = step.external_id;
   shot.address = step.address;
   shot.summary = step.summary;
+  shot.name = step.name;
   shot.where = step.script;
   shot.path = step.file;
   shot.cost_usd = step.cost_usd.value_or(step.estimate_usd);

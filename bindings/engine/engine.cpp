@@ -41,6 +41,7 @@ class EngineImpl : public Engine {
   std::shared_ptr<Job> create(CreateRequest request, JobDone prepared) override {
     auto job = core_->new_job(api::find_endpoint(request.request.endpoint));
     job->step.script = request.where;
+    job->step.name = request.name;
     if (const api::Json& prompt = api::member(request.request.fields, "prompt"); prompt.is_string())
       job->step.summary = start_of(prompt.get_ref<const std::string&>());
     if (request.patience) job->policy.patience = *request.patience;

@@ -83,6 +83,7 @@ struct CreateRequest {
   std::vector<std::shared_ptr<MediaSource>> sources;
   std::string task_path;  ///< the task that asks
   std::string where;      ///< "film.lua:12"
+  std::string name;       ///< what the script calls the shot: not sent, not part of its digest
   std::shared_ptr<Ask> ask = std::make_shared<Ask>();
   Story story;                     ///< what was raised into that task before
   bool again = false;              ///< although it failed and the script went on after that

@@ -36,6 +36,7 @@ struct JobSnapshot {
   std::string
       waiting_for;      ///< for people: "the network", "a slot", "another process"; may be empty
   std::string summary;  ///< the start of the prompt
+  std::string name;     ///< what the script calls the shot; may be empty
   std::string where;    ///< script and line of the call
   std::string path;     ///< of the stored clip; empty until stored
   std::vector<api::Video> videos;

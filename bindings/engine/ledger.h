@@ -40,6 +40,7 @@ struct Step {
   std::string target;   ///< "/kling/v1/videos/text2video": POST here, GET target/id
   std::string script;   ///< for people: "film.lua:12"
   std::string summary;  ///< for people: the start of the prompt
+  std::string name;     ///< for people: what the script calls the shot; may be empty
   std::string request;  ///< the body without bytes of media, for people
   std::string run;      ///< the script and take whose budget it is
   std::string result;   ///< JSON: what decode gave ({"videos":[…]}), signed URLs included

@@ -430,12 +430,12 @@ class SqliteLedger : public Ledger {
     db_.run(
         "INSERT INTO steps (service, endpoint, digest, ordinal, address, attempt, external_id,"
         " own_external_id, task_path, nth, state, owner, target, script, summary, request,"
-        " created_at, estimate_usd, run)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'intended', ?, ?, ?, ?, ?, ?, ?, ?)",
+        " created_at, estimate_usd, run, name)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'intended', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         step.service, step.endpoint, step.digest, step.ordinal, step.address, step.attempt,
         step.external_id, step.own_external_id, step.task_path, asking.nth, owner_.id(),
         step.target, step.script, step.summary, step.request, step.created_at, step.estimate_usd,
-        step.run);
+        step.run, step.name);
     const std::int64_t id = db_.last_id();
     note(id, step.created_at, before == 0 ? "intended" : "retried",
          before == 0 ? "" : step.external_id);

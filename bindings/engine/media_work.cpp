@@ -1,4 +1,5 @@
 // Bytes of pictures and clips: found, fetched or made where they are needed.
+#include <cctype>
 #include <filesystem>
 
 #include "base/digest.h"
@@ -53,6 +54,20 @@ Result<fs::path> free_name(const fs::path& wanted, const std::string& from) {
     if (!here) return here.error();
     if (there && *there == *here) return name;
   }
+}
+
+/// What a file is called in a folder that was given without a name: as its shot, if that has one.
+std::string given_name(const MediaSource& source, const std::string& from) {
+  std::string name;
+  if (source.recipe == MediaSource::Recipe::clip && source.job != nullptr) {
+    std::lock_guard lock(source.job->mutex);
+    name = source.job->step.name;
+  }
+  if (name.empty()) return fs::path(from).filename().string();
+  for (char& c : name)
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && static_cast<unsigned char>(c) < 0x80)
+      c = '-';
+  return name + fs::path(from).extension().string();
 }
 
 Error no_such_file(const std::string& path) {
@@ -325,7 +340,7 @@ Result<std::string> Core::save(MediaSource& source, const std::string& wanted) {
   auto from = materialize(source);
   if (!from) return from;
   if (wanted.back() == '/' || fs::is_directory(target, ignored)) {
-    auto name = free_name(target / fs::path(*from).filename(), *from);
+    auto name = free_name(target / given_name(source, *from), *from);
     if (!name) return name.error();
     target = *name;
   }

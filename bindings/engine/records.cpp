@@ -20,7 +20,7 @@ Event failed_record(Job& job, const Error& error) {
 Error no_key() {
   return {.kind = Kind::auth,
           .message = "no key to send the request with",
-          .hint = "set KLING_API_KEY to your CometAPI key, or rehearse for nothing with --sim"};
+          .hint = "kling login (or set KLING_API_KEY); kling run --sim rehearses for nothing"};
 }
 
 /// The picture a clip begins with, as an index of the request's media; none: no such picture.
@@ -45,6 +45,7 @@ void Core::load(Job& job, const Step& row) {
   job.step.file = file;
   if (!wanted.target.empty()) job.step.target = wanted.target;
   if (!wanted.summary.empty()) job.step.summary = wanted.summary;
+  if (!wanted.name.empty()) job.step.name = wanted.name;
   if (!wanted.script.empty()) job.step.script = wanted.script;
   if (job.step.created_at == 0) job.step.created_at = wanted.created_at;
   job.policy.own_external_id = row.own_external_id;

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <optional>
 
+#include "api/text.h"
 #include "lua/runtime_state.h"
 #include "lua/safe/limits.h"
 
@@ -41,6 +42,10 @@ Status take_meta(engine::CreateRequest& create) {
   if (const auto value = take("take")) {
     if (!value->is_string() && !value->is_number()) return wrong("take", "is a text or a number");
     create.request.take = value->is_string() ? value->get<std::string>() : value->dump();
+  }
+  if (const auto value = take("name")) {
+    create.name = api::excerpt(api::scalar_text(*value), 60);
+    if (api::is_blank(create.name)) return wrong("name", "is a text or a number");
   }
   if (const auto value = take("strict")) {
     if (!value->is_boolean()) return wrong("strict", "is true or false");

@@ -58,6 +58,7 @@ int job_index(lua_State* L) {
   if (std::strcmp(key, "kind") == 0) return push_some(L, now.endpoint);
   if (std::strcmp(key, "external_id") == 0) return push_some(L, now.external_id);
   if (std::strcmp(key, "path") == 0) return push_some(L, now.path);
+  if (std::strcmp(key, "name") == 0) return push_some(L, now.name);
   if (std::strcmp(key, "where") == 0) return push_some(L, now.where);
   if (std::strcmp(key, "waiting_for") == 0) return push_some(L, now.waiting_for);
   if (std::strcmp(key, "created") == 0) return seconds(now.created_at);

@@ -120,6 +120,7 @@ std::vector<ManualClass> values_of() {
         {"reused", "boolean", "Paid for by an earlier run."},
         {"path?", "string", "Where its clip is stored, once it is."},
         {"where", "string", "Script and line of the call."},
+        {"name?", "string", "What the script calls the shot."},
         {"waiting_for?", "string", "What it waits for, in words."},
         {"error?", "kling.Error", "Why it ended, or stopped to ask."}},
        {{"wait",
@@ -220,6 +221,10 @@ std::vector<ManualClass> options() {
        {{"extra?", "table", "Goes into the body unchecked, and overrides."},
         {"take?", "string|number",
          "Tells equal requests apart: another take is another video, and another payment."},
+        {"name?", "string|number",
+         "What you call the shot: in progress, plan, jobs and file names. Not sent; another name "
+         "is "
+         "no other request."},
         {"retry?", "boolean",
          "true: send it again although it failed in an earlier run and the script went on."},
         strict,

@@ -49,7 +49,8 @@ void add_commands(CLI::App& app, std::span<const Command> table, int& code, std:
 void describe_program(CLI::App& app);
 
 CommandSetUp set_up_run, set_up_plan, set_up_repl, set_up_query, set_up_jobs, set_up_sim,
-    set_up_doctor, set_up_init, set_up_types, set_up_completion, set_up_man, set_up_version;
+    set_up_doctor, set_up_login, set_up_init, set_up_types, set_up_completion, set_up_man,
+    set_up_version;
 
 /// How a command speaks to whoever started it.
 struct Voice {

@@ -1,7 +1,10 @@
 // kling completion SHELL: the scripts only ask the program, so they know what the program knows.
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <sstream>
+#include <tuple>
 
 #include "cli/jobs.h"
 
@@ -72,7 +75,7 @@ void offer_jobs(const std::vector<std::string>& line) {
     const std::string handle = handle_of(row);
     const std::string id = handle.substr(handle.find('/') + 1);
     offer(line.back().starts_with("kling:") ? handle : id,
-          std::string(engine::name(row.state)) + " " + row.summary, line.back());
+          std::string(engine::name(row.state)) + " " + titled(row.name, row.summary), line.back());
   }
 }
 
@@ -143,6 +146,19 @@ int run_completion(const CompletionOptions& options) {
   }
   for (const auto& [shell, script] : {std::pair("bash", kBash), {"zsh", kZsh}, {"fish", kFish}})
     if (options.shell == shell) return std::fputs(script, stdout) < 0 ? kExitError : kExitDone;
+  const char* shell = std::getenv("SHELL");
+  const std::string name =
+      shell == nullptr
+          ? ""
+          : std::string(std::strrchr(shell, '/') ? std::strrchr(shell, '/') + 1 : shell);
+  for (const auto& [mine, file, line] :
+       {std::tuple("bash", "~/.bashrc", "source <(kling completion bash)"),
+        {"zsh", "~/.zshrc, after compinit", "source <(kling completion zsh)"},
+        {"fish", "~/.config/fish/config.fish", "kling completion fish | source"}})
+    if (options.shell.empty() && name == mine)
+      return std::printf("Your shell is %s: add this line to %s\n  %s\n", mine, file, line) < 0
+                 ? kExitError
+                 : kExitDone;
   std::fprintf(stderr, "kling completion: which shell, bash, zsh or fish?\n");
   return kExitUsage;
 }

@@ -1,5 +1,6 @@
 // kling doctor: everything a run needs, looked at once. Free, and whole without a network: one
-// look-up, one GET and a few child processes, each with a limit of seconds.
+// look-up, one GET and a few child processes, each with a limit of seconds. kling login keeps a
+// key after the same look at it.
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
@@ -7,9 +8,12 @@
 #include <optional>
 
 #include <lua.hpp>
+#include <termios.h>
+#include <unistd.h>
 
 #include "api/decoder.h"
 #include "api/endpoint.h"
+#include "api/pasted.h"
 #include "base/files.h"
 #include "base/process.h"
 #include "cli/service.h"
@@ -56,7 +60,7 @@ struct Patient {
 };
 
 Finding not_known() {
-  return warning("unknown, as the service did not answer", "mend the problem above first");
+  return warning("unknown, as the service did not answer", "fix the problem above first");
 }
 
 /// The standard output of a tool; nothing when it is missing or fails.
@@ -74,7 +78,7 @@ Finding check_versions(Patient&) {
 Finding check_key(Patient& patient) {
   if (!patient.access) return problem(patient.access.error());
   if (patient.access->key.empty())
-    return problem("there is no key", "set KLING_API_KEY; kling run --sim needs none");
+    return problem("there is no key", "kling login; kling run --sim needs none");
   return {"found in " + patient.access->key_source};
 }
 
@@ -134,8 +138,7 @@ Finding check_tls(Patient& patient) {
 Finding check_service(Patient& patient) {
   if (!patient.answered()) return not_known();
   if (!patient.access || patient.access->key.empty())
-    return warning("unknown whether the service accepts you, as there is no key",
-                   "set KLING_API_KEY");
+    return warning("unknown whether the service accepts you, as there is no key", "kling login");
   const api::Answer answer = api::decode_query(patient.answer.status, patient.answer.body);
   if (answer.task || answer.refusal == api::Refusal::no_such_task)
     return {"the service accepts the key"};
@@ -264,6 +267,58 @@ int run_doctor(const Voice& voice, const ServiceOptions& options) {
   return code;
 }
 
+/// A line from standard input, not shown where that is a terminal; nothing at its end or Ctrl-C.
+std::optional<std::string> ask_secretly(const char* question) {
+  termios shown{};
+  const bool terminal = ::tcgetattr(STDIN_FILENO, &shown) == 0;
+  if (terminal) {
+    constexpr char kControlC = 3;  // ends the line, so that the terminal is set right in any case
+    termios hidden = shown;
+    hidden.c_lflag &= ~tcflag_t(ECHO | ISIG);
+    hidden.c_cc[VEOL] = kControlC;
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+    std::fputs(question, stderr);
+  }
+  std::string line;
+  int byte = 0;
+  while ((byte = std::getchar()) != EOF && byte != '\n' && byte != 3) line += char(byte);
+  if (terminal) {
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+    std::fputc('\n', stderr);
+  }
+  return byte == '\n' || (byte == EOF && !line.empty()) ? std::optional(line) : std::nullopt;
+}
+
+int run_login(const Voice& voice, const ServiceOptions& options) {
+  voice.note("sign in at https://www.cometapi.com, make an API key in its console, top up there");
+  const auto line = ask_secretly("The key (it is not shown): ");
+  if (!line) return kExitInterrupted;
+  auto key = api::bare_key(*line, "what you typed");
+  if (!key) return voice.fail(key.error());
+  if (key->empty()) return voice.fail({.kind = Kind::auth, .message = "no key was given"});
+  Patient patient;
+  patient.options = options;
+  patient.access = runtime::find_access(options);
+  if (!patient.access) return voice.fail(patient.access.error());
+  const std::string other = patient.access->key_source;
+  patient.access->key = *key;
+  patient.base_url = patient.access->base_url.empty() ? std::string(engine::kDefaultBaseUrl)
+                                                      : patient.access->base_url;
+  Finding finding;
+  for (auto* check : {check_proxy, check_dns, check_connection, check_service})
+    if (finding = check(patient); finding.level == kProblem) break;
+  if (finding.level == kProblem && patient.answered())
+    return voice.fail({.kind = Kind::auth,
+                       .message = finding.message + "; the key is not kept",
+                       .hint = finding.cure});
+  const auto kept = runtime::keep_key(*key);
+  if (!kept) return voice.fail(kept.error());
+  voice.note("kept in " + *kept + ", which only you can read; " +
+             (finding.level == kProblem ? "not checked: " : "") + finding.message);
+  if (other.ends_with("_KEY")) voice.note("warning: " + other + " is set and goes before it");
+  return kExitDone;
+}
+
 }  // namespace
 
 std::function<int()> set_up_doctor(CLI::App& app) {
@@ -274,6 +329,18 @@ std::function<int()> set_up_doctor(CLI::App& app) {
   app.footer(
       "Example: kling doctor\nIt costs nothing. Exit code 1 when there is a problem, else 0.");
   return [voice, options] { return run_doctor(*voice, *options); };
+}
+
+std::function<int()> set_up_login(CLI::App& app) {
+  auto voice = std::make_shared<Voice>();
+  auto options = std::make_shared<ServiceOptions>();
+  app.add_flag("-q,--quiet", voice->quiet, "errors only");
+  app.add_option("--base-url", options->base_url, "the service (KLING_BASE_URL)");
+  app.add_flag("--insecure", options->insecure, "allow a plain http:// service elsewhere");
+  app.footer(
+      "Example: kling login\nIt asks for the key without showing it, checks it for free and keeps "
+      "it in ~/.config/kling/config.");
+  return [voice, options] { return run_login(*voice, *options); };
 }
 
 }  // namespace kling::cli

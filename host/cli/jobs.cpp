@@ -1,5 +1,6 @@
 #include "cli/jobs.h"
 
+#include <algorithm>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
@@ -73,12 +74,14 @@ Result<Step> find_step(const LedgerOptions& options, const std::string& text) {
     if (!all) return all.error();
     rows = std::move(*all);
   }
-  std::vector<const Step*> begun;
+  std::vector<const Step*> begun;  // of attempts at one step the newest
   for (const Step& row : rows) {
     if (id.empty() || (!kind.empty() && kind != row.endpoint)) continue;
     if (row.task_id == id || row.external_id == id) return row;
     if (row.task_id.starts_with(id) || row.external_id.starts_with(id) ||
-        row.address.starts_with(id))
+        (row.address.starts_with(id) && std::ranges::none_of(begun, [&](const Step* newer) {
+           return newer->address == row.address;
+         })))
       begun.push_back(&row);
   }
   if (begun.size() == 1) return *begun.front();
@@ -104,11 +107,16 @@ nlohmann::json to_json(const Step& row) {
                          {"cost_is_real", row.cost_usd.has_value()},
                          {"where", row.script},
                          {"summary", row.summary}};
+  if (!row.name.empty()) json["name"] = row.name;
   if (!row.task_id.empty()) json["id"] = row.task_id;
   if (row.finished_at != 0) json["finished"] = seconds(row.finished_at);
   if (!row.file.empty()) json["path"] = row.file;
   if (const auto error = api::parse_json(row.error); error.is_object()) json["error"] = error;
   return json;
+}
+
+std::string titled(const std::string& name, const std::string& summary) {
+  return name + (name.empty() || summary.empty() ? "" : ": ") + summary;
 }
 
 std::string local_time(Millis at) {

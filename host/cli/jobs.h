@@ -35,6 +35,8 @@ std::string script_of(const engine::Step& row);
 /// The job with the field names of Lua; without its request.
 nlohmann::json to_json(const engine::Step& row);
 
+/// The name of a shot before the start of its prompt, where it has one.
+std::string titled(const std::string& name, const std::string& summary);
 /// "2026-11-21 13:05:58" of this place; empty for 0.
 std::string local_time(Millis at);
 /// `text` with nothing in it that moves a terminal's cursor.

@@ -1,9 +1,14 @@
 // kling jobs list and show: what the ledger knows. Reads only; asks nobody.
 #include <algorithm>
+#include <set>
+
+#include <unistd.h>
 
 #include "api/decoder.h"
 #include "api/prices.h"
 #include "api/text.h"
+#include "base/clock.h"
+#include "base/terminal.h"
 #include "cli/jobs.h"
 
 namespace kling::cli {
@@ -28,36 +33,91 @@ bool is_wanted(const ListOptions& options, const Step& row) {
 }
 
 std::string money(const Step& row) {
+  if (row.state == engine::StepState::failed) return "$0.00";
   char text[32];
   std::snprintf(text, sizeof text, "%s$%.2f", row.cost_usd ? "" : "~",
                 row.cost_usd.value_or(row.estimate_usd));
   return text;
 }
 
+/// The shortest beginning of its address that no other step has, of seven characters or more.
+std::string short_id(const Step& row, const std::set<std::string>& addresses) {
+  if (row.address.empty()) return handle_of(row);
+  std::size_t length = 7;
+  const auto here = addresses.find(row.address);
+  const auto beside = [&](const std::string& other) {
+    const auto same = std::ranges::mismatch(row.address, other).in1 - row.address.begin();
+    length = std::max(length, std::size_t(same) + 1);
+  };
+  if (here != addresses.begin()) beside(*std::prev(here));
+  if (std::next(here) != addresses.end()) beside(*std::next(here));
+  return row.address.substr(0, length);
+}
+
+std::string age(Millis at) {
+  const long minutes = (make_clock()->now() - at) / 60'000;
+  if (minutes < 1) return "now";  // the simulator's time may be ahead
+  if (minutes < 100) return std::to_string(minutes) + " min";
+  return minutes < 2880 ? std::to_string(minutes / 60) + " h"
+                        : std::to_string(minutes / 1440) + " days";
+}
+
 int run_list(const ListOptions& options) {
   auto ledger = options.open();
   if (!ledger) return options.voice.fail(ledger.error());
   std::vector<Step> rows;
+  std::set<std::string> addresses;
   if (*ledger) {
     auto all = (*ledger)->list(0);
     if (!all) return options.voice.fail(all.error());
+    for (const Step& row : *all) addresses.insert(row.address);
     for (Step& row : *all)
       if (is_wanted(options, row) && (options.limit == 0 || rows.size() < options.limit))
         rows.push_back(std::move(row));
   } else {
     options.voice.note("there is no ledger at " + options.ledger_path() + " yet");
   }
-  std::size_t widest = 0;
-  for (const Step& row : rows) widest = std::max(widest, handle_of(row).size());
-  for (const Step& row : rows) {
-    if (options.voice.json) {
-      Voice::line(to_json(row));
-      continue;
-    }
-    std::printf("%-*s  %-9s  %s  %6s  %s  %s\n", static_cast<int>(widest), handle_of(row).c_str(),
-                engine::name(row.state), local_time(row.created_at).c_str(), money(row).c_str(),
-                printable(row.script).c_str(), printable(row.summary).c_str());
+  if (options.voice.json) {
+    for (const Step& row : rows) Voice::line(to_json(row));
+    return kExitDone;
   }
+  if (rows.empty()) return kExitDone;
+  std::vector<std::string> ids;
+  std::size_t widest = 2;
+  for (const Step& row : rows) {
+    ids.push_back(short_id(row, addresses));
+    widest = std::max(widest, ids.back().size());
+  }
+  use_utf8();
+  const std::size_t columns =
+      ::isatty(STDOUT_FILENO) != 0 ? terminal_size(STDOUT_FILENO).columns : 1000;
+  const auto print = [&](const std::string& id, const char* state, const std::string& age,
+                         const std::string& cost, const std::string& what) {
+    char start[120];
+    std::snprintf(start, sizeof start, "%-*s  %-9s  %7s  %7s  ", int(widest), id.c_str(), state,
+                  age.c_str(), cost.c_str());
+    std::printf("%s\n", fitted(start + what, columns).c_str());
+  };
+  print("ID", "STATE", "AGE", "COST", "SHOT");
+  std::size_t open = 0, failed = 0;
+  double paid = 0, expected = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const Step& row = rows[i];
+    const double usd = row.cost_usd.value_or(row.estimate_usd);
+    open += is_open(row) ? 1 : 0;
+    failed += row.state == engine::StepState::failed ? 1 : 0;
+    if (row.state != engine::StepState::failed) (is_open(row) ? expected : paid) += usd;
+    print(ids[i], engine::name(row.state), age(row.created_at), money(row),
+          printable(titled(row.name, row.summary)) + "  " + printable(row.script));
+  }
+  char totals[200];
+  std::snprintf(totals, sizeof totals, "%zu clip%s, $%.2f", rows.size() - open - failed,
+                rows.size() - open - failed == 1 ? "" : "s", paid);
+  std::string text = totals;
+  std::snprintf(totals, sizeof totals, "; %zu open, about $%.2f", open, expected);
+  if (open > 0) text += totals;
+  if (failed > 0) text += "; " + std::to_string(failed) + " failed";
+  std::printf("%s\n", text.c_str());
   return kExitDone;
 }
 
@@ -84,6 +144,7 @@ void print_step(const Step& row, const Reader& reader) {
     if (!value.empty()) std::printf("  %-12s %s\n", name, printable(value).c_str());
   };
   std::printf("%s  %s\n", handle_of(row).c_str(), engine::name(row.state));
+  line("name", row.name);
   line("prompt", row.summary);
   line("script", row.script);
   line("service", row.service);

@@ -8,6 +8,7 @@
 #include "api/prices.h"
 #include "api/text.h"
 #include "base/digest.h"
+#include "cli/jobs.h"
 #include "cli/run.h"
 #include "engine/ledger.h"
 
@@ -174,10 +175,11 @@ class Plan {
                             {"usd", price},
                             {"differs", shot.differs},
                             {"where", shot.where},
+                            {"name", shot.name},
                             {"summary", shot.summary}}}});
     std::printf("%-9s %-18s %-16s %-4s %4s %8.2f  %s  %s\n", state.c_str(), shot.endpoint.c_str(),
                 text("model_name").c_str(), text("mode").c_str(), text("duration").c_str(), price,
-                shot.where.c_str(), shot.summary.c_str());
+                shot.where.c_str(), titled(shot.name, shot.summary).c_str());
   }
 
   RunOptions& run_;

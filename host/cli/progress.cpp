@@ -43,6 +43,7 @@ nlohmann::json to_json(const engine::JobSnapshot& job) {
                          {"where", job.where},
                          {"reused", job.reused},
                          {"created", seconds(job.created_at)}};
+  if (!job.name.empty()) json["name"] = job.name;
   if (!job.task_id.empty()) json["id"] = job.task_id;
   if (!job.external_id.empty()) json["external_id"] = job.external_id;
   if (!job.path.empty()) json["path"] = job.path;
@@ -62,7 +63,7 @@ Progress::Progress(const Voice& voice, Clock& clock)
 
 std::string Progress::describe(const engine::JobSnapshot& job) const {
   use_utf8();
-  std::string text = job.state;
+  std::string text = (job.name.empty() ? "" : job.name + "  ") + job.state;
   const Millis until = job.finished_at != 0 ? job.finished_at : clock_.now();
   if (job.reused) {
     text += " (paid before)";
@@ -77,7 +78,7 @@ std::string Progress::describe(const engine::JobSnapshot& job) const {
   if (!job.waiting_for.empty()) {
     text += "  waiting for " + job.waiting_for;
     if (!job.task_id.empty()) text += ", job " + job.task_id + " is safe";
-  } else if (is_over(job) && job.error) {
+  } else if (is_over(job) && job.error && !job.observed) {  // else the script tells it
     text += "  " + job.error->message;
   } else if (!job.path.empty()) {
     text += "  " + job.path;

@@ -56,6 +56,7 @@ std::function<int()> set_up_query(CLI::App& app) {
   auto options = std::make_shared<QueryOptions>();
   options->voice.add_options(app);
   options->service.add_options(app);
+  options->simulation.add_options(app);
   add_handle(app, options->handle, "kling:text2video/8613…, or an id the ledger knows");
   app.add_option("--kind", options->kind,
                  "what a bare id is: text2video, image2video, multi_image2video, omni");

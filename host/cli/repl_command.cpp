@@ -369,7 +369,8 @@ int run_repl(const JobOptions& options) {
   if (!service.notice.empty()) session->tell(service.notice);
   if (console.interactive()) session->tell(greeting(service.settings, options.simulation.on));
   const int code = session->until_left();
-  if (const std::string text = service.summary(); !text.empty()) session->tell(text);
+  if (const std::string text = service.summary(set_up.runtime->engines()); !text.empty())
+    session->tell(text);
   return code;
 }
 

@@ -234,14 +234,19 @@ class Run {
          .hint = what_is_left(engines)});
   }
 
+  /// What failed is told last, where it is read.
   void report(const lua::TaskResult& result) {
     const bool by_us = (leaving_ || given_up_) && result.error.kind == Kind::interrupted;
-    const int code = by_us ? int{kExitInterrupted} : options_.voice.fail(result);
+    const int code = by_us                   ? int{kExitInterrupted}
+                     : result.is_kling_error ? exit_code(result.error.kind)
+                                             : int{kExitError};
+    if (!by_us && options_.voice.json) (void)options_.voice.fail(result);
+    if (!by_us && !options_.voice.json) failures_.push_back(result);
     if (code_ == kExitDone && !(by_us && given_up_)) code_ = code;
   }
 
-  /// A script's error is printed at once. What the script has paid for is still brought home;
-  /// nothing else of it goes on. True once, when that happened.
+  /// A script ended with an error. What it has paid for is still brought home; nothing else of it
+  /// goes on. True once, when that happened.
   bool give_up() {
     const lua::TaskResult main = runtime_.result(task_);
     const bool failed = main.done && !main.ok;
@@ -252,11 +257,12 @@ class Run {
     const auto engines = runtime_.engines();
     stop(engines);
     if (const int going = count(engines, goes_on); going > 0)
-      options_.voice.note((going == 1
-                               ? "1 job that is paid for still runs"
-                               : std::to_string(going) + " jobs that are paid for still run") +
-                          "; waiting for " + (going == 1 ? "it" : "them") +
-                          " (Ctrl-C leaves, and they go on at the service)");
+      options_.voice.note(
+          main.message.substr(0, main.message.find(": ")) + (failed ? " failed; " : "; ") +
+          (going == 1 ? "1 job that is paid for still runs"
+                      : std::to_string(going) + " jobs that are paid for still run") +
+          "; waiting for " + (going == 1 ? "it" : "them") +
+          " (Ctrl-C leaves, and they go on at the service)");
     return true;
   }
 
@@ -266,11 +272,11 @@ class Run {
       code_ = job.state == "failed" ? int{kExitGenerationFailed} : exit_code(job.error->kind);
     if (options_.voice.json) return;  // its event told
     std::fprintf(stderr, "kling: %s: %s\n", job.where.c_str(), job.error->message.c_str());
-    if (!job.error->hint.empty()) std::fprintf(stderr, "  %s\n", job.error->hint.c_str());
+    if (!job.error->hint.empty()) std::fprintf(stderr, "  do: %s\n", job.error->hint.c_str());
   }
 
   int finish() {
-    for (const lua::TaskResult& task : runtime_.take_unobserved()) report(task);
+    std::vector<engine::JobSnapshot> unobserved;
     engine::Bill bill;
     double price_factor = 1;
     for (engine::Engine* engine : runtime_.engines()) {
@@ -287,7 +293,7 @@ class Run {
         const engine::JobSnapshot shot = engine->snapshot(job);
         const bool by_us =
             leaving_ || (given_up_ && shot.error && shot.error->kind == Kind::interrupted);
-        if (shot.error && !shot.observed && !by_us) report_unobserved(shot);
+        if (shot.error && !shot.observed && !by_us) unobserved.push_back(shot);
         // A clip that could not be stored is not lost, but its owner must know.
         if (shot.store_error)
           options_.voice.note(shot.handle +
@@ -322,6 +328,11 @@ class Run {
                             " failed earlier, not sent again: kling run --retry-failed " +
                             options_.app->remaining().front());
     }
+    if (const std::string text = service_.summary(runtime_.engines()); !text.empty())
+      options_.voice.note(text);
+    for (const lua::TaskResult& task : runtime_.take_unobserved()) report(task);
+    for (const engine::JobSnapshot& job : unobserved) report_unobserved(job);
+    for (const lua::TaskResult& task : failures_) (void)options_.voice.fail(task);
     if (code_ == kExitDone && !leaving_ && !options_.detach && !options_.report)
       for (engine::Engine* engine : runtime_.engines()) engine->end_run();
     return leaving_ ? int{kExitInterrupted} : code_;
@@ -336,6 +347,7 @@ class Run {
   bool leaving_ = false;
   bool given_up_ = false;  ///< the script ended with an error or at a limit
   int code_ = kExitDone;
+  std::vector<lua::TaskResult> failures_;
 };
 
 /// Before anything is paid: what a script does with its clips later may be beyond this ffmpeg. Only
@@ -432,9 +444,7 @@ int run_source(RunOptions& options, std::vector<std::string>& words, const std::
                                .message = message != nullptr ? lua::explain_syntax(message, source)
                                                              : "the state cannot be set up"});
   }
-  const int code = Run(options, service, L, *set_up.runtime, set_up.task).until_done();
-  if (const std::string text = service.summary(); !text.empty()) options.voice.note(text);
-  return code;
+  return Run(options, service, L, *set_up.runtime, set_up.task).until_done();
 }
 
 }  // namespace
@@ -450,9 +460,7 @@ int run_script(RunOptions& options) {
     return kExitUsage;
   }
   if (const std::string& first = words.front(); first.starts_with('-') && first != "-") {
-    std::fprintf(stderr, "kling: there is no option %s; --help lists what there is\n",
-                 first.c_str());
-    return kExitUsage;
+    throw CLI::ExtrasError({first});
   }
   // Before there is a child: it is in the background of the terminal, which would stop it.
   const auto source = read_script(words.front());

@@ -44,9 +44,11 @@ void SimulationOptions::add_options(CLI::App& app) {
       app.add_flag("--sim", on, "talk to the built-in simulator: real HTTP, real clips, no money")
           ->disable_flag_override();
   add_service_options(app);
-  // Who rehearses faults and forgets --sim must not pay.
-  for (CLI::Option* option : app.get_options())
-    if (option->get_group() == kSimulated) option->needs(sim);
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_group() != kSimulated) continue;
+    option->needs(sim);  // who rehearses faults and forgets --sim must not pay
+    if (app.get_name() != "run") option->group("");  // the same everywhere, shown once
+  }
 }
 
 void SimulationOptions::add_service_options(CLI::App& app) {
@@ -128,16 +130,13 @@ Millis Service::deadline(int real_milliseconds) const {
   return queue->clock().now() + static_cast<Millis>(real_milliseconds * speed) + 1;
 }
 
-std::string Service::summary() const {
+std::string Service::summary(const std::vector<engine::Engine*>& engines) const {
   if (!simulator_) return "";
-  const sim::Counters counters = simulator_->counters();
-  char text[160];
-  std::snprintf(text, sizeof text,
-                "simulated: nothing was paid; the service counted %d create requests, and %d "
-                "charged clips of "
-                "all runs",
-                counters.creates, counters.charged);
-  return text;
+  double usd = 0;
+  for (const engine::Engine* engine : engines) usd += engine->bill().usd;
+  char text[80];
+  std::snprintf(text, sizeof text, "; for real about $%.2f", usd);
+  return std::string("rehearsal: nothing was paid") + (usd > 0 ? text : "");
 }
 
 }  // namespace kling::cli

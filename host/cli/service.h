@@ -57,8 +57,8 @@ class Service {
   Result<std::unique_ptr<engine::Engine>> make_engine(engine::EngineOptions options);
   /// When so many real milliseconds (-1: for ever) will have passed on the jobs' clock.
   Millis deadline(int real_milliseconds) const;
-  /// A sentence on what was simulated and would have been charged; empty when nothing was.
-  std::string summary() const;
+  /// What a rehearsal would have cost; empty when it was none.
+  std::string summary(const std::vector<engine::Engine*>& engines) const;
 
  private:
   const JobOptions& options_;

@@ -12,6 +12,7 @@
 
 #include "api/pasted.h"
 #include "api/text.h"
+#include "base/files.h"
 
 namespace kling::runtime {
 namespace {
@@ -30,10 +31,12 @@ fs::path xdg_folder(const char* variable, const char* fallback) {
   return fs::path(environment("HOME")) / fallback / "kling";
 }
 
+fs::path config_path() { return xdg_folder("XDG_CONFIG_HOME", ".config") / "config"; }
+
 /// `name = value` lines. A file that others may read is refused: it holds the key.
 Result<std::map<std::string, std::string>> read_config() {
   std::map<std::string, std::string> values;
-  const fs::path path = xdg_folder("XDG_CONFIG_HOME", ".config") / "config";
+  const fs::path path = config_path();
   struct stat facts {};
   if (::stat(path.c_str(), &facts) != 0) return values;
   if ((facts.st_mode & 077) != 0)
@@ -137,6 +140,18 @@ Result<Access> find_access(const ServiceSettings& options) {
                      "price itself"};
   }
   return access;
+}
+
+Result<std::string> keep_key(const std::string& key) {
+  std::string kept;
+  std::ifstream file(config_path());
+  for (std::string line; std::getline(file, line);)
+    if (api::bare(line.substr(0, line.find('='))) != "key") kept += line + "\n";
+  const std::string path = config_path().string();
+  if (Status made = make_folders(config_path().parent_path().string()); !made) return made.error();
+  if (Status written = write_file(path, kept + "key = " + key + "\n", true); !written)
+    return written.error();
+  return path;
 }
 
 std::string find_ledger(const ServiceSettings& options, const std::string& script, bool simulated,

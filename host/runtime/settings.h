@@ -29,6 +29,8 @@ struct Access {
   double price_factor = 1;  ///< KLING_PRICE_FACTOR, or price_factor of the config file
 };
 Result<Access> find_access(const ServiceSettings& options);
+/// Writes the key into the config file (mode 0600), whose other lines stay. Returns its path.
+Result<std::string> keep_key(const std::string& key);
 
 /// Whether that is typed input, whose equal requests are new ones each time: "-", /dev/stdin,
 /// <(…) and other pipes.

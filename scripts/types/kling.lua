@@ -6,6 +6,7 @@
 ---@class kling.RequestOptions
 ---@field extra? table Goes into the body unchecked, and overrides.
 ---@field take? string|number Tells equal requests apart: another take is another video, and another payment.
+---@field name? string|number What you call the shot: in progress, plan, jobs and file names. Not sent; another name is no other request.
 ---@field retry? boolean true: send it again although it failed in an earlier run and the script went on.
 ---@field strict? boolean Warnings about requests are errors.
 ---@field lost? "ask" A lost answer stops the job at once, for you to decide.
@@ -66,6 +67,7 @@
 ---@field reused boolean Paid for by an earlier run.
 ---@field path? string Where its clip is stored, once it is.
 ---@field where string Script and line of the call.
+---@field name? string What the script calls the shot.
 ---@field waiting_for? string What it waits for, in words.
 ---@field error? kling.Error Why it ended, or stopped to ask.
 local Job = {}

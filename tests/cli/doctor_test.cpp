@@ -6,6 +6,7 @@
 
 #include <netinet/in.h>
 #include <nlohmann/json.hpp>
+#include <pty.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -143,7 +144,7 @@ TEST_CASE("doctor tells a key that the service refuses from one that is missing"
   without.set("KLING_API_KEY=");
   const Report none = without.examine();
   CHECK(none.state("key") == "problem");
-  CHECK(contains(none.words("key"), "set KLING_API_KEY"));
+  CHECK(contains(none.words("key"), "kling login"));
   CHECK(none.state("service") == "warning");
   CHECK(none.state("connection") == "ok");
 }
@@ -155,7 +156,7 @@ TEST_CASE("doctor works without a network") {
   const Report report = patient.examine();
   CHECK(report.state("connection") == "problem");
   CHECK(contains(report.words("connection"), "refused"));
-  CHECK(contains(report.words("service"), "mend the problem above"));
+  CHECK(contains(report.words("service"), "fix the problem above"));
   CHECK(report.state("service") == "warning");
   CHECK(report.state("clock") == "warning");
   CHECK(report.state("ffmpeg") == "ok");
@@ -294,4 +295,70 @@ TEST_CASE("doctor looks at ledger and folders") {
 
   const Report unwritable = patient.examine({"--ledger", "/proc/none/ledger.db"});
   CHECK(unwritable.state("folders") == "problem");
+}
+
+TEST_CASE("login checks a key, keeps it for this user alone and leaves the other lines") {
+  sim::Options options;
+  options.key = "sk-right-0123456789";
+  Patient patient(options);
+  patient.environment[0] = "KLING_API_KEY=";
+  patient.write_config("# mine\npoll = 3\nkey = sk-old\n", 0600);
+  std::ofstream(patient.folder / "stdin") << "sk-wrong\n";
+  const Outcome wrong = patient.run({"login"});
+  CAPTURE(wrong.err);
+  CHECK(wrong.code == 1);
+  CHECK(contains(wrong.err, "the key is not kept"));
+  std::ofstream(patient.folder / "stdin") << " 'Bearer sk-right-0123456789' \n";
+  const Outcome right = patient.run({"login"});
+  CAPTURE(right.err);
+  CHECK(right.code == 0);
+  CHECK(contains(right.err, "the service accepts the key"));
+  CHECK_FALSE(contains(wrong.err + right.err + right.out, "sk-"));
+  const std::string path = patient.folder / "config/kling/config";
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  CHECK(text.str() == "# mine\npoll = 3\nkey = sk-right-0123456789\n");
+  struct stat facts {};
+  REQUIRE(::stat(path.c_str(), &facts) == 0);
+  CHECK((facts.st_mode & 0777) == 0600);
+  CHECK(patient.examine().words("key") == "found in the config file → ");
+  // A variable that is set goes before the file: a new key would seem to have no effect.
+  patient.set("COMETAPI_KEY=sk-other");
+  CHECK(contains(patient.run({"login"}).err, "warning: COMETAPI_KEY is set and goes before it"));
+  std::ofstream(patient.folder / "stdin") << "";
+  CHECK(patient.run({"login"}).code == 130);
+}
+
+TEST_CASE("login does not show what is typed, and Ctrl-C leaves the key as it was") {
+  const Patient patient;
+  for (const bool leaves : {false, true}) {
+    int terminal = -1;
+    const pid_t child = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+    if (child == 0) {
+      for (const std::string& entry : patient.environment)
+        ::putenv(const_cast<char*>(entry.c_str()));
+      ::execl(KLING_PROGRAM, "kling", "login", nullptr);
+      ::_exit(127);
+    }
+    std::string shown;
+    char piece[256];
+    bool typed = false;
+    for (ssize_t got = 0; (got = ::read(terminal, piece, sizeof piece)) > 0;) {
+      shown.append(piece, std::size_t(got));
+      if (typed || !contains(shown, "not shown): ")) continue;
+      typed = true;
+      const std::string keys = leaves ? "sk-half\3" : "sk-typed-9876\n";
+      REQUIRE(::write(terminal, keys.data(), keys.size()) == ssize_t(keys.size()));
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    ::close(terminal);
+    CAPTURE(shown);
+    CHECK(typed);
+    CHECK(WEXITSTATUS(status) == (leaves ? 130 : 0));
+    CHECK_FALSE(contains(shown, "sk-"));
+    std::ostringstream text;
+    text << std::ifstream(patient.folder / "config/kling/config").rdbuf();
+    CHECK(text.str() == "key = sk-typed-9876\n");
+  }
 }

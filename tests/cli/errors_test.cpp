@@ -131,9 +131,9 @@ TEST_CASE("wrong use exits with two") {
     std::vector<std::string> words;
     const char* says;
   } rows[] = {
-      {{"fly"}, "there is no command fly; kling --help lists them"},
+      {{"fly"}, "kling has no command fly\n  do: kling --help"},
       {{"docter"}, "did you mean doctor?"},
-      {{"run", "--no-such-option", "film.lua"}, "there is no option --no-such-option"},
+      {{"run", "--no-such-option", "film.lua"}, "kling run has no option --no-such-option"},
       {{"run", "--max-cost", "-1", "film.lua"}, "--max-cost: takes a number that is 0 or more"},
       {{"sim", "--credit", "much"}, "not much"},
   };
@@ -188,4 +188,23 @@ TEST_CASE("a failure that nobody waited for is told and has the code of a failed
   CAPTURE(run.err);
   CHECK(run.code == 3);
   CHECK(contains(run.err, "risk control"));
+}
+
+TEST_CASE("a script's error is told once and last, and that a paid job still runs") {
+  sim::Options options;
+  options.clock = make_clock(60);  // the job runs for a second or more after the error
+  const Stage stage(
+      "local kling = require 'kling'\nlocal job = kling.text2video { prompt = 'x' }\n"
+      "job:accepted()\njob:save('x.mp4')\n",
+      options);
+  const Outcome run = stage.run();
+  CAPTURE(run.err);
+  CHECK(run.code == 1);
+  CHECK(contains(run.err,
+                 "kling: film.lua:4 failed; 1 job that is paid for still runs; waiting for it "
+                 "(Ctrl-C leaves, and they go on at the service)\n"));
+  const std::string error =
+      "kling: film.lua:4: a Job has no save\n  do: wait for its clip: job:wait():save(…)\n";
+  CHECK(run.err.ends_with(error));
+  CHECK(run.err.find("a Job has no save") == run.err.rfind("a Job has no save"));
 }

@@ -29,11 +29,13 @@ struct Place {
   std::string id, done, lost, lost_id;
 
   explicit Place(bool decides) : stage(kFilm, options()) {
+    std::ofstream(stage.folder / "stdin") << "sk-test\n";  // for login, with a home of its own
+    stage.environment.push_back("XDG_CONFIG_HOME=" + stage.folder.path());
     REQUIRE(stage.run({"run", "film.lua", decides ? "lost" : ""}).code == (decides ? 4 : 0));
-    done = found(stage.run({"jobs"}).out, "kling:text2video/[0-9]+");
+    done = found(stage.run({"jobs", "--json"}).out, "kling:text2video/[0-9]+");
     id = done.substr(done.find('/') + 1);
     if (!decides) return;
-    lost = found(stage.run({"jobs"}).out, "kling:text2video/~[a-z0-9-]+");
+    lost = found(stage.run({"jobs", "--json"}).out, "kling:text2video/~[a-z0-9-]+");
     // The account's list tells the task of the lost one.
     std::ofstream(stage.folder / "list.lua")
         << "for _, task in ipairs(require('kling').request('GET', "

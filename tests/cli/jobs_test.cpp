@@ -72,7 +72,13 @@ TEST_CASE("jobs lists what the ledger knows and filters it") {
   CHECK(list(stage, {"--script", "film.lua"}).size() == 3);
   CHECK(list(stage, {"--script", "other.lua"}).empty());
   const Outcome shown = stage.run({"jobs"});  // for people
-  CHECK(contains(shown.out, all[2]["handle"].get<std::string>()));
+  CHECK(shown.out.starts_with("ID "));
+  CHECK(shown.out.ends_with("2 clips, $0.42; 1 failed\n"));
+  // The short id of the last line, which is the oldest job's, is accepted as its handle is.
+  const std::size_t last = shown.out.rfind('\n', shown.out.rfind("2 clips") - 2) + 1;
+  const std::string id = shown.out.substr(last, shown.out.find(' ', last) - last);
+  CHECK(id.size() >= 7);
+  CHECK(contains(stage.run({"jobs", "show", id}).out, all[2]["handle"].get<std::string>()));
   CHECK(contains(shown.out, "It falls"));
   CHECK(stage.run({"jobs", "list", "--state", "done"}).code == 2);
 }
@@ -313,4 +319,23 @@ TEST_CASE("jobs of the simulator are in a ledger of their own") {
   CAPTURE(saved.err);
   CHECK(saved.code == 0);
   CHECK(fs::exists(stage.folder / "shot.mp4"));
+}
+
+TEST_CASE("a shot's name leads what people see and is no other request") {
+  Stage stage(
+      "local kling = require 'kling'\n"
+      "local clip = kling.text2video { prompt = 'A kite', name = arg[1] }:wait()\n"
+      "print(clip.job.name, clip:save('out/'))");
+  const Outcome first = stage.run({"run", "film.lua", "shot 3"});
+  CAPTURE(first.err);
+  REQUIRE(first.code == 0);
+  CHECK(first.out == "shot 3\tout/shot-3.mp4\n");
+  CHECK(contains(first.err, "kling: shot 3  succeeded"));
+  CHECK(contains(stage.run({"jobs"}).out, "  shot 3: A kite  film.lua:2\n"));
+  CHECK(list(stage).front()["name"] == "shot 3");
+  CHECK(contains(stage.run({"plan", "film.lua", "shot 3"}).out, "shot 3: A kite"));
+  const Outcome renamed = stage.run({"run", "film.lua", "the kite"});
+  CHECK(contains(renamed.out, "the kite\tout/the-kite.mp4"));
+  CHECK(stage.service->counters().creates == 1);
+  CHECK(stage.service->counters().charged == 1);
 }

@@ -130,3 +130,66 @@ TEST_CASE("a new project runs as it stands") {
       contains(stage.run({"jobs", "--sim", "--script", "film/film.lua"}).out, "The storm arrives"));
   CHECK(stage.run({"init", "film"}).code == 0);  // a second time changes nothing
 }
+
+TEST_CASE("a command line that is nearly right is told what is right") {
+  const Stage stage("print('ran')");
+  const struct {
+    std::vector<std::string> words;
+    const char* err;
+  } rows[] = {
+      {{"film.lua"},
+       "kling: film.lua is a script\n  do: kling run film.lua, or kling run --sim film.lua\n"},
+      {{"rnu", "film.lua"},
+       "kling: kling has no command rnu; did you mean run?\n  do: kling --help\n"},
+      {{"run", "--sped", "60", "film.lua"},
+       "kling: kling run has no option --sped; did you mean --speed?\n  do: kling run --help\n"},
+      {{"doctor", "--jsn"},
+       "kling: kling doctor has no option --jsn; did you mean --json?\n  do: kling doctor "
+       "--help\n"},
+      {{"jobs", "lits"},
+       "kling: kling jobs has no command lits; did you mean list?\n  do: kling jobs --help\n"},
+      {{"version", "now"},
+       "kling: kling version has no argument now\n  do: kling version --help\n"},
+      {{"help", "fly"}, "kling: kling has no command fly\n  do: kling --help\n"},
+  };
+  for (const auto& row : rows) {
+    const Outcome run = stage.run(row.words);
+    CHECK(run.code == 2);
+    CHECK(run.err == row.err);
+    CHECK(run.out.empty());
+  }
+}
+
+TEST_CASE("version and help are found under the names that people try") {
+  Stage stage("");
+  for (const char* word : {"--version", "-V", "version"}) {
+    const Outcome run = stage.run({word});
+    CHECK(run.code == 0);
+    CHECK(run.out.starts_with("kling 0."));
+  }
+  CHECK(stage.run({"help"}).out == stage.run({"--help"}).out);
+  CHECK(stage.run({"help", "jobs", "list"}).out == stage.run({"jobs", "list", "--help"}).out);
+  const std::string help = stage.run({"help", "run"}).out;
+  CHECK(contains(help, "Usage: kling run [OPTIONS] SCRIPT [ARGS...]\n"));
+  CHECK(contains(help, "--profile {full,safe} "));
+  for (const char* noise : {"TEXT:", "INT:", "{false}", "Needs:"})
+    CHECK_FALSE(contains(help, noise));
+  // The options of the simulator are shown once.
+  CHECK(contains(help, "--no-lookup"));
+  for (const char* command : {"repl", "query"})
+    CHECK_FALSE(contains(stage.run({"help", command}).out, "--no-lookup"));
+  CHECK_FALSE(contains(stage.run({"help", "jobs", "wait"}).out, "--no-lookup"));
+  CHECK(stage.run({"query", "--sim", "kling:text2video/1"}).code == 1);
+}
+
+TEST_CASE("completion without a shell looks for it and says what to add") {
+  Stage stage("");
+  stage.environment.emplace_back("SHELL=/usr/bin/zsh");
+  const Outcome run = stage.run({"completion"});
+  CHECK(run.code == 0);
+  CHECK(run.out ==
+        "Your shell is zsh: add this line to ~/.zshrc, after compinit\n"
+        "  source <(kling completion zsh)\n");
+  stage.environment.back() = "SHELL=/bin/tcsh";
+  CHECK(stage.run({"completion"}).code == 2);
+}
