@@ -12,6 +12,12 @@ install(DIRECTORY host/include/kling TYPE INCLUDE)
 install(DIRECTORY scripts/ DESTINATION ${CMAKE_INSTALL_DATADIR}/kling/scripts
         PATTERN .kling EXCLUDE)
 install(FILES README.md LICENSE TYPE DOC)
+# The licences of what is linked in, or compiled in, as the packages tell them that it comes from.
+foreach(package liblua5.4-dev libsqlite3-dev nlohmann-json3-dev libcli11-dev libedit-dev libbsd-dev
+                libmd-dev libncurses-dev)
+  install(FILES /usr/share/doc/${package}/copyright DESTINATION ${CMAKE_INSTALL_DOCDIR}/licences
+          RENAME ${package} OPTIONAL)
+endforeach()
 file(GLOB manuals_1 docs/man/*.1)
 file(GLOB manuals_3 docs/man/*.3lua)
 install(FILES ${manuals_1} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL)

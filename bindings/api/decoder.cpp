@@ -170,9 +170,9 @@ void read_loose_url(const Json& level, bool success, Task& task) {
     add_video(task.videos, Json::object({{"url", url}}));
 }
 
-std::optional<double> read_cost(const Json& level) {
+std::optional<double> read_cost(const Json& level, bool& listed) {
   if (const Json& units = member(level, "final_unit_deduction"); !scalar_text(units).empty())
-    return number_of(units) * kUsdPerUnit;
+    return listed = true, number_of(units) * kUsdPerUnit;
   const Json& balance = member(level, "final_balance_deduction");
   const Json& money = balance.is_object() ? member(balance, "quota") : balance;
   if (!scalar_text(money).empty()) return number_of(money);
@@ -181,6 +181,7 @@ std::optional<double> read_cost(const Json& level) {
     const double amount = number_of(member(item, "amount"));
     const std::string currency = first_text(item, {"currency"});
     if (first_text(item, {"charge_type"}) == "unit") {
+      listed = true;
       sum = sum.value_or(0) + amount * kUsdPerUnit;
     } else if (currency.empty() || currency == "USD") {
       sum = sum.value_or(0) + amount;
@@ -222,7 +223,7 @@ std::optional<Task> read_task(const std::vector<const Json*>& levels, Answer& an
     keep_first(task.message, read_message(**level));
     keep_first(task.created_at, millis_of(**level, {"created_at", "create_time", "submit_time"}));
     keep_first(task.updated_at, millis_of(**level, {"updated_at", "update_time", "finish_time"}));
-    if (!task.cost_usd) task.cost_usd = read_cost(**level);
+    if (!task.cost_usd) task.cost_usd = read_cost(**level, task.cost_is_listed);
     if (task.videos.empty()) read_results(**level, task);
   }
   for (const Json* level : tasks) read_loose_url(*level, success, task);

@@ -35,6 +35,7 @@ struct Task {
   std::int64_t created_at = 0;      ///< ms since 1970; 0 unknown
   std::int64_t updated_at = 0;
   std::optional<double> cost_usd;  ///< what the service says it deducted
+  bool cost_is_listed = false;     ///< in units, so by the list price
 };
 
 /// What an unsuccessful answer means for the caller (api-contract 4.13, 1.7, 3.5, 10.1-2).

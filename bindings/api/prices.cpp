@@ -1,5 +1,7 @@
 #include "api/prices.h"
 
+#include <cstdio>
+
 #include "api/text.h"
 
 namespace kling::api {
@@ -48,9 +50,18 @@ std::optional<Estimate> estimate(const Endpoint&, const Json& body) {
   return std::nullopt;
 }
 
-const char* price_source() {
-  return "Kling's public price list, 1 unit = US$0.14, as collected in 2026; CometAPI's known "
-         "prices are about 6 % lower";
+std::string price_basis(double factor) {
+  const std::string list = "list price of 2026-09";
+  if (factor == 1) return list;
+  char text[32];
+  std::snprintf(text, sizeof text, "%.10g", factor);
+  return std::string(text) + " of the " + list;
+}
+
+std::string price_source(double factor) {
+  return price_basis(factor) +
+         " (Kling's public one, 1 unit = US$0.14; CometAPI charges 0.8 or 1 of it: set "
+         "KLING_PRICE_FACTOR)";
 }
 
 }  // namespace kling::api

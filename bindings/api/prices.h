@@ -16,8 +16,10 @@ struct Estimate {
 
 /// For a wire body (defaults filled in). Nothing when the model is in no price list.
 std::optional<Estimate> estimate(const Endpoint& endpoint, const Json& body);
-/// One sentence: source and date of the table.
-const char* price_source();
+/// What the estimates are, with the date: "list price of 2026-09", or so much of it.
+std::string price_basis(double factor);
+/// The same, with where it comes from.
+std::string price_source(double factor = 1);
 /// US$ of one video unit, for `final_unit_deduction`.
 inline constexpr double kUsdPerUnit = 0.14;
 

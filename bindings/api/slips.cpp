@@ -9,7 +9,8 @@ namespace {
 
 constexpr const char* kStart = "kling.image2video starts from a picture: image = …";
 constexpr const char* kMode =
-    "mode = \"pro\" is 1080p, mode = \"std\" is 720p, \"4k\" needs kling-v3; aspect_ratio is the shape";
+    "mode = \"pro\" is 1080p, mode = \"std\" is 720p, \"4k\" needs kling-v3; aspect_ratio is the "
+    "shape";
 constexpr const char* kNone = "Kling has no such setting: leave it out";
 
 // The first row that fits counts.

@@ -12,13 +12,13 @@ constexpr Millis kRemembered = 600'000;
 // Sums of decimal prices are not exact: a budget of exactly the price must do.
 constexpr double kRounding = 1e-6;
 
+}  // namespace
+
 std::string dollars(double usd) {
   char text[32];
   std::snprintf(text, sizeof text, "$%.2f", usd);
   return text;
 }
-
-}  // namespace
 
 Limits lower(const Limits& one, const Limits& other) {
   const auto least = [](auto a, auto b) { return a < 0 || (b >= 0 && b < a) ? b : a; };
@@ -35,7 +35,8 @@ Admission admit(const Limits& limits, const Usage& usage, double estimate_usd) {
   return Admission::admitted;
 }
 
-Error over_budget(const Limits& limits, const Usage& usage, double estimate_usd) {
+Error over_budget(const Limits& limits, const Usage& usage, double estimate_usd,
+                  double price_factor) {
   const std::string budget = dollars(limits.budget_usd);
   if (limits.budget_jobs >= 0 && usage.jobs >= limits.budget_jobs)
     return {.kind = Kind::budget,
@@ -55,7 +56,7 @@ Error over_budget(const Limits& limits, const Usage& usage, double estimate_usd)
           .hint = "raise the budget to at least " + dollars(usage.usd + estimate_usd) +
                   " (--max-cost, or kling.configure{ budget = … }) and run again; what is paid "
                   "stays paid. The price is an estimate: " +
-                  api::price_source()};
+                  api::price_source(price_factor)};
 }
 
 void LearntSlots::refused(int open, Millis now) {

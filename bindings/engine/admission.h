@@ -36,8 +36,15 @@ enum class Admission {
 /// `estimate_usd` < 0: the price is not known, which no budget in money can cover.
 Admission admit(const Limits& limits, const Usage& usage, double estimate_usd);
 
+/// "$0.42"
+std::string dollars(double usd);
+
 /// Why a step is over budget, and what to do. REQUIRES: admit() said over_budget.
-Error over_budget(const Limits& limits, const Usage& usage, double estimate_usd);
+Error over_budget(const Limits& limits, const Usage& usage, double estimate_usd,
+                  double price_factor = 1);
+
+/// What may be charged of the list price.
+inline bool is_price_factor(double factor) { return factor > 0 && factor <= 100; }
 
 /// How many jobs the account runs at a time, as its refusals tell (code 1303). Thread-safe by its
 /// caller. What was learnt is forgotten after ten minutes: other programs may share the account.

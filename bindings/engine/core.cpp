@@ -129,6 +129,7 @@ std::shared_ptr<Job> Core::new_job(const api::Endpoint* definition) {
   job->step.target = definition == nullptr ? "" : definition->path;
   job->step.created_at = now();
   job->run = present_run.load();
+  job->price_factor = options.price_factor;
   job->poll_interval = options.poll_interval;
   job->policy = {.patience = options.patience,
                  .ask = options.ask_when_lost,
@@ -274,9 +275,8 @@ void note_task(Job& job, const api::Task& task, Millis now) {
     job.videos = task.videos;
     job.result_at = now;
   }
-  if (task.cost_usd) {
-    job.step.cost_usd = task.cost_usd;
-  }
+  if (task.cost_usd)
+    job.step.cost_usd = *task.cost_usd * (task.cost_is_listed ? job.price_factor : 1);
 }
 
 void note_error(Job& job, Error error) {

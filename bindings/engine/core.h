@@ -48,6 +48,7 @@ class Job : public std::enable_shared_from_this<Job> {
   std::atomic<unsigned> run{0};     ///< the run of Core::present_run that asked for it last
   std::uint64_t order = 0;          ///< among the jobs of this engine: first in, first out
   double estimate_usd = -1;         ///< of what is to be sent; < 0: the price is not known
+  double price_factor = 1;          ///< of the list price
   int open_when_sent = 0;           ///< other jobs at the service then; for the worker that runs it
   std::atomic<unsigned> wait{0};    ///< number of the present wait for a slot
   std::atomic<bool> queued{false};  ///< waits for a slot: who sets it back runs the job
@@ -128,6 +129,7 @@ class Core : public std::enable_shared_from_this<Core> {
   Event take_claim(Job& job, const Claim& claim);
   Event mark_sending(Job& job);
   Event admit_to_send(Job& job);
+  Usage spent_elsewhere();
   Event record(Job& job, ActionType action);
   void load(Job& job, const Step& row);
   std::shared_ptr<Job> job_of(std::int64_t id);

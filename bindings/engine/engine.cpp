@@ -50,7 +50,7 @@ class EngineImpl : public Engine {
     const api::Json body = api::wire_body(*job->definition, request.request);
     job->job_class = job_class(job->step.endpoint, body);
     if (const auto price = api::estimate(*job->definition, body))
-      job->step.estimate_usd = job->estimate_usd = price->usd;
+      job->step.estimate_usd = job->estimate_usd = price->usd * job->price_factor;
     job->sending = std::make_unique<Sending>();
     job->sending->request = std::move(request);
     job->sending->prepared = std::move(prepared);
@@ -259,8 +259,14 @@ Result<std::unique_ptr<Engine>> make_engine(EngineOptions options) {
     options.transport = *made;
   }
   const auto transport = options.transport;
-  return std::unique_ptr<Engine>(std::make_unique<EngineImpl>(
-      std::make_shared<Core>(std::move(options), *service, transport)));
+  const auto purse = options.purse;
+  auto core = std::make_shared<Core>(std::move(options), *service, transport);
+  {
+    std::lock_guard lock(purse->mutex);
+    std::erase_if(purse->engines, [](const auto& engine) { return engine.expired(); });
+    purse->engines.push_back(core);
+  }
+  return std::unique_ptr<Engine>(std::make_unique<EngineImpl>(std::move(core)));
 }
 
 }  // namespace kling::engine

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,6 +32,14 @@ namespace kling::engine {
 
 inline constexpr const char* kDefaultBaseUrl = "https://api.cometapi.com";
 
+class Core;
+
+/// The engines of one process, whose spending is one, whatever ledger each has.
+struct Purse {
+  std::mutex mutex;
+  std::vector<std::weak_ptr<Core>> engines;
+};
+
 struct EngineOptions {
   std::string base_url;      ///< default kDefaultBaseUrl
   std::string service;       ///< the name in addresses; empty: from base_url
@@ -46,7 +55,9 @@ struct EngineOptions {
   Millis get_deadline = 30'000, post_deadline = 180'000;
   Millis stall_timeout = 30'000;  ///< real ms a download may bring nothing
   Limits limits;                  ///< slots and budget of this client
-  Limits most;                    ///< what the host allows all of them together
+  Limits most;                    ///< what the host allows all those of its purse together
+  std::shared_ptr<Purse> purse = std::make_shared<Purse>();  ///< shared by copies of these options
+  double price_factor = 1;  ///< what this account is charged of the list price
   /// Of a rehearsal: what a script saves goes below this folder, and is found there again.
   std::string output_folder;
   Confinement confinement;              ///< files and hosts a script may name
@@ -176,8 +187,9 @@ Result<std::unique_ptr<Engine>> make_engine(EngineOptions options);
 /// The name of the service in addresses, as make_engine() takes it from the options.
 Result<std::string> service_name(const EngineOptions& options);
 
-/// A person's decision on an ambiguous job. Blocks (ledger, one GET for adopt). `adopt` is the task
-/// id to take over; otherwise resubmit (true) or abandon (false).
+/// A person's decision. Blocks (ledger, one GET for adopt). `adopt` is the task id that a lost or
+/// abandoned request has; otherwise a lost one is sent again (`resubmit`), or a job that is neither
+/// finished nor failed is given up.
 Status resolve(const EngineOptions& options, const std::string& handle, const std::string& adopt,
                bool resubmit);
 

@@ -32,24 +32,26 @@ Millis retry_after(const net::HttpOutcome& outcome, Millis now) {
   return std::clamp<Millis>((until - from) * 1000, 0, 3'600'000);
 }
 
-Seen seen_of(const api::Task& task) {
-  static constexpr Seen kSeen[] = {Seen::queued, Seen::running, Seen::succeeded, Seen::failed};
-  const bool gap = task.state == api::TaskState::succeeded && task.videos.empty();
-  return gap ? Seen::succeeded_without_url : kSeen[static_cast<std::size_t>(task.state)];
+Event told(EventType type, const api::Task& task) {
+  return {.type = type,
+          .task = task.state,
+          .gap = task.state == api::TaskState::succeeded && task.videos.empty()};
 }
 
 Error generation_failed(const api::Task& task) {
-  Error error{
-      .kind = Kind::task_failed,
-      .message = "the generation failed: " +
-                 (task.message.empty() ? "the service gave no reason" : task.message),
-      .hint = "failed tasks are not charged; change the request, or run again to try once more"};
+  const std::string charged = task.cost_usd.value_or(0) > 0
+                                  ? "the service says that it charged " + dollars(*task.cost_usd)
+                                  : "failed tasks are not charged";
+  Error error{.kind = Kind::task_failed,
+              .message = "the generation failed: " +
+                         (task.message.empty() ? "the service gave no reason" : task.message),
+              .hint = charged + "; change the request, or run again to try once more"};
   // What the service refuses for its content is that before it was accepted and after.
   api::Answer said;
   api::refuse(said, api::Asked::create, 200, {true, "task_failed", task.message});
   if (said.error.kind == Kind::policy) {
     error.kind = Kind::policy;
-    error.hint = said.error.hint;
+    error.hint = charged + "; change the prompt or the pictures";
   }
   return error;
 }
@@ -115,7 +117,7 @@ Event Core::post(Job& job) {
       std::lock_guard lock(job.mutex);
       job.answer = body;
       job.step.task_id = "-";
-      return {.type = EventType::accepted, .seen = Seen::succeeded};
+      return {.type = EventType::accepted, .task = api::TaskState::succeeded};
     }
     if (body.is_discarded())
       return fail(EventType::lost, {.kind = Kind::protocol, .message = "the answer is not JSON"});
@@ -142,7 +144,7 @@ Event Core::post(Job& job) {
       job.timed = true;
       if (answer.task->state == api::TaskState::failed)
         note_error(job, generation_failed(*answer.task));
-      return {.type = EventType::accepted, .seen = seen_of(*answer.task)};
+      return told(EventType::accepted, *answer.task);
     }
     case api::Refusal::rate_limited: {
       const std::string& code = answer.error.code;
@@ -154,8 +156,15 @@ Event Core::post(Job& job) {
       event.delay = retry_after(outcome, now());
       return event;
     }
-    case api::Refusal::duplicate:
-      return fail(EventType::duplicate, answer.error, true);
+    case api::Refusal::duplicate: {
+      Error used = answer.error;
+      if (job.policy.own_external_id)
+        used.hint =
+            "an earlier request had this external_task_id: choose another, or take its "
+            "clip: kling query kling:" +
+            job.step.endpoint + "/~" + job.step.external_id;
+      return fail(EventType::duplicate, used, true);
+    }
     case api::Refusal::unnamed:
       return fail(EventType::unnamed, answer.error);
     case api::Refusal::unavailable:
@@ -172,7 +181,7 @@ Event Core::post(Job& job) {
 void Core::learn_lookup(const Job& job, bool works) {
   auto book = ledger();
   if (!book) return;
-  if (Status learnt = (*book)->learn_lookup(service, job.step.endpoint, works); !learnt)
+  if (Status learnt = (*book)->learn_lookup(service, job.step.endpoint, works, now()); !learnt)
     log("warning", learnt.error().message);
 }
 
@@ -223,7 +232,7 @@ Event Core::look_up(Job& job) {
     std::lock_guard lock(job.mutex);
     job.raw = outcome.body;
     if (task.state == api::TaskState::failed) note_error(job, generation_failed(task));
-    return {.type = EventType::accepted, .seen = seen_of(task)};
+    return told(EventType::accepted, task);
   }
   if (is_denied(outcome)) {
     // What the service said of the request itself is told, not what it says of the look-up.
@@ -259,17 +268,25 @@ Event Core::get(Job& job) {
   if (answer.task) {
     note_task(job, *answer.task, now());
     std::lock_guard lock(job.mutex);
-    const Seen seen = seen_of(*answer.task);
-    if (seen == Seen::succeeded || seen == Seen::failed) job.raw = outcome.body;
-    if (seen == Seen::failed) note_error(job, generation_failed(*answer.task));
-    if (seen == Seen::succeeded_without_url)
+    const Event polled = told(EventType::polled, *answer.task);
+    const bool failure = polled.task == api::TaskState::failed;
+    if (failure || (polled.task == api::TaskState::succeeded && !polled.gap))
+      job.raw = outcome.body;
+    if (failure) note_error(job, generation_failed(*answer.task));
+    if (polled.gap)
       note_error(job,
                  {.kind = Kind::protocol,
                   .message = "the service says that the clip is done but gives no address for it",
                   .hint = "run again later; the job is safe"});
-    return {.type = EventType::polled, .seen = seen};
+    return polled;
   }
-  if (answer.refusal == api::Refusal::no_such_task) return fail(EventType::not_found, answer.error);
+  if (answer.refusal == api::Refusal::no_such_task) {
+    Error gone = answer.error;
+    if (job.step.id != 0)
+      gone.hint = "results are kept 30 days; if it never comes back: kling jobs resolve " +
+                  to_string({job.step.endpoint, job.step.task_id, ""}) + " --abandon";
+    return fail(EventType::not_found, gone);
+  }
   if (is_denied(outcome)) return fail(EventType::denied, answer.error);
   return fail(EventType::unreachable, answer.error);
 }

@@ -1,5 +1,7 @@
 // Jobs and tasks that a script or a person names by handle or id.
+#include "api/text.h"
 #include "engine/core.h"
+#include "engine/error_json.h"
 #include "net/url.h"
 
 namespace kling::engine {
@@ -54,7 +56,7 @@ Result<std::shared_ptr<Job>> Core::find(const std::string& text) {
   if (*row)
     if (auto job = job_of((*row)->id)) return job;
   auto job = new_job(endpoint);
-  Event event{.type = EventType::claimed, .claimed = Claimed::accepted};
+  Event event{.type = EventType::claimed, .step = StepState::accepted};
   if (*row) {
     job->step.target.clear();
     load(*job, **row);
@@ -117,13 +119,26 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
                  .message = "the ledger " + options.ledger_path + " has no job " + handle,
                  .hint = "the handle is in the message that asked for a decision"};
   const Step& step = **row;
-  if (step.state != StepState::ambiguous)
+  const bool ends = step.state == StepState::succeeded || step.state == StepState::failed;
+  const bool gives_up = adopt.empty() && !resubmit && !ends;
+  const bool adopts = !adopt.empty() && step.abandoned;
+  if (step.state != StepState::ambiguous && !gives_up && !adopts)
     return Error{.kind = Kind::invalid,
                  .message = handle + " needs no decision: it is " + name(step.state),
-                 .hint = "run its script again"};
+                 .hint = step.state == StepState::failed
+                             ? "to ask for a new one: kling run --retry-failed with its script"
+                             : "run its script again"};
   const Millis now = make_clock()->now();
-  if (adopt.empty())
-    return resubmit ? (*book)->resubmit(step.id, now) : (*book)->abandon(step.id, now);
+  Step decided = step;
+  if (gives_up) {
+    decided.error = api::to_text(
+        to_json(Error{.kind = Kind::task_failed,
+                      .message = "given up by a person (kling jobs resolve --abandon)",
+                      .hint = "to ask for a new one, which is paid: kling run --retry-failed",
+                      .job = to_string({step.endpoint, step.task_id, step.external_id})}));
+    return (*book)->abandon(decided, now);
+  }
+  if (resubmit) return (*book)->resubmit(step.id, now);
   auto transport =
       net::make_transport({.base_url = options.base_url, .insecure = options.insecure});
   if (!transport) return transport.error();
@@ -134,9 +149,18 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
   if (outcome.stage != net::HttpOutcome::Stage::answered) return outcome.error;
   const api::Answer answer = api::decode_query(outcome.status, outcome.body);
   if (!answer.task) return answer.error;
-  Step adopted = step;
-  adopted.task_id = answer.task->id;
-  return (*book)->record_accepted(adopted, outcome.body, now);
+  const auto owners = (*book)->find_by_task(answer.task->id);
+  if (!owners) return owners.error();
+  for (const Step& other : *owners)
+    if (other.id != step.id && other.service == step.service && other.endpoint == step.endpoint)
+      return Error{.kind = Kind::invalid,
+                   .message = "the task " + answer.task->id + " is that of another request, at " +
+                              other.script,
+                   .hint =
+                       "look for another task in your account's list, or say --resubmit or "
+                       "--abandon"};
+  decided.task_id = answer.task->id;
+  return (*book)->record_accepted(decided, outcome.body, now);
 }
 
 }  // namespace kling::engine

@@ -142,24 +142,23 @@ class Machine {
   }
 
   Transition claimed() {
-    switch (e.claimed) {
-      case Claimed::to_send:
+    if (e.foreign) {
+      s.phase = Phase::foreign;
+      return wait(kSecond);
+    }
+    switch (e.step) {
+      case StepState::intended:
         return enter(Phase::intended, ActionType::mark_sending);
-      case Claimed::maybe_sent:
+      case StepState::sending:
         return search();
-      case Claimed::foreign:
-        s.phase = Phase::foreign;
-        return wait(kSecond);
-      case Claimed::accepted:
+      case StepState::accepted:
         s.accepted_at = e.now;
         return enter(Phase::accepted, ActionType::get);
-      case Claimed::succeeded:
+      case StepState::succeeded:
         return keep();
-      case Claimed::stored:
-        return settle(Phase::stored);
-      case Claimed::failed:
+      case StepState::failed:
         return settle(Phase::failed);
-      case Claimed::ambiguous:
+      case StepState::ambiguous:
         s.asked = true;
         if (p.ask || !p.poll) return settle(Phase::ambiguous);
         return enter(Phase::looking_up, ActionType::look_up);
@@ -184,7 +183,7 @@ class Machine {
         return s.pause == kNever ? pause() : wait(s.pause, s.pause_least);
       case ActionType::record_accepted:
         s.phase = Phase::accepted;
-        return follow(s.seen);
+        return follow(s.task);
       case ActionType::record_failure:
         return settle(Phase::failed);
       case ActionType::ask:
@@ -249,6 +248,7 @@ class Machine {
 
   Transition search() {
     s.may_exist = true;
+    s.asked = false;
     s.searched = 0;
     // At once: a crash or an outage has usually taken longer than any registration.
     return enter(Phase::looking_up, p.ask || !p.poll ? ActionType::ask : ActionType::look_up);
@@ -272,6 +272,7 @@ class Machine {
         return not_found();
       case EventType::probed:
         s.lookup = e.works;
+        if (s.asked) return e.works == Known::yes ? act(ActionType::revisit) : not_found();
         return e.works == Known::yes ? repeat() : act(ActionType::ask);
       default:
         return again(30 * kSecond);  // an outage costs no patience
@@ -280,7 +281,11 @@ class Machine {
 
   Transition not_found() {
     calm();
-    if (s.asked) return settle(Phase::ambiguous);
+    // Look-ups may work by now; then it is searched for as if its answer had just been lost.
+    if (s.asked)
+      return s.lookup == Known::unknown && e.type != EventType::probed
+                 ? act(ActionType::probe_look_up)
+                 : settle(Phase::ambiguous);
     if (s.searched < p.patience && s.lookup != Known::no) {
       const Millis pause = std::min(search_pause(s.searched), p.patience - s.searched);
       s.searched += pause;
@@ -295,20 +300,20 @@ class Machine {
   Transition repeat() { return act(ActionType::mark_sending); }
 
   Transition adopt() {
-    s.seen = e.seen;
+    s.task = e.gap ? api::TaskState::running : e.task;
     s.accepted_at = e.now;
     calm();
     return act(ActionType::record_accepted);
   }
 
   /// What the service said of an accepted task.
-  Transition follow(Seen seen) {
-    s.seen = seen;
-    if (seen == Seen::succeeded) {
+  Transition follow(api::TaskState task) {
+    s.task = task;
+    if (task == api::TaskState::succeeded) {
       s.gaps = 0;  // from here on it counts addresses that had expired
       return act(ActionType::record_result);
     }
-    if (seen == Seen::failed) return act(ActionType::record_failure);
+    if (task == api::TaskState::failed) return act(ActionType::record_failure);
     return wait(kPollDelay);
   }
 
@@ -316,8 +321,7 @@ class Machine {
     switch (e.type) {
       case EventType::polled:
         calm();
-        if (e.seen != Seen::succeeded_without_url || ++s.gaps <= kMaxGaps) return follow(e.seen);
-        s.seen = e.seen;
+        if (!e.gap || ++s.gaps <= kMaxGaps) return follow(e.gap ? api::TaskState::running : e.task);
         s.gaps = 0;
         return pause();
       case EventType::not_found:
@@ -335,7 +339,7 @@ class Machine {
       case EventType::downloaded:
         return act(ActionType::record_file);
       case EventType::polled:
-        return e.seen == Seen::succeeded ? act(ActionType::download) : rest();
+        return e.task == api::TaskState::succeeded && !e.gap ? act(ActionType::download) : rest();
       case EventType::expired:
         // A fresh URL that is no good either: the clip is gone, or its store is behind the service.
         if (++s.gaps == 1) return act(ActionType::get);

@@ -5,7 +5,9 @@
 
 #include <cstdint>
 
+#include "api/decoder.h"
 #include "base/clock.h"
+#include "engine/asks.h"
 
 namespace kling::engine {
 
@@ -54,7 +56,7 @@ inline constexpr Millis kSlotDelay = -2;
 
 enum class EventType : std::uint8_t {
   start,         ///< first, or to go on after rest
-  claimed,       ///< write_intent or revisit: `claimed` is what the ledger says
+  claimed,       ///< write_intent or revisit: `step` is what the ledger says
   done,          ///< a record or mark is on disk
   accepted,      ///< post or look_up: the service has it, `task` tells its state
   refused,       ///< post: definitely not accepted; `explained`: the service itself said so
@@ -78,25 +80,14 @@ enum class EventType : std::uint8_t {
   no_slot,        ///< mark_sending: as many jobs are running as may
 };
 
-/// What the ledger says of a claimed step.
-enum class Claimed : std::uint8_t {
-  to_send,
-  maybe_sent,
-  foreign,
-  accepted,
-  succeeded,
-  stored,
-  failed,
-  ambiguous
-};
-/// What the service says of a task.
-enum class Seen : std::uint8_t { queued, running, succeeded, succeeded_without_url, failed };
 enum class Known : std::uint8_t { unknown, yes, no };
 
 struct Event {
   EventType type = EventType::start;
-  Claimed claimed = Claimed::to_send;
-  Seen seen = Seen::queued;
+  StepState step = StepState::intended;
+  bool foreign = false;  ///< claimed: a living process owns the step
+  api::TaskState task = api::TaskState::queued;
+  bool gap = false;  ///< the task is said to be done, but without an address of its clip
   Known works = Known::unknown;
   bool retryable = false;
   bool explained = true;  ///< refused, rate_limited: the service gave a known reason
@@ -119,18 +110,18 @@ struct JobState {
   ActionType last = ActionType::rest;  ///< the last action that was not a wait
   bool redo = false;                   ///< `last` is a record that could not be written yet
   Known lookup = Known::unknown;       ///< does the service find tasks by external id?
-  Seen seen = Seen::queued;            ///< what the last answer said of the task
-  bool may_exist = false;              ///< an earlier POST with this id may have been accepted
-  bool duplicate = false;              ///< the service knows of an earlier POST: never repeat it
-  bool unnamed = false;                ///< refused without a reason: one look-up decides
-  bool asked = false;                  ///< already recorded as ambiguous
-  std::uint16_t tries = 0;             ///< fruitless attempts of the present kind in a row
-  std::uint16_t gaps = 0;              ///< answers "succeeded" without a usable URL in a row
-  Millis since = 0;                    ///< start of the present trouble; 0: none
-  Millis window = 0;                   ///< how long that is borne
-  Millis pause = 0;                    ///< to wait once the record before it is written
-  Millis pause_least = 0;              ///< and at least this, as chance has it
-  Millis searched = 0;                 ///< time spent on a lost answer while the service answered
+  api::TaskState task = api::TaskState::queued;  ///< what the last answer said of it
+  bool may_exist = false;   ///< an earlier POST with this id may have been accepted
+  bool duplicate = false;   ///< the service knows of an earlier POST: never repeat it
+  bool unnamed = false;     ///< refused without a reason: one look-up decides
+  bool asked = false;       ///< already recorded as ambiguous
+  std::uint16_t tries = 0;  ///< fruitless attempts of the present kind in a row
+  std::uint16_t gaps = 0;   ///< answers "succeeded" without a usable URL in a row
+  Millis since = 0;         ///< start of the present trouble; 0: none
+  Millis window = 0;        ///< how long that is borne
+  Millis pause = 0;         ///< to wait once the record before it is written
+  Millis pause_least = 0;   ///< and at least this, as chance has it
+  Millis searched = 0;      ///< time spent on a lost answer while the service answered
   Millis accepted_at = 0;
 };
 

@@ -126,10 +126,11 @@ class Ledger {
   virtual Status record_ambiguous(const Step& step, Millis now) = 0;
   virtual Status record_file(const Step& step, Millis now = 0) = 0;
 
-  /// A person's word on an ambiguous step: back to intended with the same id (resubmit) or failed
-  /// (abandon). Adopting is record_accepted.
+  /// A person's word. An ambiguous step goes back to intended with the same id (resubmit); one that
+  /// is neither finished nor on its way to the service is failed, with `step.error` (abandon).
+  /// Adopting is record_accepted.
   virtual Status resubmit(std::int64_t id, Millis now) = 0;
-  virtual Status abandon(std::int64_t id, Millis now) = 0;
+  virtual Status abandon(const Step& step, Millis now) = 0;
 
   virtual Result<std::optional<Step>> find_by_id(std::int64_t id) = 0;
   virtual Result<std::vector<Step>> find_by_task(std::string_view task_id) = 0;
@@ -147,12 +148,18 @@ class Ledger {
   virtual Result<std::optional<Step>> any_accepted(std::string_view service,
                                                    std::string_view endpoint,
                                                    std::int64_t except) = 0;
-  /// Whether the service looks up external ids for this kind; nothing: not learnt yet.
+  /// Whether the service looks up external ids for this kind; nothing: not learnt yet, or it could
+  /// not before the newest task was accepted.
   virtual Result<std::optional<bool>> lookup_known(std::string_view service,
                                                    std::string_view endpoint) = 0;
-  virtual Status learn_lookup(std::string_view service, std::string_view endpoint, bool works) = 0;
+  virtual Status learn_lookup(std::string_view service, std::string_view endpoint, bool works,
+                              Millis now) = 0;
 
-  /// Content that came from a step: a plain file with this content counts as its origin.
+  /// What this script has spent on this ledger.
+  virtual Result<Usage> usage(std::string_view run, Millis now) = 0;
+
+  /// Content that came from a step: a plain file with this content counts as its origin, the first
+  /// that is told of it.
   virtual Status record_derived(std::string_view sha256, std::string_view origin) = 0;
   virtual Result<std::optional<std::string>> origin_of(std::string_view sha256) = 0;
 

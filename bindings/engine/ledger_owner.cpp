@@ -1,11 +1,19 @@
 #include "engine/ledger_owner.h"
 
+#include <filesystem>
 #include <vector>
 
 #include <sys/stat.h>
 #include <unistd.h>
 
 namespace kling::engine {
+
+Owner::Owner(const std::string& ledger)
+    : folder_([&]() -> std::string {
+        std::error_code code;
+        const auto file = std::filesystem::canonical(ledger, code);
+        return ledger.empty() ? "" : (code ? ledger : file.string()) + ".owners";
+      }()) {}
 
 Owner::~Owner() {
   if (lock_) ::unlink(lock_path(id_).c_str());

@@ -13,8 +13,9 @@ namespace kling::engine {
 
 class Owner {
  public:
-  /// `ledger`: the file; empty for ":memory:".
-  explicit Owner(const std::string& ledger) : folder_(ledger.empty() ? "" : ledger + ".owners") {}
+  /// `ledger`: the file, which is there; empty for ":memory:". However it is spelled, and whatever
+  /// links lead to it, its owners' locks lie beside it.
+  explicit Owner(const std::string& ledger);
   ~Owner();
 
   const std::string& id() const { return id_; }

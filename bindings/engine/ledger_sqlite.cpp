@@ -70,6 +70,10 @@ class SqliteLedger : public Ledger {
         claim.step = insert(wanted, asking, choice.id);
         claim.created = true;
       } else {
+        db_.run(
+            "UPDATE steps SET external_id = ?1, own_external_id = 1 WHERE ?1 <> '' AND id = ?2"
+            " AND state = 'intended' AND sent_at = 0",
+            wanted.external_id, choice.id);
         claim = take_over(present(choice.id), wanted.created_at, wanted.run);
       }
       claim.differs = differs && claim.created && choice.id == 0;
@@ -115,7 +119,9 @@ class SqliteLedger : public Ledger {
             " AND task_path = ? AND digest = ? AND nth = ? AND step = ?",
             one.failed, one.timeouts, one.ask->script, one.ask->task_path, one.ask->digest,
             one.ask->nth, one.ask->row);
-      return change(step, now, "sending", "", "state = 'sending', sent_at = ?",
+      if (auto taken = check_own_id(present(step.id))) return taken;
+      return change(step, now, "sending", "",
+                    "state = 'sending', sent_at = CASE sent_at WHEN 0 THEN ? ELSE sent_at END",
                     "state IN ('intended', 'sending') AND owner = ?", now, owner_.id());
     });
     if (!refusal) return refusal.error();
@@ -176,10 +182,21 @@ class SqliteLedger : public Ledger {
     return transition(of(id), now, "resubmitted", "", "state = 'intended', owner = '', error = ''",
                       "state = 'ambiguous'");
   }
-  Status abandon(std::int64_t id, Millis now) override {
-    return transition(of(id), now, "abandoned", "",
-                      "state = 'failed', finished_at = ?, abandoned = 1", "state = 'ambiguous'",
-                      now);
+  Status abandon(const Step& step, Millis now) override {
+    auto refusal = work(true, [&]() -> std::optional<Error> {
+      owner_.enter(db_);
+      const Step row = present(step.id);
+      if (is_open(row) && row.owner != owner_.id() && owner_.lives(db_, row.owner))
+        return ledger_error("a running process is about to send this request",
+                            "end it, then say so again");
+      return change(row, now, "abandoned", "",
+                    "state = 'failed', finished_at = ?, error = ?,"
+                    " abandoned = sent_at <> 0 OR task_id <> ''",
+                    "state NOT IN ('succeeded', 'failed')", now, step.error);
+    });
+    if (!refusal) return refusal.error();
+    if (*refusal) return **refusal;
+    return Done{};
   }
 
   Result<std::optional<Step>> find_by_id(std::int64_t id) override {
@@ -208,7 +225,7 @@ class SqliteLedger : public Ledger {
     return work(false, [&] {
       return first(
           "service = ? AND endpoint = ? AND id <> ? AND task_id <> '' AND external_id <> ''"
-          " AND state IN ('accepted', 'succeeded') ORDER BY id DESC LIMIT 1",
+          " AND state IN ('accepted', 'succeeded') ORDER BY accepted_at DESC, id DESC LIMIT 1",
           service, endpoint, except);
     });
   }
@@ -231,14 +248,24 @@ class SqliteLedger : public Ledger {
 
   Result<std::optional<bool>> lookup_known(std::string_view service,
                                            std::string_view endpoint) override {
-    return read<bool>("SELECT works FROM lookups WHERE service = ? AND endpoint = ?", service,
-                      endpoint);
+    return read<bool>(
+        "SELECT works FROM lookups WHERE service = ? AND endpoint = ? AND (works OR NOT EXISTS"
+        " (SELECT 1 FROM steps WHERE steps.service = lookups.service"
+        " AND steps.endpoint = lookups.endpoint AND accepted_at > learnt_at))",
+        service, endpoint);
   }
-  Status learn_lookup(std::string_view service, std::string_view endpoint, bool works) override {
+  Status learn_lookup(std::string_view service, std::string_view endpoint, bool works,
+                      Millis now) override {
     return write(
-        "INSERT INTO lookups (service, endpoint, works) VALUES (?, ?, ?)"
-        " ON CONFLICT (service, endpoint) DO UPDATE SET works = excluded.works",
-        service, endpoint, works);
+        "INSERT INTO lookups (service, endpoint, works, learnt_at) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (service, endpoint) DO UPDATE SET works = excluded.works,"
+        " learnt_at = excluded.learnt_at",
+        service, endpoint, works, now);
+  }
+  Result<Usage> usage(std::string_view run, Millis now) override {
+    Step none;
+    none.run = run;
+    return work(false, [&] { return usage_beside(db_, none, owner_.id(), now); });
   }
   Status record_derived(std::string_view sha256, std::string_view origin) override {
     return write(
@@ -355,6 +382,33 @@ class SqliteLedger : public Ledger {
         asking.script, wanted.task_path, wanted.digest, asking.nth, row);
   }
 
+  static bool is_open(const Step& row) {
+    return row.state == StepState::intended || row.state == StepState::sending;
+  }
+
+  /// An external id that the user chose belongs to one step: the service may refuse it to another,
+  /// or answer with that one's task.
+  std::optional<Error> check_own_id(const Step& step) {
+    if (!step.own_external_id) return std::nullopt;
+    const auto others =
+        read_steps(db_, "external_id = ? AND service = ? AND NOT (digest = ? AND ordinal = ?)",
+                   step.external_id, step.service, step.digest, step.ordinal);
+    for (const Step& other : others) {
+      const bool held = other.owner == owner_.id() || owner_.lives(db_, other.owner);
+      const bool unsent = other.state == StepState::intended && other.sent_at == 0 && !held;
+      const bool refused = other.state == StepState::failed && other.task_id.empty();
+      if (unsent || (refused && !other.abandoned)) continue;
+      const std::string handle =
+          to_string(Handle{other.endpoint, other.task_id, other.external_id});
+      return Error{.kind = Kind::invalid,
+                   .message = "external_task_id \"" + step.external_id + "\" of " + step.script +
+                              " is that of another request, at " + other.script + " (" + handle +
+                              ")",
+                   .hint = "give each request an id of its own, or none"};
+    }
+    return std::nullopt;
+  }
+
   /// A new step, or the attempt after the newest one, which is `before`.
   Step insert(const Step& wanted, const Asking& asking, std::int64_t before) {
     Step step = wanted;
@@ -372,6 +426,7 @@ class SqliteLedger : public Ledger {
     step.address = step_address(step.digest, step.ordinal);
     step.own_external_id = !wanted.external_id.empty();
     if (!step.own_external_id) step.external_id = external_id(prefix_, step.address, step.attempt);
+    if (auto taken = check_own_id(step)) db_.fail(std::move(*taken));
     db_.run(
         "INSERT INTO steps (service, endpoint, digest, ordinal, address, attempt, external_id,"
         " own_external_id, task_path, nth, state, owner, target, script, summary, request,"
@@ -396,7 +451,7 @@ class SqliteLedger : public Ledger {
       note(row.id, now, "sending", "examined again");
       return {.step = present(row.id)};
     }
-    const bool open = row.state == StepState::intended || row.state == StepState::sending;
+    const bool open = is_open(row);
     if (row.owner == owner_.id() || !(open || row.state == StepState::accepted))
       return {.step = std::move(row)};
     if (owner_.lives(db_, row.owner)) return {.step = std::move(row), .foreign = open};

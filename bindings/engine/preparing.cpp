@@ -167,7 +167,7 @@ Result<std::string> Core::fresh_url(Job& job, int video) {
     lock.unlock();
     const Event event = get(job);
     lock.lock();
-    if (event.type != EventType::polled || event.seen != Seen::succeeded)
+    if (event.type != EventType::polled || event.task != api::TaskState::succeeded || event.gap)
       return Error{
           .kind = Kind::media,
           .message = "no address for the clip of " + handle_of(job) +

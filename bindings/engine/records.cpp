@@ -1,5 +1,8 @@
 // Actions on the ledger: what must be on disk before and after money moves.
+#include <algorithm>
+#include <filesystem>
 #include <iterator>
+#include <set>
 #include <utility>
 
 #include "api/text.h"
@@ -194,18 +197,15 @@ Event Core::take_claim(Job& job, const Claim& claim) {
   std::lock_guard lock(job.mutex);
   job.differs = job.differs || claim.differs;
   job.is_prepared = true;
-  static constexpr Claimed kClaimed[] = {Claimed::to_send,  Claimed::maybe_sent,
-                                         Claimed::accepted, Claimed::succeeded,
-                                         Claimed::failed,   Claimed::ambiguous};
-  Event event{.type = EventType::claimed, .claimed = kClaimed[static_cast<std::size_t>(state)]};
-  if (claim.foreign) event.claimed = Claimed::foreign;
+  // A person said that it was not accepted, which is no proof.
+  if (state == StepState::intended && claim.step.sent_at != 0) job.machine.may_exist = true;
   if (!open) job.reused = state == StepState::accepted || state == StepState::succeeded;
-  if (event.claimed == Claimed::to_send && key().empty()) {
+  if (state == StepState::intended && !claim.foreign && key().empty()) {
     job.is_prepared = false;
     note_error(job, no_key());
     return {.type = EventType::stopped};
   }
-  return event;
+  return {.type = EventType::claimed, .step = state, .foreign = claim.foreign};
 }
 
 Event Core::revisit(Job& job) {
@@ -236,7 +236,7 @@ void Core::follow_orphans() {
       jobs.push_back(job);
       by_row[step.id] = job;
     }
-    run_soon(job, {.type = EventType::claimed, .claimed = Claimed::accepted});
+    run_soon(job, {.type = EventType::claimed, .step = StepState::accepted});
   }
 }
 
@@ -244,6 +244,30 @@ Event Core::mark_sending(Job& job) {
   const Event event = admit_to_send(job);
   if (event.type != EventType::no_slot) leave_line(job);
   return event;
+}
+
+/// By this process's other clients, as far as they have ledgers of their own. REQUIRES: the purse's
+/// mutex is held, until what is to be spent here is recorded.
+Usage Core::spent_elsewhere() {
+  const auto place = [](const Core& core) {
+    std::error_code code;
+    return std::filesystem::weakly_canonical(core.options.ledger_path, code).string();
+  };
+  Usage spent;
+  std::set<std::string> counted = {place(*this)};
+  for (const auto& engine : options.purse->engines) {
+    const auto core = engine.lock();
+    if (!core || core.get() == this) continue;
+    const std::string& path = core->options.ledger_path;
+    const bool in_memory = path.empty() || path == ":memory:";
+    if (!in_memory && !counted.insert(place(*core)).second) continue;
+    const auto book = core->ledger();  // what cannot be opened has spent nothing
+    const auto usage = book ? (*book)->usage(core->options.run_name(), now()) : book.error();
+    if (!usage) continue;
+    spent.jobs += usage->jobs;
+    spent.usd += usage->usd;
+  }
+  return spent;
 }
 
 Event Core::admit_to_send(Job& job) {
@@ -266,16 +290,31 @@ Event Core::admit_to_send(Job& job) {
   auto book = ledger();
   if (!book) return failed_record(job, book.error());
   const Story& story = job.sending->request.story;
-  auto marked =
-      (*book)->mark_sending(job.step, now(), limits_of_now, job.estimate_usd, caught(story));
+  std::unique_lock purse(options.purse->mutex, std::defer_lock);
+  Usage elsewhere;
+  Limits left = options.most;
+  if (left.budget_usd >= 0 || left.budget_jobs >= 0) {
+    purse.lock();
+    elsewhere = spent_elsewhere();
+    if (left.budget_usd >= 0) left.budget_usd = std::max(0.0, left.budget_usd - elsewhere.usd);
+    if (left.budget_jobs >= 0) left.budget_jobs = std::max(0, left.budget_jobs - elsewhere.jobs);
+  }
+  auto marked = (*book)->mark_sending(job.step, now(), lower(limits_of_now, left), job.estimate_usd,
+                                      caught(story));
   if (!marked) return failed_record(job, marked.error());
   job.open_when_sent = marked->usage.open;
   if (marked->admission == Admission::no_slot) {
     follow_orphans();
     return {.type = EventType::no_slot};
   }
-  if (marked->admission == Admission::over_budget)
-    return stopped(over_budget(limits_of_now, marked->usage, job.estimate_usd));
+  if (marked->admission == Admission::over_budget) {
+    Usage& usage = marked->usage;
+    if (admit(limits_of_now, usage, job.estimate_usd) == Admission::over_budget)
+      return stopped(over_budget(limits_of_now, usage, job.estimate_usd, job.price_factor));
+    usage.jobs += elsewhere.jobs;
+    usage.usd += elsewhere.usd;
+    return stopped(over_budget(options.most, usage, job.estimate_usd, job.price_factor));
+  }
   if (story) story->told = true;
   return {.type = EventType::done};
 }

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/leaving.h"
-#include "net/signals.h"
+#include "base/signals.h"
 
 namespace kling::engine {
 namespace {
@@ -103,7 +103,7 @@ struct WorkerPool::State : std::enable_shared_from_this<State> {
         });
       // A new thread inherits the signal mask. Signals are the program's business, and a connection
       // that the other side closed is no reason to die (SIGPIPE).
-      const net::SignalBlock signals;
+      const SignalBlock signals;
       std::thread([self = shared_from_this()] {
         pthread_setname_np(pthread_self(), "kling-worker");  // for debuggers and top
         // A frame of the program's is not to wait for our work where there are more threads than

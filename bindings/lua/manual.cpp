@@ -244,6 +244,8 @@ std::vector<ManualClass> options() {
         {"limits?", "{jobs: integer|false}", "How many jobs may run at a time."},
         {"budget?", "number|{usd?: number, jobs?: integer|false}|false",
          "What the script may cost in US dollars, or submit, with its earlier runs."},
+        {"price_factor?", "number",
+         "What your account is charged of the list price, such as 0.8: scales every estimate."},
         lost,
         {"take?", "string", "Another complete take of the script."},
         {"replay?", "boolean",

@@ -164,6 +164,10 @@ bool set_seconds(Options& options, const api::Json& value) {
   options.*Field = std::llround(seconds * 1000);
   return true;
 }
+bool set_price_factor(Options& options, const api::Json& value) {
+  if (!value.is_number() || !engine::is_price_factor(value.get<double>())) return false;
+  return options.price_factor = value.get<double>(), true;
+}
 bool set_lost(Options& options, const api::Json& value) {
   options.ask_when_lost = true;
   return value == "ask";
@@ -219,6 +223,7 @@ constexpr Option kOptions[] = {
     {"poll", "a number of seconds", set_seconds<&Options::poll_interval>},
     {"limits", "{ jobs = how many may run at a time }", set_limits},
     {"budget", "a number of dollars, { usd = …, jobs = … } or false", set_budget},
+    {"price_factor", "a number above 0, such as 0.8, at most 100", set_price_factor},
     {"lost", "\"ask\"", set_lost},
     {"replay", "true or false", set_replay},
     {"take", "a text", set_text<&Options::take>},
@@ -227,7 +232,7 @@ constexpr Option kOptions[] = {
 
 /// A confined script has no say in where its key goes, nor in what its host set as limits.
 bool is_for_the_host(const std::string& option) {
-  for (const char* one : {"key", "base_url", "ledger", "store", "insecure"})
+  for (const char* one : {"key", "base_url", "ledger", "store", "insecure", "price_factor"})
     if (option == one) return true;
   return false;
 }

@@ -9,8 +9,8 @@
 #include "api/text.h"
 #include "base/digest.h"
 #include "base/leaving.h"
+#include "base/signals.h"
 #include "net/failure.h"
-#include "net/signals.h"
 #include "net/stream.h"
 
 namespace kling::net {

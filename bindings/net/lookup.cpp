@@ -7,8 +7,8 @@
 #include <system_error>
 #include <thread>
 
+#include "base/signals.h"
 #include "net/failure.h"
-#include "net/signals.h"
 
 namespace kling::net {
 namespace {

@@ -5,7 +5,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "net/signals.h"
+#include "base/signals.h"
 
 namespace kling::net {
 namespace {

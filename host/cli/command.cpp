@@ -7,9 +7,11 @@
 #include <optional>
 #include <thread>
 
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/signals.h"
 #include "engine/error_json.h"
 #include "lua/runtime.h"
 
@@ -23,18 +25,17 @@ std::atomic<bool> g_overdue{false}, g_heeded{false};
 constexpr std::chrono::seconds kGrace{2};
 
 /// Waits for a signal, at most until `due` (none: for ever). 0: that has come.
-int next_signal(const sigset_t& signals, std::optional<Steady::time_point> due) {
+int next_signal(int signals, std::optional<Steady::time_point> due) {
   for (;;) {
-    int signal = 0;
-    if (!due) {
-      if (sigwait(&signals, &signal) == 0) return signal;
-      continue;
+    int left = -1;
+    if (due) {
+      const auto time = std::chrono::ceil<std::chrono::milliseconds>(*due - Steady::now());
+      if (time.count() <= 0) return 0;
+      left = static_cast<int>(std::min<std::int64_t>(time.count(), 1'000'000));
     }
-    const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(*due - Steady::now());
-    if (left.count() <= 0) return 0;
-    const timespec time{left.count() / 1'000'000'000, left.count() % 1'000'000'000};
-    signal = sigtimedwait(&signals, nullptr, &time);
-    if (signal > 0) return signal;
+    pollfd source{signals, POLLIN, 0};
+    ::poll(&source, 1, left);
+    if (unsigned char signal = 0; ::read(signals, &signal, 1) == 1) return signal;
   }
 }
 
@@ -140,10 +141,7 @@ std::function<int()> set_up_version(CLI::App& app) {
 }
 
 void watch_interrupts(std::function<void()> wake, double deadline) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, number);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  const int signals = signal_pipe({SIGINT, SIGTERM, SIGHUP});
   std::optional<Steady::time_point> due;
   if (deadline > 0)
     due = Steady::now() +

@@ -30,7 +30,10 @@ int run_resolve(const ResolveOptions& options) {
   if (!resolved.ok()) return options.voice.fail(resolved.error());
   const char* what = options.resubmit ? "will be sent again by the next run of its script"
                      : options.abandon
-                         ? "is given up; the next run of its script asks for a new one"
+                         ? row->sent_at == 0 && row->task_id.empty()
+                               ? "is given up; it was never sent"
+                               : "is given up; a new one is asked for, and paid, by kling run "
+                                 "--retry-failed"
                          : "is adopted; the next run of its script goes on with it";
   if (options.voice.json) {
     Voice::line({{"handle", handle}, {"resolved", true}});
@@ -50,7 +53,8 @@ std::function<int()> set_up_jobs_resolve(CLI::App& app) {
   app.add_flag("--resubmit", options->resubmit,
                "it was not accepted: the next run sends it again, and pays");
   app.add_flag("--abandon", options->abandon,
-               "give it up: the next run asks for a new one, and pays");
+               "give it up, whatever it waits for: what may have been accepted is asked for again "
+               "only by kling run --retry-failed, and paid");
   app.add_flag("--sim", options->simulation.on, "look in the simulator's ledger");
   app.footer("Example: kling jobs resolve HANDLE --adopt 861309198188019719");
   return [options] { return run_resolve(*options); };
@@ -61,7 +65,7 @@ constexpr Command kJobs[] = {
     {"show", "one job: its prompt, cost, clip, error and timeline", set_up_jobs_show},
     {"wait", "wait for jobs that any process left, and store their clips", set_up_jobs_wait},
     {"save", "save a job's clip once more, any time within 30 days", set_up_jobs_save},
-    {"resolve", "decide about a job whose answer was lost", set_up_jobs_resolve},
+    {"resolve", "decide about a job whose answer was lost, or give a job up", set_up_jobs_resolve},
     {"prune", "delete old clips and answers; never what was paid", set_up_jobs_prune},
 };
 

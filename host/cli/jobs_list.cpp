@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "api/decoder.h"
+#include "api/prices.h"
 #include "api/text.h"
 #include "base/clock.h"
 #include "base/terminal.h"
@@ -149,7 +150,8 @@ void print_step(const Step& row, const Reader& reader) {
   line("service", row.service);
   line("external id", row.external_id);
   line("attempt", row.attempt > 1 ? std::to_string(row.attempt) : "");
-  line("cost", money(row) + (row.cost_usd ? "" : " (estimate)"));
+  line("cost",
+       money(row) + (row.cost_usd ? "" : " (estimate from the " + api::price_basis(1) + ")"));
   line("clip", row.file);
   const auto result = api::parse_json(row.result);
   if (result.is_object() && result.contains("videos") && result["videos"].is_array())

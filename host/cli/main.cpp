@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <fcntl.h>
+
 #include "api/endpoint.h"
 #include "cli/command.h"
 
@@ -92,8 +94,15 @@ void kling::cli::describe_program(CLI::App& app) {
 }
 
 int main(int argc, char** argv) {
-  std::signal(SIGCHLD,
-              SIG_DFL);  // a parent's "ignore" is inherited, and ffmpeg's end would be lost
+  // Closed, they would become a connection's or the ledger's, and what is printed go there.
+  for (int stream = 0; stream < 3; ++stream)
+    if (::fcntl(stream, F_GETFD) < 0) (void)::open("/dev/null", stream == 0 ? O_WRONLY : O_RDONLY);
+  // A parent's ways are inherited: "ignore" would lose ffmpeg's end, and what its thread blocked
+  // neither we nor what a script starts would hear.
+  std::signal(SIGCHLD, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  pthread_sigmask(SIG_SETMASK, &none, nullptr);
   std::vector<std::string> words(argv + 1, argv + argc);
   if (!words.empty() && words[0] == "help") {  // "kling help run" is "kling run --help"
     words.erase(words.begin());

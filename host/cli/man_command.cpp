@@ -105,10 +105,12 @@ std::string program_page() {
       .item("KLING_API_KEY, COMETAPI_KEY", "The key; the first that is set.")
       .item("KLING_BASE_URL", "The service.")
       .item("KLING_POLL_INTERVAL, KLING_PATIENCE", "As the options of the same names.")
+      .item("KLING_PRICE_FACTOR",
+            "What the account is charged of the list price, such as 0.8: scales every estimate.")
       .item("HTTPS_PROXY, NO_PROXY", "The way to the service.")
       .item("NO_COLOR", "Progress without colours.");
   page.section("FILES")
-      .item("~/.config/kling/config", "Lines such as key = ...; mode 0600.")
+      .item("~/.config/kling/config", "Lines such as key = ... and price_factor = 0.8; mode 0600.")
       .item(".kling/ledger.db", "What was sent and paid, beside the script or above it.")
       .item(".kling/clips/", "Finished clips.");
   return page.section("SEE ALSO").paragraph("kling(3lua)").text();

@@ -100,7 +100,9 @@ class Plan {
     if (!json_ && !engines.empty())
       std::printf("%-9s %-18s %-16s %-4s %4s %8s  %s\n", "state", "kind", "model", "mode", "s",
                   "US$", "where");
+    double price_factor = 1;
     for (engine::Engine* engine : engines) {
+      price_factor = engine->options().price_factor;
       auto book = engine::open_ledger(engine->options().ledger_path);
       for (const auto& job : engine->jobs()) {
         const engine::JobSnapshot shot = engine->snapshot(job);
@@ -132,7 +134,7 @@ class Plan {
                             {"usd", usd},
                             {"paid_usd", paid},
                             {"over_budget", over_budget_},
-                            {"prices", api::price_source()}}}});
+                            {"prices", api::price_source(price_factor)}}}});
     std::printf("%d to submit, about $%.2f; %d paid or running, $%.2f\n", submissions, usd,
                 counts["paid"] + counts["running"] + counts["ambiguous"], paid);
     if (differing > 0)
@@ -143,7 +145,8 @@ class Plan {
                   counts["ambiguous"]);
     if (unpriced > 0) std::printf("%d without a known price\n", unpriced);
     if (over_budget_) std::printf("over the budget of $%.2f\n", limits_.budget_usd);
-    if (submissions > 0) std::printf("estimated from %s\n", api::price_source());
+    if (submissions > 0)
+      std::printf("estimated from the %s\n", api::price_source(price_factor).c_str());
     std::printf(
         "nothing was sent or recorded; save and concat wrote to a temporary folder, io and os "
         "did what they always do\n");

@@ -11,6 +11,7 @@
 #include <lua.hpp>
 
 #include "api/pasted.h"
+#include "api/prices.h"
 #include "cli/progress.h"
 #include "cli/run.h"
 #include "cli/slips.h"
@@ -277,8 +278,10 @@ class Run {
   int finish() {
     std::vector<engine::JobSnapshot> unobserved;
     engine::Bill bill;
+    double price_factor = 1;
     for (engine::Engine* engine : runtime_.engines()) {
       const engine::Bill part = engine->bill();
+      price_factor = engine->options().price_factor;
       bill.submitted += part.submitted;
       bill.reused += part.reused;
       bill.failed += part.failed;
@@ -316,6 +319,7 @@ class Run {
       std::snprintf(text, sizeof text, "%d submitted, %d reused, %s$%.2f", bill.submitted,
                     bill.reused, bill.estimated && bill.usd > 0 ? "about " : "", bill.usd);
       std::string line = text;
+      if (bill.estimated && bill.usd > 0) line += " (" + api::price_basis(price_factor) + ")";
       if (bill.failed > 0) line += ", " + std::to_string(bill.failed) + " failed";
       if (bill.open > 0) line += ", " + std::to_string(bill.open) + " still open";
       options_.voice.note(line);

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 
 #include <lua.hpp>
 
@@ -85,7 +86,7 @@ void log(const std::string& level, const std::string& message) {
 
 /// What opening needs, where a Lua error may pass.
 struct Opening {
-  lua::ModuleOptions options;
+  std::optional<lua::ModuleOptions> options;  // made where it may throw
   Error failure;
   std::string folder;
 };
@@ -115,8 +116,9 @@ void read_settings(Opening& opening, const char* script) {
   if (!notice.empty()) log("info", notice);
   settings->typed = *script == '\0';
   settings->log = log;
-  opening.options.log = log;
-  opening.options.engine = std::move(*settings);
+  opening.options.emplace();
+  opening.options->log = log;
+  opening.options->engine = std::move(*settings);
   if (*script == '\0') return;
   std::error_code error;
   const auto folder = std::filesystem::absolute(script, error).parent_path().string();
@@ -167,7 +169,7 @@ int luaopen_kling(lua_State* L) {
   if (!failure.message.empty())
     return luaL_error(L, "%s. %s", failure.message.c_str(), failure.hint.c_str());
   add_to_path(L, opening.folder);
-  lua::open_module(L, std::move(opening.options));
+  lua::open_module(L, std::move(*opening.options));
   guard_the_end(L);
   lua_pushcfunction(L, pump);
   lua_setfield(L, -2, "pump");

@@ -4,14 +4,15 @@
 #include <cerrno>
 #include <cstdio>
 #include <cwchar>
+#include <utility>
 
 #include <histedit.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/signals.h"
 #include "base/terminal.h"
 
 namespace kling::repl {
@@ -156,11 +157,7 @@ unsigned char Console::Editor::complete(EditLine* line, int) {
 // ---- The console ----
 
 Console::Console() : interactive_(::isatty(STDIN_FILENO) != 0) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGCONT}) sigaddset(&signals, number);
-  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  signals_ = Descriptor(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
+  signals_ = signal_pipe({SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGCONT});
   use_utf8();
 }
 
@@ -174,9 +171,9 @@ void Console::start(HistoryFile& history, std::string key, Hooks hooks) {
 }
 
 void Console::read_signals() {
-  signalfd_siginfo signal{};
-  while (::read(signals_.get(), &signal, sizeof signal) == sizeof signal) {
-    switch (signal.ssi_signo) {
+  unsigned char signal = 0;
+  while (::read(signals_, &signal, 1) == 1) {
+    switch (signal) {
       case SIGINT:
         ++interrupts_;
         break;
@@ -206,7 +203,7 @@ void Console::wait(int milliseconds) {
     quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO | ECHOCTL);
     ::tcsetattr(STDIN_FILENO, TCSANOW, &quiet);
   }
-  pollfd sources[] = {{signals_.get(), POLLIN, 0}, {hooks_.descriptor, POLLIN, 0}};
+  pollfd sources[] = {{signals_, POLLIN, 0}, {hooks_.descriptor, POLLIN, 0}};
   ::poll(sources, 2, milliseconds);
   if (hidden) ::tcsetattr(STDIN_FILENO, TCSANOW, &shown);
 }
@@ -215,7 +212,7 @@ Console::Input Console::await_input() {
   for (;;) {
     const int milliseconds = hooks_.idle();
     pollfd sources[] = {
-        {STDIN_FILENO, POLLIN, 0}, {signals_.get(), POLLIN, 0}, {hooks_.descriptor, POLLIN, 0}};
+        {STDIN_FILENO, POLLIN, 0}, {signals_, POLLIN, 0}, {hooks_.descriptor, POLLIN, 0}};
     ::poll(sources, 3, milliseconds);
     const bool interrupted = take_interrupts() > 0;
     if (editor_ && (std::exchange(resized_, false) | continued_)) {

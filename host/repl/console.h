@@ -8,7 +8,6 @@
 #include <memory>
 #include <string>
 
-#include "base/descriptor.h"
 #include "repl/history.h"
 #include "repl/interpreter.h"
 
@@ -59,7 +58,7 @@ class Console {
   Read read_edited(std::string& line);
 
   const bool interactive_;
-  Descriptor signals_;
+  int signals_ = -1;  ///< of the whole process
   int interrupts_ = 0;
   bool leave_ = false;
   bool resized_ = false, continued_ = false;

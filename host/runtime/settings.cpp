@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "api/pasted.h"
+#include "api/text.h"
 #include "base/files.h"
 
 namespace kling::runtime {
@@ -124,6 +125,20 @@ Result<Access> find_access(const ServiceSettings& options) {
   for (const std::string& url :
        {options.base_url, environment("KLING_BASE_URL"), (*config)["base_url"]})
     if (access.base_url.empty()) access.base_url = api::bare(url);
+  for (const auto& [source, text] :
+       {std::pair("KLING_PRICE_FACTOR", api::bare(environment("KLING_PRICE_FACTOR"))),
+        {"price_factor in the config file", (*config)["price_factor"]}}) {
+    if (api::is_blank(text)) continue;
+    char* end = nullptr;
+    access.price_factor = std::strtod(text.c_str(), &end);
+    if (*end == '\0' && engine::is_price_factor(access.price_factor)) break;
+    return Error{.kind = Kind::invalid,
+                 .message = std::string(source) + " must be a number above 0, at most 100, not \"" +
+                            api::excerpt(text, 40) + "\"",
+                 .hint =
+                     "0.8 for an account that is charged 80 % of the list price; 1 is the list "
+                     "price itself"};
+  }
   return access;
 }
 
@@ -167,6 +182,7 @@ Result<engine::EngineOptions> engine_options(const ServiceSettings& options,
   if (!access) return access.error();
   engine.key = access->key;
   engine.base_url = access->base_url;
+  engine.price_factor = access->price_factor;
   engine.insecure = options.insecure;
   engine.poll_interval = static_cast<Millis>(options.poll_interval * 1000);
   if (const std::string text = environment("KLING_POLL_INTERVAL");

@@ -20,12 +20,13 @@ struct ServiceSettings {
 };
 
 /// The key and the service, each from the first place that has it: the command line, the
-/// environment (KLING_API_KEY, COMETAPI_KEY, KLING_BASE_URL), the config file
+/// environment (KLING_API_KEY, COMETAPI_KEY, KLING_BASE_URL, KLING_PRICE_FACTOR), the config file
 /// ($XDG_CONFIG_HOME/kling/config, lines `key = …`, refused when others may read it).
 struct Access {
   std::string key;
-  std::string key_source;  ///< in words; empty: there is no key
-  std::string base_url;    ///< empty: the default
+  std::string key_source;   ///< in words; empty: there is no key
+  std::string base_url;     ///< empty: the default
+  double price_factor = 1;  ///< KLING_PRICE_FACTOR, or price_factor of the config file
 };
 Result<Access> find_access(const ServiceSettings& options);
 /// Writes the key into the config file (mode 0600), whose other lines stay. Returns its path.

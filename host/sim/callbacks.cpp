@@ -4,6 +4,8 @@
 
 #include <httplib.h>
 
+#include "base/signals.h"
+
 namespace kling::sim {
 namespace {
 
@@ -38,7 +40,10 @@ void Callbacks::watch(const Task& task, Millis since) {
     for (int times = faults.has("repeat") ? 2 : 1; times > 0; --times)
       calls_.emplace(at, Call{task, changes[i]});
   }
-  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+  if (!thread_.joinable()) {
+    const SignalBlock signals;
+    thread_ = std::thread([this] { run(); });
+  }
   wake_.notify_all();
 }
 

@@ -17,6 +17,7 @@
 
 #include "base/files.h"
 #include "base/leaving.h"
+#include "base/signals.h"
 #include "sim/service.h"
 
 namespace kling::sim {
@@ -296,7 +297,13 @@ Result<std::unique_ptr<Simulator>> Simulator::start(Options options) {
   auto mix = Mix::read(options.dialect);
   if (!mix) return mix.error();
   if (!options.clock) options.clock = make_clock();
+  // The library's server ignores SIGPIPE in the whole process, and so in every program that a
+  // script starts: our threads block it instead.
+  struct sigaction before {};
+  ::sigaction(SIGPIPE, nullptr, &before);
   auto made = std::make_unique<Listening>(options, std::move(*mix));
+  ::sigaction(SIGPIPE, &before, nullptr);
+  const SignalBlock signals;
   if (auto listening = made->listen(options.host, options.port); !listening)
     return listening.error();
   return std::unique_ptr<Simulator>(std::move(made));

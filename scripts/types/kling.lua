@@ -24,6 +24,7 @@
 ---@field poll? number Seconds between two looks at the job.
 ---@field limits? {jobs: integer|false} How many jobs may run at a time.
 ---@field budget? number|{usd?: number, jobs?: integer|false}|false What the script may cost in US dollars, or submit, with its earlier runs.
+---@field price_factor? number What your account is charged of the list price, such as 0.8: scales every estimate.
 ---@field lost? "ask" A lost answer stops the job at once, for you to decide.
 ---@field take? string Another complete take of the script.
 ---@field replay? boolean Whether a request that an earlier run of this program made is gone on with, and not made anew; true for scripts, false for typed lines and in a program's own Lua.

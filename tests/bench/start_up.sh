@@ -33,6 +33,8 @@ none=$(best true)
 lua=$(($(best lua5.4 "$folder/empty.lua") - none))
 LUA_CPATH_5_4="$(dirname "$kling")/../lib/?.so"
 export LUA_CPATH_5_4
+tell 'openssl version' openssl version
+tell 'curl --version' curl --version
 tell 'kling run empty.lua' "$kling" run "$folder/empty.lua"
 tell 'kling run checks.lua' "$kling" run "$folder/checks.lua"
 tell 'lua5.4 checks.lua' lua5.4 "$folder/checks.lua"

@@ -214,6 +214,30 @@ TEST_CASE("doctor misses ffmpeg and says what to install") {
   CHECK(poor.state("ffmpeg") == "ok");
   CHECK(poor.state("codecs") == "problem");
   CHECK(contains(poor.words("codecs"), "libx264"));
+
+  // One of before, first on PATH.
+  for (const char* tool : {"ffmpeg", "ffprobe"})
+    std::ofstream(patient.folder / tool) << "#!/bin/sh\necho " << tool << " version 4.4.2\n";
+  const Report old = patient.examine();
+  CHECK(old.state("ffmpeg") == "problem");
+  CHECK(contains(old.words("ffmpeg"), "ffmpeg version 4.4.2 on PATH is too old"));
+}
+
+TEST_CASE("an ffmpeg that is too old is told before anything is paid for frames or films") {
+  const std::string old = "ffmpeg version 4.4.2 on PATH is too old";
+  for (const bool media : {true, false}) {
+    // The service takes nothing: whatever is told comes before.
+    Stage stage(std::string("local kling = require 'kling'\n"
+                            "local shot = kling.text2video { prompt = 'x' }\n") +
+                    (media ? "shot:wait():last_frame()" : "shot:wait()"),
+                {.faults = {"create#*: 401"}});
+    std::ofstream(stage.folder / "ffmpeg") << "#!/bin/sh\necho ffmpeg version 4.4.2\n";
+    ::chmod((stage.folder / "ffmpeg").c_str(), 0700);
+    stage.environment.push_back("PATH=" + stage.folder.path() + ":" + std::getenv("PATH"));
+    const Outcome run = stage.run();
+    CHECK(contains(run.err, old) == media);
+    CHECK(stage.service->counters().accepted == 0);
+  }
 }
 
 TEST_CASE("doctor refuses a config file that others may read and reads one that they may not") {

@@ -38,7 +38,7 @@ TEST_CASE("bad input is refused before anything is sent") {
       {"not a table", "kling.text2video(7)", 1, {"film.lua:2", "table"}},
       {"a handle that is none", "kling.job('nonsense://'):wait()", 1, {"film.lua:2", "handle"}},
       {"no such folder",
-       "kling.image('a.png'):save('/proc/x/y.png')",
+       "kling.image('film.lua'):save('/proc/x/y.lua')",
        1,
        {"film.lua:2", "/proc/x"}},
   };

@@ -45,6 +45,45 @@ TEST_CASE("an edited step is paid for and nothing else") {
   CHECK(contains(again.err, "differs from last time"));
 }
 
+TEST_CASE("a price factor scales the list price in plan, bill, jobs and budget") {
+  const auto priced = [](Stage& stage, const std::string& sum, const std::string& basis) {
+    const Outcome plan = stage.run({"plan", "film.lua"});
+    CAPTURE(plan.err);
+    CHECK_MESSAGE(contains(plan.out, "4 to submit, about $" + sum), plan.out);
+    CHECK_MESSAGE(contains(plan.out, "estimated from the " + basis), plan.out);
+    const Outcome poor = stage.run({"run", "--max-cost", "0.1", "film.lua"});
+    CHECK(poor.code == 4);
+    CHECK_MESSAGE(contains(poor.err, "estimate: " + basis), poor.err);
+    // The service tells units, which are those of the list.
+    const Outcome run = stage.run();
+    CHECK_MESSAGE(contains(run.err, "4 submitted, 0 reused, $" + sum), run.err);
+  };
+  const std::string list = "list price of 2026-09";
+  {
+    Stage stage(kChain);
+    priced(stage, "0.84", list);
+  }
+  Stage stage(kChain);
+  stage.environment.emplace_back("KLING_PRICE_FACTOR=0.5 ");
+  priced(stage, "0.42", "0.5 of the " + list);
+  CHECK(contains(stage.run({"jobs", "list"}).out, "$0.1"));
+  // What the script says goes before; what is not told yet is an estimate.
+  std::ofstream(stage.folder / "film.lua")
+      << "local kling = require 'kling'\nkling.configure { price_factor = 2 }\n"
+         "kling.text2video { prompt = 'other' }:accepted()";
+  const Outcome open = stage.run({"run", "--detach", "film.lua"});
+  CHECK_MESSAGE(contains(open.err, "about $0.42 (2 of the " + list + ")"), open.err);
+  for (const char* bad : {"0", "-1", "x", "0.8x", "nan", "inf", "80 %"}) {
+    stage.environment.back() = std::string("KLING_PRICE_FACTOR=") + bad;
+    const Outcome run = stage.run();
+    CHECK(run.code == 1);
+    CHECK_MESSAGE(contains(run.err, "KLING_PRICE_FACTOR must be a number above 0"), run.err);
+  }
+  stage.environment.pop_back();
+  std::ofstream(stage.folder / "film.lua") << "require 'kling'.configure { price_factor = 0 }";
+  CHECK(contains(stage.run().err, "option price_factor takes a number above 0"));
+}
+
 TEST_CASE("killed while the second answer is on its way the next run adopts it") {
   sim::Options options;
   options.faults = {"create#2: accept, hang"};

@@ -28,26 +28,26 @@ struct Play {
     return step.action.type;
   }
   ActionType on(EventType type) { return on(Event{.type = type}); }
-  ActionType claimed(Claimed what) {
-    return on(Event{.type = EventType::claimed, .claimed = what});
+  ActionType claimed(StepState what) { return on(Event{.type = EventType::claimed, .step = what}); }
+  ActionType seen(EventType type, api::TaskState what) {
+    return on(Event{.type = type, .task = what});
   }
-  ActionType seen(EventType type, Seen what) { return on(Event{.type = type, .seen = what}); }
 
   void until_posted() {
     REQUIRE(on(EventType::start) == ActionType::write_intent);
-    REQUIRE(claimed(Claimed::to_send) == ActionType::mark_sending);
+    REQUIRE(claimed(StepState::intended) == ActionType::mark_sending);
     REQUIRE(on(EventType::done) == ActionType::post);
   }
   void until_accepted() {
     until_posted();
-    REQUIRE(seen(EventType::accepted, Seen::queued) == ActionType::record_accepted);
+    REQUIRE(seen(EventType::accepted, api::TaskState::queued) == ActionType::record_accepted);
     REQUIRE(on(EventType::done) == ActionType::wait);
     REQUIRE(delay == kPollDelay);
   }
   void until_succeeded() {
     until_accepted();
     REQUIRE(on(EventType::elapsed) == ActionType::get);
-    REQUIRE(seen(EventType::polled, Seen::succeeded) == ActionType::record_result);
+    REQUIRE(seen(EventType::polled, api::TaskState::succeeded) == ActionType::record_result);
   }
   /// Look-ups that find nothing until the machine does something else; the time they took.
   Millis search_in_vain(ActionType& then) {
@@ -76,7 +76,7 @@ TEST_CASE("a job goes from intent to stored clip with one POST") {
 TEST_CASE("the intent is on disk and marked before the POST") {
   Play play;
   CHECK(play.on(EventType::start) == ActionType::write_intent);
-  CHECK(play.claimed(Claimed::to_send) == ActionType::mark_sending);
+  CHECK(play.claimed(StepState::intended) == ActionType::mark_sending);
   CHECK(play.on(EventType::ledger_failed) == ActionType::release);  // whoever asks next may have it
   CHECK(play.on(EventType::done) == ActionType::rest);
   CHECK(play.state.phase == Phase::paused);
@@ -84,27 +84,45 @@ TEST_CASE("the intent is on disk and marked before the POST") {
 
 TEST_CASE("what the ledger says decides how a run begins") {
   struct Row {
-    Claimed claimed;
+    StepState claimed;
     ActionType then;
     Phase phase;
+    bool foreign = false;
   };
   const Row rows[] = {
-      {Claimed::to_send, ActionType::mark_sending, Phase::intended},
-      {Claimed::maybe_sent, ActionType::look_up, Phase::looking_up},
-      {Claimed::foreign, ActionType::wait, Phase::foreign},
-      {Claimed::accepted, ActionType::get, Phase::accepted},
-      {Claimed::succeeded, ActionType::download, Phase::succeeded},
-      {Claimed::stored, ActionType::rest, Phase::stored},
-      {Claimed::failed, ActionType::rest, Phase::failed},
-      {Claimed::ambiguous, ActionType::look_up, Phase::looking_up},
+      {StepState::intended, ActionType::mark_sending, Phase::intended},
+      {StepState::sending, ActionType::look_up, Phase::looking_up},
+      {StepState::sending, ActionType::wait, Phase::foreign, true},
+      {StepState::accepted, ActionType::get, Phase::accepted},
+      {StepState::succeeded, ActionType::download, Phase::succeeded},
+      {StepState::failed, ActionType::rest, Phase::failed},
+      {StepState::ambiguous, ActionType::look_up, Phase::looking_up},
   };
   for (const Row& row : rows) {
     Play play;
     play.on(EventType::start);
     CAPTURE(static_cast<int>(row.claimed));
-    CHECK(play.claimed(row.claimed) == row.then);
+    CHECK(play.on(Event{.type = EventType::claimed, .step = row.claimed, .foreign = row.foreign}) ==
+          row.then);
     CHECK(play.state.phase == row.phase);
   }
+}
+
+TEST_CASE("a request that a person was asked about is searched for again once look-ups work") {
+  Play play;
+  play.on(EventType::start);
+  CHECK(play.claimed(StepState::ambiguous) == ActionType::look_up);
+  CHECK(play.on(EventType::not_found) == ActionType::probe_look_up);
+  const Play unknown = play;
+  for (const Known works : {Known::no, Known::unknown}) {
+    play = unknown;
+    CHECK(play.on(Event{.type = EventType::probed, .works = works}) == ActionType::rest);
+    CHECK(play.state.phase == Phase::ambiguous);
+  }
+  play = unknown;
+  CHECK(play.on(Event{.type = EventType::probed, .works = Known::yes}) == ActionType::revisit);
+  CHECK(play.claimed(StepState::sending) == ActionType::look_up);
+  CHECK(play.on(EventType::not_found) == ActionType::wait);  // as if its answer had just been lost
 }
 
 TEST_CASE("a lost answer is adopted when the look-up finds it") {
@@ -113,7 +131,7 @@ TEST_CASE("a lost answer is adopted when the look-up finds it") {
   CHECK(play.on(EventType::lost) == ActionType::look_up);
   CHECK(play.on(EventType::not_found) == ActionType::wait);
   CHECK(play.on(EventType::elapsed) == ActionType::look_up);
-  CHECK(play.seen(EventType::accepted, Seen::running) == ActionType::record_accepted);
+  CHECK(play.seen(EventType::accepted, api::TaskState::running) == ActionType::record_accepted);
   CHECK(play.on(EventType::done) == ActionType::wait);
   CHECK(play.state.phase == Phase::accepted);
 }
@@ -183,7 +201,8 @@ TEST_CASE("a plain request is never looked up or repeated") {
   Play answered;
   answered.policy.poll = false;
   answered.until_posted();
-  CHECK(answered.seen(EventType::accepted, Seen::succeeded) == ActionType::record_accepted);
+  CHECK(answered.seen(EventType::accepted, api::TaskState::succeeded) ==
+        ActionType::record_accepted);
   CHECK(answered.on(EventType::done) == ActionType::record_result);
   CHECK(answered.on(EventType::done) == ActionType::rest);
   CHECK(answered.state.phase == Phase::stored);
@@ -337,7 +356,7 @@ TEST_CASE("polling survives any outage") {
     play.now += play.delay;
   }
   CHECK(play.on(EventType::elapsed) == ActionType::get);
-  CHECK(play.seen(EventType::polled, Seen::succeeded) == ActionType::record_result);
+  CHECK(play.seen(EventType::polled, api::TaskState::succeeded) == ActionType::record_result);
 }
 
 TEST_CASE("a missing task means nothing in its first minute and pauses the wait after it") {
@@ -368,7 +387,9 @@ TEST_CASE("succeeded without an address is asked again a few times") {
   for (;;) {
     play.on(EventType::elapsed);
     ++polls;
-    if (play.seen(EventType::polled, Seen::succeeded_without_url) == ActionType::rest) break;
+    if (play.on(Event{.type = EventType::polled, .task = api::TaskState::succeeded, .gap = true}) ==
+        ActionType::rest)
+      break;
   }
   CHECK(polls == 6);
   CHECK(play.state.phase == Phase::paused);
@@ -377,11 +398,11 @@ TEST_CASE("succeeded without an address is asked again a few times") {
 TEST_CASE("a create that is already over is recorded without a poll") {
   Play done;
   done.until_posted();
-  CHECK(done.seen(EventType::accepted, Seen::succeeded) == ActionType::record_accepted);
+  CHECK(done.seen(EventType::accepted, api::TaskState::succeeded) == ActionType::record_accepted);
   CHECK(done.on(EventType::done) == ActionType::record_result);
   Play failed;
   failed.until_posted();
-  CHECK(failed.seen(EventType::accepted, Seen::failed) == ActionType::record_accepted);
+  CHECK(failed.seen(EventType::accepted, api::TaskState::failed) == ActionType::record_accepted);
   CHECK(failed.on(EventType::done) == ActionType::record_failure);
 }
 
@@ -390,7 +411,7 @@ TEST_CASE("an expired address is replaced by a fresh one") {
   play.until_succeeded();
   play.on(EventType::done);
   CHECK(play.on(EventType::expired) == ActionType::get);
-  CHECK(play.seen(EventType::polled, Seen::succeeded) == ActionType::download);
+  CHECK(play.seen(EventType::polled, api::TaskState::succeeded) == ActionType::download);
   CHECK(play.on(EventType::downloaded) == ActionType::record_file);
 }
 
@@ -399,7 +420,7 @@ TEST_CASE("a clip that is gone for good is given up after half a minute and fres
   play.until_succeeded();
   play.on(EventType::done);
   CHECK(play.on(EventType::expired) == ActionType::get);
-  CHECK(play.seen(EventType::polled, Seen::succeeded) == ActionType::download);
+  CHECK(play.seen(EventType::polled, api::TaskState::succeeded) == ActionType::download);
   Millis waited = 0;
   int fresh = 1;
   ActionType then = play.on(EventType::expired);
@@ -408,7 +429,7 @@ TEST_CASE("a clip that is gone for good is given up after half a minute and fres
     waited += play.delay;
     play.now += play.delay;
     if (play.on(EventType::elapsed) == ActionType::download) continue;
-    CHECK(play.seen(EventType::polled, Seen::succeeded) == ActionType::download);
+    CHECK(play.seen(EventType::polled, api::TaskState::succeeded) == ActionType::download);
     ++fresh;
   }
   CHECK(then == ActionType::rest);
@@ -448,7 +469,7 @@ TEST_CASE("a download that fails goes on for as long as the outage lasts") {
 TEST_CASE("what the service told is recorded again when the ledger failed") {
   Play play;
   play.until_posted();
-  CHECK(play.seen(EventType::accepted, Seen::queued) == ActionType::record_accepted);
+  CHECK(play.seen(EventType::accepted, api::TaskState::queued) == ActionType::record_accepted);
   CHECK(play.on(EventType::ledger_failed) == ActionType::wait);
   CHECK(play.on(EventType::elapsed) == ActionType::record_accepted);
   CHECK(play.on(EventType::done) == ActionType::wait);
@@ -458,7 +479,7 @@ TEST_CASE("what the service told is recorded again when the ledger failed") {
 TEST_CASE("a ledger that stays broken pauses the job with its news") {
   Play play;
   play.until_posted();
-  play.seen(EventType::accepted, Seen::queued);
+  play.seen(EventType::accepted, api::TaskState::queued);
   while (play.on(EventType::ledger_failed) == ActionType::wait) {
     play.now += play.delay;
     REQUIRE(play.on(EventType::elapsed) == ActionType::record_accepted);
@@ -470,7 +491,7 @@ TEST_CASE("a ledger that stays broken pauses the job with its news") {
 TEST_CASE("after Ctrl-C nothing new is sent") {
   Play play;
   play.on(EventType::start);
-  play.claimed(Claimed::to_send);
+  play.claimed(StepState::intended);
   CHECK(play.on(EventType::stopped) == ActionType::release);
   CHECK(play.on(EventType::done) == ActionType::rest);
   CHECK(play.state.phase == Phase::paused);
@@ -480,7 +501,7 @@ TEST_CASE("after Ctrl-C nothing new is sent") {
 TEST_CASE("without a free slot a request waits as recorded and is then sent") {
   Play play;
   play.on(EventType::start);
-  play.claimed(Claimed::to_send);
+  play.claimed(StepState::intended);
   CHECK(play.on(EventType::no_slot) == ActionType::wait);
   CHECK(play.delay == kSlotDelay);
   CHECK(play.state.phase == Phase::intended);
@@ -510,7 +531,8 @@ struct World {
   bool unique = false;    // refuses an id that exists
   int accepted = 0;
   bool finished = false;
-  Claimed ledger = Claimed::to_send;
+  StepState ledger = StepState::intended;
+  bool stored = false;
   bool intent = false;
   Known known = Known::unknown;
   bool stopped_for_person = false;
@@ -521,15 +543,15 @@ Event answer(World& world, ActionType action, std::mt19937& random) {
   const auto chance = [&random](int percent) { return static_cast<int>(random() % 100) < percent; };
   switch (action) {
     case ActionType::write_intent: {
-      const Event event{.type = EventType::claimed, .claimed = world.ledger};
+      const Event event{.type = EventType::claimed, .step = world.ledger};
       world.intent = true;
       return event;
     }
     case ActionType::mark_sending:
-      world.ledger = Claimed::maybe_sent;
+      world.ledger = StepState::sending;
       return {.type = EventType::done};
     case ActionType::clear_sending:
-      world.ledger = Claimed::to_send;
+      world.ledger = StepState::intended;
       return {.type = EventType::done};
     case ActionType::post: {
       if (chance(15)) return {.type = EventType::not_sent, .retryable = true};
@@ -538,12 +560,12 @@ Event answer(World& world, ActionType action, std::mt19937& random) {
       if (world.unique && world.accepted > 0) return {.type = EventType::duplicate};
       ++world.accepted;
       if (chance(40)) return {.type = EventType::lost};  // on the way back
-      return {.type = EventType::accepted, .seen = Seen::queued};
+      return {.type = EventType::accepted, .task = api::TaskState::queued};
     }
     case ActionType::look_up:
       if (chance(20)) return {.type = EventType::unreachable};
       if (world.looks_up && world.accepted > 0)
-        return {.type = EventType::accepted, .seen = Seen::running};
+        return {.type = EventType::accepted, .task = api::TaskState::running};
       return {.type = EventType::not_found};
     case ActionType::probe_look_up:
       if (chance(20)) return {.type = EventType::unreachable};
@@ -551,25 +573,26 @@ Event answer(World& world, ActionType action, std::mt19937& random) {
       world.known = world.looks_up ? Known::yes : Known::no;
       return {.type = EventType::probed, .works = world.known};
     case ActionType::record_accepted:
-      world.ledger = Claimed::accepted;
+      world.ledger = StepState::accepted;
       return {.type = EventType::done};
     case ActionType::get:
       if (chance(20)) return {.type = EventType::unreachable};
       world.finished = chance(30);
-      return {.type = EventType::polled, .seen = world.finished ? Seen::succeeded : Seen::running};
+      return {.type = EventType::polled,
+              .task = world.finished ? api::TaskState::succeeded : api::TaskState::running};
     case ActionType::record_result:
-      world.ledger = Claimed::succeeded;
+      world.ledger = StepState::succeeded;
       return {.type = EventType::done};
     case ActionType::record_failure:
-      world.ledger = Claimed::failed;
+      world.ledger = StepState::failed;
       return {.type = EventType::done};
     case ActionType::ask:
-      world.ledger = Claimed::ambiguous;
+      world.ledger = StepState::ambiguous;
       return {.type = EventType::done};
     case ActionType::download:
       return {.type = chance(20) ? EventType::expired : EventType::downloaded};
     case ActionType::record_file:
-      world.ledger = Claimed::stored;
+      world.stored = true;
       return {.type = EventType::done};
     default:
       return {.type = EventType::elapsed};
@@ -610,9 +633,9 @@ TEST_CASE("no order of faults and crashes makes the service accept twice") {
     }
     CAPTURE(walk);
     REQUIRE(world.accepted <= 1);
-    finished += world.ledger == Claimed::stored ? 1 : 0;
-    asked += world.ledger == Claimed::ambiguous ? 1 : 0;
-    if (world.ledger == Claimed::stored) REQUIRE(world.accepted == 1);
+    finished += world.stored ? 1 : 0;
+    asked += world.ledger == StepState::ambiguous ? 1 : 0;
+    if (world.stored) REQUIRE(world.accepted == 1);
   }
   CHECK(finished > 10'000);  // the walks do arrive
   CHECK(asked > 100);

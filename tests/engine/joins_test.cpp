@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <string>
 #include <vector>
@@ -426,6 +427,38 @@ TEST_CASE("a film of many parts is joined in pieces, and the seams are exact") {
   CHECK(is == wanted);
   CHECK(sound_length(folder / "film.mp4") == doctest::Approx(film->frames / 24.0).epsilon(0.002));
   CHECK(folder.size() == 1);
+}
+
+TEST_CASE("three times the parts take at most three times the programs, with no longer words") {
+  TempFolder folder, log;
+  const std::string path = ::getenv("PATH");
+  for (const std::string tool : {"ffmpeg", "ffprobe"}) {
+    REQUIRE(write_file(log / tool, "#!/bin/sh\na=\"$*\"\nprintf '%s\\n' \"${#a}\" >>" +
+                                       (log / "log") + "\nPATH='" + path + "' exec " + tool +
+                                       " \"$@\"\n")
+                .ok());
+    std::filesystem::permissions(log / tool, std::filesystem::perms::owner_all);
+  }
+  struct Work {
+    std::size_t programs = 0, longest = 0;
+  };
+  const auto work = [&](int count) {
+    std::vector<media::Segment> parts;
+    for (int i = 0; i < count; ++i) parts.push_back({make({.sound = 0.1}, i % 2 * 4), i % 5 == 4});
+    std::filesystem::remove(log / "log");
+    ::setenv("PATH", (log.path() + ":" + path).c_str(), 1);
+    CHECK(media::concat(parts, folder / "film.mp4", "", {}).ok());
+    ::setenv("PATH", path.c_str(), 1);
+    Work done;
+    std::ifstream file(log / "log");
+    for (std::size_t length; file >> length; ++done.programs)
+      done.longest = std::max(done.longest, length);
+    return done;
+  };
+  const Work one = work(16), three = work(48);
+  CHECK(one.programs > 16);
+  CHECK(three.programs <= 3 * one.programs);
+  CHECK(three.longest <= one.longest + 500);
 }
 
 TEST_CASE("a video is known by its content, and the reason of a failure is the reason") {

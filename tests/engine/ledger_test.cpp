@@ -77,6 +77,7 @@ class Teller {
     step.error = error;
     return ledger_->record_ambiguous(step, now);
   }
+  Status abandon(std::int64_t id, Millis now) const { return ledger_->abandon(now_of(id), now); }
   Status record_file(std::int64_t id, const std::string& file, const std::string& sha256) const {
     Step step = now_of(id);
     step.file = file;
@@ -362,7 +363,9 @@ TEST_CASE("every forbidden transition is refused with the present state and leav
        {S::sending}},
       {"record_file", [&](auto id) { return (*book).record_file(id, "f", "s"); }, {S::succeeded}},
       {"resubmit", [&](auto id) { return book->resubmit(id, 1); }, {S::ambiguous}},
-      {"abandon", [&](auto id) { return book->abandon(id, 1); }, {S::ambiguous}},
+      {"abandon",
+       [&](auto id) { return (*book).abandon(id, 1); },
+       {S::intended, S::sending, S::accepted, S::ambiguous}},
   };
   for (const auto& rule : rules) {
     for (const S state :
@@ -416,7 +419,7 @@ TEST_CASE("an ambiguous step is adopted or resubmitted or abandoned by a person"
 
   REQUIRE((*engine).mark_sending(id, 4));
   REQUIRE((*engine).record_ambiguous(id, "{}", 5));
-  REQUIRE(person->abandon(id, 6));
+  REQUIRE((*person).abandon(id, 6));
   // What a person gave up may have been paid: it is sent again only when somebody says so.
   CHECK_FALSE(claim(engine, what).created);
   CHECK(claim(engine, what).step.abandoned);
@@ -827,6 +830,75 @@ TEST_CASE("steps are found by id and task and external id") {
   CHECK_FALSE(*book->any_accepted("other", "text2video", 0));
 }
 
+TEST_CASE("that a service cannot look up is forgotten when it accepts a newer task") {
+  const Book book = open_book(":memory:");
+  const auto accept = [&](const std::string& prompt, Millis now) {
+    const auto id = claim(book, prompt).step.id;
+    REQUIRE((*book).mark_sending(id, now));
+    REQUIRE((*book).record_accepted(id, "task " + prompt, "", now));
+  };
+  accept("one", 5);
+  REQUIRE(book->learn_lookup("sim", "text2video", false, 6));
+  REQUIRE(*book->lookup_known("sim", "text2video"));
+  CHECK_FALSE(**book->lookup_known("sim", "text2video"));
+  accept("two", 7);
+  CHECK_FALSE(*book->lookup_known("sim", "text2video"));
+  REQUIRE(book->learn_lookup("sim", "text2video", true, 8));
+  accept("three", 9);
+  CHECK(**book->lookup_known("sim", "text2video"));
+}
+
+TEST_CASE("two processes see each other however the ledger's file is spelled") {
+  const Folder folder;
+  const Book one = open_book(folder.ledger());
+  const auto id = claim(one, "shot").step.id;
+  fs::create_directory_symlink(folder.path, folder.path + "-link");
+  fs::create_symlink(folder.ledger(), folder.path + "/link");
+  for (const std::string& spelled : {folder.path + "-link/.kling/ledger", folder.path + "/link"}) {
+    CAPTURE(spelled);
+    const Book other = open_book(spelled);
+    const Claim seen = claim(other, "shot");
+    CHECK(seen.step.id == id);
+    CHECK(seen.foreign);
+  }
+  fs::remove(folder.path + "-link");
+}
+
+TEST_CASE("an external id that the user chose belongs to one request") {
+  const Book book = open_book(":memory:");
+  const auto ask = [&](const std::string& prompt, const std::string& own) {
+    Wanted what = wanted(prompt);
+    what.step.script = prompt + ".lua:1";
+    what.step.external_id = own;
+    return try_claim(*book.ledger, what);
+  };
+  const auto first = ask("one", "mine");
+  REQUIRE(first);
+  const auto second = ask("two", "mine");
+  REQUIRE_FALSE(second);
+  CHECK(second.error().kind == Kind::invalid);
+  CHECK(second.error().message.find("one.lua:1") != std::string::npos);
+  CHECK(second.error().message.find("two.lua:1") != std::string::npos);
+  REQUIRE(ask("two", "other"));  // nothing of the refused one is left
+
+  REQUIRE((*book).mark_sending(first->step.id, 1));
+  REQUIRE((*book).record_failure(first->step.id, "{}", "", 2));  // the service does not know it
+  REQUIRE(ask("three", "mine"));
+}
+
+TEST_CASE("what a person gives up is asked for again only where it was never sent") {
+  const Book book = open_book(":memory:");
+  const auto unsent = step_in(book, StepState::intended);
+  const auto accepted = step_in(book, StepState::accepted);
+  for (const auto id : {unsent, accepted}) REQUIRE((*book).abandon(id, 9));
+  CHECK(row(book, unsent).state == StepState::failed);
+  CHECK_FALSE(row(book, unsent).abandoned);
+  CHECK(row(book, accepted).abandoned);
+  REQUIRE((*book).record_result(accepted, "{}", 1.0, "raw", 10));  // it was paid for
+  CHECK(row(book, accepted).state == StepState::succeeded);
+  CHECK_FALSE(row(book, accepted).abandoned);
+}
+
 TEST_CASE("what was learnt stays in the file") {
   const Folder folder;
   std::string prefix;
@@ -835,9 +907,9 @@ TEST_CASE("what was learnt stays in the file") {
     prefix = book->prefix();
     CHECK(prefix.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789") == std::string::npos);
     CHECK_FALSE(*book->lookup_known("sim", "omni"));
-    REQUIRE(book->learn_lookup("sim", "omni", true));
-    REQUIRE(book->learn_lookup("sim", "text2video", true));
-    REQUIRE(book->learn_lookup("sim", "text2video", false));
+    REQUIRE(book->learn_lookup("sim", "omni", true, 5));
+    REQUIRE(book->learn_lookup("sim", "text2video", true, 5));
+    REQUIRE(book->learn_lookup("sim", "text2video", false, 5));
     REQUIRE(book->record_derived("ab12", "last frame of step 1"));
     REQUIRE(book->record_derived("ab12", "last frame of step 2"));
   }

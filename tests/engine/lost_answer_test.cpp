@@ -17,6 +17,7 @@ sim::Options without_lookup(std::vector<std::string> faults) {
 /// A service whose tasks have failed when they are first seen.
 struct FailingService : net::Transport {
   bool lost = false;  ///< the answers to creates
+  std::string reason = "Image pixel is invalid";
   net::HttpOutcome send(const net::HttpRequest& request) override {
     net::HttpOutcome outcome;
     if (request.method == "POST" && lost) {
@@ -29,7 +30,8 @@ struct FailingService : net::Transport {
     const std::string asked = request.target.substr(request.target.rfind('/') + 1);
     outcome.body = R"({"code":0,"data":{"task_id":"861309198188019719","task_status":"failed",)"
                    R"("task_info":{"external_task_id":")" +
-                   asked + R"("},"task_status_msg":"Image pixel is invalid"}})";
+                   asked + R"("},"final_unit_deduction":"1.5","task_status_msg":")" + reason +
+                   R"("}})";
     return outcome;
   }
   void stop() override {}
@@ -218,16 +220,23 @@ TEST_CASE("an answer on the way, or with an unknown code, is a lost answer and n
 
 TEST_CASE("a task that has failed when it is first seen tells why") {
   const auto service = std::make_shared<FailingService>();
+  Kind kind = Kind::task_failed;
   SUBCASE("in the answer to its create") {}
   SUBCASE("when it is looked up") { service->lost = true; }
+  SUBCASE("for its content, which it was started for all the same") {
+    service->reason = "Failure to pass the risk control system";
+    kind = Kind::policy;
+  }
   EngineOptions options = without_store();
   options.transport = service;
   Stage stage({}, options);
   const JobSnapshot seen = stage.run(stage.shot());
   CHECK(seen.phase == Phase::failed);
   REQUIRE(seen.error.has_value());
-  CHECK(seen.error->kind == Kind::task_failed);
-  CHECK(seen.error->message.find("Image pixel is invalid") != std::string::npos);
+  CHECK(seen.error->kind == kind);
+  CHECK(seen.error->message.find(service->reason) != std::string::npos);
+  CHECK(seen.error->hint.find("nothing was started") == std::string::npos);
+  CHECK(seen.error->hint.find("the service says that it charged $0.21; change the") == 0);
 }
 
 TEST_CASE("a lost request is sent again where an accepted task was found by its external id") {
@@ -315,6 +324,47 @@ TEST_CASE("a person may adopt a lost task or forget it") {
   CHECK(stage.count().creates == 1);
 }
 
+TEST_CASE("what a person has sent again may exist all the same: no refusal of it is believed") {
+  Stage stage(without_lookup({"create#1: accept, drop", "create#2: 1102"}), without_store());
+  const JobSnapshot lost = stage.run(stage.shot());
+  REQUIRE(lost.phase == Phase::ambiguous);
+  stage.engine.reset();
+  REQUIRE(resolve(stage.options, lost.handle, "", true).ok());
+  stage.open_engine();
+  CHECK(stage.run(stage.shot()).phase == Phase::ambiguous);
+  CHECK(stage.count().creates == 2);
+  CHECK(stage.count().accepted == 1);
+}
+
+TEST_CASE("a task that the service forgot is given up by a person and not sent again by itself") {
+  Stage stage({}, without_store());
+  const auto job = stage.create(stage.shot());
+  REQUIRE(stage.until([&] { return !stage.snapshot(job).task_id.empty(); }));
+  stage.engine.reset();
+  stage.simulator.reset();
+  stage.service.state_dir = stage.folder / "empty";
+  stage.start_service();
+  stage.open_engine();
+  const JobSnapshot open = stage.run(stage.shot());
+  CHECK(open.phase == Phase::paused);
+  REQUIRE(open.error.has_value());
+  CHECK(open.error->hint.find("kling jobs resolve " + open.handle + " --abandon") !=
+        std::string::npos);
+  stage.engine.reset();
+  const std::string handle = "kling:text2video/~" + open.external_id;
+  CHECK(!resolve(stage.options, handle, "", true).ok());  // nothing was lost
+  REQUIRE(resolve(stage.options, handle, "", false).ok());
+  CHECK(!resolve(stage.options, handle, "", false).ok());  // once is enough
+  stage.open_engine();
+  const JobSnapshot again = stage.run(stage.shot());
+  CHECK(again.phase == Phase::failed);
+  CHECK(stage.count().creates == 0);
+  stage.options.retry_failed = true;
+  stage.open_engine();
+  CHECK(stage.run(stage.shot()).phase == Phase::stored);
+  CHECK(stage.count().creates == 1);
+}
+
 TEST_CASE("lost = ask stops at once without a look-up") {
   EngineOptions options = without_store();
   options.ask_when_lost = true;
@@ -357,6 +407,8 @@ TEST_CASE("an external id that exists already is adopted") {
   stage.open_engine();
   const JobSnapshot second = stage.run(stage.request("text2video", fields));
   CHECK(second.phase == Phase::failed);
+  REQUIRE(second.error.has_value());
+  CHECK(second.error->hint.find("choose another") != std::string::npos);
   CHECK(stage.count().accepted == 1);
 }
 

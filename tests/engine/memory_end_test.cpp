@@ -66,6 +66,8 @@ bool is_spared() {
 
 // Sanitizers have operators of their own.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// Inlined into a template that took its block from the other one, g++ sees malloc's free.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 void* operator new(std::size_t size) {
   const bool fails = g_fails > 0 && is_worker() && --g_fails == 0 && !is_spared();
   if (void* block = fails ? nullptr : std::malloc(size)) return block;

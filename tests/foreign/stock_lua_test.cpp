@@ -153,6 +153,24 @@ TEST_CASE("os exit gives its code while jobs are looked at") {
   CHECK(stage.service->counters().creates == 5);
 }
 
+TEST_CASE("a child that lua5.4 forks while workers are busy leaves as it likes") {
+  NEEDS("lua5.4");
+  Stage stage(
+      "local kling, fork = require 'kling', require 'fork'\n"
+      "for i = 1, 20 do kling.spawn(function() kling.text2video { prompt = i .. '' }:wait() end) "
+      "end\n"
+      "local codes = {}\n"
+      "for i = 1, 30 do kling.sleep(0.005) "
+      "codes[i] = fork(function() os.exit(7, i % 2 == 0) end) end\n"
+      "print(table.concat(codes))\n"
+      "os.exit(3)\n");
+  stage.environment.push_back("KLING_POLL_INTERVAL=0.01");
+  const Outcome outcome = foreign(stage, {"lua5.4", "film.lua"});
+  CAPTURE(outcome.err);
+  CHECK(outcome.code == 3);
+  CHECK(outcome.out == std::string(30, '7') + "\n");
+}
+
 TEST_CASE("the ledger of KLING_LEDGER and a refused config file are heeded by the module") {
   NEEDS("lua5.4");
   Stage stage("print(require 'kling'.text2video { prompt = 'x' }:accepted().id)");

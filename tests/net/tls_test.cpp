@@ -3,7 +3,11 @@
 
 #include <doctest/doctest.h>
 #include <httplib.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include "net/raw_server.h"
 #include "net/support.h"
@@ -169,6 +173,68 @@ TEST_CASE("an answer whose end is the end of a TLS connection needs no farewell"
   const HttpOutcome outcome = tls_get("https://127.0.0.1:" + std::to_string(server.port()));
   CHECK(outcome.stage == Stage::answered);
   CHECK(outcome.body == "{}");
+}
+
+TEST_CASE("an answer that comes before the picture was sent is read over TLS too") {
+  const std::string file = certificates().folder.path;
+  const std::string words = R"({"code":1200,"message":"refused in words"})";
+  ScopedVariable trust("SSL_CERT_FILE", certificates().authority().c_str());
+  const struct {
+    std::string name;
+    void (*act)(Peer&, SSL*);
+  } ends[] = {
+      {"end", [](Peer&, SSL*) {}},
+      {"a farewell and the end", [](Peer&, SSL* tls) { SSL_shutdown(tls); }},
+      {"reset", [](Peer& peer, SSL*) { peer.reset(); }},
+      {"no more reading",
+       [](Peer& peer, SSL*) {
+         pollfd entry{peer.socket(), POLLRDHUP, 0};
+         ::poll(&entry, 1, 60'000);
+       }},
+      {"a farewell, then reading",
+       [](Peer& peer, SSL* tls) {
+         SSL_shutdown(tls);
+         ::shutdown(peer.socket(), SHUT_WR);
+         peer.wait_for_close();
+       }},
+      {"reading on", [](Peer& peer, SSL*) { peer.wait_for_close(); }},
+  };
+  for (const std::string status :
+       {"413 Payload Too Large", "401 Unauthorized", "429 Too Many Requests"})
+    for (const auto& end : ends) {
+      CAPTURE(status);
+      CAPTURE(end.name);
+      RawServer server([&](Peer& peer, int) {
+        const int on = 1;  // else the answer waits behind the session's tickets for a reset
+        ::setsockopt(peer.socket(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        SSL_CTX* context = SSL_CTX_new(TLS_server_method());
+        SSL_CTX_use_certificate_file(context, (file + "/cert.pem").c_str(), SSL_FILETYPE_PEM);
+        SSL_CTX_use_PrivateKey_file(context, (file + "/key.pem").c_str(), SSL_FILETYPE_PEM);
+        SSL* tls = SSL_new(context);
+        SSL_set_fd(tls, peer.socket());
+        char some[4096];
+        const std::string text = answer(words, "Connection: close\r\n", status);
+        if (SSL_accept(tls) == 1 && SSL_read(tls, some, sizeof some) > 0 &&
+            SSL_write(tls, text.data(), static_cast<int>(text.size())) > 0)
+          end.act(peer, tls);
+        SSL_free(tls);
+        SSL_CTX_free(context);
+      });
+      TransportOptions options;
+      options.base_url = "https://127.0.0.1:" + std::to_string(server.port());
+      HttpRequest request;
+      request.method = "POST";
+      request.target = "/create";
+      request.deadline = Milliseconds(60'000);
+      request.fresh_connection = true;
+      request.body = {{.text = std::string(5u << 20, 'p')}};
+      const HttpOutcome outcome = (*make_transport(options))->send(request);
+      CAPTURE(outcome.error.message);
+      CHECK(outcome.stage == Stage::answered);
+      CHECK(outcome.status == std::stoi(status));
+      CHECK(outcome.body == words);
+      CHECK(server.connections() == 1);
+    }
 }
 
 TEST_CASE("a TLS record that drips is no answer once the read time-out is over") {

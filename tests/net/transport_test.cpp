@@ -11,8 +11,8 @@
 
 #include "base/digest.h"
 #include "base/process.h"
+#include "base/signals.h"
 #include "net/raw_server.h"
-#include "net/signals.h"
 #include "net/support.h"
 
 using namespace kling;

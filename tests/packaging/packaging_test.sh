@@ -115,6 +115,10 @@ if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
   expect 'the packaged program' '' root/usr/bin/kling run /dev/null
   expect 'the packaged module' text2video \
     env LUA_CPATH_5_4="$(dirname "$(find root -name kling.so)")/?.so" lua5.4 "$examples/stock.lua"
+  for owner in Lua.org 'D. Richard Hipp' 'Niels Lohmann'; do
+    grep -q "$owner" root/usr/share/doc/kling/copyright ||
+      { echo "no licence of $owner"; failures=$((failures + 1)); }
+  done
   [ -s root/usr/share/bash-completion/completions/kling ] || { echo 'no completion'; exit 1; }
 fi
 

@@ -84,7 +84,7 @@ case $scenario in
   tab)
     repl 80 24 60
     keys 'kling.te' Tab ' { pro' Tab '"A kite", mode = "' Tab
-    shows '^pro"  std"$'
+    shows '^4k"   pro"  std"$'
     last 'kling> kling.text2video { prompt = "A kite", mode = "'
     keys s Tab ' }.kind' Enter
     shows '^"text2video"$'

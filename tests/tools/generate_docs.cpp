@@ -148,7 +148,7 @@ std::string reference() {
       out << "- " << cell(check.sentence) << " (`" << check.id << "`)\n";
   }
   docs::module_sections(out);
-  out << "\n## Prices\n\nEstimates in US$, from: " << price_source()
+  out << "\n## Prices\n\nEstimates in US$, from the " << price_source()
       << ".\nA budget and a bill use them until the service says what it deducted.\n"
          "An empty cell: not offered, or in no price list.\n";
   return out.str();

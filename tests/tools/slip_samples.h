@@ -432,17 +432,17 @@ kling.concat({ clip }, "film.mp4", { music = "song.mp3" }))lua",
      ""},
     {"", R"lua(kling.text2video { prompt = "A fox", resolution = "1080p" })lua",
      R"lua(kling: film.lua:2: text2video: there is no field resolution
-  do: mode = "pro" is 1080p, mode = "std" is 720p; aspect_ratio is the shape
+  do: mode = "pro" is 1080p, mode = "std" is 720p, "4k" needs kling-v3; aspect_ratio is the shape
 )lua",
      ""},
     {"", R"lua(kling.text2video { prompt = "A fox", quality = "high" })lua",
      R"lua(kling: film.lua:2: text2video: there is no field quality
-  do: mode = "pro" is 1080p, mode = "std" is 720p; aspect_ratio is the shape
+  do: mode = "pro" is 1080p, mode = "std" is 720p, "4k" needs kling-v3; aspect_ratio is the shape
 )lua",
      ""},
     {"", R"lua(kling.text2video { prompt = "A fox", size = "1280x720" })lua",
      R"lua(kling: film.lua:2: text2video: there is no field size
-  do: mode = "pro" is 1080p, mode = "std" is 720p; aspect_ratio is the shape
+  do: mode = "pro" is 1080p, mode = "std" is 720p, "4k" needs kling-v3; aspect_ratio is the shape
 )lua",
      ""},
     {"", R"lua(kling.text2video { prompt = "A fox", seed = 7 })lua",
@@ -502,7 +502,7 @@ kling.concat({ clip }, "film.mp4", { music = "song.mp3" }))lua",
      ""},
     {"", R"lua(kling.text2video { prompt = "A fox", mode = "1080p" })lua",
      R"lua(kling: film.lua:2: text2video: mode = "1080p" is not one of: std, pro, 4k; kling-v2-6 has no mode 1080p
-  do: mode = "pro" is 1080p, mode = "std" is 720p; aspect_ratio is the shape
+  do: mode = "pro" is 1080p, mode = "std" is 720p, "4k" needs kling-v3; aspect_ratio is the shape
 )lua",
      ""},
     {"",

@@ -1,10 +1,11 @@
-// Keeps signals away from a thread for a scope. Never blocks.
+// Keeps signals away from a thread for a scope, or makes them bytes on a descriptor. Never blocks.
 #pragma once
 
 #include <csignal>
 #include <ctime>
+#include <initializer_list>
 
-namespace kling::net {
+namespace kling {
 
 /// All of them: threads started within inherit that, so that the program's own threads get its
 /// signals.
@@ -47,4 +48,9 @@ class PipeSignalBlock {
   sigset_t before_;
 };
 
-}  // namespace kling::net
+/// From now on each of `signals` is one byte, its number, on the descriptor returned, which never
+/// blocks; one for the process. Signals that were blocked instead would be so in every program that
+/// a script starts. A SIGHUP that is ignored (nohup) stays so. -1: no descriptor is left.
+int signal_pipe(std::initializer_list<int> signals);
+
+}  // namespace kling

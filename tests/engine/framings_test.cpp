@@ -1,0 +1,157 @@
+// Every framing as the answer to the create, the queries or the download of a whole job, over real
+// sockets: nothing is paid for twice, nothing that was paid for is lost, nothing is asked for ever.
+#include "net/framings.h"
+
+#include <atomic>
+#include <map>
+#include <thread>
+
+#include "engine/stage.h"
+
+namespace kling::engine::testing {
+namespace {
+
+const std::string kTaskId = "861309198188019719";
+
+/// A service of three answers, one of which comes framed as told, the first three times.
+class FramedService {
+ public:
+  FramedService(const test::Framing& framing, std::string what, bool finds)
+      : framing_(framing), what_(std::move(what)), finds_(finds) {}
+
+  std::string url() const { return server_.url(); }
+  int count(const std::string& what) {
+    std::lock_guard lock(mutex_);
+    return counts_[what];
+  }
+
+ private:
+  void serve(Peer& peer) {
+    for (std::string request; !(request = peer.read_request()).empty();) {
+      const bool create = request.starts_with("POST ");
+      const bool download = request.starts_with("GET /clip.mp4");
+      const std::string what = create ? "create" : download ? "download" : "query";
+      const std::string body = download ? test::film_of(20'000) : answer_to(request, create);
+      int count = 0;
+      {
+        std::lock_guard lock(mutex_);
+        count = ++counts_[what];
+      }
+      if (what == what_ && count <= 3) return test::play(peer, framing_.framing(body));
+      const bool lost = what == "query" && !finds_ && request.find(kTaskId) == request.npos;
+      if (!peer.send(lost ? answer(R"({"code":1203,"message":"task not found"})", "", "404 No")
+                          : test::sized(body)))
+        return;
+    }
+  }
+
+  std::string answer_to(const std::string& request, bool create) {
+    Json data = {{"task_id", kTaskId}, {"task_status", create ? "submitted" : "succeed"}};
+    if (create) {
+      const Json sent = Json::parse(request.substr(request.find("\r\n\r\n") + 4));
+      std::lock_guard lock(mutex_);
+      external_id_ = sent["external_task_id"];
+    } else {
+      data["task_result"] = {
+          {"videos", {{{"id", "1"}, {"url", url() + "/clip.mp4"}, {"duration", "5"}}}}};
+    }
+    std::lock_guard lock(mutex_);
+    data["task_info"] = {{"external_task_id", external_id_}};
+    return Json{{"code", 0}, {"message", "SUCCEED"}, {"data", data}}.dump();
+  }
+
+  const test::Framing& framing_;
+  const std::string what_;
+  const bool finds_;
+  std::mutex mutex_;
+  std::map<std::string, int> counts_;
+  std::string external_id_;
+  RawServer server_{[this](Peer& peer, int) { serve(peer); }};  // ends first
+};
+
+struct FramedRun {
+  TempFolder folder;
+  std::shared_ptr<JumpingClock> clock = std::make_shared<JumpingClock>();
+  std::shared_ptr<CompletionQueue> queue = std::make_shared<CompletionQueue>(clock);
+
+  JobSnapshot run(const std::string& url) {
+    EngineOptions options;
+    options.base_url = url;
+    options.service = "sim";
+    options.key = "sk-test";
+    options.ledger_path = folder / "ledger.db";
+    options.queue = queue;
+    auto engine = make_engine(options);
+    REQUIRE(engine.ok());
+    bool done = false;
+    const auto job = Stage::create(**engine, Stage::shot());
+    (*engine)->watch(job, Milestone::stored, job, [&] { done = true; });
+    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(3);
+    while (!done && std::chrono::steady_clock::now() < end) {
+      queue->drain();
+      std::this_thread::sleep_for(std::chrono::microseconds(300));
+    }
+    CHECK_MESSAGE(done, "the job did not come to rest");
+    return (*engine)->snapshot(job);
+  }
+};
+
+void check_framing(const test::Framing& framing, const std::string& what, bool finds) {
+  CAPTURE(framing.name);
+  CAPTURE(what);
+  CAPTURE(finds);
+  FramedService service(framing, what, finds);
+  FramedRun place;
+  const JobSnapshot seen = place.run(service.url());
+  const std::string reason = seen.error         ? seen.error->message
+                             : seen.store_error ? seen.store_error->message
+                                                : "";
+  CAPTURE(reason);
+  CHECK(service.count("create") == 1);
+  CHECK(service.count("query") <= (finds ? 8 : 40));  // three minutes of looking
+  CHECK(service.count("download") <= 4);
+  const bool lost = what == "create" && framing.fault != nullptr && !finds;
+  if (framing.fault == nullptr) CHECK(seen.phase == Phase::stored);
+  if (lost) {
+    CHECK(seen.phase == Phase::ambiguous);
+    CHECK(reason.find(framing.fault) != reason.npos);
+  } else if (seen.phase != Phase::stored) {  // what cannot be unpacked is no outage
+    CHECK(seen.phase == Phase::succeeded);
+    CHECK(reason.find(framing.fault) != reason.npos);
+    for (int runs = 0; runs < 3 && service.count("download") <= 3; ++runs)
+      CHECK(place.run(service.url()).error == std::nullopt);
+    CHECK(place.run(service.url()).phase == Phase::stored);
+  }
+  CHECK(service.count("create") == 1);
+}
+
+}  // namespace
+
+TEST_CASE("no framing of any answer leads to a second create or to a lost clip") {
+  struct Cell {
+    const test::Framing* framing;
+    const char* what;
+    bool finds;
+  };
+  std::vector<Cell> cells;
+  for (const test::Framing& framing : test::kFramings) {
+    for (const char* what : {"create", "query", "download"})
+      cells.push_back({&framing, what, true});
+    cells.push_back({&framing, "create", false});
+  }
+  CHECK(cells.size() > 60 * 3);
+  std::atomic<std::size_t> next{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i)
+    threads.emplace_back([&] {
+      for (std::size_t at = next++; at < cells.size(); at = next++) {
+        try {
+          check_framing(*cells[at].framing, cells[at].what, cells[at].finds);
+        } catch (...) {  // doctest ends a case so; it has noted the failure
+        }
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+}
+
+}  // namespace kling::engine::testing
