@@ -56,8 +56,15 @@ std::vector<Caught> caught(const Story& story) {
 
 Choice choose(const std::vector<Attempt>& rows, std::int64_t recorded, const Asking& asking) {
   const auto find = [&](std::int64_t id) { return std::ranges::find(rows, id, &Attempt::id); };
-  if (const auto row = find(recorded); row != rows.end() && !asking.taken.contains(row->ordinal))
-    return from(step_of(rows, *row), row, asking.again);
+  if (const auto row = find(recorded); row != rows.end() && !asking.taken.contains(row->ordinal)) {
+    Choice choice = from(step_of(rows, *row), row, asking.again);
+    // What it follows from is used up, as in the recorded run.
+    for (const std::int64_t id : asking.story)
+      if (const auto raised = find(id);
+          choice.follows == 0 && raised != rows.end() && raised->ordinal == row->ordinal)
+        choice.follows = id;
+    return choice;
+  }
 
   for (const std::int64_t id : asking.story) {
     const auto row = find(id);

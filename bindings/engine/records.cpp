@@ -179,6 +179,8 @@ bool Core::join(const std::shared_ptr<Job>& job, const Claim& claim) {
     rests = !other->active && (phase == Phase::paused || phase == Phase::ambiguous);
     // It was found by its handle, and could not be sent without its request.
     if (rests && !other->sending) other->sending = std::move(job->sending);
+    // What was caught before this ask is kept once the request is sent.
+    if (other->sending && job->sending) other->sending->request.story = job->sending->request.story;
   }
   if (prepared) queue->post([prepared = std::move(prepared), other] { prepared(other); });
   if (rests) resume(other);
@@ -289,7 +291,10 @@ Event Core::admit_to_send(Job& job) {
   if (Status built = build_body(job, *job.sending); !built.ok()) return stopped(built.error());
   auto book = ledger();
   if (!book) return failed_record(job, book.error());
-  const Story& story = job.sending->request.story;
+  const Story story = [&job] {
+    std::lock_guard lock(job.mutex);
+    return job.sending->request.story;
+  }();
   std::unique_lock purse(options.purse->mutex, std::defer_lock);
   Usage elsewhere;
   Limits left = options.most;

@@ -101,7 +101,7 @@ int timed_out(lua_State* L, const JobRef& job) {
 int watch(lua_State* L, engine::Milestone milestone, Millis deadline, lua_KFunction next) {
   JobRef& job = check_job(L);
   lua_settop(L, 1);
-  if (is_replayed(L, job.ask, deadline != kNever)) return timed_out(L, job);
+  if (deadline != kNever && is_replayed(job.ask)) return timed_out(L, job);
   Wait& wait = new_wait(L);
   pure(L, [&] { wait.ticket->awaited.push_back({.ask = job.ask}); });
   pure(L, [&] { job.client->engine->watch(job.job, milestone, wait.ticket, wake(wait.ticket)); });
@@ -118,8 +118,13 @@ int job_wait(lua_State* L) {
   JobRef& job = check_job(L);
   const Millis deadline = read_deadline(L, 2);
   state_of(L).scheduler.check_can_wait(L);
-  if (is_replayed(L, job.ask, deadline != kNever)) return timed_out(L, job);
-  if (has_ended(push_snapshot(L, job))) return push_outcome(L, job);
+  if (deadline != kNever && is_replayed(job.ask)) return timed_out(L, job);
+  if (!end_replayed(L, job.ask) && has_ended(push_snapshot(L, job))) {
+    // The engine is told that the script knows of the end.
+    pure(L,
+         [&] { job.client->engine->watch(job.job, engine::Milestone::finished, job.job, [] {}); });
+    return push_outcome(L, job);
+  }
   return watch(L, engine::Milestone::finished, deadline, waited);
 }
 
@@ -161,7 +166,6 @@ int push_job(lua_State* L, Call& call) {
 }
 
 int push_outcome(lua_State* L, const JobRef& job) {
-  if (is_replayed(L, job.ask, false)) return timed_out(L, job);
   const auto& now = push_snapshot(L, job);
   if (Task* task = state_of(L).scheduler.running())
     task->latest = std::max(task->latest, now.finished_at);

@@ -219,9 +219,10 @@ void note_ask(lua_State* L, Call& call, engine::CreateRequest& request, const Wh
   call.reply->awaited.push_back({.ask = request.ask});
 }
 
-bool is_replayed(lua_State* L, const std::shared_ptr<engine::Ask>& ask, bool limited) {
-  const Task* task = state_of(L).scheduler.running();
-  return ask->raised < ask->timeouts && (limited || (task != nullptr && task->timed));
+bool is_replayed(const std::shared_ptr<engine::Ask>& ask) { return ask->raised < ask->timeouts; }
+
+bool end_replayed(lua_State* L, const std::shared_ptr<engine::Ask>& ask) {
+  return is_replayed(ask) && state_of(L).scheduler.end_limit();
 }
 
 engine::TextDone text_into(const Call& call) {

@@ -178,9 +178,11 @@ int push_job(lua_State* L, Call& call);
 int push_clip_of(lua_State* L, const JobRef& job);
 /// Fills in where a request comes from, and has its reply tell which ask it was.
 void note_ask(lua_State* L, Call& call, engine::CreateRequest& request, const Where& here);
-/// Whether a wait for this ask's job has to time out at once, as it did in the recorded run.
-/// `limited`: it may time out by itself.
-bool is_replayed(lua_State* L, const std::shared_ptr<engine::Ask>& ask, bool limited);
+/// Whether a wait for this ask's job timed out in the recorded run, and does so again at once.
+bool is_replayed(const std::shared_ptr<engine::Ask>& ask);
+/// The same of a wait without an end of its own: what timed out was the wait for its task. True: so
+/// it does again, before this wait can end.
+bool end_replayed(lua_State* L, const std::shared_ptr<engine::Ask>& ask);
 /// The outcome of a finished job: pushes its Clip or raises its error.
 int push_outcome(lua_State* L, const JobRef& job);
 /// Puts functions that make jobs into the table at -2, bound to the client on top: one for every

@@ -81,7 +81,7 @@ TaskId Scheduler::announce(std::string path) {
   task->path = std::move(path);
   task->story = story();
   task->born_with = task->story.get();
-  task->timed = running_ != nullptr && running_->timed;
+  if (running_ != nullptr) task->limit = running_->limit;
   task->id = ++last_id_;
   task->held = true;
   tasks_.emplace(last_id_, std::move(task));
@@ -216,11 +216,11 @@ bool Scheduler::woken(lua_State* L, Ticket& ticket) {
 void Scheduler::block(lua_State* L, Ticket& ticket, Millis deadline) {
   const lua_Hook hook = lua_gethook(main_);
   interrupted_ = false;
-  while (!ticket.done && now() < deadline) {
+  while (!ticket.done && !ticket.over && now() < deadline) {
     bool failed = false, more = false;
     pure(L, [&] { more = run(L, kSliceMs * 1000, &failed); });
     if (failed) lua_error(L);  // Ctrl-C's hook fired while tasks ran
-    if (ticket.done) return;
+    if (ticket.done || ticket.over) return;
     if (lua_gethook(main_) != hook || interrupted_)
       raise_message(L, Kind::interrupted, "interrupted!");
     if (more) continue;
@@ -235,6 +235,14 @@ void Scheduler::wake(TaskId id, std::uint32_t serial) {
   if (task == nullptr || task->phase != Task::Phase::parked || task->serial != serial) return;
   task->phase = Task::Phase::ready;
   ready_.push(*task);
+}
+
+bool Scheduler::end_limit() {
+  const auto limit = running_ == nullptr ? nullptr : running_->limit.lock();
+  if (!limit || limit->over) return false;
+  limit->over = true;
+  wake(limit->waiter, limit->serial);
+  return true;
 }
 
 void Scheduler::add_timer(Millis due, const Task& task) {

@@ -40,6 +40,8 @@ struct Ticket : std::enable_shared_from_this<Ticket> {
   std::uint32_t serial = 0;  ///< of the waiter's wait; an older one is over
   bool done = false;
   bool brief = false;  ///< an answer of this machine or one exchange, not a generation
+  bool over = false;   ///< its time is up, although the clock does not say so
+  Millis until = kNever;
   std::vector<Awaited> awaited;
 };
 
@@ -67,11 +69,11 @@ struct Task {
   Phase phase = Phase::unborn;
   bool started = false;
   bool cancelled = false;
-  bool brief = false;     ///< parked on a brief ticket
-  bool held = false;      ///< a Task value of the script, or the host, may ask for the result
-  bool observed = false;  ///< somebody was told about the failure
-  bool timed = false;     ///< somebody waits for it for a time only: time-outs are replayed in it
-  Millis latest = 0;      ///< when the last job it awaited had finished
+  bool brief = false;           ///< parked on a brief ticket
+  bool held = false;            ///< a Task value of the script, or the host, may ask for the result
+  bool observed = false;        ///< somebody was told about the failure
+  std::weak_ptr<Ticket> limit;  ///< of who waits for it, or for its parent, for a time only
+  Millis latest = 0;            ///< when the last job it awaited had finished
   std::weak_ptr<const Ticket> ticket;  ///< what it waits for; gone with the coroutine that waits
   engine::Story story;                 ///< what was raised into it, and into its parent before it
   const engine::Raised* born_with = nullptr;  ///< where that of its parent begins
@@ -157,6 +159,8 @@ class Scheduler {
 
   void set_host_pumps() { host_pumps_ = true; }
   void wake(TaskId task, std::uint32_t serial);
+  /// Who waits for the running task for a time only is told that it is over; false: nobody does.
+  bool end_limit();
 
   /// The wrapped coroutine functions (coroutine.cpp). `coroutine` is the table to change.
   void wrap_coroutines(lua_State* L);

@@ -85,7 +85,9 @@ int task_wait(lua_State* L) {
   lua_settop(L, 1);
   Wait& wait = new_wait(L);
   if (task.phase == Task::Phase::done) return push_results(L, task);
-  if (deadline != kNever) task.timed = true;
+  wait.ticket->until = deadline;
+  if (const auto limit = task.limit.lock(); deadline < (limit ? limit->until : kNever))
+    task.limit = wait.ticket;
   pure(L, [&] {
     wait.ticket->awaited.push_back({.task = task.id});
     add_watch(task.watches, {wait.ticket, wake(wait.ticket)});
@@ -188,10 +190,9 @@ int group_add(lua_State* L) {
   Scheduler& scheduler = state_of(L).scheduler;
   if (const JobRef* ref = test_object<JobRef>(L, 2)) {
     engine_of(L, *ref->client);
-    const bool replayed = is_replayed(L, ref->ask, false);
+    end_replayed(L, ref->ask);
     pure(L, [&] {
       const int index = group->add({.ask = ref->ask});
-      if (replayed) return group->arrive(index, scheduler.now());
       ref->client->engine->watch(
           ref->job, engine::Milestone::finished, group,
           [waiting = std::weak_ptr(group), index, client = ref->client,

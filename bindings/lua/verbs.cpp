@@ -77,7 +77,7 @@ int find_job(lua_State* L) {
 
 int push_body(lua_State* L, Call& call) {
   for (const Awaited& asked : call.reply->awaited)
-    if (is_replayed(L, asked.ask, false)) {
+    if (end_replayed(L, asked.ask)) {
       state_of(L).scheduler.note_raised(L, asked.ask, Kind::timeout);
       return raise_message(L, Kind::timeout, "the request was not answered in time");
     }

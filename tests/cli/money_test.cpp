@@ -1,4 +1,8 @@
 // The promise of the program as a whole: run, killed, run again, run twice at once.
+#include <filesystem>
+
+#include <sys/stat.h>
+
 #include "cli/program.h"
 
 using namespace kling;
@@ -79,6 +83,15 @@ TEST_CASE("a price factor scales the list price in plan, bill, jobs and budget")
     CHECK(run.code == 1);
     CHECK_MESSAGE(contains(run.err, "KLING_PRICE_FACTOR must be a number above 0"), run.err);
   }
+  stage.environment.back() = "XDG_CONFIG_HOME=" + stage.folder.path();
+  std::filesystem::create_directory(stage.folder / "kling");
+  const std::string config = stage.folder / "kling/config";
+  std::ofstream(config) << "price_factor = 0.5\n";
+  ::chmod(config.c_str(), 0600);
+  std::ofstream(stage.folder / "film.lua") << kChain;
+  CHECK(contains(stage.run({"plan", "--take", "b", "film.lua"}).out, "about $0.42"));
+  std::ofstream(config) << "price_factor = half\n";
+  CHECK(contains(stage.run().err, "price_factor in the config file must be a number above 0"));
   stage.environment.pop_back();
   std::ofstream(stage.folder / "film.lua") << "require 'kling'.configure { price_factor = 0 }";
   CHECK(contains(stage.run().err, "option price_factor takes a number above 0"));

@@ -32,7 +32,7 @@ std::set<std::string> crash_everywhere(const Scenario& scenario, int part = 0, i
     const int decisions = died || killed.code == 4 ? life.finish() : 0;
     CHECK(life.counters().accepted == steps);
     CHECK(life.counters().charged == steps);
-    for (const auto& [id, count] : life.counters().charges_by_external_id) CHECK(count == 1);
+    for (const auto& [step, count] : by_step(life.counters())) CHECK(count == 1);
     // A service that looks up ids answers for itself, once a task of the kind has shown that it
     // does; before that, or without look-ups, a person is asked.
     if (scenario.warm) CHECK(decisions == 0);
@@ -83,6 +83,28 @@ TEST_CASE("killed at every second point while the service refuses for a while") 
 
 TEST_CASE("killed at every other point while the service refuses for a while") {
   CHECK(crash_everywhere(kRefused, 1, 2).count("before clear_sending") == 1);
+}
+
+// What is sent twice is accepted twice here, and shows in the charges of its step.
+TEST_CASE("a chain killed at every third point is paid once where ids need not be unique") {
+  for (const bool looks_up : {true, false})
+    crash_everywhere({.script = kChain,
+                      .steps = kSteps,
+                      .looks_up = looks_up,
+                      .warm = looks_up,
+                      .unique = false},
+                     looks_up ? 0 : 1, 3);
+}
+
+TEST_CASE(
+    "killed at every point while an answer is lost is paid once where ids need not be unique") {
+  for (const char* fault : {"create#2: accept, drop", "create#2: drop", "create#2: accept, reset"})
+    for (const bool looks_up : {true, false})
+      crash_everywhere({.script = kTwoShots,
+                        .steps = 2,
+                        .looks_up = looks_up,
+                        .faults = {fault},
+                        .unique = false});
 }
 
 TEST_CASE("killed while it waits for the step of a living process") {

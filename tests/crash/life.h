@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -40,8 +41,17 @@ struct Scenario {
   int steps;
   bool looks_up = true;
   std::vector<std::string> faults = {};
-  bool warm = false;  ///< the ledger has an accepted task of each kind
+  bool warm = false;   ///< the ledger has an accepted task of each kind
+  bool unique = true;  ///< the service refuses an external id that it knows
 };
+
+/// Accepted tasks by step: an external id ends with the attempt.
+inline std::map<std::string, int> by_step(const sim::Counters& counters) {
+  std::map<std::string, int> steps;
+  for (const auto& [id, count] : counters.charges_by_external_id)
+    steps[id.substr(0, id.rfind('-'))] += count;
+  return steps;
+}
 
 inline std::string line_with(const std::string& text, const std::string& part) {
   std::istringstream lines(text);
@@ -69,6 +79,7 @@ class Life {
   }
 
   Stage& stage() { return stage_; }
+  std::vector<std::string> asked;  ///< what a person was asked, in the program's words
 
   Outcome run(int kill_at) {
     std::vector<std::string> usual = stage_.environment;
@@ -90,6 +101,7 @@ class Life {
       CAPTURE(run.err);
       REQUIRE(run.code == 4);
       ++decisions;
+      asked.push_back(line_with(run.err, "was lost"));
       const auto at = run.err.find("kling:", run.err.find("jobs resolve"));
       REQUIRE(at != std::string::npos);
       const std::string handle = run.err.substr(at, run.err.find(' ', at) - at);
@@ -117,6 +129,7 @@ class Life {
     sim::Options options;
     options.faults = scenario_.faults;
     options.external_lookup = scenario_.looks_up;
+    options.external_unique = scenario_.unique;
     options.state_dir = folder_.path();
     options.min_run = 20'000;
     options.max_run = 60'000;

@@ -1,0 +1,240 @@
+// Paid once, and the story told the same way again: ordinary Lua that used to pay twice. Each
+// script runs, and runs again unchanged; what counts is what the service charged.
+#include "cli/program.h"
+
+using namespace kling;
+using namespace kling::test;
+
+namespace {
+
+struct Story {
+  const char* name;
+  const char* script;
+  std::vector<std::string> faults;
+  int charged;         ///< by the first run
+  int creates_again;   ///< requests that the second sends, unchanged
+  int code = 0;        ///< of the first
+  int code_again = 0;  ///< of the second
+  bool looks_up = true;
+};
+
+const Story kStories[] = {
+    {"tries until one is in time",
+     R"(local clip
+for _ = 1, 2000 do
+  local ok, got = pcall(function() return kling.text2video { prompt = "x" }:wait { timeout = 0.05 } end)
+  if ok then clip = got break end
+end
+print(clip.url ~= nil))",
+     {},
+     1,
+     0},
+    {"a slow day, then the same again",
+     R"(local a = kling.text2video { prompt = "x" }
+pcall(a.wait, a, { timeout = 0 })
+local b = kling.text2video { prompt = "x" }:wait()
+print(b.url ~= nil))",
+     {},
+     1,
+     0},
+    {"an ambiguous request is asked for again",
+     R"(for _ = 1, 3 do
+  local ok, e = pcall(function() return kling.text2video { prompt = "x", lost = "ask" }:wait() end)
+  print(ok, e.kind)
+end)",
+     {"create#1: accept, drop"},
+     1,
+     0,
+     0,
+     0,
+     false},
+    {"a fallback after a refusal",
+     R"(local ok, e = pcall(function() return kling.text2video { prompt = "first" }:wait() end)
+print(ok, e.kind)
+print(kling.text2video { prompt = "second" }:wait().url ~= nil))",
+     {"create#1: 1301"},
+     1,
+     0},
+    {"three tries of the same, then another",
+     R"(local ok, clip
+for _ = 1, 3 do
+  ok, clip = pcall(function() return kling.text2video { prompt = "first" }:wait() end)
+  if ok then break end
+end
+if not ok then clip = kling.text2video { prompt = "second" }:wait() end
+print(clip.url ~= nil))",
+     {"create#1-3: 1301"},
+     1,
+     0},
+    {"a fallback after a time-out of a task",
+     R"(local ok, clip = pcall(kling.timeout, 0, function()
+  return kling.text2video { prompt = "first" }:wait()
+end)
+if not ok then clip = kling.text2video { prompt = "second" }:wait() end
+print(clip.url ~= nil))",
+     {},
+     2,
+     0},
+    {"a map of equal requests",
+     R"(local clips = kling.map({ 1, 2, 3 }, function()
+  return kling.text2video { prompt = "same" }:wait()
+end)
+print(#clips))",
+     {},
+     3,
+     0},
+    {"a map of equal requests, each tried until it is in time",
+     R"(local clips = kling.map({ 1, 2, 3 }, function()
+  for _ = 1, 2000 do
+    local ok, clip = pcall(function() return kling.text2video { prompt = "same" }:wait { timeout = 0.05 } end)
+    if ok then return clip end
+  end
+end)
+print(#clips))",
+     {},
+     3,
+     0},
+    {"a map whose first shot failed pays that shot and its ending only",
+     R"(local clips = kling.map({ "a", "b", "c" }, function(prompt)
+  kling.text2video { prompt = prompt }:wait()
+  return kling.text2video { prompt = prompt .. ", ending" }:wait()
+end, { limit = 1 })
+print(#clips))",
+     {"create#1: 1301"},
+     0,
+     6,
+     3},
+    {"a map whose first task failed, asked for again",
+     R"(local function film()
+  return kling.map({ "a", "b", "c" }, function(prompt) return kling.text2video { prompt = prompt }:wait() end)
+end
+local ok, clips = pcall(film)
+if not ok then clips = film() end
+print(#clips))",
+     {"create#1: 1301"},
+     3,
+     0},
+    {"a request of another endpoint, refused and asked for again",
+     R"(local body = { prompt = "x", model_name = "kling-v2-6" }
+local ok, answer
+for _ = 1, 2 do
+  ok, answer = pcall(kling.request, "POST", "/kling/v1/videos/text2video", body)
+  if ok then break end
+end
+print(ok, answer.data.task_id ~= nil))",
+     {"create#1: 1301"},
+     1,
+     0},
+};
+
+}  // namespace
+
+TEST_CASE("a caught error is asked about once more, and an unchanged script runs again for free") {
+  for (const Story& story : kStories) {
+    CAPTURE(story.name);
+    sim::Options options;
+    options.faults = story.faults;
+    options.external_lookup = story.looks_up;
+    options.external_unique = false;  // so that what is sent twice is charged twice
+    Stage stage(std::string("local kling = require 'kling'\n") + story.script, options);
+    const Outcome first = stage.run({"run", "--no-store", "film.lua"});
+    CAPTURE(first.out);
+    CAPTURE(first.err);
+    CHECK(first.code == story.code);
+    const auto counted = stage.service->counters();
+    CHECK(counted.charged == story.charged);
+    const Outcome second = stage.run({"run", "--no-store", "film.lua"});
+    CAPTURE(second.err);
+    CHECK(second.code == story.code_again);
+    if (story.code_again == story.code) CHECK(second.out == first.out);
+    CHECK(stage.service->counters().creates == counted.creates + story.creates_again);
+  }
+}
+
+TEST_CASE(
+    "what failed and was caught is told by the bill and asked for again with --retry-failed") {
+  sim::Options options;
+  options.faults = {"create#1: 1301"};
+  Stage stage(R"(local kling = require 'kling'
+local ok, clip = pcall(function() return kling.text2video { prompt = "first" }:wait() end)
+if not ok then clip = kling.text2video { prompt = "second" }:wait() end
+print(ok)
+)",
+              options);
+  CHECK(stage.run({"run", "--no-store", "film.lua"}).out == "false\n");
+  const Outcome again = stage.run({"run", "--no-store", "film.lua"});
+  CHECK(again.out == "false\n");
+  CHECK(contains(again.err, "1 failed earlier, not sent again: kling run --retry-failed film.lua"));
+  const Outcome plan = stage.run({"plan", "film.lua"});
+  CAPTURE(plan.out);
+  CHECK(contains(plan.out, "refused (not sent again)"));
+  CHECK(stage.service->counters().creates == 2);
+  const Outcome retried = stage.run({"run", "--no-store", "--retry-failed", "film.lua"});
+  CHECK(retried.out == "true\n");
+  CHECK(stage.service->counters().creates == 3);
+  CHECK(stage.run({"run", "--no-store", "film.lua"}).out == "true\n");
+  CHECK(stage.service->counters().creates == 3);
+}
+
+TEST_CASE("a request with retry = true is sent again although the script went on without it") {
+  sim::Options options;
+  options.faults = {"create#1: 1301"};
+  Stage stage(R"(local kling = require 'kling'
+local ok = pcall(function() return kling.text2video { prompt = "first", retry = true }:wait() end)
+if not ok then kling.text2video { prompt = "second" }:wait() end
+print(ok)
+)",
+              options);
+  CHECK(stage.run({"run", "--no-store", "film.lua"}).out == "false\n");
+  CHECK(stage.run({"run", "--no-store", "film.lua"}).out == "true\n");
+  CHECK(stage.service->counters().creates == 3);
+}
+
+TEST_CASE("two processes with the same loop of tries pay once") {
+  sim::Options options;
+  options.external_unique = false;
+  options.faults = {"create#1-2: 1301"};
+  Stage stage(R"(local kling = require 'kling'
+for _ = 1, 4000 do
+  local ok, clip = pcall(function() return kling.text2video { prompt = "x" }:wait { timeout = 0.05 } end)
+  if ok then print(clip.job.id) break end
+end
+)",
+              options);
+  const auto one = stage.start({"run", "--no-store", "film.lua"});
+  const auto two = stage.start({"run", "--no-store", "film.lua"});
+  const Outcome first = one->wait();
+  const Outcome second = two->wait();
+  CAPTURE(first.err);
+  CAPTURE(second.err);
+  CHECK(first.code == 0);
+  CHECK(first.out == second.out);
+  CHECK(stage.service->counters().accepted == 1);
+  CHECK(stage.run({"run", "--no-store", "film.lua"}).out == first.out);
+  CHECK(stage.service->counters().accepted == 1);
+}
+
+TEST_CASE("a job that is found by its handle and polled slowly does not hit the attempt after it") {
+  sim::Options options;
+  options.external_unique = false;
+  Stage stage(R"(local kling = require 'kling'
+local first = kling.text2video { prompt = "a bloodbath", poll = 0.3 }:accepted()
+local old = kling.job(first.handle)
+local late = kling.spawn(function() return pcall(old.wait, old) end)
+pcall(first.wait, first)
+for _ = 1, 3 do
+  pcall(function() return kling.text2video { prompt = "a bloodbath" }:wait() end)
+end
+late:wait()
+print(kling.text2video { prompt = "quiet" }:wait().job.id)
+)",
+              options);
+  const Outcome first = stage.run({"run", "--no-store", "film.lua"});
+  CAPTURE(first.err);
+  CHECK(first.code == 0);
+  CHECK(stage.service->counters().creates == 5);
+  const Outcome second = stage.run({"run", "--no-store", "film.lua"});
+  CAPTURE(second.err);
+  CHECK(second.out == first.out);
+  CHECK(stage.service->counters().creates == 5);
+}
