@@ -486,14 +486,13 @@ class SqliteLedger : public Ledger {
 Result<std::shared_ptr<Ledger>> open_ledger(const std::string& path, const LedgerOptions& options) {
   auto database = Database::open(path, options);
   if (!database) return database.error();
-  const std::string file = (*database)->file();
   if (Status ready = prepare_schema(**database); !ready) return ready.error();
   (*database)->begin(false);
   const auto prefix =
       (*database)->read<std::string>("SELECT value FROM meta WHERE name = 'prefix'");
   if (Status ended = (*database)->end(); !ended) return ended.error();
   // Signed URLs lie in it. Only now, as a file that is no ledger must stay as it is.
-  if (!file.empty()) (void)::chmod(file.c_str(), 0600);
+  if (const auto file = (*database)->file(); !file.empty()) (void)::chmod(file.c_str(), 0600);
   return std::shared_ptr<Ledger>(
       std::make_shared<SqliteLedger>(std::move(*database), prefix.value_or("")));
 }

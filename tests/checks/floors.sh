@@ -42,9 +42,9 @@ includes() {
     header == "httplib.h" && $1 !~ /^(bindings\/net|host\/sim|tests\/(net|sim|support|bench))\// {
       refuse("httplib.h belongs to bindings/net and host/sim") }
     header ~ /^(lua5\.4\/)?(lua|lauxlib|lualib|luaconf)\.h(pp)?$/ &&
-      ($1 !~ /^(bindings\/lua|host|tests\/(lua|repl|runtime|safe|host|embed|packaging|support))\// || $1 ~ /^host\/sim\//) {
+      ($1 !~ /^(bindings\/lua|host|tests\/(lua|repl|runtime|safe|host|embed|packaging|support|story|foreign))\// || $1 ~ /^host\/sim\//) {
         refuse(header " belongs to bindings/lua and host") }
-    header == "sqlite3.h" && $1 !~ /^((bindings|tests)\/engine\/ledger|tests\/cli\/fixture)/ {
+    header == "sqlite3.h" && $1 !~ /^((bindings|tests)\/engine\/ledger|tests\/cli\/(fixture|clips))/ {
       refuse("sqlite3.h belongs to the ledger of bindings/engine") }'
 }
 

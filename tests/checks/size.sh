@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname -- "$0")/../.."
 aim=27500
-ceiling=30650
+ceiling=31700
 lines=$(find host bindings -type f -exec cat {} + | wc -l)
 echo "host and bindings: $lines lines (aim $aim, ceiling $ceiling)"
 [ "$lines" -le "$ceiling" ]
