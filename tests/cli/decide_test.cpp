@@ -10,13 +10,19 @@ std::string shot_with_id(const std::string& prompt, const std::string& id) {
   return "kling.text2video { prompt = '" + prompt + "', external_task_id = '" + id + "' }";
 }
 
+/// Of the table that `kling jobs` prints, behind its header.
+std::string first_id(const std::string& table) {
+  const std::size_t row = table.find('\n') + 1;
+  return table.substr(row, table.find(' ', row) - row);
+}
+
 }  // namespace
 
 TEST_CASE("a request that was never sent can be given up and is sent when it is asked for again") {
   Stage stage("local kling = require 'kling'\nkling.text2video { prompt = 'x' }:wait()");
   REQUIRE(stage.run({"run", "--max-submissions", "0", "film.lua"}).code == 4);
   const std::string told = stage.run({"jobs", "--open"}).out;
-  const std::string handle = told.substr(0, told.find(' '));
+  const std::string handle = first_id(told);
   const Outcome given_up = stage.run({"jobs", "resolve", handle, "--abandon"});
   CAPTURE(given_up.err);
   CHECK(given_up.code == 0);
@@ -48,7 +54,7 @@ TEST_CASE("a task that one request has cannot be adopted for another") {
   const Outcome stopped = stage.run({"run", "--no-store", "--patience", "0.1", "film.lua"});
   REQUIRE(stopped.code == 4);
   const std::string told = stage.run({"jobs", "--state", "ambiguous"}).out;
-  const std::string handle = told.substr(0, told.find(' '));
+  const std::string handle = first_id(told);
   const std::string first = stopped.out.substr(0, stopped.out.find('\n'));
   const Outcome adopted = stage.run({"jobs", "resolve", handle, "--adopt", first});
   CAPTURE(adopted.err);
