@@ -76,7 +76,8 @@ struct Registry {
     for (const auto& file : unshared)
       if (const auto open = file.lock()) open->reset();
     home = {};
-    new (&ends) std::list<std::weak_ptr<EndThreads>>;
+    static const auto* const left = new std::list(std::move(ends));
+    (void)left;
   }
 };
 

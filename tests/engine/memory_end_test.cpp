@@ -13,6 +13,9 @@
 #include "base/process.h"
 #include "engine/stage.h"
 
+// Sanitizers have operators of their own.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
 using namespace kling;
 using namespace kling::engine;
 using namespace kling::engine::testing;
@@ -64,8 +67,6 @@ bool is_spared() {
 
 }  // namespace
 
-// Sanitizers have operators of their own.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 // Inlined into a template that took its block from the other one, g++ sees malloc's free.
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 void* operator new(std::size_t size) {
