@@ -90,8 +90,8 @@ function kling.any(items)
   local failed, failure = false, "kling.any has nothing to wait for"
   for i in group.next, group do
     local ok, value = pcall(outcome, waits[i])
-    if ok and not wait_on(group, waits, keys, i, value) then return value, keys[i] end
-    if ok then -- goes on
+    if ok then
+      if not wait_on(group, waits, keys, i, value) then return value, keys[i] end
     elseif failed then
       core.also(failure, waits[i])
     else
@@ -103,10 +103,7 @@ end
 
 function kling.map(list, fn, options)
   if type(list) ~= "table" or type(fn) ~= "function" then
-    refuse(
-      "kling.map takes a list and a function",
-      "write kling.map(list, function(item, i) return … end)"
-    )
+    refuse("kling.map takes a list and a function", "write kling.map(list, function(item, i) return … end)")
   end
   local limit = options and options.limit or #list
   if type(limit) ~= "number" or limit < 1 and #list > 0 then
@@ -139,10 +136,7 @@ end
 
 function kling.timeout(seconds, fn, ...)
   if type(seconds) ~= "number" or type(fn) ~= "function" then
-    refuse(
-      "kling.timeout takes seconds and a function",
-      "write kling.timeout(60, function() … end)"
-    )
+    refuse("kling.timeout takes seconds and a function", "write kling.timeout(60, function() … end)")
   end
   local group <close> = core.group()
   local task = spawn(fn, ...)

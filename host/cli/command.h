@@ -69,8 +69,8 @@ struct Voice {
 };
 
 /// Ctrl-C and SIGTERM for commands that wait: the first asks, the second leaves at once (what was
-/// sent is in the ledger). A thread of its own hears of the signals and calls `wake`; no system call
-/// is cut short. Call before any other thread exists. `deadline`: real seconds (0: none) after
+/// sent is in the ledger). A thread of its own hears of the signals and calls `wake`; no system
+/// call is cut short. Call before any other thread exists. `deadline`: real seconds (0: none) after
 /// which it is as if Ctrl-C had come; who does not answer that within seconds by heed_interrupt()
 /// is in an endless loop, and the process ends.
 void watch_interrupts(std::function<void()> wake, double deadline = 0);
