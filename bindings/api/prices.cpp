@@ -51,7 +51,7 @@ std::optional<Estimate> estimate(const Endpoint&, const Json& body) {
 }
 
 std::string price_basis(double factor) {
-  const std::string list = "list price of 2026-09";
+  std::string list = "list price of 2026-09";
   if (factor == 1) return list;
   char text[32];
   std::snprintf(text, sizeof text, "%.10g", factor);

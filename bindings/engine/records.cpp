@@ -93,8 +93,9 @@ Event Core::write_intent(const std::shared_ptr<Job>& shared) {
       job.starts_from = (*names)[*first];
     wanted.request = api::to_text(api::wire_body(*job.definition, request.request));
     for (const api::Json* from : {&request.request.fields, &request.request.extra})
-      if (const auto& own = api::member(*from, "external_task_id"); own.is_string() && own != "")
-        wanted.external_id = own.get<std::string>();
+      if (const std::string own = api::scalar_text(api::member(*from, "external_task_id"));
+          !own.empty())
+        wanted.external_id = own;
   } else {
     api::Request other;
     other.endpoint = "request";
