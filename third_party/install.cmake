@@ -23,7 +23,13 @@ file(GLOB manuals_3 docs/man/*.3lua)
 install(FILES ${manuals_1} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL)
 install(FILES ${manuals_3} DESTINATION ${CMAKE_INSTALL_MANDIR}/man3 OPTIONAL)
 
-install(DIRECTORY ${PROJECT_BINARY_DIR}/completion/ DESTINATION ${CMAKE_INSTALL_DATADIR} OPTIONAL)
+# Where shells find completion by themselves: /usr/local has another place for zsh.
+foreach(file bash-completion/completions/kling zsh/vendor-completions/_kling
+             zsh/site-functions/_kling fish/vendor_completions.d/kling.fish)
+  cmake_path(GET file PARENT_PATH folder)
+  cmake_path(GET file FILENAME name)
+  install(FILES docs/completion/${name} DESTINATION ${CMAKE_INSTALL_DATADIR}/${folder})
+endforeach()
 
 install(EXPORT kling NAMESPACE kling:: DESTINATION ${package_dir} FILE klingTargets.cmake)
 configure_package_config_file(third_party/klingConfig.cmake.in ${PROJECT_BINARY_DIR}/klingConfig.cmake

@@ -1,6 +1,9 @@
 // The module table: this file is the index of what a script finds in it.
-#include "lua/prelude.h"
 #include "lua/runtime_state.h"
+
+namespace kling {
+extern const std::string_view kPrelude;  // prelude.lua
+}
 
 namespace kling::lua {
 namespace {
@@ -9,7 +12,8 @@ namespace {
 constexpr const char* kPreludeNames[] = {"all", "any", "map", "timeout"};
 
 void run_prelude(lua_State* L, bool own_interpreter) {  // module job_methods
-  if (luaL_loadbufferx(L, kPrelude, kPreludeSize, "=[kling]", "t") != LUA_OK) lua_error(L);
+  if (luaL_loadbufferx(L, kPrelude.data(), kPrelude.size(), "=[kling]", "t") != LUA_OK)
+    lua_error(L);
   lua_newtable(L);
   luaL_setfuncs(L, kTaskCore, 0);
   lua_pushvalue(L, -4);

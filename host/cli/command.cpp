@@ -74,6 +74,10 @@ void add_commands(CLI::App& app, std::span<const Command> table, int& code, std:
   }
 }
 
+int print(std::string_view text) {
+  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() ? kExitDone : kExitError;
+}
+
 void Voice::add_options(CLI::App& app) {
   app.add_flag("--json", json, "one JSON value a line on standard output");
   app.add_flag("-q,--quiet", quiet, "errors only");

@@ -8,46 +8,12 @@
 
 #include "cli/jobs.h"
 
+namespace kling {
+extern const std::string_view kBash, kZsh, kFish;  // docs/completion
+}
+
 namespace kling::cli {
 namespace {
-
-constexpr const char* kBash = R"(# source <(kling completion bash)
-_kling() {
-  local kind='' word
-  COMPREPLY=()
-  while IFS=$'\t' read -r word _; do
-    if [ -n "$kind" ]; then COMPREPLY+=("$word"); else kind=$word; fi
-  done < <("${COMP_WORDS[0]}" completion --words -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
-  if [ "$kind" = files ]; then compopt -o default; fi
-}
-complete -F _kling kling
-)";
-
-constexpr const char* kZsh = R"(#compdef kling
-# source <(kling completion zsh)
-_kling() {
-  local -a lines words_
-  lines=("${(@f)$("${words[1]}" completion --words -- "${(@)words[2,CURRENT]}" 2>/dev/null)}")
-  if [[ $lines[1] == files ]]; then _files; return; fi
-  words_=("${(@)${(@)lines[2,-1]//:/\\:}/$'\t'/:}")
-  _describe kling words_
-}
-if [[ $funcstack[1] == _kling ]]; then _kling "$@"; else compdef _kling kling; fi
-)";
-
-constexpr const char* kFish = R"(# kling completion fish | source
-function __kling_words
-  set -l words (commandline -opc)
-  set -l current (commandline -ct)
-  set -l lines ($words[1] completion --words -- $words[2..-1] "$current" 2>/dev/null)
-  if test "$lines[1]" = files
-    __fish_complete_path "$current"
-  else
-    printf '%s\n' $lines[2..-1]
-  end
-end
-complete -c kling -f -a '(__kling_words)'
-)";
 
 struct CompletionOptions {
   std::string shell;
@@ -145,7 +111,7 @@ int run_completion(const CompletionOptions& options) {
     return kExitDone;
   }
   for (const auto& [shell, script] : {std::pair("bash", kBash), {"zsh", kZsh}, {"fish", kFish}})
-    if (options.shell == shell) return std::fputs(script, stdout) < 0 ? kExitError : kExitDone;
+    if (options.shell == shell) return print(script);
   const char* shell = std::getenv("SHELL");
   const std::string name =
       shell == nullptr

@@ -15,7 +15,6 @@
 #include "cli/progress.h"
 #include "cli/run.h"
 #include "cli/slips.h"
-#include "cli/trace.h"
 #include "engine/ledger.h"
 #include "engine/media/ffmpeg.h"
 #include "lua/runtime.h"

@@ -7,7 +7,10 @@
 #include "api/text.h"
 #include "lua/convert.h"
 #include "lua/manual.h"
-#include "repl/sources.h"
+
+namespace kling {
+extern const std::string_view kReplShow, kReplAssist, kReplSession;  // show.lua and so on
+}
 
 namespace kling::lua {
 
@@ -184,15 +187,9 @@ void Interpreter::open(lua_State* L, const Host& host) {
   pure(L, [&] { reference = make_reference(); });
   lua::push_json(L, reference);
   lua_remove(L, -2);  // repl host kling reference
-  const struct {
-    const char* source;
-    std::size_t size;
-  } parts[] = {{lua::kReplShow, lua::kReplShowSize},
-               {lua::kReplAssist, lua::kReplAssistSize},
-               {lua::kReplSession, lua::kReplSessionSize}};
-  for (const auto& part : parts) {
+  for (const std::string_view part : {kReplShow, kReplAssist, kReplSession}) {
     // The name keeps its frames out of tracebacks.
-    if (luaL_loadbufferx(L, part.source, part.size, "=[kling]", "t") != LUA_OK) lua_error(L);
+    if (luaL_loadbufferx(L, part.data(), part.size(), "=[kling]", "t") != LUA_OK) lua_error(L);
     for (int i = 0; i < 4; ++i) lua_pushvalue(L, -5);
     lua_call(L, 4, 0);
   }

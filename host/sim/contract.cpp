@@ -1,9 +1,10 @@
 #include "sim/contract.h"
 
+namespace kling {
+extern const std::string_view kContractText;  // contract.json
+}
+
 namespace kling::sim {
-
-extern const char kContractText[];
-
 namespace {
 
 Json read_contract() {

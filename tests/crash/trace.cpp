@@ -1,7 +1,5 @@
 // The program kling as the crash suite links it: it writes each point before and after an action of
 // the job machine to the file KLING_CRASH_LOG, and kills itself at the point KLING_CRASH_AT.
-#include "cli/trace.h"
-
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -10,6 +8,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
+
+#include "cli/command.h"
 
 namespace kling::cli {
 
@@ -28,3 +28,5 @@ std::function<void(const char* action, bool done)> action_trace() {
 }
 
 }  // namespace kling::cli
+
+int main(int argc, char** argv) { return kling::cli::run_program(argc, argv); }

@@ -1,5 +1,5 @@
-// Writes docs/reference.md and docs/errors.md from the endpoint table, the checks, the prices and
-// the decoder's error table: generate_docs DIRECTORY. With --check it compares instead.
+// Writes the reference, the pages of errors and slips, the manual pages and the types for editors
+// from the tables of the program: generate_docs ROOT. With --check it compares instead.
 #include <cstring>
 #include <fstream>
 #include <iostream>
@@ -11,7 +11,9 @@
 #include "api/endpoint.h"
 #include "api/prices.h"
 #include "api/text.h"
+#include "editor_types.h"
 #include "error_samples.h"
+#include "manual_pages.h"
 #include "module_reference.h"
 #include "slip_samples.h"
 
@@ -378,18 +380,25 @@ std::string read(const std::string& path) {
 
 }  // namespace
 
+std::function<void(const char*, bool)> cli::action_trace() { return nullptr; }
+
 int main(int argc, char** argv) {
   const bool compare = argc > 2 && std::string(argv[1]) == "--check";
   if (argc < 2) {
-    std::cerr << "usage: generate_docs [--check] DIRECTORY\n";
+    std::cerr << "usage: generate_docs [--check] ROOT\n";
     return 2;
   }
-  const std::string folder = argv[argc - 1];
+  const std::string root = argv[argc - 1];
   const auto errors_page = errors();
   if (!errors_page) return 1;
-  const std::pair<std::string, std::string> pages[] = {{folder + "/reference.md", reference()},
-                                                       {folder + "/errors.md", *errors_page},
-                                                       {folder + "/slips.md", slips()}};
+  const std::pair<std::string, std::string> pages[] = {
+      {root + "/docs/reference.md", reference()},
+      {root + "/docs/errors.md", *errors_page},
+      {root + "/docs/slips.md", slips()},
+      {root + "/docs/man/kling.1", docs::program_page()},
+      {root + "/docs/man/kling.3lua", docs::module_page()},
+      {root + "/scripts/types/kling.lua", docs::editor_types()},
+      {root + "/scripts/.luacheckrc", docs::luacheckrc()}};
   int code = 0;
   for (const auto& [path, text] : pages) {
     if (compare && read(path) != text) {

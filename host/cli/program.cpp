@@ -1,0 +1,149 @@
+// The program: one table of subcommands.
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include <fcntl.h>
+
+#include "api/endpoint.h"
+#include "cli/command.h"
+
+namespace {
+
+constexpr kling::cli::Command kCommands[] = {
+    {"run", "run a Lua script that generates clips", kling::cli::set_up_run},
+    {"plan", "what a run of a script would submit and cost, without sending anything",
+     kling::cli::set_up_plan},
+    {"repl", "try things line by line", kling::cli::set_up_repl},
+    {"query", "ask the service once about a job", kling::cli::set_up_query},
+    {"jobs", "list the ledger's jobs, wait for them, save their clips, decide about lost answers",
+     kling::cli::set_up_jobs},
+    {"sim", "run the simulator as a server for any Kling client", kling::cli::set_up_sim},
+    {"doctor", "check key, network, ffmpeg and ledger, and say what to do",
+     kling::cli::set_up_doctor},
+    {"login", "ask for your key, check it and keep it", kling::cli::set_up_login},
+    {"init", "make a small project to start from", kling::cli::set_up_init},
+    {"types", "write the module's types for editors and luacheck", kling::cli::set_up_types},
+    {"completion", "print the completion script of a shell", kling::cli::set_up_completion},
+    {"man", "print the manual page", kling::cli::set_up_man},
+    {"version", "print the version", kling::cli::set_up_version},
+};
+
+/// The library's help, without its notation of types and the needs of options.
+struct Formatter : CLI::Formatter {
+  std::string make_option_opts(const CLI::Option* option) const override {
+    if (option->get_items_expected_max() == 0) return "";
+    std::string type = option->get_type_name();
+    const std::size_t values = type.find(":{");
+    if (values != type.npos) type = type.substr(values + 1, type.find('}') - values);
+    type.resize(std::min(type.size(), type.find_first_of(": [")));
+    const std::string preset = option->get_default_str();
+    return " " + type + (preset.empty() ? "" : "=" + preset);
+  }
+  std::string make_option_name(const CLI::Option* option, bool positional) const override {
+    const std::string name = CLI::Formatter::make_option_name(option, positional);
+    return name.substr(0, name.find('{'));
+  }
+  std::string make_usage(const CLI::App* app, std::string name) const override {
+    std::string text = CLI::Formatter::make_usage(app, std::move(name));
+    if (app->get_prefix_command()) text.insert(text.size() - 1, " SCRIPT [ARGS...]");
+    return text;
+  }
+};
+
+/// What to write instead of a word that the command `app` does not know.
+void tell_unknown(const CLI::App& app, const std::string& path, const std::string& word) {
+  const bool option = word.starts_with('-');
+  std::vector<std::string> known;
+  if (option)
+    for (const CLI::Option* one : app.get_options())
+      for (const std::string& name : one->get_lnames()) known.push_back("--" + name);
+  else
+    for (const CLI::App* one : app.get_subcommands([](const CLI::App*) { return true; }))
+      known.push_back(one->get_name());
+  const std::string near = kling::api::did_you_mean(word.substr(0, word.find('=')), known);
+  const char* what = option ? "option" : known.empty() ? "argument" : "command";
+  std::fprintf(stderr, "kling: %s has no %s %s%s\n  do: %s --help\n", path.c_str(), what,
+               word.c_str(), near.empty() ? "" : ("; did you mean " + near + "?").c_str(),
+               path.c_str());
+}
+
+void set_up(CLI::App& app, int& code, std::string_view only) {
+  app.name("kling");
+  app.formatter(std::make_shared<Formatter>());
+  app.set_version_flag("-V,--version", "kling " KLING_VERSION);
+  app.description("Lua workflows for Kling video generation: nothing paid twice, nothing lost");
+  app.require_subcommand(1);
+  app.footer(
+      "Examples:\n  kling doctor               is everything in place?\n"
+      "  kling run --sim film.lua   rehearse a script: real clips, no money\n"
+      "  kling help run             what a command does\n"
+      "A first film.lua:\n  local kling = require \"kling\"\n"
+      "  kling.text2video{ prompt = \"A lighthouse at dusk\" }:wait():save(\"shot.mp4\")");
+  kling::cli::add_commands(app, kCommands, code, only);
+}
+
+}  // namespace
+
+void kling::cli::describe_program(CLI::App& app) {
+  static int code;
+  set_up(app, code, "");
+}
+
+int kling::cli::run_program(int argc, char** argv) {
+  // Closed, they would become a connection's or the ledger's, and what is printed go there.
+  for (int stream = 0; stream < 3; ++stream)
+    if (::fcntl(stream, F_GETFD) < 0) (void)::open("/dev/null", stream == 0 ? O_WRONLY : O_RDONLY);
+  // A parent's ways are inherited: "ignore" would lose ffmpeg's end, and what its thread blocked
+  // neither we nor what a script starts would hear.
+  std::signal(SIGCHLD, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  pthread_sigmask(SIG_SETMASK, &none, nullptr);
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (!words.empty() && words[0] == "help") {  // "kling help run" is "kling run --help"
+    words.erase(words.begin());
+    words.emplace_back("--help");
+  }
+  CLI::App app;
+  int code = kling::cli::kExitUsage;
+  // A word that is no command matches none: the help lists them without their options.
+  set_up(app, code, words.empty() || words[0].empty() ? "-" : words[0]);
+  if (words.empty()) {
+    std::fputs(app.help().c_str(), stderr);
+    return code;
+  }
+  const std::string first = words[0];
+  const bool known = std::ranges::any_of(
+      kCommands, [&](const kling::cli::Command& command) { return command.name == first; });
+  if (!known && !first.starts_with('-')) {
+    if (first.ends_with(".lua"))
+      std::fprintf(stderr, "kling: %s is a script\n  do: kling run %s, or kling run --sim %s\n",
+                   first.c_str(), first.c_str(), first.c_str());
+    else
+      tell_unknown(app, "kling", first);
+    return code;
+  }
+  std::ranges::reverse(words);  // as the library takes them
+  try {
+    app.parse(words);
+  } catch (const CLI::ExtrasError&) {
+    const CLI::App* last = &app;
+    std::string path = "kling";
+    for (auto given = app.get_subcommands(); !given.empty(); given = last->get_subcommands()) {
+      last = given.front();
+      path += " " + last->get_name();
+    }
+    tell_unknown(*last, path, app.remaining(true).front());
+    return code;
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kling::cli::kExitDone : kling::cli::kExitUsage;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "kling: %s\n", error.what());
+    return kling::cli::kExitError;
+  }
+  return code;
+}
