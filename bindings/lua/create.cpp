@@ -63,7 +63,7 @@ Status take_meta(engine::CreateRequest& create) {
   return seconds("poll", create.poll_interval);
 }
 
-Status prepare(lua_State* L, RuntimeState& state, const api::Endpoint& endpoint, Call& call,
+Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call& call,
                std::size_t& bytes) {
   auto& create = *call.request;
   api::Request& request = create.request;
@@ -113,7 +113,7 @@ int create(lua_State* L) {
     lua_insert(L, 1);
     lua_setfield(L, 1, "prompt");
   }
-  RuntimeState& state = state_of(L);
+  Runtime& state = state_of(L);
   Call& call = new_call_unopened(L, bound_client(L));
   const Where here = where(L);
   bool ready = false;

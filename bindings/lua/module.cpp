@@ -57,7 +57,7 @@ void* module_key() {
 
 Runtime& open_module(lua_State* L, ModuleOptions&& options) {
   const bool own = options.own_interpreter;
-  RuntimeState& state = open_state(L, options);
+  Runtime& state = open_state(L, options);
   define_error(L);
   define_null(L);
   define<std::string>(L, "kling.Text");

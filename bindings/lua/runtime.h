@@ -1,18 +1,19 @@
 // The Lua face of the engine, as hosts see it: opens the module `kling` in a Lua state and drives
 // its tasks. Belongs to the thread that runs the state; nothing here may be called from another
-// one, interrupt() excepted. Only run_until_idle() and wait() block.
+// one, wake() excepted. Only wait() blocks.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
-#include "engine/engine.h"
-
-struct lua_State;
+#include "base/leaving.h"
+#include "lua/scheduler.h"
 
 namespace kling::lua {
 
@@ -27,59 +28,79 @@ struct ModuleOptions {
       log;  ///< kling.log and warnings
 };
 
-/// How a task ended.
-struct TaskResult {
-  bool done = false;
-  bool ok = false;
-  std::string message;    ///< tostring of the error, script line included
-  std::string where;      ///< "film.lua:14" of an Error value
-  std::string traceback;  ///< through the user's own code
-  Error error;            ///< of an Error value; kind invalid with `message` for others
-  bool is_kling_error = false;
+/// The service a module table talks to: options, and the engine once it was needed.
+struct Client {
+  engine::EngineOptions options;
+  std::unique_ptr<engine::Engine> engine;
 };
 
-using TaskId = std::size_t;  // 0 is none
-
+/// One Lua state's scheduler and engines. Lives in a userdata of the registry and ends with the
+/// state.
 class Runtime {
  public:
-  virtual ~Runtime() = default;
+  Runtime(lua_State* main, ModuleOptions options);
+  ~Runtime();
 
   /// Takes the function and its `arguments` values from the top of the stack of `L` and makes them
   /// a task called `name` (the root of its task path). It first runs in run().
-  virtual TaskId spawn(lua_State* L, int arguments, const char* name) = 0;
+  TaskId spawn(lua_State* L, int arguments, const char* name);
   /// Runs ready tasks, completions and due timers for about `budget_us` (0: one round). Returns
   /// true while tasks are ready to go on at once. Never blocks; a running slice is not cut.
-  virtual bool run(std::int64_t budget_us) = 0;
+  bool run(std::int64_t budget_us) { return scheduler.run(main_, budget_us); }
   /// run() for a host that calls it from a Lua function (kling_pump). From the first call on,
   /// waits outside of tasks raise "start it with kling.spawn" instead of blocking.
-  virtual bool pump(lua_State* L, std::int64_t budget_us) = 0;
-  /// Blocks until a completion arrives, a timer is due, `deadline` passes or interrupt() is called.
-  virtual void wait(Millis deadline) = 0;
+  bool pump(lua_State* L, std::int64_t budget_us);
+  /// Blocks until a completion arrives, a timer is due, `deadline` passes or wake() is called.
+  void wait(Millis deadline);
   /// When the next timer is due on the clock; kNever: none.
-  virtual Millis next_timer() const = 0;
-  virtual TaskResult result(TaskId task) const = 0;
-  virtual bool knows(TaskId task) const = 0;  ///< it exists and was not released
+  Millis next_timer() const { return scheduler.next_timer(); }
+  TaskResult result(TaskId task) const;
+  bool knows(TaskId task) const { return scheduler.find(task) != nullptr; }  ///< and not released
   /// Tasks that have not ended.
-  virtual std::size_t unfinished() const = 0;
+  std::size_t unfinished() const { return scheduler.unfinished(); }
   /// Errors of spawned tasks that nobody waited for, since the last call.
-  virtual std::vector<TaskResult> take_unobserved() = 0;
+  std::vector<TaskResult> take_unobserved() { return scheduler.take_unobserved(); }
   /// Pushes what a task has returned and tells how many values; 0 for one that has not (yet), -1
   /// when there is no room. Never raises.
-  virtual int push_results(lua_State* L, TaskId task) = 0;
+  int push_results(lua_State* L, TaskId task);
   /// The host will not ask for this task again: its results may go.
-  virtual void release(TaskId task) = 0;
+  void release(TaskId task);
   /// Raises `interrupted` in this and every later wait of one task. Jobs go on.
-  virtual void cancel(TaskId task) = 0;
+  void cancel(TaskId task);
   /// Raises `interrupted` in the waits of every task (Ctrl-C). Jobs go on.
-  virtual void cancel_all() = 0;
+  void cancel_all() { scheduler.cancel_all(); }
   /// Ends a wait() from another thread.
-  virtual void wake() = 0;
+  void wake() { scheduler.queue().wake(); }
   /// Every engine in use (the default one, then those of kling.client); empty before the first
   /// call.
-  virtual std::vector<engine::Engine*> engines() const = 0;
+  std::vector<engine::Engine*> engines() const;
   /// Takes the engines out of a state that is closed next, so that their jobs go on.
-  virtual std::vector<std::unique_ptr<engine::Engine>> take_engines() = 0;
-  virtual engine::CompletionQueue& queue() = 0;
+  std::vector<std::unique_ptr<engine::Engine>> take_engines();
+  engine::CompletionQueue& queue() { return scheduler.queue(); }
+
+  // For the bindings.
+  /// Plain C++; may throw.
+  void add_client(std::shared_ptr<Client> client) { clients_.push_back(std::move(client)); }
+  std::size_t clients() const { return clients_.size(); }
+  Status open_engine(Client& client);
+  void log(const std::string& level, const std::string& message);
+  /// Logs a warning the first time it is seen.
+  void warn(const std::string& message);
+  /// False in a forked child, which has none of the threads that engines need.
+  bool is_here() const { return !home_ || home_->is_here(); }
+
+  ModuleOptions options;
+  Scheduler scheduler;
+
+ private:
+  static int spawn_protected(lua_State* L);
+
+  lua_State* const main_;
+  std::vector<std::shared_ptr<Client>> clients_;
+  std::set<std::string> warned_;
+  std::optional<Birthplace> home_;  ///< of the first engine
+  const char* spawn_name_ = "";
+  TaskId spawned_ = 0;
 };
 
 /// Opens the module: pushes its table and sets package.loaded.kling. REQUIRES: called in protected
@@ -87,7 +108,8 @@ class Runtime {
 /// state and dies with it, at lua_close at the latest; it answers "closing" after that.
 /// Takes `options` only once nothing can fail any more.
 Runtime& open_module(lua_State* L, ModuleOptions&& options);
-/// The runtime of a state; null when the module was not opened there.
+/// The runtime of a state; null when the module was not opened there, once the state is closing,
+/// and in a forked child once it had an engine. Never raises.
 Runtime* runtime_of(lua_State* L);
 
 }  // namespace kling::lua

@@ -10,13 +10,13 @@ namespace kling::lua {
 namespace {
 
 struct Home {
-  std::unique_ptr<RuntimeState> state;
+  std::unique_ptr<Runtime> state;
 };
 char home_key;
 
 }  // namespace
 
-RuntimeState::RuntimeState(lua_State* main, ModuleOptions chosen)
+Runtime::Runtime(lua_State* main, ModuleOptions chosen)
     : options(std::move(chosen)),
       scheduler(main, options.queue ? options.queue
                                     : std::make_shared<engine::CompletionQueue>(make_clock())),
@@ -24,11 +24,11 @@ RuntimeState::RuntimeState(lua_State* main, ModuleOptions chosen)
   options.queue = options.engine.queue = {};
 }
 
-RuntimeState::~RuntimeState() {
+Runtime::~Runtime() {
   for (const auto& client : clients_) client->engine.reset();
 }
 
-TaskId RuntimeState::spawn(lua_State* L, int arguments, const char* name) {
+TaskId Runtime::spawn(lua_State* L, int arguments, const char* name) {
   if (!lua_checkstack(L, 4)) return lua_pop(L, arguments + 1), 0;
   spawn_name_ = name;
   spawned_ = 0;
@@ -40,24 +40,24 @@ TaskId RuntimeState::spawn(lua_State* L, int arguments, const char* name) {
   return 0;
 }
 
-int RuntimeState::spawn_protected(lua_State* L) {
-  RuntimeState& self = state_of(L);
+int Runtime::spawn_protected(lua_State* L) {
+  Runtime& self = state_of(L);
   pure(L, [&] { self.spawned_ = self.scheduler.announce(self.spawn_name_); });
   self.scheduler.find(self.spawned_)->observed = true;  // the host asks for the result
   self.scheduler.start(L, self.spawned_, lua_gettop(L) - 1);
   return 0;
 }
 
-bool RuntimeState::pump(lua_State* L, std::int64_t budget_us) {
+bool Runtime::pump(lua_State* L, std::int64_t budget_us) {
   scheduler.set_host_pumps();
   return scheduler.run(L, budget_us);
 }
 
-void RuntimeState::wait(Millis deadline) {
+void Runtime::wait(Millis deadline) {
   scheduler.queue().wait(std::min(deadline, scheduler.next_timer()));
 }
 
-TaskResult RuntimeState::result(TaskId id) const {
+TaskResult Runtime::result(TaskId id) const {
   const Task* task = scheduler.find(id);
   TaskResult result;
   if (task == nullptr || task->phase != Task::Phase::done) return result;
@@ -66,7 +66,7 @@ TaskResult RuntimeState::result(TaskId id) const {
   return result;
 }
 
-int RuntimeState::push_results(lua_State* L, TaskId id) {
+int Runtime::push_results(lua_State* L, TaskId id) {
   const Task* task = scheduler.find(id);
   if (task == nullptr || task->phase != Task::Phase::done || task->failure != nullptr) return 0;
   const int count = lua_gettop(task->thread);
@@ -75,31 +75,31 @@ int RuntimeState::push_results(lua_State* L, TaskId id) {
   return count;
 }
 
-void RuntimeState::release(TaskId task) {
+void Runtime::release(TaskId task) {
   scheduler.release(main_, task);
   scheduler.sweep();
 }
 
-void RuntimeState::cancel(TaskId id) {
+void Runtime::cancel(TaskId id) {
   Task* task = scheduler.find(id);
   if (task != nullptr && task->phase != Task::Phase::done) scheduler.cancel(*task);
 }
 
-std::vector<std::unique_ptr<engine::Engine>> RuntimeState::take_engines() {
+std::vector<std::unique_ptr<engine::Engine>> Runtime::take_engines() {
   std::vector<std::unique_ptr<engine::Engine>> taken;
   for (const auto& client : clients_)
     if (client->engine) taken.push_back(std::move(client->engine));
   return taken;
 }
 
-std::vector<engine::Engine*> RuntimeState::engines() const {
+std::vector<engine::Engine*> Runtime::engines() const {
   std::vector<engine::Engine*> open;
   for (const auto& client : clients_)
     if (client->engine) open.push_back(client->engine.get());
   return open;
 }
 
-Status RuntimeState::open_engine(Client& client) {
+Status Runtime::open_engine(Client& client) {
   engine::EngineOptions chosen = client.options;
   chosen.queue = scheduler.shared_queue();
   if (!chosen.log) chosen.log = options.log;
@@ -111,18 +111,18 @@ Status RuntimeState::open_engine(Client& client) {
   return Done{};
 }
 
-void RuntimeState::log(const std::string& level, const std::string& message) {
+void Runtime::log(const std::string& level, const std::string& message) {
   if (options.log) return options.log(level, message);
   std::fprintf(stderr, "kling: %s: %s\n", level.c_str(), message.c_str());
 }
 
-void RuntimeState::warn(const std::string& message) {
+void Runtime::warn(const std::string& message) {
   if (warned_.insert(message).second) log("warning", message);
 }
 
 namespace {
 
-RuntimeState* find_anywhere(lua_State* L) {
+Runtime* find_anywhere(lua_State* L) {
   if (!lua_checkstack(L, 1)) return nullptr;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &home_key);
   const auto* home = static_cast<Object<Home>*>(lua_touserdata(L, -1));
@@ -132,34 +132,32 @@ RuntimeState* find_anywhere(lua_State* L) {
 
 }  // namespace
 
-RuntimeState* find_state(lua_State* L) {
-  RuntimeState* state = find_anywhere(L);
+Runtime* runtime_of(lua_State* L) {
+  Runtime* state = find_anywhere(L);
   return state != nullptr && state->is_here() ? state : nullptr;
 }
 
 Scheduler* scheduler_of(lua_State* L) {
-  RuntimeState* state = find_state(L);
+  Runtime* state = runtime_of(L);
   return state ? &state->scheduler : nullptr;
 }
 
-RuntimeState& state_of(lua_State* L) {
-  RuntimeState* state = find_state(L);
+Runtime& state_of(lua_State* L) {
+  Runtime* state = runtime_of(L);
   if (state == nullptr)
     luaL_error(L, find_anywhere(L) != nullptr ? "this belongs to the process that made it"
                                               : "kling is closing");
   return *state;
 }
 
-Runtime* runtime_of(lua_State* L) { return find_state(L); }
-
-RuntimeState& open_state(lua_State* L, ModuleOptions& options) {
+Runtime& open_state(lua_State* L, ModuleOptions& options) {
   define<Home>(L, "kling.Runtime");
   Home& home = new_object<Home>(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &home_key);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   lua_State* main = lua_tothread(L, -1);
   lua_pop(L, 1);
-  pure(L, [&] { home.state = std::make_unique<RuntimeState>(main, std::move(options)); });
+  pure(L, [&] { home.state = std::make_unique<Runtime>(main, std::move(options)); });
   return *home.state;
 }
 
@@ -169,7 +167,7 @@ const std::shared_ptr<Client>& bound_client(lua_State* L) {
 
 engine::Engine& engine_of(lua_State* L, Client& client) {
   if (client.engine) return *client.engine;
-  RuntimeState& state = state_of(L);
+  Runtime& state = state_of(L);
   Error& error = new_object<Error>(L);
   pure(L, [&] {
     Status opened = state.open_engine(client);

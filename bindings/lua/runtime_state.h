@@ -1,26 +1,16 @@
-// One Lua state's runtime: its scheduler and its engines, and what every binding needs of them.
-// Lives in a userdata of the registry and ends with the state. Owner's thread only.
+// What every binding needs of the state's runtime, and brings to the module. Owner's thread only.
 #pragma once
 
 #include <memory>
-#include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
-#include "base/leaving.h"
 #include "lua/convert.h"
 #include "lua/errors.h"
 #include "lua/runtime.h"
-#include "lua/scheduler.h"
 
 namespace kling::lua {
 
-/// The service a module table talks to: options, and the engine once it was needed.
-struct Client {
-  engine::EngineOptions options;
-  std::unique_ptr<engine::Engine> engine;
-};
 struct ClientRef {
   std::shared_ptr<Client> client;
 };
@@ -39,59 +29,10 @@ struct TaskRef {
   TaskId id = 0;
 };
 
-class RuntimeState final : public Runtime {
- public:
-  RuntimeState(lua_State* main, ModuleOptions options);
-  ~RuntimeState() override;
-
-  TaskId spawn(lua_State* L, int arguments, const char* name) override;
-  bool run(std::int64_t budget_us) override { return scheduler.run(main_, budget_us); }
-  bool pump(lua_State* L, std::int64_t budget_us) override;
-  void wait(Millis deadline) override;
-  Millis next_timer() const override { return scheduler.next_timer(); }
-  TaskResult result(TaskId task) const override;
-  bool knows(TaskId task) const override { return scheduler.find(task) != nullptr; }
-  std::size_t unfinished() const override { return scheduler.unfinished(); }
-  std::vector<TaskResult> take_unobserved() override { return scheduler.take_unobserved(); }
-  int push_results(lua_State* L, TaskId task) override;
-  void release(TaskId task) override;
-  void cancel(TaskId task) override;
-  void cancel_all() override { scheduler.cancel_all(); }
-  void wake() override { scheduler.queue().wake(); }
-  std::vector<engine::Engine*> engines() const override;
-  std::vector<std::unique_ptr<engine::Engine>> take_engines() override;
-  engine::CompletionQueue& queue() override { return scheduler.queue(); }
-
-  /// Plain C++; may throw.
-  void add_client(std::shared_ptr<Client> client) { clients_.push_back(std::move(client)); }
-  std::size_t clients() const { return clients_.size(); }
-  Status open_engine(Client& client);
-  void log(const std::string& level, const std::string& message);
-  /// Logs a warning the first time it is seen.
-  void warn(const std::string& message);
-
-  /// False in a forked child, which has none of the threads that engines need.
-  bool is_here() const { return !home_ || home_->is_here(); }
-
-  ModuleOptions options;
-  Scheduler scheduler;
-
- private:
-  static int spawn_protected(lua_State* L);
-
-  lua_State* const main_;
-  std::vector<std::shared_ptr<Client>> clients_;
-  std::set<std::string> warned_;
-  std::optional<Birthplace> home_;  ///< of the first engine
-  const char* spawn_name_ = "";
-  TaskId spawned_ = 0;
-};
-
-/// Null once the state is closing, and in a forked child once it had an engine. Neither raises.
-RuntimeState* find_state(lua_State* L);
+/// Null where runtime_of() is.
 Scheduler* scheduler_of(lua_State* L);
 /// Raises when the state is closing.
-RuntimeState& state_of(lua_State* L);
+Runtime& state_of(lua_State* L);
 /// The client that a module function is bound to (its first upvalue).
 const std::shared_ptr<Client>& bound_client(lua_State* L);
 /// Makes the engine on first need; raises its error.
@@ -201,6 +142,6 @@ void push_functions(lua_State* L);
 /// Where the registry keeps the module table.
 void* module_key();
 /// Makes the state's runtime; the userdata in the registry owns it.
-RuntimeState& open_state(lua_State* L, ModuleOptions& options);
+Runtime& open_state(lua_State* L, ModuleOptions& options);
 
 }  // namespace kling::lua

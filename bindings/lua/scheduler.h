@@ -15,12 +15,25 @@
 #include <vector>
 
 #include "base/watches.h"
+#include "engine/engine.h"
 #include "lua/guard.h"
-#include "lua/runtime.h"
 
 namespace kling::lua {
 
 class Scheduler;
+
+/// How a task ended.
+struct TaskResult {
+  bool done = false;
+  bool ok = false;
+  std::string message;    ///< tostring of the error, script line included
+  std::string where;      ///< "film.lua:14" of an Error value
+  std::string traceback;  ///< through the user's own code
+  Error error;            ///< of an Error value; kind invalid with `message` for others
+  bool is_kling_error = false;
+};
+
+using TaskId = std::size_t;  // 0 is none
 
 /// A job, by its ask, or a task that a wait waits for.
 struct Awaited {

@@ -129,7 +129,7 @@ int log(lua_State* L) {
   }
   luaL_pushresult(&text);
   const char* message = lua_tostring(L, -1);
-  RuntimeState& state = state_of(L);
+  Runtime& state = state_of(L);
   pure(L, [&] { state.log(level, message); });
   return 0;
 }
@@ -314,7 +314,7 @@ int client(lua_State* L) {
   lua_settop(L, 1);
   ClientRef& made = new_object<ClientRef>(L);
   const auto& like = bound_client(L);
-  RuntimeState& state = state_of(L);
+  Runtime& state = state_of(L);
   constexpr std::size_t kMostClients = 8;  // each has threads and connections of its own
   if (like->options.confinement.on && state.clients() >= kMostClients)
     luaL_error(L, "a safe script has at most %d clients", static_cast<int>(kMostClients));

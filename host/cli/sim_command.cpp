@@ -61,10 +61,6 @@ std::function<int()> set_up_sim(CLI::App& app) {
   app.add_option("--state", options->service.state_dir,
                  "folder that keeps tasks and clips (default: none)");
   app.add_option("--key", options->service.key, "the only bearer accepted (default: any)");
-  auto* access = app.add_option("--access-key", options->service.access_key,
-                                "wants a JSON Web Token of this issuer");
-  access->needs(app.add_option("--secret-key", options->service.secret_key, "signed with this")
-                    ->needs(access));
   options->add_service_options(app);
   const std::string group = "The simulated service";
   app.add_option("--run-seconds", options->run_seconds, "how long a generation takes, from to")

@@ -19,13 +19,12 @@ struct Options {
   std::string state_dir;
   std::shared_ptr<Clock> clock;  ///< null: the real time. See Simulator::clock_for.
   std::uint64_t seed = 1;
-  std::string dialect = "native";      ///< "native", "native,omni=wrapped": see dialect.h
-  bool external_lookup = true;         ///< external ids can be queried by
-  bool external_unique = true;         ///< and must be unique
-  std::string key;                     ///< the only bearer accepted; empty: any non-empty one
-  std::string access_key, secret_key;  ///< when set, a JWT signed with them is required instead
-  int slots = 0;                       ///< tasks that may run at once; 0: no limit
-  double units = 0;                    ///< credit in units (US$ 0.14); 0: no limit
+  std::string dialect = "native";  ///< "native", "native,omni=wrapped": see dialect.h
+  bool external_lookup = true;     ///< external ids can be queried by
+  bool external_unique = true;     ///< and must be unique
+  std::string key;                 ///< the only bearer accepted; empty: any non-empty one
+  int slots = 0;                   ///< tasks that may run at once; 0: no limit
+  double units = 0;                ///< credit in units (US$ 0.14); 0: no limit
   Millis min_run = 60'000, max_run = 180'000;  ///< how long a generation takes
   Millis url_life = 24 * 3'600'000;            ///< how long a clip's URL is valid
   bool draft = false;  ///< clips of half the size and a quarter of the frames, quickly made

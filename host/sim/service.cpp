@@ -2,12 +2,8 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <ctime>
 #include <filesystem>
 #include <sstream>
-
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include "base/digest.h"
 #include "base/files.h"
@@ -26,54 +22,15 @@ std::vector<std::string> split(const std::string& text, char mark) {
   return parts;
 }
 
-// ---- Who may ask: a bearer key, or a JSON Web Token as the official service wants it ----
-
-std::string hmac(const std::string& key, const std::string& text) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-       reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest, &size);
-  return std::string(reinterpret_cast<const char*>(digest), size);
-}
-
-/// Base64url without padding, as tokens use it.
-std::string decoded(std::string text) {
-  for (char& c : text) c = c == '-' ? '+' : c == '_' ? '/' : c;
-  text.append((4 - text.size() % 4) % 4, '=');
-  std::string data;
-  return base64_decode(text, data) ? data : std::string();
-}
-
-std::optional<Refusal> check_token(const Options& options, const std::string& token) {
-  const auto first = token.find('.'), last = token.rfind('.');
-  if (first == std::string::npos || first == last) return refusal(1002, "token");
-  const std::string body = token.substr(0, last);
-  if (hmac(options.secret_key, body) != decoded(token.substr(last + 1))) return refusal(1002);
-  const Json claims =
-      Json::parse(decoded(token.substr(first + 1, last - first - 1)), nullptr, false);
-  const auto seconds = [&](const char* name) {
-    const Json* claim = member_of(claims, name);
-    return claim != nullptr && claim->is_number() ? claim->get<Millis>() : 0;
-  };
-  if (text_of(claims, "iss") != options.access_key) return refusal(1002);
-  const Millis now = std::time(nullptr);  // the client's real time, too
-  if (seconds("nbf") > now) return refusal(1003);
-  if (seconds("exp") <= now) return refusal(1004);
-  return {};
-}
-
 /// Why a request with this Authorization header is refused; empty when it is not.
 std::optional<Refusal> check_authorization(const Options& options, const std::string& header) {
   const std::string_view bearer = "Bearer ";
   if (header.empty()) return refusal(1001);
   if (!header.starts_with(bearer) || header.size() == bearer.size()) return refusal(1002);
   const std::string token = header.substr(bearer.size());
-  if (!options.secret_key.empty()) return check_token(options, token);
   if (!options.key.empty() && options.key != token) return refusal(1002);
   return {};
 }
-
-// ---- The service ----
 
 std::string folder_of(const Options& options) {
   if (!options.state_dir.empty()) return options.state_dir;
@@ -170,8 +127,6 @@ Answer Service::route(Exchange& exchange) {
   if (auto why = check_authorization(options_, request.get_header_value("Authorization")))
     return refused(exchange, *why);
   const bool get = request.method == "GET", post = request.method == "POST";
-  if (get && parts == std::vector<std::string>{"tasks"} && mix_.of("").query == Shape::fresh)
-    return batch(exchange);
   if (exchange.kind.empty()) {
     // A path that does not exist is answered by the web site, not by the service.
     return {404, "<!doctype html><html><body>404 page not found</body></html>", "text/html"};
@@ -231,22 +186,8 @@ Answer Service::list(const Exchange& exchange) {
     const View view = view_of(tasks[i], options_.clock->now(), kNoFaults);
     data.push_back(list_item(mix_.of(exchange.kind), view));
   }
-  return data_answer(data);
-}
-
-Answer Service::batch(const Exchange& exchange) {
-  const std::string ids = exchange.request.get_param_value("task_ids");
-  const std::string external_ids = exchange.request.get_param_value("external_task_ids");
-  if (ids.empty() && external_ids.empty()) return refused(exchange, refusal(1201, "batch"));
-  ++queries_;
-  Json data = Json::array();
-  for (const std::string& id : split(ids.empty() ? external_ids : ids, ',')) {
-    if (const auto task = store_->find("", id)) {
-      const View view = view_of(*task, options_.clock->now(), kNoFaults);
-      data.push_back(list_item(mix_.of(task->order.kind), view));
-    }
-  }
-  return data_answer(data);
+  return json_answer(
+      {{"code", 0}, {"message", "SUCCEED"}, {"request_id", request_id()}, {"data", data}});
 }
 
 Answer Service::clip(Exchange& exchange) {
@@ -287,11 +228,6 @@ Answer Service::control(const httplib::Request& request) {
 
 Answer Service::refused(const Exchange& exchange, const Refusal& refusal) {
   return error_answer(mix_.of(exchange.kind), refusal, request_id());
-}
-
-Answer Service::data_answer(const Json& data) {
-  return json_answer(
-      {{"code", 0}, {"message", "SUCCEED"}, {"request_id", request_id()}, {"data", data}});
 }
 
 View Service::view_of(const Task& task, Millis now, const Faults& faults) {

@@ -40,11 +40,9 @@ class Service {
   Answer create(Exchange& exchange);
   Answer query(Exchange& exchange);
   Answer list(const Exchange& exchange);
-  Answer batch(const Exchange& exchange);
   Answer clip(Exchange& exchange);
   Answer control(const httplib::Request& request);
   Answer refused(const Exchange& exchange, const Refusal& refusal);
-  Answer data_answer(const Json& data);
   View view_of(const Task& task, Millis now, const Faults& faults);
   std::string request_id();
 

@@ -62,6 +62,4 @@ TEST_CASE("wrong options of the simulator say what there is") {
   CHECK(fault.code == 1);
   CHECK(contains(fault.err, "there is no fault \"dorp\""));
   CHECK(run(folder, {"--fault", "@missing"}).code == 2);
-  const std::vector<std::string> half = {KLING_PROGRAM, "sim", "--access-key", "a"};
-  CHECK(Child(half, folder.path(), {}).wait().code == 2);
 }

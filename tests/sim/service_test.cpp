@@ -1,9 +1,5 @@
 // The service's behaviour over HTTP: creates, queries, refusals, ids, external ids, state on disk.
-#include <ctime>
 #include <fstream>
-
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include "fixture.h"
 #include "sim/store.h"
@@ -250,55 +246,6 @@ TEST_CASE("keys are checked with the documented codes") {
   const auto right = sim.client().Get("/v1/videos/text2video/1",
                                       httplib::Headers{{"Authorization", "Bearer sk-right"}});
   CHECK(Fixture::body(right, 400)["code"] == 1201);
-}
-
-namespace {
-
-std::string base64url(const std::string& data) {
-  std::string text = base64_encode(data);
-  for (char& c : text) c = c == '+' ? '-' : c == '/' ? '_' : c;
-  return text.substr(0, text.find('='));
-}
-
-/// A token whose times are so many seconds from now.
-std::string token(int from, int to, const std::string& issuer = "test_access_key") {
-  const auto now = static_cast<long long>(std::time(nullptr));
-  const Json claims = {{"iss", issuer}, {"nbf", now + from}, {"exp", now + to}};
-  const std::string body =
-      base64url(R"({"alg":"HS256","typ":"JWT"})") + "." + base64url(claims.dump());
-  const std::string secret = "test_secret_key";
-  unsigned char digest[32];
-  unsigned size = 0;
-  HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
-       reinterpret_cast<const unsigned char*>(body.data()), body.size(), digest, &size);
-  return body + "." + base64url(std::string(reinterpret_cast<const char*>(digest), size));
-}
-
-}  // namespace
-
-TEST_CASE("a token must be signed and timely and of the right issuer") {
-  Options options;
-  options.access_key = "test_access_key";
-  options.secret_key = "test_secret_key";
-  Fixture sim(options);
-  const auto ask = [&](const std::string& given) {
-    const auto answer = sim.client().Get("/v1/videos/text2video/1",
-                                         httplib::Headers{{"Authorization", "Bearer " + given}});
-    REQUIRE(answer);
-    return Json::parse(answer->body)["code"].get<int>();
-  };
-  CHECK(ask(token(-5, 1800)) == 1201);  // accepted; there is no such task
-  CHECK(ask(token(60, 1800)) == 1003);
-  CHECK(ask(token(-1800, -5)) == 1004);
-  CHECK(ask(token(-5, 1800, "another")) == 1002);
-  CHECK(ask("sk-key") == 1002);
-  // The published vector; it expired in 2023.
-  const std::string published =
-      "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
-      "eyJpc3MiOiJ0ZXN0X2FjY2Vzc19rZXkiLCJleHAiOjE3MDAwMDE4MDAs"
-      "Im5iZiI6MTY5OTk5OTk5NX0.RRHTi__7g1MT9vNI6rvdlU0_kdkcA1HuseMqS4kn9IA";
-  CHECK(ask(published) == 1004);
-  CHECK(ask(published.substr(0, published.size() - 2) + "AA") == 1002);
 }
 
 TEST_CASE("a slot is held from submit to the end and given back by success and failure") {
