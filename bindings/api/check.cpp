@@ -191,9 +191,10 @@ std::vector<Finding> check(const Endpoint& endpoint, const Request& request) {
   checker.object(request.fields, endpoint.params, "");
   std::vector<Finding> findings = std::move(checker.findings);
   for (const Check& rule : endpoint.checks) {
-    if (std::any_of(rule.judged.begin(), rule.judged.end(),
-                    [&](const std::string& field) { return overridden(request, field); }))
-      continue;
+    bool judged = true;
+    for (const auto& [field, value] : request.extra.items())
+      judged = judged && !has_word(rule.judged, field);
+    if (!judged) continue;
     if (std::optional<Finding> finding = rule.run(request)) {
       finding->id = rule.id;
       findings.push_back(std::move(*finding));

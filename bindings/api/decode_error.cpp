@@ -134,9 +134,7 @@ std::span<const ErrorRow> error_rows() { return kRows; }
 bool ErrorRow::fits(Asked by, int status, std::string_view code, std::string_view words) const {
   return (asked == Asked::any || asked == by) &&
          (http == 0 || http == status || http == status / 100) &&
-         (codes.empty() ||
-          (" " + std::string(codes) + " ").find(" " + std::string(code) + " ") != codes.npos) &&
-         words.find(phrase) != words.npos;
+         (codes.empty() || has_word(codes, code)) && words.find(phrase) != words.npos;
 }
 
 bool is_success_code(const Json& code) {

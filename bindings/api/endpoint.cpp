@@ -2,10 +2,11 @@
 
 #include <algorithm>
 
-#include "api/table.h"
 #include "api/text.h"
 
 namespace kling::api {
+
+std::vector<Endpoint> make_endpoints();  // table.cpp
 namespace {
 
 /// Edits between two words: insertions, deletions, changes, and swapped neighbours.

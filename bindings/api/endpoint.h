@@ -51,8 +51,8 @@ struct Param {
 struct Check {
   unsigned endpoints = 0;  ///< which have it: bit n is the n-th row of the table
   std::string id;
-  std::string sentence;             ///< the rule in words, for docs
-  std::vector<std::string> judged;  ///< with one of these in `extra` the rule is not asked
+  std::string sentence;  ///< the rule in words, for docs
+  std::string judged;    ///< fields: with one of these in `extra` the rule is not asked
   std::function<std::optional<Finding>(const Request&)> run;
 };
 

@@ -87,7 +87,8 @@ class Normalizer {
   }
 
   void text(const Json& value, const Param& param, const std::string& path) {
-    if (value.is_string() && valid_utf8(value.get_ref<const std::string&>())) return;
+    if (value.is_string() && bad_utf8(value.get_ref<const std::string&>()) == std::string::npos)
+      return;
     if (value.is_string())
       return wrong_type(value, path, "text in UTF-8", "save the script as UTF-8");
     if (const std::vector<std::string>& values = param.rule.values;

@@ -63,10 +63,9 @@ constexpr FieldSlip kSlips[] = {
 std::span<const FieldSlip> field_slips() { return kSlips; }
 
 std::string meant_field(std::string_view endpoint, std::string_view name) {
-  const std::string word = " " + lower(name) + " ";
+  const std::string word = lower(name);
   for (const FieldSlip& slip : kSlips)
-    if ((slip.endpoint.empty() || slip.endpoint == endpoint) &&
-        (" " + std::string(slip.names) + " ").find(word) != std::string::npos)
+    if ((slip.endpoint.empty() || slip.endpoint == endpoint) && has_word(slip.names, word))
       return slip.instead;
   return {};
 }

@@ -13,11 +13,14 @@ namespace kling::api {
 
 /// Unicode characters in UTF-8 text.
 std::size_t characters(std::string_view utf8);
-bool valid_utf8(std::string_view text);
+/// The offset of the first byte that is no UTF-8, or npos.
+std::size_t bad_utf8(std::string_view text);
 /// True when nothing of it can be seen: blanks of every script, marks without width, controls.
 bool is_blank(std::string_view utf8);
 /// ASCII letters in lower case.
 std::string lower(std::string_view text);
+/// Whether a word is in a list that is separated by spaces.
+bool has_word(std::string_view words, std::string_view word);
 std::string joined(const std::vector<std::string>& words, std::string_view separator);
 /// A decimal integer without spaces or leading zeros; nothing when it is none or exceeds 64 bits.
 std::optional<std::int64_t> whole_number(std::string_view text);

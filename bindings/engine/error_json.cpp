@@ -3,19 +3,11 @@
 #include "api/text.h"
 
 namespace kling::engine {
-namespace {
-
-constexpr std::pair<const char*, std::string Error::*> kTexts[] = {
-    {"hint", &Error::hint}, {"field", &Error::field},           {"code", &Error::code},
-    {"job", &Error::job},   {"request_id", &Error::request_id},
-};
-
-}  // namespace
 
 api::Json to_json(const Error& error) {
   api::Json json = {
       {"kind", name(error.kind)}, {"message", error.message}, {"retryable", error.retryable}};
-  for (const auto& [key, text] : kTexts)
+  for (const auto& [key, text] : kErrorTexts)
     if (!(error.*text).empty()) json[key] = error.*text;
   if (error.http_status != 0) json["http_status"] = error.http_status;
   return json;
@@ -29,7 +21,7 @@ Error error_from_json(const api::Json& json) {
   Error error{.message = text("message")};
   for (int kind = 0; kind <= static_cast<int>(Kind::ledger); ++kind)
     if (text("kind") == name(Kind(kind))) error.kind = Kind(kind);
-  for (const auto& [key, member] : kTexts) error.*member = text(key);
+  for (const auto& [key, member] : kErrorTexts) error.*member = text(key);
   if (const api::Json& status = api::member(json, "http_status"); status.is_number_integer())
     error.http_status = status.get<int>();
   error.retryable = api::member(json, "retryable") == true;

@@ -12,13 +12,6 @@ namespace {
 
 using Stage = net::HttpOutcome::Stage;
 
-/// Seconds since 1970; 0 for what is no date of HTTP.
-std::time_t http_date(const std::string& text) {
-  std::tm parts{};
-  return ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S", &parts) != nullptr ? ::timegm(&parts)
-                                                                              : 0;
-}
-
 /// Retry-After in ms: seconds, or a date measured against the answer's own Date.
 Millis retry_after(const net::HttpOutcome& outcome, Millis now) {
   if (outcome.retry_after.empty()) return 0;
@@ -26,8 +19,8 @@ Millis retry_after(const net::HttpOutcome& outcome, Millis now) {
   const double seconds = std::strtod(outcome.retry_after.c_str(), &end);
   if (end != outcome.retry_after.c_str() && *end == '\0')
     return static_cast<Millis>(std::clamp(seconds, 0.0, 3600.0) * 1000);
-  const std::time_t until = http_date(outcome.retry_after);
-  const std::time_t from = outcome.date.empty() ? now / 1000 : http_date(outcome.date);
+  const std::time_t until = net::http_date(outcome.retry_after);
+  const std::time_t from = outcome.date.empty() ? now / 1000 : net::http_date(outcome.date);
   if (until == 0 || from == 0) return 0;
   return std::clamp<Millis>((until - from) * 1000, 0, 3'600'000);
 }
@@ -208,7 +201,7 @@ std::optional<bool> Core::is_ours(const Job& job, const api::Task& task, const s
   const auto known = (*book)->lookup_known(service, job.step.endpoint);
   if (!row || !*row || !known) return std::nullopt;
   // By the service's clock: a second for what Date leaves out, and one for what the way takes.
-  const std::time_t its_now = http_date(date);
+  const std::time_t its_now = net::http_date(date);
   const Millis ahead = its_now == 0 ? 0 : its_now * 1000 - now();
   const bool older = task.created_at != 0 && task.created_at + 2'000 < (*row)->sent_at + ahead;
   if (task.id == job.step.external_id || older) return false;

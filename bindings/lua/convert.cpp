@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "api/text.h"
 #include "lua/runtime_state.h"
 #include "lua/safe/limits.h"
 
@@ -19,31 +20,6 @@ char null_key, list_key;
 int null_tostring(lua_State* L) {
   lua_pushliteral(L, "null");
   return 1;
-}
-
-/// The offset of the first byte that is no UTF-8, or npos.
-std::size_t bad_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto byte = [&](std::size_t k) {
-      return k < text.size() ? static_cast<unsigned char>(text[k]) : 0u;
-    };
-    const unsigned first = byte(i);
-    const int more = first < 0x80   ? 0
-                     : first < 0xC2 ? -1
-                     : first < 0xE0 ? 1
-                     : first < 0xF0 ? 2
-                     : first < 0xF5 ? 3
-                                    : -1;
-    if (more < 0) return i;
-    for (int k = 1; k <= more; ++k)
-      if ((byte(i + k) & 0xC0) != 0x80) return i;
-    const unsigned second = byte(i + 1);
-    if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
-        (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F))
-      return i;
-    i += static_cast<std::size_t>(more) + 1;
-  }
-  return std::string_view::npos;
 }
 
 /// Uses only Lua functions that neither raise nor allocate, so that it may own C++ objects.
@@ -101,7 +77,7 @@ class Reader {
     std::size_t size = 0;
     const char* data = lua_tolstring(L_, index, &size);  // a string already: nothing is converted
     if (!take(size)) return fail("is too large");
-    const std::size_t bad = bad_utf8({data, size});
+    const std::size_t bad = api::bad_utf8({data, size});
     if (bad != std::string_view::npos) {
       error_.hint = "The bytes of a picture are given as kling.bytes(s).";
       return fail("is not UTF-8 text (at byte " + std::to_string(bad + 1) + ")");
@@ -195,7 +171,7 @@ class Reader {
       const std::string key(data, size);
       const std::size_t length = path_.size();
       path_ += (path_.empty() ? "" : ".") + key;
-      bool ok = bad_utf8(key) == std::string::npos || fail("is a key that is not UTF-8 text");
+      bool ok = api::bad_utf8(key) == std::string::npos || fail("is a key that is not UTF-8 text");
       ok = ok && (key != "$media" || fail("is reserved"));
       ok = ok && read(-1, out[key]);
       if (!ok) return lua_pop(L_, 2), false;

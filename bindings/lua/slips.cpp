@@ -167,10 +167,9 @@ bool has_member(std::string_view owner, std::string_view name) {
 }
 
 std::string meant_member(std::string_view owner, std::string_view name) {
-  const std::string word = " " + api::lower(name) + " ";
+  const std::string word = api::lower(name);
   for (const MemberSlip& slip : kMembers)
-    if (slip.owner == owner && (" " + std::string(slip.names) + " ").find(word) != word.npos)
-      return slip.instead;
+    if (slip.owner == owner && api::has_word(slip.names, word)) return slip.instead;
   for (const Way& way : kWays) {
     if (way.owner != owner) continue;
     const ManualClass& there = *class_of(way.there);

@@ -201,4 +201,10 @@ Result<std::string> service_address(const std::string& base_url) {
   return base->origin.name() + base->target;
 }
 
+std::time_t http_date(const std::string& text) {
+  std::tm parts{};
+  const bool read = ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S", &parts) != nullptr;
+  return read ? ::timegm(&parts) : 0;
+}
+
 }  // namespace kling::net

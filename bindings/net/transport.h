@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <ctime>
 #include <functional>
 #include <memory>
 #include <string>
@@ -84,5 +85,8 @@ Result<std::string> service_address(const std::string& base_url);
 
 /// "cpp-httplib 0.11.4, OpenSSL 3.0.17"
 std::string library_versions();
+
+/// Of a date in a header: seconds since 1970; 0 for what is none.
+std::time_t http_date(const std::string& text);
 
 }  // namespace kling::net

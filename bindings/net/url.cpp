@@ -7,17 +7,11 @@
 
 #include <arpa/inet.h>
 
+#include "api/text.h"
 #include "net/failure.h"
 
 namespace kling::net {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(),
-                 [](unsigned char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : char(c); });
-  return result;
-}
 
 bool is_host_name(std::string_view host) {
   return !host.empty() && host.size() <= 253 &&
@@ -36,14 +30,14 @@ Status parse_authority(std::string_view text, Origin& origin) {
   if (text.starts_with('[')) {
     const std::size_t end = text.find(']');
     if (end == text.npos) return invalid("the URL's address has no closing bracket");
-    origin.host = lower(text.substr(1, end - 1));
+    origin.host = api::lower(text.substr(1, end - 1));
     if (!is_ipv6(origin.host)) return invalid("the URL has no valid IPv6 address");
     port = text.substr(end + 1);
     if (!port.empty() && port.front() != ':') return invalid("the URL's host is malformed");
     if (!port.empty()) port.remove_prefix(1);
   } else {
     const std::size_t colon = text.find(':');
-    origin.host = lower(text.substr(0, colon));
+    origin.host = api::lower(text.substr(0, colon));
     if (!is_host_name(origin.host)) return invalid("the URL has no valid host name");
     if (colon != text.npos) port = text.substr(colon + 1);
   }
@@ -112,7 +106,7 @@ Result<Url> parse_url(std::string_view text) {
   if (has_controls(text) || text.find_first_of(" \\") != text.npos)
     return invalid("the URL contains a space, a backslash or a control character");
   Url url;
-  const std::string scheme = lower(text.substr(0, text.find("://")));
+  const std::string scheme = api::lower(text.substr(0, text.find("://")));
   if (scheme != "http" && scheme != "https")
     return invalid("the URL must start with https:// or http://");
   url.origin.tls = scheme == "https";

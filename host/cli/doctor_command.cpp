@@ -149,10 +149,9 @@ Finding check_service(Patient& patient) {
 
 Finding check_clock(Patient& patient) {
   if (!patient.answered()) return not_known();
-  std::tm parts{};
-  if (::strptime(patient.answer.date.c_str(), "%a, %d %b %Y %H:%M:%S", &parts) == nullptr)
-    return {"not compared: the service does not tell its time"};
-  const auto skew = std::abs(std::time(nullptr) - ::timegm(&parts));
+  const std::time_t its = net::http_date(patient.answer.date);
+  if (its == 0) return {"not compared: the service does not tell its time"};
+  const auto skew = std::abs(std::time(nullptr) - its);
   const std::string text = std::to_string(skew) + " s from the service's";
   return skew <= 60 ? Finding{text} : warning(text, "set this machine's clock");
 }
