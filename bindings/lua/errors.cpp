@@ -3,6 +3,7 @@
 #include <cctype>
 #include <cstring>
 
+#include "engine/error_json.h"
 #include "lua/safe/limits.h"
 #include "lua/slips.h"
 
@@ -13,23 +14,15 @@ int error_index(lua_State* L) {
   const auto& value = check_object<ErrorValue>(L, 1, "kling.Error");
   const Error& error = value.error;
   const char* key = luaL_checkstring(L, 2);
-  const auto text = [&](const std::string& field) {
-    if (field.empty()) return 0;
-    lua_pushlstring(L, field.data(), field.size());
-    return 1;
-  };
+  if (std::strcmp(key, "where") == 0) return push_some(L, value.where);
+  if (std::strcmp(key, "traceback") == 0) return push_some(L, value.traceback);
   if (std::strcmp(key, "kind") == 0) return lua_pushstring(L, name(error.kind)), 1;
-  if (std::strcmp(key, "message") == 0) return text(error.message);
-  if (std::strcmp(key, "code") == 0) return text(error.code);
-  if (std::strcmp(key, "request_id") == 0) return text(error.request_id);
-  if (std::strcmp(key, "job") == 0) return text(error.job);
-  if (std::strcmp(key, "hint") == 0) return text(error.hint);
-  if (std::strcmp(key, "field") == 0) return text(error.field);
-  if (std::strcmp(key, "where") == 0) return text(value.where);
-  if (std::strcmp(key, "traceback") == 0) return text(value.traceback);
+  if (std::strcmp(key, "message") == 0) return push_some(L, error.message);
   if (std::strcmp(key, "retryable") == 0) return lua_pushboolean(L, error.retryable), 1;
   if (std::strcmp(key, "http_status") == 0 && error.http_status != 0)
     return lua_pushinteger(L, error.http_status), 1;
+  for (const auto& [field, text] : engine::kErrorTexts)
+    if (std::strcmp(key, field) == 0) return push_some(L, error.*text);
   return 0;
 }
 

@@ -146,6 +146,17 @@ int push_text(lua_State* L, Work work) {
   return 1;
 }
 
+/// Pushes a text, but not an empty one. Returns how many values that are.
+inline int push_some(lua_State* L, const std::string& text) {
+  if (text.empty()) return 0;
+  lua_pushlstring(L, text.data(), text.size());
+  return 1;
+}
+/// The same into a field of the table on top.
+inline void set_some(lua_State* L, const char* key, const std::string& text) {
+  if (push_some(L, text) != 0) lua_setfield(L, -2, key);
+}
+
 /// The one place that knows which name this Lua has for it.
 inline int close_thread(lua_State* thread, [[maybe_unused]] lua_State* from) {
 #if LUA_VERSION_RELEASE_NUM >= 50406

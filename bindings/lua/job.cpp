@@ -23,12 +23,6 @@ engine::JobSnapshot& push_snapshot(lua_State* L, const JobRef& job) {
   return snapshot;
 }
 
-int push_some(lua_State* L, const std::string& text) {
-  if (text.empty()) return 0;
-  lua_pushlstring(L, text.data(), text.size());
-  return 1;
-}
-
 int push_error(lua_State* L, const Error& error) {
   ErrorValue& value = new_object<ErrorValue>(L);
   pure(L, [&] { value.error = error; });

@@ -121,16 +121,11 @@ int was_stored(lua_State* L, int, lua_KContext) {
   state_of(L).scheduler.woken(L, *own_object<Wait>(L, 3).ticket);
   const auto& now = push_snapshot(L, clip);
   if (now.path.empty() && now.store_error) return raise(L, *now.store_error, now.where.c_str());
-  if (now.path.empty()) return 0;
-  lua_pushlstring(L, now.path.data(), now.path.size());
-  return 1;
+  return push_some(L, now.path);
 }
 
 int clip_path(lua_State* L, const ClipRef& clip) {
-  if (clip.source->job == nullptr) {
-    lua_pushlstring(L, clip.source->path.data(), clip.source->path.size());
-    return 1;
-  }
+  if (clip.source->job == nullptr) return push_some(L, clip.source->path);
   engine::Engine& engine = engine_of(L, *clip.client);
   if (!engine.options().store) return 0;
   lua_settop(L, 2);
@@ -339,15 +334,10 @@ void push_videos(lua_State* L, const std::vector<api::Video>& videos) {
   lua_createtable(L, static_cast<int>(videos.size()), 0);
   for (std::size_t i = 0; i < videos.size(); ++i) {
     const api::Video& video = videos[i];
-    const auto field = [L](const char* name, const std::string& text) {
-      if (text.empty()) return;
-      lua_pushlstring(L, text.data(), text.size());
-      lua_setfield(L, -2, name);
-    };
     lua_createtable(L, 0, 4);
-    field("id", video.id);
-    field("url", video.url);
-    field("watermark_url", video.watermark_url);
+    set_some(L, "id", video.id);
+    set_some(L, "url", video.url);
+    set_some(L, "watermark_url", video.watermark_url);
     if (video.duration > 0) {
       lua_pushnumber(L, video.duration);
       lua_setfield(L, -2, "duration");

@@ -13,19 +13,14 @@ namespace {
 
 int push_query(lua_State* L, Call& call) {
   const engine::QueryResult& query = call.reply->query;
-  const auto field = [L](const char* key, const std::string& text) {
-    if (text.empty()) return;
-    lua_pushlstring(L, text.data(), text.size());
-    lua_setfield(L, -2, key);
-  };
   lua_createtable(L, 0, 8);
   lua_pushstring(L, api::name(query.task.state));
   lua_setfield(L, -2, "status");
-  field("message", query.task.message);
-  field("id", query.task.id);
-  field("external_id", query.task.external_id);
-  field("handle", query.handle);
-  field("raw", query.raw);
+  set_some(L, "message", query.task.message);
+  set_some(L, "id", query.task.id);
+  set_some(L, "external_id", query.task.external_id);
+  set_some(L, "handle", query.handle);
+  set_some(L, "raw", query.raw);
   push_videos(L, query.task.videos);
   lua_setfield(L, -2, "videos");
   return 1;
@@ -237,16 +232,6 @@ bool is_for_the_host(const std::string& option) {
   return false;
 }
 
-/// A script in a confined engine may lower what its host allows.
-void keep_lower(engine::Limits& limits, const engine::Limits& host) {
-  const auto keep = [](auto& now, auto before) {
-    if (before >= 0 && (now < 0 || now > before)) now = before;
-  };
-  keep(limits.slots, host.slots);
-  keep(limits.budget_usd, host.budget_usd);
-  keep(limits.budget_jobs, host.budget_jobs);
-}
-
 Status read_options(Options& options, const api::Json& given) {
   Error error;
   for (auto field = given.begin(); field != given.end(); ++field) {
@@ -285,7 +270,9 @@ void apply(lua_State* L, Client& client) {
     Options changed = client.options;
     if (auto read = read_options(changed, *given); !read)
       return void(error = std::move(read.error()));
-    if (changed.confinement.on) keep_lower(changed.limits, client.options.limits);
+    // A script in a confined engine may lower what its host allows.
+    if (changed.confinement.on)
+      changed.limits = engine::lower(changed.limits, client.options.limits);
     const bool any_time =
         std::all_of(given->items().begin(), given->items().end(), [](const auto& o) {
           return o.key() == "strict" || o.key() == "limits" || o.key() == "budget";

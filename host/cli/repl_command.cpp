@@ -7,9 +7,9 @@
 
 #include "cli/progress.h"
 #include "cli/service.h"
-#include "lua/runtime.h"
 #include "repl/console.h"
 #include "repl/interpreter.h"
+#include "script/script.h"
 
 namespace kling::cli {
 namespace {
@@ -289,27 +289,6 @@ class Session {
 
 // ---- Set-up ----
 
-/// What the protected set-up needs; plain pointers, so that a Lua error may pass.
-struct ReplSetUp {
-  lua::ModuleOptions* module;
-  const repl::Host* host;
-  Interruption* interruption;
-  lua::Runtime* runtime;  ///< out
-};
-
-int prepare_repl(lua_State* L) {
-  auto& set_up = *static_cast<ReplSetUp*>(lua_touserdata(L, 1));
-  luaL_openlibs(L);
-  lua_pushlightuserdata(L, set_up.interruption);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &interrupt_key);
-  lua_newtable(L);
-  lua_setglobal(L, "arg");
-  set_up.runtime = &lua::open_module(L, std::move(*set_up.module));
-  repl::Interpreter::open(L, *set_up.host);
-  lua_sethook(L, on_count, LUA_MASKCOUNT, kLookInstructions);  // tasks inherit it
-  return 0;
-}
-
 std::string greeting(const engine::EngineOptions& settings, bool simulated) {
   std::string text = "kling " KLING_VERSION ", " LUA_RELEASE "; ledger " + settings.ledger_path +
                      "\nTab completes, help() explains, .help lists commands, .quit leaves.";
@@ -350,17 +329,20 @@ int run_repl(const JobOptions& options) {
                         .jobs = [&] { return session->jobs_text(); }};
   const std::unique_ptr<lua_State, decltype(&lua_close)> state(luaL_newstate(), lua_close);
   if (!state) return options.voice.fail({.kind = Kind::invalid, .message = "not enough memory"});
-  ReplSetUp set_up{&module, &host, &interruption, nullptr};
-  lua_pushcfunction(state.get(), prepare_repl);
-  lua_pushlightuserdata(state.get(), &set_up);
-  if (lua_pcall(state.get(), 1, 0, 0) != LUA_OK) {
-    const char* message = lua_tostring(state.get(), -1);
-    return options.voice.fail(
-        {.kind = Kind::invalid, .message = message ? message : "the state cannot be set up"});
-  }
+  lua::Runtime* runtime = nullptr;
+  auto prepare = [&](lua_State* L) {
+    runtime = &script::open(L, false, std::move(module));
+    lua_pushlightuserdata(L, &interruption);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &interrupt_key);
+    lua_newtable(L);
+    lua_setglobal(L, "arg");
+    repl::Interpreter::open(L, host);
+    lua_sethook(L, on_count, LUA_MASKCOUNT, kLookInstructions);  // tasks inherit it
+  };
+  if (const Status ready = script::protect(state.get(), prepare); !ready)
+    return options.voice.fail(ready.error());
 
-  session =
-      std::make_unique<Session>(options.voice, console, state.get(), *set_up.runtime, interruption);
+  session = std::make_unique<Session>(options.voice, console, state.get(), *runtime, interruption);
   repl::HistoryFile history(console.interactive() ? repl::history_path() : "");
   console.start(history, service.settings.key,
                 {.idle = [&] { return session->idle(); },
@@ -369,7 +351,7 @@ int run_repl(const JobOptions& options) {
   if (!service.notice.empty()) session->tell(service.notice);
   if (console.interactive()) session->tell(greeting(service.settings, options.simulation.on));
   const int code = session->until_left();
-  if (const std::string text = service.summary(set_up.runtime->engines()); !text.empty())
+  if (const std::string text = service.summary(runtime->engines()); !text.empty())
     session->tell(text);
   return code;
 }

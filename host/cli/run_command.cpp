@@ -2,45 +2,25 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <iostream>
 #include <iterator>
 #include <memory>
 #include <random>
 
 #include <lua.hpp>
 
-#include "api/pasted.h"
 #include "api/prices.h"
 #include "cli/progress.h"
 #include "cli/run.h"
 #include "cli/slips.h"
 #include "engine/ledger.h"
 #include "engine/media/ffmpeg.h"
-#include "lua/runtime.h"
 #include "lua/slips.h"
+#include "script/script.h"
 
 namespace kling::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// What the protected set-up needs; plain pointers, so that a Lua error may pass.
-struct SetUp {
-  const char* script;  ///< path, or "-"
-  const char* source;
-  std::size_t source_size;
-  const char* chunk_name;
-  const char* package_path;
-  char** arguments;  ///< after the script
-  int argument_count;
-  lua_Integer seed[2];
-  lua::ModuleOptions* module;
-  bool print_to_stderr;
-  bool safe;
-  lua::Runtime* runtime;  ///< out
-  lua::TaskId task;       ///< out
-};
 
 int print_to_stderr(lua_State* L) {
   const int count = lua_gettop(L);
@@ -53,75 +33,6 @@ int print_to_stderr(lua_State* L) {
   }
   std::fputc('\n', stderr);
   return 0;
-}
-
-void set_arguments(lua_State* L, const SetUp& set_up) {
-  lua_createtable(L, set_up.argument_count, 1);
-  lua_pushstring(L, set_up.script);
-  lua_rawseti(L, -2, 0);
-  for (int i = 0; i < set_up.argument_count; ++i) {
-    lua_pushstring(L, set_up.arguments[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
-  lua_setglobal(L, "arg");
-}
-
-/// Everything that may raise a Lua error before the script runs. One light userdata: a SetUp.
-int prepare_state(lua_State* L) {
-  auto* set_up = static_cast<SetUp*>(lua_touserdata(L, 1));
-  if (set_up->safe) {
-    set_up->runtime = &lua::open_safe(L, std::move(*set_up->module));
-  } else {
-    luaL_openlibs(L);
-    lua_getglobal(L, "package");
-    lua_pushstring(L, set_up->package_path);
-    lua_getfield(L, -2, "path");
-    lua_concat(L, 2);
-    lua_setfield(L, -2, "path");
-  }
-  set_arguments(L, *set_up);
-
-  // A run that is repeated draws the same numbers, so that its requests are the same.
-  lua_getglobal(L, "math");
-  lua_getfield(L, -1, "randomseed");
-  lua_pushinteger(L, set_up->seed[0]);
-  lua_pushinteger(L, set_up->seed[1]);
-  lua_call(L, 2, 0);
-
-  if (set_up->print_to_stderr) {
-    lua_pushcfunction(L, print_to_stderr);
-    lua_setglobal(L, "print");
-  }
-  if (!set_up->safe) set_up->runtime = &lua::open_module(L, std::move(*set_up->module));
-  // Text only: a damaged or hostile binary chunk can crash the interpreter.
-  if (luaL_loadbufferx(L, set_up->source, set_up->source_size, set_up->chunk_name, "t") != LUA_OK)
-    return lua_error(L);
-  luaL_checkstack(L, set_up->argument_count + LUA_MINSTACK, "too many arguments");
-  for (int i = 0; i < set_up->argument_count; ++i) lua_pushstring(L, set_up->arguments[i]);
-  set_up->task = set_up->runtime->spawn(L, set_up->argument_count, "main");
-  if (set_up->task == 0) luaL_error(L, "not enough memory");
-  return 0;
-}
-
-Result<std::string> read_script(const std::string& script) {
-  std::string source;
-  if (script == "-") {
-    source.assign(std::istreambuf_iterator<char>(std::cin), {});
-  } else {
-    std::error_code error;
-    std::ifstream file(script, std::ios::binary);
-    if (!file || fs::is_directory(script, error))
-      return Error{.kind = Kind::invalid,
-                   .message = "cannot read the script " + script,
-                   .hint = "check the path"};
-    source.assign(std::istreambuf_iterator<char>(file), {});
-  }
-  if (Status read = api::take_byte_order_mark(source, script == "-" ? "standard input" : script);
-      !read)
-    return read.error();
-  // The interpreter's own loader skips a first line that starts with '#'.
-  if (!source.empty() && source.front() == '#') source.insert(0, "--");
-  return source;
 }
 
 /// True when every job has an id or has come to rest: nothing would be lost by leaving.
@@ -376,7 +287,8 @@ std::string random_seed(const engine::EngineOptions& settings, const std::string
          std::to_string(lua_Integer(part[2]) << 32 | part[3]);
 }
 
-int run_source(RunOptions& options, std::vector<std::string>& words, const std::string& source) {
+int run_source(RunOptions& options, const std::vector<std::string>& words,
+               const std::string& source) {
   const std::string script = words.front();
   const bool typed = runtime::is_typed(script);
 
@@ -406,44 +318,44 @@ int run_source(RunOptions& options, std::vector<std::string>& words, const std::
                             .own_interpreter = true,
                             .log = settings.log};
 
-  std::error_code error;
-  const std::string folder = typed ? "." : fs::absolute(script, error).parent_path().string();
-  const std::string package_path = folder + "/?.lua;" + folder + "/?/init.lua;";
-  const std::string chunk_name = typed ? "=stdin" : "@" + script;
   lua_Integer seed[2] = {};
   std::sscanf(settings.seed.c_str(), "%lld %lld", &seed[0], &seed[1]);
-  std::vector<char*> arguments;
-  for (std::size_t i = 1; i < words.size(); ++i) arguments.push_back(words[i].data());
+  const std::string chunk_name = typed ? "=stdin" : "@" + script;
+  const std::string folder = typed ? "." : script::folder_of(script);
+  const api::Json arguments(std::vector<std::string>(words.begin() + 1, words.end()));
 
   const std::unique_ptr<lua_State, decltype(&lua_close)> state(
       options.safe.on() ? lua::new_limited_state(options.safe.limits()) : luaL_newstate(),
       lua_close);
   if (!state) return options.voice.fail({.kind = Kind::invalid, .message = "not enough memory"});
   lua_State* L = state.get();
-  SetUp set_up{.script = script.c_str(),
-               .source = source.data(),
-               .source_size = source.size(),
-               .chunk_name = chunk_name.c_str(),
-               .package_path = package_path.c_str(),
-               .arguments = arguments.data(),
-               .argument_count = static_cast<int>(arguments.size()),
-               .seed = {seed[0], seed[1]},
-               .module = &module,
-               .print_to_stderr = options.voice.json || options.report != nullptr,
-               .safe = options.safe.on(),
-               .runtime = nullptr,
-               .task = 0};
+  lua::Runtime* runtime = nullptr;
+  lua::TaskId task = 0;
   // Signals are blocked before the first thread, so that all of them inherit that.
   watch_interrupts([queue = service.queue] { queue->wake(); }, options.deadline);
-  lua_pushcfunction(L, prepare_state);
-  lua_pushlightuserdata(L, &set_up);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-    const char* message = lua_tostring(L, -1);
-    return options.voice.fail({.kind = Kind::invalid,
-                               .message = message != nullptr ? lua::explain_syntax(message, source)
-                                                             : "the state cannot be set up"});
-  }
-  return Run(options, service, L, *set_up.runtime, set_up.task).until_done();
+  const bool to_stderr = options.voice.json || options.report != nullptr;
+  auto prepare = [&](lua_State* L) {
+    runtime = &script::open(L, options.safe.on(), std::move(module));
+    if (!options.safe.on()) script::add_folder(L, folder);
+    lua_createtable(L, static_cast<int>(words.size()), 0);
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      lua_pushstring(L, words[i].c_str());
+      lua_rawseti(L, -2, static_cast<lua_Integer>(i));
+    }
+    lua_setglobal(L, "arg");
+    // A run that is repeated draws the same numbers, so that its requests are the same.
+    lua_getglobal(L, "math");
+    lua_getfield(L, -1, "randomseed");
+    lua_pushinteger(L, seed[0]);
+    lua_pushinteger(L, seed[1]);
+    lua_call(L, 2, 0);
+    if (to_stderr) lua_register(L, "print", print_to_stderr);
+    task = script::start(L, *runtime, source, chunk_name.c_str(), "main", arguments);
+  };
+  if (const Status ready = script::protect(L, prepare); !ready)
+    return options.voice.fail(
+        {.kind = Kind::invalid, .message = lua::explain_syntax(ready.error().message, source)});
+  return Run(options, service, L, *runtime, task).until_done();
 }
 
 }  // namespace
@@ -462,7 +374,7 @@ int run_script(RunOptions& options) {
     throw CLI::ExtrasError({first});
   }
   // Before there is a child: it is in the background of the terminal, which would stop it.
-  const auto source = read_script(words.front());
+  const auto source = script::read(words.front());
   if (!source) return options.voice.fail(source.error());
   const auto run = [&] { return run_source(options, words, *source); };
   return options.safe.on() ? options.safe.in_child(options.voice, run) : run();

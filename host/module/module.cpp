@@ -9,6 +9,7 @@
 #include "kling/kling.h"
 #include "lua/runtime_state.h"
 #include "runtime/settings.h"
+#include "script/script.h"
 
 namespace kling {
 namespace {
@@ -116,27 +117,10 @@ void read_settings(Opening& opening, const char* script) {
   if (!notice.empty()) log("info", notice);
   settings->typed = *script == '\0';
   settings->log = log;
+  if (!settings->typed) opening.folder = script::folder_of(script);
   opening.options.emplace();
   opening.options->log = log;
   opening.options->engine = std::move(*settings);
-  if (*script == '\0') return;
-  std::error_code error;
-  const auto folder = std::filesystem::absolute(script, error).parent_path().string();
-  opening.folder = folder + "/?.lua;" + folder + "/?/init.lua;";
-}
-
-/// The script's folder comes first in package.path, as with `kling run`.
-void add_to_path(lua_State* L, const std::string& folder) {
-  const int top = lua_gettop(L);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  if (!folder.empty() && lua_getfield(L, -1, "package") == LUA_TTABLE) {
-    lua_pushlstring(L, folder.data(), folder.size());
-    if (lua_getfield(L, -2, "path") == LUA_TSTRING) {
-      lua_concat(L, 2);
-      lua_setfield(L, -2, "path");
-    }
-  }
-  lua_settop(L, top);
 }
 
 /// pump([microseconds]) for hosts that are written in Lua themselves.
@@ -168,7 +152,7 @@ int luaopen_kling(lua_State* L) {
   const Error& failure = opening.failure;
   if (!failure.message.empty())
     return luaL_error(L, "%s. %s", failure.message.c_str(), failure.hint.c_str());
-  add_to_path(L, opening.folder);
+  script::add_folder(L, opening.folder);
   lua::open_module(L, std::move(*opening.options));
   guard_the_end(L);
   lua_pushcfunction(L, pump);

@@ -1,9 +1,8 @@
-#include "runtime/hook_transport.h"
-
 #include <condition_variable>
 #include <mutex>
 
 #include "net/body.h"
+#include "runtime/hooks.h"
 
 namespace {
 

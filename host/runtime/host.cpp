@@ -1,34 +1,40 @@
-#include "runtime/host.h"
+// The C face of <kling/host.h>: one Lua state and the engines its scripts use, which outlive a
+// state that is reloaded. Ticking thread only; a tick neither blocks nor does I/O; no exception
+// gets out.
+#include "kling/host.h"
 
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <exception>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
-#include "api/pasted.h"
+#include "base/leaving.h"
 #include "engine/error_json.h"
 #include "lua/convert.h"
-#include "lua/safe.h"
-#include "runtime/hook_transport.h"
+#include "runtime/hooks.h"
+#include "script/script.h"
 
-namespace kling::runtime {
+using namespace kling;
+using api::Json;
+
 namespace {
 
-constexpr int kTaskBits = 40;  // a billion tasks a state
+constexpr int kTaskBits = 40;  // a trillion tasks a state
 
 std::string text_of(const char* text) { return text != nullptr ? text : ""; }
 
-api::Json describe(const engine::JobSnapshot& job) {
-  api::Json value = {{"handle", job.handle},
-                     {"kind", job.endpoint},
-                     {"state", job.state},
-                     {"cost", job.cost_usd},
-                     {"reused", job.reused},
-                     {"where", job.where},
-                     {"prompt", job.summary},
-                     {"waiting_for", job.waiting_for},
-                     {"created", static_cast<double>(job.created_at) / 1000}};
+Json describe(const engine::JobSnapshot& job) {
+  Json value = {{"handle", job.handle},
+                {"kind", job.endpoint},
+                {"state", job.state},
+                {"cost", job.cost_usd},
+                {"reused", job.reused},
+                {"where", job.where},
+                {"prompt", job.summary},
+                {"waiting_for", job.waiting_for},
+                {"created", static_cast<double>(job.created_at) / 1000}};
   if (!job.task_id.empty()) value["id"] = job.task_id;
   if (!job.path.empty()) value["path"] = job.path;
   if (job.finished_at != 0) value["finished"] = static_cast<double>(job.finished_at) / 1000;
@@ -38,7 +44,43 @@ api::Json describe(const engine::JobSnapshot& job) {
 
 }  // namespace
 
-Host::Host(const kling_host_options& options)
+struct kling_host {
+  explicit kling_host(const kling_host_options& options);
+  ~kling_host() {
+    if (state_ != nullptr) lua_close(state_);
+  }
+  kling_host(const kling_host&) = delete;
+  kling_host& operator=(const kling_host&) = delete;
+
+  /// Makes the Lua state. False: error_ tells why.
+  bool open();
+  bool call(auto work);
+  bool fail(const std::string& why) { return error_ = why, false; }
+  bool read_json(const char* text, Json& value);
+  const char* give(const Json& value);
+  Result<std::unique_ptr<engine::Engine>> make_engine(engine::EngineOptions chosen);
+  kling_task run(const char* name, std::string_view source, const char* arguments,
+                 const std::string& folder);
+  const char* result(kling_task task);
+  int task_state(kling_task task) const;
+  lua::TaskId known(kling_task task) const;
+  std::vector<engine::Engine*> engines() const;
+
+  const Birthplace home_;
+  const bool safe_;
+  const kling_host_options hooks_;  ///< its texts are not ours: only the hooks and numbers
+  engine::EngineOptions engine_;
+  std::shared_ptr<runtime::HostClock> clock_;  ///< null: the wall clock
+  std::shared_ptr<engine::CompletionQueue> queue_;
+  std::size_t used_ = 0;  ///< bytes of the Lua state
+  lua_State* state_ = nullptr;
+  lua::Runtime* runtime_ = nullptr;
+  kling_task generation_ = 0;  ///< of the state: in the upper half of a kling_task
+  std::vector<std::unique_ptr<engine::Engine>> kept_;  ///< of states before
+  std::string error_, text_;
+};
+
+kling_host::kling_host(const kling_host_options& options)
     : safe_(text_of(options.profile) == "safe"), hooks_(options) {
   engine_.base_url = text_of(options.base_url);
   engine_.key = text_of(options.key);
@@ -51,11 +93,12 @@ Host::Host(const kling_host_options& options)
     engine_.confinement.roots.emplace_back(*root);
   for (const char* const* host = options.hosts; host != nullptr && *host != nullptr; ++host)
     engine_.confinement.hosts.emplace_back(*host);
-  if (options.now != nullptr) clock_ = std::make_shared<HostClock>(options.now(options.user));
+  if (options.now != nullptr)
+    clock_ = std::make_shared<runtime::HostClock>(options.now(options.user));
   queue_ = std::make_shared<engine::CompletionQueue>(
       clock_ ? std::static_pointer_cast<Clock>(clock_) : make_clock());
   if (options.send != nullptr)
-    engine_.transport = make_hook_transport(options.send, options.user, queue_);
+    engine_.transport = runtime::make_hook_transport(options.send, options.user, queue_);
   // Workers log, too; their words are told by a tick.
   if (options.log != nullptr)
     engine_.log = [hook = options.log, user = options.user, queue = std::weak_ptr(queue_)](
@@ -65,14 +108,10 @@ Host::Host(const kling_host_options& options)
     };
 }
 
-Host::~Host() {
-  if (state_ != nullptr) lua_close(state_);
-}
+// ---- The Lua state ----
 
-void Host::note_error(const char* what) { error_ = what; }
-
-void* Host::allocate(void* data, void* block, std::size_t old_size, std::size_t new_size) {
-  auto& self = *static_cast<Host*>(data);
+static void* allocate(void* data, void* block, std::size_t old_size, std::size_t new_size) {
+  auto& self = *static_cast<kling_host*>(data);
   if (block == nullptr) old_size = 0;  // it is a type tag then
   const std::size_t limit = self.hooks_.memory_limit;
   if (limit != 0 && new_size > old_size && self.used_ - old_size + new_size > limit) return nullptr;
@@ -88,24 +127,14 @@ void* Host::allocate(void* data, void* block, std::size_t old_size, std::size_t 
   return moved;
 }
 
-// ---- The Lua state ----
-
-bool Host::call(lua_CFunction function) {
-  if (state_ == nullptr) {
-    error_ = "the host has no Lua state: not enough memory";
-    return false;
-  }
-  if (!lua_checkstack(state_, 4)) return false;
-  lua_pushcfunction(state_, function);
-  lua_pushlightuserdata(state_, this);
-  if (lua_pcall(state_, 1, 0, 0) == LUA_OK) return true;
-  const char* message = lua_tostring(state_, -1);
-  error_ = message != nullptr ? message : "an error without a message";
-  lua_pop(state_, 1);
-  return false;
+/// Runs what may raise Lua errors; false and error_ when it did.
+bool kling_host::call(auto work) {
+  if (state_ == nullptr) return fail("the host has no Lua state: not enough memory");
+  const Status done = script::protect(state_, work);
+  return done.ok() || fail(done.error().message);
 }
 
-bool Host::open() {
+bool kling_host::open() {
   used_ = 0;
   if (safe_) {
     lua::Limits limits;
@@ -120,40 +149,25 @@ bool Host::open() {
   } else {
     state_ = lua_newstate(allocate, this);
   }
-  if (state_ != nullptr && call(prepare)) return true;
-  if (state_ == nullptr) {
-    error_ = "not enough memory for a Lua state";
-  } else {
-    lua_close(state_);
-  }
-  state_ = nullptr;
+  lua::ModuleOptions module{
+      .engine = engine_,
+      .make_engine = [this](engine::EngineOptions o) { return make_engine(std::move(o)); },
+      .queue = queue_,
+      .own_interpreter = true,
+      .log = nullptr};
+  if (hooks_.log != nullptr)
+    module.log = [this](const std::string& level, const std::string& message) {
+      hooks_.log(hooks_.user, level.c_str(), message.c_str());
+    };
+  if (state_ == nullptr) return fail("not enough memory for a Lua state");
+  if (call([&](lua_State* L) { runtime_ = &script::open(L, safe_, std::move(module)); }))
+    return true;
+  lua_close(std::exchange(state_, nullptr));
   runtime_ = nullptr;
   return false;
 }
 
-int Host::prepare(lua_State* L) {
-  auto& self = *static_cast<Host*>(lua_touserdata(L, 1));
-  if (!self.safe_) luaL_openlibs(L);
-  lua::ModuleOptions& module = self.module_;
-  lua::pure(L, [&] {
-    module = {};
-    module.engine = self.engine_;
-    module.queue = self.queue_;
-    module.own_interpreter = true;
-    if (self.hooks_.log != nullptr)
-      module.log = [&self](const std::string& level, const std::string& message) {
-        self.hooks_.log(self.hooks_.user, level.c_str(), message.c_str());
-      };
-    module.make_engine = [&self](engine::EngineOptions chosen) {
-      return self.make_engine(std::move(chosen));
-    };
-  });
-  self.runtime_ =
-      self.safe_ ? &lua::open_safe(L, std::move(module)) : &lua::open_module(L, std::move(module));
-  return 0;
-}
-
-Result<std::unique_ptr<engine::Engine>> Host::make_engine(engine::EngineOptions chosen) {
+Result<std::unique_ptr<engine::Engine>> kling_host::make_engine(engine::EngineOptions chosen) {
   if (chosen.key.empty() && hooks_.get_key != nullptr)
     chosen.key = text_of(hooks_.get_key(hooks_.user));
   const std::string url = chosen.base_url.empty() ? engine::kDefaultBaseUrl : chosen.base_url;
@@ -177,98 +191,30 @@ Result<std::unique_ptr<engine::Engine>> Host::make_engine(engine::EngineOptions 
   return engine::make_engine(std::move(chosen));
 }
 
-bool Host::reload() {
-  if (state_ != nullptr) {
-    auto taken = runtime_->take_engines();
-    lua_close(state_);
-    state_ = nullptr;
-    for (auto& engine : taken) kept_.push_back(std::move(engine));
-  }
-  for (const auto& engine : kept_) engine->begin_run();
-  ++generation_;
-  return open();
-}
-
 // ---- Tasks ----
 
-kling_task Host::run(const char* name, const char* source, std::size_t size,
-                     const char* arguments) {
-  if (!read_json(arguments)) return 0;
-  if (!json_.is_null() && !json_.is_array()) {
-    error_ = "the arguments of a script are a JSON array";
+kling_task kling_host::run(const char* name, std::string_view source, const char* arguments,
+                           const std::string& folder) {
+  Json list;
+  if (!read_json(arguments, list)) return 0;
+  if (!list.is_null() && !list.is_array())
+    return fail("the arguments of a script are a JSON array");
+  const std::string chunk = std::string("@") + name;
+  lua::TaskId started = 0;
+  if (!call([&](lua_State* L) {
+        if (!safe_) script::add_folder(L, folder);
+        started = script::start(L, *runtime_, source, chunk.c_str(), name, list);
+      }))
     return 0;
-  }
-  const std::size_t mark = std::string_view(source, size).starts_with("\xEF\xBB\xBF") ? 3 : 0;
-  name_ = name;
-  source_ = source + mark;  // a byte order mark is no Lua
-  source_size_ = size - mark;
-  started_ = 0;
-  if (!call(start)) return 0;
-  return started_ | generation_ << kTaskBits;
+  return started | generation_ << kTaskBits;
 }
 
-kling_task Host::run_file(const char* path, const char* arguments) {
-  namespace fs = std::filesystem;
-  std::error_code failed;
-  std::ifstream file(path, std::ios::binary);
-  if (!file || fs::is_directory(path, failed)) {
-    error_ = std::string("cannot read the script ") + path;
-    return 0;
-  }
-  std::string source(std::istreambuf_iterator<char>(file), {});
-  if (Status read = api::take_byte_order_mark(source, path); !read) {
-    error_ = read.error().message + ": " + read.error().hint;
-    return 0;
-  }
-  if (source.starts_with('#')) source.insert(0, "--");  // as the interpreter's own loader
-  folder_ = fs::absolute(path, failed).parent_path().string();
-  const std::string name = fs::path(path).filename().string();
-  const kling_task task = run(name.c_str(), source.data(), source.size(), arguments);
-  folder_.clear();
-  return task;
-}
-
-/// Compiles the source and makes it a task.
-int Host::start(lua_State* L) {
-  auto& self = *static_cast<Host*>(lua_touserdata(L, 1));
-  if (!self.safe_ && !self.folder_.empty() && lua_getglobal(L, "package") == LUA_TTABLE) {
-    lua_getfield(L, -1, "path");
-    const char* path = luaL_optstring(L, -1, "");
-    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;", self.folder_.c_str(), self.folder_.c_str());
-    const char* added = lua_tostring(L, -1);
-    if (std::string_view(path).find(added) == std::string_view::npos) {
-      lua_pushfstring(L, "%s%s", added, path);
-      lua_setfield(L, -4, "path");
-    }
-  }
-  lua_settop(L, 1);
-  lua_pushfstring(L, "@%s", self.name_);
-  // Text only: a damaged or hostile binary chunk can crash the interpreter.
-  if (luaL_loadbufferx(L, self.source_, self.source_size_, lua_tostring(L, 2), "t") != LUA_OK)
-    return lua_error(L);
-  const auto count = static_cast<int>(self.json_.size());
-  luaL_checkstack(L, count + 2, "too many arguments");
-  for (int i = 0; i < count; ++i) lua::push_json(L, self.json_[static_cast<std::size_t>(i)]);
-  self.started_ = self.runtime_->spawn(L, count, self.name_);
-  if (self.started_ == 0) luaL_error(L, "not enough memory");
-  return 0;
-}
-
-bool Host::tick(std::int64_t budget_us) {
-  if (clock_) clock_->set(hooks_.now(hooks_.user));
-  if (state_ == nullptr) return false;
-  if (safe_) lua::refill(state_);
-  return runtime_->run(budget_us);
-}
-
-int Host::fd() { return queue_->fd(); }
-
-lua::TaskId Host::known(kling_task task) const {
+lua::TaskId kling_host::known(kling_task task) const {
   if (state_ == nullptr || task >> kTaskBits != generation_) return 0;
   return task & ((kling_task{1} << kTaskBits) - 1);
 }
 
-int Host::task_state(kling_task task) const {
+int kling_host::task_state(kling_task task) const {
   const lua::TaskId id = known(task);
   if (id == 0 || !runtime_->knows(id)) return KLING_TASK_UNKNOWN;
   const lua::TaskResult result = runtime_->result(id);
@@ -276,7 +222,7 @@ int Host::task_state(kling_task task) const {
   return result.ok ? KLING_TASK_DONE : KLING_TASK_FAILED;
 }
 
-const char* Host::result(kling_task task) {
+const char* kling_host::result(kling_task task) {
   const int state = task_state(task);
   if (state != KLING_TASK_DONE && state != KLING_TASK_FAILED) {
     error_ = state == KLING_TASK_RUNNING ? "the task has not ended" : "there is no such task";
@@ -296,29 +242,17 @@ const char* Host::result(kling_task task) {
     error_ = "not enough memory for the results";
     return nullptr;
   }
-  api::Json values = api::Json::array();
+  Json values = Json::array();
   for (int i = 1; i <= count; ++i) {
     auto value = lua::to_json(state_, top + i, nullptr);
     // What JSON cannot say is told as its kind, such as "Clip".
-    values.push_back(value ? std::move(*value) : api::Json{{"error", value.error().message}});
+    values.push_back(value ? std::move(*value) : Json{{"error", value.error().message}});
   }
   lua_settop(state_, top);
   return give(values);
 }
 
-void Host::forget(kling_task task) {
-  if (const lua::TaskId id = known(task)) runtime_->release(id);
-}
-
-void Host::cancel(kling_task task) {
-  if (state_ == nullptr) return;
-  if (task == 0) return runtime_->cancel_all();
-  if (const lua::TaskId id = known(task)) runtime_->cancel(id);
-}
-
-// ---- Jobs ----
-
-std::vector<engine::Engine*> Host::engines() const {
+std::vector<engine::Engine*> kling_host::engines() const {
   std::vector<engine::Engine*> all;
   for (const auto& engine : kept_) all.push_back(engine.get());
   if (state_ != nullptr)
@@ -326,70 +260,196 @@ std::vector<engine::Engine*> Host::engines() const {
   return all;
 }
 
-const char* Host::jobs() {
-  api::Json list = api::Json::array();
-  for (engine::Engine* engine : engines())
-    for (const auto& job : engine->jobs()) list.push_back(describe(engine->snapshot(job)));
-  return give(list);
+bool kling_host::read_json(const char* text, Json& value) {
+  if (text != nullptr) value = api::parse_json(text);
+  return !value.is_discarded() || fail("this is no JSON: " + std::string(text).substr(0, 60));
 }
 
-std::size_t Host::pending() const {
-  std::size_t count = 0;
-  for (const engine::Engine* engine : engines()) count += engine->pending();
-  return count;
-}
-
-// ---- Values ----
-
-bool Host::read_json(const char* text) {
-  json_ = text != nullptr ? api::parse_json(text) : api::Json();
-  if (!json_.is_discarded()) return true;
-  error_ = "this is no JSON: " + std::string(text).substr(0, 60);
-  return false;
-}
-
-const char* Host::give(const api::Json& value) {
-  text_ = value.dump(-1, ' ', false, api::Json::error_handler_t::replace);
+const char* kling_host::give(const Json& value) {
+  text_ = value.dump(-1, ' ', false, Json::error_handler_t::replace);
   return text_.c_str();
 }
 
-bool Host::set(const char* name, const char* json) {
-  name_ = name;
-  return read_json(json) && call(assign);
+// ---- The functions ----
+
+namespace {
+
+/// A forked child has the host's memory but not its threads, which may have held any lock.
+bool is_elsewhere(kling_host* host) {
+  return !host->home_.is_here() && !host->fail("this host belongs to the process that made it");
 }
 
-int Host::assign(lua_State* L) {
-  auto& self = *static_cast<Host*>(lua_touserdata(L, 1));
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-  lua_pushstring(L, self.name_);
-  if (self.json_.is_null()) {
-    lua_pushnil(L);
-  } else {
-    lua::push_json(L, self.json_);
+/// What the function answers, or `otherwise` when it threw (memory is short), and in a forked
+/// child.
+template <class Value, class Work>
+Value guarded(kling_host* host, Value otherwise, Work work) {
+  try {
+    if (is_elsewhere(host)) return otherwise;
+    return work();
+  } catch (const std::exception& failure) {
+    host->error_ = failure.what();
+    return otherwise;
   }
-  lua_rawset(L, -3);
-  return 0;
 }
 
-const char* Host::get(const char* name) {
-  const int top = state_ != nullptr ? lua_gettop(state_) : 0;
-  name_ = name;
-  json_ = api::Json();
-  bool ready = call([](lua_State* L) {
-    auto& self = *static_cast<Host*>(lua_touserdata(L, 1));
-    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-    lua_pushstring(L, self.name_);
-    lua_rawget(L, -2);
-    lua::pure(L, [&] {
-      auto value = lua::to_json(L, 3, nullptr);
-      self.error_ = value ? "" : value.error().message;
-      if (value) self.json_ = std::move(*value);
-    });
+/// As far as the program knew the options when it was compiled; the rest is zero.
+kling_host_options present_options(const kling_host_options& given) {
+  kling_host_options options{};
+  std::memcpy(&options, &given, std::min(given.struct_size, sizeof options));
+  return options;
+}
+
+const char* wrong_with(const kling_host_options& options) {
+  if (options.struct_size < offsetof(kling_host_options, user))
+    return "struct_size is not set: start from KLING_HOST_OPTIONS";
+  if (options.ledger == nullptr || *options.ledger == '\0')
+    return "ledger is required: a file, or \":memory:\" for a host that forgets";
+  if (options.profile != nullptr && std::strcmp(options.profile, "full") != 0 &&
+      std::strcmp(options.profile, "safe") != 0)
+    return "profile is \"full\" or \"safe\"";
+  if (!(options.poll >= 0 && options.poll < 1e9) || options.max_jobs < 0 ||
+      !(options.wall_limit >= 0) || !(options.max_cost >= 0))
+    return "poll, max_jobs and max_cost are 0 or more";
+  return nullptr;
+}
+
+}  // namespace
+
+const char* kling_host_version(void) { return KLING_VERSION; }
+
+kling_host* kling_host_new(const kling_host_options* given, char* error, size_t error_size) {
+  const auto refuse = [&](const char* why) -> kling_host* {
+    if (error != nullptr && error_size > 0) std::snprintf(error, error_size, "%s", why);
+    return nullptr;
+  };
+  if (given == nullptr) return refuse("there are no options");
+  const kling_host_options options = present_options(*given);
+  if (const char* why = wrong_with(options)) return refuse(why);
+  try {
+    auto made = std::make_unique<kling_host>(options);
+    if (!made->open()) return refuse(made->error_.c_str());
+    return made.release();
+  } catch (const std::exception& failure) {
+    return refuse(failure.what());
+  }
+}
+
+void kling_host_free(kling_host* host) {
+  if (host != nullptr && host->home_.is_here()) delete host;
+}
+
+const char* kling_host_error(kling_host* host) { return host->error_.c_str(); }
+
+kling_task kling_host_run(kling_host* host, const char* name, const char* source, size_t size,
+                          const char* arguments) {
+  return guarded(host, kling_task{0}, [&] {
+    return host->run(name, {source, size}, arguments, "");
+  });
+}
+
+kling_task kling_host_run_file(kling_host* host, const char* path, const char* arguments) {
+  return guarded(host, kling_task{0}, [&]() -> kling_task {
+    const auto source = script::read(path);
+    if (!source) return host->fail(source.error().message + ": " + source.error().hint);
+    const std::string name = std::filesystem::path(path).filename().string();
+    return host->run(name.c_str(), *source, arguments, script::folder_of(path));
+  });
+}
+
+int kling_host_tick(kling_host* host, long long budget_us) {
+  return guarded(host, 0, [&] {
+    if (host->clock_) host->clock_->set(host->hooks_.now(host->hooks_.user));
+    if (host->state_ == nullptr) return 0;
+    if (host->safe_) lua::refill(host->state_);
+    return int{host->runtime_->run(budget_us)};
+  });
+}
+
+int kling_host_fd(kling_host* host) {
+  return guarded(host, -1, [&] { return host->queue_->fd(); });
+}
+
+int kling_host_task_state(kling_host* host, kling_task task) {
+  return guarded(host, int{KLING_TASK_UNKNOWN}, [&] { return host->task_state(task); });
+}
+
+const char* kling_host_result(kling_host* host, kling_task task) {
+  return guarded<const char*>(host, nullptr, [&] { return host->result(task); });
+}
+
+void kling_host_forget(kling_host* host, kling_task task) {
+  guarded(host, 0, [&] {
+    if (const lua::TaskId id = host->known(task)) host->runtime_->release(id);
     return 0;
   });
-  if (state_ != nullptr) lua_settop(state_, top);
-  ready = ready && error_.empty();
-  return ready ? give(json_) : nullptr;
 }
 
-}  // namespace kling::runtime
+void kling_host_cancel(kling_host* host, kling_task task) {
+  guarded(host, 0, [&] {
+    if (host->state_ != nullptr && task == 0) host->runtime_->cancel_all();
+    if (const lua::TaskId id = host->known(task)) host->runtime_->cancel(id);
+    return 0;
+  });
+}
+
+const char* kling_host_jobs(kling_host* host) {
+  return guarded<const char*>(host, nullptr, [&] {
+    Json list = Json::array();
+    for (engine::Engine* engine : host->engines())
+      for (const auto& job : engine->jobs()) list.push_back(describe(engine->snapshot(job)));
+    return host->give(list);
+  });
+}
+
+size_t kling_host_pending(kling_host* host) {
+  return guarded(host, size_t{0}, [&] {
+    size_t count = 0;
+    for (const engine::Engine* engine : host->engines()) count += engine->pending();
+    return count;
+  });
+}
+
+int kling_host_set(kling_host* host, const char* name, const char* json) {
+  return guarded(host, -1, [&] {
+    Json value;
+    const bool set = host->read_json(json, value) && host->call([&](lua_State* L) {
+      lua_pushglobaltable(L);
+      lua_pushstring(L, name);
+      if (value.is_null()) {
+        lua_pushnil(L);
+      } else {
+        lua::push_json(L, value);
+      }
+      lua_rawset(L, -3);
+    });
+    return set ? 0 : -1;
+  });
+}
+
+const char* kling_host_get(kling_host* host, const char* name) {
+  return guarded<const char*>(host, nullptr, [&]() -> const char* {
+    Result<Json> value = Json();
+    const bool got = host->call([&](lua_State* L) {
+      lua_pushglobaltable(L);
+      lua_pushstring(L, name);
+      lua_rawget(L, -2);
+      lua::pure(L, [&] { value = lua::to_json(L, 3, nullptr); });
+    });
+    if (!got) return nullptr;
+    if (!value) host->fail(value.error().message);
+    return value ? host->give(*value) : nullptr;
+  });
+}
+
+int kling_host_reload(kling_host* host) {
+  return guarded(host, -1, [&] {
+    if (host->state_ != nullptr) {
+      auto taken = host->runtime_->take_engines();
+      lua_close(std::exchange(host->state_, nullptr));
+      for (auto& engine : taken) host->kept_.push_back(std::move(engine));
+    }
+    for (const auto& engine : host->kept_) engine->begin_run();
+    ++host->generation_;
+    return host->open() ? 0 : -1;
+  });
+}

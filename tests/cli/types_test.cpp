@@ -152,16 +152,18 @@ TEST_CASE("fields of values are documented under the names that the code answers
     return found(part(source(file), std::string("int ") + function + "(lua_State", "\n}\n"),
                  "strcmp\\(key, \"(\\w+)\"\\)");
   };
+  Names error = keys("bindings/lua/errors.cpp", "error_index");
+  error.merge(found(source("bindings/engine/error_json.h"), "\\{\"(\\w+)\", "));
   const std::pair<const char*, Names> real[] = {
       {"Job", keys("bindings/lua/job.cpp", "job_index")},
       {"Clip", keys("bindings/lua/media.cpp", "clip_index")},
       {"Image", keys("bindings/lua/media.cpp", "image_index")},
       {"Task", keys("bindings/lua/tasks.cpp", "task_index")},
-      {"Error", keys("bindings/lua/errors.cpp", "error_index")},
+      {"Error", error},
       {"Query", found(part(source("bindings/lua/verbs.cpp"), "int push_query(", "\n}\n"),
-                      "(?:field\\(|-2, )\"(\\w+)\"")},
+                      "(?:set_some\\(L, |-2, )\"(\\w+)\"")},
       {"Video", found(part(source("bindings/lua/media.cpp"), "void push_videos(", "\n}\n"),
-                      "(?:field\\(|-2, )\"(\\w+)\"")},
+                      "(?:set_some\\(L, |-2, )\"(\\w+)\"")},
       {"Options",
        found(part(source("bindings/lua/verbs.cpp"), "kOptions[] = {", "};"), "\\{\"(\\w+)\", \"")},
       {"RequestOptions",

@@ -1,5 +1,5 @@
 // The counting matcher against the stock one: the same results, and an error where that has one.
-#include "lua/safe/patterns.h"
+#include "lua/safe/functions.h"
 
 #include <random>
 #include <string>

@@ -9,6 +9,9 @@ namespace kling::lua {
 /// Globals: pcall xpcall setmetatable getmetatable rawset (values.cpp), load collectgarbage.
 extern const luaL_Reg kValueFunctions[];
 extern const luaL_Reg kCodeFunctions[];
+/// string.find, match, gmatch and gsub with a matcher that counts its steps: the same patterns and
+/// results, but one that would run for hours uses up the script's instructions instead.
+extern const luaL_Reg kPatternFunctions[];
 int traceback(lua_State* L);
 /// package.searchers' only one. Upvalue: the client whose options say where files may be.
 int search_module(lua_State* L);

@@ -5,7 +5,6 @@
 
 #include "lua/safe.h"
 #include "lua/safe/functions.h"
-#include "lua/safe/patterns.h"
 
 namespace kling::lua {
 namespace {

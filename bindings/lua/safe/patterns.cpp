@@ -1,10 +1,9 @@
-#include "lua/safe/patterns.h"
-
 #include <algorithm>
 #include <cctype>
 #include <cstring>
 #include <string_view>
 
+#include "lua/safe/functions.h"
 #include "lua/safe/matcher.h"
 
 namespace kling::lua {

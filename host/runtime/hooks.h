@@ -1,15 +1,19 @@
-// The time that a host's program gives: it moves at ticks only. now() and wait_until() from any
-// thread, set() on the ticking one.
+// Time and requests by the program around us instead of ours.
 #pragma once
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <memory>
 
 #include "base/clock.h"
+#include "engine/completion_queue.h"
+#include "kling/host.h"
+#include "net/transport.h"
 
 namespace kling::runtime {
 
+/// It moves at ticks only. now() and wait_until() from any thread, set() on the ticking one.
 class HostClock final : public Clock {
  public:
   explicit HostClock(Millis start) : now_(start) {}
@@ -29,5 +33,12 @@ class HostClock final : public Clock {
  private:
   std::atomic<Millis> now_;
 };
+
+using SendHook = void (*)(void* user, const kling_request* request, kling_exchange* exchange);
+
+/// The hook is called on the ticking thread, its answer may come from any. send() blocks a worker,
+/// never the ticking thread.
+std::shared_ptr<net::Transport> make_hook_transport(SendHook send, void* user,
+                                                    std::shared_ptr<engine::CompletionQueue> queue);
 
 }  // namespace kling::runtime
