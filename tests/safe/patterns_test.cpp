@@ -1,11 +1,11 @@
 // The counting matcher against the stock one: the same results, and an error where that has one.
-#include "lua/safe/functions.h"
-
 #include <random>
 #include <string>
 
 #include <doctest/doctest.h>
 #include <lua.hpp>
+
+#include "lua/safe/functions.h"
 
 namespace {
 
