@@ -72,6 +72,9 @@ class Runtime {
   virtual void cancel(TaskId task) = 0;
   /// Raises `interrupted` in the waits of every task (Ctrl-C). Jobs go on.
   virtual void cancel_all() = 0;
+  /// A callback of the service, as a web server got it: the job that it speaks of is asked about
+  /// soon. An error for what is none, or not signed as it should be.
+  virtual Status notify(const api::CallbackRequest& request) = 0;
   /// Ends a wait() from another thread.
   virtual void wake() = 0;
   /// Every engine in use (the default one, then those of kling.client); empty before the first

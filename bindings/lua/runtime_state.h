@@ -57,6 +57,7 @@ class RuntimeState final : public Runtime {
   void release(TaskId task) override;
   void cancel(TaskId task) override;
   void cancel_all() override { scheduler.cancel_all(); }
+  Status notify(const api::CallbackRequest& request) override;
   void wake() override { scheduler.queue().wake(); }
   std::vector<engine::Engine*> engines() const override;
   std::vector<std::unique_ptr<engine::Engine>> take_engines() override;

@@ -45,6 +45,9 @@ Host::Host(const kling_host_options& options)
   engine_.ledger_path = text_of(options.ledger);
   engine_.store_folder = text_of(options.store);
   engine_.poll_interval = static_cast<Millis>(options.poll * 1000);
+  if (options.price_factor > 0) engine_.price_factor = options.price_factor;
+  engine_.callback = text_of(options.callback);
+  engine_.webhook_secret = text_of(options.webhook_secret);
   if (options.max_jobs > 0) engine_.limits.slots = options.max_jobs;
   if (options.max_cost > 0) engine_.limits.budget_usd = options.max_cost;
   for (const char* const* root = options.roots; root != nullptr && *root != nullptr; ++root)
@@ -337,6 +340,17 @@ std::size_t Host::pending() const {
   std::size_t count = 0;
   for (const engine::Engine* engine : engines()) count += engine->pending();
   return count;
+}
+
+bool Host::notify(const char* path, const char* const* headers, std::string_view body) {
+  api::CallbackRequest request{path, {}, std::string(body)};
+  for (; headers != nullptr && *headers != nullptr && headers[1] != nullptr; headers += 2)
+    request.headers.emplace_back(headers[0], headers[1]);
+  if (state_ == nullptr) return error_ = "the host has no Lua state: not enough memory", false;
+  const Status taken = runtime_->notify(request);
+  if (!taken) error_ = taken.error().message;
+  for (const auto& engine : kept_) engine->notify(request, [](const auto&) {});
+  return taken.ok();
 }
 
 // ---- Values ----

@@ -34,6 +34,7 @@ class Host {
   void cancel(kling_task task);
   const char* jobs();
   std::size_t pending() const;
+  bool notify(const char* path, const char* const* headers, std::string_view body);
   bool set(const char* name, const char* json);
   const char* get(const char* name);
   bool reload();

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <exception>
 
+#include "api/text.h"
 #include "base/leaving.h"
 #include "runtime/host.h"
 
@@ -51,6 +52,11 @@ const char* wrong_with(const kling_host_options& options) {
   if (!(options.poll >= 0 && options.poll < 1e9) || options.max_jobs < 0 ||
       !(options.wall_limit >= 0) || !(options.max_cost >= 0))
     return "poll, max_jobs and max_cost are 0 or more";
+  if (options.price_factor != 0 && !kling::engine::is_price_factor(options.price_factor))
+    return "price_factor is above 0 and at most 100";
+  if (options.callback != nullptr && *options.callback != '\0' &&
+      !kling::api::is_url(options.callback))
+    return "callback is an http or https address";
   return nullptr;
 }
 
@@ -121,6 +127,17 @@ const char* kling_host_jobs(kling_host* host) {
 
 size_t kling_host_pending(kling_host* host) {
   return guarded(host, size_t{0}, [](auto& self) { return self.pending(); });
+}
+
+int kling_host_notify(kling_host* host, const char* path, const char* body, size_t size) {
+  return kling_host_notify_signed(host, path, nullptr, body, size);
+}
+
+int kling_host_notify_signed(kling_host* host, const char* path, const char* const* headers,
+                             const char* body, size_t size) {
+  return guarded(host, -1, [&](auto& self) {
+    return self.notify(path, headers, {body, size}) ? 0 : -1;
+  });
 }
 
 int kling_host_set(kling_host* host, const char* name, const char* json) {
