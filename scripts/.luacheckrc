@@ -22,6 +22,7 @@ read_globals = {
       spawn = {},
       sleep = {},
       timeout = {},
+      notify = {},
       log = {},
       configure = {},
       client = {},

@@ -4,7 +4,9 @@
 #include <cctype>
 #include <stdexcept>
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 
 #include "base/leaving.h"
@@ -52,6 +54,25 @@ std::string sha256_hex(std::string_view data) {
   Sha256 digest;
   digest.update(data);
   return digest.hex();
+}
+
+std::string hmac_sha256(std::string_view key, std::string_view data) {
+  unsigned char bytes[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  const NoFork whole;
+  if (HMAC(EVP_sha256(), key.data(), int(key.size()),
+           reinterpret_cast<const unsigned char*>(data.data()), data.size(), bytes,
+           &size) == nullptr)
+    throw std::runtime_error("HMAC-SHA256 is not available in this OpenSSL");
+  return {reinterpret_cast<const char*>(bytes), size};
+}
+
+bool equal_secrets(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+std::string hex(std::string_view data) {
+  return to_hex(reinterpret_cast<const unsigned char*>(data.data()), data.size());
 }
 
 std::string base64_encode(std::string_view data) {

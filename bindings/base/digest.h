@@ -1,4 +1,4 @@
-// SHA-256 and Base64 over OpenSSL. Values only; any thread, never blocks.
+// SHA-256, HMAC and Base64 over OpenSSL. Values only; any thread, never blocks.
 #pragma once
 
 #include <cstddef>
@@ -27,6 +27,13 @@ class Sha256 {
 
 /// 64 lower-case hex digits.
 std::string sha256_hex(std::string_view data);
+
+/// HMAC-SHA256: 32 bytes.
+std::string hmac_sha256(std::string_view key, std::string_view data);
+/// Compares in a time that does not tell where they differ.
+bool equal_secrets(std::string_view a, std::string_view b);
+/// Lower-case hex digits of any bytes.
+std::string hex(std::string_view data);
 
 std::string base64_encode(std::string_view data);
 /// The length of base64_encode for `size` bytes.

@@ -23,7 +23,7 @@ pthread_rwlock_t fork_gate = kOpenGate;
 /// Never destroyed: threads come here until the process has gone.
 struct Registry {
   std::mutex mutex;
-  std::list<std::weak_ptr<EndThreads>> ends;
+  std::list<std::weak_ptr<EndThreads>> ends, of_parent;
   std::list<std::weak_ptr<Descriptor>> unshared;
   Birthplace home;
 
@@ -76,8 +76,7 @@ struct Registry {
     for (const auto& file : unshared)
       if (const auto open = file.lock()) open->reset();
     home = {};
-    static const auto* const left = new std::list(std::move(ends));
-    (void)left;
+    of_parent.splice(of_parent.end(), ends);
   }
 };
 

@@ -35,6 +35,10 @@ struct Sending {
   JobDone prepared;  ///< called once
 };
 
+/// What callbacks have told of a job. Once one came, the others will, and polls are rare; not after
+/// one that told of the end too early.
+enum class Heard : std::uint8_t { nothing, progress, end };
+
 /// A step with what happens to it now: run by one worker at a time, which alone writes what
 /// `mutex` guards.
 class Job : public std::enable_shared_from_this<Job> {
@@ -50,8 +54,9 @@ class Job : public std::enable_shared_from_this<Job> {
   double estimate_usd = -1;         ///< of what is to be sent; < 0: the price is not known
   double price_factor = 1;          ///< of the list price
   int open_when_sent = 0;           ///< other jobs at the service then; for the worker that runs it
-  std::atomic<unsigned> wait{0};    ///< number of the present wait for a slot
-  std::atomic<bool> queued{false};  ///< waits for a slot: who sets it back runs the job
+  std::atomic<unsigned> wait{0};    ///< number of the present wait
+  std::atomic<bool> asleep{false};  ///< waits: who sets it back runs the job
+  bool polls = false;               ///< counted in Core::waits; for the worker that runs it
   std::unique_ptr<Sending> sending;  ///< only for the worker that runs the job; null once answered
   std::mutex file_mutex;             ///< held while the clip is fetched
   bool gone = false;                 ///< void, or of an earlier run; guarded by Core::jobs_mutex
@@ -67,7 +72,9 @@ class Job : public std::enable_shared_from_this<Job> {
   bool differs = false, replayed = false, reused = false, submitted = false, observed = false;
   bool background = false;  ///< followed for its slot only: nobody of this script asked for it
   Millis expected = 0;
-  bool active = true;  ///< being run, or waiting for its time; else at rest
+  Heard heard = Heard::nothing;
+  bool ask_now = false;  ///< a callback told of the end while the job was busy
+  bool active = true;    ///< being run, or waiting for its time; else at rest
   bool is_prepared = false;
   api::TaskState seen = api::TaskState::queued;
   Millis polled_at = 0;     ///< the last time it was not done yet; 0: not known
@@ -96,6 +103,8 @@ class Core : public std::enable_shared_from_this<Core> {
   Event carry_out(const std::shared_ptr<Job>& job, ActionType action);
 
   Millis next_look(Job& job);
+  void sleep(const std::shared_ptr<Job>& job, Millis delay);
+  void call(const std::shared_ptr<Job>& job);
   bool may_retire(const Job& job, ActionType next) const;
   bool retire(const std::shared_ptr<Job>& job);
   void begin_run();
@@ -118,7 +127,6 @@ class Core : public std::enable_shared_from_this<Core> {
   Limits limits_now();
   bool is_next(Job& job);
   void leave_line(Job& job);
-  void call(const std::shared_ptr<Job>& job);
   void call_next();
   void wait_for_slot(const std::shared_ptr<Job>& job);
 
@@ -150,6 +158,11 @@ class Core : public std::enable_shared_from_this<Core> {
   Status inspect(Sending& sending);
   Result<Identities> identities(const Sending& sending);
   Status build_body(Job& job, Sending& sending);
+
+  // --- hearing.cpp: callbacks of the service
+  Result<std::string> callback_url(std::int64_t row);
+  Result<std::string> notify(const api::CallbackRequest& request);
+  void hear(const std::shared_ptr<Job>& job, bool ended);
 
   // --- finding.cpp: jobs and tasks that a script names
   Result<std::shared_ptr<Job>> find(const std::string& text);

@@ -12,6 +12,7 @@ namespace {
 
 // Twenty GETs a second, however many jobs there are.
 constexpr Millis kRequestSpacing = 50;
+constexpr Millis kRareLook = 60'000;  // between two polls of a job whose callbacks come
 
 Lane lane_of(ActionType type, const Job& job) {
   if (type == ActionType::write_intent) return Lane::claim;
@@ -150,6 +151,7 @@ void Core::run_soon(const std::shared_ptr<Job>& job, const Event& event) {
 }
 
 void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
+  if (std::exchange(job->polls, false)) --waits;
   while (!closing) {
     event.now = now();
     Transition step = next(job->machine, event, job->policy);
@@ -192,16 +194,27 @@ void Core::wait(const std::shared_ptr<Job>& job, const Action& action) {
   // What has no range is spread by a tenth, so that many jobs do not ask in step.
   delay = action.least >= 0 ? random_delay(action.least, delay)
                             : random_delay(delay - delay / 10, delay + delay / 10);
-  std::function<void()> work = [self = shared_from_this(), job] {
-    --self->waits;
-    self->run(job, {.type = EventType::elapsed}, Lane::light);
-  };
-  ++waits;  // before it can have ended
+  if (!std::exchange(job->polls, true)) ++waits;
+  sleep(job, delay);
+}
+
+/// Has the job run on after so long, or when it is called.
+void Core::sleep(const std::shared_ptr<Job>& job, Millis delay) {
+  const unsigned wait = ++job->wait;
+  job->asleep = true;
+  pool.submit_at(now() + delay, Lane::light, [self = shared_from_this(), job, wait] {
+    if (job->wait == wait && job->asleep.exchange(false))
+      self->run(job, {.type = EventType::elapsed}, Lane::light);
+  });
+}
+
+/// Wakes a job that waits. For want of memory it runs later, by itself.
+void Core::call(const std::shared_ptr<Job>& job) {
+  if (!job->asleep.exchange(false)) return;
   try {
-    pool.submit_at(now() + delay, Lane::light, std::move(work));
+    run_soon(job, {.type = EventType::elapsed});
   } catch (const std::exception&) {
-    --waits;
-    throw;
+    job->asleep = true;
   }
 }
 
@@ -229,13 +242,12 @@ void Core::begin_run() {
   }();
   for (const auto& job : before) {
     std::unique_lock lock(job->mutex);
-    const bool rests = !job->active;
+    const bool rests = !job->active, unsent = job->machine.phase == Phase::intended;
     lock.unlock();
-    if (rests) {
+    if (rests)
       retire(job);
-    } else {
+    else if (unsent)
       call(job);  // gives its place in the line up
-    }
   }
 }
 
@@ -278,7 +290,13 @@ Millis Core::next_look(Job& job) {
   const Expectation expected = durations.expect(job.job_class);
   std::lock_guard lock(job.mutex);
   job.expected = expected.median;
-  return std::max(poll_delay(expected, now() - job.step.accepted_at), waits * kRequestSpacing);
+  if (std::exchange(job.ask_now, false)) return 0;
+  const Millis past = now() - job.step.accepted_at;
+  Millis delay = std::max(poll_delay(expected, past), waits * kRequestSpacing);
+  // Only in case that the last callback is lost.
+  if (job.heard == Heard::progress)
+    delay = std::max({delay, 3 * expected.median - past, kRareLook});
+  return delay;
 }
 
 Event Core::perform(const std::shared_ptr<Job>& job, ActionType action) {

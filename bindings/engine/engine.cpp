@@ -72,6 +72,11 @@ class EngineImpl : public Engine {
     core_->watch(job, milestone, {std::move(owner), std::move(reached_it)});
   }
 
+  void notify(api::CallbackRequest request, TextDone done) override {
+    work(core_, Lane::light, std::move(done),
+         [request = std::move(request)](Core& core) { return core.notify(request); });
+  }
+
   void query(const QueryTarget& target, std::function<void(Result<QueryResult>)> done) override {
     work(core_, Lane::light, std::move(done), [target](Core& core) { return core.query(target); });
   }
@@ -249,6 +254,10 @@ Result<std::string> service_name(const EngineOptions& options) {
 
 Result<std::unique_ptr<Engine>> make_engine(EngineOptions options) {
   if (options.base_url.empty()) options.base_url = kDefaultBaseUrl;
+  if (!options.callback.empty() && !api::is_url(options.callback))
+    return Error{.kind = Kind::invalid,
+                 .message = "callback is no http address: " + api::excerpt(options.callback, 80),
+                 .hint = "write where the service reaches your server: \"https://…\""};
   if (!options.queue) options.queue = std::make_shared<CompletionQueue>(make_clock());
   auto service = service_name(options);
   if (!service) return service.error();

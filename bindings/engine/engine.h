@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "api/callback.h"
 #include "api/endpoint.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -58,6 +59,9 @@ struct EngineOptions {
   Limits most;                    ///< what the host allows all those of its purse together
   std::shared_ptr<Purse> purse = std::make_shared<Purse>();  ///< shared by copies of these options
   double price_factor = 1;  ///< what this account is charged of the list price
+  /// Where the service can reach us: each request gets a callback_url below it. Empty: none.
+  std::string callback;
+  std::string webhook_secret;  ///< of the callbacks' signatures; empty: they are taken unsigned
   /// Of a rehearsal: what a script saves goes below this folder, and is found there again.
   std::string output_folder;
   Confinement confinement;              ///< files and hosts a script may name
@@ -134,6 +138,10 @@ class Engine {
   /// its `owner` has gone. A paused job that somebody waits for is resumed.
   virtual void watch(const std::shared_ptr<Job>& job, Milestone milestone,
                      std::weak_ptr<void> owner, std::function<void()> reached) = 0;
+  /// A callback of the service has come: the job that it speaks of is asked about soon, once. Not
+  /// when it is not signed as it should be, or no job of this engine's ledger is meant (kind auth,
+  /// invalid). `done` gets the job's handle.
+  virtual void notify(api::CallbackRequest request, TextDone done) = 0;
   /// One GET.
   virtual void query(const QueryTarget& target, std::function<void(Result<QueryResult>)> done) = 0;
   /// Any other endpoint. A POST is recorded before it is sent, never repeated, and replayed from

@@ -253,6 +253,10 @@ Event Core::probe_look_up(const Job& job) {
 }
 
 Event Core::get(Job& job) {
+  {
+    std::lock_guard lock(job.mutex);
+    job.ask_now = false;
+  }
   const net::HttpOutcome outcome = fetch(job.step.target, job.step.task_id);
   const auto fail = [&job](EventType type, const Error& error) { return failed(job, type, error); };
   if (outcome.stage != Stage::answered) return fail(EventType::unreachable, outcome.error);

@@ -165,6 +165,8 @@ class Ledger {
 
   /// 8 random characters [a-z0-9] of this ledger.
   virtual std::string prefix() const = 0;
+  /// Random hex digits that nobody else knows: what proves that an address is one of ours.
+  virtual Result<std::string> secret() = 0;
 };
 
 struct LedgerOptions {

@@ -278,6 +278,13 @@ class SqliteLedger : public Ledger {
   }
 
   std::string prefix() const override { return prefix_; }
+  Result<std::string> secret() override {
+    return work(true, [&] {
+      db_.run("INSERT INTO meta (name, value) VALUES ('secret', ?) ON CONFLICT (name) DO NOTHING",
+              random_hex(16));
+      return db_.read<std::string>("SELECT value FROM meta WHERE name = 'secret'").value_or("");
+    });
+  }
 
  private:
   /// Runs `body` alone on the connection; what it returns counts only when nothing failed.

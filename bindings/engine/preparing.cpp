@@ -127,6 +127,11 @@ Status Core::build_body(Job& job, Sending& sending) {
   const std::string token = "kling-media-" + random_hex(12) + "-";
   api::Json json = api::wire_body(*job.definition, request);
   json["external_task_id"] = job.step.external_id;
+  if (!options.callback.empty() && !json.contains("callback_url")) {
+    auto url = callback_url(job.step.id);
+    if (!url) return url.error();
+    json["callback_url"] = *url;
+  }
   const std::function<void(api::Json&)> put_tokens = [&](api::Json& value) {
     if (value.is_object() && value.size() == 1 && value.contains("$media")) {
       value = token + std::to_string(value["$media"].get<std::size_t>()) + "@";

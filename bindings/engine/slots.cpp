@@ -34,23 +34,7 @@ void Core::leave_line(Job& job) {
 }
 
 void Core::wait_for_slot(const std::shared_ptr<Job>& job) {
-  const Millis pause = is_next(*job) ? kAskAgain : kLookAgain;
-  const unsigned wait = ++job->wait;
-  job->queued = true;
-  pool.submit_at(now() + pause, Lane::light, [self = shared_from_this(), job, wait] {
-    if (job->wait == wait && job->queued.exchange(false))
-      self->run(job, {.type = EventType::elapsed}, Lane::light);
-  });
-}
-
-/// Has a job that waits for its slot look at once. For want of memory it looks later, by itself.
-void Core::call(const std::shared_ptr<Job>& job) {
-  if (!job->queued.exchange(false)) return;
-  try {
-    run_soon(job, {.type = EventType::elapsed});
-  } catch (const std::exception&) {
-    job->queued = true;
-  }
+  sleep(job, is_next(*job) ? kAskAgain : kLookAgain);
 }
 
 /// A slot may be free, or nothing is sent any more: the head of the line looks at once.

@@ -69,6 +69,9 @@ class Runtime {
   void cancel(TaskId task);
   /// Raises `interrupted` in the waits of every task (Ctrl-C). Jobs go on.
   void cancel_all() { scheduler.cancel_all(); }
+  /// A callback of the service, as a web server got it: the job that it speaks of is asked about
+  /// soon. An error for what is none, or not signed as it should be.
+  Status notify(const api::CallbackRequest& request);
   /// Ends a wait() from another thread.
   void wake() { scheduler.queue().wake(); }
   /// Every engine in use (the default one, then those of kling.client); empty before the first

@@ -92,6 +92,15 @@ std::vector<std::unique_ptr<engine::Engine>> Runtime::take_engines() {
   return taken;
 }
 
+Status Runtime::notify(const api::CallbackRequest& request) {
+  const std::string& secret =
+      (clients_.empty() ? options.engine : clients_.front()->options).webhook_secret;
+  const auto read = api::read_callback(request, secret, scheduler.queue().clock().now() / 1000);
+  if (!read) return read.error();
+  for (engine::Engine* engine : engines()) engine->notify(request, [](const auto&) {});
+  return Done{};
+}
+
 std::vector<engine::Engine*> Runtime::engines() const {
   std::vector<engine::Engine*> open;
   for (const auto& client : clients_)

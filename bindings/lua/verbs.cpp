@@ -106,6 +106,30 @@ int request(lua_State* L) {
   return await<push_body>(L, call);
 }
 
+/// notify(path, body [, headers]): true, or nil and why the callback is refused.
+int notify(lua_State* L) {
+  std::size_t path_size = 0, body_size = 0;
+  const char* path = luaL_checklstring(L, 1, &path_size);
+  const char* body = luaL_checklstring(L, 2, &body_size);
+  if (!lua_isnoneornil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
+  lua_settop(L, 3);
+  Error& error = new_object<Error>(L);
+  bool taken = false;
+  pure(L, [&] {
+    api::CallbackRequest request{std::string(path, path_size), {}, std::string(body, body_size)};
+    if (auto headers = to_json(L, 3, nullptr); headers && headers->is_object())
+      for (const auto& [name, value] : headers->items())
+        if (value.is_string()) request.headers.emplace_back(name, value.get<std::string>());
+    const Status done = state_of(L).notify(request);
+    taken = done.ok();
+    if (!taken) error = done.error();
+  });
+  if (taken) return lua_pushboolean(L, true), 1;
+  lua_pushnil(L);
+  lua_pushlstring(L, error.message.data(), error.message.size());
+  return 2;
+}
+
 /// log([level,] ...): the values as print shows them.
 int log(lua_State* L) {
   static const char* const kLevels[] = {"debug", "info", "warning", "error"};
@@ -219,6 +243,8 @@ constexpr Option kOptions[] = {
     {"limits", "{ jobs = how many may run at a time }", set_limits},
     {"budget", "a number of dollars, { usd = …, jobs = … } or false", set_budget},
     {"price_factor", "a number above 0, such as 0.8, at most 100", set_price_factor},
+    {"callback", "the address of your web server", set_text<&Options::callback>},
+    {"webhook_secret", "a text", set_text<&Options::webhook_secret>},
     {"lost", "\"ask\"", set_lost},
     {"replay", "true or false", set_replay},
     {"take", "a text", set_text<&Options::take>},
@@ -227,7 +253,8 @@ constexpr Option kOptions[] = {
 
 /// A confined script has no say in where its key goes, nor in what its host set as limits.
 bool is_for_the_host(const std::string& option) {
-  for (const char* one : {"key", "base_url", "ledger", "store", "insecure", "price_factor"})
+  for (const char* one : {"key", "base_url", "ledger", "store", "insecure", "price_factor",
+                          "callback", "webhook_secret"})
     if (option == one) return true;
   return false;
 }
@@ -317,9 +344,9 @@ int client(lua_State* L) {
 
 }  // namespace
 
-const luaL_Reg kVerbs[] = {
-    {"query", with_dot<query>}, {"job", with_dot<find_job>},        {"request", with_dot<request>},
-    {"log", with_dot<log>},     {"configure", with_dot<configure>}, {"client", with_dot<client>},
-    {nullptr, nullptr}};
+const luaL_Reg kVerbs[] = {{"query", with_dot<query>},   {"notify", with_dot<notify>},
+                           {"job", with_dot<find_job>},  {"request", with_dot<request>},
+                           {"log", with_dot<log>},       {"configure", with_dot<configure>},
+                           {"client", with_dot<client>}, {nullptr, nullptr}};
 
 }  // namespace kling::lua

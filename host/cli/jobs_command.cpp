@@ -65,6 +65,7 @@ constexpr Command kJobs[] = {
     {"show", "one job: its prompt, cost, clip, error and timeline", set_up_jobs_show},
     {"wait", "wait for jobs that any process left, and store their clips", set_up_jobs_wait},
     {"save", "save a job's clip once more, any time within 30 days", set_up_jobs_save},
+    {"notify", "take a callback of the service that a web server got", set_up_jobs_notify},
     {"resolve", "decide about a job whose answer was lost, or give a job up", set_up_jobs_resolve},
     {"prune", "delete old clips and answers; never what was paid", set_up_jobs_prune},
 };

@@ -1,7 +1,10 @@
-// kling jobs wait and save: picks up what another process left. Sends no paid request: a job that
-// was never sent needs its script.
+// kling jobs wait, save and notify: picks up what another process left. Sends no paid request: a
+// job that was never sent needs its script.
+#include <iostream>
+#include <iterator>
 #include <optional>
 
+#include "api/pasted.h"
 #include "cli/jobs.h"
 #include "cli/progress.h"
 #include "engine/media_source.h"
@@ -14,7 +17,8 @@ using engine::Step;
 
 struct WaitOptions : LedgerOptions {
   std::vector<std::string> handles;
-  std::string path;  ///< of `save`
+  std::string path;  ///< of `save` and `notify`
+  std::vector<std::string> headers;
 };
 
 /// One job that is wanted: null until it is found, or why it cannot be waited for.
@@ -31,7 +35,8 @@ class Waiting {
   /// Blocks until each job of the command line (without any: each that is open) has come to rest
   /// and its clip to the store, or Ctrl-C.
   Status wait() {
-    if (Status started = start(); !started.ok()) return started;
+    if (!engine_)
+      if (Status started = start(); !started.ok()) return started;
     if (Status found = find_targets(); !found.ok()) return found;
     if (targets_.empty()) options_.voice.note("no job is open in " + options_.ledger_path());
     for (Target& target : targets_) {
@@ -71,6 +76,24 @@ class Waiting {
       error->message = target.handle + ": " + error->message;
     const int code = options_.voice.fail(*error);
     return shot.state == "failed" ? int{kExitGenerationFailed} : code;
+  }
+
+  /// The handle of the job that a callback speaks of, and whether the service says that it ended.
+  Result<std::string> hear(const api::CallbackRequest& callback, bool& ended) {
+    if (Status started = start(); !started.ok()) return started.error();
+    std::optional<Result<std::string>> heard;
+    engine_->notify(callback,
+                    [&](Result<std::string> handle) { heard.emplace(std::move(handle)); });
+    until([&] { return heard.has_value(); });
+    if (!heard) return std::string();
+    if (!*heard) return *heard;
+    std::optional<Result<engine::QueryResult>> seen;
+    engine_->query({.text = **heard},
+                   [&](Result<engine::QueryResult> result) { seen.emplace(std::move(result)); });
+    until([&] { return seen.has_value(); });
+    if (seen && !*seen) return seen->error();
+    ended = seen && (**seen).task.state >= api::TaskState::succeeded;
+    return *heard;
   }
 
   const std::vector<Target>& targets() const { return targets_; }
@@ -138,8 +161,7 @@ int leave(const Voice& voice) {
   return kExitInterrupted;
 }
 
-int run_wait(WaitOptions& options) {
-  Waiting waiting(options);
+int wait_for(Waiting& waiting, const WaitOptions& options) {
   if (Status waited = waiting.wait(); !waited.ok()) return options.voice.fail(waited.error());
   int code = kExitDone;
   bool left = false;
@@ -157,6 +179,32 @@ int run_wait(WaitOptions& options) {
       options.voice.note(shot.handle + ": the clip is not stored: " + shot.store_error->message);
   }
   return left && interrupted() ? leave(options.voice) : code;
+}
+
+int run_wait(WaitOptions& options) {
+  Waiting waiting(options);
+  return wait_for(waiting, options);
+}
+
+int run_notify(WaitOptions& options) {
+  api::CallbackRequest callback{options.path, {}, {}};
+  for (const std::string& header : options.headers) {
+    const auto colon = std::min(header.find(':'), header.size() - 1);
+    callback.headers.emplace_back(header.substr(0, colon), api::bare(header.substr(colon + 1)));
+  }
+  callback.body.assign(std::istreambuf_iterator<char>(std::cin), {});
+  Waiting waiting(options);
+  bool ended = false;
+  const auto handle = waiting.hear(callback, ended);
+  if (!handle) return options.voice.fail(handle.error());
+  if (interrupted()) return leave(options.voice);
+  options.handles = {*handle};
+  if (ended) return wait_for(waiting, options);
+  if (options.voice.json)
+    Voice::line({{"handle", *handle}, {"state", "running"}});
+  else
+    std::printf("%s  has not ended\n", handle->c_str());
+  return kExitDone;
 }
 
 int run_save(WaitOptions& options) {
@@ -197,6 +245,20 @@ std::function<int()> set_up_jobs_wait(CLI::App& app) {
       ->type_name("HANDLE");
   app.footer("Example: kling jobs wait kling:text2video/861309198188019719");
   return [options] { return run_wait(*options); };
+}
+
+std::function<int()> set_up_jobs_notify(CLI::App& app) {
+  auto options = add_options(app);
+  app.add_option("path", options->path, "of the request that a web server got")->required();
+  app.add_option("--header", options->headers, "a header of it; needed where callbacks are signed")
+      ->type_name("'NAME: VALUE'")
+      ->check(CLI::Validator(
+          [](std::string& text) {
+            return text.find(':') == text.npos ? "a header is NAME: VALUE" : std::string();
+          },
+          ""));
+  app.footer("The body is standard input.\nExample: kling jobs notify \"$PATH_INFO\" <body.json");
+  return [options] { return run_notify(*options); };
 }
 
 std::function<int()> set_up_jobs_save(CLI::App& app) {

@@ -18,7 +18,9 @@ struct RunOptions : JobOptions {
   bool strict = false;
   bool no_store = false;
   bool retry_failed = false;
-  double deadline = 0;  ///< real seconds for all of it; 0: none
+  std::string listen;      ///< HOST:PORT for callbacks; empty: none
+  std::string public_url;  ///< where the service reaches that; empty: there
+  double deadline = 0;     ///< real seconds for all of it; 0: none
   engine::Limits limits;
   SafeRun safe;
   CLI::App* app = nullptr;  ///< its remaining arguments are the script and what follows

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <memory>
 #include <random>
+#include <regex>
 
 #include <lua.hpp>
 
@@ -15,6 +16,7 @@
 #include "engine/ledger.h"
 #include "engine/media/ffmpeg.h"
 #include "lua/slips.h"
+#include "net/server.h"
 #include "script/script.h"
 
 namespace kling::cli {
@@ -273,6 +275,35 @@ void warn_of_ffmpeg(const Voice& voice, const std::string& source) {
   }
 }
 
+/// Lets callbacks in; they are told to `runtime` on its own thread. Whether they mean anything is
+/// nobody's business out there.
+Result<std::unique_ptr<net::Server>> listen(const RunOptions& options, Service& service,
+                                            std::shared_ptr<lua::Runtime*> runtime) {
+  auto server = net::serve(options.listen, [queue = service.queue, runtime = std::move(runtime)](
+                                               const net::ServerRequest& request) {
+    static const std::regex ours("[^?]*/[0-9]{1,18}/[0-9a-f]{32}([?].*)?");
+    if (request.method != "POST" || !std::regex_match(request.target, ours))
+      return net::ServerAnswer{.status = 404};
+    queue->post(
+        [runtime, callback = api::CallbackRequest{request.target, request.headers, request.body}] {
+          if (*runtime != nullptr) (void)(*runtime)->notify(callback);
+        });
+    queue->wake();
+    return net::ServerAnswer{};
+  });
+  if (!server) return server;
+  std::string& url = service.settings.callback = options.public_url;
+  if (url.empty() && options.simulation.on)
+    url = "http://127.0.0.1:" + std::to_string((*server)->port());
+  if (url.empty())
+    return Error{.kind = Kind::invalid,
+                 .message = "--listen needs --public-url: where the service reaches it",
+                 .hint =
+                     "a reverse proxy with TLS in front of it, for example "
+                     "--public-url https://example.org/kling"};
+  return server;
+}
+
 /// Two numbers as text. The ledger has those of the script's first run; before that, and for
 /// ledgers of older versions, they come from its path.
 std::string random_seed(const engine::EngineOptions& settings, const std::string& script) {
@@ -307,6 +338,10 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
   settings.retry_failed = options.retry_failed;
   settings.on_action = action_trace();
   if (options.safe.on()) options.safe.confine(settings);
+  const auto listened = std::make_shared<lua::Runtime*>(nullptr);
+  Result<std::unique_ptr<net::Server>> server = std::unique_ptr<net::Server>();
+  if (!options.listen.empty()) server = listen(options, service, listened);
+  if (!server) return options.voice.fail(server.error());
   lua::ModuleOptions module{.engine = settings,
                             .make_engine =
                                 [&](engine::EngineOptions chosen) {
@@ -328,7 +363,7 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
       options.safe.on() ? lua::new_limited_state(options.safe.limits()) : luaL_newstate(),
       lua_close);
   if (!state) return options.voice.fail({.kind = Kind::invalid, .message = "not enough memory"});
-  lua_State* L = state.get();
+  lua_State* const main = state.get();
   lua::Runtime* runtime = nullptr;
   lua::TaskId task = 0;
   // Signals are blocked before the first thread, so that all of them inherit that.
@@ -352,10 +387,11 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
     if (to_stderr) lua_register(L, "print", print_to_stderr);
     task = script::start(L, *runtime, source, chunk_name.c_str(), "main", arguments);
   };
-  if (const Status ready = script::protect(L, prepare); !ready)
+  if (const Status ready = script::protect(main, prepare); !ready)
     return options.voice.fail(
         {.kind = Kind::invalid, .message = lua::explain_syntax(ready.error().message, source)});
-  return Run(options, service, L, *runtime, task).until_done();
+  *listened = runtime;
+  return Run(options, service, main, *runtime, task).until_done();
 }
 
 }  // namespace
@@ -391,6 +427,11 @@ std::function<int()> set_up_run(CLI::App& app) {
   app.add_option("--deadline", options->deadline,
                  "real seconds after which the run ends; its jobs go on at the service")
       ->check(CLI::Range(0.001, 1e8));
+  app.add_option("--listen", options->listen,
+                 "take the service's callbacks here, so that it need hardly be asked")
+      ->type_name("HOST:PORT");
+  app.add_option("--public-url", options->public_url, "where the service reaches --listen")
+      ->type_name("URL");
   app.add_flag("--detach", options->detach, "leave as soon as every request is answered");
   app.add_flag("--strict", options->strict, "warnings about requests are errors");
   app.add_flag("--no-store", options->no_store, "do not keep finished clips beside the ledger");

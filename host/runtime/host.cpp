@@ -10,6 +10,7 @@
 #include <exception>
 #include <filesystem>
 
+#include "api/text.h"
 #include "base/leaving.h"
 #include "engine/error_json.h"
 #include "lua/convert.h"
@@ -87,6 +88,9 @@ kling_host::kling_host(const kling_host_options& options)
   engine_.ledger_path = text_of(options.ledger);
   engine_.store_folder = text_of(options.store);
   engine_.poll_interval = static_cast<Millis>(options.poll * 1000);
+  if (options.price_factor > 0) engine_.price_factor = options.price_factor;
+  engine_.callback = text_of(options.callback);
+  engine_.webhook_secret = text_of(options.webhook_secret);
   if (options.max_jobs > 0) engine_.limits.slots = options.max_jobs;
   if (options.max_cost > 0) engine_.limits.budget_usd = options.max_cost;
   for (const char* const* root = options.roots; root != nullptr && *root != nullptr; ++root)
@@ -310,6 +314,10 @@ const char* wrong_with(const kling_host_options& options) {
   if (!(options.poll >= 0 && options.poll < 1e9) || options.max_jobs < 0 ||
       !(options.wall_limit >= 0) || !(options.max_cost >= 0))
     return "poll, max_jobs and max_cost are 0 or more";
+  if (options.price_factor != 0 && !engine::is_price_factor(options.price_factor))
+    return "price_factor is above 0 and at most 100";
+  if (!text_of(options.callback).empty() && !api::is_url(options.callback))
+    return "callback is an http or https address";
   return nullptr;
 }
 
@@ -406,6 +414,23 @@ size_t kling_host_pending(kling_host* host) {
     size_t count = 0;
     for (const engine::Engine* engine : host->engines()) count += engine->pending();
     return count;
+  });
+}
+
+int kling_host_notify(kling_host* host, const char* path, const char* body, size_t size) {
+  return kling_host_notify_signed(host, path, nullptr, body, size);
+}
+
+int kling_host_notify_signed(kling_host* host, const char* path, const char* const* headers,
+                             const char* body, size_t size) {
+  return guarded(host, -1, [&] {
+    if (host->state_ == nullptr) return host->fail("the host has no Lua state") - 1;
+    api::CallbackRequest request{path, {}, {body, size}};
+    for (; headers != nullptr && headers[0] != nullptr && headers[1] != nullptr; headers += 2)
+      request.headers.emplace_back(headers[0], headers[1]);
+    for (const auto& engine : host->kept_) engine->notify(request, [](const auto&) {});
+    const Status taken = host->runtime_->notify(request);
+    return taken ? 0 : host->fail(taken.error().message) - 1;
   });
 }
 

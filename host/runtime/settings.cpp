@@ -125,6 +125,8 @@ Result<Access> find_access(const ServiceSettings& options) {
   for (const std::string& url :
        {options.base_url, environment("KLING_BASE_URL"), (*config)["base_url"]})
     if (access.base_url.empty()) access.base_url = api::bare(url);
+  for (const std::string& text : {environment("KLING_WEBHOOK_SECRET"), (*config)["webhook_secret"]})
+    if (access.webhook_secret.empty()) access.webhook_secret = api::bare(text);
   for (const auto& [source, text] :
        {std::pair("KLING_PRICE_FACTOR", api::bare(environment("KLING_PRICE_FACTOR"))),
         {"price_factor in the config file", (*config)["price_factor"]}}) {
@@ -183,6 +185,7 @@ Result<engine::EngineOptions> engine_options(const ServiceSettings& options,
   engine.key = access->key;
   engine.base_url = access->base_url;
   engine.price_factor = access->price_factor;
+  engine.webhook_secret = access->webhook_secret;
   engine.insecure = options.insecure;
   engine.poll_interval = static_cast<Millis>(options.poll_interval * 1000);
   if (const std::string text = environment("KLING_POLL_INTERVAL");

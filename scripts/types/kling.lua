@@ -24,6 +24,8 @@
 ---@field poll? number Seconds between two looks at the job.
 ---@field limits? {jobs: integer|false} How many jobs may run at a time.
 ---@field budget? number|{usd?: number, jobs?: integer|false}|false What the script may cost in US dollars, or submit, with its earlier runs.
+---@field callback? string The https address of your web server: each request gets a callback_url below it.
+---@field webhook_secret? string The secret that the service signs callbacks with.
 ---@field price_factor? number What your account is charged of the list price, such as 0.8: scales every estimate.
 ---@field lost? "ask" A lost answer stops the job at once, for you to decide.
 ---@field take? string Another complete take of the script.
@@ -500,6 +502,13 @@ function kling.sleep(seconds) end
 ---@param ... any Its arguments.
 ---@return any
 function kling.timeout(seconds, fn, ...) end
+
+---Takes a callback of the service: the job that it speaks of is asked about soon. nil and why for what is no callback.
+---@param path string Of the request that your web server got.
+---@param body string As it came.
+---@param headers? table<string, string> Needed where a webhook_secret is set.
+---@return true|nil, string?
+function kling.notify(path, body, headers) end
 
 ---A line in the program's log.
 ---@param level "debug"|"info"|"warning"|"error"|any Left out: info.

@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 
 using namespace kling::engine;
+namespace api = kling::api;
 using kling::Millis;
 
 namespace {

@@ -65,6 +65,9 @@ class FakeEngine : public Engine {
     result.raw = "{}";
     options_.queue->post([done, result] { done(result); });
   }
+  void notify(api::CallbackRequest request, TextDone) override {
+    callbacks.push_back(std::move(request));
+  }
   void request(const std::string& method, const std::string& target, api::Json body, CreateRequest,
                std::function<void(Result<api::Json>)> done) override {
     api::Json answer = {{"method", method},        {"target", target},
@@ -121,6 +124,7 @@ class FakeEngine : public Engine {
   std::vector<std::shared_ptr<MediaSource>> saved, joined;
   std::string joined_audio;
   QueryTarget queried;
+  std::vector<api::CallbackRequest> callbacks;
   std::optional<Error> refuse;
   bool finish_at_once = false;
   int watches = 0;

@@ -84,6 +84,11 @@ typedef struct kling_host_options {
   /* Sends a request some other way. Returns at once; later, one of kling_exchange_answer and
    * kling_exchange_fail must be called, once. Finished clips are fetched without it. */
   void (*send)(void* user, const kling_request* request, kling_exchange* exchange);
+
+  double price_factor;  /* what the account is charged of the list price; default 1 */
+  const char* callback; /* the https address of your web server: see kling_host_notify */
+  const char*
+      webhook_secret; /* what the service signs callbacks with; default: they are unsigned */
 } kling_host_options;
 
 #define KLING_HOST_OPTIONS kling_host_default_options()
@@ -143,6 +148,16 @@ KLING_HOST_EXPORT void kling_host_cancel(kling_host* host, kling_task task);
 KLING_HOST_EXPORT const char* kling_host_jobs(kling_host* host);
 /* Jobs that are neither finished nor failed, and other work under way. 0: a good time to leave. */
 KLING_HOST_EXPORT size_t kling_host_pending(kling_host* host);
+
+/* Your web server got a callback of the service below the address options.callback: the job that
+ * it speaks of is asked about soon. `path` is that of the request. Returns 0, or -1 for what is no
+ * callback; with a webhook_secret also for what is not signed, for which `headers` is needed: name,
+ * value, name, value, ..., NULL. A forged, repeated or late one does no harm. */
+KLING_HOST_EXPORT int kling_host_notify(kling_host* host, const char* path, const char* body,
+                                        size_t size);
+KLING_HOST_EXPORT int kling_host_notify_signed(kling_host* host, const char* path,
+                                               const char* const* headers, const char* body,
+                                               size_t size);
 
 /* Global variables of the scripts. set returns 0, or -1. get returns "null" for one that is not
  * there, and NULL for what JSON cannot say. */

@@ -49,6 +49,8 @@ struct HostOptions {
   std::function<long long()> now;
   std::function<void*(void* block, std::size_t old_size, std::size_t new_size)> allocate;
   std::function<void(const kling_request& request, Exchange exchange)> send;
+  double price_factor = 0;
+  std::string callback, webhook_secret;
 };
 
 class Host {
@@ -82,6 +84,9 @@ class Host {
       return pointers;
     };
     const auto roots = list(kept.roots), hosts = list(kept.hosts);
+    c.price_factor = kept.price_factor;
+    c.callback = text(kept.callback);
+    c.webhook_secret = text(kept.webhook_secret);
     c.roots = roots.data();
     c.hosts = hosts.data();
     c.user = options_.get();
@@ -149,6 +154,15 @@ class Host {
 
   std::string jobs() { return host_ ? text(kling_host_jobs(get())) : "[]"; }
   std::size_t pending() const { return host_ ? kling_host_pending(get()) : 0; }
+  /// `headers`: name, value, name, value, …
+  bool notify(const std::string& path, std::string_view body,
+              const std::vector<std::string>& headers = {}) {
+    std::vector<const char*> list;
+    for (const std::string& one : headers) list.push_back(one.c_str());
+    list.push_back(nullptr);
+    return host_ && kling_host_notify_signed(get(), path.c_str(), list.data(), body.data(),
+                                             body.size()) == 0;
+  }
   bool set(const std::string& name, const std::string& json) {
     return host_ && kling_host_set(get(), name.c_str(), json.c_str()) == 0;
   }

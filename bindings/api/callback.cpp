@@ -1,0 +1,82 @@
+#include "api/callback.h"
+
+#include <charconv>
+#include <cstdlib>
+
+#include "api/decoder.h"
+#include "api/text.h"
+#include "base/digest.h"
+
+namespace kling::api {
+namespace {
+
+constexpr std::int64_t kTolerance = 300;  // seconds
+
+std::string text_at(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end()) return "";
+  if (found->is_number_integer()) return found->dump();
+  return found->is_string() ? found->get<std::string>() : "";
+}
+
+std::string header(const CallbackRequest& request, std::string_view name) {
+  for (const auto& [key, value] : request.headers)
+    if (lower(key) == name) return value;
+  return "";
+}
+
+Error unsigned_callback(const char* why) {
+  return {.kind = Kind::auth,
+          .message = std::string("a callback is refused: ") + why,
+          .hint =
+              "check webhook_secret: it is that of Kling's console; without one, callbacks are "
+              "taken as they come"};
+}
+
+Status check_signature(const CallbackRequest& request, std::string_view secret, std::int64_t now) {
+  constexpr std::string_view kPrefix = "whsec_";
+  if (secret.starts_with(kPrefix)) secret.remove_prefix(kPrefix.size());
+  std::string key;
+  if (!base64_decode(secret, key) || key.empty())
+    return unsigned_callback("webhook_secret is no \"whsec_\" and Base64");
+  const std::string time = header(request, "webhook-timestamp");
+  std::int64_t at = 0;
+  const auto [end, failed] = std::from_chars(time.data(), time.data() + time.size(), at);
+  if (failed != std::errc() || end != time.data() + time.size())
+    return unsigned_callback("it is not signed");
+  if (at < now - kTolerance || at > now + kTolerance)
+    return unsigned_callback("it was signed more than 300 s ago, or will be");
+  const std::string expected = base64_encode(
+      hmac_sha256(key, header(request, "webhook-id") + "." + time + "." + request.body));
+  const std::string given = header(request, "webhook-signature");
+  bool matches = false;  // one of several, while the secret is being changed
+  for (std::size_t from = 0; from <= given.size();) {
+    const std::size_t space = std::min(given.find(' ', from), given.size());
+    matches |= equal_secrets(given.substr(from, space - from), "v1," + expected);
+    from = space + 1;
+  }
+  if (!matches) return unsigned_callback("its signature is not that of webhook_secret");
+  return Done{};
+}
+
+}  // namespace
+
+Result<Callback> read_callback(const CallbackRequest& request, std::string_view secret,
+                               std::int64_t now) {
+  if (!secret.empty())
+    if (Status checked = check_signature(request, secret, now); !checked) return checked.error();
+  const Json json = parse_json(request.body);
+  if (!json.is_object())
+    return Error{.kind = Kind::invalid, .message = "a callback's body is no JSON object"};
+  Callback read{text_at(json, "task_id"), text_at(json, "external_id")};
+  if (read.task_id.empty()) read.task_id = text_at(json, "id");
+  if (const auto info = json.find("task_info"); info != json.end() && info->is_object())
+    read.external_id = text_at(*info, "external_task_id");
+  std::string status = text_at(json, "task_status");
+  if (status.empty()) status = text_at(json, "status");
+  // A word that we do not know may be an end.
+  read.ended = status != "submitted" && status != "processing";
+  return read;
+}
+
+}  // namespace kling::api
