@@ -58,6 +58,8 @@ constexpr const char* kFailures[] = {
     "kling.configure { key = LONG, store = 7 }",
     "kling.configure { key = LONG }",
     "kling.configure()",
+    "kling.notify(LONG)",
+    "kling.notify(LONG, LONG, LONG)",
     "kling.image()",
     "kling.bytes({})",
     "kling.still(LONG, { seconds = LONG })",
@@ -150,6 +152,7 @@ constexpr const char* kEveryFunction = R"lua(
   kling.concat({ CLIP, kling.still(kling.image("b.png"), { seconds = 2 }) }, "out.mp4"):save("c.mp4")
   CLIP:save("d.mp4") CLIP:probe()
   kling.configure { strict = false }
+  kling.notify("/x", '{"task_id":"7"}', { ["webhook-id"] = "1" })
   kling.client { strict = false }.log("info", JOB, CLIP.videos[1].url)
   kling.log("info", JOB, TASK, IMAGE, TASK.path, TASK.done)
   local e = select(2, pcall(kling.text2video, {}))
