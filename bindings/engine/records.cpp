@@ -144,7 +144,10 @@ Event Core::write_intent(const std::shared_ptr<Job>& shared) {
                     (differing == 1 ? " step differs" : " steps differ") + " so far)");
   }
   if (join(shared, claim)) return {};
-  job.replayed = claim.step.state == StepState::failed;
+  {
+    std::lock_guard told(job.mutex);
+    job.replayed = claim.step.state == StepState::failed;
+  }
   return take_claim(job, claim);
 }
 

@@ -755,6 +755,8 @@ TEST_CASE("a kill at any moment leaves whole records") {
   const Folder folder;
   (void)open_book(folder.ledger());
   for (int round = 0; round < 12; ++round) {
+    int told[2];
+    REQUIRE(::pipe(told) == 0);
     const pid_t child = ::fork();
     if (child == 0) {
       const Book book{*open_ledger(folder.ledger())};
@@ -765,10 +767,16 @@ TEST_CASE("a kill at any moment leaves whole records") {
         (void)(*book).mark_sending(made->step.id, 1);
         (void)(*book).record_accepted(
             made->step.id, "t" + std::to_string(round) + "/" + std::to_string(i), "raw", 2);
+        if (::write(told[1], "x", 1) != 1) ::_exit(1);
       }
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(5 + round * 3));
+    ::close(told[1]);
+    // Some rows later, in the middle of another.
+    char byte = 0;
+    for (int row = 0; row <= round; ++row) REQUIRE(::read(told[0], &byte, 1) == 1);
+    std::this_thread::sleep_for(std::chrono::microseconds(round * 170));
     ::kill(child, SIGKILL);
+    ::close(told[0]);
     ::waitpid(child, nullptr, 0);
   }
   const Book book = open_book(folder.ledger());
