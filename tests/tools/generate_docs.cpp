@@ -397,7 +397,8 @@ int main(int argc, char** argv) {
       {root + "/docs/slips.md", slips()},
       {root + "/docs/man/kling.1", docs::program_page()},
       {root + "/docs/man/kling.3lua", docs::module_page()},
-      {root + "/scripts/types/kling.lua", docs::editor_types()},
+      {root + "/scripts/types/kling.lua",
+       docs::editor_types(read(root + "/scripts/types/kling.lua"))},
       {root + "/scripts/.luacheckrc", docs::luacheckrc()}};
   int code = 0;
   for (const auto& [path, text] : pages) {
