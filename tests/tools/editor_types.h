@@ -26,23 +26,15 @@ inline std::string literals(const api::Rule& rule) {
 /// What a script may write for the parameter; `class_name` is the one of its children.
 inline std::string type_of(const Param& param, const std::string& class_name) {
   switch (param.type) {
-    case Type::string:
-      return literals(param.rule);
-    case Type::number:
-      return "number";
-    case Type::boolean:
-      return "boolean";
+    case Type::string: return literals(param.rule);
+    case Type::number: return "number";
+    case Type::boolean: return "boolean";
     case Type::integer:
-    case Type::seconds:
-      return "integer|string";
-    case Type::image:
-      return kPicture;
-    case Type::video:
-      return kVideo;
-    case Type::object:
-      return class_name;
-    case Type::list:
-      break;
+    case Type::seconds: return "integer|string";
+    case Type::image: return kPicture;
+    case Type::video: return kVideo;
+    case Type::object: return class_name;
+    case Type::list: break;
   }
   std::string item = class_name;
   for (const Param& child : param.children)  // a bare picture or clip stands for its object
