@@ -65,18 +65,13 @@ class Checker {
           range(static_cast<double>(*seconds), param, path, " seconds");
         break;
       case Type::boolean:
-      case Type::video:
-        break;
+      case Type::video: break;
       case Type::image:
         if (const MediaInput* input = media_of(request_, value); input && input->facts)
           picture(*input->facts, param, path);
         break;
-      case Type::object:
-        object(value, param.children, path + ".");
-        break;
-      case Type::list:
-        list(value, param, path);
-        break;
+      case Type::object: object(value, param.children, path + "."); break;
+      case Type::list: list(value, param, path); break;
     }
   }
 

@@ -115,25 +115,15 @@ class Normalizer {
 
   void value(Json& value, const Param& param, const std::string& path) {
     switch (param.type) {
-      case Type::string:
-        text(value, param, path);
-        break;
-      case Type::number:
-        number(value, path);
-        break;
-      case Type::integer:
-        integer(value, path);
-        break;
+      case Type::string: text(value, param, path); break;
+      case Type::number: number(value, path); break;
+      case Type::integer: integer(value, path); break;
       case Type::boolean:
         if (!value.is_boolean()) wrong_type(value, path, "true or false");
         break;
-      case Type::seconds:
-        seconds(value, path);
-        break;
+      case Type::seconds: seconds(value, path); break;
       case Type::image:
-      case Type::video:
-        media(value, param, path);
-        break;
+      case Type::video: media(value, param, path); break;
       case Type::object:
         if (value.is_object() && !value.contains("$media")) {
           object(value, param.children, path + ".");
@@ -141,9 +131,7 @@ class Normalizer {
           wrong_type(value, path, "a table");
         }
         break;
-      case Type::list:
-        list(value, param, path);
-        break;
+      case Type::list: list(value, param, path); break;
     }
   }
 

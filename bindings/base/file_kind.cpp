@@ -101,12 +101,9 @@ const FileKind& file_kind_at(const std::string& path) {
 const char* cure_of(const FileKind& kind) {
   if (*kind.cure) return kind.cure;
   switch (kind.family) {
-    case FileKind::picture:
-      return "convert it, for example with ffmpeg -i IN OUT.png";
-    case FileKind::video:
-      return "convert it, for example with ffmpeg -i IN OUT.mp4";
-    case FileKind::sound:
-      return "convert it, for example with ffmpeg -i IN OUT.wav";
+    case FileKind::picture: return "convert it, for example with ffmpeg -i IN OUT.png";
+    case FileKind::video: return "convert it, for example with ffmpeg -i IN OUT.mp4";
+    case FileKind::sound: return "convert it, for example with ffmpeg -i IN OUT.wav";
     default:
       return "PNG, JPEG and WebP pictures, MP4, MOV, WebM and Matroska videos, and WAV, MP3, "
              "FLAC, Ogg and M4A sounds can be read";

@@ -186,12 +186,9 @@ void Core::watch(const std::shared_ptr<Job>& job, Milestone milestone, Watch wat
 bool reached(const Job& job, Milestone milestone) {
   const Phase phase = job.machine.phase;
   switch (milestone) {
-    case Milestone::prepared:
-      return job.is_prepared || phase >= Phase::failed || !job.active;
-    case Milestone::accepted:
-      return phase >= Phase::accepted;
-    case Milestone::finished:
-      return phase >= Phase::succeeded;
+    case Milestone::prepared: return job.is_prepared || phase >= Phase::failed || !job.active;
+    case Milestone::accepted: return phase >= Phase::accepted;
+    case Milestone::finished: return phase >= Phase::succeeded;
     case Milestone::stored:
       return phase >= Phase::stored || (phase == Phase::succeeded && !job.active);
   }

@@ -49,15 +49,11 @@ std::string reason_to_wait(const JobState& state, const Action& wait, const Erro
         text += error->kind == Kind::rate_limit ? "; nothing was accepted" : "; nothing was sent";
       return text + "; tried again for " + spoken(state.window) + " in all)";
     }
-    case Phase::looking_up:
-      return "news of a request whose answer was lost";
-    case Phase::foreign:
-      return "another process that runs this step";
+    case Phase::looking_up: return "news of a request whose answer was lost";
+    case Phase::foreign: return "another process that runs this step";
     case Phase::accepted:
-    case Phase::succeeded:
-      return state.tries > 0 ? "the network" : "";
-    default:
-      return "";
+    case Phase::succeeded: return state.tries > 0 ? "the network" : "";
+    default: return "";
   }
 }
 
@@ -260,12 +256,10 @@ bool Core::may_retire(const Job& job, ActionType next) const {
     case ActionType::mark_sending:
     case ActionType::get:
     case ActionType::download:
-    case ActionType::rest:
-      return true;
+    case ActionType::rest: return true;
     case ActionType::wait:
       return job.machine.phase != Phase::sending && job.machine.phase != Phase::looking_up;
-    default:
-      return false;
+    default: return false;
   }
 }
 
@@ -318,24 +312,15 @@ Event Core::perform(const std::shared_ptr<Job>& job, ActionType action) {
 
 Event Core::carry_out(const std::shared_ptr<Job>& job, ActionType action) {
   switch (action) {
-    case ActionType::write_intent:
-      return write_intent(job);
-    case ActionType::revisit:
-      return revisit(*job);
-    case ActionType::mark_sending:
-      return mark_sending(*job);
-    case ActionType::post:
-      return post(*job);
-    case ActionType::look_up:
-      return look_up(*job);
-    case ActionType::probe_look_up:
-      return probe_look_up(*job);
-    case ActionType::get:
-      return get(*job);
-    case ActionType::download:
-      return download(*job);
-    default:
-      return record(*job, action);
+    case ActionType::write_intent: return write_intent(job);
+    case ActionType::revisit: return revisit(*job);
+    case ActionType::mark_sending: return mark_sending(*job);
+    case ActionType::post: return post(*job);
+    case ActionType::look_up: return look_up(*job);
+    case ActionType::probe_look_up: return probe_look_up(*job);
+    case ActionType::get: return get(*job);
+    case ActionType::download: return download(*job);
+    default: return record(*job, action);
   }
 }
 

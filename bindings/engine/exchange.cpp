@@ -158,14 +158,11 @@ Event Core::post(Job& job) {
             job.step.endpoint + "/~" + job.step.external_id;
       return fail(EventType::duplicate, used, true);
     }
-    case api::Refusal::unnamed:
-      return fail(EventType::unnamed, answer.error);
-    case api::Refusal::unavailable:
-      return fail(EventType::lost, answer.error);
+    case api::Refusal::unnamed: return fail(EventType::unnamed, answer.error);
+    case api::Refusal::unavailable: return fail(EventType::lost, answer.error);
     case api::Refusal::definite:
     case api::Refusal::clock:
-    case api::Refusal::no_such_task:
-      return fail(EventType::refused, answer.error, true);
+    case api::Refusal::no_such_task: return fail(EventType::refused, answer.error, true);
   }
   return {.type = EventType::lost};
 }

@@ -41,23 +41,14 @@ class Machine {
 
   Transition run() {
     switch (e.type) {
-      case EventType::start:
-        return start();
-      case EventType::claimed:
-        return claimed();
-      case EventType::done:
-        return recorded();
-      case EventType::elapsed:
-        return elapsed();
-      case EventType::ledger_failed:
-        return ledger_failed();
-      case EventType::stopped:
-        return pause();
-      case EventType::no_slot:
-        calm();
-        return wait(kSlotDelay);
-      default:
-        break;
+      case EventType::start: return start();
+      case EventType::claimed: return claimed();
+      case EventType::done: return recorded();
+      case EventType::elapsed: return elapsed();
+      case EventType::ledger_failed: return ledger_failed();
+      case EventType::stopped: return pause();
+      case EventType::no_slot: calm(); return wait(kSlotDelay);
+      default: break;
     }
     if (s.phase == Phase::sending) return answered();
     if (s.phase == Phase::looking_up) return searched();
@@ -115,21 +106,15 @@ class Machine {
   Transition elapsed() {
     if (s.redo) return act(s.last);
     switch (s.phase) {
-      case Phase::intended:
-        return act(ActionType::mark_sending);
-      case Phase::sending:
-        return act(ActionType::post);
-      case Phase::looking_up:
-        return act(ActionType::look_up);
-      case Phase::foreign:
-        return act(ActionType::revisit);
-      case Phase::accepted:
-        return act(ActionType::get);
+      case Phase::intended: return act(ActionType::mark_sending);
+      case Phase::sending: return act(ActionType::post);
+      case Phase::looking_up: return act(ActionType::look_up);
+      case Phase::foreign: return act(ActionType::revisit);
+      case Phase::accepted: return act(ActionType::get);
       // A host that does not answer may be gone for good: every other try asks for a fresh URL.
       case Phase::succeeded:
         return p.store ? act(s.tries % 2 == 1 ? ActionType::get : ActionType::download) : rest();
-      default:
-        return rest();
+      default: return rest();
     }
   }
 
@@ -147,17 +132,13 @@ class Machine {
       return wait(kSecond);
     }
     switch (e.step) {
-      case StepState::intended:
-        return enter(Phase::intended, ActionType::mark_sending);
-      case StepState::sending:
-        return search();
+      case StepState::intended: return enter(Phase::intended, ActionType::mark_sending);
+      case StepState::sending: return search();
       case StepState::accepted:
         s.accepted_at = e.now;
         return enter(Phase::accepted, ActionType::get);
-      case StepState::succeeded:
-        return keep();
-      case StepState::failed:
-        return settle(Phase::failed);
+      case StepState::succeeded: return keep();
+      case StepState::failed: return settle(Phase::failed);
       case StepState::ambiguous:
         s.asked = true;
         if (p.ask || !p.poll) return settle(Phase::ambiguous);
@@ -173,34 +154,23 @@ class Machine {
 
   Transition recorded() {
     switch (s.last) {
-      case ActionType::mark_sending:
-        s.phase = Phase::sending;
-        return act(ActionType::post);
-      case ActionType::release:
-        return settle(Phase::paused);
+      case ActionType::mark_sending: s.phase = Phase::sending; return act(ActionType::post);
+      case ActionType::release: return settle(Phase::paused);
       case ActionType::clear_sending:
         s.phase = Phase::intended;
         return s.pause == kNever ? pause() : wait(s.pause, s.pause_least);
-      case ActionType::record_accepted:
-        s.phase = Phase::accepted;
-        return follow(s.task);
-      case ActionType::record_failure:
-        return settle(Phase::failed);
-      case ActionType::ask:
-        return settle(Phase::ambiguous);
-      case ActionType::record_result:
-        return keep();
-      case ActionType::record_file:
-        return settle(Phase::stored);
-      default:
-        return rest();
+      case ActionType::record_accepted: s.phase = Phase::accepted; return follow(s.task);
+      case ActionType::record_failure: return settle(Phase::failed);
+      case ActionType::ask: return settle(Phase::ambiguous);
+      case ActionType::record_result: return keep();
+      case ActionType::record_file: return settle(Phase::stored);
+      default: return rest();
     }
   }
 
   Transition answered() {
     switch (e.type) {
-      case EventType::accepted:
-        return adopt();
+      case EventType::accepted: return adopt();
       // While an earlier POST may exist, a refusal speaks of the repetition only, whatever its
       // words: it may be refused because the first one was accepted.
       case EventType::refused:
@@ -221,8 +191,7 @@ class Machine {
         if (p.own_external_id && !s.may_exist && e.explained)
           return act(ActionType::record_failure);
         return search_known();
-      default:
-        return search();  // lost
+      default: return search();  // lost
     }
   }
 
@@ -264,18 +233,14 @@ class Machine {
     if (std::exchange(s.unnamed, false) && e.type != EventType::accepted)
       return act(ActionType::record_failure);
     switch (e.type) {
-      case EventType::accepted:
-        return adopt();
-      case EventType::denied:
-        return pause();
-      case EventType::not_found:
-        return not_found();
+      case EventType::accepted: return adopt();
+      case EventType::denied: return pause();
+      case EventType::not_found: return not_found();
       case EventType::probed:
         s.lookup = e.works;
         if (s.asked) return e.works == Known::yes ? act(ActionType::revisit) : not_found();
         return e.works == Known::yes ? repeat() : act(ActionType::ask);
-      default:
-        return again(30 * kSecond);  // an outage costs no patience
+      default: return again(30 * kSecond);  // an outage costs no patience
     }
   }
 
@@ -326,18 +291,15 @@ class Machine {
         return pause();
       case EventType::not_found:
         return e.now - s.accepted_at < kRegistrationTime ? wait(kPollDelay) : pause();
-      case EventType::denied:
-        return pause();
-      default:
-        return again(30 * kSecond);  // any outage is survived
+      case EventType::denied: return pause();
+      default: return again(30 * kSecond);  // any outage is survived
     }
   }
 
   /// The clip of a finished job on its way to the disk. Trouble here never unfinishes the job.
   Transition stored() {
     switch (e.type) {
-      case EventType::downloaded:
-        return act(ActionType::record_file);
+      case EventType::downloaded: return act(ActionType::record_file);
       case EventType::polled:
         return e.task == api::TaskState::succeeded && !e.gap ? act(ActionType::download) : rest();
       case EventType::expired:
@@ -348,8 +310,7 @@ class Machine {
         return settle(Phase::succeeded);
       case EventType::unreachable:
         return again(10 * kMinute);  // each time costs up to the whole clip
-      default:
-        return rest();  // not_found, denied, disk_failed
+      default: return rest();        // not_found, denied, disk_failed
     }
   }
 

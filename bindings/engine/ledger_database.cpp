@@ -195,10 +195,8 @@ Error Database::failure() const {
     case SQLITE_CORRUPT:
     case SQLITE_CONSTRAINT:  // the code never breaks its own constraints: the file does
     case SQLITE_MISMATCH:
-    case SQLITE_ERROR:
-      return ledger_error(title() + " is damaged: " + words, kDamagedHint);
-    default:
-      return ledger_error(title() + " failed: " + words, "run again");
+    case SQLITE_ERROR: return ledger_error(title() + " is damaged: " + words, kDamagedHint);
+    default: return ledger_error(title() + " failed: " + words, "run again");
   }
 }
 

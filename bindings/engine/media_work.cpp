@@ -275,8 +275,7 @@ Result<std::string> Core::materialize(MediaSource& source) {
   switch (*recipe) {
     case Recipe::file:
     case Recipe::still:
-    case Recipe::part:
-      break;
+    case Recipe::part: break;
     case Recipe::clip:
       if (source.job) path = clip_file(*source.job, source.video);
       break;

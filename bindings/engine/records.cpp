@@ -354,21 +354,15 @@ Event Core::record(Job& job, ActionType action) {
   Ledger& book = **opened;
   const auto write = [&]() -> Status {
     switch (action) {
-      case ActionType::clear_sending:
-        return book.clear_sending(step, now());
-      case ActionType::release:
-        return book.release(step);
-      case ActionType::record_accepted:
-        return book.record_accepted(step, job.raw, now());
+      case ActionType::clear_sending: return book.clear_sending(step, now());
+      case ActionType::release: return book.release(step);
+      case ActionType::record_accepted: return book.record_accepted(step, job.raw, now());
       case ActionType::record_result:
         durations.learn(job.job_class, step.took);
         return book.record_result(step, job.raw, now());
-      case ActionType::record_failure:
-        return book.record_failure(step, job.raw, now());
-      case ActionType::record_file:
-        return book.record_file(step, now());
-      default:
-        return book.record_ambiguous(step, now());
+      case ActionType::record_failure: return book.record_failure(step, job.raw, now());
+      case ActionType::record_file: return book.record_file(step, now());
+      default: return book.record_ambiguous(step, now());
     }
   };
   if (Status written = write(); !written) {

@@ -32,18 +32,12 @@ class Reader {
     // A table that holds itself twice at every level is small in Lua and has no end here.
     if (!take(kValueBytes)) return fail("is too large");
     switch (lua_type(L_, index)) {
-      case LUA_TNIL:
-        return out = nullptr, true;
-      case LUA_TBOOLEAN:
-        return out = lua_toboolean(L_, index) != 0, true;
-      case LUA_TNUMBER:
-        return read_number(index, out);
-      case LUA_TSTRING:
-        return read_string(index, out);
-      case LUA_TTABLE:
-        return read_table(lua_absindex(L_, index), out);
-      case LUA_TUSERDATA:
-        return read_userdata(index, out);
+      case LUA_TNIL: return out = nullptr, true;
+      case LUA_TBOOLEAN: return out = lua_toboolean(L_, index) != 0, true;
+      case LUA_TNUMBER: return read_number(index, out);
+      case LUA_TSTRING: return read_string(index, out);
+      case LUA_TTABLE: return read_table(lua_absindex(L_, index), out);
+      case LUA_TUSERDATA: return read_userdata(index, out);
       default:
         return fail(std::string("is a ") + lua_typename(L_, lua_type(L_, index)) +
                     ", which cannot be sent");
@@ -218,8 +212,7 @@ Result<Json> to_json(lua_State* L, int index, const MediaSink* media, std::size_
 void push_json(lua_State* L, const Json& value) {
   luaL_checkstack(L, 6, "JSON");
   switch (value.type()) {
-    case Json::value_t::boolean:
-      return lua_pushboolean(L, *value.get_ptr<const bool*>());
+    case Json::value_t::boolean: return lua_pushboolean(L, *value.get_ptr<const bool*>());
     case Json::value_t::number_integer:
       return lua_pushinteger(L, *value.get_ptr<const std::int64_t*>());
     case Json::value_t::number_unsigned: {
@@ -227,8 +220,7 @@ void push_json(lua_State* L, const Json& value) {
       if (number <= LUA_MAXINTEGER) return lua_pushinteger(L, static_cast<lua_Integer>(number));
       return lua_pushnumber(L, static_cast<lua_Number>(number));
     }
-    case Json::value_t::number_float:
-      return lua_pushnumber(L, *value.get_ptr<const double*>());
+    case Json::value_t::number_float: return lua_pushnumber(L, *value.get_ptr<const double*>());
     case Json::value_t::string: {
       const auto& text = *value.get_ptr<const std::string*>();
       lua_pushlstring(L, text.data(), text.size());
@@ -257,8 +249,7 @@ void push_json(lua_State* L, const Json& value) {
       }
       return;
     }
-    default:
-      return push_null(L);
+    default: return push_null(L);
   }
 }
 

@@ -1,6 +1,7 @@
-// The module in words: what a script finds in the table `kling` and in its values. Editor types,
-// manual page and reference are written from it, and tests compare it with the real table. Fields
-// of requests are not here: those are the endpoint table's. Immutable; any thread, never blocks.
+// The module in words: what a script finds in the table `kling` and in its values, read from
+// scripts/types/kling.lua, where people write it as editors take it. Help, manual page and
+// reference come from it, and tests compare it with the real table. Fields of requests are not
+// here: those are the endpoint table's. Immutable; any thread, never blocks.
 #pragma once
 
 #include <string>
@@ -31,6 +32,11 @@ struct ManualClass {
   std::vector<ManualField> fields;
   std::vector<ManualFunction> methods;  ///< called with a colon
 };
+
+/// The lines around what is written there from the endpoint table.
+inline constexpr std::string_view kFromTable =
+                                      "-- From the endpoint table: `./dev docs` writes this part.",
+                                  kEndOfTable = "-- So far the endpoint table.";
 
 struct Manual {
   std::vector<ManualFunction> functions;  ///< without those of the endpoint table

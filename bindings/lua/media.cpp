@@ -54,16 +54,11 @@ std::string describe(const ImageRef& media) {
   switch (source.recipe) {
     case Recipe::file:
     case Recipe::still:
-    case Recipe::part:
-      return "Image " + of;
-    case Recipe::bytes:
-      return "Image of " + std::to_string(source.bytes.size()) + " bytes";
-    case Recipe::last_frame:
-      return "Image last frame of " + of;
-    case Recipe::frame_at:
-      return at + of;
-    case Recipe::clip:
-      return "Clip " + of;
+    case Recipe::part: return "Image " + of;
+    case Recipe::bytes: return "Image of " + std::to_string(source.bytes.size()) + " bytes";
+    case Recipe::last_frame: return "Image last frame of " + of;
+    case Recipe::frame_at: return at + of;
+    case Recipe::clip: return "Clip " + of;
   }
   return "Image";
 }

@@ -88,12 +88,9 @@ void Answer::take_line(std::string_view& data) {
 
 void Answer::read_line(std::string_view line) {
   switch (part_) {
-    case Part::status:
-      return read_status(line);
-    case Part::headers:
-      return line.empty() ? end_head() : read_header(line);
-    case Part::chunk_size:
-      return read_chunk_size(line);
+    case Part::status: return read_status(line);
+    case Part::headers: return line.empty() ? end_head() : read_header(line);
+    case Part::chunk_size: return read_chunk_size(line);
     case Part::chunk_end:
       if (!line.empty()) return fail("a chunk that is longer than it says");
       part_ = Part::chunk_size;
@@ -102,8 +99,7 @@ void Answer::read_line(std::string_view line) {
       if (line.empty()) part_ = Part::done;
       return;
     case Part::body:
-    case Part::done:
-      return;
+    case Part::done: return;
   }
 }
 

@@ -44,15 +44,11 @@ int next_signal(int signals, std::optional<Steady::time_point> due) {
 int exit_code(Kind kind) {
   switch (kind) {
     case Kind::task_failed:
-    case Kind::policy:
-      return kExitGenerationFailed;
+    case Kind::policy: return kExitGenerationFailed;
     case Kind::ambiguous:
-    case Kind::budget:
-      return kExitDecision;
-    case Kind::interrupted:
-      return kExitInterrupted;
-    default:
-      return kExitError;
+    case Kind::budget: return kExitDecision;
+    case Kind::interrupted: return kExitInterrupted;
+    default: return kExitError;
   }
 }
 

@@ -38,15 +38,11 @@ struct Scratch {
 const char* fate(const Step* row) {
   if (row == nullptr) return "new";
   switch (row->state) {
-    case StepState::succeeded:
-      return "paid";
+    case StepState::succeeded: return "paid";
     case StepState::accepted:
-    case StepState::sending:
-      return "running";
-    case StepState::failed:
-      return "failed";
-    case StepState::ambiguous:
-      return "ambiguous";
+    case StepState::sending: return "running";
+    case StepState::failed: return "failed";
+    case StepState::ambiguous: return "ambiguous";
     default:  // recorded, but never sent
       return "new";
   }

@@ -116,20 +116,13 @@ class Session {
  private:
   void obey(Verdict verdict, const std::string& text) {
     switch (verdict) {
-      case Verdict::text:
-        return print(text);
-      case Verdict::error:
-        return fail({.kind = Kind::invalid, .message = text});
-      case Verdict::clear:
-        return console_.clear_screen();
-      case Verdict::quit:
-        leaving_ = true;
-        return;
+      case Verdict::text: return print(text);
+      case Verdict::error: return fail({.kind = Kind::invalid, .message = text});
+      case Verdict::clear: return console_.clear_screen();
+      case Verdict::quit: leaving_ = true; return;
       case Verdict::run:
-      case Verdict::timed:
-        return run(verdict == Verdict::timed);
-      default:
-        return;
+      case Verdict::timed: return run(verdict == Verdict::timed);
+      default: return;
     }
   }
 

@@ -174,17 +174,10 @@ void Console::read_signals() {
   unsigned char signal = 0;
   while (::read(signals_, &signal, 1) == 1) {
     switch (signal) {
-      case SIGINT:
-        ++interrupts_;
-        break;
-      case SIGWINCH:
-        resized_ = true;
-        break;
-      case SIGCONT:
-        continued_ = true;
-        break;
-      default:
-        leave_ = true;
+      case SIGINT: ++interrupts_; break;
+      case SIGWINCH: resized_ = true; break;
+      case SIGCONT: continued_ = true; break;
+      default: leave_ = true;
     }
   }
 }

@@ -24,9 +24,9 @@ struct ServiceSettings {
 /// ($XDG_CONFIG_HOME/kling/config, lines `key = …`, refused when others may read it).
 struct Access {
   std::string key;
-  std::string key_source;   ///< in words; empty: there is no key
-  std::string base_url;     ///< empty: the default
-  double price_factor = 1;  ///< KLING_PRICE_FACTOR, or price_factor of the config file
+  std::string key_source;      ///< in words; empty: there is no key
+  std::string base_url;        ///< empty: the default
+  double price_factor = 1;     ///< KLING_PRICE_FACTOR, or price_factor of the config file
   std::string webhook_secret;  ///< KLING_WEBHOOK_SECRET, or webhook_secret of the config file
 };
 Result<Access> find_access(const ServiceSettings& options);

@@ -71,8 +71,7 @@ class Wire : public httplib::Stream {
  private:
   bool passes(std::string_view bytes) {
     switch (mishap) {
-      case Mishap::none:
-        return send(bytes);
+      case Mishap::none: return send(bytes);
       case Mishap::drip:
         for (const char& byte : bytes) {
           if (!send({&byte, 1})) return false;
@@ -101,8 +100,7 @@ class Wire : public httplib::Stream {
         }
         return false;
       }
-      default:
-        return false;
+      default: return false;
     }
   }
 

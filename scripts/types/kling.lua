@@ -1,6 +1,8 @@
 ---@meta kling
--- Written by `kling types` from the tables of the program: do not edit.
+-- Written by `kling types`, which replaces an older one.
 -- luacheck: ignore 212 241 631
+
+-- What functions take.
 
 ---What every function that makes a video takes besides its fields.
 ---@class kling.RequestOptions
@@ -54,6 +56,8 @@
 ---Of kling.concat.
 ---@class kling.FilmOptions
 ---@field audio? string A sound file in place of the clips' own sound.
+
+-- What functions give.
 
 ---One generation. Its fields are a snapshot; reading them asks nobody.
 ---@class kling.Job
@@ -183,6 +187,8 @@ function Task:cancel() end
 ---@field bytes integer Of the file.
 ---@field video_codec string As ffmpeg calls it.
 ---@field audio_codec string Empty: no sound.
+
+-- From the endpoint table: `./dev docs` writes this part.
 
 ---For type simple: exactly one of the values is not zero.
 ---@class kling.text2video.camera_control.config
@@ -380,10 +386,14 @@ function Task:cancel() end
 ---@field callback_url? string An https address that the service calls at every change of status.
 ---@field external_task_id? string Your own id, unique in your account. We choose one when none is given; it is how a lost answer is found again.
 
+-- So far the endpoint table.
+
 ---@class kling.Module
 ---@field null userdata JSON's null, where a field needs it.
 ---@field _VERSION string Name and version of the module.
 local kling = {}
+
+-- From the endpoint table: `./dev docs` writes this part.
 
 ---A video from a prompt. Returns at once; only `wait` waits for the service.
 ---@async
@@ -414,6 +424,8 @@ function kling.omni(request) end
 ---@param request kling.omni What is wanted.
 ---@return kling.Job
 function kling.omni_video(request) end
+
+-- So far the endpoint table.
 
 ---Asks the service once.
 ---@async

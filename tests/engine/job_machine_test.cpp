@@ -587,16 +587,11 @@ Event answer(World& world, ActionType action, std::mt19937& random) {
     case ActionType::record_failure:
       world.ledger = StepState::failed;
       return {.type = EventType::done};
-    case ActionType::ask:
-      world.ledger = StepState::ambiguous;
-      return {.type = EventType::done};
+    case ActionType::ask: world.ledger = StepState::ambiguous; return {.type = EventType::done};
     case ActionType::download:
       return {.type = chance(20) ? EventType::expired : EventType::downloaded};
-    case ActionType::record_file:
-      world.stored = true;
-      return {.type = EventType::done};
-    default:
-      return {.type = EventType::elapsed};
+    case ActionType::record_file: world.stored = true; return {.type = EventType::done};
+    default: return {.type = EventType::elapsed};
   }
 }
 

@@ -96,20 +96,13 @@ struct Service {
   }
   bool reached() const {
     switch (stage) {
-      case Step::preparing:
-        return true;
-      case Step::sending:
-        return creates > 0;
-      case Step::lost:
-        return lookups > 0;
-      case Step::waiting:
-        return asked > 1;
-      case Step::asking:
-        return asked > 0;
-      case Step::downloading:
-        return clips.was_called();
-      case Step::done:
-        return asked > 0;
+      case Step::preparing: return true;
+      case Step::sending: return creates > 0;
+      case Step::lost: return lookups > 0;
+      case Step::waiting: return asked > 1;
+      case Step::asking: return asked > 0;
+      case Step::downloading: return clips.was_called();
+      case Step::done: return asked > 0;
     }
     return true;
   }

@@ -72,9 +72,7 @@ void play(Life& life, std::mt19937& random, Tally& tally) {
         child->signal(SIGSTOP);
         ++tally.stops;
         break;
-      case 3:
-        child->signal(SIGCONT);
-        break;
+      case 3: child->signal(SIGCONT); break;
       default:
         child->signal(SIGINT);
         child->signal(SIGCONT);

@@ -213,9 +213,7 @@ class Maker {
     one.which = draw(10);
     one.prompt = kind == 1 || kind >= 10 ? "" : prompt();
     switch (kind) {
-      case 0:
-        one.kind = Statement::ask;
-        return one;
+      case 0: one.kind = Statement::ask; return one;
       case 1:
       case 2:
         one.prompt.clear();

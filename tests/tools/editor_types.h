@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "api/endpoint.h"
@@ -27,23 +26,15 @@ inline std::string literals(const api::Rule& rule) {
 /// What a script may write for the parameter; `class_name` is the one of its children.
 inline std::string type_of(const Param& param, const std::string& class_name) {
   switch (param.type) {
-    case Type::string:
-      return literals(param.rule);
-    case Type::number:
-      return "number";
-    case Type::boolean:
-      return "boolean";
+    case Type::string: return literals(param.rule);
+    case Type::number: return "number";
+    case Type::boolean: return "boolean";
     case Type::integer:
-    case Type::seconds:
-      return "integer|string";
-    case Type::image:
-      return kPicture;
-    case Type::video:
-      return kVideo;
-    case Type::object:
-      return class_name;
-    case Type::list:
-      break;
+    case Type::seconds: return "integer|string";
+    case Type::image: return kPicture;
+    case Type::video: return kVideo;
+    case Type::object: return class_name;
+    case Type::list: break;
   }
   std::string item = class_name;
   for (const Param& child : param.children)  // a bare picture or clip stands for its object
@@ -74,69 +65,33 @@ inline std::string class_of(const std::string& name, const std::string& head,
   return before + head + "\n" + fields + "\n";
 }
 
-inline std::string function_text(const lua::ManualFunction& function, const std::string& before) {
-  std::string text = "---" + function.doc + "\n";
-  if (function.waits) text += "---@async\n";
-  if (!function.generics.empty()) text += "---@generic " + function.generics + "\n";
-  for (const lua::ManualField& param : function.params)
-    text += "---@param " + param.name + " " + param.type + " " + param.doc + "\n";
-  if (!function.returns.empty()) {
-    text += "---@return ";
-    for (const char c : function.returns) text += c == '\n' ? "\n---@return " : std::string(1, c);
-    text += "\n";
+/// The text with what stands between the two lines, the n-th time, replaced.
+inline std::string with_part(std::string text, int n, const std::string& part) {
+  std::size_t from = 0, to = 0;
+  for (; n > 0; --n) {
+    from = text.find(lua::kFromTable, to) + lua::kFromTable.size();
+    to = text.find(lua::kEndOfTable, from);
   }
-  std::string call = lua::call_of(function, before);
-  std::erase(call, '?');
-  return text + "function " + call + " end\n\n";
+  return text.replace(from, to - from, "\n\n" + part);
 }
 
-inline std::string class_text(const lua::ManualClass& described) {
-  std::string text = "---" + described.doc + "\n---@class " + described.name + "\n";
-  for (const lua::ManualField& field : described.fields)
-    text += field_line(field.name, field.type, field.doc);
-  if (described.methods.empty()) return text + "\n";
-  const std::string local = described.name.substr(described.name.find('.') + 1);
-  text += "local " + local + " = {}\n\n";
-  for (const lua::ManualFunction& method : described.methods)
-    text += function_text(method, local + ":");
-  return text;
-}
-
-/// The module as LuaLS annotations: functions, request fields, values and errors.
-inline std::string editor_types() {
-  const lua::Manual& manual = lua::manual();
-  std::string text =
-      "---@meta kling\n"
-      "-- Written by `kling types` from the tables of the program: do not edit.\n"
-      "-- luacheck: ignore 212 241 631\n\n";
-  for (const auto* classes : {&manual.options, &manual.values_of})
-    for (const lua::ManualClass& described : *classes) text += class_text(described);
-  std::vector<lua::ManualFunction> makers;
+/// The module as LuaLS annotations, with the classes and functions of the endpoint table anew.
+inline std::string editor_types(const std::string& present) {
+  std::string classes, makers;
   for (const api::Endpoint& endpoint : api::endpoints()) {
     const std::string name = "kling." + endpoint.name;
-    text += class_of(
+    classes += class_of(
         name,
         "---Fields of kling." + endpoint.name + "{}.\n---@class " + name + ": kling.RequestOptions",
         endpoint.params);
     std::vector<std::string> names = {endpoint.name};
     names.insert(names.end(), endpoint.aliases.begin(), endpoint.aliases.end());
     for (const std::string& called : names)
-      makers.push_back({called,
-                        {{"request", name, "What is wanted."}},
-                        "kling.Job",
-                        endpoint.doc + " Returns at once; only `wait` waits for the service.",
-                        true,
-                        ""});
+      makers += "---" + endpoint.doc + " Returns at once; only `wait` waits for the service.\n" +
+                "---@async\n---@param request " + name + " What is wanted.\n" +
+                "---@return kling.Job\nfunction kling." + called + "(request) end\n\n";
   }
-  text += "---@class kling.Module\n";
-  for (const lua::ManualField& value : manual.values)
-    text += field_line(value.name, value.type, value.doc);
-  text += "local kling = {}\n\n";
-  for (const std::vector<lua::ManualFunction>* functions :
-       {&std::as_const(makers), &manual.functions})
-    for (const lua::ManualFunction& function : *functions)
-      text += function_text(function, "kling.");
-  return text + "return kling\n";
+  return with_part(with_part(present, 1, classes), 2, makers);
 }
 
 /// What luacheck is told of the module.

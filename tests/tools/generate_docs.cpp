@@ -38,24 +38,15 @@ std::string code_list(const std::vector<std::string>& words) {
 
 std::string type_text(const Param& param) {
   switch (param.type) {
-    case Type::string:
-      return "text";
-    case Type::number:
-      return "number";
-    case Type::integer:
-      return "whole number";
-    case Type::boolean:
-      return "boolean";
-    case Type::seconds:
-      return "seconds";
-    case Type::image:
-      return "picture";
-    case Type::video:
-      return "video";
-    case Type::object:
-      return "table";
-    case Type::list:
-      return "list";
+    case Type::string: return "text";
+    case Type::number: return "number";
+    case Type::integer: return "whole number";
+    case Type::boolean: return "boolean";
+    case Type::seconds: return "seconds";
+    case Type::image: return "picture";
+    case Type::video: return "video";
+    case Type::object: return "table";
+    case Type::list: return "list";
   }
   return "";
 }
@@ -220,22 +211,14 @@ Meaning meaning_of(Kind kind) {
 
 const char* fate(Refusal refusal) {
   switch (refusal) {
-    case Refusal::none:
-      return "";
-    case Refusal::definite:
-      return "refused";
-    case Refusal::unnamed:
-      return "refused, unless a look-up finds the task";
-    case Refusal::rate_limited:
-      return "not accepted; sent again later";
-    case Refusal::clock:
-      return "not accepted";
-    case Refusal::duplicate:
-      return "accepted earlier: looked up and adopted";
-    case Refusal::no_such_task:
-      return "there is no such task (yet)";
-    case Refusal::unavailable:
-      return "proves nothing; a query is asked again";
+    case Refusal::none: return "";
+    case Refusal::definite: return "refused";
+    case Refusal::unnamed: return "refused, unless a look-up finds the task";
+    case Refusal::rate_limited: return "not accepted; sent again later";
+    case Refusal::clock: return "not accepted";
+    case Refusal::duplicate: return "accepted earlier: looked up and adopted";
+    case Refusal::no_such_task: return "there is no such task (yet)";
+    case Refusal::unavailable: return "proves nothing; a query is asked again";
   }
   return "";
 }
@@ -397,7 +380,8 @@ int main(int argc, char** argv) {
       {root + "/docs/slips.md", slips()},
       {root + "/docs/man/kling.1", docs::program_page()},
       {root + "/docs/man/kling.3lua", docs::module_page()},
-      {root + "/scripts/types/kling.lua", docs::editor_types()},
+      {root + "/scripts/types/kling.lua",
+       docs::editor_types(read(root + "/scripts/types/kling.lua"))},
       {root + "/scripts/.luacheckrc", docs::luacheckrc()}};
   int code = 0;
   for (const auto& [path, text] : pages) {

@@ -131,12 +131,9 @@ class Matcher {
           p = end + 1;
           continue;
         }
-        case '+':
-          return fits(s, p, end) ? longest(s + 1, p, end) : -1;
-        case '*':
-          return longest(s, p, end);
-        case '-':
-          return shortest(s, p, end);
+        case '+': return fits(s, p, end) ? longest(s + 1, p, end) : -1;
+        case '*': return longest(s, p, end);
+        case '-': return shortest(s, p, end);
         default:
           if (!fits(s, p, end)) return -1;
           ++s;
@@ -235,14 +232,10 @@ class Matcher {
     if (s >= size()) return false;
     const Byte c = at(s);
     switch (pattern_[p]) {
-      case '.':
-        return true;
-      case '%':
-        return is_in_class(c, Byte(pattern_[p + 1]));
-      case '[':
-        return is_in_set(c, p, end);
-      default:
-        return Byte(pattern_[p]) == c;
+      case '.': return true;
+      case '%': return is_in_class(c, Byte(pattern_[p + 1]));
+      case '[': return is_in_set(c, p, end);
+      default: return Byte(pattern_[p]) == c;
     }
   }
 

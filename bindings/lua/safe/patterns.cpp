@@ -125,8 +125,7 @@ void add_replacement(lua_State* L, Matcher& matcher, luaL_Buffer& out, std::ptrd
       matcher.push_capture(0, from, to);
       lua_gettable(L, 3);
       break;
-    default:
-      return add_template(L, matcher, out, from, to);
+    default: return add_template(L, matcher, out, from, to);
   }
   if (lua_toboolean(L, -1) == 0) {
     lua_pop(L, 1);
