@@ -18,6 +18,7 @@ struct RunOptions : JobOptions {
   bool strict = false;
   bool no_store = false;
   bool retry_failed = false;
+  bool notify = false;
   double deadline = 0;  ///< real seconds for all of it; 0: none
   engine::Limits limits;
   SafeRun safe;
