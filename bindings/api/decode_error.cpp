@@ -95,6 +95,15 @@ constexpr ErrorRow kRows[] = {
     {"", "", 0, Asked::query, Kind::server, Refusal::unavailable, "ask again later"},
 };
 
+/// What people say for it, before the service's own words.
+std::string plainly(const char* hint) {
+  if (hint == kKey) return "the key is not accepted";
+  if (hint == kCredit) return "no credit left";
+  if (hint == kContent) return "the content was refused";
+  if (hint == kSlower) return "too many requests or jobs at once";
+  return hint == kNoTask ? "there is no such task" : "";
+}
+
 const ErrorRow& row_for(Asked asked, int http, std::string_view code, std::string_view message) {
   return *std::ranges::find_if(kRows, [&, words = lower(message)](const ErrorRow& row) {
     return row.fits(asked, http, code, words);
@@ -165,9 +174,12 @@ void refuse(Answer& answer, Asked asked, int http_status, const Fault& fault) {
   const bool hidden = http_status / 100 == 2 && status >= 400 && status < 600;
   const ErrorRow& row =
       row_for(asked, hidden ? static_cast<int>(status) : http_status, fault.code, fault.message);
-  std::string message = "the service answered HTTP " + std::to_string(http_status);
-  if (!fault.code.empty()) message += ", code " + excerpt(fault.code, 60);
+  std::string answer_code = "HTTP " + std::to_string(http_status);
+  if (!fault.code.empty()) answer_code += ", code " + excerpt(fault.code, 60);
+  const std::string words = plainly(row.hint);
+  std::string message = words.empty() ? "the service answered " + answer_code : words;
   if (!fault.message.empty()) message += ": " + excerpt(fault.message, 400);
+  if (!words.empty()) message += " (" + answer_code + ")";
   // A 200 that no row explains says nothing certain, whatever number it holds.
   const bool unnamed = row.refusal == Refusal::unnamed;
   fill(answer, asked, http_status, row.kind, unnamed && hidden ? Refusal::unavailable : row.refusal,

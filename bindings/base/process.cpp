@@ -140,6 +140,7 @@ Result<ProcessOutput> run_process(const std::vector<std::string>& argv,
   siginfo_t ended{};
   while (true) {
     drain(output.read, result.output);
+    if (limits.read) limits.read(result.output);
     drain(messages.read, result.messages);
     keep_tail(result.messages, limits.message_bytes);
     too_late = Steady::now() >= deadline;

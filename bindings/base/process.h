@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct ProcessLimits {
   std::size_t output_bytes = 4u << 20;            ///< of standard output; more ends the child
   std::size_t message_bytes = 16u << 10;          ///< the last so many of standard error are kept
   std::size_t file_bytes = std::size_t{4} << 30;  ///< the largest file the child may write
+  std::function<void(std::string&)> read;  ///< given standard output as it grows; may take of it
 };
 
 struct ProcessOutput {

@@ -149,8 +149,18 @@ void Core::publish(Job& job) {
   }
   if (!outcome) {  // void: the script is told, and nobody else needs to know of it
     std::lock_guard lock(jobs_mutex);
-    job.gone = true;
-    std::erase_if(jobs, [&job](const auto& other) { return other.get() == &job; });
+    drop(job);
+  }
+  {
+    std::lock_guard lock(jobs_mutex);
+    auto entry = changes.extract(job.changed);
+    if (entry && !job.gone) {  // moved, which takes no memory
+      entry.key() = job.changed = ++last_change;
+      changes.insert(changes.end(), std::move(entry));
+    } else if (!job.gone) {
+      changes.emplace(last_change + 1, job.weak_from_this());
+      job.changed = ++last_change;
+    }
   }
   std::lock_guard lock(job.mutex);
   if (job.sending && job.sending->prepared && reached(job, Milestone::prepared)) {
@@ -164,6 +174,13 @@ void Core::publish(Job& job) {
   // The request's bytes and pictures are not needed any more once it was answered for good.
   if (job.machine.phase >= Phase::accepted && job.machine.phase <= Phase::failed)
     job.sending.reset();
+}
+
+/// REQUIRES: jobs_mutex is held.
+void Core::drop(Job& job) {
+  job.gone = true;
+  changes.erase(job.changed);
+  std::erase_if(jobs, [&job](const auto& other) { return other.get() == &job; });
 }
 
 void Core::watch(const std::shared_ptr<Job>& job, Milestone milestone, Watch watch) {
@@ -231,7 +248,7 @@ JobSnapshot snapshot_of(const Job& job) {
   shot.expected = job.expected;
   shot.phase = job.machine.phase;
   shot.state = kStates[static_cast<std::size_t>(shot.phase)];
-  if (shot.phase == Phase::accepted && job.seen == api::TaskState::running) shot.state = "running";
+  if (shot.phase == Phase::accepted && job.seen != api::TaskState::queued) shot.state = "running";
   if (!job.videos.empty()) shot.duration = job.videos[0].duration;
   if (shot.phase >= Phase::failed) shot.error = job.error;
   if (shot.phase == Phase::succeeded && !job.active) shot.store_error = job.store_error;
@@ -259,7 +276,8 @@ Error out_of_memory(Kind kind) {
 
 void note_task(Job& job, const api::Task& task, Millis now) {
   std::lock_guard lock(job.mutex);
-  job.seen = task.state;
+  // No state goes backwards, whatever a service says of a task that was running.
+  if (task.state != api::TaskState::queued) job.seen = task.state;
   if (job.step.task_id.empty()) job.step.task_id = task.id;
   if (job.step.accepted_at == 0) job.step.accepted_at = now;
   if (task.state != api::TaskState::succeeded) {

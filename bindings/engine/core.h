@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -60,6 +61,7 @@ class Job : public std::enable_shared_from_this<Job> {
   std::unique_ptr<Sending> sending;  ///< only for the worker that runs the job; null once answered
   std::mutex file_mutex;             ///< held while the clip is fetched
   bool gone = false;                 ///< void, or of an earlier run; guarded by Core::jobs_mutex
+  std::uint64_t changed = 0;         ///< its key in Core::changes; likewise
 
   // Guarded by `mutex`.
   mutable std::mutex mutex;
@@ -196,6 +198,7 @@ class Core : public std::enable_shared_from_this<Core> {
   void learn_from_history();
   void log(const char* level, const std::string& message) const;
   void publish(Job& job);
+  void drop(Job& job);
   std::string key() const;
   void set_key(const std::string& key);
   Millis now() const { return clock->now(); }
@@ -222,7 +225,12 @@ class Core : public std::enable_shared_from_this<Core> {
 
   mutable std::mutex jobs_mutex;
   std::vector<std::shared_ptr<Job>> jobs;
+  std::map<std::uint64_t, std::weak_ptr<Job>> changes;  ///< each job by its last change
+  std::uint64_t last_change = 0;
   std::unordered_map<std::int64_t, std::weak_ptr<Job>> by_row;
+
+  mutable std::mutex works_mutex;
+  std::list<Work> works;
 
   std::mutex slots_mutex;
   Limits limits;
@@ -240,6 +248,29 @@ class Core : public std::enable_shared_from_this<Core> {
   std::string temporary_folder_;
   std::mutex origins_mutex_;
   std::map<std::string, std::string> film_origins_;
+};
+
+/// While it lives, people are told of this work.
+class Working {
+ public:
+  Working(Core& core, std::string what) : core_(core) {
+    std::lock_guard lock(core_.works_mutex);
+    work_ = core_.works.insert(core_.works.end(), {.what = std::move(what)});
+  }
+  ~Working() {
+    std::lock_guard lock(core_.works_mutex);
+    core_.works.erase(work_);
+  }
+  Working(const Working&) = delete;
+  Working& operator=(const Working&) = delete;
+  void reached(double part) {
+    std::lock_guard lock(core_.works_mutex);
+    work_->part = part;
+  }
+
+ private:
+  Core& core_;
+  std::list<Work>::iterator work_;
 };
 
 // These read a job whose mutex is held.

@@ -268,8 +268,7 @@ bool Core::retire(const std::shared_ptr<Job>& job) {
   {
     std::lock_guard lock(jobs_mutex);
     if (job->run == present_run) return false;
-    job->gone = true;
-    std::erase(jobs, job);
+    drop(*job);
   }
   leave_line(*job);
   std::lock_guard lock(job->mutex);

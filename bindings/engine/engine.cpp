@@ -4,6 +4,7 @@
 
 #include "api/prices.h"
 #include "api/text.h"
+#include "base/files.h"
 #include "base/leaving.h"
 #include "engine/core.h"
 #include "net/url.h"
@@ -136,6 +137,14 @@ class EngineImpl : public Engine {
     work_on({source}, std::move(done), [source](Core& core) { return core.probe(*source); });
   }
 
+  void read(const std::string& path, TextDone done) override {
+    constexpr std::uint64_t kMost = 16u << 20;
+    work(core_, Lane::light, std::move(done), [path](Core& core) {
+      auto file = core.input_path(path);
+      return file ? read_file(*file, kMost) : file;
+    });
+  }
+
   std::size_t pending() const override {
     std::size_t count = static_cast<std::size_t>(core_->operations.load());
     for (const auto& job : jobs()) {
@@ -148,6 +157,20 @@ class EngineImpl : public Engine {
   std::vector<std::shared_ptr<Job>> jobs() const override {
     std::lock_guard lock(core_->jobs_mutex);
     return core_->jobs;
+  }
+
+  std::vector<std::shared_ptr<Job>> changes(std::uint64_t& since) const override {
+    std::vector<std::shared_ptr<Job>> changed;
+    std::lock_guard lock(core_->jobs_mutex);
+    for (auto at = core_->changes.upper_bound(since); at != core_->changes.end(); ++at)
+      if (auto job = at->second.lock()) changed.push_back(std::move(job));
+    since = core_->last_change;
+    return changed;
+  }
+
+  std::vector<Work> works() const override {
+    std::lock_guard lock(core_->works_mutex);
+    return {core_->works.begin(), core_->works.end()};
   }
 
   Bill bill() const override {

@@ -109,6 +109,12 @@ struct QueryResult {
   std::string raw;  ///< the body as the service sent it
 };
 
+/// Work on files that takes a while, as people are told of it.
+struct Work {
+  std::string what;  ///< "joining film.mp4"
+  double part = -1;  ///< of it that is done, 0 to 1; < 0: not known
+};
+
 /// What a run did, for its last line.
 struct Bill {
   int submitted = 0;
@@ -163,11 +169,18 @@ class Engine {
   virtual void probe(std::shared_ptr<MediaSource> source,
                      std::function<void(Result<api::Json>)> done) = 0;
 
+  /// The text of a file that the script may read.
+  virtual void read(const std::string& path, TextDone done) = 0;
+
   /// Operations whose completion has not run yet, and jobs that are not at rest.
   virtual std::size_t pending() const = 0;
 
   /// Every job of this run, oldest first.
   virtual std::vector<std::shared_ptr<Job>> jobs() const = 0;
+  /// Those that changed after `since` (0: all), each once, the latest change last; moves `since`
+  /// on. Any number of readers, each with a number of its own: nobody need look at all jobs.
+  virtual std::vector<std::shared_ptr<Job>> changes(std::uint64_t& since) const = 0;
+  virtual std::vector<Work> works() const = 0;
   virtual Bill bill() const = 0;
   virtual const EngineOptions& options() const = 0;  ///< as it was made
   /// From now on nothing new is sent (Ctrl-C): jobs not yet sent stay recorded for the next run.

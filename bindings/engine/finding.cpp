@@ -1,4 +1,6 @@
 // Jobs and tasks that a script or a person names by handle or id.
+#include <algorithm>
+
 #include "api/text.h"
 #include "engine/core.h"
 #include "engine/error_json.h"
@@ -22,22 +24,57 @@ std::string id_of(const Handle& handle) {
   return handle.task_id.empty() ? handle.external_id : handle.task_id;
 }
 
-Result<std::optional<Step>> find_any_row(Ledger& book, const Handle& handle) {
-  if (!handle.external_id.empty()) return book.find_by_external(handle.external_id);
-  auto rows = book.find_by_task(handle.task_id);
+/// The row that `id` is the beginning of an id of, or of a step's address: of attempts at one step
+/// the newest.
+Result<std::optional<Step>> find_by_beginning(Ledger& book, const std::string& kind,
+                                              const std::string& id) {
+  auto rows = book.list(0);
   if (!rows) return rows.error();
-  for (const Step& row : *rows)
-    if (handle.endpoint.empty() || row.endpoint == handle.endpoint) return std::optional(row);
-  if (handle.endpoint.empty() && rows->empty()) return book.find_by_external(handle.task_id);
-  return std::optional<Step>();
+  std::vector<const Step*> begun;
+  for (const Step& row : *rows) {
+    if (!kind.empty() && kind != row.endpoint) continue;
+    const auto is_older = [&](const Step* newer) { return newer->address == row.address; };
+    if (row.task_id.starts_with(id) || row.external_id.starts_with(id) ||
+        (row.address.starts_with(id) && std::ranges::none_of(begun, is_older)))
+      begun.push_back(&row);
+  }
+  if (begun.empty()) return std::optional<Step>();
+  if (begun.size() == 1) return std::optional(*begun.front());
+  std::string names;
+  for (std::size_t i = 0; i < std::min<std::size_t>(begun.size(), 3); ++i)
+    names += (i == 0 ? "" : ", ") + handle_of(*begun[i]);
+  return Error{.kind = Kind::invalid,
+               .message = std::to_string(begun.size()) + " jobs begin with " + id,
+               .hint = "write more of one: " + names + (begun.size() > 3 ? ", …" : "")};
 }
 
 }  // namespace
 
+std::string handle_of(const Step& row) {
+  // What kling.request sent has no id of its own.
+  const bool has_id = !row.task_id.empty() && row.task_id != "-";
+  return to_string(Handle{row.endpoint, has_id ? row.task_id : "", has_id ? "" : row.external_id});
+}
+
+Result<std::optional<Step>> find_step(Ledger& book, const Handle& handle) {
+  const api::Endpoint* endpoint = api::find_endpoint(handle.endpoint);
+  const std::string kind = endpoint != nullptr ? endpoint->name : handle.endpoint;
+  const std::string id = id_of(handle);
+  if (handle.external_id.empty()) {
+    auto rows = book.find_by_task(id);
+    if (!rows) return rows.error();
+    for (Step& row : *rows)
+      if (kind.empty() || row.endpoint == kind) return std::optional(std::move(row));
+  }
+  auto row = book.find_by_external(id);
+  if (!row || *row || id.empty()) return row;
+  return find_by_beginning(book, kind, id);
+}
+
 Result<std::optional<Step>> Core::find_row(const Handle& handle) {
   auto book = ledger();
   if (!book) return book.error();
-  auto found = find_any_row(**book, handle);
+  auto found = find_step(**book, handle);
   // Another service would answer that there is no such task.
   if (found && *found && (*found)->service != service)
     return Error{.kind = Kind::invalid,
@@ -87,7 +124,7 @@ Result<QueryResult> Core::query(const QueryTarget& wanted) {
   const api::Endpoint* endpoint = api::find_endpoint(*row ? (*row)->endpoint : handle->endpoint);
   std::string id = id_of(*handle);
   if (endpoint == nullptr) return unknown_kind(id);
-  if (*row && !(*row)->task_id.empty()) id = (*row)->task_id;
+  if (*row) id = (*row)->task_id.empty() ? (*row)->external_id : (*row)->task_id;
   const net::HttpOutcome outcome = fetch(endpoint->path, id);
   if (outcome.stage != net::HttpOutcome::Stage::answered) return outcome.error;
   const api::Answer answer = api::decode_query(outcome.status, outcome.body);

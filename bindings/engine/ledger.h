@@ -48,8 +48,9 @@ struct Step {
   std::string file;     ///< where the clip is stored; empty: nowhere yet
   std::string file_sha256;
   Millis created_at = 0, sent_at = 0, accepted_at = 0, finished_at = 0;
-  Millis took = 0;         ///< from accepted to done, where a process saw it; 0: not known
-  bool abandoned = false;  ///< a person gave it up, though it may have been accepted
+  Millis took = 0;          ///< from accepted to done, where a process saw it; 0: not known
+  bool superseded = false;  ///< read: the last clean run of its script did not ask for it
+  bool abandoned = false;   ///< a person gave it up, though it may have been accepted
   double estimate_usd = 0;
   std::optional<double> cost_usd;  ///< what the service said it deducted
 };
@@ -178,6 +179,14 @@ struct LedgerOptions {
 /// unwritable, corrupt, locked, a newer schema, full - each with what to do.
 Result<std::shared_ptr<Ledger>> open_ledger(const std::string& path,
                                             const LedgerOptions& options = {});
+
+/// As people name it: "kling:text2video/861309…", or "…/~" and the external id before acceptance.
+std::string handle_of(const Step& row);
+
+struct Handle;
+/// The step that has this id or external id, or the only one of which it is the beginning of one or
+/// of the address; nothing: none. Error (invalid): several.
+Result<std::optional<Step>> find_step(Ledger& book, const Handle& handle);
 
 /// For a rehearsal: copies the ledger at `path`, which is not changed, to the new file `copy`,
 /// where every step is then to be sent again. Returns the steps as they are. Without a ledger

@@ -31,7 +31,11 @@ const char* const kSelectSteps =
     "SELECT id, service, endpoint, digest, ordinal, address, attempt, external_id,"
     " own_external_id, task_path, nth, owner, task_id, target, script, summary, request, result,"
     " error, file, file_sha256, created_at, sent_at, accepted_at, finished_at, estimate_usd,"
-    " cost_usd, run, took, abandoned, name, state FROM steps WHERE ";
+    " cost_usd, run, took, abandoned, name,"
+    " EXISTS (SELECT 1 FROM scripts WHERE name = steps.run AND runs > 0) AND NOT EXISTS"
+    " (SELECT 1 FROM asks JOIN scripts ON scripts.name = asks.script"
+    " WHERE step = steps.id AND (asks.run = 0 OR asks.run = runs)),"
+    " state FROM steps WHERE ";
 
 Step read_step(Database& database, Query& query) {
   Step row;
@@ -41,7 +45,7 @@ Step read_step(Database& database, Query& query) {
       row.owner >> row.task_id >> row.target >> row.script >> row.summary >> row.request >>
       row.result >> row.error >> row.file >> row.file_sha256 >> row.created_at >> row.sent_at >>
       row.accepted_at >> row.finished_at >> row.estimate_usd >> row.cost_usd >> row.run >>
-      row.took >> row.abandoned >> row.name >> state;
+      row.took >> row.abandoned >> row.name >> row.superseded >> state;
   row.state = state_of(database, state);
   row.file = from_kept(database, row.file);
   return row;

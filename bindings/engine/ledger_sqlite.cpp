@@ -29,6 +29,7 @@ class SqliteLedger : public Ledger {
         db_.run(
             "UPDATE asks SET run = ? WHERE script = ? AND task_path = ? AND digest = ? AND nth < ?",
             run.value_or(0), script, key.first, key.second, count);
+      db_.run("UPDATE asks SET run = -1 WHERE script = ? AND run = 0", script);
       const std::string forgotten =
           "state = 'intended' AND sent_at = 0 AND run = ? AND (owner = '' OR owner = ?)"
           " AND NOT EXISTS (SELECT 1 FROM asks WHERE step = steps.id"

@@ -26,14 +26,32 @@ bool is_file(const std::string& path) {
 
 std::string short_name(const std::string& identity) { return sha256_hex(identity).substr(0, 16); }
 
-/// "text2video-1f0c…-861309….mp4": no other task has it, so that no clip takes another's place. The
+/// What a shot is called, as a part of a file's name; empty when nothing of it can be.
+std::string as_file_name(const std::string& shot) {
+  constexpr std::size_t kMost = 100;  // bytes; a name has 255 at most, with all that follows
+  std::string name;
+  for (const char c : shot) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (name.size() >= kMost && (byte & 0xC0) != 0x80) break;
+    if (std::isalnum(byte) != 0 || byte >= 0x80 || c == '_')
+      name += c;
+    else if (!name.empty() && name.back() != '-')
+      name += '-';
+  }
+  if (name.ends_with('-')) name.pop_back();
+  return name;
+}
+
+/// "shot-3-1f0c…-861309….mp4": no other task has it, so that no clip takes another's place. The
 /// further videos of a clip are called after the first, whatever version stored that.
 std::string clip_name(const Job& job, int video) {
   std::string stem = fs::path(job.step.file).stem().string();
   if (stem.empty()) {
     const Step& step = job.step;
-    stem =
-        step.endpoint + "-" + step.address.substr(0, 12) + (step.address.empty() ? "" : "-") +
+    stem = as_file_name(step.name);
+    if (stem.empty()) stem = step.endpoint;
+    stem +=
+        "-" + step.address.substr(0, 12) + (step.address.empty() ? "" : "-") +
         (step.task_id.size() > 64 ? short_name(step.task_id) : net::percent_encode(step.task_id));
   }
   return stem + (video > 0 ? "-" + std::to_string(video + 1) : "") + ".mp4";
@@ -61,12 +79,9 @@ std::string given_name(const MediaSource& source, const std::string& from) {
   std::string name;
   if (source.recipe == MediaSource::Recipe::clip && source.job != nullptr) {
     std::lock_guard lock(source.job->mutex);
-    name = source.job->step.name;
+    name = as_file_name(source.job->step.name);
   }
   if (name.empty()) return fs::path(from).filename().string();
-  for (char& c : name)
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && static_cast<unsigned char>(c) < 0x80)
-      c = '-';
   return name + fs::path(from).extension().string();
 }
 
@@ -402,9 +417,16 @@ Result<std::string> Core::concat(const std::vector<std::shared_ptr<MediaSource>>
     made_of += "audio " + *hash + "\n";
   }
   if (Status made = make_folders(fs::path(*out).parent_path().string()); !made) return made.error();
-  auto film = media::concat(segments, *out, *sound,
-                            [this](const std::string& text) { log("warning", text); });
+  Working working(*this, "joining " + fs::path(*out).filename().string());
+  auto film = media::concat(
+      segments, *out, *sound, [this](const std::string& text) { log("warning", text); },
+      [&working](double part) { working.reached(part); });
   if (!film) return film.error();
+  std::error_code ignored;
+  char facts[80];
+  std::snprintf(facts, sizeof facts, ": %.1f s, %dx%d, %.1f MB", film->seconds, film->width,
+                film->height, static_cast<double>(fs::file_size(*out, ignored)) / 1e6);
+  log("info", wanted + facts);
   std::lock_guard lock(origins_mutex_);
   film_origins_[*out] = "film:" + sha256_hex(made_of);
   return out;

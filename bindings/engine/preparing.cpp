@@ -65,6 +65,7 @@ Status Core::inspect(Sending& sending) {
 
 Result<Identities> Core::identities(const Sending& sending) {
   Identities names;
+  std::optional<Working> working;
   for (const api::MediaInput& input : sending.request.request.media) {
     Result<std::string> identity =
         input.identity.empty() ? "url:" + input.text : "id:" + input.identity;
@@ -74,6 +75,7 @@ Result<Identities> Core::identities(const Sending& sending) {
           origin_or_content(sha256_hex(base64_decode(input.text, bytes) ? bytes : input.text));
     } else if (input.source == Source::file) {
       auto path = input_path(input.text);
+      working.emplace(*this, "hashing " + input.text);
       identity = path ? hash_file(*path) : path;
       if (identity) identity = origin_or_content(*identity);
     } else if (input.source == Source::derived) {

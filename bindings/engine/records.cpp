@@ -166,8 +166,7 @@ bool Core::join(const std::shared_ptr<Job>& job, const Claim& claim) {
     }
     if (other->run.exchange(job->run) != job->run)  // what an earlier run has paid for
       earlier = true;
-    job->gone = true;
-    std::erase(jobs, job);
+    drop(*job);
   }
   JobDone prepared = std::exchange(job->sending->prepared, nullptr);
   bool rests = false;

@@ -139,6 +139,9 @@ Result<Handle> parse_handle(std::string_view text) {
   } else if (is_id(text)) {
     handle.task_id = text;
     return handle;
+  } else if (text.starts_with('~') && is_external_id(text.substr(1))) {
+    handle.external_id = text.substr(1);
+    return handle;
   }
   return Error{
       .kind = Kind::invalid,

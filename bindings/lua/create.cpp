@@ -63,6 +63,29 @@ Status take_meta(engine::CreateRequest& create) {
   return seconds("poll", create.poll_interval);
 }
 
+/// The start of a prompt, at most two dozen characters: up to a mark or between words.
+std::string first_words(std::string prompt) {
+  constexpr std::size_t kMost = 24;
+  std::erase_if(prompt, [](char c) { return c == '<' || c == '>'; });  // of references
+  prompt.resize(std::min(prompt.size(), prompt.find_first_of(".,;:!?\n\r", 1)));
+  std::size_t end = 0, word = 0;
+  for (std::size_t count = 0; end < prompt.size(); ++end) {
+    if ((static_cast<unsigned char>(prompt[end]) & 0xC0) != 0x80 && ++count > kMost) break;
+    if (prompt[end] == ' ') word = end;
+  }
+  if (end < prompt.size()) prompt.resize(word > 0 ? word : end);
+  return prompt;
+}
+
+/// What a shot is called that the script gave no name: after its task, its take or its prompt.
+std::string default_name(const Task* task, const api::Request& request) {
+  if (task != nullptr && !task->label.empty()) return task->label;
+  if (!request.take.empty())
+    return (api::whole_number(request.take) ? "take " : "") + api::excerpt(request.take, 60);
+  const std::string words = first_words(api::scalar_text(api::member(request.fields, "prompt")));
+  return api::is_blank(words) ? request.endpoint : words;
+}
+
 Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call& call,
                std::size_t& bytes) {
   auto& create = *call.request;
@@ -123,7 +146,10 @@ int create(lua_State* L) {
     call.request = std::make_unique<engine::CreateRequest>();
     Status prepared = prepare(L, state, endpoint, call, bytes);
     if (!prepared) return void(call.error = std::move(prepared.error()));
-    note_ask(L, call, *call.request, here);
+    auto& asked = *call.request;
+    if (asked.name.empty()) asked.name = default_name(state.scheduler.running(), asked.request);
+    asked.name = state.scheduler.shot_name(asked.name);
+    note_ask(L, call, asked, here);
     ready = true;
   });
   if (!ready) return raise(L, call.error);

@@ -47,8 +47,17 @@ std::shared_ptr<MediaSource> make_frame(const MediaSource& from, Recipe recipe, 
 std::string describe(const ImageRef& media) {
   const MediaSource& source = *media.source;
   std::string of = source.path;
-  if (source.job != nullptr)
-    of = media.client->engine ? media.client->engine->snapshot(source.job).handle : "a closed job";
+  char length[40] = "";
+  if (source.job != nullptr && media.client->engine) {
+    const auto now = media.client->engine->snapshot(source.job);
+    of = now.handle;
+    if (source.recipe == Recipe::clip && now.duration > 0)
+      std::snprintf(length, sizeof length, ", %.1f s", now.duration);
+    if (source.recipe == Recipe::clip && !now.path.empty())
+      return "Clip " + of + length + ", " + now.path;
+  } else if (source.job != nullptr) {
+    of = "a closed job";
+  }
   char at[48];
   std::snprintf(at, sizeof at, "Image frame at %g s of ", source.seconds);
   switch (source.recipe) {
@@ -58,7 +67,7 @@ std::string describe(const ImageRef& media) {
     case Recipe::bytes: return "Image of " + std::to_string(source.bytes.size()) + " bytes";
     case Recipe::last_frame: return "Image last frame of " + of;
     case Recipe::frame_at: return at + of;
-    case Recipe::clip: return "Clip " + of;
+    case Recipe::clip: return "Clip " + of + length;
   }
   return "Image";
 }

@@ -7,6 +7,7 @@ local tostring, type, concat = tostring, type, table.concat
 local getmetatable, setmetatable = getmetatable, setmetatable
 local min, huge = math.min, math.huge
 local spawn, outcome, waitable, refuse = kling.spawn, core.outcome, core.waitable, core.refuse
+local label = core.label
 
 -- Functions start in order (positions first, other keys by name), so that task paths repeat.
 local function ordered_keys(items)
@@ -25,13 +26,29 @@ local function ordered_keys(items)
 end
 
 local function begin(item, name, key)
-  if type(item) == "function" then return spawn(item) end
+  if type(item) == "function" then
+    local task = spawn(item)
+    label(task, type(key) == "number" and name .. " " .. key or key)
+    return task
+  end
   if waitable(item) then return item end
   local is = type(item) == "userdata" and getmetatable(item) or type(item)
   refuse(
     ("kling.%s: [%s] is a %s; it takes jobs, tasks and functions"):format(name, tostring(key), is),
     is == "kling.Clip" and "leave out :wait() there: " .. name .. " waits" or nil
   )
+end
+
+-- The on_progress of all and map: called with how many have ended, and how many there are.
+local function teller(options)
+  local tell = options and options.on_progress
+  if tell == nil then return function() end end
+  if type(tell) ~= "function" then error("on_progress is a function", 3) end
+  local done = 0
+  return function(total)
+    done = done + 1
+    tell(done, total)
+  end
 end
 
 local function begin_all(group, items, name)
@@ -71,14 +88,18 @@ local function wait_on(group, waits, keys, i, value)
   return true
 end
 
-function kling.all(items)
+function kling.all(items, options)
+  local tell = teller(options)
   local group <close> = core.group()
   local keys, waits = begin_all(group, items, "all")
-  local results = {}
+  local results, total = {}, #keys
   for i in group.next, group do
     local ok, value = pcall(outcome, waits[i])
     if not ok then give_up(group, waits, value) end
-    if not wait_on(group, waits, keys, i, value) then results[keys[i]] = value end
+    if not wait_on(group, waits, keys, i, value) then
+      results[keys[i]] = value
+      tell(total)
+    end
   end
   return results
 end
@@ -109,6 +130,7 @@ function kling.map(list, fn, options)
   if type(limit) ~= "number" or limit < 1 and #list > 0 then
     error("kling.map: limit is a number, 1 or more", 2)
   end
+  local tell = teller(options)
   local group <close> = core.group()
   local waits, keys, results, begun = {}, {}, {}, 0
   local function start()
@@ -116,6 +138,7 @@ function kling.map(list, fn, options)
     if i > #list then return end
     begun = i
     local wait = spawn(fn, list[i], i)
+    label(wait, "map " .. i)
     group:add(wait)
     waits[#waits + 1] = wait
     keys[#waits] = i
@@ -128,6 +151,7 @@ function kling.map(list, fn, options)
     if not ok then give_up(group, waits, value) end
     if not wait_on(group, waits, keys, i, value) then
       results[keys[i]] = value
+      tell(#list)
       start()
     end
   end

@@ -81,7 +81,10 @@ TaskId Scheduler::announce(std::string path) {
   task->path = std::move(path);
   task->story = story();
   task->born_with = task->story.get();
-  if (running_ != nullptr) task->limit = running_->limit;
+  if (running_ != nullptr) {
+    task->limit = running_->limit;
+    task->label = running_->label;
+  }
   task->id = ++last_id_;
   task->held = true;
   tasks_.emplace(last_id_, std::move(task));
@@ -100,6 +103,15 @@ void Scheduler::start(lua_State* L, TaskId id, int arguments) {
   ready_.push(task);
   ++unfinished_;
   if (running_ == nullptr) queue_->wake_fd_at(0);
+}
+
+std::string Scheduler::shot_name(const std::string& wanted) {
+  auto& shots = running_ != nullptr ? running_->shots : root_shots_;
+  std::string name = wanted;
+  int& count = shots[wanted];
+  while (++count > 1 && !shots.try_emplace(name = wanted + "-" + std::to_string(count), 1).second) {
+  }
+  return name;
 }
 
 Task* Scheduler::find(TaskId id) const {

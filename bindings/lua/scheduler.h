@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -82,11 +83,13 @@ struct Task {
   Phase phase = Phase::unborn;
   bool started = false;
   bool cancelled = false;
-  bool brief = false;           ///< parked on a brief ticket
-  bool held = false;            ///< a Task value of the script, or the host, may ask for the result
-  bool observed = false;        ///< somebody was told about the failure
-  std::weak_ptr<Ticket> limit;  ///< of who waits for it, or for its parent, for a time only
-  Millis latest = 0;            ///< when the last job it awaited had finished
+  bool brief = false;     ///< parked on a brief ticket
+  bool held = false;      ///< a Task value of the script, or the host, may ask for the result
+  bool observed = false;  ///< somebody was told about the failure
+  std::string label;      ///< what its shots are called when they have no name
+  std::map<std::string, int> shots;    ///< how often each name was given in it
+  std::weak_ptr<Ticket> limit;         ///< of who waits for it, or for its parent, for a time only
+  Millis latest = 0;                   ///< when the last job it awaited had finished
   std::weak_ptr<const Ticket> ticket;  ///< what it waits for; gone with the coroutine that waits
   engine::Story story;                 ///< what was raised into it, and into its parent before it
   const engine::Raised* born_with = nullptr;  ///< where that of its parent begins
@@ -170,6 +173,9 @@ class Scheduler {
   /// And by what was raised into `task`, which came to nothing.
   void note_failed(lua_State* L, const Task& task);
 
+  /// `wanted`, or "wanted-2" where the running task has a shot of that name. Plain C++; may throw.
+  std::string shot_name(const std::string& wanted);
+
   void set_host_pumps() { host_pumps_ = true; }
   void wake(TaskId task, std::uint32_t serial);
   /// Who waits for the running task for a time only is told that it is over; false: nobody does.
@@ -209,6 +215,7 @@ class Scheduler {
   std::size_t unfinished_ = 0;
   std::size_t unobserved_ = 0;  ///< failures since take_unobserved()
   std::uint32_t root_spawned_ = 0;
+  std::map<std::string, int> root_shots_;
   std::int64_t stop_at_us_ = 0;
   Task* running_ = nullptr;
   bool driving_ = false;  ///< within run()

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "api/text.h"
 #include "lua/runtime_state.h"
 
 namespace kling::lua {
@@ -316,6 +317,14 @@ int waitable(lua_State* L) {
   return 1;
 }
 
+/// label(task, name): what its shots are called.
+int label(lua_State* L) {
+  Task& task = check_task(L, 1);
+  const char* text = luaL_tolstring(L, 2, nullptr);
+  pure(L, [&] { task.label = api::excerpt(text, 60); });
+  return 0;
+}
+
 /// refuse(message, hint): raises with the script's line.
 int refuse(lua_State* L) {
   return raise_message(L, Kind::invalid, luaL_checkstring(L, 1), luaL_optstring(L, 2, ""));
@@ -347,7 +356,7 @@ const luaL_Reg kTaskVerbs[] = {
     {"spawn", with_dot<spawn>}, {"sleep", with_dot<sleep>}, {nullptr, nullptr}};
 const luaL_Reg kTaskCore[] = {{"group", new_group}, {"outcome", outcome},   {"also", also},
                               {"now", now},         {"waitable", waitable}, {"refuse", refuse},
-                              {nullptr, nullptr}};
+                              {"label", label},     {nullptr, nullptr}};
 
 void define_tasks(lua_State* L) {
   static const luaL_Reg kTaskMeta[] = {

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <iterator>
 
+#include "api/csv.h"
+#include "api/pasted.h"
 #include "api/text.h"
 #include "lua/runtime_state.h"
 #include "lua/safe/limits.h"
@@ -128,6 +130,52 @@ int notify(lua_State* L) {
   lua_pushnil(L);
   lua_pushlstring(L, error.message.data(), error.message.size());
   return 2;
+}
+
+/// The answer as `parse` reads the file that was asked for.
+template <Result<api::Json> (*Parse)(std::string, const std::string&)>
+int push_parsed(lua_State* L, Call& call) {
+  bool ready = false;
+  pure(L, [&] {
+    auto parsed = Parse(std::move(call.reply->text), call.text);
+    ready = parsed.ok();
+    parsed ? void(call.json = std::move(*parsed)) : void(call.error = std::move(parsed.error()));
+  });
+  if (!ready) return raise(L, call.error);
+  push_json(L, call.json);
+  return 1;
+}
+
+template <Result<api::Json> (*Parse)(std::string, const std::string&)>
+int read_as(lua_State* L) {
+  const char* path = check_path(L, 1);
+  Call& call = new_call(L, bound_client(L));
+  pure(L, [&] {
+    call.text = path;
+    call.client->engine->read(path, text_into(call));
+  });
+  return await<push_parsed<Parse>>(L, call);
+}
+
+Result<api::Json> parse_file(std::string text, const std::string& name) {
+  if (Status read = api::take_byte_order_mark(text, name); !read) return read.error();
+  api::Json value = api::parse_json(text);
+  if (!value.is_discarded()) return value;
+  return Error{.message = name + " is not JSON", .hint = "a JSON checker names the place"};
+}
+
+/// json(path): what the file holds; json(value): the value as text.
+int json(lua_State* L) {
+  if (lua_type(L, 1) == LUA_TSTRING) return read_as<parse_file>(L);
+  Call& call = new_call_unopened(L, bound_client(L));
+  bool ready = false;
+  pure(L, [&] {
+    const Result<api::Json> value = to_json(L, 1, nullptr);
+    ready = value.ok();
+    ready ? void(call.text = api::to_text(*value)) : void(call.error = value.error());
+  });
+  if (!ready) return raise(L, call.error);
+  return push_text(L, [&] { return call.text; });
 }
 
 /// log([level,] ...): the values as print shows them.
@@ -344,9 +392,15 @@ int client(lua_State* L) {
 
 }  // namespace
 
-const luaL_Reg kVerbs[] = {{"query", with_dot<query>},   {"notify", with_dot<notify>},
-                           {"job", with_dot<find_job>},  {"request", with_dot<request>},
-                           {"log", with_dot<log>},       {"configure", with_dot<configure>},
-                           {"client", with_dot<client>}, {nullptr, nullptr}};
+const luaL_Reg kVerbs[] = {{"query", with_dot<query>},
+                           {"notify", with_dot<notify>},
+                           {"job", with_dot<find_job>},
+                           {"request", with_dot<request>},
+                           {"log", with_dot<log>},
+                           {"csv", with_dot<read_as<api::read_csv>>},
+                           {"json", with_dot<json>},
+                           {"configure", with_dot<configure>},
+                           {"client", with_dot<client>},
+                           {nullptr, nullptr}};
 
 }  // namespace kling::lua

@@ -2,16 +2,21 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cctype>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
+#include <string_view>
 #include <thread>
+#include <tuple>
 
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include "base/signals.h"
+#include "base/terminal.h"
 #include "engine/error_json.h"
 #include "lua/runtime.h"
 
@@ -74,9 +79,42 @@ int print(std::string_view text) {
   return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() ? kExitDone : kExitError;
 }
 
-void Voice::add_options(CLI::App& app) {
-  app.add_flag("--json", json, "one JSON value a line on standard output");
-  app.add_flag("-q,--quiet", quiet, "errors only");
+std::string coloured(const std::string& text, const char* colour) {
+  const char* plain = std::getenv("NO_COLOR");
+  if (!is_capable_terminal(STDERR_FILENO) || (plain != nullptr && *plain != '\0')) return text;
+  return std::string("\x1b[") + colour + "m" + text + "\x1b[0m";
+}
+
+void tell(const std::string& problem, const std::string& hint, const std::string& job) {
+  std::string text = coloured("kling: ", "31") + problem + "\n";
+  if (!hint.empty()) text += coloured("  do: ", "32") + hint + "\n";
+  if (!job.empty()) text += coloured("  job: ", "2") + job + "\n";
+  std::fputs(text.c_str(), stderr);
+}
+
+void Voice::add_options(CLI::App& owner) {
+  app = &owner;
+  owner.add_flag("--json", json, "one JSON value a line on standard output");
+  owner.add_flag("-q,--quiet", quiet, "errors only");
+}
+
+std::string Voice::typed(std::string hint) const {
+  const CLI::Option* sim = app == nullptr ? nullptr : app->get_option_no_throw("--sim");
+  if (sim == nullptr || sim->count() == 0) return hint;
+  constexpr std::string_view kOurs = "kling ";
+  for (std::size_t at = hint.find(kOurs); at != hint.npos; at = hint.find(kOurs, at)) {
+    at += kOurs.size();
+    for (const std::string_view command :
+         {"jobs list", "jobs show", "jobs wait", "jobs save", "jobs resolve", "jobs prune", "jobs",
+          "run", "plan", "query", "repl"}) {
+      const std::size_t end = at + command.size();
+      if (hint.compare(at, command.size(), command) != 0) continue;
+      if (end < hint.size() && std::isalnum(static_cast<unsigned char>(hint[end])) != 0) continue;
+      if (hint.compare(end, 6, " --sim") != 0) hint.insert(end, " --sim");
+      break;
+    }
+  }
+  return hint;
 }
 
 void Voice::line(const nlohmann::json& value) {
@@ -92,33 +130,39 @@ void Voice::note(const std::string& text) const {
 
 int Voice::fail(const Error& error) const {
   if (json) {
-    line({{"error", engine::to_json(error)}});
+    Error told = error;
+    told.hint = typed(told.hint);
+    line({{"error", engine::to_json(told)}});
   } else {
-    // Of the kinds, "invalid" says nothing that the message does not.
-    const std::string kind =
-        error.kind == Kind::invalid ? "" : name(error.kind) + std::string(": ");
-    std::fprintf(stderr, "kling: %s%s\n", kind.c_str(), error.message.c_str());
-    if (!error.hint.empty()) std::fprintf(stderr, "  do: %s\n", error.hint.c_str());
+    const bool named = error.message.find(error.job) != std::string::npos;
+    tell(error.message, typed(error.hint), named ? "" : error.job);
   }
   return exit_code(error.kind);
 }
 
-int Voice::fail(const lua::TaskResult& task) const {
+int Voice::fail(const lua::TaskResult& task, const std::string& job) const {
   if (json) {
     nlohmann::json error = engine::to_json(task.error);
     if (!task.where.empty()) error["where"] = task.where;
     if (!task.traceback.empty()) error["traceback"] = task.traceback;
+    if (!task.error.hint.empty()) error["hint"] = typed(task.error.hint);
     line({{"error", error}});
   } else {
-    // What to do has a line of its own.
-    const std::string& hint = task.error.hint;
+    // What to do, and the job, have lines of their own.
+    const auto& [hint, handle] = std::tie(task.error.hint, task.error.job);
     std::string text = task.message;
     if (!hint.empty() && text.ends_with(" " + hint)) {
       text.resize(text.size() - hint.size() - 1);
       if (text.ends_with(';') || text.ends_with('.')) text.pop_back();
     }
-    std::fprintf(stderr, "kling: %s\n", text.c_str());
-    if (!hint.empty()) std::fprintf(stderr, "  do: %s\n", hint.c_str());
+    bool apart = false;
+    for (const std::string& cut : {" (" + handle + ")", handle + ", "}) {
+      const std::size_t at = handle.empty() ? text.npos : text.rfind(cut);
+      if (at == text.npos) continue;
+      text.erase(at, cut.size());
+      apart = true;
+    }
+    tell(text, typed(hint), apart ? job : "");
     // One frame is the line that the message begins with.
     if (std::ranges::count(task.traceback, '\n') > 1)
       std::fprintf(stderr, "%s\n", task.traceback.c_str());

@@ -58,11 +58,16 @@ CommandSetUp set_up_run, set_up_plan, set_up_repl, set_up_query, set_up_jobs, se
 
 /// Writes `text` to standard output and returns the exit code.
 int print(std::string_view text);
+/// The text in a colour ("31") of a terminal, where standard error is one and NO_COLOR is not set.
+std::string coloured(const std::string& text, const char* colour);
+/// A problem, what to do about it and the job it is about: a line each on standard error.
+void tell(const std::string& problem, const std::string& hint, const std::string& job = "");
 
 /// How a command speaks to whoever started it.
 struct Voice {
   bool json = false;
   bool quiet = false;
+  const CLI::App* app = nullptr;  ///< whose command line it is
   void add_options(CLI::App& app);
 
   /// One JSON value as a line on standard output.
@@ -71,8 +76,11 @@ struct Voice {
   void note(const std::string& text) const;
   /// An error as text on standard error, or as {"error":{…}} on standard output. Returns its code.
   int fail(const Error& error) const;
-  /// The same for a task that failed, with the script's line and the traceback.
-  int fail(const lua::TaskResult& task) const;
+  /// The same for a task that failed, with the script's line and the traceback. `job`: what people
+  /// call the job it is about.
+  int fail(const lua::TaskResult& task, const std::string& job) const;
+  /// What to do, as it is typed here: with --sim where this command had it.
+  std::string typed(std::string hint) const;
 };
 
 /// Ctrl-C and SIGTERM for commands that wait: the first asks, the second leaves at once (what was

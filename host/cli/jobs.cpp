@@ -39,11 +39,10 @@ Result<std::shared_ptr<engine::Ledger>> LedgerOptions::open() const {
   return engine::open_ledger(path);
 }
 
-std::string handle_of(const Step& row) {
-  // What kling.request sent has no id of its own.
-  const bool has_id = !row.task_id.empty() && row.task_id != "-";
-  return to_string(
-      engine::Handle{row.endpoint, has_id ? row.task_id : "", has_id ? "" : row.external_id});
+std::string take_of(const Step& row) {
+  constexpr std::string_view kBefore = ".lua@";
+  const std::size_t at = row.run.rfind(kBefore);
+  return at == std::string::npos ? "" : row.run.substr(at + kBefore.size());
 }
 
 bool is_open(const Step& row) {
@@ -55,45 +54,18 @@ std::string script_of(const Step& row) {
 }
 
 Result<Step> find_step(const LedgerOptions& options, const std::string& text) {
-  auto ledger = options.open();
+  const auto ledger = options.open();
   if (!ledger) return ledger.error();
-  const auto invalid = [&](const std::string& message, const std::string& hint) {
-    return Error{.kind = Kind::invalid, .message = message, .hint = hint};
-  };
-  std::string id = text, kind;
-  if (const std::size_t slash = id.find('/');
-      id.starts_with("kling:") && slash != std::string::npos) {
-    kind = id.substr(6, slash - 6);
-    if (const api::Endpoint* endpoint = api::find_endpoint(kind)) kind = endpoint->name;
-    id.erase(0, slash + 1);
-  }
-  if (id.starts_with('~')) id.erase(0, 1);
-  std::vector<Step> rows;
-  if (*ledger) {
-    auto all = (*ledger)->list(0);
-    if (!all) return all.error();
-    rows = std::move(*all);
-  }
-  std::vector<const Step*> begun;  // of attempts at one step the newest
-  for (const Step& row : rows) {
-    if (id.empty() || (!kind.empty() && kind != row.endpoint)) continue;
-    if (row.task_id == id || row.external_id == id) return row;
-    if (row.task_id.starts_with(id) || row.external_id.starts_with(id) ||
-        (row.address.starts_with(id) && std::ranges::none_of(begun, [&](const Step* newer) {
-           return newer->address == row.address;
-         })))
-      begun.push_back(&row);
-  }
-  if (begun.size() == 1) return *begun.front();
-  if (begun.empty())
-    return invalid("the ledger " + options.ledger_path() + " has no job " + text,
+  const auto handle = engine::parse_handle(text);
+  if (!handle) return handle.error();
+  auto row = *ledger ? find_step(**ledger, *handle) : std::optional<Step>();
+  if (!row) return row.error();
+  if (*row) return std::move(**row);
+  return Error{.kind = Kind::invalid,
+               .message = "the ledger " + options.ledger_path() + " has no job " + text,
+               .hint =
                    "kling jobs lists those it has; another ledger is named by --ledger, the "
-                   "simulator's by --sim");
-  std::string names;
-  for (std::size_t i = 0; i < std::min<std::size_t>(begun.size(), 3); ++i)
-    names += (i == 0 ? "" : ", ") + handle_of(*begun[i]);
-  return invalid(std::to_string(begun.size()) + " jobs begin with " + text,
-                 "write more of one: " + names + (begun.size() > 3 ? ", …" : ""));
+                   "simulator's by --sim"};
 }
 
 nlohmann::json to_json(const Step& row) {
@@ -108,6 +80,8 @@ nlohmann::json to_json(const Step& row) {
                          {"where", row.script},
                          {"summary", row.summary}};
   if (!row.name.empty()) json["name"] = row.name;
+  if (row.superseded) json["superseded"] = true;
+  if (const std::string take = take_of(row); !take.empty()) json["take"] = take;
   if (!row.task_id.empty()) json["id"] = row.task_id;
   if (row.finished_at != 0) json["finished"] = seconds(row.finished_at);
   if (!row.file.empty()) json["path"] = row.file;
@@ -116,7 +90,8 @@ nlohmann::json to_json(const Step& row) {
 }
 
 std::string titled(const std::string& name, const std::string& summary) {
-  return name + (name.empty() || summary.empty() ? "" : ": ") + summary;
+  if (summary.starts_with(name)) return summary;
+  return name + (summary.empty() ? "" : ": ") + summary;
 }
 
 std::string local_time(Millis at) {

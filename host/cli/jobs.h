@@ -26,8 +26,8 @@ struct LedgerOptions : JobOptions {
 /// whole or its unique beginning. Errors (invalid): none, several (named).
 Result<engine::Step> find_step(const LedgerOptions& options, const std::string& text);
 
-/// "kling:text2video/861309…" or, before acceptance, "kling:text2video/~<external id>".
-std::string handle_of(const engine::Step& row);
+/// Of the run (--take); empty: none.
+std::string take_of(const engine::Step& row);
 /// Neither finished nor failed: something is to be waited for or decided.
 bool is_open(const engine::Step& row);
 /// Of the script's file that made the job, without folder and line.

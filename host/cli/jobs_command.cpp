@@ -14,13 +14,33 @@ struct ResolveOptions : LedgerOptions {
   bool abandon = false;
 };
 
+/// What can be chosen for this job.
+int tell_choices(const Voice& voice, const engine::Step& row) {
+  const bool ends =
+      row.state == engine::StepState::succeeded || row.state == engine::StepState::failed;
+  const std::string job = voice.typed("kling jobs resolve ") + row.address.substr(0, 7);
+  std::string hint;
+  if (row.state == engine::StepState::ambiguous)
+    hint += job +
+            " --adopt ID\n       it was accepted: your account's list of tasks shows it with "
+            "this prompt and time, and its id\n      " +
+            job +
+            " --resubmit\n       it is not in "
+            "that list: the next run of its script sends it again, and pays\n      ";
+  if (!ends) hint += job + " --abandon\n       give it up; kling run --retry-failed asks anew";
+  tell(titled(row.name, row.summary) + ", " + row.script + ", " +
+           local_time(row.sent_at != 0 ? row.sent_at : row.created_at) + ": " +
+           (ends ? "needs no decision: it is " : "say what became of it; it is ") +
+           engine::name(row.state),
+       hint);
+  return kExitUsage;
+}
+
 int run_resolve(const ResolveOptions& options) {
-  if (int(!options.adopt.empty()) + int(options.resubmit) + int(options.abandon) != 1) {
-    std::fprintf(stderr, "kling: say one of --adopt ID, --resubmit, --abandon\n");
-    return kExitUsage;
-  }
   const auto row = find_step(options, options.handle);
   if (!row) return options.voice.fail(row.error());
+  const int chosen = int(!options.adopt.empty()) + int(options.resubmit) + int(options.abandon);
+  if (chosen != 1) return tell_choices(options.voice, *row);
   const std::string handle = handle_of(*row);
   const std::string asked = to_string(engine::Handle{row->endpoint, "", row->external_id});
   std::string notice;

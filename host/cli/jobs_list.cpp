@@ -99,7 +99,7 @@ int run_list(const ListOptions& options) {
     std::printf("%s\n", fitted(start + what, columns).c_str());
   };
   print("ID", "STATE", "AGE", "COST", "SHOT");
-  std::size_t open = 0, failed = 0;
+  std::size_t open = 0, failed = 0, superseded = 0;
   double paid = 0, expected = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const Step& row = rows[i];
@@ -107,8 +107,11 @@ int run_list(const ListOptions& options) {
     open += is_open(row) ? 1 : 0;
     failed += row.state == engine::StepState::failed ? 1 : 0;
     if (row.state != engine::StepState::failed) (is_open(row) ? expected : paid) += usd;
+    const std::string take = take_of(row);
+    superseded += row.superseded ? 1 : 0;
     print(ids[i], engine::name(row.state), age(row.created_at), money(row),
-          printable(titled(row.name, row.summary)) + "  " + printable(row.script));
+          (row.superseded ? "(superseded) " : "") + (take.empty() ? "" : "[" + take + "] ") +
+              printable(titled(row.name, row.summary)) + "  " + printable(row.script));
   }
   char totals[200];
   std::snprintf(totals, sizeof totals, "%zu clip%s, $%.2f", rows.size() - open - failed,
@@ -117,6 +120,7 @@ int run_list(const ListOptions& options) {
   std::snprintf(totals, sizeof totals, "; %zu open, about $%.2f", open, expected);
   if (open > 0) text += totals;
   if (failed > 0) text += "; " + std::to_string(failed) + " failed";
+  if (superseded > 0) text += "; " + std::to_string(superseded) + " superseded";
   std::printf("%s\n", text.c_str());
   return kExitDone;
 }

@@ -66,9 +66,9 @@ void tell_unknown(const CLI::App& app, const std::string& path, const std::strin
       known.push_back(one->get_name());
   const std::string near = kling::api::did_you_mean(word.substr(0, word.find('=')), known);
   const char* what = option ? "option" : known.empty() ? "argument" : "command";
-  std::fprintf(stderr, "kling: %s has no %s %s%s\n  do: %s --help\n", path.c_str(), what,
-               word.c_str(), near.empty() ? "" : ("; did you mean " + near + "?").c_str(),
-               path.c_str());
+  kling::cli::tell(
+      path + " has no " + what + " " + word + (near.empty() ? "" : "; did you mean " + near + "?"),
+      path + " --help");
 }
 
 void set_up(CLI::App& app, int& code, std::string_view only) {
@@ -121,8 +121,8 @@ int kling::cli::run_program(int argc, char** argv) {
       kCommands, [&](const kling::cli::Command& command) { return command.name == first; });
   if (!known && !first.starts_with('-')) {
     if (first.ends_with(".lua"))
-      std::fprintf(stderr, "kling: %s is a script\n  do: kling run %s, or kling run --sim %s\n",
-                   first.c_str(), first.c_str(), first.c_str());
+      kling::cli::tell(first + " is a script",
+                       "kling run " + first + ", or kling run --sim " + first);
     else
       tell_unknown(app, "kling", first);
     return code;

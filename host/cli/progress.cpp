@@ -1,6 +1,7 @@
 #include "cli/progress.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 
@@ -14,6 +15,7 @@ namespace {
 
 constexpr int kLookMillis = 50, kRefreshMillis = 200;
 constexpr std::size_t kMostLines = 12;   // a person's eye takes in no more
+constexpr std::size_t kMostWorks = 3;    // of lines on files
 constexpr std::size_t kMostWide = 1000;  // of a line in a log
 
 std::string minutes(Millis span) {
@@ -21,6 +23,17 @@ std::string minutes(Millis span) {
   const long whole = static_cast<long>(std::max<Millis>(span, 0) / 1000);
   std::snprintf(text, sizeof text, "%ld:%02ld", whole / 60, whole % 60);
   return text;
+}
+
+/// Its clip is on the way to the store.
+bool is_downloaded(const engine::JobSnapshot& job) {
+  return job.phase == engine::Phase::succeeded && !job.store_error;
+}
+
+double speed_of(const Clock& clock) {
+  constexpr Millis kSpan = 3'600'000'000;
+  const auto real = static_cast<double>(clock.real_millis_until(clock.now() + kSpan));
+  return std::round(static_cast<double>(kSpan) / real * 100) / 100;
 }
 
 }  // namespace
@@ -58,62 +71,69 @@ nlohmann::json to_json(const engine::JobSnapshot& job) {
 Progress::Progress(const Voice& voice, Clock& clock)
     : voice_(voice),
       clock_(clock),
-      live_(!voice.quiet && !voice.json && is_capable_terminal(STDERR_FILENO)),
-      colour_(live_ && std::getenv("NO_COLOR") == nullptr) {}
+      speed_(speed_of(clock)),
+      live_(!voice.quiet && !voice.json && is_capable_terminal(STDERR_FILENO)) {}
 
-std::string Progress::describe(const engine::JobSnapshot& job) const {
+std::string Progress::describe(const engine::JobSnapshot& job, std::size_t columns,
+                               bool why) const {
   use_utf8();
-  std::string text = (job.name.empty() ? "" : job.name + "  ") + job.state;
+  // A request that waits is not being sent.
+  const bool waits = !job.waiting_for.empty();
+  std::string state = waits && job.phase < engine::Phase::accepted ? "" : job.state + " ";
   const Millis until = job.finished_at != 0 ? job.finished_at : clock_.now();
   if (job.reused) {
-    text += " (paid before)";
+    state += "(paid before)";
   } else {
-    text += " " + minutes(until - job.created_at);
+    state += minutes(until - job.created_at);
     const Millis expected = job.accepted_at - job.created_at + job.expected;
     if (!is_over(job) && job.expected > 0 && job.accepted_at != 0)
-      text +=
+      state +=
           (clock_.now() - job.created_at <= expected ? " of ~" : ", usually ~") + minutes(expected);
   }
-  text += "  " + job.endpoint + " " + job.where;
-  if (!job.waiting_for.empty()) {
-    text += "  waiting for " + job.waiting_for;
-    if (!job.task_id.empty()) text += ", job " + job.task_id + " is safe";
-  } else if (is_over(job) && job.error && !job.observed) {  // else the script tells it
+  std::string text = job.name.empty() ? job.endpoint : job.name;
+  if (const std::size_t taken = columns_of(state) + 2; columns_of(text) + taken > columns)
+    text = fitted(text, std::max<std::size_t>(columns, taken + 8) - taken);
+  text += "  " + state;
+  if (waits)
+    text += "  waiting for " + job.waiting_for +
+            (job.task_id.empty() ? "" : ", job " + job.task_id + " is safe");
+  else if (why && is_over(job) && job.error)
     text += "  " + job.error->message;
-  } else if (!job.path.empty()) {
-    text += "  " + job.path;
-  } else if (!job.summary.empty()) {
-    text += "  " + job.summary;
-  }
-  return fitted(text, kMostWide);
+  text = fitted(text, columns);
+  const bool titled = job.summary.starts_with(job.name);
+  for (const std::string& one :
+       {job.endpoint, job.where, titled || waits ? "" : job.summary, job.path})
+    if (!one.empty() && columns_of(text) + columns_of(one) + 2 <= columns) text += "  " + one;
+  return text;
 }
 
-/// All recorded jobs; `changed` gets those whose state was not told yet.
-Progress::Shots Progress::look(const std::vector<engine::Engine*>& engines, Shots& changed) {
-  Shots shots;
-  for (engine::Engine* engine : engines)
-    for (const auto& job : engine->jobs()) {
-      engine::JobSnapshot shot = engine->snapshot(job);
-      if (shot.external_id.empty() && shot.task_id.empty()) continue;  // not recorded yet
-      std::string& told = told_[shot.external_id.empty() ? shot.task_id : shot.external_id];
-      const std::string now = shot.state + (shot.waiting_for.empty() ? "" : " " + shot.waiting_for);
-      if (told != now) {
-        told = now;
-        if (voice_.json) Voice::line({{"job", to_json(shot)}});
-        changed.push_back(shot);
-      }
-      shots.push_back(std::move(shot));
+/// Those whose state was not told yet, of the jobs that changed.
+std::vector<const Progress::Shown*> Progress::look(const std::vector<engine::Engine*>& engines) {
+  std::vector<const Shown*> changed;
+  works_.clear();
+  for (engine::Engine* engine : engines) {
+    for (const auto& job : engine->changes(seen_[engine])) {
+      engine::JobSnapshot now = engine->snapshot(job);
+      if (now.external_id.empty() && now.task_id.empty()) continue;  // not recorded yet
+      Shown& shown = shown_[numbers_.try_emplace(job.get(), numbers_.size() + 1).first->second];
+      now.videos.clear();
+      shown.job = std::move(now);
+      const std::string told =
+          shown.job.state + (shown.job.waiting_for.empty() ? "" : " " + shown.job.waiting_for);
+      if (shown.told == told) continue;
+      shown.told = told;
+      if (voice_.json) Voice::line({{"job", to_json(shown.job)}});
+      changed.push_back(&shown);
     }
-  return shots;
+    for (engine::Work& work : engine->works()) works_.push_back(std::move(work));
+  }
+  return changed;
 }
 
 std::vector<std::string> Progress::news(const std::vector<engine::Engine*>& engines) {
-  Shots changed;
-  look(engines, changed);
   std::vector<std::string> lines;
-  if (!voice_.json && !voice_.quiet)
-    for (const auto& job : changed)
-      if (is_over(job)) lines.push_back(describe(job));
+  for (const Shown* shown : look(engines))
+    if (is_over(shown->job) && !voice_.json && !voice_.quiet) lines.push_back(describe(shown->job));
   return lines;
 }
 
@@ -122,16 +142,19 @@ void Progress::update(const std::vector<engine::Engine*>& engines) {
   waits_ = now - looked_at_ < std::chrono::milliseconds(kLookMillis);
   if (waits_) return restore();
   looked_at_ = now;
-  Shots changed;
-  const Shots shots = look(engines, changed);
+  const std::vector<const Shown*> changed = look(engines);
   if (voice_.json || voice_.quiet) return;
   if (live_) erase();
-  for (const auto& job : changed) {
+  const std::size_t columns = live_ ? terminal_size(STDERR_FILENO).columns - 1 : kMostWide;
+  for (const Shown* shown : changed) {
     // Live lines show the rest; what an earlier run paid for is told by the bill.
-    if (live_ && (!is_over(job) || job.reused)) continue;
-    std::fprintf(stderr, "%s%s\n", live_ ? "" : "kling: ", describe(job).c_str());
+    if (live_ && (!is_over(shown->job) || shown->job.reused)) continue;
+    std::fprintf(stderr, "%s%s\n",
+                 live_ ? "" : "kling: ", describe(shown->job, columns, false).c_str());
   }
-  if (live_) draw(shots);
+  if (live_) return draw();
+  for (const engine::Work& work : works_)
+    if (told_works_.insert(work.what).second) voice_.note(work.what);
 }
 
 int Progress::until_next_look() const {
@@ -163,40 +186,82 @@ void Progress::restore() {
   drawn_ = true;
 }
 
-void Progress::draw(const Shots& jobs) {
-  std::size_t over = 0, failed = 0;
-  double usd = 0;
+/// Such as "3 of 6 done, $0.63 of about $1.26, about 4 min left", as far as it fits.
+std::string Progress::totals(std::size_t columns) const {
+  std::size_t over = 0, failed = 0, stored = 0, unstored = 0, waiting = 0, running = 0;
+  double usd = 0, spent = 0;
   bool estimated = false;
-  std::vector<const engine::JobSnapshot*> open;
-  for (const auto& job : jobs) {
+  Millis left = 0, usual = 0;
+  for (const auto& [number, shown] : shown_) {
+    const engine::JobSnapshot& job = shown.job;
     if (is_over(job))
       ++over;
     else
-      open.push_back(&job);
+      ++(job.accepted_at == 0 ? waiting : running);
+    if (!is_over(job) && job.expected > 0) {
+      left = std::max(left, job.accepted_at + job.expected - clock_.now());
+      usual = job.expected;
+    }
     if (job.state == "failed") ++failed;
+    if (job.state == "succeeded") ++(is_downloaded(job) ? unstored : stored);
     if (job.reused || job.state == "failed") continue;
     usd += job.cost_usd;
+    if (job.state == "succeeded") spent += job.cost_usd;
     estimated = estimated || !job.cost_is_real;
   }
+  if (running > 0) left += static_cast<Millis>((waiting + running - 1) / running) * usual;
+  std::vector<std::string> parts;
+  if (over < shown_.size())
+    parts.push_back(std::to_string(over) + " of " + std::to_string(shown_.size()) + " done");
+  char text[80];
+  std::snprintf(text, sizeof text, "$%.2f of %s$%.2f", spent, estimated ? "about " : "", usd);
+  if (usd > 0 && over < shown_.size()) parts.push_back(text);
+  const auto seconds = static_cast<long>(static_cast<double>(left) / 1000 / speed_);
+  if (seconds > 0)
+    parts.push_back("about " +
+                    (seconds < 90 ? std::to_string(seconds) + " s"
+                                  : std::to_string((seconds + 30) / 60) + " min") +
+                    " left");
+  if (unstored > 0)
+    parts.push_back("downloading " + std::to_string(stored + 1) + " of " +
+                    std::to_string(stored + unstored));
+  if (failed > 0) parts.push_back(std::to_string(failed) + " failed");
+  std::snprintf(text, sizeof text, "simulated time, %gx", speed_);
+  if (speed_ != 1) parts.emplace_back(text);
+  std::string line;
+  for (const std::string& part : parts)
+    if (line.size() + part.size() + 2 <= columns) line += (line.empty() ? "" : ", ") + part;
+  return line;
+}
+
+void Progress::draw() {
+  use_utf8();
   block_.clear();
   widths_.clear();
-  if (open.empty()) return;
   const TerminalSize size = terminal_size(STDERR_FILENO);
   const auto line = [&](const std::string& text, const char* colour) {
     const std::string shown = fitted(text, size.columns - 1);
-    block_ += colour_ ? colour + shown + "\x1b[0m\n" : shown + "\n";
+    block_ += coloured(shown, colour) + "\n";
     widths_.push_back(columns_of(shown));
   };
-  const std::size_t most = std::min(kMostLines, std::max<std::size_t>(size.rows, 3) - 2);
-  for (std::size_t i = 0; i < std::min(open.size(), most); ++i)
-    line(describe(*open[i]), open[i]->waiting_for.empty() ? "\x1b[36m" : "\x1b[33m");
-  std::string totals = std::to_string(over) + " of " + std::to_string(jobs.size()) + " done";
-  if (failed > 0) totals += ", " + std::to_string(failed) + " failed";
-  if (open.size() > most) totals += ", " + std::to_string(open.size() - most) + " more under way";
-  char money[40];
-  std::snprintf(money, sizeof money, ", %s$%.2f", estimated ? "about " : "", usd);
-  line(totals + (usd > 0 ? money : ""), "\x1b[2m");
-  restore();
+  works_.resize(std::min(works_.size(), kMostWorks));
+  const std::size_t room = std::max(size.rows, works_.size() + 4) - works_.size() - 3;
+  const std::size_t most = std::min(kMostLines, room);
+  std::size_t open = 0, unstored = 0;
+  for (const auto& [number, shown] : shown_) {
+    const engine::JobSnapshot& job = shown.job;
+    if (is_downloaded(job)) ++unstored;
+    if (!is_over(job) && ++open <= most)
+      line(describe(job, size.columns - 1), job.waiting_for.empty() ? "36" : "33");
+  }
+  if (open > most) line("and " + std::to_string(open - most) + " more", "2");
+  for (const engine::Work& work : works_) {
+    char part[16] = "";
+    if (work.part >= 0) std::snprintf(part, sizeof part, " %.0f %%", work.part * 100);
+    line(work.what + part, "36");
+  }
+  if (open > 0 || unstored > 0) line(totals(size.columns - 1), "2");
+  if (!widths_.empty()) restore();
 }
 
 }  // namespace kling::cli

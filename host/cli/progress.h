@@ -4,7 +4,9 @@
 
 #include <chrono>
 #include <map>
+#include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "cli/command.h"
@@ -16,9 +18,8 @@ class Progress {
  public:
   /// `clock` is the jobs' clock (virtual with --sim).
   Progress(const Voice& voice, Clock& clock);
-  /// Looks at all jobs, tells what changed since the last call and draws the live lines. When it
-  /// has just looked it only draws: thousands of jobs take a while, and every change of one wakes
-  /// whoever waits.
+  /// Tells what changed since the last call and draws the live lines. When it has just looked it
+  /// only draws: every change of thousands of jobs wakes whoever waits.
   void update(const std::vector<engine::Engine*>& engines);
   /// Real milliseconds until update() has something to do although nothing happens; -1: never.
   int until_next_look() const;
@@ -29,26 +30,35 @@ class Progress {
   std::vector<std::string> news(const std::vector<engine::Engine*>& engines);
   /// Takes the live lines away, so that something else may be printed.
   void erase();
-  /// A job in one line, the most important first.
-  std::string describe(const engine::JobSnapshot& job) const;
+  /// A job in one line of so many columns, the most important first; what does not fit is left out.
+  /// `why` it failed is told, too, where nothing else does.
+  std::string describe(const engine::JobSnapshot& job, std::size_t columns = 1000,
+                       bool why = true) const;
 
  private:
-  using Shots = std::vector<engine::JobSnapshot>;
-  Shots look(const std::vector<engine::Engine*>& engines,
-             std::vector<engine::JobSnapshot>& changed);
-  void draw(const Shots& jobs);
+  struct Shown {
+    engine::JobSnapshot job;
+    std::string told;  ///< the state told last
+  };
+  std::vector<const Shown*> look(const std::vector<engine::Engine*>& engines);
+  void draw();
   void restore();
+  std::string totals(std::size_t columns) const;
 
   const Voice& voice_;
   Clock& clock_;
+  const double speed_;  // of the clock; 1: real time
   const bool live_;
-  const bool colour_;
   std::string block_;                // the live lines
   std::vector<std::size_t> widths_;  // columns of each
   bool drawn_ = false;
   bool waits_ = false;  // the last update() was too early
   std::chrono::steady_clock::time_point looked_at_;
-  std::map<std::string, std::string> told_;  // external id to the state told last
+  std::map<const engine::Engine*, std::uint64_t> seen_;  // how far each engine's changes were read
+  std::map<std::uint64_t, Shown> shown_;                 // by the order in which they were recorded
+  std::unordered_map<const engine::Job*, std::uint64_t> numbers_;
+  std::vector<engine::Work> works_;
+  std::set<std::string> told_works_;
 };
 
 /// True when nothing more happens to the job without somebody's doing.

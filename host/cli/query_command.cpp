@@ -19,12 +19,8 @@ int run_query(const QueryOptions& options) {
   if (!engine) return options.voice.fail(engine.error());
 
   std::optional<Result<engine::QueryResult>> result;
-  // What the ledger does not know may still be the account's.
-  const auto known = find_step(options, options.handle);
   (*engine)->query(
-      {.text = known ? handle_of(*known) : options.handle,
-       .external_id = "",
-       .endpoint = options.kind},
+      {.text = options.handle, .external_id = "", .endpoint = options.kind},
       [&result](Result<engine::QueryResult> answer) { result.emplace(std::move(answer)); });
   while (!result) {
     service.queue->wait(kNever);

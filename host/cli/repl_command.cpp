@@ -1,6 +1,7 @@
 // kling repl: a session in which each input runs as a task. Jobs go on while lines are typed.
 #include <chrono>
 #include <cstdio>
+#include <map>
 #include <memory>
 
 #include <lua.hpp>
@@ -43,14 +44,15 @@ void on_count(lua_State* L, lua_Debug*) {
 class Session {
  public:
   Session(const Voice& voice, Console& console, lua_State* L, lua::Runtime& runtime,
-          Interruption& interruption)
+          Interruption& interruption, bool simulated)
       : voice_(voice),
         console_(console),
         L_(L),
         runtime_(runtime),
         interruption_(interruption),
         interpreter_(L),
-        progress_(voice_, runtime.queue().clock()) {}
+        progress_(voice_, runtime.queue().clock()),
+        simulated_(simulated) {}
 
   int until_left() {
     std::string pending, line, text;
@@ -67,7 +69,11 @@ class Session {
       pending += (pending.empty() ? "" : "\n") + line;
       const Verdict verdict = interpreter_.submit(pending, first_line, text);
       if (verdict == Verdict::more) continue;
+      // Such as one that came from the history.
+      if (const auto paid = paid_.find(pending); paid != paid_.end())
+        tell("this input pays again; what it made before is kling.job(\"" + paid->second + "\")");
       obey(verdict, text);
+      tell_price(pending);
       pending.clear();
     }
     if (!pending.empty()) fail({.kind = Kind::invalid, .message = text});  // the input ended within
@@ -196,7 +202,7 @@ class Session {
   void report(const lua::TaskResult& result) {
     code_ = kExitError;
     if (voice_.json) {
-      (void)voice_.fail(result);
+      (void)voice_.fail(result, result.error.job);
       return;
     }
     // A frame or two is the input itself, which the message names.
@@ -221,6 +227,34 @@ class Session {
     }
   }
 
+  static std::string short_id(const engine::JobSnapshot& job) {
+    return job.address.empty() ? job.handle : job.address.substr(0, 7);
+  }
+
+  /// What the session's jobs cost; `latest` gets the last one's name for kling.job.
+  double cost(std::string& latest) const {
+    double usd = 0;
+    for_each_job([&](const engine::JobSnapshot& job) {
+      if (job.reused || job.state == "failed" || job.phase < engine::Phase::intended) return;
+      usd += job.cost_usd;
+      latest = short_id(job);
+    });
+    return usd;
+  }
+
+  /// What this input costs, to a person who is there to hear it.
+  void tell_price(const std::string& input) {
+    std::string job;
+    const double usd = cost(job);
+    const double before = std::exchange(told_usd_, usd);
+    if (usd <= before || !console_.interactive()) return;
+    paid_[input] = job;
+    char text[80];
+    std::snprintf(text, sizeof text, "about $%.2f, $%.2f in this session%s", usd - before, usd,
+                  simulated_ ? " if it were real" : "");
+    tell(text);
+  }
+
   template <class Visit>
   void for_each_job(Visit visit) const {
     for (engine::Engine* engine : runtime_.engines())
@@ -232,7 +266,8 @@ class Session {
     std::string text = "interrupted";
     for_each_job([&](const engine::JobSnapshot& job) {
       if (!is_over(job) && (job.observed || job.created_at >= since))
-        text += "\n" + job.handle + " goes on (" + job.state + ")";
+        text += "\n" + job.name + " goes on (" + job.state + "): kling.job(\"" + short_id(job) +
+                "\"):wait()";
     });
     if (!console_.interactive()) leaving_ = true;
     if (!console_.interactive()) code_ = kExitInterrupted;
@@ -276,6 +311,9 @@ class Session {
   Interruption& interruption_;
   repl::Interpreter interpreter_;
   Progress progress_;
+  const bool simulated_;
+  double told_usd_ = 0;
+  std::map<std::string, std::string> paid_;  ///< inputs that paid, and a job of theirs
   bool leaving_ = false;
   int code_ = kExitDone;
 };
@@ -294,10 +332,17 @@ std::string greeting(const engine::EngineOptions& settings, bool simulated) {
   return text;
 }
 
-int run_repl(const JobOptions& options) {
+struct ReplOptions : JobOptions {
+  engine::Limits limits;
+};
+
+int run_repl(const ReplOptions& options) {
   Service service(options);
   if (Status opened = service.open(""); !opened.ok()) return options.voice.fail(opened.error());
   service.settings.typed = true;
+  service.settings.most = options.limits;
+  // The budget of a session is its own.
+  service.settings.script_name = "repl " + std::to_string(make_clock()->now());
 
   Console console;  // before any thread
   Interruption interruption{&console};
@@ -335,7 +380,8 @@ int run_repl(const JobOptions& options) {
   if (const Status ready = script::protect(state.get(), prepare); !ready)
     return options.voice.fail(ready.error());
 
-  session = std::make_unique<Session>(options.voice, console, state.get(), *runtime, interruption);
+  session = std::make_unique<Session>(options.voice, console, state.get(), *runtime,
+                                      interruption, options.simulation.on);
   repl::HistoryFile history(console.interactive() ? repl::history_path() : "");
   console.start(history, service.settings.key,
                 {.idle = [&] { return session->idle(); },
@@ -352,8 +398,10 @@ int run_repl(const JobOptions& options) {
 }  // namespace
 
 std::function<int()> set_up_repl(CLI::App& app) {
-  auto options = std::make_shared<JobOptions>();
+  auto options = std::make_shared<ReplOptions>();
   options->add_options(app);
+  app.add_option("--max-cost", options->limits.budget_usd, "what the session may cost in US$")
+      ->check(not_negative());
   app.footer(
       "Examples:\n  kling repl --sim\n  echo 'help(\"omni.image_list\")' | kling repl\n"
       "Each input runs at once and is never replayed: the same line again makes a new clip.");

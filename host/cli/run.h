@@ -18,6 +18,7 @@ struct RunOptions : JobOptions {
   bool strict = false;
   bool no_store = false;
   bool retry_failed = false;
+  bool notify = false;
   std::string listen;      ///< HOST:PORT for callbacks; empty: none
   std::string public_url;  ///< where the service reaches that; empty: there
   double deadline = 0;     ///< real seconds for all of it; 0: none

@@ -8,8 +8,11 @@
 #include <regex>
 
 #include <lua.hpp>
+#include <unistd.h>
 
 #include "api/prices.h"
+#include "base/process.h"
+#include "base/terminal.h"
 #include "cli/progress.h"
 #include "cli/run.h"
 #include "cli/slips.h"
@@ -152,7 +155,7 @@ class Run {
     const int code = by_us                   ? int{kExitInterrupted}
                      : result.is_kling_error ? exit_code(result.error.kind)
                                              : int{kExitError};
-    if (!by_us && options_.voice.json) (void)options_.voice.fail(result);
+    if (!by_us && options_.voice.json) (void)options_.voice.fail(result, "");
     if (!by_us && !options_.voice.json) failures_.push_back(result);
     if (code_ == kExitDone && !(by_us && given_up_)) code_ = code;
   }
@@ -183,11 +186,27 @@ class Run {
     if (code_ == kExitDone)
       code_ = job.state == "failed" ? int{kExitGenerationFailed} : exit_code(job.error->kind);
     if (options_.voice.json) return;  // its event told
-    std::fprintf(stderr, "kling: %s: %s\n", job.where.c_str(), job.error->message.c_str());
-    if (!job.error->hint.empty()) std::fprintf(stderr, "  do: %s\n", job.error->hint.c_str());
+    tell(job.where + ": " + job.error->message, options_.voice.typed(job.error->hint), called(job));
+  }
+
+  /// "shot 3, 91be04d"
+  static std::string called(const engine::JobSnapshot& job) {
+    return job.name + (job.name.empty() ? "" : ", ") +
+           (job.address.empty() ? job.handle : job.address.substr(0, 7));
+  }
+  std::string called(const std::string& handle) const {
+    for (const engine::Engine* engine : runtime_.engines())
+      for (const auto& job : engine->jobs()) {
+        const engine::JobSnapshot shot = engine->snapshot(job);
+        const bool is = shot.handle == handle ||
+                        (!shot.external_id.empty() && handle.ends_with("~" + shot.external_id));
+        if (is && !handle.empty()) return called(shot);
+      }
+    return handle;
   }
 
   int finish() {
+    runtime_.queue().drain();  // what workers had to say
     std::vector<engine::JobSnapshot> unobserved;
     engine::Bill bill;
     double price_factor = 1;
@@ -235,6 +254,7 @@ class Run {
       if (bill.failed > 0) line += ", " + std::to_string(bill.failed) + " failed";
       if (bill.open > 0) line += ", " + std::to_string(bill.open) + " still open";
       options_.voice.note(line);
+      outcome_ = line;
       if (bill.replayed > 0)
         options_.voice.note(std::to_string(bill.replayed) +
                             " failed earlier, not sent again: kling run --retry-failed " +
@@ -244,10 +264,20 @@ class Run {
       options_.voice.note(text);
     for (const lua::TaskResult& task : runtime_.take_unobserved()) report(task);
     for (const engine::JobSnapshot& job : unobserved) report_unobserved(job);
-    for (const lua::TaskResult& task : failures_) (void)options_.voice.fail(task);
+    for (const lua::TaskResult& task : failures_)
+      (void)options_.voice.fail(task, called(task.error.job));
     if (code_ == kExitDone && !leaving_ && !options_.detach && !options_.report)
       for (engine::Engine* engine : runtime_.engines()) engine->end_run();
+    if (options_.notify) notify();
     return leaving_ ? int{kExitInterrupted} : code_;
+  }
+
+  /// A bell, and a message where the desktop has a place for it.
+  void notify() const {
+    if (is_capable_terminal(STDERR_FILENO)) std::fputc('\a', stderr);
+    const std::string title =
+        options_.app->remaining().front() + (code_ == 0 ? " is done" : " ended");
+    (void)run_process({"notify-send", "--", title, outcome_}, {.time = std::chrono::seconds(5)});
   }
 
   const RunOptions& options_;
@@ -260,6 +290,7 @@ class Run {
   bool given_up_ = false;  ///< the script ended with an error or at a limit
   int code_ = kExitDone;
   std::vector<lua::TaskResult> failures_;
+  std::string outcome_;  ///< the bill in one line
 };
 
 /// Before anything is paid: what a script does with its clips later may be beyond this ffmpeg. Only
@@ -433,6 +464,7 @@ std::function<int()> set_up_run(CLI::App& app) {
   app.add_option("--public-url", options->public_url, "where the service reaches --listen")
       ->type_name("URL");
   app.add_flag("--detach", options->detach, "leave as soon as every request is answered");
+  app.add_flag("--notify", options->notify, "ring the bell at the end, and tell the desktop");
   app.add_flag("--strict", options->strict, "warnings about requests are errors");
   app.add_flag("--no-store", options->no_store, "do not keep finished clips beside the ledger");
   app.add_option("--max-jobs", options->limits.slots, "how many jobs may run at a time")

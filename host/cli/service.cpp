@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <thread>
 
 #include "api/pasted.h"
 #include "base/files.h"
@@ -92,9 +93,6 @@ Status Service::open(const std::string& script) {
                               simulation.on && !simulation.with_real_ledger, notice);
   if (!found) return found.error();
   settings = std::move(*found);
-  settings.log = [voice = options_.voice](const std::string& level, const std::string& text) {
-    voice.note(level == "info" ? text : level + ": " + text);
-  };
   simulated_ = simulation.service;
   if (simulated_.state_dir.empty() && settings.ledger_path != ":memory:")
     simulated_.state_dir = std::filesystem::path(settings.ledger_path).parent_path().string();
@@ -103,6 +101,15 @@ Status Service::open(const std::string& script) {
   queue =
       std::make_shared<engine::CompletionQueue>(simulation.on ? simulated_.clock : make_clock());
   settings.queue = queue;
+  // A worker's words wait until the main thread may print: it has live lines on the terminal.
+  settings.log = [voice = options_.voice, home = std::this_thread::get_id(),
+                  waiting = std::weak_ptr(queue)](const std::string& level,
+                                                  const std::string& text) {
+    const std::string line = level == "info" ? text : level + ": " + text;
+    const auto there = waiting.lock();
+    if (std::this_thread::get_id() == home || !there) return voice.note(line);
+    there->post([voice, line] { voice.note(line); });
+  };
   return Done{};
 }
 

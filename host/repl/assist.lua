@@ -160,9 +160,24 @@ local function starting_with(names, start)
   for name in pairs(names) do
     if sub(name, 1, #start) == start then insert(list, name) end
   end
-  sort(list)
+  sort(list, function(a, b)
+    local one, other = names[a], names[b]
+    if one ~= other and type(one) == "number" and type(other) == "number" then return one < other end
+    return a < b
+  end)
   return list
 end
+
+-- What few need: proposed last.
+local PLUMBING = {
+  callback_url = true,
+  external_task_id = true,
+  extra = true,
+  lost = true,
+  patience = true,
+  poll = true,
+  strict = true,
+}
 
 local function complete_string(open, string)
   local fields = fields_at(open)
@@ -203,10 +218,12 @@ function repl.complete(text)
   local frame = open[#open]
   if frame and frame.bracket == "{" and not frame.key and chain == word then
     local fields, options = fields_at(open)
+    local rank = 0 -- the order of the reference
     for _, list in ipairs { fields or {}, options or {} } do
       for _, field in ipairs(list) do
         local name = match(field.name, "[%w_]+")
-        if not frame.given[name] then names[name .. " = "] = true end
+        rank = rank + 1
+        if not frame.given[name] then names[name .. " = "] = rank + (PLUMBING[name] and 1000 or 0) end
       end
     end
     if next(names) then return #word, starting_with(names, word) end

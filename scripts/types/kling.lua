@@ -47,6 +47,7 @@
 ---Of kling.map.
 ---@class kling.MapOptions
 ---@field limit? integer So many at once; all when left out.
+---@field on_progress? fun(done: integer, total: integer) Called when one more has ended.
 
 ---Of kling.still.
 ---@class kling.StillOptions
@@ -476,8 +477,9 @@ function kling.concat(parts, path, options) end
 ---@async
 ---@generic K
 ---@param items table<K, kling.Job|kling.Task|function> Functions are started as tasks.
+---@param options? {on_progress: fun(done: integer, total: integer)} Called when one more has ended.
 ---@return table<K, any>
-function kling.all(items) end
+function kling.all(items, options) end
 
 ---The first that succeeds, and its key; when none does, the first error.
 ---@async
@@ -526,6 +528,18 @@ function kling.notify(path, body, headers) end
 ---@param level "debug"|"info"|"warning"|"error"|any Left out: info.
 ---@param ... any As print shows it.
 function kling.log(level, ...) end
+
+---The rows of a table, ready for a request: an empty cell is left out. `name` and `take` are columns like others.
+---@async
+---@param path string A CSV file: commas, semicolons or tabs; its first row names columns.
+---@return table<string, string>[]
+function kling.csv(path) end
+
+---What the file holds, or the value as JSON text.
+---@async
+---@param what string|any The path of a JSON file; anything else is a value.
+---@return any
+function kling.json(what) end
 
 ---Changes the settings of this module; before its first job, but for limits, budget and strict.
 ---@param options? kling.Options Only what is to change.

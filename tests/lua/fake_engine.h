@@ -92,8 +92,13 @@ class FakeEngine : public Engine {
   void probe(std::shared_ptr<MediaSource>, std::function<void(Result<api::Json>)> done) override {
     options_.queue->post([done] { done(api::Json{{"duration", 5.0}, {"width", 1280}}); });
   }
+  void read(const std::string&, TextDone done) override {
+    options_.queue->post([done] { done(std::string("a,b\n1,")); });
+  }
   std::size_t pending() const override { return 0; }
   std::vector<std::shared_ptr<Job>> jobs() const override { return made; }
+  std::vector<std::shared_ptr<Job>> changes(std::uint64_t&) const override { return made; }
+  std::vector<Work> works() const override { return {}; }
   Bill bill() const override { return {}; }
   const EngineOptions& options() const override { return options_; }
   std::string key() const override { return options_.key; }

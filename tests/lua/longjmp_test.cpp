@@ -60,6 +60,10 @@ constexpr const char* kFailures[] = {
     "kling.configure()",
     "kling.notify(LONG)",
     "kling.notify(LONG, LONG, LONG)",
+    "kling.csv({})",
+    "kling.json(LONG)",
+    "kling.json(print)",
+    "kling.json { x = LONG .. '\\xff' }",
     "kling.image()",
     "kling.bytes({})",
     "kling.still(LONG, { seconds = LONG })",
@@ -141,6 +145,7 @@ constexpr const char* kEveryFunction = R"lua(
   kling.omni_video { prompt = "o", duration = 5 }
   pcall(kling.all, { function() return IMAGE:save("a.png") end, function() error("trouble") end })
   assert(kling.any { function() return 1 end, JOB })
+  assert(kling.csv("a.csv")[1].a == "1" and kling.json({ a = 1 }) == '{"a":1}')
   kling.map({ 1, 2 }, function(i) kling.sleep(i) end, { limit = 1 })
   pcall(kling.timeout, 0.1, kling.sleep, 9)
   for _ in coroutine.wrap(function() kling.sleep(1) coroutine.yield(1) end) do tostring(CLIP) end

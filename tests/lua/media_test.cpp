@@ -13,7 +13,7 @@ TEST_CASE("clips and pictures have their verbs") {
     local known, why = pcall(function() return clip.none end)
     assert(not known and why.message == "a Clip has no none")
     assert(clip:save("out.mp4") == "out.mp4" and clip:probe().width == 1280)
-    assert(tostring(clip) == "Clip kling:text2video/1")
+    assert(tostring(clip) == "Clip kling:text2video/1, 5.0 s, /store/1.mp4")
     local last, at = clip:last_frame(), clip:frame(1.5)
     assert(tostring(last) == "Image last frame of kling:text2video/1")
     assert(tostring(at) == "Image frame at 1.5 s of kling:text2video/1")

@@ -164,6 +164,48 @@ TEST_CASE("map keeps order and its limit") {
   CHECK(lua.runtime->unfinished() == 0);
 }
 
+TEST_CASE("a shot without a name is called after its task, its take or its prompt") {
+  Lua lua;
+  CHECK_RUNS(lua.task(R"lua(
+    local function shot(more)
+      local request = { prompt = "A lighthouse at dusk, slow dolly in" }
+      for key, value in pairs(more or {}) do request[key] = value end
+      kling.text2video(request)
+    end
+    shot()
+    shot { name = "opening" }
+    shot { take = 2 }
+    shot { take = "night" }
+    kling.omni { prompt = "<<<image_1>>> is Mira who waves her hat at us", image_list = { "a.png" } }
+    shot { prompt = "灯台守が海を見ている。夜明けの光が波間に揺れて、風が吹き抜けていく朝" }
+    for _ = 1, 2 do shot() end
+    kling.all { storm = function() shot() shot() end, function() shot() end }
+    kling.map({ "a", "b" }, function() kling.spawn(shot):wait() shot { name = "own" } end)
+    assert(not pcall(shot, { name = {} }))
+  )lua"));
+  std::string names;
+  for (const auto& job : lua.engine->made) names += job->request.name + "\n";
+  CHECK(names ==
+        "A lighthouse at dusk\nopening\ntake 2\nnight\nimage_1 is Mira who\n"
+        "灯台守が海を見ている。夜明けの光が波間に揺れて、\n"
+        "A lighthouse at dusk-2\nA lighthouse at dusk-3\n"
+        "all 1\nstorm\nstorm-2\nmap 1\nmap 2\nown\nown\n");
+}
+
+TEST_CASE("all and map tell how many have ended") {
+  Lua lua;
+  CHECK_RUNS(lua.task(R"lua(
+    local told = {}
+    local options = { on_progress = function(done, total) told[#told + 1] = done .. "/" .. total end }
+    local function nap(seconds) return function() kling.sleep(seconds) end end
+    kling.all({ last = nap(3), nap(1) }, options)
+    kling.map({ 2, 1, 3 }, kling.sleep, { limit = 2, on_progress = options.on_progress })
+    assert(table.concat(told, " ") == "1/2 2/2 1/3 2/3 3/3", table.concat(told, " "))
+    local ok, err = pcall(kling.all, {}, { on_progress = 7 })
+    assert(not ok and err:find("on_progress is a function"), err)
+  )lua"));
+}
+
 TEST_CASE("timeout ends what takes too long and returns what does not") {
   Lua lua;
   CHECK_RUNS(lua.task(R"lua(

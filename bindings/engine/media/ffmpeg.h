@@ -29,6 +29,9 @@ Result<Probe> probe(const std::string& path, bool count_frames = false);
 /// What a person should know of a result that was made all the same.
 using Warn = std::function<void(const std::string&)>;
 
+/// How far the work is: seconds written, or the part of all.
+using Reached = std::function<void(double)>;
+
 /// Whether the ffmpeg on PATH has what is used here; every verb of this file asks first. The answer
 /// is kept for as long as PATH is the same.
 Status check_ffmpeg();
@@ -54,6 +57,8 @@ struct Segment {
 
 struct FilmResult {
   std::int64_t frames = 0;
+  double seconds = 0;
+  int width = 0, height = 0;
   bool reencoded = false;  ///< the picture; sound always is, so that it has no gap at a seam
 };
 
@@ -63,7 +68,8 @@ struct FilmResult {
 /// shows is alike in all parts; else it is encoded again, as BT.709. The sum of frames minus the
 /// dropped ones is kept. Each part's sound lasts as long as its picture: what is longer is cut, and
 /// silence follows what is shorter. The sound of `audio`, a file, takes the place of all of it.
+/// `reached` is told the part of the film that is made.
 Result<FilmResult> concat(const std::vector<Segment>& parts, const std::string& out,
-                          const std::string& audio, const Warn& warn);
+                          const std::string& audio, const Warn& warn, const Reached& reached = {});
 
 }  // namespace kling::engine::media

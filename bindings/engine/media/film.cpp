@@ -151,7 +151,7 @@ std::string audio_filters(const Part& part, const Shape& shape, const std::strin
 /// Makes one piece of the film from some of its parts: pictures in their last form, sound without
 /// loss.
 Status make_piece(Parts parts, const Shape& shape, bool picture, bool sound,
-                  const std::string& path, const std::string& out) {
+                  const std::string& path, const std::string& out, const Reached& reached) {
   Arguments arguments;
   std::string filters, video_pads, audio_pads;
   for (std::size_t i = 0; i < parts.size(); ++i) {
@@ -196,7 +196,7 @@ Status make_piece(Parts parts, const Shape& shape, bool picture, bool sound,
   const std::int64_t frames = parts.back().begin + parts.back().frames - parts.front().begin;
   // A minute of work for a second of film is far beyond any machine's need.
   const auto time = std::chrono::minutes(10 + std::int64_t(shape.seconds(frames)));
-  return run_ffmpeg(arguments, out, time);
+  return run_ffmpeg(arguments, out, time, reached);
 }
 
 /// Only pictures that are all alike and whole can be copied, and only frames that lie on a time
@@ -243,8 +243,19 @@ Status add_reel(Arguments& arguments, const Reel& reel, const std::string& list)
 /// Makes the whole film: its pieces, beside it and gone afterwards, and from them the file. The
 /// picture is not touched when it is `copied`; `song` is null where the parts' own sound is kept.
 Status make_film(Parts parts, const Shape& shape, const Source* song, bool copied,
-                 const std::string& part_path, const std::string& out) {
+                 const std::string& part_path, const std::string& out, const Reached& reached) {
   std::list<PartPath> pieces;
+  // Encoding takes nearly all the time; a look at the whole follows.
+  constexpr double kPieces = 0.8, kWhole = 0.9;
+  const double seconds = shape.seconds(shape.frames);
+  double made_before = 0;
+  const Reached in_piece = [&](double made) {
+    if (reached) reached(kPieces * std::min(1.0, (made_before + made) / seconds));
+  };
+  const Reached in_whole = [&](double made) {
+    const double from = pieces.empty() ? 0 : kPieces;
+    if (reached) reached(from + (kWhole - from) * std::min(1.0, made / seconds));
+  };
   Reel pictures, sounds;
   if (copied)
     for (const Part& part : parts) {
@@ -255,9 +266,10 @@ Status make_film(Parts parts, const Shape& shape, const Source* song, bool copie
   for (std::size_t at = 0; at < parts.size() && (!copied || own_sound); at += kBatch) {
     const Parts batch = parts.subspan(at, std::min(kBatch, parts.size() - at));
     const std::string& path = pieces.emplace_back(out).path();
-    Status made = make_piece(batch, shape, !copied, own_sound, path, out);
+    Status made = make_piece(batch, shape, !copied, own_sound, path, out, in_piece);
     if (!made) return made;
     const auto frames = batch.back().begin + batch.back().frames - batch.front().begin;
+    made_before += shape.seconds(frames);
     for (Reel* reel : {&pictures, &sounds}) {
       if (copied && reel == &pictures) continue;
       reel->files.push_back(path);
@@ -292,14 +304,13 @@ Status make_film(Parts parts, const Shape& shape, const Source* song, bool copie
                       sound_filters, "-c:a", "aac", "-b:a", "192k"});
   arguments.insert(arguments.end(), {"-map_metadata", "-1", "-movflags", "+faststart", "-f", "mp4",
                                      "file:" + part_path});
-  return run_ffmpeg(arguments, out,
-                    std::chrono::minutes(10 + std::int64_t(shape.seconds(shape.frames))));
+  return run_ffmpeg(arguments, out, std::chrono::minutes(10 + std::int64_t(seconds)), in_whole);
 }
 
 }  // namespace
 
 Result<FilmResult> concat(const std::vector<Segment>& segments, const std::string& out,
-                          const std::string& audio, const Warn& warn) {
+                          const std::string& audio, const Warn& warn, const Reached& reached) {
   if (segments.empty()) return media_error(out, "cannot be made of no parts");
   if (Status status = check_folder(out); !status) return status.error();
   std::vector<Part> parts;
@@ -323,7 +334,7 @@ Result<FilmResult> concat(const std::vector<Segment>& segments, const std::strin
 
   const PartPath part_path(out);
   const auto make = [&](bool copied) {
-    return make_film(parts, shape, song ? &*song : nullptr, copied, part_path.path(), out);
+    return make_film(parts, shape, song ? &*song : nullptr, copied, part_path.path(), out, reached);
   };
   const auto is_whole = [&](bool copied) {
     const auto written = inspect(part_path.path(), true);
@@ -331,7 +342,10 @@ Result<FilmResult> concat(const std::vector<Segment>& segments, const std::strin
            std::abs(written->video_end - shape.seconds(shape.frames)) * shape.rate.value() < 0.5 &&
            (!copied || written->look == parts.front().source.look);
   };
-  FilmResult film{.frames = shape.frames};
+  FilmResult film{.frames = shape.frames,
+                  .seconds = shape.seconds(shape.frames),
+                  .width = shape.width,
+                  .height = shape.height};
   if (!can_copy(parts, shape) || !make(true) || !is_whole(true)) {
     film.reencoded = true;
     for (const Part& part : parts) warn_of_colours(part.source, warn);

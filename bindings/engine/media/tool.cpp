@@ -130,10 +130,22 @@ Status check_ffmpeg() {
 }
 
 Status run_ffmpeg(const Arguments& arguments, const std::string& subject,
-                  std::chrono::milliseconds time) {
+                  std::chrono::milliseconds time, const Reached& reached) {
   Arguments argv = {"ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "repeat+error", "-y"};
+  ProcessLimits limits{.time = time};
+  if (reached) {
+    argv.insert(argv.end(), {"-progress", "pipe:1"});
+    limits.read = [&reached](std::string& told) {
+      constexpr string_view kTime = "out_time_us=";
+      double microseconds = 0;
+      if (const auto at = told.rfind(kTime); at != told.npos && told.find('\n', at) != told.npos)
+        if (std::sscanf(told.c_str() + at + kTime.size(), "%lf", &microseconds) == 1)
+          reached(microseconds / 1e6);
+      told.erase(0, told.rfind('\n') + 1);
+    };
+  }
   argv.insert(argv.end(), arguments.begin(), arguments.end());
-  const auto result = run_process(argv, {.time = time});
+  const auto result = run_process(argv, limits);
   if (!result) return result.error();
   if (result->exit_code == 0) return Done{};
   return media_error(subject, "could not be made or read: " + reason(result->messages, subject));

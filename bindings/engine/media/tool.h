@@ -61,9 +61,11 @@ void warn_of_colours(const Source& source, const Warn& warn);
 /// What ffmpeg, not ffprobe, is to be told of it: releases differ in which pictures they turn.
 Arguments input_options(const Source& source);
 
-/// Runs ffmpeg with `arguments`; a failure becomes an error about `subject`, a path.
+/// Runs ffmpeg with `arguments`; a failure becomes an error about `subject`, a path. `reached` is
+/// told how many seconds are written.
 Status run_ffmpeg(const Arguments& arguments, const std::string& subject,
-                  std::chrono::milliseconds time = std::chrono::minutes(10));
+                  std::chrono::milliseconds time = std::chrono::minutes(10),
+                  const Reached& reached = {});
 
 /// The last line that a tool wrote, without its own address and the file's name, which our own
 /// message gives.

@@ -1,0 +1,121 @@
+#include "api/csv.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "api/pasted.h"
+#include "api/text.h"
+
+namespace kling::api {
+namespace {
+
+using Cells = std::vector<std::string>;
+
+/// What stands most often in the first line outside of quotes.
+char separator_of(std::string_view text) {
+  std::size_t commas = 0, semicolons = 0, tabs = 0;
+  bool quoted = false;
+  for (const char c : text) {
+    if (c == '"') quoted = !quoted;
+    if (quoted) continue;
+    if (c == '\n') break;
+    commas += c == ',';
+    semicolons += c == ';';
+    tabs += c == '\t';
+  }
+  if (tabs > commas && tabs > semicolons) return '\t';
+  return semicolons > commas ? ';' : ',';
+}
+
+/// Takes the next row off `rest`; false: a quote in its last cell is not as it should be.
+bool take_row(std::string_view& rest, char separator, Cells& cells) {
+  cells.assign(1, "");
+  bool quoted = false, was_quoted = false, right = true;
+  std::size_t at = 0;
+  for (; at < rest.size(); ++at) {
+    const char c = rest[at];
+    std::string& cell = cells.back();
+    if (quoted) {
+      if (c != '"') {
+        cell += c;
+      } else if (rest.substr(at + 1).starts_with('"')) {
+        cell += c;
+        ++at;
+      } else {
+        quoted = false;
+        was_quoted = true;
+      }
+    } else if (c == '"' && is_blank(cell) && !was_quoted) {
+      cell.clear();
+      quoted = true;
+    } else if (c == separator) {
+      cells.emplace_back();
+      was_quoted = false;
+    } else if (c == '\n') {
+      ++at;
+      break;
+    } else if (c != '\r' || !rest.substr(at + 1).starts_with('\n')) {
+      right = right && (!was_quoted || c == ' ');
+      if (!was_quoted) cell += c;
+    }
+    if (!right) break;
+  }
+  rest.remove_prefix(at);
+  return right && !quoted;
+}
+
+std::string trimmed(const std::string& cell) {
+  const std::size_t from = cell.find_first_not_of(" \t");
+  return from == cell.npos ? "" : cell.substr(from, cell.find_last_not_of(" \t") - from + 1);
+}
+
+}  // namespace
+
+Result<Json> read_csv(std::string text, const std::string& name) {
+  if (Status read = take_byte_order_mark(text, name); !read) return read.error();
+  Error error{.message = name + ": "};
+  const auto wrong = [&](std::size_t row, const std::string& column, const std::string& what) {
+    error.message += "row " + std::to_string(row) + ", column " + column + ": " + what;
+    return error;
+  };
+  if (!valid_utf8(text)) {
+    error.message += "is not UTF-8";
+    error.hint = "save it as CSV UTF-8";
+    return error;
+  }
+  const char separator = separator_of(text);
+  std::string_view rest = text;
+  Cells names, cells;
+  Json rows = Json::array();
+  for (std::size_t number = 1; !rest.empty(); ++number) {
+    const bool whole = take_row(rest, separator, cells);
+    const auto column = [&](std::size_t i) {
+      return i < names.size() && !names[i].empty() ? names[i] : std::to_string(i + 1);
+    };
+    if (!whole)
+      return wrong(number, column(cells.size() - 1),
+                   "a quote is not closed, or something follows it; write \"\" for a quote");
+    std::ranges::transform(cells, cells.begin(), trimmed);
+    if (number == 1) {
+      names = cells;
+      for (std::size_t i = 0; i < names.size(); ++i)
+        if (!names[i].empty() && std::count(names.begin(), names.end(), names[i]) > 1)
+          return wrong(1, names[i], "two columns have this name");
+      continue;
+    }
+    Json row = Json::object();
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      if (cells[i].empty()) continue;
+      if (i >= names.size() || names[i].empty())
+        return wrong(number, column(i),
+                     shown(cells[i]) +
+                         " has no name above it; is a separator inside a cell that is "
+                         "not in quotes?");
+      row[names[i]] = cells[i];
+    }
+    if (!row.empty()) rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace kling::api

@@ -1,0 +1,56 @@
+// Tables as they are in the world, and one sentence for each fault.
+#include "api/csv.h"
+
+#include <doctest/doctest.h>
+
+using namespace kling;
+using namespace kling::api;
+
+TEST_CASE("a table is read however a spreadsheet has saved it") {
+  const struct {
+    const char* what;
+    std::string text;
+    const char* rows;
+  } cases[] = {
+      {"plain", "prompt,duration\nA fox,5\nA crow,10\n",
+       R"([{"prompt":"A fox","duration":"5"},{"prompt":"A crow","duration":"10"}])"},
+      {"a mark, semicolons, Windows", "\xEF\xBB\xBFprompt;take\r\n\"A fox; red\";2\r\n",
+       R"([{"prompt":"A fox; red","take":"2"}])"},
+      {"tabs", "prompt\tname\nA fox, a crow\tshot 1",
+       R"([{"prompt":"A fox, a crow","name":"shot 1"}])"},
+      {"quotes and line breaks", "prompt,name\n\"He says \"\"no\"\"\nand goes\",\"a\" \n",
+       R"([{"prompt":"He says \"no\"\nand goes","name":"a"}])"},
+      {"trailing commas, empty rows and cells", "prompt,name,,\n A fox ,,,\n,,,\n\n\"\",b,,\n",
+       R"([{"prompt":"A fox"},{"name":"b"}])"},
+      {"nothing", "", "[]"},
+      {"the names alone", "prompt,name\n", "[]"},
+  };
+  for (const auto& one : cases) {
+    CAPTURE(one.what);
+    const auto rows = read_csv(one.text, "shots.csv");
+    REQUIRE(rows.ok());
+    CHECK(*rows == Json::parse(one.rows));
+  }
+}
+
+TEST_CASE("a fault of a table is told with its row and column") {
+  const struct {
+    std::string text;
+    const char* says;
+  } cases[] = {
+      {"prompt,name\nA fox,a\nA crow, red,b\n",
+       "shots.csv: row 3, column 3: \"b\" has no name above it"},
+      {"prompt,name\n\"A fox,a\n", "row 2, column prompt: a quote is not closed"},
+      {"prompt,name\n\"A\" fox\",a\n", "row 2, column prompt: a quote is not closed, or something"},
+      {"name,prompt,name\n", "row 1, column name: two columns have this name"},
+      {"prompt\nA f\xF6x\n", "shots.csv: is not UTF-8"},
+      {std::string("p\0r\0", 4), "shots.csv is text in UTF-16"},
+  };
+  for (const auto& one : cases) {
+    const auto rows = read_csv(one.text, "shots.csv");
+    CAPTURE(one.says);
+    REQUIRE_FALSE(rows.ok());
+    CAPTURE(rows.error().message);
+    CHECK(rows.error().message.find(one.says) != std::string::npos);
+  }
+}
