@@ -392,15 +392,10 @@ int client(lua_State* L) {
 
 }  // namespace
 
-const luaL_Reg kVerbs[] = {{"query", with_dot<query>},
-                           {"notify", with_dot<notify>},
-                           {"job", with_dot<find_job>},
-                           {"request", with_dot<request>},
-                           {"log", with_dot<log>},
-                           {"csv", with_dot<read_as<api::read_csv>>},
-                           {"json", with_dot<json>},
-                           {"configure", with_dot<configure>},
-                           {"client", with_dot<client>},
-                           {nullptr, nullptr}};
+const luaL_Reg kVerbs[] = {{"query", with_dot<query>},   {"notify", with_dot<notify>},
+                           {"job", with_dot<find_job>},  {"request", with_dot<request>},
+                           {"log", with_dot<log>},       {"csv", with_dot<read_as<api::read_csv>>},
+                           {"json", with_dot<json>},     {"configure", with_dot<configure>},
+                           {"client", with_dot<client>}, {nullptr, nullptr}};
 
 }  // namespace kling::lua

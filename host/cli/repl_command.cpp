@@ -380,8 +380,8 @@ int run_repl(const ReplOptions& options) {
   if (const Status ready = script::protect(state.get(), prepare); !ready)
     return options.voice.fail(ready.error());
 
-  session = std::make_unique<Session>(options.voice, console, state.get(), *runtime,
-                                      interruption, options.simulation.on);
+  session = std::make_unique<Session>(options.voice, console, state.get(), *runtime, interruption,
+                                      options.simulation.on);
   repl::HistoryFile history(console.interactive() ? repl::history_path() : "");
   console.start(history, service.settings.key,
                 {.idle = [&] { return session->idle(); },
