@@ -78,7 +78,7 @@ Result<Json> read_csv(std::string text, const std::string& name) {
     error.message += "row " + std::to_string(row) + ", column " + column + ": " + what;
     return error;
   };
-  if (!valid_utf8(text)) {
+  if (bad_utf8(text) != text.npos) {
     error.message += "is not UTF-8";
     error.hint = "save it as CSV UTF-8";
     return error;

@@ -229,8 +229,8 @@ class Core : public std::enable_shared_from_this<Core> {
   std::uint64_t last_change = 0;
   std::unordered_map<std::int64_t, std::weak_ptr<Job>> by_row;
 
-  mutable std::mutex works_mutex;
-  std::list<Work> works;
+  mutable std::mutex file_work_mutex;
+  std::list<Work> file_work;
 
   std::mutex slots_mutex;
   Limits limits;
@@ -254,17 +254,17 @@ class Core : public std::enable_shared_from_this<Core> {
 class Working {
  public:
   Working(Core& core, std::string what) : core_(core) {
-    std::lock_guard lock(core_.works_mutex);
-    work_ = core_.works.insert(core_.works.end(), {.what = std::move(what)});
+    std::lock_guard lock(core_.file_work_mutex);
+    work_ = core_.file_work.insert(core_.file_work.end(), {.what = std::move(what)});
   }
   ~Working() {
-    std::lock_guard lock(core_.works_mutex);
-    core_.works.erase(work_);
+    std::lock_guard lock(core_.file_work_mutex);
+    core_.file_work.erase(work_);
   }
   Working(const Working&) = delete;
   Working& operator=(const Working&) = delete;
   void reached(double part) {
-    std::lock_guard lock(core_.works_mutex);
+    std::lock_guard lock(core_.file_work_mutex);
     work_->part = part;
   }
 

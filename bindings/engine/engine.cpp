@@ -169,8 +169,8 @@ class EngineImpl : public Engine {
   }
 
   std::vector<Work> works() const override {
-    std::lock_guard lock(core_->works_mutex);
-    return {core_->works.begin(), core_->works.end()};
+    std::lock_guard lock(core_->file_work_mutex);
+    return {core_->file_work.begin(), core_->file_work.end()};
   }
 
   Bill bill() const override {
