@@ -95,7 +95,7 @@ class Plan {
     int differing = 0, unpriced = 0;
     if (!json_ && !engines.empty())
       std::printf("%-9s %-18s %-16s %-4s %4s %8s  %s\n", "state", "kind", "model", "mode", "s",
-                  "US$", "where");
+                  "US$", "shot");
     double price_factor = 1;
     for (engine::Engine* engine : engines) {
       price_factor = engine->options().price_factor;
@@ -175,7 +175,7 @@ class Plan {
                             {"summary", shot.summary}}}});
     std::printf("%-9s %-18s %-16s %-4s %4s %8.2f  %s  %s\n", state.c_str(), shot.endpoint.c_str(),
                 text("model_name").c_str(), text("mode").c_str(), text("duration").c_str(), price,
-                shot.where.c_str(), titled(shot.name, shot.summary).c_str());
+                titled(shot.name, shot.summary).c_str(), shot.where.c_str());
   }
 
   RunOptions& run_;

@@ -31,7 +31,7 @@ bool is_downloaded(const engine::JobSnapshot& job) {
 }
 
 double speed_of(const Clock& clock) {
-  constexpr Millis kSpan = 3'600'000'000;
+  constexpr Millis kSpan = 3'600'000;
   const auto real = static_cast<double>(clock.real_millis_until(clock.now() + kSpan));
   return std::round(static_cast<double>(kSpan) / real * 100) / 100;
 }
@@ -145,6 +145,9 @@ void Progress::update(const std::vector<engine::Engine*>& engines) {
   const std::vector<const Shown*> changed = look(engines);
   if (voice_.json || voice_.quiet) return;
   if (live_) erase();
+  // Of the times that follow.
+  if (!live_ && speed_ != 1 && !changed.empty() && told_works_.insert(simulated()).second)
+    voice_.note(simulated());
   const std::size_t columns = live_ ? terminal_size(STDERR_FILENO).columns - 1 : kMostWide;
   for (const Shown* shown : changed) {
     // Live lines show the rest; what an earlier run paid for is told by the bill.
@@ -184,6 +187,12 @@ void Progress::restore() {
   std::fwrite(block_.data(), 1, block_.size(), stderr);
   std::fflush(stderr);
   drawn_ = true;
+}
+
+std::string Progress::simulated() const {
+  char text[40];
+  std::snprintf(text, sizeof text, "simulated time, %gx", speed_);
+  return text;
 }
 
 /// Such as "3 of 6 done, $0.63 of about $1.26, about 4 min left", as far as it fits.
@@ -226,8 +235,7 @@ std::string Progress::totals(std::size_t columns) const {
     parts.push_back("downloading " + std::to_string(stored + 1) + " of " +
                     std::to_string(stored + unstored));
   if (failed > 0) parts.push_back(std::to_string(failed) + " failed");
-  std::snprintf(text, sizeof text, "simulated time, %gx", speed_);
-  if (speed_ != 1) parts.emplace_back(text);
+  if (speed_ != 1) parts.push_back(simulated());
   std::string line;
   for (const std::string& part : parts)
     if (line.size() + part.size() + 2 <= columns) line += (line.empty() ? "" : ", ") + part;

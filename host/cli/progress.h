@@ -44,6 +44,7 @@ class Progress {
   void draw();
   void restore();
   std::string totals(std::size_t columns) const;
+  std::string simulated() const;
 
   const Voice& voice_;
   Clock& clock_;

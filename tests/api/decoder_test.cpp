@@ -472,7 +472,7 @@ TEST_CASE("the reason of a failure is kept without its secrets") {
   const Answer refused = decode_create(
       401, R"j({"error":{"message":"Incorrect key sk-abcdef (request id: 2026xyz)"}})j");
   CHECK(refused.error.message ==
-        "the service answered HTTP 401: Incorrect key [key] (request id: 2026xyz)");
+        "the key is not accepted: Incorrect key [key] (request id: 2026xyz) (HTTP 401)");
   CHECK(refused.request_id == "2026xyz");
   CHECK(refused.error.request_id == "2026xyz");
 }

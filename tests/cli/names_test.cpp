@@ -37,6 +37,7 @@ TEST_CASE("shots are called after their tasks, and their files after them") {
         "dawn\tout/dawn.mp4\nmap 1\tout/map-1.mp4\nmap 2\tout/map-2.mp4\n"
         "A fox\tout/A-fox.mp4\n");
   CHECK(contains(run.err, "kling: map 1  succeeded"));
+  CHECK_FALSE(contains(run.err, "simulated time"));
   std::set<std::string> stored;
   for (const auto& clip : fs::directory_iterator(stage.folder / ".kling/clips"))
     stored.insert(clip.path().filename().string());
@@ -131,6 +132,7 @@ TEST_CASE("the command that a hint names has --sim where the run had it") {
                                   "create#1: accept, drop", "--no-lookup", "film.lua"});
   CAPTURE(lost.err);
   CHECK(lost.code == 4);
+  CHECK(contains(lost.err, "kling: simulated time, 1000x\n"));
   CHECK(contains(lost.err, "kling jobs resolve --sim kling:text2video/~"));
   const std::string id = short_ids(stage.run({"jobs", "--sim"}).out).front();
   const Outcome asked = stage.run({"jobs", "resolve", "--sim", id});
