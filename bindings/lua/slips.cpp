@@ -243,12 +243,25 @@ std::string explain_syntax(const std::string& message, std::string_view source) 
     near.clear();
   }
   std::string text = message;
-  constexpr std::size_t kLongestLine = 400;
+  const std::string hint = syntax_hint(message, line, near);
+  constexpr std::size_t kLongestLine = 400, kShown = 74;
   if (!line.empty() && line.size() <= kLongestLine) {
+    std::size_t column = near == "<eof>" ? line.size()
+                         : token.empty() ? line.npos
+                                         : line.find(token);
+    // What does not fit into a line of a terminal is left out.
+    const auto whole = [&line](std::size_t at) {
+      while (at > 0 && at < line.size() && (line[at] & 0xC0) == 0x80) --at;
+      return at;
+    };
+    if (line.size() > kShown && column != line.npos) {
+      std::size_t from = std::min(column, line.size() - kShown / 2);
+      from = whole(from - std::min(from, kShown / 2));
+      line.erase(0, from);
+      column -= from;
+    }
+    line.resize(whole(std::min(line.size(), kShown)));
     text += "\n  " + line;
-    const std::size_t column = near == "<eof>" ? line.size()
-                               : token.empty() ? line.npos
-                                               : line.find(token);
     if (column != line.npos) {
       std::string margin;
       for (const char c : line.substr(0, column))
@@ -256,8 +269,7 @@ std::string explain_syntax(const std::string& message, std::string_view source) 
       text += "\n  " + margin + "^";
     }
   }
-  if (const std::string hint = syntax_hint(message, line, near); !hint.empty())
-    text += "\n  do: " + hint;
+  if (!hint.empty()) text += "\n  do: " + hint;
   return text;
 }
 

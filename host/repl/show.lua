@@ -6,6 +6,7 @@ local type, next, rawget, rawequal, pcall, tostring = type, next, rawget, rawequ
 local format, concat, sort, math_type = string.format, table.concat, table.sort, math.type
 local raw_metatable, utf8_len = debug.getmetatable, utf8.len
 local gsub, sub, find, byte, rep = string.gsub, string.sub, string.find, string.byte, string.rep
+local match = string.match
 
 local MOST_DEPTH, MOST_ITEMS, MOST_KEYS = 8, 100, 10000
 local MOST_BYTES, MOST_STRING, LINE = 20000, 2000, 76
@@ -79,7 +80,8 @@ local function opaque(value)
     if ok then return format("kling.job(%s)", quote(handle)), value.state end
   elseif class == "kling.Clip" then
     local ok, job = pcall(function() return value.job end)
-    if ok and job then return format("kling.job(%s):wait()", quote(job.handle)), "clip" end
+    local facts = match(tostring(value), ",.*") or "" -- its length and path
+    if ok and job then return format("kling.job(%s):wait()", quote(job.handle)), "clip" .. facts end
   elseif type(value) == "function" then
     local name = name_of(value)
     if name then return name end

@@ -304,7 +304,10 @@ Status make_film(Parts parts, const Shape& shape, const Source* song, bool copie
                       sound_filters, "-c:a", "aac", "-b:a", "192k"});
   arguments.insert(arguments.end(), {"-map_metadata", "-1", "-movflags", "+faststart", "-f", "mp4",
                                      "file:" + part_path});
-  return run_ffmpeg(arguments, out, std::chrono::minutes(10 + std::int64_t(seconds)), in_whole);
+  Status made =
+      run_ffmpeg(arguments, out, std::chrono::minutes(10 + std::int64_t(seconds)), in_whole);
+  in_whole(seconds);
+  return made;
 }
 
 }  // namespace
