@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <optional>
 #include <string_view>
 #include <thread>
@@ -85,11 +86,41 @@ std::string coloured(const std::string& text, const char* colour) {
   return std::string("\x1b[") + colour + "m" + text + "\x1b[0m";
 }
 
+std::string wrapped(const std::string& text, int descriptor) {
+  if (::isatty(descriptor) == 0) return text;
+  use_utf8();
+  const std::size_t columns = terminal_size(descriptor).columns;
+  std::string out, word;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i <= text.size(); ++i) {
+    if (i < text.size() && text[i] != ' ' && text[i] != '\n') {
+      word += text[i];
+      continue;
+    }
+    const std::size_t width = columns_of(word);
+    if (at > 4 && at + width >= columns) {
+      out += "\n    ";
+      at = 4;
+    }
+    out += word;
+    at += width + 1;
+    word.clear();
+    if (i == text.size()) break;
+    out += text[i];
+    if (text[i] == '\n') at = 0;
+  }
+  return out;
+}
+
 void tell(const std::string& problem, const std::string& hint, const std::string& job) {
-  std::string text = coloured("kling: ", "31") + problem + "\n";
-  if (!hint.empty()) text += coloured("  do: ", "32") + hint + "\n";
-  if (!job.empty()) text += coloured("  job: ", "2") + job + "\n";
-  std::fputs(text.c_str(), stderr);
+  const auto line = [](const char* label, const char* colour, const std::string& text) {
+    const std::string shown = wrapped(label + text, STDERR_FILENO) + "\n";
+    if (!text.empty())
+      std::fputs((coloured(label, colour) + shown.substr(std::strlen(label))).c_str(), stderr);
+  };
+  line("kling: ", "31", problem);
+  line("  do: ", "32", hint);
+  line("  job: ", "2", job);
 }
 
 void Voice::add_options(CLI::App& owner) {
@@ -125,7 +156,8 @@ void Voice::line(const nlohmann::json& value) {
 }
 
 void Voice::note(const std::string& text) const {
-  if (!quiet && !json) std::fprintf(stderr, "kling: %s\n", text.c_str());
+  if (!quiet && !json)
+    std::fprintf(stderr, "%s\n", wrapped("kling: " + text, STDERR_FILENO).c_str());
 }
 
 int Voice::fail(const Error& error) const {

@@ -60,6 +60,8 @@ CommandSetUp set_up_run, set_up_plan, set_up_repl, set_up_query, set_up_jobs, se
 int print(std::string_view text);
 /// The text in a colour ("31") of a terminal, where standard error is one and NO_COLOR is not set.
 std::string coloured(const std::string& text, const char* colour);
+/// The text with its lines broken between words, where `descriptor` is a terminal.
+std::string wrapped(const std::string& text, int descriptor);
 /// A problem, what to do about it and the job it is about: a line each on standard error.
 void tell(const std::string& problem, const std::string& hint, const std::string& job = "");
 

@@ -93,10 +93,12 @@ int run_list(const ListOptions& options) {
       ::isatty(STDOUT_FILENO) != 0 ? terminal_size(STDOUT_FILENO).columns : 1000;
   const auto print = [&](const std::string& id, const char* state, const std::string& age,
                          const std::string& cost, const std::string& what) {
-    char start[120];
-    std::snprintf(start, sizeof start, "%-*s  %-9s  %7s  %7s  ", int(widest), id.c_str(), state,
-                  age.c_str(), cost.c_str());
-    std::printf("%s\n", fitted(start + what, columns).c_str());
+    char part[80];
+    std::snprintf(part, sizeof part, "%-*s  %-9s  ", int(widest), id.c_str(), state);
+    std::string line = part;
+    std::snprintf(part, sizeof part, "%7s  %7s  ", age.c_str(), cost.c_str());
+    if (columns >= 60) line += part;
+    std::printf("%s\n", fitted(line + what, columns).c_str());
   };
   print("ID", "STATE", "AGE", "COST", "SHOT");
   std::size_t open = 0, failed = 0, superseded = 0;
@@ -121,7 +123,7 @@ int run_list(const ListOptions& options) {
   if (open > 0) text += totals;
   if (failed > 0) text += "; " + std::to_string(failed) + " failed";
   if (superseded > 0) text += "; " + std::to_string(superseded) + " superseded";
-  std::printf("%s\n", text.c_str());
+  std::printf("%s\n", wrapped(text, STDOUT_FILENO).c_str());
   return kExitDone;
 }
 

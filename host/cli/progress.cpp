@@ -130,10 +130,15 @@ std::vector<const Progress::Shown*> Progress::look(const std::vector<engine::Eng
   return changed;
 }
 
+std::size_t Progress::columns() const {
+  return live_ ? terminal_size(STDERR_FILENO).columns - 1 : kMostWide;
+}
+
 std::vector<std::string> Progress::news(const std::vector<engine::Engine*>& engines) {
   std::vector<std::string> lines;
   for (const Shown* shown : look(engines))
-    if (is_over(shown->job) && !voice_.json && !voice_.quiet) lines.push_back(describe(shown->job));
+    if (is_over(shown->job) && !voice_.json && !voice_.quiet)
+      lines.push_back(describe(shown->job, columns()));
   return lines;
 }
 
@@ -148,12 +153,11 @@ void Progress::update(const std::vector<engine::Engine*>& engines) {
   // Of the times that follow.
   if (!live_ && speed_ != 1 && !changed.empty() && told_works_.insert(simulated()).second)
     voice_.note(simulated());
-  const std::size_t columns = live_ ? terminal_size(STDERR_FILENO).columns - 1 : kMostWide;
   for (const Shown* shown : changed) {
     // Live lines show the rest; what an earlier run paid for is told by the bill.
     if (live_ && (!is_over(shown->job) || shown->job.reused)) continue;
     std::fprintf(stderr, "%s%s\n",
-                 live_ ? "" : "kling: ", describe(shown->job, columns, false).c_str());
+                 live_ ? "" : "kling: ", describe(shown->job, columns(), false).c_str());
   }
   if (live_) return draw();
   for (const engine::Work& work : works_)

@@ -45,6 +45,7 @@ class Progress {
   void restore();
   std::string totals(std::size_t columns) const;
   std::string simulated() const;
+  std::size_t columns() const;  ///< of a line
 
   const Voice& voice_;
   Clock& clock_;
