@@ -12,13 +12,6 @@ namespace {
 
 constexpr std::int64_t kTolerance = 300;  // seconds
 
-std::string text_at(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  if (found == object.end()) return "";
-  if (found->is_number_integer()) return found->dump();
-  return found->is_string() ? found->get<std::string>() : "";
-}
-
 std::string header(const CallbackRequest& request, std::string_view name) {
   for (const auto& [key, value] : request.headers)
     if (lower(key) == name) return value;
@@ -68,12 +61,13 @@ Result<Callback> read_callback(const CallbackRequest& request, std::string_view 
   const Json json = parse_json(request.body);
   if (!json.is_object())
     return Error{.kind = Kind::invalid, .message = "a callback's body is no JSON object"};
-  Callback read{text_at(json, "task_id"), text_at(json, "external_id")};
-  if (read.task_id.empty()) read.task_id = text_at(json, "id");
-  if (const auto info = json.find("task_info"); info != json.end() && info->is_object())
-    read.external_id = text_at(*info, "external_task_id");
-  std::string status = text_at(json, "task_status");
-  if (status.empty()) status = text_at(json, "status");
+  const auto text = [&json](const char* key) { return scalar_text(member(json, key)); };
+  Callback read{text("task_id"), text("external_id")};
+  if (read.task_id.empty()) read.task_id = text("id");
+  if (const Json& info = member(json, "task_info"); info.is_object())
+    read.external_id = scalar_text(member(info, "external_task_id"));
+  std::string status = text("task_status");
+  if (status.empty()) status = text("status");
   // A word that we do not know may be an end.
   read.ended = status != "submitted" && status != "processing";
   return read;

@@ -49,4 +49,10 @@ std::shared_ptr<Clock> make_clock(double speed, Millis start) {
   return std::make_shared<ScaledClock>(speed > 0 ? speed : 1.0, start != 0 ? start : wall_now());
 }
 
+std::int64_t steady_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
 }  // namespace kling

@@ -15,6 +15,9 @@ namespace kling {
 using Millis = std::int64_t;
 inline constexpr Millis kNever = std::numeric_limits<Millis>::max();
 
+/// Of the real time, which never steps back: for measuring spans.
+std::int64_t steady_us();
+
 class Clock {
  public:
   virtual ~Clock() = default;

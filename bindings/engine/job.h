@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -55,5 +56,13 @@ struct JobSnapshot {
   std::optional<Error> error;        ///< why it failed, asks or paused
   std::optional<Error> store_error;  ///< why the clip could not be stored
 };
+
+/// A field under the name that scripts, --json and kling_host_jobs have for it.
+struct JobField {
+  const char* name;
+  api::Json (*get)(const JobSnapshot&);  ///< null: this job has none
+};
+std::span<const JobField> job_fields();
+api::Json to_json(const JobSnapshot& job);
 
 }  // namespace kling::engine

@@ -41,25 +41,15 @@ int job_index(lua_State* L) {
     return 1;
   }
   const auto& now = push_snapshot(L, job);
-  const auto seconds = [L](Millis when) {
-    if (when == 0) return 0;
-    lua_pushnumber(L, static_cast<lua_Number>(when) / 1000);
-    return 1;
-  };
-  if (std::strcmp(key, "handle") == 0) return push_some(L, now.handle);
-  if (std::strcmp(key, "id") == 0) return push_some(L, now.task_id);
-  if (std::strcmp(key, "state") == 0) return push_some(L, now.state);
-  if (std::strcmp(key, "kind") == 0) return push_some(L, now.endpoint);
-  if (std::strcmp(key, "external_id") == 0) return push_some(L, now.external_id);
-  if (std::strcmp(key, "path") == 0) return push_some(L, now.path);
-  if (std::strcmp(key, "name") == 0) return push_some(L, now.name);
-  if (std::strcmp(key, "where") == 0) return push_some(L, now.where);
-  if (std::strcmp(key, "waiting_for") == 0) return push_some(L, now.waiting_for);
-  if (std::strcmp(key, "created") == 0) return seconds(now.created_at);
-  if (std::strcmp(key, "finished") == 0) return seconds(now.finished_at);
-  if (std::strcmp(key, "cost") == 0) return lua_pushnumber(L, now.cost_usd), 1;
-  if (std::strcmp(key, "reused") == 0) return lua_pushboolean(L, now.reused), 1;
   if (std::strcmp(key, "error") == 0 && now.error) return push_error(L, *now.error);
+  for (const engine::JobField& field : engine::job_fields()) {
+    if (std::strcmp(key, field.name) != 0) continue;
+    api::Json& value = new_object<api::Json>(L);
+    pure(L, [&] { value = field.get(now); });
+    if (value.is_null() || value == "") return 0;
+    push_json(L, value);
+    return 1;
+  }
   return no_value(L, kName, key);
 }
 

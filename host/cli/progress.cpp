@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/terminal.h"
-#include "engine/error_json.h"
 
 namespace kling::cli {
 namespace {
@@ -48,23 +47,9 @@ bool is_under_way(const engine::JobSnapshot& job) {
 }
 
 nlohmann::json to_json(const engine::JobSnapshot& job) {
-  const auto seconds = [](Millis time) { return static_cast<double>(time) / 1000; };
-  nlohmann::json json = {{"handle", job.handle},
-                         {"kind", job.endpoint},
-                         {"state", job.state},
-                         {"cost", job.cost_usd},
-                         {"where", job.where},
-                         {"reused", job.reused},
-                         {"created", seconds(job.created_at)}};
-  if (!job.name.empty()) json["name"] = job.name;
-  if (!job.task_id.empty()) json["id"] = job.task_id;
-  if (!job.external_id.empty()) json["external_id"] = job.external_id;
-  if (!job.path.empty()) json["path"] = job.path;
-  if (job.finished_at != 0) json["finished"] = seconds(job.finished_at);
-  if (job.expected != 0) json["expected"] = seconds(job.expected);
+  nlohmann::json json = engine::to_json(job);
+  if (job.expected != 0) json["expected"] = static_cast<double>(job.expected) / 1000;
   if (job.duration > 0) json["duration"] = job.duration;
-  if (!job.waiting_for.empty()) json["waiting_for"] = job.waiting_for;
-  if (job.error) json["error"] = engine::to_json(*job.error);
   return json;
 }
 

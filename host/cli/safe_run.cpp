@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -20,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/digest.h"
 
 namespace kling::cli {
@@ -28,12 +28,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kGraceMicros = 1'000'000;
-
-std::int64_t steady_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 void set_limit(int resource, rlim_t most) {
   rlimit limit{};

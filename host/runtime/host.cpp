@@ -27,19 +27,9 @@ constexpr int kTaskBits = 40;  // a trillion tasks a state
 std::string text_of(const char* text) { return text != nullptr ? text : ""; }
 
 Json describe(const engine::JobSnapshot& job) {
-  Json value = {{"handle", job.handle},
-                {"kind", job.endpoint},
-                {"state", job.state},
-                {"cost", job.cost_usd},
-                {"reused", job.reused},
-                {"where", job.where},
-                {"prompt", job.summary},
-                {"waiting_for", job.waiting_for},
-                {"created", static_cast<double>(job.created_at) / 1000}};
-  if (!job.task_id.empty()) value["id"] = job.task_id;
-  if (!job.path.empty()) value["path"] = job.path;
-  if (job.finished_at != 0) value["finished"] = static_cast<double>(job.finished_at) / 1000;
-  if (job.error) value["error"] = engine::to_json(*job.error);
+  Json value = engine::to_json(job);
+  value["prompt"] = job.summary;
+  value["waiting_for"] = job.waiting_for;
   return value;
 }
 

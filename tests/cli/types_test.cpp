@@ -154,8 +154,10 @@ TEST_CASE("fields of values are documented under the names that the code answers
   };
   Names error = keys("bindings/lua/errors.cpp", "error_index");
   error.merge(found(source("bindings/engine/error_json.h"), "\\{\"(\\w+)\", "));
+  Names job = keys("bindings/lua/job.cpp", "job_index");
+  job.merge(found(source("bindings/engine/job.cpp"), "\\{\"(\\w+)\", "));
   const std::pair<const char*, Names> real[] = {
-      {"Job", keys("bindings/lua/job.cpp", "job_index")},
+      {"Job", job},
       {"Clip", keys("bindings/lua/media.cpp", "clip_index")},
       {"Image", keys("bindings/lua/media.cpp", "image_index")},
       {"Task", keys("bindings/lua/tasks.cpp", "task_index")},

@@ -1,7 +1,6 @@
 #include "lua/safe/limits.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 
@@ -101,12 +100,6 @@ void hook(lua_State* L, lua_Debug*) {
 }
 
 }  // namespace
-
-std::int64_t steady_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 Meter* meter_of(lua_State* L) {
   void* data = nullptr;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "base/clock.h"
 #include "lua/safe.h"
 
 namespace kling::lua {
@@ -29,9 +30,6 @@ struct Meter {
   char why[80] = "";             ///< why it was stopped; empty: it was not
   char told[200] = "";           ///< the same with the line it happened at
 };
-
-/// Real time, from an arbitrary start: what Lua's turns are measured with.
-std::int64_t steady_us();
 
 /// Null on states that have no limits. Never raises.
 Meter* meter_of(lua_State* L);

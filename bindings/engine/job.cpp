@@ -1,0 +1,49 @@
+#include "engine/job.h"
+
+#include "engine/error_json.h"
+
+namespace kling::engine {
+namespace {
+
+template <std::string JobSnapshot::*Text>
+api::Json text(const JobSnapshot& job) {
+  return job.*Text;
+}
+template <std::string JobSnapshot::*Text>
+api::Json some(const JobSnapshot& job) {
+  return (job.*Text).empty() ? api::Json() : api::Json(job.*Text);
+}
+template <Millis JobSnapshot::*Time>
+api::Json seconds(const JobSnapshot& job) {
+  return job.*Time == 0 ? api::Json() : api::Json(static_cast<double>(job.*Time) / 1000);
+}
+
+constexpr JobField kJobFields[] = {
+    {"handle", text<&JobSnapshot::handle>},
+    {"id", some<&JobSnapshot::task_id>},
+    {"state", text<&JobSnapshot::state>},
+    {"kind", text<&JobSnapshot::endpoint>},
+    {"external_id", some<&JobSnapshot::external_id>},
+    {"path", some<&JobSnapshot::path>},
+    {"name", some<&JobSnapshot::name>},
+    {"where", text<&JobSnapshot::where>},
+    {"waiting_for", some<&JobSnapshot::waiting_for>},
+    {"created", seconds<&JobSnapshot::created_at>},
+    {"finished", seconds<&JobSnapshot::finished_at>},
+    {"cost", [](const JobSnapshot& job) { return api::Json(job.cost_usd); }},
+    {"reused", [](const JobSnapshot& job) { return api::Json(job.reused); }},
+    {"error", [](const JobSnapshot& job) { return job.error ? to_json(*job.error) : api::Json(); }},
+};
+
+}  // namespace
+
+std::span<const JobField> job_fields() { return kJobFields; }
+
+api::Json to_json(const JobSnapshot& job) {
+  api::Json json;
+  for (const JobField& field : kJobFields)
+    if (api::Json value = field.get(job); !value.is_null()) json[field.name] = std::move(value);
+  return json;
+}
+
+}  // namespace kling::engine
