@@ -107,7 +107,7 @@ std::vector<const Progress::Shown*> Progress::look(const std::vector<engine::Eng
           shown.job.state + (shown.job.waiting_for.empty() ? "" : " " + shown.job.waiting_for);
       if (shown.told == told) continue;
       shown.told = told;
-      if (voice_.json) Voice::line({{"job", to_json(shown.job)}});
+      if (voice_.json) Voice::line({{"job", cli::to_json(shown.job)}});
       changed.push_back(&shown);
     }
     for (engine::Work& work : engine->works()) works_.push_back(std::move(work));

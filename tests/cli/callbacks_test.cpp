@@ -53,7 +53,7 @@ TEST_CASE("a web server hands a callback over on the command line") {
   CHECK(foreign.code == 1);
   CHECK(foreign.err.find("speaks of no job in this ledger") != std::string::npos);
   CHECK(notify("<html>").code == 1);
-  CHECK(notify(told, {"--header", "no colon"}).code == 1);
+  CHECK(notify(told, {"--header", "no colon"}).code == 2);
   // With a secret, only what is signed counts.
   CHECK(::setenv("KLING_WEBHOOK_SECRET", "whsec_c2VjcmV0", 1) == 0);
   const Outcome unsigned_one = notify(told, {"--header", "webhook-id: 1"});

@@ -139,7 +139,7 @@ double sound_length(const std::string& path) {
   return std::strtod(result->output.c_str(), nullptr);
 }
 
-struct Row {
+struct Joint {
   std::string name;
   Sort left, right;
   bool copied = false;
@@ -151,7 +151,7 @@ const char* const k601 =
     "-c:v libx264 -colorspace smpte170m -color_primaries smpte170m -color_trc smpte170m "
     "-color_range tv";
 
-std::vector<Row> rows() {
+std::vector<Joint> rows() {
   const Sort plain{}, sound{.sound = 8.0 / 24};
   const auto coded = [](const std::string& more) { return Sort{.coding = "-c:v libx264 " + more}; };
   const auto again = [](const std::string& how) { return Sort{.again = how}; };
@@ -250,7 +250,7 @@ std::vector<Row> rows() {
   };
 }
 
-void check_row(const Row& row) {
+void check_row(const Joint& row) {
   TempFolder folder;
   CAPTURE(row.name);
   const std::string left = make(row.left), right = make(row.right, 4);
@@ -287,7 +287,7 @@ void check_row(const Row& row) {
 }  // namespace
 
 TEST_CASE("a pair of clips is shown frame by frame, upright, in its colours, with its sound") {
-  for (const Row& row : rows()) check_row(row);
+  for (const Joint& row : rows()) check_row(row);
 }
 
 TEST_CASE("HDR is told where its colours cannot be kept") {
