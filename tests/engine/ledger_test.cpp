@@ -907,6 +907,43 @@ TEST_CASE("what a person gives up is asked for again only where it was never sen
   CHECK_FALSE(row(book, accepted).abandoned);
 }
 
+TEST_CASE(
+    "a clean run forgets what it asks for no more, if that was never sent, and nothing else") {
+  const Book book = open_book(":memory:");
+  Run first{book, {}, {}};
+  // Of each state a step that the next run leaves out; one of it is this run's, one another's.
+  std::map<std::int64_t, StepState> kept;
+  for (const StepState state : {StepState::accepted, StepState::succeeded, StepState::failed,
+                                StepState::ambiguous, StepState::sending}) {
+    const auto id =
+        state == StepState::sending ? first.claim("on its way").step.id : step_in(book, state);
+    if (state == StepState::sending) REQUIRE((*book).mark_sending(id, 5));
+    kept[id] = state;
+  }
+  const auto left_out = first.claim("left out").step.id;
+  const auto released = first.claim("left out and released").step.id;
+  REQUIRE(book->release(row(book, released)));
+  auto asked_again = wanted("asked again");
+  kept[first.claim(asked_again).step.id] = StepState::intended;
+  auto other = wanted("of another script");
+  other.step.run = other.asking.script = "other.lua";
+  const auto foreign = first.claim(other).step.id;
+  kept[foreign] = StepState::intended;
+  REQUIRE(book->release(row(book, foreign)));  // nobody's now, but still its script's
+
+  const AskCounts asked{{{asked_again.step.task_path, asked_again.step.digest}, 1}};
+  REQUIRE(book->end_run("film.lua", asked));
+  for (const auto& [id, state] : kept) {
+    CAPTURE(name(state));
+    CHECK(row(book, id).state == state);
+    CHECK_FALSE(book->journal(id)->empty());
+  }
+  for (const auto id : {left_out, released}) {
+    CHECK_FALSE(book->find_by_id(id)->has_value());
+    CHECK(book->journal(id)->empty());
+  }
+}
+
 TEST_CASE("what was learnt stays in the file") {
   const Folder folder;
   std::string prefix;
@@ -1061,6 +1098,24 @@ TEST_CASE("a ledger of a newer schema is left alone") {
   CHECK(opened.error().kind == Kind::ledger);
   CHECK(opened.error().message.find("newer") != std::string::npos);
   CHECK(opened.error().hint.find("update kling") != std::string::npos);
+}
+
+TEST_CASE("a ledger whose version its tables belie is damaged and stays as it is") {
+  const Folder folder;
+  (void)open_book(folder.ledger());
+  for (const char* version : {"PRAGMA user_version = 0", "PRAGMA user_version = -1"}) {
+    run_sql(folder.ledger(), version);
+    const std::string before = slurp(folder.ledger());
+    const auto opened = open_ledger(folder.ledger());
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().message.find("damaged") != std::string::npos);
+    CHECK(slurp(folder.ledger()) == before);
+  }
+  const std::string empty = folder.path + "/empty.db";
+  run_sql(empty, "PRAGMA application_id = 1802268263; PRAGMA user_version = 2");
+  const auto opened = open_ledger(empty);
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().message.find("damaged") != std::string::npos);
 }
 
 TEST_CASE("an empty file left by a crash becomes a ledger") {

@@ -150,7 +150,7 @@ TEST_CASE("rubbish is no handle") {
   for (const char* text :
        {"", " ", "kling:", "kling:text2video", "kling:text2video/", "kling:text2video/~",
         "kling:/861", "kling:text2video/86 13", "kling:text2video/../x", "kling:a b/1", "../x",
-        "a/b", "a?b", "~abc", "kling:text2video/~a\nb", "861\n", "kling:text2video/1/2"}) {
+        "a/b", "a?b", "~", "~a\nb", "kling:text2video/~a\nb", "861\n", "kling:text2video/1/2"}) {
     CAPTURE(text);
     const auto handle = parse_handle(text);
     REQUIRE_FALSE(handle);
