@@ -45,13 +45,12 @@ class Job : public std::enable_shared_from_this<Job> {
   std::string job_class;  ///< of those that take equally long
   JobPolicy policy;
 
-  std::atomic<unsigned> run{0};     ///< the run of Core::present_run that asked for it last
-  std::uint64_t order = 0;          ///< among the jobs of this engine: first in, first out
-  double estimate_usd = -1;         ///< of what is to be sent; < 0: the price is not known
-  double price_factor = 1;          ///< of the list price
-  int open_when_sent = 0;           ///< other jobs at the service then; for the worker that runs it
-  std::atomic<unsigned> wait{0};    ///< number of the present wait for a slot
-  std::atomic<bool> queued{false};  ///< waits for a slot: who sets it back runs the job
+  std::atomic<unsigned> run{0};      ///< the run of Core::present_run that asked for it last
+  std::uint64_t order = 0;           ///< among the jobs of this engine: first in, first out
+  double estimate_usd = -1;          ///< of what is to be sent; < 0: the price is not known
+  double price_factor = 1;           ///< of the list price
+  std::atomic<unsigned> wait{0};     ///< number of the present wait for a slot
+  std::atomic<bool> queued{false};   ///< waits for a slot: who sets it back runs the job
   std::unique_ptr<Sending> sending;  ///< only for the worker that runs the job; null once answered
   std::mutex file_mutex;             ///< held while the clip is fetched
   bool gone = false;                 ///< void, or of an earlier run; guarded by Core::jobs_mutex
@@ -198,6 +197,7 @@ class Core : public std::enable_shared_from_this<Core> {
   std::atomic<bool> submitting{true};
   std::atomic<unsigned> present_run{0};
   std::atomic<int> waits{0};  // jobs that wait for their next look
+  std::atomic<Millis> last_end{0};
   Durations durations;
   std::atomic<int> operations{0};  // whose completion has not been posted
 
