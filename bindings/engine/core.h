@@ -54,7 +54,6 @@ class Job : public std::enable_shared_from_this<Job> {
   std::uint64_t order = 0;          ///< among the jobs of this engine: first in, first out
   double estimate_usd = -1;         ///< of what is to be sent; < 0: the price is not known
   double price_factor = 1;          ///< of the list price
-  int open_when_sent = 0;           ///< other jobs at the service then; for the worker that runs it
   std::atomic<unsigned> wait{0};    ///< number of the present wait
   std::atomic<bool> asleep{false};  ///< waits: who sets it back runs the job
   bool polls = false;               ///< counted in Core::waits; for the worker that runs it
@@ -214,6 +213,7 @@ class Core : public std::enable_shared_from_this<Core> {
   std::atomic<bool> submitting{true};
   std::atomic<unsigned> present_run{0};
   std::atomic<int> waits{0};  // jobs that wait for their next look
+  std::atomic<Millis> last_end{0};
   Durations durations;
   std::atomic<int> operations{0};  // whose completion has not been posted
 

@@ -82,39 +82,31 @@ class EngineImpl : public Engine {
     work(core_, Lane::light, std::move(done), [target](Core& core) { return core.query(target); });
   }
 
-  void request(const std::string& method, const std::string& target, api::Json body,
-               CreateRequest asked, std::function<void(Result<api::Json>)> done) override {
-    const Status path = net::check_path(target);
-    if (method != "POST" || !path)
-      return work(core_, Lane::light, std::move(done), [target, path](Core& core) {
-        return path ? core.get_json(target) : Result<api::Json>(path.error());
-      });
+  void get(const std::string& target, std::function<void(Result<api::Json>)> done) override {
+    work(core_, Lane::light, std::move(done), [target](Core& core) -> Result<api::Json> {
+      if (Status path = net::check_path(target); !path) return path.error();
+      return core.get_json(target);
+    });
+  }
+
+  void post(const std::string& target, api::Json body, CreateRequest asked,
+            JobDone prepared) override {
+    if (Status path = net::check_path(target); !path)
+      return core_->queue->post([prepared, path] { prepared(path.error()); });
     auto job = core_->new_job(nullptr);
     job->step.target = target;
     job->step.script = asked.where;
-    job->step.summary = method + " " + target;
+    job->step.summary = "POST " + target;
     job->sending = std::make_unique<Sending>();
     job->sending->other_body = std::move(body);
     job->sending->request = std::move(asked);
-    // Once it is recorded: the answer may be that of an earlier ask, which is another job then.
-    job->sending->prepared = [core = core_,
-                              done = std::move(done)](Result<std::shared_ptr<Job>> recorded) {
-      if (!recorded) return done(recorded.error());
-      core->watch(*recorded, Milestone::finished,
-                  {core, [job = *recorded, done] {
-                     Result<api::Json> answer =
-                         Error{.kind = Kind::interrupted, .message = "the request was not sent"};
-                     {
-                       std::lock_guard lock(job->mutex);
-                       if (job->machine.phase == Phase::stored)
-                         answer = job->answer;
-                       else if (job->error)
-                         answer = *job->error;
-                     }
-                     done(std::move(answer));
-                   }});
-    };
+    job->sending->prepared = std::move(prepared);
     start(job);
+  }
+
+  api::Json answer(const std::shared_ptr<Job>& job) const override {
+    std::lock_guard lock(job->mutex);
+    return job->answer;
   }
 
   void materialize(std::shared_ptr<MediaSource> source, TextDone done) override {

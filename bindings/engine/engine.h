@@ -151,9 +151,11 @@ class Engine {
   /// One GET.
   virtual void query(const QueryTarget& target, std::function<void(Result<QueryResult>)> done) = 0;
   /// Any other endpoint. A POST is recorded before it is sent, never repeated, and replayed from
-  /// the ledger by the next run. `done` gets the body.
-  virtual void request(const std::string& method, const std::string& target, api::Json body,
-                       CreateRequest asked, std::function<void(Result<api::Json>)> done) = 0;
+  /// the ledger by the next run; its job has an answer() instead of a clip. `done` gets the body.
+  virtual void post(const std::string& target, api::Json body, CreateRequest asked,
+                    JobDone prepared) = 0;
+  virtual api::Json answer(const std::shared_ptr<Job>& job) const = 0;
+  virtual void get(const std::string& target, std::function<void(Result<api::Json>)> done) = 0;
 
   /// Makes the bytes of a picture or clip; `done` gets the local path.
   virtual void materialize(std::shared_ptr<MediaSource> source, TextDone done) = 0;

@@ -142,10 +142,11 @@ Event Core::post(Job& job) {
     case api::Refusal::rate_limited: {
       const std::string& code = answer.error.code;
       Event event = fail(EventType::rate_limited, answer.error, code == "1302" || code == "1303");
-      if (code == "1303") {
-        std::lock_guard lock(slots_mutex);
-        learnt_slots.refused(job.open_when_sent, now());
-      }
+      if (auto book = ledger(); code == "1303" && book)
+        if (const auto usage = (*book)->usage(job.step, now()); usage) {
+          std::lock_guard lock(slots_mutex);
+          learnt_slots.refused(usage->open, now());
+        }
       event.delay = retry_after(outcome, now());
       return event;
     }

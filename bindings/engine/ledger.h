@@ -69,7 +69,7 @@ struct Claim {
 /// What became of a request that asked to be sent.
 struct Marked {
   Admission admission = Admission::admitted;
-  Usage usage;  ///< counted in the same transaction, this step not included
+  Usage usage;  ///< as far as a limit asks for it, in the same transaction; without this step
 };
 
 /// One line of a step's history.
@@ -156,8 +156,8 @@ class Ledger {
   virtual Status learn_lookup(std::string_view service, std::string_view endpoint, bool works,
                               Millis now) = 0;
 
-  /// What this script has spent on this ledger.
-  virtual Result<Usage> usage(std::string_view run, Millis now) = 0;
+  /// What runs at the service and what its script has spent, beside this step.
+  virtual Result<Usage> usage(const Step& beside, Millis now) = 0;
 
   /// Content that came from a step: a plain file with this content counts as its origin, the first
   /// that is told of it.

@@ -62,13 +62,17 @@ std::string from_kept(const Database& database, const std::string& kept) {
   return kept.empty() ? "" : (fs::path(database.file()).parent_path() / kept).string();
 }
 
-Usage usage_beside(Database& database, const Step& row, const std::string& owner, Millis now) {
+int count_open(Database& database, const Step& row, Millis now) {
+  return database
+      .read<int>(
+          "SELECT COUNT(*) FROM steps WHERE service = ? AND id <> ?"
+          " AND (state = 'sending' AND sent_at > ? OR state = 'accepted' AND accepted_at > ?)",
+          row.service, row.id, now - kForgotten, now - kForgotten)
+      .value_or(0);
+}
+
+Usage count_spent(Database& database, const Step& row, const std::string& owner) {
   Usage usage;
-  const auto open = database.read<int>(
-      "SELECT COUNT(*) FROM steps WHERE service = ? AND id <> ?"
-      " AND (state = 'sending' AND sent_at > ? OR state = 'accepted' AND accepted_at > ?)",
-      row.service, row.id, now - kForgotten, now - kForgotten);
-  usage.open = open.value_or(0);
   Query spent(database,
               "SELECT COUNT(*), COALESCE(SUM(COALESCE(cost_usd, estimate_usd)), 0.0)"
               " FROM steps WHERE id <> ? AND run = ? AND (run <> '' OR owner = ?)"

@@ -17,9 +17,11 @@ Step read_step(Database& database, Query& query);
 /// The rows of the digest that is wanted, as choose() needs them.
 std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const Asking& asking);
 
-/// What is running at the service beside this step, and what its script has spent. Typed input has
-/// no script: there it is this process, `owner`.
-Usage usage_beside(Database& database, const Step& row, const std::string& owner, Millis now);
+/// How many of its service's jobs are running beside this step.
+int count_open(Database& database, const Step& row, Millis now);
+/// What its script has spent beside it. Typed input has no script: there it is this process,
+/// `owner`.
+Usage count_spent(Database& database, const Step& row, const std::string& owner);
 
 /// A path as a row keeps it: below the ledger's folder without that, as a project may move; and as
 /// it is now.

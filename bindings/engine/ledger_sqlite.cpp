@@ -110,7 +110,10 @@ class SqliteLedger : public Ledger {
                               double estimate_usd, const std::vector<Caught>& caught) override {
     Marked marked;
     auto refusal = work(true, [&]() -> std::optional<Error> {
-      marked.usage = usage_beside(db_, present(step.id), owner_.id(), now);
+      const Step row = present(step.id);
+      if (limits.budget_jobs >= 0 || limits.budget_usd >= 0)
+        marked.usage = count_spent(db_, row, owner_.id());
+      if (limits.slots >= 0) marked.usage.open = count_open(db_, row, now);
       marked.admission = admit(limits, marked.usage, estimate_usd);
       if (marked.admission != Admission::admitted) return std::nullopt;
       // An ask that has moved on to another attempt says nothing of this one any more.
@@ -120,7 +123,7 @@ class SqliteLedger : public Ledger {
             " AND task_path = ? AND digest = ? AND nth = ? AND step = ?",
             one.failed, one.timeouts, one.ask->script, one.ask->task_path, one.ask->digest,
             one.ask->nth, one.ask->row);
-      if (auto taken = check_own_id(present(step.id))) return taken;
+      if (auto taken = check_own_id(row)) return taken;
       return change(step, now, "sending", "",
                     "state = 'sending', sent_at = CASE sent_at WHEN 0 THEN ? ELSE sent_at END",
                     "state IN ('intended', 'sending') AND owner = ?", now, owner_.id());
@@ -263,10 +266,12 @@ class SqliteLedger : public Ledger {
         " learnt_at = excluded.learnt_at",
         service, endpoint, works, now);
   }
-  Result<Usage> usage(std::string_view run, Millis now) override {
-    Step none;
-    none.run = run;
-    return work(false, [&] { return usage_beside(db_, none, owner_.id(), now); });
+  Result<Usage> usage(const Step& beside, Millis now) override {
+    return work(false, [&] {
+      Usage usage = count_spent(db_, beside, owner_.id());
+      usage.open = count_open(db_, beside, now);
+      return usage;
+    });
   }
   Status record_derived(std::string_view sha256, std::string_view origin) override {
     return write(
@@ -381,13 +386,14 @@ class SqliteLedger : public Ledger {
     return before.has_value();
   }
 
-  /// That this ask got the row; what was kept of another one that it had got before goes.
+  /// That this ask got the row; what was kept of another one that it had got before goes. A person
+  /// who has it tried again wants the same story if it fails again.
   void note_ask(const Step& wanted, const Asking& asking, std::int64_t row) {
     db_.run(
         "INSERT INTO asks (script, task_path, digest, nth, step) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (script, task_path, digest, nth) DO UPDATE SET step = excluded.step,"
-        " kept = 0, timeouts = 0",
-        asking.script, wanted.task_path, wanted.digest, asking.nth, row);
+        " kept = kept AND ?, timeouts = 0",
+        asking.script, wanted.task_path, wanted.digest, asking.nth, row, asking.again);
   }
 
   static bool is_open(const Step& row) {

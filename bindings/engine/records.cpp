@@ -267,7 +267,9 @@ Usage Core::spent_elsewhere() {
     const bool in_memory = path.empty() || path == ":memory:";
     if (!in_memory && !counted.insert(place(*core)).second) continue;
     const auto book = core->ledger();  // what cannot be opened has spent nothing
-    const auto usage = book ? (*book)->usage(core->options.run_name(), now()) : book.error();
+    Step none;
+    none.run = core->options.run_name();
+    const auto usage = book ? (*book)->usage(none, now()) : book.error();
     if (!usage) continue;
     spent.jobs += usage->jobs;
     spent.usd += usage->usd;
@@ -310,7 +312,6 @@ Event Core::admit_to_send(Job& job) {
   auto marked = (*book)->mark_sending(job.step, now(), lower(limits_of_now, left), job.estimate_usd,
                                       caught(story));
   if (!marked) return failed_record(job, marked.error());
-  job.open_when_sent = marked->usage.open;
   if (marked->admission == Admission::no_slot) {
     follow_orphans();
     return {.type = EventType::no_slot};
@@ -341,8 +342,12 @@ Event Core::record(Job& job, ActionType action) {
                                handle_of(job) + " --adopt ID, or --resubmit, or --abandon"});
     }
     if (action == ActionType::record_accepted) job.submitted = !job.reused;
-    if (action == ActionType::record_result || action == ActionType::record_failure)
-      job.step.finished_at = now();
+    // No two at one moment: later runs tell the ends in this order.
+    if (action == ActionType::record_result || action == ActionType::record_failure) {
+      Millis last = last_end;
+      do job.step.finished_at = std::max(now(), last + 1);
+      while (!last_end.compare_exchange_weak(last, job.step.finished_at));
+    }
     job.step.result = result_text(job);
     job.step.error = job.error ? api::to_text(to_json(*job.error)) : "";
   }
@@ -358,8 +363,8 @@ Event Core::record(Job& job, ActionType action) {
       case ActionType::record_accepted: return book.record_accepted(step, job.raw, now());
       case ActionType::record_result:
         durations.learn(job.job_class, step.took);
-        return book.record_result(step, job.raw, now());
-      case ActionType::record_failure: return book.record_failure(step, job.raw, now());
+        return book.record_result(step, job.raw, step.finished_at);
+      case ActionType::record_failure: return book.record_failure(step, job.raw, step.finished_at);
       case ActionType::record_file: return book.record_file(step, now());
       default: return book.record_ambiguous(step, now());
     }

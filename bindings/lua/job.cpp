@@ -88,7 +88,7 @@ int watch(lua_State* L, engine::Milestone milestone, Millis deadline, lua_KFunct
   if (deadline != kNever && is_replayed(job.ask)) return timed_out(L, job);
   Wait& wait = new_wait(L);
   pure(L, [&] { wait.ticket->awaited.push_back({.ask = job.ask}); });
-  pure(L, [&] { job.client->engine->watch(job.job, milestone, wait.ticket, wake(wait.ticket)); });
+  pure(L, [&] { watch_job(job, milestone, wait.ticket, wake(wait.ticket)); });
   return state_of(L).scheduler.park(L, *wait.ticket, deadline, next, 0);
 }
 
@@ -103,7 +103,8 @@ int job_wait(lua_State* L) {
   const Millis deadline = read_deadline(L, 2);
   state_of(L).scheduler.check_can_wait(L);
   if (deadline != kNever && is_replayed(job.ask)) return timed_out(L, job);
-  if (!end_replayed(L, job.ask) && has_ended(push_snapshot(L, job))) {
+  const auto& now = push_snapshot(L, job);
+  if (has_ended(now) && now.finished_at > state_of(L).scheduler.begun() && !is_replayed(job.ask)) {
     // The engine is told that the script knows of the end.
     pure(L,
          [&] { job.client->engine->watch(job.job, engine::Milestone::finished, job.job, [] {}); });
@@ -125,7 +126,38 @@ int job_accepted(lua_State* L) {
   return watch(L, engine::Milestone::accepted, read_deadline(L, 2), was_accepted);
 }
 
+int push_answer(lua_State* L, int, lua_KContext) {
+  JobRef& job = check_job(L);
+  state_of(L).scheduler.woken(L, *own_object<Wait>(L, 2).ticket);
+  const auto& now = push_snapshot(L, job);
+  if (now.error) return raise_of(L, job, *now.error, now.where.c_str());
+  if (!has_ended(now)) return raise_message(L, Kind::interrupted, "the request was not sent");
+  api::Json& answer = new_object<api::Json>(L);
+  pure(L, [&] { answer = job.client->engine->answer(job.job); });
+  push_json(L, answer);
+  return 1;
+}
+
 }  // namespace
+
+void watch_job(const JobRef& ref, engine::Milestone milestone,
+               const std::shared_ptr<Ticket>& ticket, const std::function<void()>& tell) {
+  Scheduler* const scheduler = *ticket->scheduler;
+  // That it is still open must be noticed, too.
+  if (is_replayed(ref.ask)) scheduler->arrive({.ask = ref.ask, .waiting = ticket, .tell = [] {}});
+  ref.client->engine->watch(
+      ref.job, milestone, ticket,
+      [waiting = std::weak_ptr(ticket), client = ref.client, job = std::weak_ptr(ref.job),
+       ask = ref.ask, milestone, tell] {
+        const auto open = waiting.lock();
+        const auto come = job.lock();
+        if (!open || !come || client->engine == nullptr || *open->scheduler == nullptr) return;
+        const auto now = client->engine->snapshot(come);
+        const bool accepted = milestone == engine::Milestone::accepted && now.accepted_at != 0;
+        (*open->scheduler)
+            ->arrive({accepted ? now.accepted_at : now.finished_at, ask, waiting, tell});
+      });
+}
 
 int push_job(lua_State* L, Call& call) {
   JobRef& job = new_object<JobRef>(L);
@@ -149,10 +181,14 @@ int push_job(lua_State* L, Call& call) {
   return 1;
 }
 
+int await_answer(lua_State* L, Call& call) {
+  push_job(L, call);
+  lua_replace(L, 1);
+  return watch(L, engine::Milestone::finished, kNever, push_answer);
+}
+
 int push_outcome(lua_State* L, const JobRef& job) {
   const auto& now = push_snapshot(L, job);
-  if (Task* task = state_of(L).scheduler.running())
-    task->latest = std::max(task->latest, now.finished_at);
   using engine::Phase;
   if (now.phase == Phase::succeeded || now.phase == Phase::stored) return push_clip_of(L, job);
   if (now.error) return raise_of(L, job, *now.error, now.where.c_str());

@@ -228,10 +228,6 @@ void note_ask(lua_State* L, Call& call, engine::CreateRequest& request, const Wh
 
 bool is_replayed(const std::shared_ptr<engine::Ask>& ask) { return ask->raised < ask->timeouts; }
 
-bool end_replayed(lua_State* L, const std::shared_ptr<engine::Ask>& ask) {
-  return is_replayed(ask) && state_of(L).scheduler.end_limit();
-}
-
 engine::TextDone text_into(const Call& call) {
   return into(call.reply, [](Reply& reply, std::string text) { reply.text = std::move(text); });
 }

@@ -121,9 +121,11 @@ int push_clip_of(lua_State* L, const JobRef& job);
 void note_ask(lua_State* L, Call& call, engine::CreateRequest& request, const Where& here);
 /// Whether a wait for this ask's job timed out in the recorded run, and does so again at once.
 bool is_replayed(const std::shared_ptr<engine::Ask>& ask);
-/// The same of a wait without an end of its own: what timed out was the wait for its task. True: so
-/// it does again, before this wait can end.
-bool end_replayed(lua_State* L, const std::shared_ptr<engine::Ask>& ask);
+/// Has `tell` called once the job has come so far, unless the ticket is gone. Plain C++; may throw.
+void watch_job(const JobRef& job, engine::Milestone milestone,
+               const std::shared_ptr<Ticket>& ticket, const std::function<void()>& tell);
+/// Waits for the job of a Call of kling.request, and pushes the body of its answer.
+int await_answer(lua_State* L, Call& call);
 /// The outcome of a finished job: pushes its Clip or raises its error.
 int push_outcome(lua_State* L, const JobRef& job);
 /// Puts functions that make jobs into the table at -2, bound to the client on top: one for every

@@ -59,7 +59,10 @@ void Ticket::complete() {
 }
 
 Scheduler::Scheduler(lua_State* main, std::shared_ptr<engine::CompletionQueue> queue)
-    : main_(main), queue_(std::move(queue)), home_(std::make_shared<Scheduler*>(this)) {
+    : main_(main),
+      queue_(std::move(queue)),
+      home_(std::make_shared<Scheduler*>(this)),
+      begun_(queue_->clock().now()) {
   Failure no_memory;
   no_memory.done = true;
   no_memory.message = no_memory.error.message = "not enough memory";
@@ -81,10 +84,7 @@ TaskId Scheduler::announce(std::string path) {
   task->path = std::move(path);
   task->story = story();
   task->born_with = task->story.get();
-  if (running_ != nullptr) {
-    task->limit = running_->limit;
-    task->label = running_->label;
-  }
+  if (running_ != nullptr) task->label = running_->label;
   task->id = ++last_id_;
   task->held = true;
   tasks_.emplace(last_id_, std::move(task));
@@ -210,6 +210,7 @@ int Scheduler::park(lua_State* L, Ticket& ticket, Millis deadline, lua_KFunction
   // From here on nothing raises: a task that is parked does yield.
   task.phase = Task::Phase::parked;
   task.brief = ticket.brief;
+  if (task.brief) ++brief_;
   ticket.waiter = task.id;
   ticket.serial = task.serial;
   task.ticket = ticket.weak_from_this();
@@ -228,11 +229,12 @@ bool Scheduler::woken(lua_State* L, Ticket& ticket) {
 void Scheduler::block(lua_State* L, Ticket& ticket, Millis deadline) {
   const lua_Hook hook = lua_gethook(main_);
   interrupted_ = false;
+  pure(L, [&] { blocked_ = ticket.weak_from_this(); });
   while (!ticket.done && !ticket.over && now() < deadline) {
     bool failed = false, more = false;
     pure(L, [&] { more = run(L, kSliceMs * 1000, &failed); });
     if (failed) lua_error(L);  // Ctrl-C's hook fired while tasks ran
-    if (ticket.done || ticket.over) return;
+    if (ticket.done || ticket.over) break;
     if (lua_gethook(main_) != hook || interrupted_)
       raise_message(L, Kind::interrupted, "interrupted!");
     if (more) continue;
@@ -240,6 +242,7 @@ void Scheduler::block(lua_State* L, Ticket& ticket, Millis deadline) {
     const Millis slice = now() + std::max<Millis>(1, kSliceMs * 1000 / per_second);
     queue_->wait(std::min({deadline, next_timer(), slice}));
   }
+  blocked_.reset();
 }
 
 void Scheduler::wake(TaskId id, std::uint32_t serial) {
@@ -249,11 +252,56 @@ void Scheduler::wake(TaskId id, std::uint32_t serial) {
   ready_.push(*task);
 }
 
-bool Scheduler::end_limit() {
-  const auto limit = running_ == nullptr ? nullptr : running_->limit.lock();
-  if (!limit || limit->over) return false;
-  limit->over = true;
-  wake(limit->waiter, limit->serial);
+void Scheduler::arrive(Arrival arrival) {
+  const bool is_new = arrival.when == 0 || arrival.when > begun_;
+  if (is_new && !arrival.is_held()) return arrival.tell();
+  auto& list = arrival.is_held() ? held_ : arrivals_;
+  list.push_back(std::move(arrival));
+  if (&list == &arrivals_) std::push_heap(list.begin(), list.end());
+}
+
+bool Scheduler::is_quiet() const {
+  const auto blocked = blocked_.lock();
+  return ready_.first == nullptr && brief_ == 0 && !(blocked && blocked->brief && !blocked->done);
+}
+
+/// The next of what an earlier run saw, once all that followed from the one before is done.
+void Scheduler::tell_arrivals() {
+  while (is_quiet()) {
+    const auto held = std::ranges::stable_partition(held_, &Arrival::is_held);
+    const std::vector<Arrival> released(held.begin(), held.end());
+    held_.erase(held.begin(), held.end());
+    for (const Arrival& one : released) arrive(one);
+    if (!arrivals_.empty()) {
+      const Millis when = arrivals_.front().when;
+      do {  // all that wait for it
+        std::pop_heap(arrivals_.begin(), arrivals_.end());
+        const Arrival next = std::move(arrivals_.back());
+        arrivals_.pop_back();
+        if (!next.waiting.expired()) next.tell();
+      } while (!arrivals_.empty() && arrivals_.front().when == when);
+    } else if (held_.empty() || end_held_wait()) {
+      return;
+    } else {  // it is another script now: nobody ends a wait for them
+      for (const Arrival& one : std::exchange(held_, {}))
+        if (!one.waiting.expired()) one.tell();
+    }
+  }
+}
+
+/// Of the waits for what is held the one that ends first ends; false: there is none.
+bool Scheduler::end_held_wait() {
+  std::shared_ptr<Ticket> first;
+  const auto look = [&](const std::shared_ptr<Ticket>& wait) {
+    if (!wait || wait->until >= (first ? first->until : kNever)) return;
+    for (const auto& ask : unended(wait))
+      if (std::ranges::find(held_, ask, &Arrival::ask) != held_.end()) first = wait;
+  };
+  look(blocked_.lock());
+  for (const auto& [id, task] : tasks_) look(task->ticket.lock());
+  if (!first) return false;
+  first->over = true;
+  wake(first->waiter, first->serial);
   return true;
 }
 
@@ -316,24 +364,30 @@ void Scheduler::add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask
 void Scheduler::note_unended(lua_State* L, const Ticket& ticket, Kind kind) {
   if (std::ranges::all_of(ticket.awaited, &Awaited::ended)) return;
   auto& found = new_object<std::vector<std::shared_ptr<engine::Ask>>>(L);
-  pure(L, [&] {
-    std::set<TaskId> seen;  // two tasks may wait for each other
-    std::vector<std::shared_ptr<const Ticket>> waits{ticket.shared_from_this()};
-    while (!waits.empty()) {
-      const std::shared_ptr<const Ticket> wait = std::move(waits.back());
-      waits.pop_back();
-      for (const Awaited& item : wait->awaited) {
-        if (item.ended) continue;
-        if (item.ask) found.push_back(item.ask);
-        const Task* task = find(item.task);
-        if (task == nullptr) continue;
-        if (auto next = task->ticket.lock(); next && seen.insert(task->id).second)
-          waits.push_back(std::move(next));
-      }
-    }
-  });
+  pure(L, [&] { found = unended(ticket.shared_from_this()); });
   for (std::size_t i = 0; i < found.size(); ++i) note_raised(L, found[i], kind);
   lua_pop(L, 1);
+}
+
+/// The jobs that a wait, or a task it waits for, still waits for.
+std::vector<std::shared_ptr<engine::Ask>> Scheduler::unended(
+    const std::shared_ptr<const Ticket>& first) const {
+  std::vector<std::shared_ptr<engine::Ask>> found;
+  std::set<TaskId> seen;  // two tasks may wait for each other
+  std::vector<std::shared_ptr<const Ticket>> waits{first};
+  while (!waits.empty()) {
+    const std::shared_ptr<const Ticket> wait = std::move(waits.back());
+    waits.pop_back();
+    for (const Awaited& item : wait->awaited) {
+      if (item.ended) continue;
+      if (item.ask) found.push_back(item.ask);
+      const Task* task = find(item.task);
+      if (task == nullptr) continue;
+      if (auto next = task->ticket.lock(); next && seen.insert(task->id).second)
+        waits.push_back(std::move(next));
+    }
+  }
+  return found;
 }
 
 void Scheduler::note_failed(lua_State* L, const Task& task) {
@@ -360,7 +414,8 @@ bool Scheduler::run(lua_State* L, std::int64_t budget_us, bool* failed) {
   const engine::CompletionQueue::TimePoint drain_until{std::chrono::microseconds(stop_at)};
   do {
     queue_->drain(budget_us > 0 ? drain_until : engine::CompletionQueue::TimePoint::max());
-    fire_timers();
+    if (arrivals_.empty()) fire_timers();
+    tell_arrivals();
     if (ready_.first == nullptr || !lua_checkstack(L, 4)) break;
     stop_at_us_ = budget_us > 0 && !is_stopped(L) ? stop_at : 0;
     lua_pushcfunction(L, resume_ready);
@@ -371,8 +426,10 @@ bool Scheduler::run(lua_State* L, std::int64_t budget_us, bool* failed) {
     if (failed != nullptr) return *failed = true;
     lua_pop(L, 1);  // short of memory; the task's own result tells
   } while (is_stopped(L) || (budget_us > 0 && steady_us() < stop_at));
-  queue_->wake_fd_at(ready_.first == nullptr ? next_timer() : 0);
-  return ready_.first != nullptr || next_timer() <= now();
+  const bool more = ready_.first != nullptr || next_timer() <= now() ||
+                    (is_quiet() && !(arrivals_.empty() && held_.empty()));
+  queue_->wake_fd_at(more ? 0 : next_timer());
+  return more;
 }
 
 int Scheduler::resume_ready(lua_State* L) {
@@ -392,6 +449,7 @@ void Scheduler::resume(lua_State* L, Task& task) {
   const int arguments = task.started ? 0 : task.arguments;
   if (is_waiting(thread)) lua_pop(thread, 1);
   task.started = true;
+  if (std::exchange(task.brief, false)) --brief_;
   task.ticket.reset();
   running_ = &task;
   passable = thread;

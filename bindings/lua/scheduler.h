@@ -53,10 +53,25 @@ struct Ticket : std::enable_shared_from_this<Ticket> {
   TaskId waiter = 0;
   std::uint32_t serial = 0;  ///< of the waiter's wait; an older one is over
   bool done = false;
-  bool brief = false;  ///< an answer of this machine or one exchange, not a generation
-  bool over = false;   ///< its time is up, although the clock does not say so
-  Millis until = kNever;
+  bool brief = false;     ///< an answer of this machine or one exchange, not a generation
+  bool over = false;      ///< its time is up, although the clock does not say so
+  Millis until = kNever;  ///< when a wait for a task is to end
   std::vector<Awaited> awaited;
+};
+
+/// A job has come so far. What an earlier run saw is told in the order in which that saw it, each
+/// after all that followed from the one before: so nobody comes further than he came then.
+struct Arrival {
+  Millis when = 0;  ///< 0: now
+  std::shared_ptr<engine::Ask> ask;
+  std::weak_ptr<Ticket> waiting;
+  std::function<void()> tell;
+
+  bool operator<(const Arrival& other) const {  // a heap's top is least
+    return when > other.when;
+  }
+  /// The recorded run did not see it before a wait for it was over.
+  bool is_held() const { return ask->raised < ask->timeouts; }
 };
 
 /// A completion for who may have stopped waiting.
@@ -83,15 +98,13 @@ struct Task {
   Phase phase = Phase::unborn;
   bool started = false;
   bool cancelled = false;
-  bool brief = false;     ///< parked on a brief ticket
+  bool brief = false;     ///< waits for a brief ticket
   bool held = false;      ///< a Task value of the script, or the host, may ask for the result
   bool observed = false;  ///< somebody was told about the failure
   std::string label;      ///< what its shots are called when they have no name
-  std::map<std::string, int> shots;    ///< how often each name was given in it
-  std::weak_ptr<Ticket> limit;         ///< of who waits for it, or for its parent, for a time only
-  Millis latest = 0;                   ///< when the last job it awaited had finished
-  std::weak_ptr<const Ticket> ticket;  ///< what it waits for; gone with the coroutine that waits
-  engine::Story story;                 ///< what was raised into it, and into its parent before it
+  std::map<std::string, int> shots;  ///< how often each name was given in it
+  std::weak_ptr<Ticket> ticket;      ///< what it waits for; gone with the coroutine that waits
+  engine::Story story;               ///< what was raised into it, and into its parent before it
   const engine::Raised* born_with = nullptr;  ///< where that of its parent begins
   std::shared_ptr<const Failure> failure;
   std::unique_ptr<TaskResult> inherited;  ///< traceback of an awaited task's error
@@ -162,7 +175,9 @@ class Scheduler {
   /// Runtime::run on behalf of `L`; nothing of Lua is entered when no task is ready. An error of
   /// the loop itself is dropped, or left on the stack when `failed` asks for it.
   bool run(lua_State* L, std::int64_t budget_us, bool* failed = nullptr);
-  Millis next_timer() const { return timers_.empty() ? kNever : timers_.front().due; }
+  Millis next_timer() const {
+    return timers_.empty() || !arrivals_.empty() ? kNever : timers_.front().due;
+  }
 
   /// What was raised into the running task, or outside of tasks.
   engine::Story& story() { return running_ ? running_->story : root_story_; }
@@ -178,8 +193,10 @@ class Scheduler {
 
   void set_host_pumps() { host_pumps_ = true; }
   void wake(TaskId task, std::uint32_t serial);
-  /// Who waits for the running task for a time only is told that it is over; false: nobody does.
-  bool end_limit();
+  /// Tells it at once, or when its turn comes.
+  void arrive(Arrival arrival);
+  /// When this run began: what is older was seen by an earlier one.
+  Millis begun() const { return begun_; }
 
   /// The wrapped coroutine functions (coroutine.cpp). `coroutine` is the table to change.
   void wrap_coroutines(lua_State* L);
@@ -197,6 +214,11 @@ class Scheduler {
   void add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind, int timeouts);
   void add_timer(Millis due, const Task& task);
   void fire_timers();
+  void tell_arrivals();
+  bool end_held_wait();
+  bool is_quiet() const;
+  std::vector<std::shared_ptr<engine::Ask>> unended(
+      const std::shared_ptr<const Ticket>& wait) const;
   static int resume_ready(lua_State* L);
   void resume(lua_State* L, Task& task);
   void finish(lua_State* L, Task& task, int status);
@@ -211,6 +233,11 @@ class Scheduler {
   TaskList ready_, released_;
   std::shared_ptr<const Failure> no_memory_;  ///< made before it is needed
   std::vector<Timer> timers_;
+  std::vector<Arrival> arrivals_;  ///< of earlier runs, a heap
+  std::vector<Arrival> held_;      ///< those whose wait is to end first
+  const Millis begun_;
+  std::size_t brief_ = 0;          ///< tasks that wait for a brief ticket
+  std::weak_ptr<Ticket> blocked_;  ///< what is waited for outside of tasks
   TaskId last_id_ = 0;
   std::size_t unfinished_ = 0;
   std::size_t unobserved_ = 0;  ///< failures since take_unobserved()

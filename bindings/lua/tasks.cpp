@@ -87,8 +87,6 @@ int task_wait(lua_State* L) {
   Wait& wait = new_wait(L);
   if (task.phase == Task::Phase::done) return push_results(L, task);
   wait.ticket->until = deadline;
-  if (const auto limit = task.limit.lock(); deadline < (limit ? limit->until : kNever))
-    task.limit = wait.ticket;
   pure(L, [&] {
     wait.ticket->awaited.push_back({.task = task.id});
     add_watch(task.watches, {wait.ticket, wake(wait.ticket)});
@@ -140,13 +138,9 @@ int sleep(lua_State* L) {
 /// Jobs and Tasks that are waited for together; shared with their completions.
 struct Group : Ticket {
   using Ticket::Ticket;
-  struct Arrival {
-    Millis when;  ///< a reused job's end lies in the past: its order is that of the first run
-    int index;
-  };
-  std::vector<Arrival> arrived;  ///< has room for all that are open
-  Millis begun = 0;
-  std::size_t open = 0;  ///< items that have not arrived
+  std::vector<int> arrived;  ///< has room for all items
+  std::size_t told = 0;      ///< of them
+  std::size_t open = 0;      ///< items that have not arrived
   std::size_t open_tasks = 0;
   bool cancelled = false;
 
@@ -160,12 +154,12 @@ struct Group : Ticket {
     return static_cast<int>(awaited.size());
   }
 
-  void arrive(int index, Millis when) {
+  void arrive(int index) {
     --open;
     Awaited& item = awaited[static_cast<std::size_t>(index) - 1];
     item.ended = true;
     if (item.task != 0) --open_tasks;
-    arrived.push_back({when, index});
+    arrived.push_back(index);
     complete();
   }
 };
@@ -178,74 +172,44 @@ Group& check_group(lua_State* L) { return *check_object<GroupRef>(L, 1, "kling.G
 int new_group(lua_State* L) {
   Scheduler& scheduler = state_of(L).scheduler;
   GroupRef& ref = new_object<GroupRef>(L);
-  pure(L, [&] {
-    ref.group = std::make_shared<Group>(scheduler.home());
-    ref.group->begun = scheduler.now();
-  });
+  pure(L, [&] { ref.group = std::make_shared<Group>(scheduler.home()); });
   return 1;
 }
 
 /// group:add(job or task)
 int group_add(lua_State* L) {
   const auto& group = check_object<GroupRef>(L, 1, "kling.Group").group;
-  Scheduler& scheduler = state_of(L).scheduler;
   if (const JobRef* ref = test_object<JobRef>(L, 2)) {
     engine_of(L, *ref->client);
-    end_replayed(L, ref->ask);
     pure(L, [&] {
       const int index = group->add({.ask = ref->ask});
-      ref->client->engine->watch(
-          ref->job, engine::Milestone::finished, group,
-          [waiting = std::weak_ptr(group), index, client = ref->client,
-           job = std::weak_ptr(ref->job)] {
-            const auto open = waiting.lock();
-            const auto ended = job.lock();
-            if (client->engine == nullptr || open == nullptr || ended == nullptr) return;
-            open->arrive(index, client->engine->snapshot(ended).finished_at);
-          });
+      watch_job(*ref, engine::Milestone::finished, group, [waiting = std::weak_ptr(group), index] {
+        if (const auto open = waiting.lock()) open->arrive(index);
+      });
     });
     return 0;
   }
   Task& task = check_task(L, 2);
   pure(L, [&] {
     const int index = group->add({.task = task.id});
-    const auto arrive = [waiting = std::weak_ptr(group), index, &task, &scheduler] {
-      if (const auto open = waiting.lock())
-        open->arrive(index, task.latest ? task.latest : scheduler.now());
-    };
-    if (task.phase == Task::Phase::done) return arrive();
-    add_watch(task.watches, {group, arrive});
+    if (task.phase == Task::Phase::done) return group->arrive(index);
+    add_watch(task.watches, {group, [waiting = std::weak_ptr(group), index] {
+                               if (const auto open = waiting.lock()) open->arrive(index);
+                             }});
   });
   return 0;
 }
 
-/// On a resume, siblings that are only asking the ledger may have ended before the first arrival.
-bool siblings_catch_up(const Scheduler& scheduler, const Group& group) {
-  return std::ranges::any_of(group.awaited, [&](const Awaited& item) {
-    const Task* task = scheduler.find(item.task);
-    if (task == nullptr || task->phase == Task::Phase::done) return false;
-    return task->phase == Task::Phase::ready || task->brief;
-  });
-}
-
-int next_arrived(lua_State* L, int, lua_KContext looks) {
+int next_arrived(lua_State* L, int, lua_KContext) {
   Group& group = check_group(L);
   Scheduler& scheduler = state_of(L).scheduler;
   scheduler.woken(L, group);
   group.done = false;
-  if (group.arrived.empty()) {
+  if (group.told == group.arrived.size()) {
     if (group.cancelled ? group.open_tasks == 0 : group.open == 0) return 0;
     return scheduler.park(L, group, kNever, next_arrived, 0);
   }
-  const auto first = std::min_element(
-      group.arrived.begin(), group.arrived.end(),
-      [](const Group::Arrival& a, const Group::Arrival& b) { return a.when < b.when; });
-  constexpr lua_KContext kMostLooks = 100;
-  if (first->when < group.begun && looks < kMostLooks && siblings_catch_up(scheduler, group))
-    return scheduler.park(L, group, scheduler.now() + 10, next_arrived, looks + 1);
-  const int index = first->index;
-  group.arrived.erase(first);
-  lua_pushinteger(L, index);
+  lua_pushinteger(L, group.arrived[group.told++]);
   return 1;
 }
 
@@ -271,6 +235,9 @@ int group_cancel(lua_State* L) {
     }
   });
   // Last: it may raise for want of memory, and nobody may go on and pay for that.
+  for (const Awaited& item : group.awaited)
+    if (const Task* task = scheduler.find(item.task); task && task->failure && !task->observed)
+      scheduler.note_failed(L, *task);
   scheduler.note_unended(L, group, Kind::interrupted);
   return 0;
 }

@@ -73,11 +73,6 @@ int find_job(lua_State* L) {
 }
 
 int push_body(lua_State* L, Call& call) {
-  for (const Awaited& asked : call.reply->awaited)
-    if (end_replayed(L, asked.ask)) {
-      state_of(L).scheduler.note_raised(L, asked.ask, Kind::timeout);
-      return raise_message(L, Kind::timeout, "the request was not answered in time");
-    }
   push_json(L, call.reply->json);
   return 1;
 }
@@ -98,14 +93,23 @@ int request(lua_State* L) {
   });
   if (!ready) return raise(L, call.error);
   hold_memory(L, bytes + lua_rawlen(L, 2), call.reply->memory);
+  if (std::strcmp(method, "POST") != 0) {
+    pure(L, [&] {
+      call.client->engine->get(target, into(call.reply, [](Reply& reply, api::Json answer) {
+                                 reply.json = std::move(answer);
+                               }));
+    });
+    return await<push_body>(L, call);
+  }
   pure(L, [&] {
     call.request = std::make_unique<engine::CreateRequest>();
     note_ask(L, call, *call.request, here);
-    call.client->engine->request(
-        method, target, std::move(call.json), std::move(*call.request),
-        into(call.reply, [](Reply& reply, api::Json answer) { reply.json = std::move(answer); }));
+    call.client->engine->post(target, std::move(call.json), std::move(*call.request),
+                              into(call.reply, [](Reply& reply, std::shared_ptr<engine::Job> job) {
+                                reply.job = std::move(job);
+                              }));
   });
-  return await<push_body>(L, call);
+  return await<await_answer>(L, call);
 }
 
 /// notify(path, body [, headers]): true, or nil and why the callback is refused.

@@ -176,6 +176,24 @@ print(ok)
   CHECK(stage.service->counters().creates == 3);
 }
 
+TEST_CASE("what fails once more after --retry-failed is kept like the first failure") {
+  sim::Options options;
+  options.faults = {"create#1: 1301", "create#3: 1301"};
+  Stage stage(R"(local kling = require 'kling'
+local ok = pcall(function() return kling.text2video { prompt = "first" }:wait() end)
+if not ok then kling.text2video { prompt = "second" }:wait() end
+print(ok)
+)",
+              options);
+  CHECK(stage.run({"run", "--no-store", "film.lua"}).out == "false\n");
+  CHECK(stage.run({"run", "--no-store", "--retry-failed", "film.lua"}).out == "false\n");
+  CHECK(stage.service->counters().creates == 3);
+  const Outcome again = stage.run({"run", "--no-store", "film.lua"});
+  CHECK(again.out == "false\n");
+  CHECK(contains(again.err, "1 failed earlier, not sent again"));
+  CHECK(stage.service->counters().creates == 3);
+}
+
 TEST_CASE("a request with retry = true is sent again although the script went on without it") {
   sim::Options options;
   options.faults = {"create#1: 1301"};

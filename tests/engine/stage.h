@@ -127,16 +127,18 @@ struct Stage {
 
   /// A POST of kling.request.
   Result<Json> post_plainly() {
-    Result<Json> answer = Error{};
+    Result<std::shared_ptr<Job>> recorded = Error{};
     bool done = false;
-    engine->request("POST", "/kling/v1/videos/text2video",
-                    {{"prompt", "x"}, {"model_name", "kling-v2-6"}}, from_main(),
-                    [&](Result<Json> got) {
-                      answer = std::move(got);
-                      done = true;
-                    });
+    engine->post("/kling/v1/videos/text2video", {{"prompt", "x"}, {"model_name", "kling-v2-6"}},
+                 from_main(), [&](Result<std::shared_ptr<Job>> got) {
+                   recorded = std::move(got);
+                   done = true;
+                 });
     REQUIRE(until([&] { return done; }));
-    return answer;
+    if (!recorded) return recorded.error();
+    const JobSnapshot seen = finish(*recorded);
+    if (seen.error) return *seen.error;
+    return engine->answer(*recorded);
   }
 
   sim::Counters count() const { return simulator->counters(); }

@@ -17,6 +17,7 @@ class Job {
  public:
   JobSnapshot now;
   CreateRequest request;
+  api::Json answer;
   std::vector<Watch> watches;
 };
 
@@ -68,11 +69,16 @@ class FakeEngine : public Engine {
   void notify(api::CallbackRequest request, TextDone) override {
     callbacks.push_back(std::move(request));
   }
-  void request(const std::string& method, const std::string& target, api::Json body, CreateRequest,
-               std::function<void(Result<api::Json>)> done) override {
-    api::Json answer = {{"method", method},        {"target", target},
-                        {"body", std::move(body)}, {"big", 861309876543210987},
-                        {"none", nullptr},         {"list", api::Json::array()}};
+  void post(const std::string& target, api::Json body, CreateRequest, JobDone prepared) override {
+    auto job = std::make_shared<Job>();
+    job->now.phase = Phase::stored;
+    job->answer = {{"method", "POST"},          {"target", target}, {"body", std::move(body)},
+                   {"big", 861309876543210987}, {"none", nullptr},  {"list", api::Json::array()}};
+    options_.queue->post([prepared, job] { prepared(job); });
+  }
+  api::Json answer(const std::shared_ptr<Job>& job) const override { return job->answer; }
+  void get(const std::string& target, std::function<void(Result<api::Json>)> done) override {
+    const api::Json answer = {{"method", "GET"}, {"target", target}};
     options_.queue->post([done, answer] { done(answer); });
   }
   void materialize(std::shared_ptr<MediaSource> source, TextDone done) override {

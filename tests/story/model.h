@@ -19,6 +19,8 @@ class Model {
     run_ = Told{};
     spawned_.clear();
     run_.sent = service_.sent();
+    for (const auto& task : service_.tasks())
+      if (!service_.failed(task)) run_.good.insert(task.external_id);
     std::string complaint;
     // Who was cut off while it asked does not know what it got.
     for (const Event& event : run.events)
@@ -62,6 +64,7 @@ class Model {
     std::set<int> followed;
     std::set<std::string> given;  // steps
     std::vector<std::string> sent;
+    std::set<std::string> good;  // attempts that were accepted and did not fail
     std::map<std::pair<std::string, std::size_t>, std::shared_ptr<Seal>>
         seals;                                  // of the n-th event of a task
     std::map<std::string, std::size_t> events;  // of a task so far
@@ -300,21 +303,31 @@ class Model {
              got.what + " " + got.id + " " + got.how;
     }
     ++(run.posted == 0 ? silent : excused);
-    // What was never sent is sent now, and once more a failure that nobody was told of, as who
-    // asked was cut off.
-    std::size_t unsent = 0;
-    for (std::size_t i = run.sent; i < run_.sent.size(); ++i)
-      unsent += sent_before(run_.sent[i], run.sent) ? 0 : 1;
-    const bool all_known = std::none_of(before_.events.begin(), before_.events.end(),
-                                        [](const Event& event) { return event.what == "refused"; });
-    bool new_ids = false;
-    for (std::size_t i = run.sent; i < run_.sent.size(); ++i)
-      new_ids =
-          new_ids || std::none_of(before_.events.begin(), before_.events.end(),
-                                  [&](const Event& event) { return event.id == run_.sent[i]; });
-    if (parted.empty() && all_known && (unsent < run.posted || new_ids))
-      return std::to_string(run.posted) + " requests were sent by a run that told the same";
+    if (run.posted > 0 && !may_send())
+      return std::to_string(run.posted) + " requests were sent, though all that was told is kept";
     return "";
+  }
+
+  /// Whether the run before left something to be sent: an error that is not kept, what came to
+  /// nothing and nobody was told of, or an ask that was cut off.
+  bool may_send() const {
+    std::set<int> failures;  // asks whose failure was told
+    std::map<std::string, std::size_t> index;
+    for (const Event& event : before_.events) {
+      const auto seal = told_.seals.find({event.path, index[event.path]++});
+      const bool kept = seal != told_.seals.end() && *seal->second == sealed &&
+                        (event.how == "timeout" || is_failure(event.how));
+      if (event.what == "refused") return true;
+      if (event.what == "leave" && event.how == "timeout" && !kept) return true;
+      if (event.what != "raised" || event.how == "interrupted") continue;
+      if (!kept) return true;
+      if (is_failure(event.how)) failures.insert(event.ask);
+    }
+    for (const Event& event : before_.events) {
+      if (event.what != "asked") continue;
+      if (told_.good.count(event.id) + failures.count(event.ask) == 0) return true;
+    }
+    return false;
   }
 
   const Service& service_;
