@@ -97,7 +97,7 @@ case $scenario in
     repl 80 24 1
     keys 'kling.text2video { prompt = "A kite over a beach" }:wait()' Enter
     shows '^A kite over a beach  [a-z]* 0:0.*text2video  input:1$' '^0 of 1 done, \$0.00 of about \$0'
-    shows '^\(queued\|running\)'
+    shows '^A kite over a beach  \(queued\|running\)'
     keys C-c
     shows '^interrupted$' '^A kite over a beach goes on (.*): kling.job("[0-9a-f]*"):wait()'
     last 'kling>'
