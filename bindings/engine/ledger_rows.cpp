@@ -138,4 +138,24 @@ Result<std::vector<Step>> copy_ledger(const std::string& path, const std::string
   return rows;
 }
 
+bool note_position(Database& db, const Step& wanted, const Asking& asking) {
+  const auto before = db.read<std::string>(
+      "SELECT digest FROM positions WHERE script_name = ? AND task_path = ? AND sequence = ?",
+      wanted.run, wanted.task_path, asking.sequence);
+  if (before == wanted.digest) return false;
+  db.run(
+      "INSERT INTO positions (script_name, task_path, sequence, digest) VALUES (?, ?, ?, ?)"
+      " ON CONFLICT (script_name, task_path, sequence) DO UPDATE SET digest = excluded.digest",
+      wanted.run, wanted.task_path, asking.sequence, wanted.digest);
+  return before.has_value();
+}
+
+void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64_t row) {
+  db.run(
+      "INSERT INTO asks (script, task_path, digest, nth, step) VALUES (?, ?, ?, ?, ?)"
+      " ON CONFLICT (script, task_path, digest, nth) DO UPDATE SET step = excluded.step,"
+      " kept = kept AND ?, timeouts = 0",
+      asking.script, wanted.task_path, wanted.digest, asking.nth, row, asking.again);
+}
+
 }  // namespace kling::engine

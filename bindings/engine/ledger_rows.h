@@ -1,4 +1,4 @@
-// Reading steps, and facts about them, out of the ledger's database.
+// Steps, and what is kept about them, in the tables of the ledger's database.
 #pragma once
 
 #include <vector>
@@ -27,6 +27,12 @@ Usage count_spent(Database& database, const Step& row, const std::string& owner)
 /// it is now.
 std::string to_kept(const Database& database, const std::string& file);
 std::string from_kept(const Database& database, const std::string& kept);
+
+/// Remembers what this position of the script asks for; true when it asked something else.
+bool note_position(Database& db, const Step& wanted, const Asking& asking);
+/// That this ask got the row; what was kept of another one that it had got before goes. A person
+/// who has it tried again wants the same story if it fails again.
+void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64_t row);
 
 /// Ledger::forget_answers.
 std::int64_t old_answers(Database& database, Millis before, bool forget);

@@ -56,7 +56,7 @@ class SqliteLedger : public Ledger {
   Result<Claim> claim(const Step& wanted, const Asking& asking) override {
     return work(true, [&] {
       owner_.enter(db_);
-      const bool differs = note_position(wanted, asking);
+      const bool differs = note_position(db_, wanted, asking);
       std::int64_t recorded = 0;
       int timeouts = 0;
       if (Query query(db_,
@@ -83,7 +83,7 @@ class SqliteLedger : public Ledger {
       if (!asking.again && recorded == claim.step.id)  // as before: nothing to write
         claim.timeouts = timeouts;
       else if (!asking.script.empty())
-        note_ask(wanted, asking, claim.step.id);
+        note_ask(db_, wanted, asking, claim.step.id);
       return claim;
     });
   }
@@ -371,29 +371,6 @@ class SqliteLedger : public Ledger {
     note(step.id, now, changed ? what : "refused: " + what, body);
     if (changed) return std::nullopt;
     return refused(row, what);
-  }
-
-  /// Remembers what this position of the script asks for; true when it asked something else.
-  bool note_position(const Step& wanted, const Asking& asking) {
-    const auto before = db_.read<std::string>(
-        "SELECT digest FROM positions WHERE script_name = ? AND task_path = ? AND sequence = ?",
-        wanted.run, wanted.task_path, asking.sequence);
-    if (before == wanted.digest) return false;
-    db_.run(
-        "INSERT INTO positions (script_name, task_path, sequence, digest) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (script_name, task_path, sequence) DO UPDATE SET digest = excluded.digest",
-        wanted.run, wanted.task_path, asking.sequence, wanted.digest);
-    return before.has_value();
-  }
-
-  /// That this ask got the row; what was kept of another one that it had got before goes. A person
-  /// who has it tried again wants the same story if it fails again.
-  void note_ask(const Step& wanted, const Asking& asking, std::int64_t row) {
-    db_.run(
-        "INSERT INTO asks (script, task_path, digest, nth, step) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT (script, task_path, digest, nth) DO UPDATE SET step = excluded.step,"
-        " kept = kept AND ?, timeouts = 0",
-        asking.script, wanted.task_path, wanted.digest, asking.nth, row, asking.again);
   }
 
   static bool is_open(const Step& row) {

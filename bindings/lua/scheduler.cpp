@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <set>
 
 #include "base/digest.h"
 #include "lua/errors.h"
@@ -329,77 +328,6 @@ void Scheduler::fire_timers() {
     timers_.pop_back();
     wake(timer.task, timer.serial);
   }
-}
-
-// ---- What was raised ----
-
-void Scheduler::note_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind) {
-  // An interruption tells nothing that an earlier error of the job does not tell; as far as a loop
-  // of short waits goes.
-  const engine::Raised* entry = story().get();
-  for (int i = 0; kind == Kind::interrupted && entry != nullptr && i < 8; ++i) {
-    if (entry->ask == ask) return;
-    entry = entry->before.get();
-  }
-  if (kind == Kind::timeout) ++ask->raised;
-  add_raised(L, ask, kind, ask->raised);
-}
-
-void Scheduler::add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind,
-                           int timeouts) {
-  auto& memory = new_object<std::shared_ptr<void>>(L);
-  hold_memory(L, sizeof(engine::Raised) + 64, memory);
-  pure(L, [&] {
-    engine::Story& head = story();
-    // The same once more, as a loop of short waits has it, is told by the last.
-    const bool shared = running_ != nullptr && head.get() == running_->born_with;
-    const bool again = head && !shared && head->ask == ask && head->kind == kind;
-    auto entry = std::make_shared<engine::Raised>(ask, kind, timeouts, again ? head->before : head);
-    entry->memory = std::move(memory);
-    head = std::move(entry);
-  });
-  lua_pop(L, 1);
-}
-
-void Scheduler::note_unended(lua_State* L, const Ticket& ticket, Kind kind) {
-  if (std::ranges::all_of(ticket.awaited, &Awaited::ended)) return;
-  auto& found = new_object<std::vector<std::shared_ptr<engine::Ask>>>(L);
-  pure(L, [&] { found = unended(ticket.shared_from_this()); });
-  for (std::size_t i = 0; i < found.size(); ++i) note_raised(L, found[i], kind);
-  lua_pop(L, 1);
-}
-
-/// The jobs that a wait, or a task it waits for, still waits for.
-std::vector<std::shared_ptr<engine::Ask>> Scheduler::unended(
-    const std::shared_ptr<const Ticket>& first) const {
-  std::vector<std::shared_ptr<engine::Ask>> found;
-  std::set<TaskId> seen;  // two tasks may wait for each other
-  std::vector<std::shared_ptr<const Ticket>> waits{first};
-  while (!waits.empty()) {
-    const std::shared_ptr<const Ticket> wait = std::move(waits.back());
-    waits.pop_back();
-    for (const Awaited& item : wait->awaited) {
-      if (item.ended) continue;
-      if (item.ask) found.push_back(item.ask);
-      const Task* task = find(item.task);
-      if (task == nullptr) continue;
-      if (auto next = task->ticket.lock(); next && seen.insert(task->id).second)
-        waits.push_back(std::move(next));
-    }
-  }
-  return found;
-}
-
-void Scheduler::note_failed(lua_State* L, const Task& task) {
-  auto& found = new_object<std::vector<const engine::Raised*>>(L);
-  pure(L, [&] {
-    for (const engine::Raised* entry = task.story.get();
-         entry != nullptr && entry != task.born_with; entry = entry->before.get())
-      found.push_back(entry);
-  });
-  for (std::size_t i = found.size(); i > 0; --i)
-    add_raised(L, found[i - 1]->ask, found[i - 1]->kind, found[i - 1]->timeouts);
-  lua_pop(L, 1);
 }
 
 // ---- Running ----

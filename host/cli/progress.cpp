@@ -35,6 +35,14 @@ double speed_of(const Clock& clock) {
   return std::round(static_cast<double>(kSpan) / real * 100) / 100;
 }
 
+/// What --json tells of it.
+nlohmann::json event_of(const engine::JobSnapshot& job) {
+  nlohmann::json json = engine::to_json(job);
+  if (job.expected != 0) json["expected"] = static_cast<double>(job.expected) / 1000;
+  if (job.duration > 0) json["duration"] = job.duration;
+  return json;
+}
+
 }  // namespace
 
 bool is_over(const engine::JobSnapshot& job) {
@@ -44,13 +52,6 @@ bool is_over(const engine::JobSnapshot& job) {
 
 bool is_under_way(const engine::JobSnapshot& job) {
   return job.phase <= engine::Phase::sending && job.waiting_for.empty();
-}
-
-nlohmann::json to_json(const engine::JobSnapshot& job) {
-  nlohmann::json json = engine::to_json(job);
-  if (job.expected != 0) json["expected"] = static_cast<double>(job.expected) / 1000;
-  if (job.duration > 0) json["duration"] = job.duration;
-  return json;
 }
 
 Progress::Progress(const Voice& voice, Clock& clock)
@@ -107,7 +108,7 @@ std::vector<const Progress::Shown*> Progress::look(const std::vector<engine::Eng
           shown.job.state + (shown.job.waiting_for.empty() ? "" : " " + shown.job.waiting_for);
       if (shown.told == told) continue;
       shown.told = told;
-      if (voice_.json) Voice::line({{"job", cli::to_json(shown.job)}});
+      if (voice_.json) Voice::line({{"job", event_of(shown.job)}});
       changed.push_back(&shown);
     }
     for (engine::Work& work : engine->works()) works_.push_back(std::move(work));

@@ -70,7 +70,4 @@ bool is_over(const engine::JobSnapshot& job);
 /// slot or for the ledger is not.
 bool is_under_way(const engine::JobSnapshot& job);
 
-/// A job as scripts see it: the field names are those of Lua.
-nlohmann::json to_json(const engine::JobSnapshot& job);
-
 }  // namespace kling::cli
