@@ -85,8 +85,8 @@ int timed_out(lua_State* L, const JobRef& job) {
 int watch(lua_State* L, engine::Milestone milestone, Millis deadline, lua_KFunction next) {
   JobRef& job = check_job(L);
   lua_settop(L, 1);
-  if (deadline != kNever && is_replayed(job.ask)) return timed_out(L, job);
   Wait& wait = new_wait(L);
+  wait.ticket->until = deadline;
   pure(L, [&] { wait.ticket->awaited.push_back({.ask = job.ask}); });
   pure(L, [&] { watch_job(job, milestone, wait.ticket, wake(wait.ticket)); });
   return state_of(L).scheduler.park(L, *wait.ticket, deadline, next, 0);
@@ -102,7 +102,6 @@ int job_wait(lua_State* L) {
   JobRef& job = check_job(L);
   const Millis deadline = read_deadline(L, 2);
   state_of(L).scheduler.check_can_wait(L);
-  if (deadline != kNever && is_replayed(job.ask)) return timed_out(L, job);
   const auto& now = push_snapshot(L, job);
   if (has_ended(now) && now.finished_at > state_of(L).scheduler.begun() && !is_replayed(job.ask)) {
     // The engine is told that the script knows of the end.

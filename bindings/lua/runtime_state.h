@@ -119,7 +119,7 @@ int push_job(lua_State* L, Call& call);
 int push_clip_of(lua_State* L, const JobRef& job);
 /// Fills in where a request comes from, and has its reply tell which ask it was.
 void note_ask(lua_State* L, Call& call, engine::CreateRequest& request, const Where& here);
-/// Whether a wait for this ask's job timed out in the recorded run, and does so again at once.
+/// Whether a wait for this ask's job timed out in the recorded run, and is to do so again.
 bool is_replayed(const std::shared_ptr<engine::Ask>& ask);
 /// Has `tell` called once the job has come so far, unless the ticket is gone. Plain C++; may throw.
 void watch_job(const JobRef& job, engine::Milestone milestone,

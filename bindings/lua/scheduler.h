@@ -55,7 +55,7 @@ struct Ticket : std::enable_shared_from_this<Ticket> {
   bool done = false;
   bool brief = false;     ///< an answer of this machine or one exchange, not a generation
   bool over = false;      ///< its time is up, although the clock does not say so
-  Millis until = kNever;  ///< when a wait for a task is to end
+  Millis until = kNever;  ///< when a wait for a job or task is to end
   std::vector<Awaited> awaited;
 };
 

@@ -1,5 +1,8 @@
 // Paid once, and the story told the same way again: ordinary Lua that used to pay twice. Each
 // script runs, and runs again unchanged; what counts is what the service charged.
+#include <fstream>
+#include <iterator>
+
 #include "cli/program.h"
 
 using namespace kling;
@@ -191,6 +194,22 @@ print(ok)
   const Outcome again = stage.run({"run", "--no-store", "film.lua"});
   CHECK(again.out == "false\n");
   CHECK(contains(again.err, "1 failed earlier, not sent again"));
+  CHECK(stage.service->counters().creates == 3);
+}
+
+TEST_CASE("the example with a fallback runs again for nothing, and goes the same way") {
+  std::ifstream file(KLING_SOURCE_DIR "/scripts/fallback.lua");
+  const std::string script{std::istreambuf_iterator<char>(file), {}};
+  sim::Options options;
+  options.faults = {"create#1: 1301"};
+  Stage stage(script, options);
+  const Outcome first = stage.run({"run", "film.lua"});
+  CAPTURE(first.err);
+  CHECK(first.code == 0);
+  CHECK(contains(first.out, "opening: The battle at dawn, banners"));
+  CHECK(stage.service->counters().charged == 2);
+  const Outcome again = stage.run({"run", "film.lua"});
+  CHECK(again.out == first.out);
   CHECK(stage.service->counters().creates == 3);
 }
 

@@ -311,13 +311,16 @@ class Model {
   /// Whether the run before left something to be sent: an error that is not kept, what came to
   /// nothing and nobody was told of, or an ask that was cut off.
   bool may_send() const {
+    std::set<std::string> cancelled;
     std::set<int> failures;  // asks whose failure was told
     std::map<std::string, std::size_t> index;
     for (const Event& event : before_.events) {
       const auto seal = told_.seals.find({event.path, index[event.path]++});
       const bool kept = seal != told_.seals.end() && *seal->second == sealed &&
                         (event.how == "timeout" || is_failure(event.how));
-      if (event.what == "refused") return true;
+      // Who asks after that has asked for nothing.
+      if (event.how == "interrupted" && event.what != "refused") cancelled.insert(event.path);
+      if (event.what == "refused" && cancelled.count(event.path) == 0) return true;
       if (event.what == "leave" && event.how == "timeout" && !kept) return true;
       if (event.what != "raised" || event.how == "interrupted") continue;
       if (!kept) return true;

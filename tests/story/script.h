@@ -52,7 +52,7 @@ struct Statement {
   std::vector<std::string> prompts;  ///< of a map
   int seconds = 0;                   ///< 0: no limit
   int count = 0;                     ///< tries of a loop, limit of a map
-  int which = 0;                     ///< of the jobs or tasks at hand
+  int which = 0;                     ///< of the jobs or tasks at hand; -1: the last
   std::vector<std::vector<Statement>> blocks;
 };
 using Block = std::vector<Statement>;
@@ -96,6 +96,7 @@ class Teller {
   }
   void put(const Statement& one, Scope& scope, const std::string& indent) {
     const auto pick = [&](const std::vector<std::string>& names) {
+      if (one.which < 0) return names.back();
       return names.at(static_cast<std::size_t>(one.which) % names.size());
     };
     const std::string asked = "wait(ask(" + quoted(one.prompt) + ")" + limit(one.seconds) + ")";
@@ -208,7 +209,7 @@ class Maker {
   }
   Statement statement(int depth) {
     Statement one;
-    const int kind = draw(depth > 0 ? 20 : 8);
+    const int kind = draw(depth > 0 ? 23 : 8);
     one.seconds = seconds();
     one.which = draw(10);
     one.prompt = kind == 1 || kind >= 10 ? "" : prompt();
@@ -262,12 +263,30 @@ class Maker {
         if (one.seconds == 0) one.seconds = 30;
         one.blocks = {block(depth - 1, 1 + draw(3))};
         break;
+      case 18:  // who loses, or is cut off, would go on with another request
+        one.kind = draw(2) == 0 ? Statement::any : Statement::all;
+        one.blocks = {chain("ok"), chain("slow")};
+        if (one.kind == Statement::all) {
+          one.blocks[0].push_back({.kind = Statement::ask, .prompt = "never 5"});
+          one.blocks[0].push_back({.kind = Statement::wait, .which = -1});
+        }
+        break;
+      case 19:
+        one.kind = Statement::spawn;
+        one.blocks = {chain("slow")};
+        return caught({one, caught({{.kind = Statement::join, .seconds = 100, .which = -1}})});
       default:
         one.kind = Statement::spawn;
         one.blocks = {block(depth - 1, 1 + draw(3))};
         return one;
     }
     return draw(4) == 0 ? one : caught({one});
+  }
+  /// Waits for one request, then asks for another.
+  Block chain(const std::string& fate) {
+    const std::string which = std::to_string(draw(2));
+    return {{.kind = Statement::retry, .prompt = fate + " 3" + which, .count = 1},
+            {.kind = Statement::retry, .prompt = "ok 4" + which, .count = 1}};
   }
   static Statement caught(Block inner) {
     Statement one;
