@@ -292,7 +292,7 @@ TEST_CASE("jobs that nobody waited for are finished and stored before the progra
 }
 
 TEST_CASE("after a script error its jobs are still brought home") {
-  Stage stage("require 'kling'.text2video { prompt = 'alone' }\nerror('oops')");
+  Stage stage("require 'kling'.text2video { prompt = 'alone' }:accepted()\nerror('oops')");
   const Outcome run = stage.run();
   CHECK(run.code == 1);
   CHECK(contains(run.err, "film.lua:2: oops"));
