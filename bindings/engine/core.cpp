@@ -202,12 +202,14 @@ void Core::watch(const std::shared_ptr<Job>& job, Milestone milestone, Watch wat
 
 bool reached(const Job& job, Milestone milestone) {
   const Phase phase = job.machine.phase;
+  // It is being looked for once more: what becomes of that is not known yet.
+  const bool open = phase == Phase::ambiguous && job.active;
   switch (milestone) {
     case Milestone::prepared: return job.is_prepared || phase >= Phase::failed || !job.active;
-    case Milestone::accepted: return phase >= Phase::accepted;
-    case Milestone::finished: return phase >= Phase::succeeded;
+    case Milestone::accepted: return phase >= Phase::accepted && !open;
+    case Milestone::finished: return phase >= Phase::succeeded && !open;
     case Milestone::stored:
-      return phase >= Phase::stored || (phase == Phase::succeeded && !job.active);
+      return (phase >= Phase::stored && !open) || (phase == Phase::succeeded && !job.active);
   }
   return true;
 }

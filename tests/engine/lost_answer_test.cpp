@@ -292,6 +292,36 @@ TEST_CASE("a lost answer stops and asks where the service cannot look up externa
   CHECK(stage.count().accepted == 2);
 }
 
+TEST_CASE("who asks again about a lost answer is told once it was looked for again") {
+  sim::Options service = with_faults({"create#1: accept, drop"});
+  service.external_lookup = false;
+  std::atomic<bool> holds{false}, held{false};
+  EngineOptions options = without_store();
+  options.on_action = [&](const char* action, bool done) {
+    if (std::string(action) != "revisit" || done) return;
+    held = true;
+    while (holds) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  Stage stage(service, options);
+  CreateRequest lost = stage.shot();
+  const auto ask = lost.ask;
+  REQUIRE(stage.finish(stage.create(std::move(lost))).error->kind == Kind::ambiguous);
+  holds = true;
+  CreateRequest again = stage.shot();
+  again.story = std::make_shared<Raised>(ask, Kind::ambiguous, 0, nullptr);
+  std::shared_ptr<Job> second;
+  bool told = false;
+  stage.engine->create(std::move(again), [&](Result<std::shared_ptr<Job>> job) { second = *job; });
+  REQUIRE(stage.until([&] { return second != nullptr && held; }));
+  stage.engine->watch(second, Milestone::finished, second, [&] { told = true; });
+  for (int i = 0; i < 20; ++i) stage.queue->drain();
+  CHECK_FALSE(told);
+  holds = false;
+  REQUIRE(stage.until([&] { return told; }));
+  CHECK(stage.snapshot(second).error->kind == Kind::ambiguous);
+  CHECK(stage.count().accepted == 1);
+}
+
 TEST_CASE("a person may adopt a lost task or forget it") {
   Stage stage(without_lookup({"create#1: accept, drop"}), without_store());
   const JobSnapshot lost = stage.run(stage.shot());
