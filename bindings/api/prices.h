@@ -2,6 +2,7 @@
 // service deducts replaces it. Pure; any thread.
 #pragma once
 
+#include <cmath>
 #include <optional>
 #include <string>
 
@@ -22,5 +23,7 @@ std::string price_basis(double factor);
 std::string price_source(double factor = 1);
 /// US$ of one video unit, for `final_unit_deduction`.
 inline constexpr double kUsdPerUnit = 0.14;
+/// What a sum or product of prices is in decimals: 0.21, not 0.21000000000000002.
+inline double decimal(double usd) { return std::round(usd * 1e6) / 1e6; }
 
 }  // namespace kling::api

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "api/pasted.h"
+#include "api/prices.h"
 #include "api/text.h"
 #include "base/digest.h"
 #include "base/files.h"
@@ -293,7 +294,7 @@ void note_task(Job& job, const api::Task& task, Millis now) {
     job.result_at = now;
   }
   if (task.cost_usd)
-    job.step.cost_usd = *task.cost_usd * (task.cost_is_listed ? job.price_factor : 1);
+    job.step.cost_usd = api::decimal(*task.cost_usd * (task.cost_is_listed ? job.price_factor : 1));
 }
 
 void note_error(Job& job, Error error) {

@@ -51,7 +51,7 @@ class EngineImpl : public Engine {
     const api::Json body = api::wire_body(*job->definition, request.request);
     job->job_class = job_class(job->step.endpoint, body);
     if (const auto price = api::estimate(*job->definition, body))
-      job->step.estimate_usd = job->estimate_usd = price->usd * job->price_factor;
+      job->step.estimate_usd = job->estimate_usd = api::decimal(price->usd * job->price_factor);
     job->sending = std::make_unique<Sending>();
     job->sending->request = std::move(request);
     job->sending->prepared = std::move(prepared);
@@ -179,7 +179,7 @@ class EngineImpl : public Engine {
           shot.phase != Phase::succeeded)
         ++bill.open;
       if (!shot.submitted || shot.phase == Phase::failed) continue;
-      bill.usd += shot.cost_usd;
+      bill.usd = api::decimal(bill.usd + shot.cost_usd);
       if (!shot.cost_is_real) bill.estimated = true;
     }
     return bill;

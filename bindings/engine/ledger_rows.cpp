@@ -85,12 +85,15 @@ Usage count_spent(Database& database, const Step& row, const std::string& owner)
 std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const Asking& asking) {
   std::vector<Attempt> rows;
   std::string state;
-  for (Query query(database,
-                   "SELECT id, ordinal, abandoned, task_path = ? AND nth = ?, state,"
-                   " COALESCE((SELECT 1 + MAX(kept) FROM asks WHERE step = steps.id"
-                   " AND asks.script = ?), 0) FROM steps WHERE service = ? AND digest = ?"
-                   " ORDER BY ordinal, attempt",
-                   wanted.task_path, asking.nth, asking.script, wanted.service, wanted.digest);
+  for (Query query(
+           database,
+           "SELECT id, ordinal, abandoned, task_path = ? AND nth = ?, state,"
+           // A time-out that the script went on after is told again, whatever came of the job.
+           " COALESCE((SELECT 1 + MAX(kept OR (timeouts > 0 AND steps.state = 'failed'))"
+           " FROM asks WHERE step = steps.id AND asks.script = ?), 0) FROM steps WHERE service = ? "
+           "AND digest = ?"
+           " ORDER BY ordinal, attempt",
+           wanted.task_path, asking.nth, asking.script, wanted.service, wanted.digest);
        query.next();) {
     Attempt& row = rows.emplace_back();
     int asks = 0;

@@ -42,7 +42,9 @@ end
 -- The on_progress of all and map: called with how many have ended, and how many there are.
 local function teller(options)
   local tell = type(options) == "table" and options.on_progress or nil
-  if tell == nil then return function() end end
+  if tell == nil then
+    return function() end
+  end
   if type(tell) ~= "function" then error("on_progress is a function", 3) end
   local done = 0
   return function(total)

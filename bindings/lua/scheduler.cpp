@@ -271,6 +271,11 @@ void Scheduler::tell_arrivals() {
     const std::vector<Arrival> released(held.begin(), held.end());
     held_.erase(held.begin(), held.end());
     for (const Arrival& one : released) arrive(one);
+    // A job that is held ended after the wait that is to time out, and before what came later.
+    const bool held_first = std::ranges::any_of(held_, [this](const Arrival& one) {
+      return one.when != 0 && !arrivals_.empty() && one.when < arrivals_.front().when;
+    });
+    if (held_first && end_held_wait()) return;
     if (!arrivals_.empty()) {
       const Millis when = arrivals_.front().when;
       do {  // all that wait for it

@@ -72,7 +72,19 @@ void add_commands(CLI::App& app, std::span<const Command> table, int& code, std:
     CLI::App* sub = app.add_subcommand(command.name, command.doc);
     // Built on use only: most of a short run would go into options nobody asked for.
     if (!only.empty() && only != command.name) continue;
-    sub->callback([run = command.set_up(*sub), &code] { code = run(); });
+    sub->callback([sub, run = command.set_up(*sub), &code] {
+      // Before the command's name they would be another command's: `kling jobs --sim prune`.
+      for (const CLI::Option* option : sub->get_parent()->get_options())
+        if (option->count() > 0) {
+          std::fprintf(stderr, "kling: %s stands behind %s: kling %s %s %s\n",
+                       option->get_name().c_str(), sub->get_name().c_str(),
+                       sub->get_parent()->get_name().c_str(), sub->get_name().c_str(),
+                       option->get_name().c_str());
+          code = kExitUsage;
+          return;
+        }
+      code = run();
+    });
   }
 }
 

@@ -27,7 +27,9 @@ int tell_choices(const Voice& voice, const engine::Step& row) {
             job +
             " --resubmit\n       it is not in "
             "that list: the next run of its script sends it again, and pays\n      ";
-  if (!ends) hint += job + " --abandon\n       give it up; kling run --retry-failed asks anew";
+  if (!ends)
+    hint += job + " --abandon\n       give it up; " + voice.typed("kling run --retry-failed") +
+            " with its script asks anew";
   tell(titled(row.name, row.summary) + ", " + row.script + ", " +
            local_time(row.sent_at != 0 ? row.sent_at : row.created_at) + ": " +
            (ends ? "needs no decision: it is " : "say what became of it; it is ") +
@@ -43,22 +45,24 @@ int run_resolve(const ResolveOptions& options) {
   if (chosen != 1) return tell_choices(options.voice, *row);
   const std::string handle = handle_of(*row);
   const std::string asked = to_string(engine::Handle{row->endpoint, "", row->external_id});
-  std::string notice;
-  auto settings = engine_options(options.service, "", options.simulation.on, notice);
-  if (!settings) return options.voice.fail(settings.error());
-  const Status resolved = engine::resolve(*settings, asked, options.adopt, options.resubmit);
+  Service service(options);
+  if (Status opened = service.open(""); !opened) return options.voice.fail(opened.error());
+  if (!options.adopt.empty())  // the service is asked for that task
+    if (Status there = service.connect(service.settings); !there)
+      return options.voice.fail(there.error());
+  const Status resolved = engine::resolve(service.settings, asked, options.adopt, options.resubmit);
   if (!resolved.ok()) return options.voice.fail(resolved.error());
-  const char* what = options.resubmit ? "will be sent again by the next run of its script"
-                     : options.abandon
-                         ? row->sent_at == 0 && row->task_id.empty()
-                               ? "is given up; it was never sent"
-                               : "is given up; a new one is asked for, and paid, by kling run "
-                                 "--retry-failed"
-                         : "is adopted; the next run of its script goes on with it";
+  const std::string what = options.voice.typed(
+      options.resubmit  ? "will be sent again by the next run of its script"
+      : options.abandon ? row->sent_at == 0 && row->task_id.empty()
+                              ? "is given up; it was never sent"
+                              : "is given up; a new one is asked for, and paid, by kling run "
+                                "--retry-failed"
+                        : "is adopted; the next run of its script goes on with it");
   if (options.voice.json) {
     Voice::line({{"handle", handle}, {"resolved", true}});
   } else {
-    std::printf("%s %s\n", handle.c_str(), what);
+    std::printf("%s %s\n", handle.c_str(), what.c_str());
   }
   return kExitDone;
 }

@@ -145,7 +145,7 @@ struct Reader {
   }
 };
 
-void print_step(const Step& row, const Reader& reader) {
+void print_step(const Step& row, const Reader& reader, const Voice& voice) {
   const auto line = [](const char* name, const std::string& value) {
     if (!value.empty()) std::printf("  %-12s %s\n", name, printable(value).c_str());
   };
@@ -166,7 +166,7 @@ void print_step(const Step& row, const Reader& reader) {
   const auto error = api::parse_json(row.error);
   if (!error.is_object()) return;
   line("error", error.value("kind", "") + ": " + error.value("message", ""));
-  line("what to do", error.value("hint", ""));
+  line("what to do", voice.typed(error.value("hint", "")));
 }
 
 int run_show(const ShowOptions& options) {
@@ -192,7 +192,7 @@ int run_show(const ShowOptions& options) {
     Voice::line(job);
     return kExitDone;
   }
-  print_step(*row, reader);
+  print_step(*row, reader, options.voice);
   if (options.request)
     std::printf("  %-12s %s\n", "request",
                 reader.json(row->request)

@@ -251,7 +251,7 @@ std::function<int()> set_up_jobs_notify(CLI::App& app) {
   auto options = add_options(app);
   app.add_option("path", options->path, "of the request that a web server got")->required();
   app.add_option("--header", options->headers, "a header of it; needed where callbacks are signed")
-      ->type_name("'NAME: VALUE'")
+      ->type_name("NAME:VALUE")
       ->check(CLI::Validator(
           [](std::string& text) {
             return text.find(':') == text.npos ? "a header is NAME: VALUE" : std::string();

@@ -111,7 +111,8 @@ class Plan {
         const Step planned = row_of(book, shot);
         const double price = to_pay || row == nullptr ? planned.estimate_usd
                                                       : row->cost_usd.value_or(row->estimate_usd);
-        if (!shot.replayed) (to_pay ? usd : paid) += price;
+        double& sum = to_pay ? usd : paid;
+        if (!shot.replayed) sum = api::decimal(sum + price);
         if (to_pay && price <= 0) ++unpriced;
         show(state, shot, price, api::parse_json(planned.request));
       }
@@ -168,7 +169,7 @@ class Plan {
                             {"model", text("model_name")},
                             {"mode", text("mode")},
                             {"seconds", text("duration")},
-                            {"usd", price},
+                            {"usd", api::decimal(price)},
                             {"differs", shot.differs},
                             {"where", shot.where},
                             {"name", shot.name},

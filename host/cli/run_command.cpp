@@ -218,7 +218,7 @@ class Run {
       bill.failed += part.failed;
       bill.replayed += part.replayed;
       bill.open += part.open;
-      bill.usd += part.usd;
+      bill.usd = api::decimal(bill.usd + part.usd);
       bill.estimated = (bill.submitted > part.submitted && bill.estimated) || part.estimated;
       for (const auto& job : engine->jobs()) {
         const engine::JobSnapshot shot = engine->snapshot(job);
@@ -256,8 +256,8 @@ class Run {
       options_.voice.note(line);
       outcome_ = line;
       if (bill.replayed > 0)
-        options_.voice.note(std::to_string(bill.replayed) +
-                            " failed earlier, not sent again: kling run --retry-failed " +
+        options_.voice.note(std::to_string(bill.replayed) + " failed earlier, not sent again: " +
+                            options_.voice.typed("kling run --retry-failed ") +
                             options_.app->remaining().front());
     }
     if (const std::string text = service_.summary(runtime_.engines()); !text.empty())
@@ -372,6 +372,11 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
   const auto listened = std::make_shared<lua::Runtime*>(nullptr);
   Result<std::unique_ptr<net::Server>> server = std::unique_ptr<net::Server>();
   if (!options.listen.empty()) server = listen(options, service, listened);
+  if (options.listen.empty() && !options.public_url.empty())
+    server =
+        Error{.kind = Kind::invalid,
+              .message = "--public-url is where the service reaches --listen, which is missing",
+              .hint = "say both: --listen 127.0.0.1:8080 --public-url " + options.public_url};
   if (!server) return options.voice.fail(server.error());
   lua::ModuleOptions module{.engine = settings,
                             .make_engine =
@@ -434,7 +439,9 @@ int run_script(RunOptions& options) {
     return kExitUsage;
   }
   if (words.empty()) {
-    std::fprintf(stderr, "kling run: which script? For example: kling run --sim film.lua\n");
+    const std::string name = options.app->get_name();
+    std::fprintf(stderr, "kling %s: which script? For example: kling %s --sim film.lua\n",
+                 name.c_str(), name.c_str());
     return kExitUsage;
   }
   if (const std::string& first = words.front(); first.starts_with('-') && first != "-") {
