@@ -127,7 +127,8 @@ void Core::resume(const std::shared_ptr<Job>& job) {
     if (job->active) return;
     job->active = true;
     if (job->machine.phase == Phase::paused) job->machine.phase = job->machine.before;
-    job->error.reset();
+    // Who was told that it is ambiguous has perhaps not read why.
+    if (job->machine.phase != Phase::ambiguous) job->error.reset();
     job->store_error.reset();
   }
   try {

@@ -185,8 +185,9 @@ bool Core::join(const std::shared_ptr<Job>& job, const Claim& claim) {
     // What was caught before this ask is kept once the request is sent.
     if (other->sending && job->sending) other->sending->request.story = job->sending->request.story;
   }
+  // Before the script is told: what it waits for is what comes of this, not what was before.
+  if (rests) insist([&] { resume(other); });
   if (prepared) queue->post([prepared = std::move(prepared), other] { prepared(other); });
-  if (rests) resume(other);
   publish(*other);
   queue->wake();
   return true;

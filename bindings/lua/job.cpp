@@ -191,10 +191,13 @@ int push_outcome(lua_State* L, const JobRef& job) {
   using engine::Phase;
   if (now.phase == Phase::succeeded || now.phase == Phase::stored) return push_clip_of(L, job);
   if (now.error) return raise_of(L, job, *now.error, now.where.c_str());
-  return raise_new(L, Kind::protocol, [&](Error& error) {
+  auto& error = new_object<Error>(L);
+  pure(L, [&] {
+    error.kind = Kind::protocol;
     error.message = now.handle + " ended as " + now.state + " without a reason";
     error.job = now.handle;
   });
+  return raise_of(L, job, error, now.where.c_str());
 }
 
 void define_job(lua_State* L) {
