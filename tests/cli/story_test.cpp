@@ -154,6 +154,38 @@ TEST_CASE("a caught error is asked about once more, and an unchanged script runs
   }
 }
 
+TEST_CASE("whatever was cut off or timed out, an unchanged script sends nothing") {
+  const std::string head =
+      "local kling = require 'kling'\n"
+      "local function ask(prompt, duration) return kling.text2video { prompt = prompt, duration = "
+      "duration } end\n"
+      "local function briefly(job, timeout) pcall(job.wait, job, { timeout = timeout }) end\n";
+  for (const char* script : {
+           R"(local t = kling.spawn(function() ask("g", 10):wait() ask("lost"):wait() end)
+local j = ask "p" briefly(j, 5) j:wait() t:cancel() ask("end"):wait())",
+           R"(kling.any { function() ask("f"):wait() ask("g", 10):wait() ask("lost"):wait() end,
+  function() local j = ask "p" briefly(j, 5) j:wait() ask("next"):wait() end }
+ask("end"):wait())",
+           R"(pcall(kling.all, { function() ask("g", 10):wait() ask("lost"):wait() end,
+  function() local j = ask "bloodbath" briefly(j, 5) j:wait() end })
+ask("end"):wait())",
+           R"(pcall(kling.timeout, 40, function()
+  briefly(ask "p", 5) ask("q"):wait() ask("g", 10):wait() end)
+ask("end"):wait())",
+           R"(briefly(ask "bloodbath", 10) ask("end"):wait())",
+           R"(kling.any { function() ask("a", 10):wait() ask("b", 10):wait() ask("lost"):wait() end,
+  function() briefly(ask "bloodbath", 20) ask("w"):wait() end }
+ask("end"):wait())"}) {
+    CAPTURE(script);
+    Stage stage(head + script);
+    REQUIRE(stage.run({"run", "--no-store", "film.lua"}).code == 0);
+    for (int run = 0; run < 2; ++run) {
+      const Outcome again = stage.run({"run", "--no-store", "film.lua"});
+      CHECK_MESSAGE(contains(again.err, " 0 submitted"), again.err);
+    }
+  }
+}
+
 TEST_CASE(
     "what failed and was caught is told by the bill and asked for again with --retry-failed") {
   sim::Options options;
