@@ -146,11 +146,13 @@ void watch_job(const JobRef& ref, engine::Milestone milestone,
   if (is_replayed(ref.ask)) scheduler->arrive({.ask = ref.ask, .waiting = ticket, .tell = [] {}});
   ref.client->engine->watch(
       ref.job, milestone, ticket,
-      [waiting = std::weak_ptr(ticket), client = ref.client, job = std::weak_ptr(ref.job),
-       ask = ref.ask, milestone, tell] {
+      // Held weakly: the job holds this, and the client the job.
+      [waiting = std::weak_ptr(ticket), of = std::weak_ptr(ref.client),
+       job = std::weak_ptr(ref.job), ask = ref.ask, milestone, tell] {
         const auto open = waiting.lock();
+        const auto client = of.lock();
         const auto come = job.lock();
-        if (!open || !come || client->engine == nullptr || *open->scheduler == nullptr) return;
+        if (!open || !client || !come || !client->engine || *open->scheduler == nullptr) return;
         const auto now = client->engine->snapshot(come);
         const bool accepted = milestone == engine::Milestone::accepted && now.accepted_at != 0;
         (*open->scheduler)
