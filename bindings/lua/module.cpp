@@ -2,7 +2,7 @@
 #include "lua/runtime_state.h"
 
 namespace kling {
-extern const std::string_view kPrelude;  // prelude.lua
+extern const std::string_view kPrelude, kPreludeCode;  // prelude.lua, and compiled
 }
 
 namespace kling::lua {
@@ -12,7 +12,10 @@ namespace {
 constexpr const char* kPreludeNames[] = {"all", "any", "map", "timeout"};
 
 void run_prelude(lua_State* L, bool own_interpreter) {  // module job_methods
-  if (luaL_loadbufferx(L, kPrelude.data(), kPrelude.size(), "=[kling]", "t") != LUA_OK)
+  // Compiled by the very Lua that is inside here; another program's may be of another release.
+  const std::string_view text = own_interpreter ? kPreludeCode : kPrelude;
+  if (luaL_loadbufferx(L, text.data(), text.size(), "=[kling]", own_interpreter ? "b" : "t") !=
+      LUA_OK)
     lua_error(L);
   lua_newtable(L);
   luaL_setfuncs(L, kTaskCore, 0);

@@ -89,7 +89,7 @@ std::string name_of(const std::string& word, const CLI::App& app) {
 
 std::string take_slips(const CLI::App& app, Words& words) {
   // Behind what is no script there is nothing to look for: another error tells.
-  if (words.empty() || (words.front().size() > 1 && words.front().starts_with('-'))) return "";
+  if (words.size() < 2 || (words.front().size() > 1 && words.front().starts_with('-'))) return "";
   const auto end = std::find(words.begin(), words.end(), "--");
   CLI::App run;  // what plan does not know may not become an argument either
   (void)set_up_run(run);

@@ -90,7 +90,7 @@ class Comparison {
       }
       compare(where, param, rule->second);
       const sim::Json preset = row["defaults"].value(param.name, sim::Json(""));
-      if (param.default_value != preset)
+      if (sim::Json(param.default_value) != preset)
         differences.insert(where + " default " + text(param.default_value) + " against " +
                            text(preset));
       rules.erase(rule);
