@@ -178,6 +178,8 @@ class EngineImpl : public Engine {
       if (shot.phase != Phase::failed && shot.phase != Phase::stored &&
           shot.phase != Phase::succeeded)
         ++bill.open;
+      if (shot.phase == Phase::looking_up || shot.phase == Phase::ambiguous)
+        bill.in_doubt = api::decimal(bill.in_doubt + shot.cost_usd);
       if (!shot.submitted || shot.phase == Phase::failed) continue;
       bill.usd = api::decimal(bill.usd + shot.cost_usd);
       if (!shot.cost_is_real) bill.estimated = true;

@@ -123,6 +123,7 @@ struct Bill {
   int replayed = 0;       ///< of those: failed earlier and not sent again
   int open = 0;           ///< neither finished nor failed
   double usd = 0;         ///< of the submitted ones that did not fail
+  double in_doubt = 0;    ///< of those whose answer is lost
   bool estimated = true;  ///< some of it is an estimate
 };
 

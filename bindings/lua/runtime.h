@@ -58,6 +58,7 @@ class Runtime {
   bool knows(TaskId task) const { return scheduler.find(task) != nullptr; }  ///< and not released
   /// Tasks that have not ended.
   std::size_t unfinished() const { return scheduler.unfinished(); }
+  std::string deadlock() const { return scheduler.deadlock(); }
   /// Errors of spawned tasks that nobody waited for, since the last call.
   std::vector<TaskResult> take_unobserved() { return scheduler.take_unobserved(); }
   /// Pushes what a task has returned and tells how many values; 0 for one that has not (yet), -1

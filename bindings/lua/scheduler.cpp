@@ -35,8 +35,18 @@ struct Turn {
 
 bool in_finalizer(lua_State* L) { return lua_gc(L, LUA_GCISRUNNING) < 0; }
 
-int describe(lua_State* L) {
-  luaL_tolstring(L, 1, nullptr);
+/// The text of an error value that is none of ours, after the place where the script raised it.
+int describe(lua_State* L) {  // value traceback
+  const bool has_text = lua_isstring(L, 1) || luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL;
+  if (has_text) {
+    luaL_tolstring(L, 1, nullptr);
+    return 1;
+  }
+  const char* line = std::strchr(lua_tostring(L, 2), '\t');
+  const char* end = line == nullptr ? nullptr : std::strstr(line, ": in ");
+  if (end != nullptr) lua_pushlstring(L, line + 1, std::size_t(end - line - 1));
+  lua_pushfstring(L, "%s%serror without a text (%s)", end ? lua_tostring(L, -1) : "",
+                  end ? ": " : "", luaL_typename(L, 1));
   return 1;
 }
 
@@ -463,7 +473,8 @@ int Scheduler::explain(lua_State* L) {
   }
   lua_pushcfunction(L, describe);
   lua_insert(L, -2);
-  lua_pcall(L, 1, 1, 0);
+  lua_pushstring(L, failure.traceback.c_str());
+  lua_pcall(L, 2, 1, 0);
   const char* message =
       lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in __tostring";
   if (!is_stopped(L))  // by its __tostring: then that is what is told

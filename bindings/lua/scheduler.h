@@ -156,6 +156,8 @@ class Scheduler {
   Task* find(TaskId task) const;
   Task* running() const { return running_; }
   std::size_t unfinished() const { return unfinished_; }
+  /// Where tasks wait for each other, when nothing else can end ("a.lua:3, a.lua:4"), else empty.
+  std::string deadlock() const;
   std::vector<TaskResult> take_unobserved();
   const std::shared_ptr<Scheduler*>& home() const { return home_; }
   Millis now() const { return queue_->clock().now(); }

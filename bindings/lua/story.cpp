@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "lua/errors.h"
 #include "lua/safe/limits.h"
 #include "lua/scheduler.h"
 
@@ -62,6 +63,24 @@ std::vector<std::shared_ptr<engine::Ask>> Scheduler::unended(
     }
   }
   return found;
+}
+
+std::string Scheduler::deadlock() const {
+  if (ready_.first != nullptr || !timers_.empty() || !arrivals_.empty() || !held_.empty())
+    return "";
+  std::set<std::string> places;
+  for (const auto& [id, task] : tasks_) {
+    if (task->phase == Task::Phase::done) continue;
+    const auto wait = task->phase == Task::Phase::parked ? task->ticket.lock() : nullptr;
+    if (!wait || wait->awaited.empty()) return "";
+    for (const Awaited& item : wait->awaited)
+      if (!item.ended && item.task == 0) return "";
+    places.insert(where(task->thread).text);
+  }
+  std::string text;
+  for (const std::string& place : places)
+    if (!place.empty()) text += (text.empty() ? "" : ", ") + place;  // a tail call leaves none
+  return text;
 }
 
 void Scheduler::note_failed(lua_State* L, const Task& task) {

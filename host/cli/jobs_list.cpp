@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "api/decoder.h"
+#include "api/endpoint.h"
 #include "api/prices.h"
 #include "api/text.h"
 #include "base/clock.h"
@@ -62,6 +63,12 @@ std::string age(Millis at) {
                         : std::to_string(minutes / 1440) + " days";
 }
 
+std::vector<std::string> kinds() {
+  std::vector<std::string> names = {"request"};
+  for (const api::Endpoint& endpoint : api::endpoints()) names.push_back(endpoint.name);
+  return names;
+}
+
 int run_list(const ListOptions& options) {
   auto ledger = options.open();
   if (!ledger) return options.voice.fail(ledger.error());
@@ -81,7 +88,12 @@ int run_list(const ListOptions& options) {
     for (const Step& row : rows) Voice::line(to_json(row));
     return kExitDone;
   }
-  if (rows.empty()) return kExitDone;
+  if (rows.empty()) {
+    if (!addresses.empty())
+      options.voice.note("none of the " + std::to_string(addresses.size()) +
+                         " jobs of this ledger is of those");
+    return kExitDone;
+  }
   std::vector<std::string> ids;
   std::size_t widest = 2;
   for (const Step& row : rows) {
@@ -217,11 +229,13 @@ std::function<int()> set_up_jobs_list(CLI::App& app) {
                                                      "failed", "ambiguous"}))
       ->allow_extra_args(false);
   app.add_option("--kind", options->kinds, "only text2video, image2video, …; may be repeated")
+      ->check(CLI::IsMember(kinds()))
       ->allow_extra_args(false);
   app.add_option("--script", options->script, "only this script's, from the ledger beside it")
       ->type_name("FILE");
   app.add_flag("--open", options->open_only, "only what is neither finished nor failed");
-  app.add_option("--limit", options->limit, "at most so many, the newest first (0: all)");
+  app.add_option("--limit", options->limit, "at most so many, the newest first (0: all)")
+      ->check(not_negative());
   app.footer("Example: kling jobs list --open --kind text2video");
   return [options] { return run_list(*options); };
 }

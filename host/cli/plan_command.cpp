@@ -104,7 +104,7 @@ class Plan {
         const engine::JobSnapshot shot = engine->snapshot(job);
         const auto found = known_.find(shot.address);
         const Step* row = found == known_.end() ? nullptr : &found->second;
-        const std::string state = shot.replayed ? "refused (not sent again)" : fate(row);
+        const std::string state = shot.replayed ? "refused" : fate(row);
         ++counts[state];
         if (shot.differs) ++differing;
         const bool to_pay = state == "new" || state == "failed";
@@ -126,7 +126,7 @@ class Plan {
                             {"paid", counts["paid"]},
                             {"running", counts["running"]},
                             {"ambiguous", counts["ambiguous"]},
-                            {"refused", counts["refused (not sent again)"]},
+                            {"refused", counts["refused"]},
                             {"differ", differing},
                             {"usd", usd},
                             {"paid_usd", paid},
@@ -134,6 +134,9 @@ class Plan {
                             {"prices", api::price_source(price_factor)}}}});
     std::printf("%d to submit, about $%.2f; %d paid or running, $%.2f\n", submissions, usd,
                 counts["paid"] + counts["running"] + counts["ambiguous"], paid);
+    if (counts["refused"] > 0)
+      std::printf("%d refused (not sent again): kling run --retry-failed asks anew\n",
+                  counts["refused"]);
     if (differing > 0)
       std::printf("%d %s from last time\n", differing,
                   differing == 1 ? "step differs" : "steps differ");

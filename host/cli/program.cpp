@@ -130,17 +130,19 @@ int kling::cli::run_program(int argc, char** argv) {
   std::ranges::reverse(words);  // as the library takes them
   try {
     app.parse(words);
-  } catch (const CLI::ExtrasError&) {
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // help, or the version
     const CLI::App* last = &app;
     std::string path = "kling";
     for (auto given = app.get_subcommands(); !given.empty(); given = last->get_subcommands()) {
       last = given.front();
       path += " " + last->get_name();
     }
-    tell_unknown(*last, path, app.remaining(true).front());
-    return code;
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kling::cli::kExitDone : kling::cli::kExitUsage;
+    if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr)
+      tell_unknown(*last, path, app.remaining(true).front());
+    else
+      kling::cli::tell(error.what(), path + " --help");
+    return kling::cli::kExitUsage;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "kling: %s\n", error.what());
     return kling::cli::kExitError;

@@ -236,6 +236,7 @@ class Session {
     double usd = 0;
     for_each_job([&](const engine::JobSnapshot& job) {
       if (job.reused || job.state == "failed" || job.phase < engine::Phase::intended) return;
+      if (job.error && !job.submitted) return;  // it was not sent
       usd += job.cost_usd;
       latest = short_id(job);
     });

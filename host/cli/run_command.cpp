@@ -74,6 +74,15 @@ class Run {
       const bool busy = options_.safe.watched([this] { return runtime_.run(10'000); });
       if (give_up()) continue;  // what was cancelled has its turn
       const auto engines = runtime_.engines();
+      if (const std::string places = busy ? "" : runtime_.deadlock(); !places.empty()) {
+        given_up_ = true;
+        code_ = kExitError;
+        (void)options_.voice.fail(
+            {.kind = Kind::invalid,
+             .message = "tasks wait for each other, and nothing else can end: " + places});
+        stop(engines);
+        continue;
+      }
       progress_.update(engines);
       if (interrupted() && !leaving_) leave(engines);
       const bool over = runtime_.result(task_).done && runtime_.unfinished() == 0;
@@ -219,6 +228,7 @@ class Run {
       bill.replayed += part.replayed;
       bill.open += part.open;
       bill.usd = api::decimal(bill.usd + part.usd);
+      bill.in_doubt = api::decimal(bill.in_doubt + part.in_doubt);
       bill.estimated = (bill.submitted > part.submitted && bill.estimated) || part.estimated;
       for (const auto& job : engine->jobs()) {
         const engine::JobSnapshot shot = engine->snapshot(job);
@@ -231,7 +241,7 @@ class Run {
                               ": the clip is not stored: " + shot.store_error->message);
         if ((leaving_ || options_.detach) && shot.error == std::nullopt &&
             shot.state != "succeeded")
-          options_.voice.note("open: " + shot.handle);
+          options_.voice.note("open: " + called(shot));
       }
     }
     if (options_.report) {
@@ -244,6 +254,7 @@ class Run {
                      {"not_sent_again", bill.replayed},
                      {"open", bill.open},
                      {"usd", bill.usd},
+                     {"in_doubt_usd", bill.in_doubt},
                      {"estimated", bill.estimated}}}});
     } else if (bill.submitted + bill.reused + bill.failed + bill.open > 0) {
       char text[200];
@@ -253,6 +264,8 @@ class Run {
       if (bill.estimated && bill.usd > 0) line += " (" + api::price_basis(price_factor) + ")";
       if (bill.failed > 0) line += ", " + std::to_string(bill.failed) + " failed";
       if (bill.open > 0) line += ", " + std::to_string(bill.open) + " still open";
+      std::snprintf(text, sizeof text, "; lost answers may have cost $%.2f more", bill.in_doubt);
+      if (bill.in_doubt > 0) line += text;
       options_.voice.note(line);
       outcome_ = line;
       if (bill.replayed > 0)
@@ -467,7 +480,9 @@ std::function<int()> set_up_run(CLI::App& app) {
       ->check(CLI::Range(0.001, 1e8));
   app.add_option("--listen", options->listen,
                  "take the service's callbacks here, so that it need hardly be asked")
-      ->type_name("HOST:PORT");
+      ->type_name("HOST:PORT")
+      ->check(CLI::Validator(
+          [](std::string& text) { return text.empty() ? "an address is HOST:PORT" : ""; }, ""));
   app.add_option("--public-url", options->public_url, "where the service reaches --listen")
       ->type_name("URL");
   app.add_flag("--detach", options->detach, "leave as soon as every request is answered");

@@ -6,6 +6,8 @@
 
 #include "api/pasted.h"
 #include "base/files.h"
+#include "sim/dialect.h"
+#include "sim/faults.h"
 
 namespace kling::cli {
 namespace {
@@ -14,12 +16,20 @@ constexpr const char* kSimulated = "The simulated service";
 
 /// A line for the fault script, or "@FILE" with many.
 std::string read_fault(std::string& line) {
-  if (!line.starts_with("@")) return "";
-  auto file = read_file(line.substr(1), 1u << 20);
-  if (!file) return file.error().message;
-  line = std::move(*file);
-  const Status read = api::take_byte_order_mark(line, "this file");
-  return read ? "" : read.error().message;
+  if (line.starts_with("@")) {
+    auto file = read_file(line.substr(1), 1u << 20);
+    if (!file) return file.error().message;
+    line = std::move(*file);
+    if (Status read = api::take_byte_order_mark(line, "this file"); !read)
+      return read.error().message;
+  }
+  const Status known = sim::FaultScript().add(line);
+  return known ? "" : known.error().message + "; " + known.error().hint;
+}
+
+std::string check_dialect(const std::string& words) {
+  const auto known = sim::Mix::read(words);
+  return known ? "" : known.error().message + "; " + known.error().hint;
 }
 
 }  // namespace
@@ -61,6 +71,7 @@ void SimulationOptions::add_service_options(CLI::App& app) {
       ->capture_default_str();
   add("--dialect", service.dialect,
       "whose answers it gives, such as comet, or native,omni=wrapped for one endpoint")
+      ->check(CLI::Validator(check_dialect, ""))
       ->capture_default_str();
   add("--fault", service.faults,
       "what goes wrong, such as \"create#2: accept, drop\", or @FILE of such lines; may be "

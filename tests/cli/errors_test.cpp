@@ -136,15 +136,54 @@ TEST_CASE("wrong use exits with two") {
       {{"run", "--no-such-option", "film.lua"}, "kling run has no option --no-such-option"},
       {{"run", "--max-cost", "-1", "film.lua"}, "--max-cost: takes a number that is 0 or more"},
       {{"sim", "--credit", "much"}, "not much"},
+      {{"run", "--speed", "x", "film.lua"},
+       "x not in range 0.010000 to 100000.000000\n  do: kling"},
+      {{"run", "--sim", "--dialect", "french", "film.lua"},
+       "there is no dialect \"french\"; there"},
+      {{"run", "--listen", "", "film.lua"}, "--listen: an address is HOST:PORT\n  do: kling run"},
+      {{"jobs", "list", "--kind", "films"}, "--kind: films not in {request,text2video,"},
+      {{"jobs", "list", "--limit", "-1"}, "--limit: takes a number that is 0 or more, not -1"},
   };
   for (const auto& row : rows) {
     const Outcome used = stage.run(row.words);
     CAPTURE(used.err);
     CHECK(used.code == 2);
     CHECK(contains(used.err, row.says));
-    CHECK(used.err.size() < 200);
+    CHECK(used.err.size() < 250);
   }
+  const Outcome fault = stage.run({"run", "--sim", "--fault", "nonsense", "film.lua"});
+  CHECK(fault.code == 2);
+  CHECK(fault.err.starts_with("kling: --fault: fault \"nonsense\": WHAT#WHICH: FAULT is expected"));
   CHECK(stage.run({"run", "missing.lua"}).code == 1);
+}
+
+TEST_CASE("an error that is no text still has the script's line") {
+  const struct {
+    const char* script;
+    const char* err;
+  } rows[] = {
+      {"\nerror()", "kling: film.lua:2: error without a text (nil)\n"},
+      {"local function f() error({}) end\nf()",
+       "kling: film.lua:1: error without a text (table)\n"},
+      {"error(setmetatable({}, { __tostring = function() return 'mine' end }))", "kling: mine\n"},
+      {"error(7)", "kling: 7\n"},
+  };
+  for (const auto& row : rows) {
+    const Outcome run = Stage(row.script).run();
+    CHECK(run.code == 1);
+    CHECK(run.err.starts_with(row.err));
+  }
+}
+
+TEST_CASE("tasks that wait for each other end the run and are named") {
+  Stage stage(
+      "local kling = require 'kling'\nlocal a, b\n"
+      "a = kling.spawn(function() kling.sleep(0.01) return b:wait() end)\n"
+      "b = kling.spawn(function() kling.sleep(0.01) local all = kling.all { a } return all "
+      "end)\na:wait()");
+  const Outcome run = stage.run();
+  CHECK(run.code == 1);
+  CHECK(contains(run.err, "wait for each other, and nothing else can end: film.lua:3, film.lua:4"));
 }
 
 TEST_CASE("a script gets its arguments as in lua") {

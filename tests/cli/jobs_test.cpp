@@ -71,6 +71,7 @@ TEST_CASE("jobs lists what the ledger knows and filters it") {
   CHECK(list(stage, {"--open"}).empty());
   CHECK(list(stage, {"--script", "film.lua"}).size() == 3);
   CHECK(list(stage, {"--script", "other.lua"}).empty());
+  CHECK(contains(stage.run({"jobs", "--script", "other.lua"}).err, "none of the 3 jobs"));
   const Outcome shown = stage.run({"jobs"});  // for people
   CHECK(shown.out.starts_with("ID "));
   CHECK(shown.out.ends_with("2 clips, $0.42; 1 failed\n"));

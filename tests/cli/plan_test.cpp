@@ -112,7 +112,7 @@ kling.text2video { prompt = "hangs" }:wait()
   CAPTURE(plan.out);
   const auto steps = lines(plan.out, "step");
   REQUIRE(steps.size() == 3);
-  CHECK(steps[0]["state"] == "refused (not sent again)");
+  CHECK(steps[0]["state"] == "refused");
   CHECK(steps[1]["state"] == "ambiguous");
   CHECK(steps[2]["state"] == "running");
 }

@@ -55,11 +55,11 @@ TEST_CASE("a run can be rehearsed with a file of faults and a service of limits"
 TEST_CASE("wrong options of the simulator say what there is") {
   const TempFolder folder;
   const Outcome dialect = run(folder, {"--dialect", "native,omni=klingon"});
-  CHECK(dialect.code == 1);
+  CHECK(dialect.code == 2);
   CHECK(contains(dialect.err, "there is no dialect \"klingon\""));
   CHECK(contains(dialect.err, "wrapped"));
   const Outcome fault = run(folder, {"--fault", "create#1: dorp"});
-  CHECK(fault.code == 1);
+  CHECK(fault.code == 2);
   CHECK(contains(fault.err, "there is no fault \"dorp\""));
   CHECK(run(folder, {"--fault", "@missing"}).code == 2);
 }
