@@ -21,6 +21,7 @@ using Steady = std::chrono::steady_clock;
 
 constexpr int kMostRedirects = 5;
 constexpr std::uint64_t kProgressWorthATry = 1u << 20;
+constexpr std::size_t kMostWords = 200;  // of an answer that is no film
 constexpr std::uint64_t kMostBytes = 2ull << 30;
 constexpr double kLeastRate = 1'024;  // bytes per second over each stall_timeout
 
@@ -126,21 +127,24 @@ class Download {
       call.headers.emplace_back("If-Range", part_.source().validator);
     }
     std::optional<Error> error;
+    std::string words;  // of an answer that is no film
     call.on_head = [&](const Head& head) {
       error = take_head(head, resuming);
-      if (error || location_) return false;
+      if (error || location_) return error && error->http_status != 0;
       exchange.deadline = TimePoint::max();  // from here on the rate decides
       window_start_ = Steady::now();
       window_bytes_ = 0;
       return true;
     };
     call.on_data = [&](std::string_view data) {
+      if (error) words += data.substr(0, kMostWords - words.size());
+      if (error) return words.size() < kMostWords;
       error = take_data(data);
       return !error;
     };
     CallEnd end = connection.call(call, exchange);
-    if (end.stage == HttpOutcome::Stage::answered) return {};
-    if (end.refused) return error;
+    if (error && !words.empty()) error->message += ": " + api::excerpt(words, kMostWords);
+    if (error || end.refused || end.stage == HttpOutcome::Stage::answered) return error;
     end.error.message = "the download of " + place_ + " failed: " + end.error.message;
     return std::move(end.error);
   }

@@ -203,6 +203,7 @@ TEST_CASE("what is not the whole film never replaces a good file") {
     std::string answer;
     Kind kind;
     const char* code;
+    const char* says = "clip.mp4";
   };
   const Case kCases[] = {
       {"HTML", answer("<!DOCTYPE html><html>Sign in</html>"), Kind::media, "expired"},
@@ -214,7 +215,11 @@ TEST_CASE("what is not the whole film never replaces a good file") {
       {"larger than allowed", "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n" + content,
        Kind::media, ""},
       {"expired", answer("<Error>Request has expired</Error>", "", "403 Forbidden"), Kind::media,
-       "expired"},
+       "expired", "answered 403: <Error>Request has expired</Error>"},
+      {"long-winded", answer(std::string(100'000, 'x'), "", "500 Oops"), Kind::network, "",
+       "answered 500: xxxxx"},
+      {"stopped in its words", "HTTP/1.1 403 No\r\nContent-Length: 900\r\n\r\nno: http://x/y?sign=secret",
+       Kind::media, "expired", "answered 403: no: http://x/y"},
       {"gone", answer("", "", "404 Not Found"), Kind::media, "expired"},
       {"failing", answer("", "", "503 Unavailable"), Kind::network, ""},
       {"silent", "", Kind::network, ""},
@@ -232,6 +237,8 @@ TEST_CASE("what is not the whole film never replaces a good file") {
     CHECK(result.error().kind == c.kind);
     CHECK(result.error().code == c.code);
     CHECK(result.error().message.find("clip.mp4") != std::string::npos);
+    CHECK(result.error().message.find(c.says) != std::string::npos);
+    CHECK(result.error().message.size() < 500);
     CHECK(result.error().message.find("secret") == std::string::npos);
     CHECK(content_of(path) == "good");
     const bool repeats = c.kind == Kind::network || std::string_view(c.name).starts_with("cut");
