@@ -105,6 +105,7 @@ Status Service::open(const std::string& script) {
   if (!found) return found.error();
   settings = std::move(*found);
   simulated_ = simulation.service;
+  simulated_.keep_clips = false;  // the store has them
   if (simulated_.state_dir.empty() && settings.ledger_path != ":memory:")
     simulated_.state_dir = std::filesystem::path(settings.ledger_path).parent_path().string();
   if (simulation.on)

@@ -17,6 +17,7 @@ struct Options {
   /// Tasks, pictures and clips are kept here and found again by the next start; two simulators
   /// may share it. Empty: in memory and a temporary folder, gone with the simulator.
   std::string state_dir;
+  bool keep_clips = true;        ///< false: drawn again by another start that is asked for them
   std::shared_ptr<Clock> clock;  ///< null: the real time. See Simulator::clock_for.
   std::uint64_t seed = 1;
   std::string dialect = "native";  ///< "native", "native,omni=wrapped": see dialect.h

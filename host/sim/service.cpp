@@ -32,8 +32,7 @@ std::optional<Refusal> check_authorization(const Options& options, const std::st
   return {};
 }
 
-std::string folder_of(const Options& options) {
-  if (!options.state_dir.empty()) return options.state_dir;
+std::string temporary_folder() {
   return (std::filesystem::temp_directory_path() / ("kling-sim-" + random_hex(8))).string();
 }
 
@@ -54,9 +53,10 @@ struct Service::Exchange {
 Service::Service(Options options, Mix mix)
     : options_(std::move(options)),
       mix_(std::move(mix)),
-      dir_(folder_of(options_)),
+      dir_(options_.state_dir.empty() ? temporary_folder() : options_.state_dir),
+      clips_dir_((options_.keep_clips ? dir_ : temporary_folder()) + "/clips"),
       pictures_(dir_ + "/pictures"),
-      clips_(dir_ + "/clips", options_.seed, pictures_,
+      clips_(clips_dir_, options_.seed, pictures_,
              [this](const std::string& clip) { return store_->find_clip(clip); }),
       callbacks_(options_.clock, faults_, [this](const Task& task, Millis at) {
         const View view = view_of(task, at, kNoFaults);
@@ -67,12 +67,14 @@ Service::~Service() {
   close();
   std::error_code ignored;
   if (options_.state_dir.empty()) std::filesystem::remove_all(dir_, ignored);
+  if (!options_.keep_clips)
+    std::filesystem::remove_all(std::filesystem::path(clips_dir_).parent_path(), ignored);
 }
 
 Status Service::open(const std::string& base_url) {
   base_url_ = base_url;
-  for (const char* folder : {"/pictures", "/clips"})
-    if (auto made = make_folders(dir_ + folder); !made) return made;
+  for (const std::string& folder : {dir_ + "/pictures", clips_dir_})
+    if (auto made = make_folders(folder); !made) return made;
   for (const std::string& line : options_.faults)
     if (auto added = faults_.add(line); !added) return added;
   store_ = std::make_unique<Store>(options_, dir_);

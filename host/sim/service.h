@@ -48,7 +48,7 @@ class Service {
 
   const Options options_;
   const Mix mix_;
-  const std::string dir_;
+  const std::string dir_, clips_dir_;
   const Pictures pictures_;
   std::string base_url_;
   std::unique_ptr<Store> store_;

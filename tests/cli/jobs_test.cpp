@@ -314,6 +314,8 @@ TEST_CASE("jobs of the simulator are in a ledger of their own") {
   const auto all = list(stage, {"--sim"});
   REQUIRE(all.size() == 1);
   const std::string id = all.front()["id"];
+  using Files = fs::directory_iterator;  // each clip once: the service's own are not kept
+  CHECK(std::distance(Files(stage.folder / ".kling/sim/clips"), Files()) == 1);
   fs::remove_all(stage.folder / ".kling/sim/clips");
   const Outcome saved =
       stage.run({"jobs", "save", "--sim", "--speed", "10000", id.substr(0, 8), "shot.mp4"});
