@@ -112,7 +112,7 @@ void check_framing(const test::Framing& framing, const std::string& what, bool f
   CHECK(service.count("download") <= 4);
   const bool lost = what == "create" && framing.fault != nullptr && !finds;
   if (framing.fault == nullptr) CHECK(seen.phase == Phase::stored);
-  if (lost) {
+  if (lost && !(framing.either && seen.phase == Phase::stored)) {
     CHECK(seen.phase == Phase::ambiguous);
     CHECK(reason.find(framing.fault) != reason.npos);
   } else if (seen.phase != Phase::stored) {  // what cannot be unpacked is no outage

@@ -293,7 +293,10 @@ TEST_CASE("a pair of clips is shown frame by frame, upright, in its colours, wit
 TEST_CASE("HDR is told where its colours cannot be kept") {
   TempFolder folder;
   const auto hdr = [](const char* transfer) {
-    return Sort{.filters = "scale=out_color_matrix=bt2020:out_range=tv,format=yuv420p10le",
+    return Sort{.filters =
+                    "scale=out_color_matrix=bt2020:out_range=tv,format=yuv420p10le,setparams="
+                    "color_primaries=bt2020:colorspace=bt2020nc:color_trc=" +
+                    std::string(transfer),
                 .coding = std::string("-c:v libx264 -colorspace bt2020nc -color_primaries bt2020 "
                                       "-color_range tv -color_trc ") +
                           transfer,

@@ -96,6 +96,7 @@ struct Framing {
   string name;
   string (*framing)(const string& body);
   const char* fault = nullptr;  ///< null: the body is read
+  bool either = false;          ///< with newer versions of the library it is
 };
 
 // clang-format off
@@ -233,7 +234,7 @@ inline const Framing kFramings[] = {
     {"103 in chunks before", [](const string& b) { return "HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\n\r\n" + sized(b); }},
     {"bare line feeds after 102", [](const string& b) { return "HTTP/1.1 102 Processing\n\n" + sized(b); }},
     {"100 and the answer in one piece with chunks", [](const string& b) { return "HTTP/1.1 100 \r\n\r\n" + kChunked + "Trailer: X\r\n\r\n" + chunks(b) + "X: 1\r\n\r\n"; }},
-    {"gzip with zeros behind it", [](const string& b) { return sized(gzip(b) + string(64, '\0'), "Content-Encoding: gzip\r\n"); }, "packed (gzip)"},
+    {"gzip with zeros behind it", [](const string& b) { return sized(gzip(b) + string(64, '\0'), "Content-Encoding: gzip\r\n"); }, "packed (gzip)", true},
     {"gzip with a name of its own", [](const string& b) { return sized(gzip(b), "Content-Encoding: \tgzip \r\n"); }},
     {"gzip in an odd list", [](const string& b) { return sized(gzip(b), "Content-Encoding: gzip;q=1\r\n"); }, "packed (gzip;q=1)"},
     {"br that is none", [](const string& b) { return sized(b, "Content-Encoding: br\r\n"); }, "packed (br)"},

@@ -83,6 +83,8 @@ std::string scaled(const Source& source, int width, int height) {
                                       "transpose=3,",
                                       "transpose=2,"};
   std::string filters = kUpright[source.orientation - 1];
+  // ffmpeg 7 would hand the camera's turn on to the film, beside what we have turned.
+  if (!filters.empty()) filters += "sidedata=mode=delete:type=DISPLAYMATRIX,";
   filters += "scale=" + std::to_string(width) + ":" + std::to_string(height) +
              ":flags=bicubic+accurate_rnd+full_chroma_int";
   if (!source.pixel_format.starts_with("yuv")) return filters;
