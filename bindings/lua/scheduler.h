@@ -189,6 +189,8 @@ class Scheduler {
   void note_unended(lua_State* L, const Ticket& ticket, Kind kind);
   /// And by what was raised into `task`, which came to nothing.
   void note_failed(lua_State* L, const Task& task);
+  /// Asks whose wait was cut off, and who asked was not told a failure later on.
+  const std::vector<std::shared_ptr<engine::Ask>>& untold() const { return untold_; }
 
   /// `wanted`, or "wanted-2" where the running task has a shot of that name. Plain C++; may throw.
   std::string shot_name(const std::string& wanted);
@@ -249,6 +251,7 @@ class Scheduler {
   Task* running_ = nullptr;
   bool driving_ = false;  ///< within run()
   engine::Story root_story_;
+  std::vector<std::shared_ptr<engine::Ask>> untold_;
   bool host_pumps_ = false;
   bool interrupted_ = false;  ///< ends a block()
 };
