@@ -122,7 +122,9 @@ class Model {
     } else if (event.what == "leave") {
       const std::size_t before = task.story.size();
       leave(task, event);
-      if (task.story.size() > before) run_.seals[{event.path, index}] = task.story.back().seal;
+      // A wait for a task that waited for no job says nothing that is kept.
+      if (task.story.size() > before && task.story.back().strict)
+        run_.seals[{event.path, index}] = task.story.back().seal;
     } else if (event.what == "end") {
       task.failed = event.how != "ok";
     } else if (event.what == "waits") {
