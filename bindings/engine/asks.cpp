@@ -7,10 +7,6 @@
 namespace kling::engine {
 namespace {
 
-bool is_kept(Kind kind) {
-  return kind == Kind::policy || kind == Kind::invalid || kind == Kind::task_failed;
-}
-
 /// The rows of one step.
 struct Rows {
   std::vector<Attempt>::const_iterator first, last;
@@ -34,6 +30,10 @@ Choice from(const Rows& step, std::vector<Attempt>::const_iterator from, bool ag
 
 }  // namespace
 
+bool is_kept(Kind kind) {
+  return kind == Kind::policy || kind == Kind::invalid || kind == Kind::task_failed;
+}
+
 // Not by recursion: a script may catch a hundred thousand errors.
 Raised::~Raised() {
   while (before && before.use_count() == 1) {
@@ -46,7 +46,7 @@ std::vector<Caught> caught(const Story& story) {
   std::vector<Caught> found;
   for (const Raised* entry = story.get(); entry != nullptr && !entry->told;
        entry = entry->before.get()) {
-    const bool failed = is_kept(entry->kind);
+    const bool failed = is_kept(entry->kind) || entry->kind == Kind::interrupted;
     if (!failed && entry->kind != Kind::timeout) continue;
     if (!entry->ask->ready || entry->ask->script.empty()) continue;
     found.push_back({entry->ask.get(), failed, entry->timeouts});

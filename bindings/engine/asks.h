@@ -60,11 +60,13 @@ using Story = std::shared_ptr<const Raised>;
 /// A failure or time-out that a script caught and went on after: it is replayed with its ask.
 struct Caught {
   const Ask* ask;
-  bool failed;
+  bool failed;  ///< or will fail, where its wait was cut off
   int timeouts;
 };
-/// What of a story is to be kept with its asks, once its task has a request sent.
+/// What of a story is to be kept with its asks, once its task asks for something else.
 std::vector<Caught> caught(const Story& story);
+/// Whether a failure of this kind says something about its request, and is replayed.
+bool is_kept(Kind kind);
 
 /// A row of the digest that is asked for, in the order of ordinal and attempt.
 struct Attempt {
@@ -72,7 +74,7 @@ struct Attempt {
   int ordinal = 0;
   StepState state = StepState::intended;
   bool abandoned = false;  ///< given up by a person although it may have been accepted
-  bool kept = false;       ///< an ask of this script caught its failure and went on
+  bool kept = false;       ///< it failed, and a script that had asked for it went on
   bool recorded = false;   ///< some ask of this script got it
   bool exact = false;      ///< made by the same count of the same task path
 };
@@ -84,6 +86,7 @@ struct Asking {
   int sequence = 0;                 ///< the how-manyeth create of its task, equal or not
   bool again = false;               ///< what failed, was kept or abandoned, is asked again
   std::vector<std::int64_t> story;  ///< rows of this digest whose errors were raised, newest first
+  std::vector<Caught> caught;       ///< what the script goes on after by asking for this
   std::set<int> given;              ///< ordinals that asks of this run got
   std::set<int> taken;              ///< those among them that another ask had got before
 };

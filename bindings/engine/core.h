@@ -109,7 +109,7 @@ class Core : public std::enable_shared_from_this<Core> {
   bool may_retire(const Job& job, ActionType next) const;
   bool retire(const std::shared_ptr<Job>& job);
   void begin_run();
-  void end_run();
+  void end_run(const std::vector<std::shared_ptr<Ask>>& untold);
 
   /// Does what only the want of memory can prevent, and what must not be left undone.
   template <class Work>

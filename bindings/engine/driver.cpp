@@ -217,11 +217,14 @@ void Core::call(const std::shared_ptr<Job>& job) {
 
 // ---- Runs that follow one another on one engine ----
 
-void Core::end_run() {
+void Core::end_run(const std::vector<std::shared_ptr<Ask>>& untold) {
   auto book = ledger();
   if (!book || options.run_name().empty()) return;
+  std::vector<Caught> kept;
+  for (const auto& ask : untold)
+    if (ask->ready) kept.push_back({ask.get(), true, 0});
   std::lock_guard lock(claim_mutex);
-  if (Status ended = (*book)->end_run(options.run_name(), asked); !ended)
+  if (Status ended = (*book)->end_run(options.run_name(), asked, kept); !ended)
     log("warning", ended.error().message);
 }
 

@@ -193,7 +193,7 @@ class EngineImpl : public Engine {
     core_->call_next();
   }
   void begin_run() override { core_->begin_run(); }
-  void end_run() override { core_->end_run(); }
+  void end_run(const std::vector<std::shared_ptr<Ask>>& untold) override { core_->end_run(untold); }
   std::string key() const override { return core_->key(); }
   void set_key(const std::string& key) override { core_->set_key(key); }
   void set_limits(const Limits& limits) override {

@@ -193,8 +193,9 @@ class Engine {
   /// those that the new run asks for again go on.
   virtual void begin_run() {}
   /// The script came to a good end: what it does not ask for any more and was never sent is
-  /// forgotten. Blocks on the ledger.
-  virtual void end_run() {}
+  /// forgotten. It did without those that are `untold`, whose end no wait has told: a failure of
+  /// theirs is not asked again. Blocks on the ledger.
+  virtual void end_run(const std::vector<std::shared_ptr<Ask>>& /*untold*/) {}
   virtual std::string key() const = 0;
   /// Another key for the requests from now on: the jobs stay, and those that wait for want of one
   /// go on when somebody asks.

@@ -89,7 +89,9 @@ class Ledger {
 
   /// A run of the script came to a good end, in which each (task path, digest) was asked for so
   /// many times: what the script does not ask for any more and was never sent is forgotten.
-  virtual Status end_run(std::string_view script, const AskCounts& counts) = 0;
+  /// `untold`: who asked for it was not told how it ended, and the script did without.
+  virtual Status end_run(std::string_view script, const AskCounts& counts,
+                         const std::vector<Caught>& untold = {}) = 0;
   /// The seed of a script's random numbers: `proposed`, or the one that it got first.
   virtual Result<std::string> seed(std::string_view script, std::string_view proposed) = 0;
 
@@ -107,10 +109,9 @@ class Ledger {
 
   /// Only from intended or sending, and only by the owner; else kind ledger (somebody else acted).
   /// In the same transaction the limits are asked; what they do not admit stays as it was.
-  /// `estimate_usd` < 0: not known. `caught`: what the script caught before it asked for this.
+  /// `estimate_usd` < 0: not known.
   virtual Result<Marked> mark_sending(const Step& step, Millis now, const Limits& limits,
-                                      double estimate_usd,
-                                      const std::vector<Caught>& caught = {}) = 0;
+                                      double estimate_usd) = 0;
   Status mark_sending(const Step& step, Millis now) {
     auto marked = mark_sending(step, now, {}, 0);
     if (!marked) return marked.error();

@@ -5,6 +5,9 @@
 
 #include <sys/stat.h>
 
+#include "api/text.h"
+#include "engine/error_json.h"
+
 namespace kling::engine {
 namespace {
 
@@ -89,18 +92,20 @@ std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const A
            database,
            "SELECT id, ordinal, abandoned, task_path = ? AND nth = ?, state,"
            // A time-out that the script went on after is told again, whatever came of the job.
-           " COALESCE((SELECT 1 + MAX(kept OR (timeouts > 0 AND steps.state = 'failed'))"
-           " FROM asks WHERE step = steps.id AND asks.script = ?), 0) FROM steps WHERE service = ? "
-           "AND digest = ?"
-           " ORDER BY ordinal, attempt",
+           " COALESCE((SELECT 1 + MAX(CASE timeouts WHEN 0 THEN kept ELSE 2 END)"
+           " FROM asks WHERE step = steps.id AND asks.script = ?), 0),"
+           " CASE state WHEN 'failed' THEN error ELSE '' END FROM steps"
+           " WHERE service = ? AND digest = ? ORDER BY ordinal, attempt",
            wanted.task_path, asking.nth, asking.script, wanted.service, wanted.digest);
        query.next();) {
     Attempt& row = rows.emplace_back();
     int asks = 0;
-    query >> row.id >> row.ordinal >> row.abandoned >> row.exact >> state >> asks;
+    std::string error;
+    query >> row.id >> row.ordinal >> row.abandoned >> row.exact >> state >> asks >> error;
     row.state = state_of(database, state);
     row.recorded = asks > 0;
-    row.kept = asks > 1;
+    row.kept = row.state == StepState::failed && asks > 1 &&
+               (asks > 2 || is_kept(error_from_json(api::parse_json(error)).kind));
   }
   return rows;
 }
@@ -157,8 +162,19 @@ void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64
   db.run(
       "INSERT INTO asks (script, task_path, digest, nth, step) VALUES (?, ?, ?, ?, ?)"
       " ON CONFLICT (script, task_path, digest, nth) DO UPDATE SET step = excluded.step,"
-      " kept = kept AND ?, timeouts = 0",
-      asking.script, wanted.task_path, wanted.digest, asking.nth, row, asking.again);
+      " kept = 0, timeouts = 0",
+      asking.script, wanted.task_path, wanted.digest, asking.nth, row);
+}
+
+void keep(Database& db, const std::vector<Caught>& caught) {
+  // An ask that has moved on to another attempt says nothing of this one any more.
+  for (const Caught& one : caught)
+    db.run(
+        "UPDATE asks SET kept = MAX(kept, ?1), timeouts = MAX(timeouts, ?2) WHERE script = ?3"
+        " AND task_path = ?4 AND digest = ?5 AND nth = ?6 AND step = ?7"
+        " AND (kept < ?1 OR timeouts < ?2)",
+        one.failed, one.timeouts, one.ask->script, one.ask->task_path, one.ask->digest,
+        one.ask->nth, one.ask->row);
 }
 
 }  // namespace kling::engine

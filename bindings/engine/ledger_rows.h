@@ -30,8 +30,9 @@ std::string from_kept(const Database& database, const std::string& kept);
 
 /// Remembers what this position of the script asks for; true when it asked something else.
 bool note_position(Database& db, const Step& wanted, const Asking& asking);
-/// That this ask got the row; what was kept of another one that it had got before goes. A person
-/// who has it tried again wants the same story if it fails again.
+/// That these asks are answered as before the next time, too.
+void keep(Database& db, const std::vector<Caught>& caught);
+/// That this ask got the row; what was kept of another one that it had got before goes.
 void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64_t row);
 
 /// Ledger::forget_answers.

@@ -18,8 +18,10 @@ class SqliteLedger : public Ledger {
         prefix_(std::move(prefix)),
         owner_(db_.file()) {}
 
-  Status end_run(std::string_view script, const AskCounts& counts) override {
+  Status end_run(std::string_view script, const AskCounts& counts,
+                 const std::vector<Caught>& untold) override {
     auto ended = work(true, [&] {
+      keep(db_, untold);
       db_.run(
           "INSERT INTO scripts (name, runs) VALUES (?, 1)"
           " ON CONFLICT (name) DO UPDATE SET runs = runs + 1",
@@ -56,6 +58,7 @@ class SqliteLedger : public Ledger {
   Result<Claim> claim(const Step& wanted, const Asking& asking) override {
     return work(true, [&] {
       owner_.enter(db_);
+      keep(db_, asking.caught);
       const bool differs = note_position(db_, wanted, asking);
       std::int64_t recorded = 0;
       int timeouts = 0;
@@ -107,7 +110,7 @@ class SqliteLedger : public Ledger {
   }
 
   Result<Marked> mark_sending(const Step& step, Millis now, const Limits& limits,
-                              double estimate_usd, const std::vector<Caught>& caught) override {
+                              double estimate_usd) override {
     Marked marked;
     auto refusal = work(true, [&]() -> std::optional<Error> {
       const Step row = present(step.id);
@@ -116,13 +119,6 @@ class SqliteLedger : public Ledger {
       if (limits.slots >= 0) marked.usage.open = count_open(db_, row, now);
       marked.admission = admit(limits, marked.usage, estimate_usd);
       if (marked.admission != Admission::admitted) return std::nullopt;
-      // An ask that has moved on to another attempt says nothing of this one any more.
-      for (const Caught& one : caught)
-        db_.run(
-            "UPDATE asks SET kept = MAX(kept, ?), timeouts = MAX(timeouts, ?) WHERE script = ?"
-            " AND task_path = ? AND digest = ? AND nth = ? AND step = ?",
-            one.failed, one.timeouts, one.ask->script, one.ask->task_path, one.ask->digest,
-            one.ask->nth, one.ask->row);
       if (auto taken = check_own_id(row)) return taken;
       return change(step, now, "sending", "",
                     "state = 'sending', sent_at = CASE sent_at WHEN 0 THEN ? ELSE sent_at END",

@@ -114,6 +114,7 @@ Event Core::write_intent(const std::shared_ptr<Job>& shared) {
                 .sequence = sending.sequence,
                 .again = request.again || options.retry_failed,
                 .story = {},
+                .caught = caught(request.story),
                 .given = given[wanted.digest],
                 .taken = taken[wanted.digest]};
   std::map<std::int64_t, Ask*> raised;
@@ -128,6 +129,7 @@ Event Core::write_intent(const std::shared_ptr<Job>& shared) {
   given[wanted.digest].insert(claim.step.ordinal);
   if (claim.taken) taken[wanted.digest].insert(claim.step.ordinal);
   if (claim.follows != 0) raised[claim.follows]->followed = true;
+  if (request.story) request.story->told = true;
   Ask& ask = *request.ask;
   ask.script = asking.script;
   ask.task_path = wanted.task_path;
@@ -182,8 +184,6 @@ bool Core::join(const std::shared_ptr<Job>& job, const Claim& claim) {
     rests = !other->active && (phase == Phase::paused || phase == Phase::ambiguous);
     // It was found by its handle, and could not be sent without its request.
     if (rests && !other->sending) other->sending = std::move(job->sending);
-    // What was caught before this ask is kept once the request is sent.
-    if (other->sending && job->sending) other->sending->request.story = job->sending->request.story;
   }
   // Before the script is told: what it waits for is what comes of this, not what was before.
   if (rests) insist([&] { resume(other); });
@@ -297,10 +297,6 @@ Event Core::admit_to_send(Job& job) {
   if (Status built = build_body(job, *job.sending); !built.ok()) return stopped(built.error());
   auto book = ledger();
   if (!book) return failed_record(job, book.error());
-  const Story story = [&job] {
-    std::lock_guard lock(job.mutex);
-    return job.sending->request.story;
-  }();
   std::unique_lock purse(options.purse->mutex, std::defer_lock);
   Usage elsewhere;
   Limits left = options.most;
@@ -310,8 +306,8 @@ Event Core::admit_to_send(Job& job) {
     if (left.budget_usd >= 0) left.budget_usd = std::max(0.0, left.budget_usd - elsewhere.usd);
     if (left.budget_jobs >= 0) left.budget_jobs = std::max(0, left.budget_jobs - elsewhere.jobs);
   }
-  auto marked = (*book)->mark_sending(job.step, now(), lower(limits_of_now, left), job.estimate_usd,
-                                      caught(story));
+  auto marked =
+      (*book)->mark_sending(job.step, now(), lower(limits_of_now, left), job.estimate_usd);
   if (!marked) return failed_record(job, marked.error());
   if (marked->admission == Admission::no_slot) {
     follow_orphans();
@@ -325,7 +321,6 @@ Event Core::admit_to_send(Job& job) {
     usage.usd += elsewhere.usd;
     return stopped(over_budget(options.most, usage, job.estimate_usd, job.price_factor));
   }
-  if (story) story->told = true;
   return {.type = EventType::done};
 }
 

@@ -78,6 +78,10 @@ class Runtime {
   /// Every engine in use (the default one, then those of kling.client); empty before the first
   /// call.
   std::vector<engine::Engine*> engines() const;
+  /// The script came to a good end (Engine::end_run).
+  void end_run() {
+    for (engine::Engine* engine : engines()) engine->end_run(scheduler.untold());
+  }
   /// Takes the engines out of a state that is closed next, so that their jobs go on.
   std::vector<std::unique_ptr<engine::Engine>> take_engines();
   engine::CompletionQueue& queue() { return scheduler.queue(); }

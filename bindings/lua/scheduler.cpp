@@ -208,6 +208,7 @@ void Scheduler::check_can_wait(lua_State* L) {
 int Scheduler::park(lua_State* L, Ticket& ticket, Millis deadline, lua_KFunction next,
                     lua_KContext context) {
   check_can_wait(L);
+  ticket.order = ++waits_;
   if (running_ == nullptr) {
     block(L, ticket, deadline);
     return next(L, LUA_OK, context);
@@ -215,7 +216,7 @@ int Scheduler::park(lua_State* L, Ticket& ticket, Millis deadline, lua_KFunction
   if (ticket.done) return next(L, LUA_OK, context);
   Task& task = *running_;
   ++task.serial;
-  if (deadline != kNever) pure(L, [&] { add_timer(deadline, task); });
+  if (deadline != kNever) pure(L, [&] { add_timer(deadline, ticket.order, task); });
   // From here on nothing raises: a task that is parked does yield.
   task.phase = Task::Phase::parked;
   task.brief = ticket.brief;
@@ -307,7 +308,8 @@ void Scheduler::tell_arrivals() {
 bool Scheduler::end_held_wait() {
   std::shared_ptr<Ticket> first;
   const auto look = [&](const std::shared_ptr<Ticket>& wait) {
-    if (!wait || wait->until >= (first ? first->until : kNever)) return;
+    if (!wait || wait->until == kNever) return;
+    if (first && std::tie(first->until, first->order) < std::tie(wait->until, wait->order)) return;
     for (const auto& ask : unended(wait))
       if (std::ranges::find(held_, ask, &Arrival::ask) != held_.end()) first = wait;
   };
@@ -319,7 +321,7 @@ bool Scheduler::end_held_wait() {
   return true;
 }
 
-void Scheduler::add_timer(Millis due, const Task& task) {
+void Scheduler::add_timer(Millis due, std::uint64_t order, const Task& task) {
   // Waits that ended early leave their timers behind; they go when they are the most.
   if (timers_.size() > 2 * unfinished_ + 64) {
     std::erase_if(timers_, [&](const Timer& timer) {
@@ -328,7 +330,7 @@ void Scheduler::add_timer(Millis due, const Task& task) {
     });
     std::make_heap(timers_.begin(), timers_.end());
   }
-  timers_.push_back({due, task.id, task.serial});
+  timers_.push_back({due, order, task.id, task.serial});
   std::push_heap(timers_.begin(), timers_.end());
 }
 

@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -53,9 +54,10 @@ struct Ticket : std::enable_shared_from_this<Ticket> {
   TaskId waiter = 0;
   std::uint32_t serial = 0;  ///< of the waiter's wait; an older one is over
   bool done = false;
-  bool brief = false;     ///< an answer of this machine or one exchange, not a generation
-  bool over = false;      ///< its time is up, although the clock does not say so
-  Millis until = kNever;  ///< when a wait for a job or task is to end
+  bool brief = false;       ///< an answer of this machine or one exchange, not a generation
+  bool over = false;        ///< its time is up, although the clock does not say so
+  Millis until = kNever;    ///< when a wait for a job or task is to end
+  std::uint64_t order = 0;  ///< of two waits that end at one moment the one that began first does
   std::vector<Awaited> awaited;
 };
 
@@ -189,6 +191,8 @@ class Scheduler {
   void note_unended(lua_State* L, const Ticket& ticket, Kind kind);
   /// And by what was raised into `task`, which came to nothing.
   void note_failed(lua_State* L, const Task& task);
+  /// Asks whose wait was cut off, and who asked was not told a failure later on.
+  const std::vector<std::shared_ptr<engine::Ask>>& untold() const { return untold_; }
 
   /// `wanted`, or "wanted-2" where the running task has a shot of that name. Plain C++; may throw.
   std::string shot_name(const std::string& wanted);
@@ -208,13 +212,16 @@ class Scheduler {
  private:
   struct Timer {
     Millis due;
+    std::uint64_t order;
     TaskId task;
     std::uint32_t serial;
-    bool operator<(const Timer& other) const { return due > other.due; }  // a heap's top is least
+    bool operator<(const Timer& other) const {  // a heap's top is least
+      return std::tie(due, order) > std::tie(other.due, other.order);
+    }
   };
   void block(lua_State* L, Ticket& ticket, Millis deadline);
   void add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind, int timeouts);
-  void add_timer(Millis due, const Task& task);
+  void add_timer(Millis due, std::uint64_t order, const Task& task);
   void fire_timers();
   void tell_arrivals();
   bool end_held_wait();
@@ -241,6 +248,7 @@ class Scheduler {
   std::size_t brief_ = 0;          ///< tasks that wait for a brief ticket
   std::weak_ptr<Ticket> blocked_;  ///< what is waited for outside of tasks
   TaskId last_id_ = 0;
+  std::uint64_t waits_ = 0;  ///< begun so far
   std::size_t unfinished_ = 0;
   std::size_t unobserved_ = 0;  ///< failures since take_unobserved()
   std::uint32_t root_spawned_ = 0;
@@ -249,6 +257,7 @@ class Scheduler {
   Task* running_ = nullptr;
   bool driving_ = false;  ///< within run()
   engine::Story root_story_;
+  std::vector<std::shared_ptr<engine::Ask>> untold_;
   bool host_pumps_ = false;
   bool interrupted_ = false;  ///< ends a block()
 };

@@ -12,6 +12,13 @@ void Scheduler::note_raised(lua_State* L, const std::shared_ptr<engine::Ask>& as
   // An interruption tells nothing that an earlier error of the job does not tell; as far as a loop
   // of short waits goes.
   const engine::Raised* entry = story().get();
+  pure(L, [&] {
+    const bool cut_off = kind == Kind::interrupted || kind == Kind::timeout;
+    if (!cut_off)
+      std::erase(untold_, ask);
+    else if (untold_.empty() || untold_.back() != ask)
+      untold_.push_back(ask);
+  });
   for (int i = 0; kind == Kind::interrupted && entry != nullptr && i < 8; ++i) {
     if (entry->ask == ask) return;
     entry = entry->before.get();

@@ -279,8 +279,7 @@ class Run {
     for (const engine::JobSnapshot& job : unobserved) report_unobserved(job);
     for (const lua::TaskResult& task : failures_)
       (void)options_.voice.fail(task, called(task.error.job));
-    if (code_ == kExitDone && !leaving_ && !options_.detach && !options_.report)
-      for (engine::Engine* engine : runtime_.engines()) engine->end_run();
+    if (code_ == kExitDone && !leaving_ && !options_.detach && !options_.report) runtime_.end_run();
     if (options_.notify) notify();
     return leaving_ ? int{kExitInterrupted} : code_;
   }

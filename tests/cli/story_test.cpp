@@ -160,22 +160,30 @@ TEST_CASE("whatever was cut off or timed out, an unchanged script sends nothing"
       "local function ask(prompt, duration) return kling.text2video { prompt = prompt, duration = "
       "duration } end\n"
       "local function briefly(job, timeout) pcall(job.wait, job, { timeout = timeout }) end\n";
-  for (const char* script : {
-           R"(local t = kling.spawn(function() ask("g", 10):wait() ask("lost"):wait() end)
+  for (
+      const std::string script : {
+          R"(local t = kling.spawn(function() ask("g", 10):wait() ask("lost"):wait() end)
 local j = ask "p" briefly(j, 5) j:wait() t:cancel() ask("end"):wait())",
-           R"(kling.any { function() ask("f"):wait() ask("g", 10):wait() ask("lost"):wait() end,
+          R"(kling.any { function() ask("f"):wait() ask("g", 10):wait() ask("lost"):wait() end,
   function() local j = ask "p" briefly(j, 5) j:wait() ask("next"):wait() end }
 ask("end"):wait())",
-           R"(pcall(kling.all, { function() ask("g", 10):wait() ask("lost"):wait() end,
+          R"(pcall(kling.all, { function() ask("g", 10):wait() ask("lost"):wait() end,
   function() local j = ask "bloodbath" briefly(j, 5) j:wait() end })
 ask("end"):wait())",
-           R"(pcall(kling.timeout, 40, function()
+          R"(pcall(kling.timeout, 40, function()
   briefly(ask "p", 5) ask("q"):wait() ask("g", 10):wait() end)
 ask("end"):wait())",
-           R"(briefly(ask "bloodbath", 10) ask("end"):wait())",
-           R"(kling.any { function() ask("a", 10):wait() ask("b", 10):wait() ask("lost"):wait() end,
+          R"(briefly(ask "bloodbath", 10) ask("end"):wait())",
+          R"(kling.any { function() ask("a", 10):wait() ask("b", 10):wait() ask("lost"):wait() end,
   function() briefly(ask "bloodbath", 20) ask("w"):wait() end }
-ask("end"):wait())"}) {
+ask("end"):wait())",
+          // What fails when nobody waits for it any more.
+          R"(kling.any { ask "f", ask("bloodbath", 10) })",
+          R"(kling.any { function() ask("f"):wait() end, function() ask("bloodbath", 10):wait() end })",
+          R"(pcall(kling.all, { function() ask("bloodbath"):wait() end,
+  function() ask("a bloodbath", 10):wait() end })
+ask("end"):wait())",
+          R"(briefly(ask "bloodbath", 0))"}) {
     CAPTURE(script);
     Stage stage(head + script);
     REQUIRE(stage.run({"run", "--no-store", "film.lua"}).code == 0);
@@ -208,6 +216,27 @@ print(ok)
   CHECK(retried.out == "true\n");
   CHECK(stage.service->counters().creates == 3);
   CHECK(stage.run({"run", "--no-store", "film.lua"}).out == "true\n");
+  CHECK(stage.service->counters().creates == 3);
+}
+
+TEST_CASE("a caught failure is kept although all that follows it was paid before") {
+  const std::string script = R"(local kling = require 'kling'
+local ok = pcall(function() return kling.text2video { prompt = "FIRST" }:wait() end)
+if not ok then kling.text2video { prompt = "second" }:wait() end
+print(ok)
+)";
+  sim::Options options;
+  Stage stage(script, options);
+  const auto edit = [&](const std::string& prompt) {
+    std::string text = script;
+    std::ofstream(stage.folder / "film.lua") << text.replace(text.find("FIRST"), 5, prompt);
+  };
+  edit("a bloodbath");
+  CHECK(stage.run({"run", "--no-store", "film.lua"}).out == "false\n");
+  edit("another bloodbath");
+  CHECK(stage.run({"run", "--no-store", "film.lua"}).out == "false\n");
+  CHECK(stage.service->counters().creates == 3);
+  CHECK(stage.run({"run", "--no-store", "film.lua"}).out == "false\n");
   CHECK(stage.service->counters().creates == 3);
 }
 

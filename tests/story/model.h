@@ -27,6 +27,9 @@ class Model {
       if (event.what == "refused") cut_.insert(event.id);
     for (std::size_t i = 0; i < run.events.size() && complaint.empty(); ++i)
       complaint = see(run.events[i]);
+    if (run.done && run.ok)  // what a good end did without is kept
+      for (const auto& [path, task] : run_.tasks)
+        for (const auto& [ask, id] : task.waiting) kept_.insert(step_of(id));
     if (complaint.empty()) complaint = charges();
     if (complaint.empty() && same && run.done && before_.done) complaint = compare(run);
     before_ = run;
@@ -80,16 +83,9 @@ class Model {
       if (task.external_id == id) return service_.failed(task);
     return false;
   }
-  bool sent_since(const std::string& id, std::size_t sent) const {
-    return std::find(
-               run_.sent.begin() + static_cast<std::ptrdiff_t>(std::min(sent, run_.sent.size())),
-               run_.sent.end(), id) != run_.sent.end();
-  }
-
-  /// An attempt, or any of a step.
-  bool sent_before(const std::string& what, std::size_t sent) const {
+  bool sent_before(const std::string& step, std::size_t sent) const {
     for (std::size_t i = 0; i < std::min(sent, run_.sent.size()); ++i)
-      if (run_.sent[i] == what || step_of(run_.sent[i]) == what) return true;
+      if (step_of(run_.sent[i]) == step) return true;
     return false;
   }
   bool is_recorded(const std::string& step) const {
@@ -126,12 +122,13 @@ class Model {
     } else if (event.what == "leave") {
       const std::size_t before = task.story.size();
       leave(task, event);
-      if (task.story.size() > before) run_.seals[{event.path, index}] = task.story.back().seal;
+      // A wait for a task that waited for no job says nothing that is kept.
+      if (task.story.size() > before && task.story.back().strict)
+        run_.seals[{event.path, index}] = task.story.back().seal;
     } else if (event.what == "end") {
       task.failed = event.how != "ok";
     } else if (event.what == "waits") {
       task.waiting[event.ask] = event.id;
-      if (sent_since(event.id, event.sent)) seal(task, perhaps);
     } else if (event.what == "clip" || event.what == "raised") {
       task.waiting.erase(event.ask);
       if (event.what == "raised") {
@@ -140,6 +137,8 @@ class Model {
       }
     } else if (event.what == "asked") {
       return ask(task, event);
+    } else if (event.what == "refused") {
+      seal(task, perhaps);
     }
     return "";
   }
@@ -147,7 +146,6 @@ class Model {
   Entry raise(TaskTold& task, int ask, const std::string& id, const std::string& kind,
               bool strict) {
     task.story.push_back({ask, id, kind, strict, std::make_shared<Seal>(open)});
-    // What was asked for before and is sent only now says nothing for certain.
     return task.story.back();
   }
   static void seal(TaskTold& task, Seal how) {
@@ -196,11 +194,8 @@ class Model {
     auto& steps = steps_[prompt];
     if (std::find(steps.begin(), steps.end(), step) == steps.end()) steps.push_back(step);
     run_.given.insert(step);
-    if (sent_since(id, event.sent)) {
-      seal(task, sent_before(id, event.sent) ? perhaps : sealed);
-      for (const Entry& entry : task.story)
-        if (*entry.seal != open) kept_.insert(step_of(entry.id));
-    }
+    seal(task, sealed);
+    for (const Entry& entry : task.story) kept_.insert(step_of(entry.id));
     if (wrong.empty()) return "";
     return event.path + " asked for \"" + prompt + "\" (" + std::to_string(nth + 1) + ") and got " +
            id + ": " + wrong;
@@ -312,12 +307,16 @@ class Model {
   /// nothing and nobody was told of, or an ask that was cut off.
   bool may_send() const {
     std::set<std::string> cancelled;
-    std::set<int> failures;  // asks whose failure was told
+    std::set<int> failures;  // asks whose failure was told, or not waited for to a good end
     std::map<std::string, std::size_t> index;
     for (const Event& event : before_.events) {
       const auto seal = told_.seals.find({event.path, index[event.path]++});
       const bool kept = seal != told_.seals.end() && *seal->second == sealed &&
                         (event.how == "timeout" || is_failure(event.how));
+      const bool cut_off = event.how == "interrupted" || event.how == "timeout";
+      if (before_.ok && event.what == "raised" && cut_off &&
+          is_failed(event.id, told_.prompt_of.at(event.ask)))
+        failures.insert(event.ask);
       // Who asks after that has asked for nothing.
       if (event.how == "interrupted" && event.what != "refused") cancelled.insert(event.path);
       if (event.what == "refused" && cancelled.count(event.path) == 0) return true;

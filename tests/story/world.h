@@ -242,8 +242,7 @@ class World {
     run.done = result.done && !killed_ && !working();
     run.ok = result.ok;
     run.message = result.message;
-    if (run.done && run.ok)
-      for (engine::Engine* engine : runtime.engines()) engine->end_run();
+    if (run.done && run.ok) runtime.end_run();
     events_ = nullptr;
     lua_close(L);
     service->come_back();
