@@ -26,6 +26,7 @@ enum class Kind {
   interrupted,  ///< the wait was cancelled
   media,        ///< a file, frame or clip could not be read, made or saved
   ledger,       ///< the ledger cannot be read or written, so nothing is paid
+  script,       ///< a mistake of the script's own code, or what it raised by error()
 };
 
 /// The name of a kind as scripts see it, for example "rate_limit".

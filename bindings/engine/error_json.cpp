@@ -19,7 +19,7 @@ Error error_from_json(const api::Json& json) {
     return value.is_string() ? value.get<std::string>() : std::string();
   };
   Error error{.message = text("message")};
-  for (int kind = 0; kind <= static_cast<int>(Kind::ledger); ++kind)
+  for (int kind = 0; kind <= static_cast<int>(Kind::script); ++kind)
     if (text("kind") == name(Kind(kind))) error.kind = Kind(kind);
   for (const auto& [key, member] : kErrorTexts) error.*member = text(key);
   if (const api::Json& status = api::member(json, "http_status"); status.is_number_integer())

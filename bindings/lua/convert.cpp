@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "api/text.h"
+#include "engine/error_json.h"
 #include "lua/runtime_state.h"
 #include "lua/safe/limits.h"
 
@@ -63,8 +64,9 @@ class Reader {
   bool read_number(int index, Json& out) {
     if (lua_isinteger(L_, index)) return out = lua_tointegerx(L_, index, nullptr), true;
     const lua_Number number = lua_tonumberx(L_, index, nullptr);
-    if (!std::isfinite(number)) return fail("is not a finite number");
-    return out = number, true;
+    const bool finite = std::isfinite(number);
+    if (!finite && media_ != &kTold) return fail("is not a finite number");
+    return out = finite ? Json(number) : Json(), true;
   }
 
   bool read_string(int index, Json& out) {
@@ -81,6 +83,10 @@ class Reader {
 
   bool read_userdata(int index, Json& out) {
     if (test_object<Null>(L_, index)) return out = nullptr, true;
+    if (media_ == &kTold) {
+      if (tell(index, out)) return true;
+      return fail("is something that JSON has no word for");
+    }
     const ClipRef* clip = test_object<ClipRef>(L_, index);
     const ImageRef* image = clip ? clip : test_object<ImageRef>(L_, index);
     const bool job = test_object<JobRef>(L_, index) != nullptr;
@@ -102,6 +108,29 @@ class Reader {
     media_->sources->push_back(image->source);
     out = Json{{"$media", media_->inputs->size()}};
     media_->inputs->push_back(std::move(input));
+    return true;
+  }
+
+  /// What is known of an object now; false: nothing that somebody else could use.
+  bool tell(int index, Json& out) {
+    const auto snapshot = [](const Client& client, const std::shared_ptr<engine::Job>& job) {
+      return client.engine ? client.engine->snapshot(job) : engine::JobSnapshot();
+    };
+    if (const JobRef* job = test_object<JobRef>(L_, index))
+      return out = engine::to_json(snapshot(*job->client, job->job)), true;
+    if (const ErrorValue* error = test_object<ErrorValue>(L_, index))
+      return out = {{"error", engine::to_json(error->error)},
+                    {"message", to_text(*error)},
+                    {"traceback", error->traceback}},
+             true;
+    const ClipRef* clip = test_object<ClipRef>(L_, index);
+    if (clip == nullptr) return false;
+    out = {{"path", clip->source->path}};
+    if (clip->source->job == nullptr) return true;
+    const auto now = snapshot(*clip->client, clip->source->job);
+    const auto video = static_cast<std::size_t>(clip->source->video);
+    out = {{"clip", now.handle}, {"path", now.path}, {"duration", now.duration}};
+    if (video < now.videos.size()) out["url"] = now.videos[video].url;
     return true;
   }
 

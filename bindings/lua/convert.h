@@ -33,6 +33,9 @@ struct MediaSink {
   std::vector<api::MediaInput>* inputs;
   std::vector<std::shared_ptr<engine::MediaSource>>* sources;
 };
+/// For who is told, not sent to: clips, jobs and errors become objects that describe them, and what
+/// is no number null.
+inline constexpr MediaSink kTold{nullptr, nullptr};
 
 /// The value at `index`. The error (kind invalid) names the key path. `bytes` gets about what it
 /// takes. Never raises a Lua error.

@@ -74,6 +74,7 @@ Scheduler::Scheduler(lua_State* main, std::shared_ptr<engine::CompletionQueue> q
       begun_(queue_->clock().now()) {
   Failure no_memory;
   no_memory.done = true;
+  no_memory.error.kind = Kind::script;
   no_memory.message = no_memory.error.message = "not enough memory";
   no_memory_ = std::make_shared<const Failure>(std::move(no_memory));
 }

@@ -31,7 +31,7 @@ struct TaskResult {
   std::string message;    ///< tostring of the error, script line included
   std::string where;      ///< "film.lua:14" of an Error value
   std::string traceback;  ///< through the user's own code
-  Error error;            ///< of an Error value; kind invalid with `message` for others
+  Error error;            ///< of an Error value; kind script with `message` for others
   bool is_kling_error = false;
 };
 

@@ -433,7 +433,8 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
     lua_pushinteger(L, seed[1]);
     lua_call(L, 2, 0);
     if (to_stderr) lua_register(L, "print", print_to_stderr);
-    task = script::start(L, *runtime, source, chunk_name.c_str(), "main", arguments);
+    script::load(L, source, chunk_name.c_str());
+    task = script::start(L, *runtime, "main", arguments);
   };
   if (const Status ready = script::protect(main, prepare); !ready)
     return options.voice.fail(

@@ -2,6 +2,7 @@
 #include <mutex>
 
 #include "net/body.h"
+#include "runtime/handles.h"
 #include "runtime/hooks.h"
 
 namespace {
@@ -13,7 +14,8 @@ using kling::net::HttpOutcome;
 struct Meeting {
   std::mutex mutex;
   std::condition_variable changed;
-  bool begun = false;  ///< the hook was called
+  bool begun = false;                  ///< the hook was called
+  kling_exchange* exchange = nullptr;  ///< then
   bool ended = false;
   HttpOutcome outcome;
 
@@ -33,11 +35,16 @@ HttpOutcome failed(HttpOutcome::Stage stage, const char* why) {
   return outcome;
 }
 
-}  // namespace
+using Exchanges = kling::runtime::Handles<kling_exchange, Meeting>;
 
-struct kling_exchange {
-  std::shared_ptr<Meeting> meeting;
-};
+int end(kling_exchange* exchange, HttpOutcome how) {
+  const auto meeting = Exchanges::all().take(exchange);
+  if (!meeting) return KLING_MISUSE;
+  meeting->end(std::move(how));
+  return KLING_OK;
+}
+
+}  // namespace
 
 namespace kling::runtime {
 namespace {
@@ -69,14 +76,16 @@ class HookTransport final : public net::Transport {
         std::lock_guard lock(meeting->mutex);
         if (meeting->ended) return;
         meeting->begun = true;
+        meeting->exchange = Exchanges::all().put(meeting);
       }
-      call(hook, user, request, body, new kling_exchange{meeting});
+      call(hook, user, request, body, meeting->exchange);
     });
     std::unique_lock lock(meeting->mutex);
     const bool in_time =
         meeting->changed.wait_for(lock, request.deadline, [&] { return meeting->ended; });
     if (in_time) return std::move(meeting->outcome);
     meeting->ended = true;
+    Exchanges::all().take(meeting->exchange);
     return failed(meeting->begun ? HttpOutcome::Stage::lost : HttpOutcome::Stage::not_sent,
                   "the program's transport gave no answer in time");
   }
@@ -137,20 +146,18 @@ std::shared_ptr<net::Transport> make_hook_transport(
 
 }  // namespace kling::runtime
 
-void kling_exchange_answer(kling_exchange* exchange, int status, const char* content_type,
-                           const char* body, size_t size) {
+int kling_exchange_answer(kling_exchange* exchange, int status, const char* content_type,
+                          const char* body, size_t size) {
   HttpOutcome outcome;
   outcome.stage = HttpOutcome::Stage::answered;
   outcome.status = status;
   if (content_type != nullptr) outcome.content_type = content_type;
   if (body != nullptr) outcome.body.assign(body, size);
-  exchange->meeting->end(std::move(outcome));
-  delete exchange;
+  return end(exchange, std::move(outcome));
 }
 
-void kling_exchange_fail(kling_exchange* exchange, int may_have_been_sent) {
-  exchange->meeting->end(
-      failed(may_have_been_sent != 0 ? HttpOutcome::Stage::lost : HttpOutcome::Stage::not_sent,
-             "the program's transport failed"));
-  delete exchange;
+int kling_exchange_fail(kling_exchange* exchange, int may_have_been_sent) {
+  return end(exchange, failed(may_have_been_sent != 0 ? HttpOutcome::Stage::lost
+                                                      : HttpOutcome::Stage::not_sent,
+                              "the program's transport failed"));
 }

@@ -3,17 +3,22 @@
 // gets out.
 #include "kling/host.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <filesystem>
+#include <map>
+#include <thread>
 
 #include "api/text.h"
 #include "base/leaving.h"
 #include "engine/error_json.h"
 #include "lua/convert.h"
+#include "runtime/functions.h"
 #include "runtime/hooks.h"
 #include "script/script.h"
 
@@ -46,10 +51,15 @@ struct kling_host {
   /// Makes the Lua state. False: error_ tells why.
   bool open();
   bool call(auto work);
-  bool fail(const std::string& why) { return error_ = why, false; }
+  bool fail(const std::string& why, int code = KLING_ERROR) {
+    code_ = code;
+    return error_ = why, false;
+  }
   bool read_json(const char* text, Json& value);
   const char* give(const Json& value);
   Result<std::unique_ptr<engine::Engine>> make_engine(engine::EngineOptions chosen);
+  /// `push` pushes the function that becomes a task.
+  kling_task start(const char* name, const char* arguments, auto push);
   kling_task run(const char* name, std::string_view source, const char* arguments,
                  const std::string& folder);
   const char* result(kling_task task);
@@ -58,6 +68,8 @@ struct kling_host {
   std::vector<engine::Engine*> engines() const;
 
   const Birthplace home_;
+  std::atomic<std::thread::id> thread_{std::this_thread::get_id()};
+  int depth_ = 0;  ///< calls of the program under way: one from within is from a callback
   const bool safe_;
   const kling_host_options hooks_;  ///< its texts are not ours: only the hooks and numbers
   engine::EngineOptions engine_;
@@ -67,8 +79,10 @@ struct kling_host {
   lua_State* state_ = nullptr;
   lua::Runtime* runtime_ = nullptr;
   kling_task generation_ = 0;  ///< of the state: in the upper half of a kling_task
-  std::vector<std::unique_ptr<engine::Engine>> kept_;  ///< of states before
+  std::vector<std::unique_ptr<engine::Engine>> kept_;   ///< of states before
+  std::map<std::string, runtime::Function> functions_;  ///< registered, under their names
   std::string error_, text_;
+  int code_ = KLING_OK;
 };
 
 kling_host::kling_host(const kling_host_options& options)
@@ -154,7 +168,10 @@ bool kling_host::open() {
       hooks_.log(hooks_.user, level.c_str(), message.c_str());
     };
   if (state_ == nullptr) return fail("not enough memory for a Lua state");
-  if (call([&](lua_State* L) { runtime_ = &script::open(L, safe_, std::move(module)); }))
+  if (call([&](lua_State* L) {
+        runtime_ = &script::open(L, safe_, std::move(module));
+        for (auto& [name, function] : functions_) runtime::set_function(L, name.c_str(), function);
+      }))
     return true;
   lua_close(std::exchange(state_, nullptr));
   runtime_ = nullptr;
@@ -187,20 +204,26 @@ Result<std::unique_ptr<engine::Engine>> kling_host::make_engine(engine::EngineOp
 
 // ---- Tasks ----
 
-kling_task kling_host::run(const char* name, std::string_view source, const char* arguments,
-                           const std::string& folder) {
+kling_task kling_host::start(const char* name, const char* arguments, auto push) {
   Json list;
   if (!read_json(arguments, list)) return 0;
-  if (!list.is_null() && !list.is_array())
-    return fail("the arguments of a script are a JSON array");
-  const std::string chunk = std::string("@") + name;
+  if (!list.is_null() && !list.is_array()) return fail("arguments are a JSON array");
   lua::TaskId started = 0;
   if (!call([&](lua_State* L) {
-        if (!safe_) script::add_folder(L, folder);
-        started = script::start(L, *runtime_, source, chunk.c_str(), name, list);
+        push(L);
+        started = script::start(L, *runtime_, name, list);
       }))
     return 0;
   return started | generation_ << kTaskBits;
+}
+
+kling_task kling_host::run(const char* name, std::string_view source, const char* arguments,
+                           const std::string& folder) {
+  const std::string chunk = std::string("@") + name;
+  return start(name, arguments, [&](lua_State* L) {
+    if (!safe_) script::add_folder(L, folder);
+    script::load(L, source, chunk.c_str());
+  });
 }
 
 lua::TaskId kling_host::known(kling_task task) const {
@@ -219,7 +242,7 @@ int kling_host::task_state(kling_task task) const {
 const char* kling_host::result(kling_task task) {
   const int state = task_state(task);
   if (state != KLING_TASK_DONE && state != KLING_TASK_FAILED) {
-    error_ = state == KLING_TASK_RUNNING ? "the task has not ended" : "there is no such task";
+    fail(state == KLING_TASK_RUNNING ? "the task has not ended" : "there is no such task");
     return nullptr;
   }
   const lua::TaskId id = known(task);
@@ -233,14 +256,14 @@ const char* kling_host::result(kling_task task) {
   const int top = lua_gettop(state_);
   const int count = runtime_->push_results(state_, id);
   if (count < 0) {
-    error_ = "not enough memory for the results";
+    fail("not enough memory for the results", KLING_NO_MEMORY);
     return nullptr;
   }
   Json values = Json::array();
   for (int i = 1; i <= count; ++i) {
-    auto value = lua::to_json(state_, top + i, nullptr);
-    // What JSON cannot say is told as its kind, such as "Clip".
-    values.push_back(value ? std::move(*value) : Json{{"error", value.error().message}});
+    auto value = lua::to_json(state_, top + i, &lua::kTold);
+    if (!value) fail("result " + std::to_string(i) + ": " + value.error().message);
+    values.push_back(value ? std::move(*value) : Json());
   }
   lua_settop(state_, top);
   return give(values);
@@ -268,22 +291,47 @@ const char* kling_host::give(const Json& value) {
 
 namespace {
 
-/// A forked child has the host's memory but not its threads, which may have held any lock.
-bool is_elsewhere(kling_host* host) {
-  return !host->home_.is_here() && !host->fail("this host belongs to the process that made it");
+/// Of a call that was refused where the host's own words must not be touched.
+thread_local const char* refusal = "";
+
+bool is_mine(const kling_host* host) {
+  return host != nullptr && host->thread_ == std::this_thread::get_id();
 }
 
-/// What the function answers, or `otherwise` when it threw (memory is short), and in a forked
-/// child.
+/// Whether this call may go on. `texts`: those that it cannot do without.
+bool may_enter(kling_host* host, std::initializer_list<const void*> texts, bool from_callback) {
+  refusal = host == nullptr  ? "there is no host: it is NULL"
+            : !is_mine(host) ? "this host belongs to another thread: kling_host_move_here moves it"
+                             : "";
+  if (*refusal != '\0') return false;
+  // A forked child has the host's memory but not its threads, which may have held any lock.
+  if (!host->home_.is_here())
+    return host->fail("this host belongs to the process that made it", KLING_FORKED);
+  if (host->depth_ > 0 && !from_callback)
+    return host->fail("this is not for a callback: the host is at work", KLING_MISUSE);
+  return std::ranges::find(texts, nullptr) == texts.end() ||
+         host->fail("a text that this needs is NULL", KLING_MISUSE);
+}
+
+/// What the function answers, or `otherwise` where it may not be called, and when it threw (memory
+/// is short).
+template <class Value, class Work>
+Value guarded(kling_host* host, Value otherwise, std::initializer_list<const void*> texts,
+              Work work, bool from_callback = true) {
+  if (!may_enter(host, texts, from_callback)) return otherwise;
+  Value value = otherwise;
+  ++host->depth_;
+  try {
+    value = work();
+  } catch (const std::exception& failure) {
+    host->fail(failure.what(), KLING_NO_MEMORY);
+  }
+  --host->depth_;
+  return value;
+}
 template <class Value, class Work>
 Value guarded(kling_host* host, Value otherwise, Work work) {
-  try {
-    if (is_elsewhere(host)) return otherwise;
-    return work();
-  } catch (const std::exception& failure) {
-    host->error_ = failure.what();
-    return otherwise;
-  }
+  return guarded(host, otherwise, {}, work);
 }
 
 /// As far as the program knew the options when it was compiled; the rest is zero.
@@ -332,21 +380,50 @@ kling_host* kling_host_new(const kling_host_options* given, char* error, size_t 
   }
 }
 
-void kling_host_free(kling_host* host) {
-  if (host != nullptr && host->home_.is_here()) delete host;
+int kling_host_free(kling_host* host) {
+  if (host == nullptr) return KLING_OK;
+  if (!may_enter(host, {}, false)) return kling_host_code(host);
+  delete host;
+  return KLING_OK;
 }
 
-const char* kling_host_error(kling_host* host) { return host->error_.c_str(); }
+const char* kling_host_error(kling_host* host) {
+  return is_mine(host) ? host->error_.c_str() : refusal;
+}
+
+int kling_host_code(kling_host* host) { return is_mine(host) ? host->code_ : int{KLING_MISUSE}; }
+
+int kling_host_move_here(kling_host* host) {
+  if (host != nullptr && host->depth_ == 0) host->thread_ = std::this_thread::get_id();
+  return may_enter(host, {}, false) ? int{KLING_OK} : kling_host_code(host);
+}
+
+int kling_host_register(kling_host* host, const char* name, kling_function function, void* user) {
+  return guarded(host, -1, {name}, [&] {
+    if (function == nullptr)
+      return host->fail("there is no function: it is NULL", KLING_MISUSE) - 1;
+    runtime::Function& kept = host->functions_[name];
+    kept = {function, user};
+    return host->call([&](lua_State* L) { runtime::set_function(L, name, kept); }) - 1;
+  });
+}
+
+kling_task kling_host_call(kling_host* host, const char* function, const char* arguments) {
+  return guarded(host, kling_task{0}, {function}, [&] {
+    return host->start(function, arguments,
+                       [&](lua_State* L) { runtime::push_function(L, function); });
+  });
+}
 
 kling_task kling_host_run(kling_host* host, const char* name, const char* source, size_t size,
                           const char* arguments) {
-  return guarded(host, kling_task{0}, [&] {
+  return guarded(host, kling_task{0}, {name, source}, [&] {
     return host->run(name, {source, size}, arguments, "");
   });
 }
 
 kling_task kling_host_run_file(kling_host* host, const char* path, const char* arguments) {
-  return guarded(host, kling_task{0}, [&]() -> kling_task {
+  return guarded(host, kling_task{0}, {path}, [&]() -> kling_task {
     const auto source = script::read(path);
     if (!source) return host->fail(source.error().message + ": " + source.error().hint);
     const std::string name = std::filesystem::path(path).filename().string();
@@ -355,7 +432,7 @@ kling_task kling_host_run_file(kling_host* host, const char* path, const char* a
 }
 
 int kling_host_tick(kling_host* host, long long budget_us) {
-  return guarded(host, 0, [&] {
+  return guarded(host, -1, [&] {
     if (host->clock_) host->clock_->set(host->hooks_.now(host->hooks_.user));
     if (host->state_ == nullptr) return 0;
     if (host->safe_) lua::refill(host->state_);
@@ -413,7 +490,7 @@ int kling_host_notify(kling_host* host, const char* path, const char* body, size
 
 int kling_host_notify_signed(kling_host* host, const char* path, const char* const* headers,
                              const char* body, size_t size) {
-  return guarded(host, -1, [&] {
+  return guarded(host, -1, {path, body}, [&] {
     if (host->state_ == nullptr) return host->fail("the host has no Lua state") - 1;
     api::CallbackRequest request{path, {}, {body, size}};
     for (; headers != nullptr && headers[0] != nullptr && headers[1] != nullptr; headers += 2)
@@ -425,7 +502,7 @@ int kling_host_notify_signed(kling_host* host, const char* path, const char* con
 }
 
 int kling_host_set(kling_host* host, const char* name, const char* json) {
-  return guarded(host, -1, [&] {
+  return guarded(host, -1, {name}, [&] {
     Json value;
     const bool set = host->read_json(json, value) && host->call([&](lua_State* L) {
       lua_pushglobaltable(L);
@@ -442,13 +519,13 @@ int kling_host_set(kling_host* host, const char* name, const char* json) {
 }
 
 const char* kling_host_get(kling_host* host, const char* name) {
-  return guarded<const char*>(host, nullptr, [&]() -> const char* {
+  return guarded<const char*>(host, nullptr, {name}, [&]() -> const char* {
     Result<Json> value = Json();
     const bool got = host->call([&](lua_State* L) {
       lua_pushglobaltable(L);
       lua_pushstring(L, name);
       lua_rawget(L, -2);
-      lua::pure(L, [&] { value = lua::to_json(L, 3, nullptr); });
+      lua::pure(L, [&] { value = lua::to_json(L, 3, &lua::kTold); });
     });
     if (!got) return nullptr;
     if (!value) host->fail(value.error().message);
@@ -457,14 +534,17 @@ const char* kling_host_get(kling_host* host, const char* name) {
 }
 
 int kling_host_reload(kling_host* host) {
-  return guarded(host, -1, [&] {
-    if (host->state_ != nullptr) {
-      auto taken = host->runtime_->take_engines();
-      lua_close(std::exchange(host->state_, nullptr));
-      for (auto& engine : taken) host->kept_.push_back(std::move(engine));
-    }
-    for (const auto& engine : host->kept_) engine->begin_run();
-    ++host->generation_;
-    return host->open() ? 0 : -1;
-  });
+  return guarded(
+      host, -1, {},
+      [&] {
+        if (host->state_ != nullptr) {
+          auto taken = host->runtime_->take_engines();
+          lua_close(std::exchange(host->state_, nullptr));
+          for (auto& engine : taken) host->kept_.push_back(std::move(engine));
+        }
+        for (const auto& engine : host->kept_) engine->begin_run();
+        ++host->generation_;
+        return host->open() ? 0 : -1;
+      },
+      false);
 }

@@ -58,11 +58,14 @@ void add_folder(lua_State* L, const std::string& folder) {
   lua_settop(L, top);
 }
 
-lua::TaskId start(lua_State* L, lua::Runtime& runtime, std::string_view source,
-                  const char* chunk_name, const char* task, const api::Json& arguments) {
+void load(lua_State* L, std::string_view source, const char* chunk_name) {
   if (source.starts_with("\xEF\xBB\xBF")) source.remove_prefix(3);  // a byte order mark is no Lua
   // Text only: a damaged or hostile binary chunk can crash the interpreter.
   if (luaL_loadbufferx(L, source.data(), source.size(), chunk_name, "t") != LUA_OK) lua_error(L);
+}
+
+lua::TaskId start(lua_State* L, lua::Runtime& runtime, const char* task,
+                  const api::Json& arguments) {
   const auto count = static_cast<int>(arguments.size());
   luaL_checkstack(L, count + LUA_MINSTACK, "too many arguments");
   for (int i = 0; i < count; ++i) lua::push_json(L, arguments[static_cast<std::size_t>(i)]);

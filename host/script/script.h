@@ -44,8 +44,10 @@ Status protect(lua_State* L, Work& work) {
 lua::Runtime& open(lua_State* L, bool safe, lua::ModuleOptions&& options);
 /// Lets `require` look into the folder first; empty: nothing changes.
 void add_folder(lua_State* L, const std::string& folder);
-/// Compiles a text, in words only, and makes it a task with these arguments, a list or null.
-lua::TaskId start(lua_State* L, lua::Runtime& runtime, std::string_view source,
-                  const char* chunk_name, const char* task, const api::Json& arguments);
+/// Compiles a text, in words only, and pushes its function.
+void load(lua_State* L, std::string_view source, const char* chunk_name);
+/// Makes the function on top a task with these arguments, a list or null.
+lua::TaskId start(lua_State* L, lua::Runtime& runtime, const char* task,
+                  const api::Json& arguments);
 
 }  // namespace kling::script

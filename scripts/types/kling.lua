@@ -149,7 +149,7 @@ function Task:cancel() end
 
 ---What is raised. tostring gives the script's line, the message and the hint.
 ---@class kling.Error
----@field kind "invalid"|"auth"|"balance"|"policy"|"rate_limit"|"network"|"timeout"|"server"|"protocol"|"task_failed"|"ambiguous"|"budget"|"interrupted"|"media"|"ledger" To branch on.
+---@field kind "invalid"|"auth"|"balance"|"policy"|"rate_limit"|"network"|"timeout"|"server"|"protocol"|"task_failed"|"ambiguous"|"budget"|"interrupted"|"media"|"ledger"|"script" To branch on.
 ---@field message string What happened.
 ---@field hint? string What to do.
 ---@field field? string Of the request, that is wrong.

@@ -97,7 +97,7 @@ int main() {
   options.key = "k";
   options.poll = 20;  // a thousand jobs: fifty looks a second
   options.send = [&](const kling_request& request, kling::Exchange exchange) {
-    service.answer(request, exchange);
+    service.answer(request, std::move(exchange));
   };
   kling::Host host(std::move(options));
   const auto task = host.run("many.lua", R"(

@@ -137,7 +137,7 @@ TEST_CASE("callbacks come on the ticking thread and a host may bring transport c
   };
   options.send = [&](const kling_request& request, Exchange exchange) {
     CHECK(std::string(request.headers[1]) == "Bearer sk-own");
-    service.answer(request, exchange);
+    service.answer(request, std::move(exchange));
   };
   {
     Host host(std::move(options));
@@ -172,7 +172,7 @@ TEST_CASE("the transport hook decides whether a failed request may be sent again
     options.send = [&](const kling_request& request, Exchange exchange) {
       if (std::string(request.method) == "POST" && tries++ == 0) return exchange.fail(sent);
       if (sent) return exchange.answer(404, "{\"code\":1203,\"message\":\"no such task\"}");
-      service.answer(request, exchange);
+      service.answer(request, std::move(exchange));
     };
     Host host(std::move(options));
     const auto task = host.run("test.lua",
@@ -190,7 +190,7 @@ TEST_CASE("a script that is reloaded with another poll interval gets it for its 
   options.ledger = ":memory:";
   options.key = "k";
   options.send = [&](const kling_request& request, Exchange exchange) {
-    service.answer(request, exchange);
+    service.answer(request, std::move(exchange));
   };
   Host host(std::move(options));
   const auto script = [](const char* poll, const char* prompt) {

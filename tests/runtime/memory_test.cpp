@@ -33,7 +33,7 @@ struct Short {
     options.profile = profile;
     options.allocate = [this](auto... call) { return memory(call...); };
     options.send = [this](const kling_request& request, Exchange exchange) {
-      service.answer(request, exchange);
+      service.answer(request, std::move(exchange));
     };
   }
   Memory memory;

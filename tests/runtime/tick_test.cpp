@@ -58,7 +58,7 @@ TEST_CASE("an idle tick with a thousand waiting jobs allocates nothing and enter
     return nullptr;
   };
   options.send = [&](const kling_request& request, Exchange exchange) {
-    service.answer(request, exchange);
+    service.answer(request, std::move(exchange));
   };
   Host host(std::move(options));
   host.run("many.lua", R"(

@@ -1,10 +1,10 @@
 /* A Lua host in a box: runs kling scripts inside any program, in C. C++ programs may prefer
  * <kling/host.hpp>. Link kling::host.
  *
- * Threads: a host belongs to the thread that made it; every function is called there, and every
- * callback comes there, from within a function of that host. kling_exchange_* alone may be called
- * from any thread. Several hosts may live in one process, on one thread or on several. A host
- * starts threads of its own at its first request.
+ * Threads: a host belongs to the thread that made it, or moved it to itself; every function is
+ * called there, and every callback comes there, from within a function of that host. kling_call_*
+ * and kling_exchange_* may be called from any thread. Several hosts may live in one process, on one
+ * thread or on several. A host starts threads of its own at its first request.
  *
  * Blocking: kling_host_tick never blocks and touches no disk, network or database.
  * kling_host_run_file reads its file. kling_host_free and kling_host_reload return within a tenth
@@ -17,7 +17,9 @@
  * request and was not freed: SQLite's locks come along as they were, and it may hang.
  *
  * Texts that a function returns live until the next call that returns a text from the same host.
- * Values pass as JSON. Nothing throws, exits or aborts.
+ * Values pass as JSON. Nothing throws, exits or aborts: misuse (another thread, a callback where
+ * none may come from, NULL, an exchange that has ended) is answered as any failure, with 0, -1 or
+ * NULL; kling_host_code and kling_host_error tell what it was.
  */
 #ifndef KLING_HOST_H
 #define KLING_HOST_H
@@ -35,8 +37,18 @@
 extern "C" {
 #endif
 
+/* What kling_host_code returns, and every function here that has no host to ask. */
+enum {
+  KLING_OK = 0,
+  KLING_ERROR = -1,  /* see the text */
+  KLING_MISUSE = -2, /* a mistake in the program itself */
+  KLING_NO_MEMORY = -3,
+  KLING_FORKED = -4 /* the host belongs to the process that made it */
+};
+
 typedef struct kling_host kling_host;
 typedef struct kling_exchange kling_exchange;
+typedef struct kling_call kling_call;
 typedef unsigned long long kling_task; /* 0 is none */
 
 /* One HTTP request for the transport hook. Valid until the hook returns. */
@@ -82,7 +94,8 @@ typedef struct kling_host_options {
   /* Memory of the Lua state, as lua_Alloc: new_size 0 frees, else NULL refuses. */
   void* (*allocate)(void* user, void* block, size_t old_size, size_t new_size);
   /* Sends a request some other way. Returns at once; later, one of kling_exchange_answer and
-   * kling_exchange_fail must be called, once. Finished clips are fetched without it. */
+   * kling_exchange_fail is called, once; never: it is waited for until the deadline. Finished clips
+   * are fetched without it. */
   void (*send)(void* user, const kling_request* request, kling_exchange* exchange);
 
   double price_factor;  /* what the account is charged of the list price; default 1 */
@@ -106,11 +119,33 @@ KLING_HOST_EXPORT const char* kling_host_version(void);
  * network yet. */
 KLING_HOST_EXPORT kling_host* kling_host_new(const kling_host_options* options, char* error,
                                              size_t error_size);
-/* Ends everything. Not from within a callback. NULL is allowed. */
-KLING_HOST_EXPORT void kling_host_free(kling_host* host);
+/* Ends everything. Not from within a callback. NULL is allowed. Returns KLING_OK; else the host
+ * lives on. */
+KLING_HOST_EXPORT int kling_host_free(kling_host* host);
 
-/* Why the last call that returned 0, -1 or NULL did so. */
+/* Why the last call that returned 0, -1 or NULL did so, as a text, which lives until the next call,
+ * and as one of the codes above. With another thread's host, or none: of the last call here. */
 KLING_HOST_EXPORT const char* kling_host_error(kling_host* host);
+KLING_HOST_EXPORT int kling_host_code(kling_host* host);
+/* From now on the host belongs to the calling thread. The one before must be out of it, and be seen
+ * to be: by a lock, a join. */
+KLING_HOST_EXPORT int kling_host_move_here(kling_host* host);
+
+/* Scripts call `name`, such as "game.spawn_screen", and your function is called within a tick.
+ * `arguments` is a JSON array and lives until it returns. The script gets what the function answers
+ * with kling_call_answer (JSON; NULL: nothing) or raises what it says with kling_call_fail: at
+ * once, or later, from any thread; its task waits meanwhile, others go on. Lasts over a reload.
+ * Returns 0, or -1. */
+typedef void (*kling_function)(void* user, kling_call* call, const char* arguments);
+KLING_HOST_EXPORT int kling_host_register(kling_host* host, const char* name,
+                                          kling_function function, void* user);
+/* Once for each call, from any thread; the host may be gone. KLING_MISUSE: it was answered. */
+KLING_HOST_EXPORT int kling_call_answer(kling_call* call, const char* json);
+KLING_HOST_EXPORT int kling_call_fail(kling_call* call, const char* message);
+/* Makes a global function of the scripts, such as "on_pickup" or "level.start", a task of that
+ * name. As kling_host_run otherwise. */
+KLING_HOST_EXPORT kling_task kling_host_call(kling_host* host, const char* function,
+                                             const char* arguments);
 
 /* Makes Lua source a task called `name`; it first runs in a tick. `arguments` is a JSON array, what
  * `...` is in the script; NULL for none. 0 when the source does not compile. The task's name, its
@@ -123,7 +158,7 @@ KLING_HOST_EXPORT kling_task kling_host_run_file(kling_host* host, const char* p
 
 /* Runs what is ready, for about `budget_us` microseconds (0: one round). Returns 1 when more is
  * ready at once, else 0. The budget is kept by all of our own work; a running piece of Lua is not
- * cut in the profile "full". */
+ * cut in the profile "full". -1: see kling_host_error. */
 KLING_HOST_EXPORT int kling_host_tick(kling_host* host, long long budget_us);
 /* A descriptor that is readable when a tick has something to do, timers included: for poll or
  * epoll. Never read, write or close it; -1 when there is none. */
@@ -136,7 +171,10 @@ enum {
   KLING_TASK_FAILED = 2
 };
 KLING_HOST_EXPORT int kling_host_task_state(kling_host* host, kling_task task);
-/* Of a task that is done: a JSON array of what it returned. Of one that failed: {"error": {"kind":
+/* Of a task that is done: a JSON array of what it returned; a Clip is {"clip": its job's handle,
+ * "path", "duration", "url"}, a Job what kling_host_job tells, an Error what a failed task has, and
+ * null what JSON has no word for (kling_host_error says which). Of one that failed: {"error":
+ * {"kind":
  * ..., "message": ...}, "traceback": ...}. Else NULL. */
 KLING_HOST_EXPORT const char* kling_host_result(kling_host* host, kling_task task);
 /* Results are kept until then, or until the next reload. */
@@ -169,14 +207,14 @@ KLING_HOST_EXPORT const char* kling_host_get(kling_host* host, const char* name)
  * with the ledger ":memory:". Returns 0, or -1. Not from within a callback. */
 KLING_HOST_EXPORT int kling_host_reload(kling_host* host);
 
-/* The end of an exchange, from any thread; `exchange` is gone afterwards. The host may be gone
- * already. */
-KLING_HOST_EXPORT void kling_exchange_answer(kling_exchange* exchange, int status,
-                                             const char* content_type, const char* body,
-                                             size_t size);
+/* The end of an exchange, once, from any thread; the host may be gone. KLING_MISUSE: it has ended,
+ * or its deadline has passed. */
+KLING_HOST_EXPORT int kling_exchange_answer(kling_exchange* exchange, int status,
+                                            const char* content_type, const char* body,
+                                            size_t size);
 /* `may_have_been_sent`: 0 only when the service cannot have seen the request: it is sent again.
  * Otherwise it is looked for at the service before anything else. */
-KLING_HOST_EXPORT void kling_exchange_fail(kling_exchange* exchange, int may_have_been_sent);
+KLING_HOST_EXPORT int kling_exchange_fail(kling_exchange* exchange, int may_have_been_sent);
 
 #ifdef __cplusplus
 }

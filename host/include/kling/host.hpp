@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,10 +17,16 @@
 
 namespace kling {
 
-/// An answer to a request of HostOptions::send; ends once, from any thread.
+/// An answer to a request of HostOptions::send, from any thread. Dropped without one, it fails.
 class Exchange {
  public:
   explicit Exchange(kling_exchange* handle) : handle_(handle) {}
+  Exchange(Exchange&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Exchange& operator=(Exchange&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~Exchange() { fail(true); }
   void answer(int status, std::string_view body, const char* content_type = "application/json") {
     if (auto* handle = std::exchange(handle_, nullptr))
       kling_exchange_answer(handle, status, content_type, body.data(), body.size());
@@ -32,6 +39,29 @@ class Exchange {
  private:
   kling_exchange* handle_;
 };
+
+/// A script's call of a function of yours, answered from any thread. Dropped without an answer, it
+/// fails.
+class Call {
+ public:
+  explicit Call(kling_call* handle) : handle_(handle) {}
+  Call(Call&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Call& operator=(Call&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~Call() { fail("the program dropped the call"); }
+  void answer(const char* json = "null") {
+    if (auto* handle = std::exchange(handle_, nullptr)) kling_call_answer(handle, json);
+  }
+  void fail(const char* message) {
+    if (auto* handle = std::exchange(handle_, nullptr)) kling_call_fail(handle, message);
+  }
+
+ private:
+  kling_call* handle_;
+};
+using Function = std::function<void(Call call, const char* arguments)>;
 
 /// Empty and zero mean the default; see kling_host_options for each.
 struct HostOptions {
@@ -142,6 +172,20 @@ class Host {
   bool failed(Task task) const { return state(task) == KLING_TASK_FAILED; }
   /// JSON; "" while it runs.
   std::string result(Task task) { return host_ ? text(kling_host_result(get(), task)) : ""; }
+  /// See kling_host_register.
+  bool provide(const std::string& name, Function function) {
+    if (!host_) return false;
+    auto& kept = options_->functions[name];
+    kept = std::make_unique<Function>(std::move(function));
+    const auto call = [](void* user, kling_call* handle, const char* arguments) {
+      (*static_cast<Function*>(user))(Call(handle), arguments);
+    };
+    return kling_host_register(get(), name.c_str(), call, kept.get()) == 0;
+  }
+  /// 0: see error().
+  Task call(const std::string& function, const char* arguments = nullptr) {
+    return host_ ? kling_host_call(get(), function.c_str(), arguments) : 0;
+  }
   void forget(Task task) {
     if (host_) kling_host_forget(get(), task);
   }
@@ -176,6 +220,7 @@ class Host {
   struct Kept {
     HostOptions options;
     std::string key, error;
+    std::map<std::string, std::unique_ptr<Function>> functions;
   };
   struct Free {
     void operator()(kling_host* host) const { kling_host_free(host); }

@@ -33,7 +33,7 @@ bool accepted(int count) {
 
 /// A child of a prefork server: told what is wrong, and free to leave as it likes.
 int child(bool frees) {
-  if (kling_host_tick(host, 1000) != 0 || kling_host_pending(host) != 0) return 2;
+  if (kling_host_tick(host, 1000) != -1 || kling_host_pending(host) != 0) return 2;
   if (kling_host_run(host, "x", "", 0, nullptr) != 0) return 3;
   if (std::strstr(kling_host_error(host), "the process that made it") == nullptr) return 4;
   if (frees) kling_host_free(host);

@@ -1,0 +1,106 @@
+// Scripts call the program, and the program calls scripts.
+#include <thread>
+
+#include "runtime/stage.h"
+
+using namespace kling;
+using namespace kling::test;
+
+TEST_CASE("a script calls a function of the program in either profile") {
+  for (const char* profile : {"full", "safe"}) {
+    CAPTURE(profile);
+    Stage stage;
+    stage.options.profile = profile;
+    Host host(stage.options);
+    std::string heard;
+    const auto here = std::this_thread::get_id();
+    CHECK(host.provide("game.spawn_screen", [&](Call call, const char* arguments) {
+      CHECK(std::this_thread::get_id() == here);
+      heard = arguments;
+      call.answer(R"({"screen": 7})");
+    }));
+    CHECK(host.provide("game.quiet", [](Call call, const char*) { call.answer(); }));
+    const std::string script = R"(
+      local sorted = { 2, 1 }
+      table.sort(sorted, function(a, b) game.quiet() return a < b end)  -- where nothing can wait
+      local screen = game.spawn_screen({ at = { 1, 2 } }, "north", 0 / 0)
+      return screen.screen, game.quiet() == require "kling".null, sorted)";
+    CHECK(run(host, script) == Json::parse("[7, true, [1, 2]]"));
+    CHECK(Json::parse(heard) == Json::parse(R"([{"at": [1, 2]}, "north", null])"));
+    CHECK(host.reload());
+    CHECK(run(host, script)[0] == 7);
+    CHECK(run(host, "return game.nothing, other") == Json::parse("[null, null]"));
+  }
+}
+
+TEST_CASE("a function answers later from any thread and only its script waits") {
+  const Stage stage;
+  Host host(stage.options);
+  std::vector<Call> calls;
+  CHECK(host.provide("ask", [&](Call call, const char*) { calls.push_back(std::move(call)); }));
+  const Host::Task asks =
+      host.run("asks.lua", "return coroutine.wrap(function() return ask() end)()");
+  CHECK(run(host, "require 'kling'.sleep(0.01) return 1") == Json({1}));
+  CHECK(host.running(asks));
+  REQUIRE(calls.size() == 1);
+  std::thread([&] { calls[0].answer("\"yes\""); }).join();
+  REQUIRE(until(host, [&] { return !host.running(asks); }));
+  CHECK(host.result(asks) == R"(["yes"])");
+
+  const Host::Task waits = host.run("waits.lua", "ask()");
+  REQUIRE(until(host, [&] { return calls.size() == 2; }));
+  host.cancel(waits);
+  REQUIRE(until(host, [&] { return host.failed(waits); }));
+  calls[1].answer();  // nobody waits any more
+  const Host::Task left = host.run("left.lua", "ask()");
+  REQUIRE(until(host, [&] { return calls.size() == 3; }));
+  CHECK(host.running(left));
+  CHECK(host.reload());
+  host = Host();
+  calls.clear();  // and now there is no host
+}
+
+TEST_CASE("what fails in the program is an error with the line of the script") {
+  const Stage stage;
+  Host host(stage.options);
+  host.provide("refuse", [](Call call, const char*) { call.fail("no such screen"); });
+  host.provide("babble", [](Call call, const char*) { call.answer("{"); });
+  host.provide("drop", [](Call, const char*) {});
+  host.provide("throw_up", [](Call, const char*) { throw std::runtime_error("out of screens"); });
+  for (const auto& [source, part] :
+       {std::pair("\nrefuse()", "no such screen"), std::pair("\nbabble()", "no JSON"),
+        std::pair("\ndrop()", "dropped the call"), std::pair("\nrefuse(print)", "refuse: "),
+        std::pair("\nthrow_up()", "out of screens"),
+        std::pair("\ntable.sort({ 1, 2 }, function() refuse() end)", "no such screen")}) {
+    const Json failure = run(host, source);
+    CAPTURE(failure.dump());
+    const std::string message = failure["message"];
+    CHECK(message.find("test.lua:2") != message.npos);
+    CHECK(message.find(part) != message.npos);
+  }
+  CHECK(run(host, "refuse()")["error"]["kind"] == "script");
+  CHECK(host.get("refuse").empty());
+}
+
+TEST_CASE("the program calls a function of its scripts as a task") {
+  const Stage stage;
+  Host host(stage.options);
+  run(host, R"(
+    level = {}
+    function level.on_pickup(what, count)
+      require "kling".sleep(0.01)
+      return what, count + 1
+    end
+    function broken() error("oh", 0) end)");
+  const Host::Task task = host.call("level.on_pickup", R"(["key", 1])");
+  REQUIRE(until(host, [&] { return !host.running(task); }));
+  CHECK(host.result(task) == R"(["key",2])");
+  const Host::Task failing = host.call("broken");
+  REQUIRE(until(host, [&] { return host.failed(failing); }));
+  CHECK(Json::parse(host.result(failing))["error"]["kind"] == "script");
+  CHECK(host.call("level.on_jump") == 0);
+  CHECK(host.error() == "there is no function level.on_jump");
+  CHECK(host.call("level") == 0);
+  CHECK(host.call("nothing.at.all") == 0);
+  CHECK(host.call("broken", "{}") == 0);
+}
