@@ -10,7 +10,6 @@
 namespace kling::api {
 namespace {
 
-constexpr std::uint64_t kLargestPicture = 10u << 20;
 constexpr std::uint64_t kTenMegabytes = 10'000'000;  // the other reading of "10 MB"
 constexpr int kSmallestSide = 300;
 constexpr double kWidestRatio = 2.5;
@@ -152,7 +151,9 @@ class Checker {
           "download or save it again");
       return;
     }
-    if (facts.bytes > kLargestPicture) {
+    if (facts.bytes > kLargestPicture && request_.uploads) {
+      // It goes elsewhere, and its address to the service.
+    } else if (facts.bytes > kLargestPicture) {
       add(kError, param, "bytes", path,
           " has " + std::to_string(facts.bytes) + " bytes; the limit is 10485760",
           "make it smaller, for example a JPEG");

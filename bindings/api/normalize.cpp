@@ -212,7 +212,7 @@ class Normalizer {
           value, path,
           video ? "a clip or the URL of a video" : "a picture: a URL, a path, Base64 or an Image");
     }
-    if (video && input.source != MediaInput::Source::url) return local_video(path);
+    if (video && input.source != MediaInput::Source::url && !local_video(input, path)) return;
     value = Json::object();
     value["$media"] = request_.media.size();
     request_.media.push_back(std::move(input));
@@ -229,13 +229,17 @@ class Normalizer {
       fail("media.kind", path, path + " wants a clip, got a picture",
            "kling.image2video makes a clip of a picture");
     } else if (video && input->source == MediaInput::Source::file) {
-      local_video(path);
+      local_video(*input, path);
     }
   }
 
-  void local_video(const std::string& path) {
+  /// False after a finding.
+  bool local_video(const MediaInput& input, const std::string& path) {
+    if (request_.uploads && input.source == MediaInput::Source::file) return true;
     fail("media.video_url", path, path + ": the service takes videos by URL only",
-         "put the file on a web server and give its https:// address, or give a generated Clip");
+         "give the https:// address of the file or a generated Clip, or say where files go: "
+         "kling.configure { upload = function(path) … return url end }");
+    return false;
   }
 
   /// False after a finding.

@@ -29,6 +29,9 @@ struct ImageFacts {
   std::string cure;     ///< when it is neither: what to do
 };
 
+/// Of what is sent as Base64.
+constexpr std::uint64_t kLargestPicture = 10u << 20;
+
 /// Gives the bytes of a file from `at` on, at most `count`; none behind its end.
 using ReadAt = std::function<std::string(std::uint64_t at, std::size_t count)>;
 
@@ -56,6 +59,7 @@ struct MediaInput {
 /// One call of an endpoint's function.
 struct Request {
   std::string endpoint;          ///< "text2video", …
+  bool uploads = false;          ///< files that the service does not take are put elsewhere first
   Json fields = Json::object();  ///< what is checked and sent
   Json extra = Json::object();   ///< goes into the body unchecked and overrides
   std::string take;              ///< tells equal requests apart; never sent

@@ -159,6 +159,7 @@ class Core : public std::enable_shared_from_this<Core> {
   Status inspect(Sending& sending);
   Result<Identities> identities(const Sending& sending);
   Status build_body(Job& job, Sending& sending);
+  Result<std::string> uploaded(const std::string& path);
 
   // --- hearing.cpp: callbacks of the service
   Result<std::string> callback_url(std::int64_t row);
@@ -228,6 +229,11 @@ class Core : public std::enable_shared_from_this<Core> {
   std::map<std::uint64_t, std::weak_ptr<Job>> changes;  ///< each job by its last change
   std::uint64_t last_change = 0;
   std::unordered_map<std::int64_t, std::weak_ptr<Job>> by_row;
+
+  /// Where a file went, by its content; nothing: on its way.
+  std::mutex uploads_mutex;
+  std::condition_variable uploads_changed;
+  std::map<std::string, std::shared_ptr<std::optional<Result<std::string>>>> uploads;
 
   mutable std::mutex file_work_mutex;
   std::list<Work> file_work;

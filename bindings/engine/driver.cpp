@@ -18,6 +18,9 @@ Lane lane_of(ActionType type, const Job& job) {
   if (type == ActionType::write_intent) return Lane::claim;
   if (type == ActionType::post) return Lane::post;
   if (type == ActionType::download) return Lane::transfer;
+  if (type == ActionType::mark_sending && job.sending && job.sending->request.request.uploads &&
+      !job.sending->request.request.media.empty())
+    return Lane::transfer;  // it may wait for uploads
   // Making frames to send takes ffmpeg; a request without media takes only the ledger.
   const bool frames = job.sending && !job.sending->request.sources.empty();
   return frames && type == ActionType::mark_sending ? Lane::media : Lane::light;

@@ -62,6 +62,9 @@ struct EngineOptions {
   /// Where the service can reach us: each request gets a callback_url below it. Empty: none.
   std::string callback;
   std::string webhook_secret;  ///< of the callbacks' signatures; empty: they are taken unsigned
+  /// Puts a file where the service can fetch it, and tells its address. Called on any thread, once
+  /// for each content; without it the service's limits hold.
+  std::function<void(const std::string& path, std::function<void(Result<std::string> url)>)> upload;
   /// Of a rehearsal: what a script saves goes below this folder, and is found there again.
   std::string output_folder;
   Confinement confinement;              ///< files and hosts a script may name

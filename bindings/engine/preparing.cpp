@@ -102,13 +102,16 @@ Status Core::build_body(Job& job, Sending& sending) {
     if (input.source == Source::url || input.source == Source::base64) {
       piece.text = input.text;
     } else if (input.video) {
-      MediaSource& source = *sending.request.sources.at(input.tag);
-      if (!source.job)
+      MediaSource* source =
+          input.source == Source::derived ? sending.request.sources.at(input.tag).get() : nullptr;
+      const bool generated = source != nullptr && source->job != nullptr;
+      if (!generated && !options.upload)
         return Error{
             .kind = Kind::invalid,
             .message = "the service takes videos by URL only",
             .hint = "use a generated clip, or put the file where the service can fetch it"};
-      auto url = fresh_url(*source.job, source.video);
+      auto url = generated ? fresh_url(*source->job, source->video)
+                           : uploaded(source != nullptr ? source->path : input.text);
       if (!url) return url.error();
       piece.text = *url;
     } else {
@@ -116,6 +119,12 @@ Status Core::build_body(Job& job, Sending& sending) {
                        ? materialize(*sending.request.sources.at(input.tag))
                        : input_path(input.text);
       if (Status seen = look_at(input, found); !seen) return seen;
+      if (input.facts->bytes > api::kLargestPicture && options.upload) {
+        auto url = uploaded(*found);
+        if (!url) return url.error();
+        media.push_back({.text = *url});
+        continue;
+      }
       auto hash = hash_file(*found, &piece.size);
       if (!hash) return hash.error();
       piece.path = *found;
@@ -163,6 +172,34 @@ Status Core::build_body(Job& job, Sending& sending) {
   body.push_back({.text = std::move(literal)});
   sending.body = std::move(body);
   return Done{};
+}
+
+Result<std::string> Core::uploaded(const std::string& path) {
+  const auto found = input_path(path);
+  auto hash = found ? hash_file(*found) : found;
+  if (!hash) return hash.error();
+  const Working working(*this, "uploading " + path);
+  std::unique_lock lock(uploads_mutex);
+  auto url = uploads[*hash];
+  if (url == nullptr) {
+    url = uploads[*hash] = std::make_shared<std::optional<Result<std::string>>>();
+    lock.unlock();
+    options.upload(*found, [self = shared_from_this(), url](const Result<std::string>& told) {
+      const std::lock_guard guard(self->uploads_mutex);
+      *url = told;
+      self->uploads_changed.notify_all();
+    });
+    lock.lock();
+  }
+  while (!*url && !closing) uploads_changed.wait_for(lock, std::chrono::milliseconds(100));
+  if (*url && **url && api::is_url(***url)) return ***url;
+  if (uploads[*hash] == url) uploads.erase(*hash);  // who comes next asks again
+  Error error{.kind = Kind::invalid, .hint = "nothing was sent; the job waits for the next run"};
+  error.message = "the upload of " + path +
+                  (!*url   ? " was cut short"
+                   : **url ? " gave no http address, but \"" + api::excerpt(***url, 60) + '"'
+                           : " failed: " + (*url)->error().message);
+  return error;
 }
 
 Result<std::string> Core::fresh_url(Job& job, int video) {

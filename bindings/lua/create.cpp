@@ -94,6 +94,7 @@ Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call
   // The client's own: an engine that was kept over a reload has those of the script before.
   const auto& options = call.client->options;
   request.strict = options.strict;
+  request.uploads = options.upload != nullptr;
   create.patience = options.patience;
   create.ask_when_lost = options.ask_when_lost;
   create.poll_interval = options.poll_interval;

@@ -87,6 +87,7 @@ class Runtime {
   engine::CompletionQueue& queue() { return scheduler.queue(); }
 
   // For the bindings.
+  lua_State* main() const { return main_; }
   /// Plain C++; may throw.
   void add_client(std::shared_ptr<Client> client) { clients_.push_back(std::move(client)); }
   std::size_t clients() const { return clients_.size(); }

@@ -29,6 +29,9 @@ struct TaskRef {
   TaskId id = 0;
 };
 
+/// EngineOptions::upload by a function of the script, which is a reference in the registry.
+std::function<void(const std::string&, engine::TextDone)> upload_by(Runtime& runtime, int function);
+
 /// Null where runtime_of() is.
 Scheduler* scheduler_of(lua_State* L);
 /// Raises when the state is closing.

@@ -301,6 +301,8 @@ constexpr Option kOptions[] = {
     {"replay", "true or false", set_replay},
     {"take", "a text", set_text<&Options::take>},
     {"strict", "true or false", set_flag<&Options::strict>},
+    {"upload", "a function that is given a path and returns an address",
+     [](Options&, const api::Json&) { return false; }},  // functions are taken before
 };
 
 /// A confined script has no say in where its key goes, nor in what its host set as limits.
@@ -338,9 +340,30 @@ Status read_options(Options& options, const api::Json& given) {
   return Done{};
 }
 
+/// The function `upload` of the table at index 1, as a reference; in its place comes a copy
+/// without.
+int take_upload(lua_State* L) {
+  if (lua_getfield(L, 1, "upload") != LUA_TFUNCTION) return lua_pop(L, 1), LUA_NOREF;
+  const int function = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_newtable(L);
+  lua_pushnil(L);
+  while (lua_next(L, 1) != 0) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    const bool other = lua_type(L, -2) != LUA_TSTRING || std::strcmp(lua_tostring(L, -2), "upload");
+    if (other)
+      lua_rawset(L, -4);
+    else
+      lua_pop(L, 2);
+  }
+  lua_replace(L, 1);
+  return function;
+}
+
 /// Takes the options of the table at index 1 into the client; raises what is wrong with them.
 void apply(lua_State* L, Client& client) {
   luaL_checktype(L, 1, LUA_TTABLE);
+  const int function = take_upload(L);
   Error& error = new_object<Error>(L);
   bool ready = false;
   pure(L, [&] {
@@ -356,7 +379,8 @@ void apply(lua_State* L, Client& client) {
         std::all_of(given->items().begin(), given->items().end(), [](const auto& o) {
           return o.key() == "strict" || o.key() == "limits" || o.key() == "budget";
         });
-    if (client.engine == nullptr || any_time) {
+    if (client.engine == nullptr || (any_time && function == LUA_NOREF)) {
+      if (function != LUA_NOREF) changed.upload = upload_by(state_of(L), function);
       client.options = std::move(changed);
       if (client.engine) client.engine->set_limits(client.options.limits);
     } else {

@@ -84,6 +84,10 @@ class Plan {
     options.service = *service;
     options.ledger_path = copy;
     options.store = false;
+    if (options.upload)  // the script's own would send the file
+      options.upload = [](const std::string&, const auto& done) {
+        done(std::string("https://plan.invalid/"));
+      };
     options.store_folder = (scratch_.path / "clips").string();
     options.output_folder = (scratch_.path / "output").string();
     return engine::make_engine(std::move(options));

@@ -28,6 +28,7 @@
 ---@field budget? number|{usd?: number, jobs?: integer|false}|false What the script may cost in US dollars, or submit, with its earlier runs.
 ---@field callback? string The https address of your web server: each request gets a callback_url below it.
 ---@field webhook_secret? string The secret that the service signs callbacks with.
+---@field upload? fun(path: string): string Puts a local video, or a picture over the limit, where the service can fetch it, and returns its address. Called once for each content, only when a request is about to be sent.
 ---@field price_factor? number What your account is charged of the list price, such as 0.8: scales every estimate.
 ---@field lost? "ask" A lost answer stops the job at once, for you to decide.
 ---@field take? string Another complete take of the script.

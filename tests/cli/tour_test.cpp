@@ -25,5 +25,5 @@ TEST_CASE("the examples of the tour run") {
       example += line + "\n";
     }
   }
-  CHECK(examples == 8);
+  CHECK(examples == 9);
 }

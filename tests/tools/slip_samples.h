@@ -238,7 +238,7 @@ print(clip:last_frame().last_frame))lua",
      ""},
     {"", R"lua(kling.omni { video_list = { "old.mp4" }, prompt = "It snows" })lua",
      R"lua(kling: film.lua:2: omni: video_list[1].video_url: the service takes videos by URL only
-  do: put the file on a web server and give its https:// address, or give a generated Clip
+  do: give the https:// address of the file or a generated Clip, or say where files go: kling.configure { upload = function(path) … return url end }
 )lua",
      ""},
     {"Dots and colons", R"lua(kling:text2video { prompt = "A fox" })lua",
