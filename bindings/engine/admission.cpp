@@ -31,7 +31,7 @@ Admission admit(const Limits& limits, const Usage& usage, double estimate_usd) {
   if (limits.budget_usd >= 0 &&
       (estimate_usd < 0 || usage.usd + estimate_usd > limits.budget_usd + kRounding))
     return Admission::over_budget;
-  if (limits.slots >= 0 && usage.open >= std::max(limits.slots, 1)) return Admission::no_slot;
+  if (limits.slots >= 0 && usage.open >= limits.slots) return Admission::no_slot;
   return Admission::admitted;
 }
 

@@ -252,26 +252,32 @@ Event Core::mark_sending(Job& job) {
   return event;
 }
 
-/// By this process's other clients, as far as they have ledgers of their own. REQUIRES: the purse's
-/// mutex is held, until what is to be spent here is recorded.
+/// By this process's other clients, as far as they have ledgers of their own, and what runs for
+/// them at the service that this one does not see. REQUIRES: the purse's mutex is held, until what
+/// is to be spent here is recorded.
 Usage Core::spent_elsewhere() {
   const auto place = [](const Core& core) {
     std::error_code code;
     return std::filesystem::weakly_canonical(core.options.ledger_path, code).string();
   };
   Usage spent;
-  std::set<std::string> counted = {place(*this)};
+  std::set<std::string> counted = {place(*this), place(*this) + "\n" + service};
   for (const auto& engine : options.purse->engines) {
     const auto core = engine.lock();
     if (!core || core.get() == this) continue;
     const std::string& path = core->options.ledger_path;
     const bool in_memory = path.empty() || path == ":memory:";
-    if (!in_memory && !counted.insert(place(*core)).second) continue;
+    const std::string file = in_memory ? "" : place(*core);
+    const bool other_ledger = in_memory || counted.insert(file).second;
+    if (!in_memory && !counted.insert(file + "\n" + core->service).second) continue;
     const auto book = core->ledger();  // what cannot be opened has spent nothing
     Step none;
+    none.service = core->service;
     none.run = core->options.run_name();
     const auto usage = book ? (*book)->usage(none, now()) : book.error();
     if (!usage) continue;
+    spent.open += usage->open;
+    if (!other_ledger) continue;
     spent.jobs += usage->jobs;
     spent.usd += usage->usd;
   }
@@ -300,11 +306,12 @@ Event Core::admit_to_send(Job& job) {
   std::unique_lock purse(options.purse->mutex, std::defer_lock);
   Usage elsewhere;
   Limits left = options.most;
-  if (left.budget_usd >= 0 || left.budget_jobs >= 0) {
+  if (left.budget_usd >= 0 || left.budget_jobs >= 0 || left.slots >= 0) {
     purse.lock();
     elsewhere = spent_elsewhere();
     if (left.budget_usd >= 0) left.budget_usd = std::max(0.0, left.budget_usd - elsewhere.usd);
     if (left.budget_jobs >= 0) left.budget_jobs = std::max(0, left.budget_jobs - elsewhere.jobs);
+    if (left.slots >= 0) left.slots = std::max(0, left.slots - elsewhere.open);
   }
   auto marked =
       (*book)->mark_sending(job.step, now(), lower(limits_of_now, left), job.estimate_usd);

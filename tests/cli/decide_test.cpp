@@ -85,6 +85,24 @@ other.text2video { prompt = "two" }:wait()
   CHECK(stage.service->counters().creates == 2);
 }
 
+TEST_CASE("the command line's number of jobs holds for all clients, ledgers and services") {
+  sim::Options options;
+  options.slots = 1;  // one more is refused, and asked for again
+  Stage stage(R"(
+local kling = require "kling"
+local here = os.getenv "KLING_BASE_URL"
+local clients = { kling, kling.client { ledger = "other.db" },
+  kling.client { base_url = here:gsub("127.0.0.1", "localhost") } }
+kling.map(clients, function(client) return client.text2video { prompt = "one" }:wait() end)
+)",
+              options);
+  const Outcome run = stage.run({"run", "--no-store", "--max-jobs", "1", "film.lua"});
+  CAPTURE(run.err);
+  CHECK(run.code == 0);
+  CHECK(stage.service->counters().accepted == 3);
+  CHECK(stage.service->counters().creates == 3);
+}
+
 TEST_CASE("what docs/money-safety.md says is paid again is, and nothing else") {
   const std::string script =
       "local kling = require 'kling'\n"
