@@ -177,11 +177,13 @@ class Core : public std::enable_shared_from_this<Core> {
   Result<std::string> materialize(MediaSource& source);
   Result<std::string> save(MediaSource& source, const std::string& path);
   Result<std::string> concat(const std::vector<std::shared_ptr<MediaSource>>& parts,
-                             const std::string& wanted, const std::string& audio);
+                             const std::string& wanted, const api::Json& written);
   Result<api::Json> probe(MediaSource& source);
   Result<std::string> fresh_url(Job& job, int video);
   Result<std::string> fetch_video(Job& job, int video, const std::string& path);
   Result<std::string> clip_file(Job& job, int video);
+  Result<std::string> video_file(const MediaSource& source);
+  Status note_derived(const std::string& path, const std::string& identity);
   std::string find_clip(const std::string& file);
   Result<MediaSource::Recipe> resolve(const MediaSource& source);
   Result<std::string> identify(const MediaSource& source);

@@ -119,9 +119,9 @@ class EngineImpl : public Engine {
   }
 
   void concat(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
-              const std::string& audio, TextDone done) override {
+              api::Json options, TextDone done) override {
     work_on(parts, std::move(done),
-            [parts, out, audio](Core& core) { return core.concat(parts, out, audio); });
+            [parts, out, options](Core& core) { return core.concat(parts, out, options); });
   }
 
   void probe(std::shared_ptr<MediaSource> source,

@@ -167,10 +167,10 @@ class Engine {
   virtual void save(std::shared_ptr<MediaSource> source, const std::string& path,
                     TextDone done) = 0;
   /// Joins clips and stills; the seam frame is dropped where a clip was generated from the last
-  /// frame of the part before it. The sound of the file `audio`, when not empty, takes the place of
-  /// the clips' own. `done` gets the path.
+  /// frame of the part before it. `options` are what media::film_options() takes. A film that is
+  /// what it would become is not made again. `done` gets the path.
   virtual void concat(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
-                      const std::string& audio, TextDone done) = 0;
+                      api::Json options, TextDone done) = 0;
   /// Facts of a clip or video as JSON: duration width height fps video_codec audio_codec bytes.
   virtual void probe(std::shared_ptr<MediaSource> source,
                      std::function<void(Result<api::Json>)> done) = 0;

@@ -30,6 +30,12 @@ struct MediaSource {
   std::string bytes;
   double seconds = 0;
   double still_seconds = 0;  ///< how long a picture is shown in a film; 0: the default (2 s)
+  /// What of a clip is meant: from here on, to there (0: its end), with its sound or without.
+  double from = 0, to = 0;
+  bool mute = false;
+  /// When its last picture is shown, where it has an end of its own.
+  double shows_last() const { return to - 0.002; }
+  bool edited() const { return from > 0 || to > 0 || mute; }
 
   /// Where the bytes lie once they were made; empty before.
   std::string made() const {

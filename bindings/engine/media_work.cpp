@@ -1,11 +1,14 @@
 // Bytes of pictures and clips: found, fetched or made where they are needed.
 #include <cctype>
 #include <filesystem>
+#include <sstream>
 
+#include "api/text.h"
 #include "base/digest.h"
 #include "base/file_kind.h"
 #include "base/files.h"
 #include "engine/core.h"
+#include "engine/media/comment.h"
 #include "engine/media/ffmpeg.h"
 #include "engine/step.h"
 #include "net/download.h"
@@ -57,20 +60,16 @@ std::string clip_name(const Job& job, int video) {
   return stem + (video > 0 ? "-" + std::to_string(video + 1) : "") + ".mp4";
 }
 
-/// `wanted`, or beside it, where nothing else lies. The same content may: it is saved again.
-Result<fs::path> free_name(const fs::path& wanted, const std::string& from) {
+/// `wanted`, or beside it, where nothing else lies. What is the same may: it is saved again.
+template <class Same>
+fs::path free_name(const fs::path& wanted, Same is_same) {
   std::error_code ignored;
   for (int n = 1;; ++n) {
     fs::path name = wanted;
     if (n > 1)
       name.replace_filename(wanted.stem().string() + "-" + std::to_string(n) +
                             wanted.extension().string());
-    if (!fs::exists(name, ignored)) return name;
-    if (fs::file_size(name, ignored) != fs::file_size(from, ignored)) continue;
-    auto there = hash_file(name.string());
-    auto here = hash_file(from);
-    if (!here) return here.error();
-    if (there && *there == *here) return name;
+    if (!fs::exists(name, ignored) || is_same(name.string())) return name;
   }
 }
 
@@ -107,6 +106,52 @@ Result<bool> must_convert(const std::string& from, const std::string& to) {
   return false;
 }
 
+/// "trim 1.5 to 3 of ", "mute of "; empty of a whole clip.
+std::string cut_of(const MediaSource& source) {
+  char text[100] = "";
+  if (source.from > 0 || source.to > 0)
+    std::snprintf(text, sizeof text, "trim %.6f to %.6f of ", source.from, source.to);
+  return (source.mute ? "mute of " : "") + std::string(text);
+}
+
+/// For the clip itself: what was asked for, of which model, and where it is found again. Neither
+/// the key nor a signature, should a prompt hold one.
+std::string what_made(const MediaSource& source, const std::string& key) {
+  std::lock_guard lock(source.job->mutex);
+  const api::Json asked = api::Json::parse(source.job->step.request, nullptr, false);
+  std::string text;
+  for (const char* field : {"prompt", "model_name"})
+    if (const api::Json value = api::member(asked, field); value.is_string())
+      text += value.get<std::string>() + "\n";
+  for (auto at = text.find("://"); at != text.npos; at = text.find("://", at + 3)) {
+    const auto end = std::min(text.find_first_of(" \n\t\"'<>)", at), text.size());
+    if (const auto query = text.find('?', at); query < end) text.erase(query, end - query);
+  }
+  for (auto at = text.find(key); !key.empty() && at != text.npos; at = text.find(key))
+    text.erase(at, key.size());
+  return text + cut_of(source) + handle_of(*source.job);
+}
+
+media::Segment segment_of(const MediaSource& source, const std::string& path) {
+  media::Segment segment;
+  segment.path = path;
+  segment.from = source.from;
+  segment.to = source.to;
+  segment.mute = source.mute;
+  return segment;
+}
+
+/// What tells the content of one origin from another: that of a later attempt, or of a film whose
+/// clips came of one.
+std::string content_of(const MediaSource& source, const std::string& path) {
+  if (!source.job) {
+    const auto content = hash_file(path);
+    return content ? *content : "";
+  }
+  std::lock_guard lock(source.job->mutex);
+  return source.job->step.attempt > 1 ? source.job->step.task_id : "";
+}
+
 }  // namespace
 
 Result<std::string> Core::origin_or_content(const std::string& sha256) {
@@ -140,7 +185,7 @@ Result<std::string> Core::identify(const MediaSource& source) {
   const auto taken_from = [&](const std::string& step, const std::string& whole) {
     if (*recipe == Recipe::last_frame) return origin_last_frame(step, source.video);
     if (*recipe == Recipe::frame_at) return origin_frame(step, source.video, source.seconds);
-    return whole;
+    return cut_of(source) + whole;
   };
   if (source.job) {
     std::lock_guard lock(source.job->mutex);
@@ -256,6 +301,13 @@ Result<std::string> Core::clip_file(Job& job, int video) {
   return saved;
 }
 
+/// The whole video that a clip or a frame is taken from.
+Result<std::string> Core::video_file(const MediaSource& source) {
+  if (source.job) return clip_file(*source.job, source.video);
+  auto path = input_path(source.path);
+  return !path || is_file(*path) ? path : no_such_file(*path);
+}
+
 Result<std::string> Core::output_path(const std::string& path) const {
   if (options.output_folder.empty()) return writable(options.confinement, path);
   std::error_code ignored;
@@ -278,6 +330,13 @@ Result<std::string> Core::input_path(const std::string& path) {
   return readable(options.confinement, path);
 }
 
+Status Core::note_derived(const std::string& path, const std::string& identity) {
+  auto hash = hash_file(path);
+  auto book = ledger();
+  if (!hash) return hash.error();
+  return book ? (*book)->record_derived(*hash, identity) : book.error();
+}
+
 Result<std::string> Core::materialize(MediaSource& source) {
   if (const std::string made = source.made(); is_file(made)) return made;
   auto recipe = resolve(source);
@@ -291,9 +350,6 @@ Result<std::string> Core::materialize(MediaSource& source) {
     case Recipe::file:
     case Recipe::still:
     case Recipe::part: break;
-    case Recipe::clip:
-      if (source.job) path = clip_file(*source.job, source.video);
-      break;
     case Recipe::bytes: {
       const bool png = source.bytes.starts_with("\x89PNG");
       path = store_path(short_name(source.bytes) + (png ? ".png" : ".jpg"));
@@ -301,25 +357,33 @@ Result<std::string> Core::materialize(MediaSource& source) {
       if (Status written = write_file(*path, source.bytes); !written.ok()) return written.error();
       break;
     }
+    case Recipe::clip:
     case Recipe::last_frame:
     case Recipe::frame_at: {
+      const bool clip = *recipe == Recipe::clip;
+      if (clip && !source.edited()) {
+        path = video_file(source);
+        break;
+      }
       auto identity = identify(source);
       if (!identity) return identity;
-      path = store_path("frame-" + short_name(*identity) + ".png");
+      path =
+          store_path((clip ? "cut-" : "frame-") +
+                     short_name(*identity + content_of(source, *path)) + (clip ? ".mp4" : ".png"));
       if (!path || is_file(*path)) break;
-      auto video = source.job ? clip_file(*source.job, source.video) : input_path(source.path);
+      auto video = video_file(source);
       if (!video) return video;
       const auto warn = [this](const std::string& text) { log("warning", text); };
-      const Status made = *recipe == Recipe::last_frame
-                              ? media::last_frame(*video, *path, warn)
-                              : media::frame_at(*video, source.seconds, *path, warn);
+      Status made = Done{};
+      if (clip) {
+        auto film = media::concat({segment_of(source, *video)}, *path, {}, warn);
+        if (!film) return film.error();
+      } else {
+        made = *recipe == Recipe::last_frame ? media::last_frame(*video, *path, warn)
+                                             : media::frame_at(*video, source.seconds, *path, warn);
+      }
       if (!made.ok()) return made.error();
-      auto hash = hash_file(*path);
-      auto book = ledger();
-      if (!hash) return hash.error();
-      if (!book) return book.error();
-      if (Status noted = (*book)->record_derived(*hash, *identity); !noted.ok())
-        return noted.error();
+      if (Status noted = note_derived(*path, *identity); !noted) return noted.error();
     }
   }
   if (path && !is_file(*path)) return no_such_file(*path);
@@ -353,11 +417,18 @@ Result<std::string> Core::save(MediaSource& source, const std::string& wanted) {
   fs::path target(*place);
   auto from = materialize(source);
   if (!from) return from;
-  if (wanted.back() == '/' || fs::is_directory(target, ignored)) {
-    auto name = free_name(target / given_name(source, *from), *from);
-    if (!name) return name.error();
-    target = *name;
-  }
+  // A clip that tells what made it counts as the clip without that.
+  const auto counts_as = [this](const std::string& path) {
+    auto hash = hash_file(path);
+    return hash ? origin_or_content(*hash) : hash;
+  };
+  const auto content = counts_as(*from);
+  if (!content) return content;
+  if (wanted.back() == '/' || fs::is_directory(target, ignored))
+    target = free_name(target / given_name(source, *from), [&](const std::string& there) {
+      const auto known = counts_as(there);
+      return known && *known == *content;
+    });
   if (Status made = make_folders(target.parent_path().string()); !made) return made.error();
   if (fs::equivalent(*from, target, ignored)) return target.string();
   if (source.recipe != Recipe::clip) {
@@ -367,13 +438,22 @@ Result<std::string> Core::save(MediaSource& source, const std::string& wanted) {
       if (Status made = media::convert_picture(*from, target.string()); !made) return made.error();
       return target.string();
     }
+  } else if (source.job) {
+    auto told = media::copy_with_comment(*from, target.string(), what_made(source, key()));
+    if (!told) return told.error();
+    if (*told) {
+      if (Status noted = note_derived(target.string(), *content); !noted) return noted.error();
+      return target.string();
+    }
   }
   if (Status copied = copy_file(*from, target.string()); !copied.ok()) return copied.error();
   return target.string();
 }
 
 Result<std::string> Core::concat(const std::vector<std::shared_ptr<MediaSource>>& parts,
-                                 const std::string& wanted, const std::string& audio) {
+                                 const std::string& wanted, const api::Json& written) {
+  auto how = media::film_options(written);
+  if (!how) return how.error();
   auto out = output_path(wanted);
   if (!out) return out;
   if (parts.empty())
@@ -382,53 +462,100 @@ Result<std::string> Core::concat(const std::vector<std::shared_ptr<MediaSource>>
     return Error{.kind = Kind::invalid,
                  .message = "concat needs a path",
                  .hint = "for example concat(clips, \"film.mp4\")"};
+  // What the film is made of, by origin: that is what frames of it count as; and by content: a
+  // film whose content is what came of the same content is not made again.
+  std::string picture = "picture 1\n", sound = "sound 1\n";
+  std::string origins;
+  if (!how->audio.empty()) {
+    auto song = input_path(how->audio);
+    if (song && !is_file(*song)) song = no_such_file(*song);
+    auto hash = song ? hash_file(*song) : song;
+    if (!hash) return hash.error();
+    how->audio = *song;
+    origins += "audio " + *hash + "\n";
+    sound += *hash + "\n";
+  }
+  api::Json others = written.is_object() ? written : api::Json::object();
+  if (const auto audio = others.find("audio"); audio != others.end() && audio->is_object())
+    audio->erase("path");
+  else
+    others.erase("audio");
+  if (!others.empty()) origins += others.dump() + "\n";
+  for (const auto& [key, value] : others.items())
+    (key == "audio" || key == "mix" ? sound : picture) += key + " " + value.dump() + "\n";
   std::vector<media::Segment> segments;
-  std::string made_of;
   std::string last_frame_before;  // origin of the frame that the next clip may begin with
+  std::string identities;
   for (const auto& part : parts) {
-    auto path = materialize(*part);
+    auto recipe = resolve(*part);
+    if (!recipe) return recipe.error();
+    const bool clip = *recipe == Recipe::clip;
+    auto path = clip ? video_file(*part) : materialize(*part);
     if (!path) return path;
     auto identity = identify(*part);
     if (!identity) return identity;
-    media::Segment segment{.path = *path};
+    auto content = hash_file(*path);
+    if (!content) return content;
+    media::Segment segment = segment_of(*part, *path);
     std::string last_frame;
-    auto recipe = resolve(*part);
-    if (!recipe) return recipe.error();
-    segment.generated = part->job != nullptr && *recipe == Recipe::clip;
-    if (*recipe != Recipe::clip) {
+    segment.generated = part->job != nullptr && clip;
+    if (!clip) {
       segment.still_seconds = part->still_seconds > 0 ? part->still_seconds : kStillSeconds;
     } else if (part->job) {
       std::lock_guard lock(part->job->mutex);
       segment.drop_first_frame = !last_frame_before.empty() && part->video == 0 &&
-                                 part->job->starts_from == last_frame_before;
-      last_frame = origin_last_frame(part->job->step.address, part->video);
+                                 part->from == 0 && part->job->starts_from == last_frame_before;
+      const std::string& step = part->job->step.address;
+      last_frame = part->to > 0 ? origin_frame(step, part->video, part->shows_last())
+                                : origin_last_frame(step, part->video);
     }
     last_frame_before = last_frame;
-    made_of += *identity +
-               (segment.still_seconds > 0 ? "@" + std::to_string(segment.still_seconds) : "") +
-               "\n";
+    const std::string shown =
+        segment.still_seconds > 0 ? "@" + std::to_string(segment.still_seconds) : "";
+    identities += *identity + shown + "\n";
+    picture += *content + shown + " " + std::to_string(part->from) + " " +
+               std::to_string(part->to) + (segment.drop_first_frame ? " dropped" : "") +
+               (segment.generated ? " generated\n" : "\n");
+    sound += part->mute ? "mute\n" : "\n";
     segments.push_back(std::move(segment));
   }
-  Result<std::string> sound = audio;
-  if (!audio.empty()) {
-    sound = input_path(audio);
-    auto hash = sound ? hash_file(*sound) : sound;
-    if (!hash) return hash.error();
-    made_of += "audio " + *hash + "\n";
-  }
+  auto book = ledger();
+  if (!book) return book.error();
   if (Status made = make_folders(fs::path(*out).parent_path().string()); !made) return made.error();
-  Working working(*this, "joining " + fs::path(*out).filename().string());
-  auto film = media::concat(
-      segments, *out, *sound, [this](const std::string& text) { log("warning", text); },
-      [&working](double part) { working.reached(part); });
-  if (!film) return film.error();
-  std::error_code ignored;
-  char facts[80];
-  std::snprintf(facts, sizeof facts, ": %.1f s, %dx%d, %.1f MB", film->seconds, film->width,
-                film->height, static_cast<double>(fs::file_size(*out, ignored)) / 1e6);
-  log("info", wanted + facts);
+  const auto noted = [&](const std::string& what) {
+    auto content = is_file(*out) ? hash_file(*out) : std::string();
+    auto known = content && !content->empty() ? (*book)->origin_of(sha256_hex(what + *content))
+                                              : std::optional<std::string>();
+    return known ? *known : std::nullopt;
+  };
+  if (noted(picture + sound)) {
+    log("info", wanted + " is up to date");
+  } else {
+    if (const auto counts = noted(picture)) {
+      how->keep_picture = true;
+      std::istringstream numbers(*counts);
+      for (media::Segment& segment : segments) numbers >> segment.frames;
+    }
+    Working working(*this, "joining " + fs::path(*out).filename().string());
+    auto film = media::concat(
+        segments, *out, *how, [this](const std::string& text) { log("warning", text); },
+        [&working](double part) { working.reached(part); });
+    if (!film) return film.error();
+    auto content = hash_file(*out);
+    if (!content) return content;
+    std::string counts;
+    for (const std::int64_t count : film->counted) counts += std::to_string(count) + " ";
+    for (const auto& [what, value] : {std::pair{picture + sound, wanted}, {picture, counts}})
+      if (Status kept = (*book)->record_derived(sha256_hex(what + *content), value); !kept)
+        return kept.error();
+    std::error_code ignored;
+    char facts[80];
+    std::snprintf(facts, sizeof facts, ": %.1f s, %dx%d, %.1f MB", film->seconds, film->width,
+                  film->height, static_cast<double>(fs::file_size(*out, ignored)) / 1e6);
+    log("info", wanted + facts);
+  }
   std::lock_guard lock(origins_mutex_);
-  film_origins_[*out] = "film:" + sha256_hex(made_of);
+  film_origins_[*out] = "film:" + sha256_hex(identities + origins);
   return out;
 }
 

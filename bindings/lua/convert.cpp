@@ -102,7 +102,8 @@ class Reader {
     input.video = clip != nullptr;
     input.tag = media_->sources->size();
     // A local video has no address the service could fetch: the check of files says so.
-    const bool local_video = clip != nullptr && clip->source->job == nullptr;
+    const bool local_video =
+        clip != nullptr && (clip->source->job == nullptr || clip->source->edited());
     input.source = local_video ? api::MediaInput::Source::file : api::MediaInput::Source::derived;
     if (local_video) input.text = clip->source->path;
     media_->sources->push_back(image->source);

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "api/text.h"
+#include "engine/media/ffmpeg.h"
 #include "lua/runtime_state.h"
 #include "lua/safe/limits.h"
 
@@ -41,23 +42,34 @@ std::shared_ptr<MediaSource> make_frame(const MediaSource& from, Recipe recipe, 
   source->job = from.job;
   source->video = from.video;
   source->seconds = seconds;
+  if (from.recipe != Recipe::clip || recipe == Recipe::clip) return source;
+  source->seconds += from.from;
+  if (recipe == Recipe::last_frame && from.to > 0) {
+    source->recipe = Recipe::frame_at;
+    source->seconds = from.shows_last();
+  }
   return source;
 }
 
 std::string describe(const ImageRef& media) {
   const MediaSource& source = *media.source;
   std::string of = source.path;
-  char length[40] = "";
+  char length[99] = "";
   if (source.job != nullptr && media.client->engine) {
     const auto now = media.client->engine->snapshot(source.job);
     of = now.handle;
     if (source.recipe == Recipe::clip && now.duration > 0)
       std::snprintf(length, sizeof length, ", %.1f s", now.duration);
-    if (source.recipe == Recipe::clip && !now.path.empty())
+    if (source.recipe == Recipe::clip && !now.path.empty() && !source.edited())
       return "Clip " + of + length + ", " + now.path;
   } else if (source.job != nullptr) {
     of = "a closed job";
   }
+  if (source.to > 0)
+    std::snprintf(length, sizeof length, ", %g to %g s", source.from, source.to);
+  else if (source.from > 0)
+    std::snprintf(length, sizeof length, ", from %g s on", source.from);
+  if (source.mute) of += ", muted";
   char at[48];
   std::snprintf(at, sizeof at, "Image frame at %g s of ", source.seconds);
   switch (source.recipe) {
@@ -129,6 +141,7 @@ int was_stored(lua_State* L, int, lua_KContext) {
 }
 
 int clip_path(lua_State* L, const ClipRef& clip) {
+  if (clip.source->edited()) return media_made(L, clip);
   if (clip.source->job == nullptr) return push_some(L, clip.source->path);
   engine::Engine& engine = engine_of(L, *clip.client);
   if (!engine.options().store) return 0;
@@ -156,20 +169,23 @@ int probe(lua_State* L, const ClipRef& clip) {
   return await<Push>(L, call);
 }
 
+int push_job(lua_State* L, const ClipRef& clip) {
+  JobRef& job = new_object<JobRef>(L);
+  if (clip.made_by != nullptr) job = *clip.made_by;
+  return 1;
+}
+
 int clip_index(lua_State* L) {
   const ClipRef& clip = check_clip(L);
   if (push_method(L)) return 1;
   const char* key = luaL_checkstring(L, 2);
   if (std::strcmp(key, "path") == 0) return clip_path(L, clip);
-  if (clip.source->job == nullptr) {
+  if (clip.source->job == nullptr || clip.source->edited()) {
+    if (std::strcmp(key, "job") == 0 && clip.made_by != nullptr) return push_job(L, clip);
     if (std::strcmp(key, "duration") == 0) return probe<push_duration>(L, clip);
     return no_value(L, kClip, key);
   }
-  if (std::strcmp(key, "job") == 0) {
-    JobRef& job = new_object<JobRef>(L);
-    if (clip.made_by != nullptr) job = *clip.made_by;
-    return 1;
-  }
+  if (std::strcmp(key, "job") == 0) return push_job(L, clip);
   const auto& now = push_snapshot(L, clip);
   if (std::strcmp(key, "videos") == 0) return push_videos(L, now.videos), 1;
   if (std::strcmp(key, "duration") == 0 && now.duration > 0)
@@ -183,6 +199,46 @@ int clip_index(lua_State* L) {
 }
 
 int clip_probe(lua_State* L) { return probe<push_reply_json>(L, check_clip(L)); }
+
+/// Pushes the clip with less of it, made when its bytes are needed; concat cuts it itself.
+template <class Change>
+int push_cut(lua_State* L, const ClipRef& clip, Change change) {
+  ClipRef& cut = new_object<ClipRef>(L);
+  pure(L, [&] {
+    cut = clip;
+    cut.source = make_frame(*clip.source, Recipe::clip, 0);
+    cut.source->from = clip.source->from;
+    cut.source->to = clip.source->to;
+    cut.source->mute = clip.source->mute;
+    change(*cut.source);
+  });
+  return 1;
+}
+
+int clip_mute(lua_State* L) {
+  return push_cut(L, check_clip(L), [](MediaSource& cut) { cut.mute = true; });
+}
+
+int clip_trim(lua_State* L) {
+  const ClipRef& clip = check_clip(L);
+  const lua_Number from = luaL_checknumber(L, 2);
+  if (!(from >= 0 && from < 1e6))
+    luaL_error(L, "trim: from is %f; it is seconds from the start, 0 or more", from);
+  const MediaSource& of = *clip.source;
+  lua_Number to = 0;
+  if (!lua_isnoneornil(L, 3)) {
+    to = luaL_checknumber(L, 3);
+    if (!(to > from && to < 1e6))
+      luaL_error(L, "trim: to is %f; it is seconds from the start, more than from (%f)", to, from);
+    if (of.to > 0 && of.from + to > of.to + 0.001)
+      luaL_error(L, "trim: to is %f; the clip was trimmed to %f s before", to, of.to - of.from);
+  }
+  return push_cut(L, clip, [&](MediaSource& cut) {
+    if (to > 0) cut.to = cut.from + to;
+    cut.from += from;
+  });
+}
+
 /// Pushes the Image that `make` describes. It is made when its bytes are first needed.
 template <class Make>
 int push_made(lua_State* L, const std::shared_ptr<Client>& client, Make make) {
@@ -261,24 +317,29 @@ int push_film(lua_State* L, Call& call) {
   return 1;
 }
 
-/// concat's third argument, { audio = path }; the path stays on the stack.
-const char* film_audio(lua_State* L) {
-  if (lua_isnil(L, 3)) return "";
-  luaL_checktype(L, 3, LUA_TTABLE);
-  for (lua_pushnil(L); lua_next(L, 3) != 0; lua_pop(L, 1))
-    if (lua_type(L, -2) != LUA_TSTRING || std::strcmp(lua_tostring(L, -2), "audio") != 0)
-      luaL_error(L, "concat: unknown option %s; it knows audio", luaL_tolstring(L, -2, nullptr));
-  if (lua_getfield(L, 3, "audio") == LUA_TNIL) return "";
-  if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "concat: audio is the path of a sound file");
-  return check_path(L, -1);
+/// concat's third argument, checked before any part is waited for.
+Call& push_options(lua_State* L) {
+  auto& call = new_object<Call>(L);
+  bool wrong = false;
+  pure(L, [&] {
+    call.json = api::Json::object();
+    if (lua_isnil(L, 3)) return;
+    const Result<api::Json> written = to_json(L, 3, nullptr);
+    const auto checked = written ? engine::media::film_options(*written) : written.error();
+    wrong = !checked;
+    if (checked) call.json = *written;
+    if (wrong) call.error = checked.error();
+  });
+  if (wrong) raise(L, call.error);
+  return call;
 }
 
 /// Parts, path, options, and the parts with clips in place of jobs.
 int join(lua_State* L) {
   const char* out = lua_tostring(L, 2);
-  const char* audio = film_audio(L);
   const auto count = static_cast<lua_Integer>(lua_rawlen(L, 1));
   Call& call = new_call(L, bound_client(L));
+  Call& options = own_object<Call>(L, 3);
   std::size_t bytes = 0;
   for (lua_Integer i = 1; i <= count; ++i, lua_pop(L, 1))
     if (lua_rawgeti(L, 4, i) == LUA_TSTRING) bytes += lua_rawlen(L, -1);
@@ -292,8 +353,9 @@ int join(lua_State* L) {
     pure(L,
          [&] { call.sources.push_back(media ? media->source : make_source(Recipe::part, path)); });
   }
-  pure(L,
-       [&] { call.client->engine->concat(std::move(call.sources), out, audio, text_into(call)); });
+  pure(L, [&] {
+    call.client->engine->concat(std::move(call.sources), out, options.json, text_into(call));
+  });
   return await<push_film>(L, call);
 }
 
@@ -325,8 +387,9 @@ int concat(lua_State* L) {
                   "write kling.concat(clips, \"film.mp4\")");
   check_path(L, 2);
   lua_settop(L, 3);
-  film_audio(L);
-  lua_settop(L, 3);
+  if (!lua_isnil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
+  push_options(L);
+  lua_replace(L, 3);
   state_of(L).scheduler.check_can_wait(L);
   lua_newtable(L);
   return take_parts(L, LUA_OK, 0);
@@ -370,10 +433,9 @@ int push_clip_of(lua_State* L, const JobRef& job) {
 void define_media(lua_State* L) {
   static const luaL_Reg kMeta[] = {{"__tostring", media_tostring}, {nullptr, nullptr}};
   static const luaL_Reg kImageMethods[] = {{"save", media_save}, {nullptr, nullptr}};
-  static const luaL_Reg kClipMethods[] = {{"save", media_save},
-                                          {"last_frame", clip_last_frame},
-                                          {"frame", clip_frame},
-                                          {"probe", clip_probe},
+  static const luaL_Reg kClipMethods[] = {{"save", media_save},  {"last_frame", clip_last_frame},
+                                          {"frame", clip_frame}, {"trim", clip_trim},
+                                          {"mute", clip_mute},   {"probe", clip_probe},
                                           {nullptr, nullptr}};
   define<ImageRef>(L, kImage, kMeta, kImageMethods, image_index);
   define<ClipRef>(L, kClip, kMeta, kClipMethods, clip_index);

@@ -57,7 +57,20 @@
 
 ---Of kling.concat.
 ---@class kling.FilmOptions
----@field audio? string A sound file in place of the clips' own sound.
+---@field audio? string|kling.Song A sound file in place of the clips' own sound.
+---@field mix? number How loud the clips' own sound stays under it, 0 to 8 (0).
+---@field crossfade? number Seconds in which a part goes over into the next, picture and sound (0).
+---@field fade? number|number[]|{from?: number, to?: number} Seconds from black and silence, and back at the end: `{ from, to }`.
+---@field size? string Such as "1280x720"; else that of the first generated clip.
+---@field fps? number Else that of the first generated clip.
+---@field fit? "crop"|"pad" Whether parts of another shape fill the picture or lie in black bars (pad).
+
+---Of a film's `audio`.
+---@class kling.Song
+---@field path string A sound file.
+---@field volume? number 1 as it is; up to 8.
+---@field loop? boolean It begins again where it is shorter than the film.
+---@field fade? number|number[]|{from?: number, to?: number} Seconds: `{ from, to }`.
 
 -- What functions give.
 
@@ -101,7 +114,7 @@ function Job:accepted(options) end
 ---@field job? kling.Job The job that made it.
 local Clip = {}
 
----Saves it and returns the path written.
+---Saves it and returns the path written. The prompt, the model and the handle go with it as a comment in its metadata.
 ---@async
 ---@param path string "folder/" picks a name; folders are made.
 ---@return string
@@ -115,6 +128,16 @@ function Clip:last_frame() end
 ---@param seconds number From the start.
 ---@return kling.Image
 function Clip:frame(seconds) end
+
+---A part of it, to the frame; made when it is needed. In a film it is cut there and then.
+---@param from number Seconds from the start.
+---@param to? number Where it ends; its end when left out.
+---@return kling.Clip
+function Clip:trim(from, to) end
+
+---The same without its sound.
+---@return kling.Clip
+function Clip:mute() end
 
 ---What ffprobe sees in it.
 ---@async
@@ -466,11 +489,11 @@ function kling.bytes(data) end
 ---@return kling.Image
 function kling.still(from, options) end
 
----Joins clips to one film, which has the size and rate of the first generated clip. A clip that begins with the last frame of the one before shows it once. Each sound lasts as long as its picture.
+---Joins clips to one film, which has the size and rate of the first generated clip. A clip that begins with the last frame of the one before shows it once. Each sound lasts as long as its picture. A film that is there already, of the same parts and options, is not made again.
 ---@async
 ---@param parts (kling.Clip|kling.Image|string)[] Clips, stills and paths.
 ---@param path string Where the film goes.
----@param options? kling.FilmOptions Its sound.
+---@param options? kling.FilmOptions Its sound, transitions and size.
 ---@return kling.Clip
 function kling.concat(parts, path, options) end
 

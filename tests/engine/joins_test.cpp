@@ -255,7 +255,7 @@ void check_row(const Joint& row) {
   CAPTURE(row.name);
   const std::string left = make(row.left), right = make(row.right, 4);
   const std::string film = folder / "film.mp4";
-  const auto made = media::concat({{left}, {right}}, film, "", {});
+  const auto made = media::concat({{left}, {right}}, film, {}, {});
   REQUIRE_MESSAGE(made.ok(), made.error().message);
   CHECK(!made->reencoded == row.copied);
   const auto frames = looks(film);
@@ -305,11 +305,11 @@ TEST_CASE("HDR is told where its colours cannot be kept") {
   const std::string pq = make(hdr("smpte2084")), hlg = make(hdr("arib-std-b67")), plain = make({});
   std::vector<std::string> told;
   const auto warn = [&](const std::string& text) { told.push_back(text); };
-  REQUIRE(media::concat({{plain}, {pq}, {hlg}}, folder / "film.mp4", "", warn).ok());
+  REQUIRE(media::concat({{plain}, {pq}, {hlg}}, folder / "film.mp4", {}, warn).ok());
   REQUIRE(told.size() == 2);
   CHECK(told[0].find("HDR (PQ)") != std::string::npos);
   CHECK(told[1].find("HDR (HLG)") != std::string::npos);
-  const auto equal = media::concat({{pq}, {pq}}, folder / "film.mp4", "", warn);
+  const auto equal = media::concat({{pq}, {pq}}, folder / "film.mp4", {}, warn);
   REQUIRE(equal.ok());
   CHECK(!equal->reencoded);  // and so are its colours what they were
   CHECK(told.size() == 2);
@@ -324,7 +324,7 @@ TEST_CASE("size and rate of a film are those of its first generated clip") {
       make({.filters = "scale=64:96:out_color_matrix=bt709,setsar=1,format=yuv420p", .rate = "25"});
   const std::string wide = make({});
   const auto probe = [&](const std::vector<media::Segment>& parts) {
-    REQUIRE(media::concat(parts, folder / "film.mp4", "", {}).ok());
+    REQUIRE(media::concat(parts, folder / "film.mp4", {}, {}).ok());
     return media::probe(folder / "film.mp4").value();
   };
   const media::Segment title{.path = folder / "title.png", .still_seconds = 0.2};
@@ -346,12 +346,12 @@ TEST_CASE("a screen that rarely changes gives no film of its average rate") {
                                                 "TB',scale=out_color_matrix=bt709,format=yuv420p",
                                      .coding = "-c:v libx264 -fps_mode vfr -enc_time_base 1/30",
                                      .ending = ending});
-    REQUIRE(media::concat({{sparse}, {make({})}}, folder / "film.mp4", "", {}).ok());
+    REQUIRE(media::concat({{sparse}, {make({})}}, folder / "film.mp4", {}, {}).ok());
     const auto film = media::probe(folder / "film.mp4", true);
     CHECK(film->fps >= 24);
     CHECK(film->fps <= 60);
     CHECK(film->duration > 6.5);
-    CHECK(media::concat({{make({})}, {sparse}}, folder / "film.mp4", "", {}).ok());
+    CHECK(media::concat({{make({})}, {sparse}}, folder / "film.mp4", {}, {}).ok());
     CHECK(media::probe(folder / "film.mp4")->fps == 24);
   }
 }
@@ -409,7 +409,7 @@ TEST_CASE("a picture is turned as EXIF says in stills and films, and written as 
     }
   }
   REQUIRE(media::concat({{.path = folder / "turned.jpg", .still_seconds = 0.1}},
-                        folder / "film.mp4", "", {})
+                        folder / "film.mp4", {}, {})
               .ok());
   CHECK(media::probe(folder / "film.mp4")->width == 64);
   CHECK(media::probe(folder / "film.mp4")->height == 48);
@@ -420,7 +420,7 @@ TEST_CASE("a film of many parts is joined in pieces, and the seams are exact") {
   std::vector<media::Segment> parts;
   const std::string clip = make({.sound = 0.5}), other = make({.sound = 0.1}, 4);
   for (int i = 0; i < 40; ++i) parts.push_back({i % 2 ? clip : other, i % 5 == 4});
-  const auto film = media::concat(parts, folder / "film.mp4", "", {});
+  const auto film = media::concat(parts, folder / "film.mp4", {}, {});
   REQUIRE(film.ok());
   CHECK(film->frames == 40 * kFrames - 8);
   std::vector<int> wanted, is;
@@ -450,7 +450,7 @@ TEST_CASE("three times the parts take at most three times the programs, with no 
     for (int i = 0; i < count; ++i) parts.push_back({make({.sound = 0.1}, i % 2 * 4), i % 5 == 4});
     std::filesystem::remove(log / "log");
     ::setenv("PATH", (log.path() + ":" + path).c_str(), 1);
-    CHECK(media::concat(parts, folder / "film.mp4", "", {}).ok());
+    CHECK(media::concat(parts, folder / "film.mp4", {}, {}).ok());
     ::setenv("PATH", path.c_str(), 1);
     Work done;
     std::ifstream file(log / "log");
@@ -461,14 +461,14 @@ TEST_CASE("three times the parts take at most three times the programs, with no 
   const Work one = work(16), three = work(48);
   CHECK(one.programs > 16);
   CHECK(three.programs <= 3 * one.programs);
-  CHECK(three.longest <= one.longest + 500);
+  CHECK(three.longest <= one.longest * 18 / 16 + 500);  // a piece has two neighbours
 }
 
 TEST_CASE("a video is known by its content, and the reason of a failure is the reason") {
   TempFolder folder;
   std::filesystem::copy_file(make({}), folder / "video");
   std::filesystem::copy_file(make({}), folder / "phone.3gp");
-  CHECK(media::concat({{folder / "video"}, {folder / "phone.3gp"}}, folder / "film.mp4", "", {})
+  CHECK(media::concat({{folder / "video"}, {folder / "phone.3gp"}}, folder / "film.mp4", {}, {})
             .ok());
   std::string bytes = read_file(make({}), 1 << 20).value();
   const auto data = bytes.find("mdat");

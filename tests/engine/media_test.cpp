@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
 
 #include "base/files.h"
 #include "base/process.h"
@@ -100,7 +101,9 @@ Status frame_at(const std::string& video, double seconds, const std::string& png
 }
 Result<media::FilmResult> join(const std::vector<media::Segment>& parts, const std::string& out,
                                const std::string& audio = "") {
-  return media::concat(parts, out, audio, {});
+  media::FilmOptions options;
+  options.audio = audio;
+  return media::concat(parts, out, options, {});
 }
 
 }  // namespace
@@ -458,4 +461,314 @@ TEST_CASE("a missing ffmpeg is one clear error") {
   ::setenv("PATH", path.c_str(), 1);
   REQUIRE(!probe);
   CHECK(has(probe.error().hint, "apt-get install ffmpeg"));
+}
+
+namespace {
+
+struct Facts {
+  std::vector<double> silences;  ///< when one begins, of more than 5 ms
+  double loudness = 0;           ///< dB, of the mean
+};
+
+Facts listen(const std::string& path, const std::string& before = "anull") {
+  const auto heard =
+      run_process({"ffmpeg", "-nostdin", "-hide_banner", "-i", path, "-map", "0:a", "-af",
+                   before + ",silencedetect=n=-35dB:d=0.005,volumedetect", "-f", "null", "-"});
+  REQUIRE(heard.ok());
+  Facts facts;
+  const std::string& told = heard->messages;
+  for (std::size_t at = 0; (at = told.find("silence_start: ", at)) != told.npos; at += 15)
+    facts.silences.push_back(std::atof(told.c_str() + at + 15));
+  const auto mean = told.find("mean_volume: ");
+  REQUIRE(mean != told.npos);
+  facts.loudness = std::atof(told.c_str() + mean + 13);
+  return facts;
+}
+
+Result<media::FilmResult> join(const std::vector<media::Segment>& parts, const std::string& out,
+                               const nlohmann::json& options, std::string* warned = nullptr) {
+  const auto read = media::film_options(options);
+  REQUIRE_MESSAGE(read.ok(), (read ? "" : read.error().message));
+  auto film = media::concat(parts, out, *read, [&](const std::string& text) {
+    if (warned != nullptr) *warned += text + "\n";
+  });
+  if (!film) return film;
+  const auto probe = media::probe(out, true);
+  REQUIRE(probe.ok());
+  CHECK(probe->frames == film->frames);
+  CHECK(probe->duration == doctest::Approx(film->seconds).epsilon(0.001));
+  CHECK(probe->width == film->width);
+  return film;
+}
+
+}  // namespace
+
+TEST_CASE("a cut of a part keeps exactly the frames that begin in it") {
+  TempFolder folder;
+  const std::string clip = make_clip(folder / "a.mp4", {.sound = 1}), film = folder / "film.mp4";
+  const auto cut = [&](double from, double to) {
+    REQUIRE(join({{.path = clip, .from = from, .to = to}}, film).ok());
+    CHECK(media::probe(film)->duration ==
+          doctest::Approx(double(frame_numbers(film).size()) / 24).epsilon(0.01));
+    return frame_numbers(film);
+  };
+  CHECK(cut(0.25, 0.5) == range(6, 6));
+  CHECK(cut(0, 0.5) == range(0, 12));
+  CHECK(cut(0.5, 0) == range(12, 12));
+  CHECK(cut(0.26, 0.4999) == range(7, 5));
+  CHECK(cut(7.0 / 24, 8.0 / 24) == range(7, 1));
+  CHECK(cut(0, 1) == range(0, 24));
+  make_clip(folder / "sparse.mp4", {.frames = 24});
+  ffmpeg({"-i", folder / "sparse.mp4", "-vf", "select='not(mod(n,5))'", "-fps_mode", "passthrough",
+          "-c:v", "libx264", "-crf", "10", folder / "vfr.mp4"});
+  const auto sparse =
+      join({{.path = clip}, {.path = folder / "vfr.mp4", .from = 0.4, .to = 0.8}}, film);
+  REQUIRE_MESSAGE(sparse.ok(), (sparse ? "" : sparse.error().message));
+  const auto shown = frame_numbers(film);
+  CHECK(shown.front() == 0);
+  CHECK(shown.at(24) == 10);
+  CHECK(shown.back() == 15);
+  CHECK(has(join({{.path = clip, .from = 2}}, film).error().message, "is 1.000000 s long"));
+  CHECK(has(join({{.path = clip, .to = 1.5}}, film).error().message, "to be cut at 1.500000 s"));
+  CHECK(has(join({{.path = clip, .from = 0.51, .to = 0.52}}, film).error().message, "no frame"));
+}
+
+TEST_CASE("what is cut from a picture is cut from its sound, and a mute part has none") {
+  TempFolder folder;
+  make_clip(folder / "a.mp4", {.frames = 48, .sound = 2, .tone_from = 1.2});
+  const std::string film = folder / "film.mp4";
+  REQUIRE(join({{.path = folder / "a.mp4", .from = 1, .to = 1.5}}, film).ok());
+  CHECK(sound_begins(film) == doctest::Approx(0.2).epsilon(0.02));
+  const auto whole = join({{.path = folder / "a.mp4", .mute = true}}, film);
+  REQUIRE(whole.ok());
+  CHECK(!whole->reencoded);
+  CHECK(media::probe(film)->audio_codec.empty());
+  REQUIRE(join({{.path = folder / "a.mp4", .mute = true}, {.path = folder / "a.mp4"}}, film).ok());
+  CHECK(sound_begins(film) == doctest::Approx(3.2).epsilon(0.02));
+}
+
+TEST_CASE("sound has no gap where parts meet, however they are joined") {
+  TempFolder folder;
+  std::vector<media::Segment> parts;
+  for (int i = 0; i < 4; ++i)  // that of the second ends 60 ms early, of the third goes on for long
+    parts.push_back({make_clip(folder / (std::to_string(i) + ".mp4"), {.first = 10 * i,
+                                                                       .sound = i == 1   ? 0.94
+                                                                                : i == 2 ? 1.5
+                                                                                         : 1})});
+  const std::string film = folder / "film.mp4";
+  const auto gaps = [&](const nlohmann::json& options) {
+    const auto made = join(parts, film, options);
+    REQUIRE_MESSAGE(made.ok(), (made ? "" : made.error().message));
+    std::vector<double> inside;
+    for (const double at : listen(film).silences)
+      if (at > 0.02 && at < made->seconds - 0.05) inside.push_back(at);
+    return inside;
+  };
+  CHECK(gaps({}) == std::vector<double>{});
+  CHECK(gaps({{"crossfade", 0.25}}) == std::vector<double>{});
+  for (media::Segment& part : parts) part.drop_first_frame = part.path != parts[0].path;
+  CHECK(gaps({}) == std::vector<double>{});
+  for (media::Segment& part : parts) {
+    part.drop_first_frame = false;
+    part.from = 0.2, part.to = 0.8;
+  }
+  CHECK(gaps({}) == std::vector<double>{});
+  // More parts than one ffmpeg opens: pieces of the film meet as well.
+  std::vector<media::Segment> many;
+  for (int i = 0; i < 9; ++i) many.insert(many.end(), parts.begin(), parts.end());
+  parts = many;
+  CHECK(gaps({}) == std::vector<double>{});
+  CHECK(gaps({{"crossfade", 0.1}}) == std::vector<double>{});
+}
+
+TEST_CASE("in a crossfade a part goes over into the next, frame by frame") {
+  TempFolder folder;
+  const std::string film = folder / "film.mp4";
+  std::vector<media::Segment> parts;
+  for (int i = 0; i < 20; ++i)
+    parts.push_back({make_clip(folder / (std::to_string(i % 2) + ".mp4"),
+                               {.frames = 20, .first = i % 2 ? 30 : 0, .rate = "30000/1001"})});
+  const auto made = join(parts, film, {{"crossfade", 4 * 1001 / 30000.0}});
+  REQUIRE(made.ok());
+  CHECK(made->frames == 20 * 20 - 19 * 4);
+  const auto seen = frame_numbers(film);
+  REQUIRE(seen.size() == 324);
+  for (int part = 0; part < 20; ++part) {
+    CAPTURE(part);
+    const int begin = part * 16, first = part % 2 ? 30 : 0;
+    const auto alone = [&](int frame) { return seen.at(std::size_t(begin + frame)) - first; };
+    for (int frame = part > 0 ? 4 : 0; frame < (part < 19 ? 16 : 20); ++frame)
+      CHECK(alone(frame) == frame);
+    if (part == 0) continue;
+    // Both are seen: nearer to the one before at first, to this one at last.
+    const int before = part % 2 ? 0 : 30;
+    for (int frame = 0; frame < 4; ++frame) {
+      const int other = before + 16 + frame - first - frame, mixed = alone(frame) - frame;
+      CHECK(std::abs(mixed) <= std::abs(other));
+      CHECK(std::abs(mixed - other * (4 - frame) / 4.0) < std::abs(other) * 0.3 + 1);
+    }
+  }
+  const auto loud = [&](const std::string& path) { return listen(path).loudness; };
+  for (media::Segment& part : parts) part.path = make_clip(folder / "tone.mp4", {.sound = 1});
+  REQUIRE(join(parts, film, {{"crossfade", 0.3}}).ok());
+  CHECK(listen(film).silences.size() <= 1);
+  CHECK(std::abs(loud(film) - loud(folder / "tone.mp4")) < 4);
+  const auto too_long = join(parts, film, {{"crossfade", 0.6}});
+  REQUIRE(!too_long);
+  CHECK(has(too_long.error().message, "too short for crossfade = 0.6"));
+}
+
+TEST_CASE("a film fades from and to black and silence") {
+  TempFolder folder;
+  const std::string film = folder / "film.mp4";
+  std::vector<media::Segment> parts;
+  for (int i = 0; i < 18; ++i)
+    parts.push_back({make_clip(folder / "a.mp4", {.frames = 12, .first = 20, .sound = 0.5})});
+  // Longer than the last piece of the film.
+  REQUIRE(join(parts, film, {{"fade", {0.25, 2}}}).ok());
+  const auto seen = frame_numbers(film);
+  REQUIRE(seen.size() == 18 * 12);
+  CHECK(seen[0] < 0);
+  CHECK(seen[3] > seen[0]);
+  CHECK(seen[7] == 27);
+  CHECK(seen[18 * 12 - 49] == 20 + 11);
+  CHECK(seen[18 * 12 - 24] < 15);
+  CHECK(seen.back() < 0);
+  CHECK(listen(film, "atrim=end=0.01").loudness < -20);
+  CHECK(listen(film, "atrim=start=8.9").loudness < -20);
+  CHECK(listen(film, "atrim=start=4:end=5").loudness > -9);
+  CHECK(has(join(parts, film, {{"fade", {{"from", 4}, {"to", 6}}}}).error().message,
+            "is 9.000000 s long, shorter than what fades"));
+}
+
+TEST_CASE("a song is as loud as asked, is repeated, fades, and lies over the clips' own sound") {
+  TempFolder folder;
+  const std::string film = folder / "film.mp4", song = folder / "song.wav";
+  ffmpeg({"-f", "lavfi", "-i", "sine=f=880:d=0.7,volume=6", song});
+  std::vector<media::Segment> parts;
+  for (int i = 0; i < 2; ++i)
+    parts.push_back({make_clip(folder / (std::to_string(i) + ".mp4"), {.sound = 1})});
+  const auto at = [&](double from, double to, const char* band) {
+    return listen(film, "atrim=" + std::to_string(from) + ":" + std::to_string(to) + "," + band)
+        .loudness;
+  };
+  const char* const high = "highpass=f=700,highpass=f=700,highpass=f=700";
+  const char* const low = "lowpass=f=500,lowpass=f=500,lowpass=f=500";
+  const auto make = [&](nlohmann::json audio, double mix) {
+    audio["path"] = song;
+    nlohmann::json options = {{"audio", audio}};
+    if (mix > 0) options["mix"] = mix;
+    const auto made = join(parts, film, options);
+    REQUIRE_MESSAGE(made.ok(), (made ? "" : made.error().message));
+    CHECK(!made->reencoded);
+  };
+  make({}, 0);
+  const double loud = at(0.2, 0.6, high);
+  CHECK(at(0.8, 2, high) < -60);
+  CHECK(at(0.2, 0.6, low) < loud - 15);
+  make({{"volume", 0.1}}, 0);
+  CHECK(at(0.2, 0.6, high) == doctest::Approx(loud - 20).epsilon(0.1));
+  make({{"loop", true}, {"fade", 0.2}}, 0);
+  CHECK(listen(film, "atrim=0.1:1.9").silences.empty());
+  CHECK(at(0, 0.02, high) < loud - 12);
+  CHECK(at(1.97, 2, high) < loud - 12);
+  CHECK(at(0.6, 0.9, high) == doctest::Approx(loud).epsilon(0.1));
+  make({{"volume", 0.5}}, 0.3);
+  CHECK(at(0.2, 0.6, high) == doctest::Approx(loud - 6).epsilon(0.15));
+  const double own = at(1.2, 1.8, low);
+  CHECK(own < loud - 2);
+  CHECK(own > loud - 14);
+}
+
+TEST_CASE("size and rate and fit of a film are what was asked for") {
+  TempFolder folder;
+  const std::string film = folder / "film.mp4";
+  make_clip(folder / "a.mp4", {.first = 20});
+  make_clip(folder / "square.mp4", {.first = 20, .size = "90x90"});
+  const std::vector<media::Segment> parts = {{folder / "a.mp4"}, {folder / "square.mp4"}};
+  const auto corner = [&] {
+    const std::string shade =
+        ffmpeg({"-ss", "1.5", "-i", film, "-frames:v", "1", "-vf",
+                "crop=8:8:0:40,scale=1:1:flags=area,format=gray", "-f", "rawvideo", "-"});
+    return int(static_cast<unsigned char>(shade.at(0)));
+  };
+  std::string warned;
+  auto made = join(parts, film, nlohmann::json(), &warned);
+  REQUIRE(made.ok());
+  CHECK(made->width == 160);
+  CHECK(corner() < 24);
+  CHECK(has(warned, "square.mp4 is 90x90 and stands in black bars in a film of 160x90"));
+  warned.clear();
+  REQUIRE(join(parts, film, {{"fit", "crop"}}, &warned).ok());
+  CHECK(corner() > 60);
+  CHECK(warned.empty());
+  made = join(parts, film, {{"size", "90x160"}, {"fps", 12}});
+  REQUIRE(made.ok());
+  CHECK(made->width == 90);
+  CHECK(made->height == 160);
+  CHECK(made->frames == 24);
+  CHECK(media::probe(film)->fps == 12);
+  REQUIRE(join(parts, film, {{"fps", 23.976}}).ok());
+  CHECK(media::probe(film)->fps == doctest::Approx(24000 / 1001.0));
+  CHECK(!join({{folder / "a.mp4"}}, film, {{"size", "160x90"}, {"fps", 24}})->reencoded);
+}
+
+TEST_CASE("a picture that is there stays as it is when only the sound is made") {
+  TempFolder folder;
+  const std::string film = folder / "film.mp4";
+  const std::vector<media::Segment> parts = {{make_clip(folder / "a.mp4", {.sound = 1})},
+                                             {make_clip(folder / "b.mp4", {.first = 23}), true}};
+  const auto first = join(parts, film);
+  REQUIRE(first.ok());
+  CHECK(first->reencoded);
+  CHECK(first->counted == std::vector<std::int64_t>{24, 24});
+  const auto picture = [&] {
+    return ffmpeg({"-i", film, "-map", "0:v", "-c", "copy", "-f", "md5", "-"});
+  };
+  const std::string before = picture();
+  ffmpeg({"-f", "lavfi", "-i", "sine=f=880:d=3", folder / "song.wav"});
+  media::FilmOptions options;
+  options.keep_picture = true;
+  options.audio = folder / "song.wav";
+  const auto again = media::concat(parts, film, options, {});
+  REQUIRE(again.ok());
+  CHECK(!again->reencoded);
+  CHECK(picture() == before);
+  CHECK(frame_numbers(film) == range(0, 47));
+  CHECK(sound_begins(film) < 0.05);
+  CHECK(media::probe(film)->duration == doctest::Approx(47 / 24.0).epsilon(0.001));
+}
+
+TEST_CASE("what an option of a film is not is told with its name, value and limit") {
+  const struct {
+    nlohmann::json written;
+    const char* message;
+  } rows[] = {
+      {{{"crossfade", -1}}, "crossfade is -1; it wants a number from 0 to 60"},
+      {{{"crossfade", "0.3"}}, "crossfade is \"0.3\"; it wants a number from 0 to 60"},
+      {{{"crossfade", NAN}}, "crossfade is null; it wants a number from 0 to 60"},
+      {{{"fade", {1}}}, "fade is [1]; it wants { from, to }, both in seconds"},
+      {{{"fade", {1, -2}}}, "fade.to is -2; it wants a number from 0 to 60"},
+      {{{"fade", {{"form", 1}}}}, "unknown option fade.form, did you mean fade.from?; it knows"},
+      {{{"size", "1281x720"}}, "size is \"1281x720\"; it wants both sides are even"},
+      {{{"size", "720p"}}, "size is \"720p\"; it wants \"WIDTHxHEIGHT\""},
+      {{{"size", 720}}, "size is 720; it wants \"WIDTHxHEIGHT\""},
+      {{{"size", "99999x720"}}, "it wants both sides are even numbers from 16 to 8192"},
+      {{{"fps", 0}}, "fps is 0; it wants a number from 1 to 120"},
+      {{{"fit", "stretch"}}, "fit is \"stretch\"; it wants \"crop\" or \"pad\""},
+      {{{"mix", 0.3}}, "mix says how loud the clips' own sound stays under audio"},
+      {{{"audio", 7}}, "audio is 7; it wants the path of a sound file"},
+      {{{"audio", {{"volume", 1}}}}, "audio wants a path"},
+      {{{"audio", {{"path", "a"}, {"volume", -1}}}}, "audio.volume is -1; it wants a number"},
+      {{{"audio", {{"path", "a"}, {"loop", 1}}}}, "audio.loop is 1; it wants true or false"},
+      {{{"audoi", "x"}}, "unknown option audoi, did you mean audio?; it knows audio, crossfade"},
+      {{"crossfade"}, "options have names"},
+  };
+  for (const auto& row : rows) {
+    const auto read = media::film_options(row.written);
+    REQUIRE(!read);
+    CHECK(read.error().kind == Kind::invalid);
+    CHECK_MESSAGE(has(read.error().message, row.message), read.error().message);
+  }
+  CHECK(media::film_options(nlohmann::json())->crossfade == 0);
 }

@@ -90,9 +90,9 @@ class FakeEngine : public Engine {
     options_.queue->post([done, path] { done(path); });
   }
   void concat(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
-              const std::string& audio, TextDone done) override {
+              api::Json options, TextDone done) override {
     joined = std::move(parts);
-    joined_audio = audio;
+    joined_options = std::move(options);
     options_.queue->post([done, out] { done(out); });
   }
   void probe(std::shared_ptr<MediaSource>, std::function<void(Result<api::Json>)> done) override {
@@ -133,7 +133,7 @@ class FakeEngine : public Engine {
 
   std::vector<std::shared_ptr<Job>> made;
   std::vector<std::shared_ptr<MediaSource>> saved, joined;
-  std::string joined_audio;
+  api::Json joined_options;
   QueryTarget queried;
   std::vector<api::CallbackRequest> callbacks;
   std::optional<Error> refuse;

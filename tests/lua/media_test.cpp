@@ -32,8 +32,21 @@ TEST_CASE("clips and pictures have their verbs") {
     assert(not pcall(kling.concat, {}, "x.mp4"))
     assert(not pcall(kling.concat, { clip }, "x.mp4", { audio = 7 }))
     local ok, err = pcall(kling.concat, { clip }, "x.mp4", { audoi = "song.wav" })
-    assert(not ok and err:find("audoi"), err)
+    assert(not ok and err.message:find("audoi"), err)
+    local ok, err = pcall(kling.concat, { clip }, "x.mp4", { crossfade = -1 })
+    assert(not ok and err.kind == "invalid" and err.message:find("crossfade is -1; it wants a number from 0 to 60", 1, true), err)
+    assert(not pcall(kling.concat, { clip }, "x.mp4", { audio = clip }))
     assert(not pcall(kling.still, "a.png", { seconds = "x" }))
+    local part = clip:trim(1, 3)
+    assert(tostring(part) == "Clip kling:text2video/1, 1 to 3 s" and part.path == "/store/made.png")
+    assert(tostring(part:mute():trim(0.5)) == "Clip kling:text2video/1, muted, 1.5 to 3 s")
+    assert(tostring(part:last_frame()) == "Image frame at 2.998 s of kling:text2video/1")
+    assert(tostring(part:frame(0.5)) == "Image frame at 1.5 s of kling:text2video/1")
+    assert(tostring(clip:trim(1):last_frame()) == "Image last frame of kling:text2video/1")
+    assert(part.duration == 5 and part.job.kind == "text2video" and part.url == nil)
+    for _, bad in ipairs { { -1 }, { 1, 1 }, { 0, 2.5 }, { 0/0 }, { "x" }, {} } do
+      assert(not pcall(part.trim, part, table.unpack(bad)))
+    end
   )lua"));
   using Recipe = engine::MediaSource::Recipe;
   const auto& parts = lua.engine->joined;
@@ -47,9 +60,9 @@ TEST_CASE("clips and pictures have their verbs") {
   CHECK(parts[5]->recipe == Recipe::frame_at);
   CHECK(parts[5]->seconds == 2);
   CHECK(parts[5]->job == lua.engine->made[0]);
-  CHECK(lua.engine->joined_audio.empty());
+  CHECK(lua.engine->joined_options.empty());
   CHECK_RUNS(lua.task(R"lua(kling.concat({ "a.mp4" }, "film.mp4", { audio = "song.wav" }))lua"));
-  CHECK(lua.engine->joined_audio == "song.wav");
+  CHECK(lua.engine->joined_options == api::Json{{"audio", "song.wav"}});
 }
 
 TEST_CASE("the path of a clip is nil without a store") {

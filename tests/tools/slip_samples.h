@@ -367,7 +367,7 @@ kling.concat(clip, "film.mp4"))lua",
     {"",
      R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
 kling.concat({ clip }, "film.mp4", { music = "song.mp3" }))lua",
-     R"lua(kling: film.lua:3: concat: unknown option music; it knows audio
+     R"lua(kling: film.lua:3: concat: unknown option music; it knows audio, crossfade, fade, fit, fps, mix, size
 )lua",
      ""},
     {"", R"lua(kling.sleep("a while"))lua",

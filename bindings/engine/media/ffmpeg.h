@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "base/error.h"
 
 namespace kling::engine::media {
@@ -53,23 +55,53 @@ struct Segment {
   bool drop_first_frame = false;  ///< it repeats the last frame of the part before (a chained clip)
   double still_seconds = 0;       ///< > 0: `path` is a picture, shown this long
   bool generated = false;         ///< the first of these decides the film's size and rate
+  double from = 0;                ///< of a video: what comes before is not shown
+  double to = 0;                  ///< > 0: nor is what comes from here on
+  bool mute = false;
+  std::int64_t frames = 0;  ///< of all of the video, when they were counted before
 };
+
+/// Seconds at the beginning and at the end.
+struct Fade {
+  double from = 0, to = 0;
+};
+
+struct FilmOptions {
+  double crossfade = 0;  ///< seconds that a part goes over into the next, picture and sound
+  Fade fade;             ///< from and to black and silence
+  int width = 0, height = 0;
+  double fps = 0;
+  bool crop = false;  ///< parts of another shape fill the picture, instead of lying in a box
+  std::string audio;  ///< a sound file, which takes the place of the parts' own sound
+  double volume = 1;
+  bool loop = false;
+  Fade audio_fade;
+  double mix = 0;  ///< how loud the parts' own sound stays under it
+  /// The film lies there with just this picture; only its sound is made.
+  bool keep_picture = false;
+};
+
+/// What a script wrote, checked: the error (kind invalid) names field, value and limit.
+Result<FilmOptions> film_options(const nlohmann::json& written);
 
 struct FilmResult {
   std::int64_t frames = 0;
   double seconds = 0;
   int width = 0, height = 0;
   bool reencoded = false;  ///< the picture; sound always is, so that it has no gap at a seam
+  std::vector<std::int64_t> counted;  ///< frames of each part's file, 0 for a picture
 };
 
-/// Joins the parts into an MP4 at `out`, which appears only when it is whole and decodes. All have
-/// the size and nominal rate of the first generated clip (without one: of the first moving part),
-/// letterboxed, never stretched. The picture is copied when nothing is cut and all that a player
-/// shows is alike in all parts; else it is encoded again, as BT.709. The sum of frames minus the
-/// dropped ones is kept. Each part's sound lasts as long as its picture: what is longer is cut, and
-/// silence follows what is shorter. The sound of `audio`, a file, takes the place of all of it.
-/// `reached` is told the part of the film that is made.
+/// Joins the parts into an MP4 at `out`, which appears only when it is whole and decodes. Without
+/// options of their own, size and nominal rate are those of the first generated clip (without one:
+/// of the first moving part); parts are never stretched. The picture is copied when nothing is cut
+/// or blended and all that a player shows is alike in all parts; else it is encoded again, as
+/// BT.709. The sum of frames minus dropped, cut and blended ones is kept. Each part's sound lasts
+/// as long as its picture and crosses into the next where there is more of it; what is shorter by a
+/// moment is slowed down by that, silence follows what is shorter by more. `reached` is told the
+/// part of the film that is made.
 Result<FilmResult> concat(const std::vector<Segment>& parts, const std::string& out,
-                          const std::string& audio, const Warn& warn, const Reached& reached = {});
+                          const FilmOptions& options, const Warn& warn,
+                          const Reached& reached = {});
 
 }  // namespace kling::engine::media

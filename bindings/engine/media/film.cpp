@@ -13,15 +13,25 @@ namespace kling::engine::media {
 namespace {
 
 constexpr int kSampleRate = 48'000;
-constexpr std::size_t kBatch = 16;  // parts that one ffmpeg opens at a time
+constexpr std::size_t kBatch = 16;  // parts that one ffmpeg makes a piece of
+constexpr double kCross = 0.04;  // seconds that a sound goes on beyond a cut, where there is more
+constexpr double kShort = 0.1;   // so much of a missing end is no silence that anybody meant
+constexpr double kNear = 0.001;  // times are rounded on the way
 
 /// A part of the film with what becomes of it.
 struct Part {
   Segment segment;
   Source source;
+  std::int64_t first = 0;   ///< the first of its own frames that is shown
+  std::int64_t own = 0;     ///< so many are shown
   std::int64_t frames = 0;  ///< in the film
-  std::int64_t begin = 0;   ///< the film's frames before it
-  int dropped() const { return segment.drop_first_frame ? 1 : 0; }
+  std::int64_t begin = 0;   ///< the film's frames before it begins
+  double from = 0, to = 0;  ///< of its own seconds
+  bool by_time = false;     ///< it is cut, and its frames come at no fixed rate
+  /// Samples of its sound that are heard before its picture is seen, and after.
+  std::int64_t ahead = 0, behind = 0;
+  bool whole() const { return own == source.frames; }
+  bool sounds() const { return source.audio_index >= 0; }
 };
 using Parts = std::span<const Part>;
 
@@ -33,11 +43,21 @@ struct Shape {
   std::string pixel_format;
   bool sound = false;  ///< of the parts' own
   std::int64_t frames = 0;
+  std::int64_t blend = 0;  ///< frames that two parts have in common
+  bool crop = false;
+  Fade fade;
   double seconds(std::int64_t count) const { return double(count) / rate.value(); }
   std::int64_t samples(std::int64_t count) const {
     return std::llround(seconds(count) * kSampleRate);
   }
 };
+
+/// The rate that a number means: 29.97 is 30000/1001.
+Rate rate_of(double fps) {
+  if (const double whole = std::round(fps * 1.001); std::abs(whole / 1.001 - fps) < 0.006)
+    if (std::round(fps) != fps) return {int(whole) * 1000, 1001};
+  return std::round(fps) == fps ? Rate{int(fps), 1} : Rate{int(std::lround(fps * 1000)), 1000};
+}
 
 /// The nominal rate. One that no film has, of a video without a fixed one, gives way to the next
 /// common rate, as an average of it would be no rate to see a film at.
@@ -51,7 +71,7 @@ Rate film_rate(const Source& source) {
 
 /// Size and rate are those of the first generated clip, else of the first moving part; those of a
 /// film of pictures only are the first one's, 24 a second.
-Shape shape_of(const std::vector<Part>& parts) {
+Shape shape_of(const std::vector<Part>& parts, const FilmOptions& options) {
   const auto first = [&](auto is) { return std::find_if(parts.begin(), parts.end(), is); };
   auto model = first([](const Part& part) { return part.segment.generated; });
   if (model == parts.end()) model = first([](const Part& part) { return !part.source.is_picture; });
@@ -59,22 +79,54 @@ Shape shape_of(const std::vector<Part>& parts) {
   const Source& source = model->source;
   Shape shape;
   // H.264 with halved colour planes has even sizes only.
-  shape.width = std::max(2, source.width / 2 * 2);
-  shape.height = std::max(2, source.height / 2 * 2);
+  shape.width = options.width > 0 ? options.width : std::max(2, source.width / 2 * 2);
+  shape.height = options.width > 0 ? options.height : std::max(2, source.height / 2 * 2);
   shape.rate = source.is_picture ? Rate{24, 1} : film_rate(source);
+  if (options.fps > 0) shape.rate = rate_of(options.fps);
+  shape.crop = options.crop;
+  shape.fade = options.fade;
   const bool deep = source.pixel_format == "yuv420p10le" || source.pixel_format == "yuv422p" ||
                     source.pixel_format == "yuv444p";
   shape.pixel_format = deep ? source.pixel_format : "yuv420p";
-  for (const Part& part : parts) shape.sound = shape.sound || part.source.audio_index >= 0;
+  for (const Part& part : parts) shape.sound = shape.sound || part.sounds();
   return shape;
+}
+
+/// Finds the frames that its cuts leave: those that begin in between.
+Status cut_part(Part& part) {
+  const Segment& cut = part.segment;
+  const Source& source = part.source;
+  const double start = source.video_start, length = std::max(source.duration, source.video_end);
+  if (cut.from >= length || cut.to > length + kNear)
+    return media_error(cut.path, "is " + decimal(length) + " s long, and is to be cut at " +
+                                     decimal(cut.from >= length ? cut.from : cut.to) + " s");
+  const auto frame_from = [&](double seconds) {
+    const double frame = std::ceil((seconds - start - kNear) * source.fps);
+    return std::clamp<std::int64_t>(std::int64_t(frame), 0, source.frames);
+  };
+  part.first = std::max<std::int64_t>(frame_from(cut.from), cut.drop_first_frame ? 1 : 0);
+  const auto last = cut.to > 0 ? frame_from(cut.to) : source.frames;
+  part.own = last - part.first;
+  part.from = start + double(part.first) / source.fps;
+  part.to = start + double(last) / source.fps;
+  part.by_time = !source.constant_rate && cut.from + cut.to > 0;
+  if (part.by_time) {
+    part.from = std::max(start, cut.from);
+    part.to = cut.to > 0 ? cut.to : source.video_end;
+  }
+  if (part.by_time ? part.to <= part.from : part.own < 1)
+    return media_error(cut.path, "has no frame between its cuts");
+  return Done{};
 }
 
 Result<Part> read_part(const Segment& segment) {
   const double still = segment.still_seconds;
   if (!(still >= 0 && still <= 3600))
     return media_error(segment.path, "must be shown for 0 to 3600 seconds");
-  auto source = inspect(segment.path, still == 0);
+  auto source = inspect(segment.path, still == 0 && segment.frames == 0);
   if (!source) return source.error();
+  if (segment.frames > 0) source->frames = segment.frames;
+  if (segment.mute) source->audio_index = -1;
   if (source->video_index < 0) return media_error(segment.path, "has no video, only sound");
   if (source->is_picture != (still > 0))
     return media_error(segment.path, source->is_picture
@@ -84,7 +136,10 @@ Result<Part> read_part(const Segment& segment) {
     return media_error(segment.path, "has no frame that can be decoded");
   if (segment.drop_first_frame && !source->is_picture && source->frames < 2)
     return media_error(segment.path, "has one frame only, and it is to be dropped");
-  return Part{segment, std::move(*source)};
+  Part part{segment, std::move(*source)};
+  if (!part.source.is_picture)
+    if (Status cut = cut_part(part); !cut) return cut.error();
+  return part;
 }
 
 bool keeps_frames(const Part& part, const Rate& rate) {
@@ -93,12 +148,27 @@ bool keeps_frames(const Part& part, const Rate& rate) {
 
 /// A picture's first frame repeats nothing that a viewer could notice, so it counts in full.
 std::int64_t frames_in_film(const Part& part, const Rate& rate) {
-  const Source& source = part.source;
-  const auto own = double(source.frames - part.dropped());
-  if (source.is_picture)
-    return std::max<std::int64_t>(1, std::llround(part.segment.still_seconds * rate.value()));
-  if (keeps_frames(part, rate)) return source.frames - part.dropped();
-  return std::max<std::int64_t>(1, std::llround(own / source.fps * rate.value()));
+  if (keeps_frames(part, rate)) return part.own;
+  const double seconds = part.source.is_picture ? part.segment.still_seconds
+                         : part.by_time         ? part.to - part.from
+                                                : double(part.own) / part.source.fps;
+  return std::max<std::int64_t>(1, std::llround(seconds * rate.value()));
+}
+
+std::string after_each_other(const std::string& number, const Rate& rate) {
+  return "setpts=" + number + "/(" + rate.text() + "*TB)";
+}
+
+/// How large the part is in the film: it lies in the picture, or reaches over it.
+std::pair<int, int> fitted(const Source& source, const Shape& shape) {
+  const double wide = double(shape.width) / source.width;
+  const double high = double(shape.height) / source.height;
+  const double fit = shape.crop ? std::max(wide, high) : std::min(wide, high);
+  const auto side = [&](int length, int full) {
+    const int even = std::max(2, int(std::lround(length * fit / 2)) * 2);
+    return shape.crop ? std::max(full, even) : std::min(full, even);
+  };
+  return {side(source.width, shape.width), side(source.height, shape.height)};
 }
 
 /// The filters that turn input `index` into exactly part.frames frames of the shape. A frame too
@@ -108,21 +178,20 @@ std::string video_filters(const Part& part, const Shape& shape, const std::strin
   std::string filters = "[" + index + ":" + std::to_string(source.video_index) + "]";
   if (source.is_picture)
     filters += "trim=end_frame=1,";
-  else if (part.dropped() > 0)
-    filters += "trim=start_frame=1,";
-  filters += keeps_frames(part, shape.rate) ? "setpts=N/(" + shape.rate.text() + "*TB)"
-                                            : "setpts=PTS-STARTPTS";
-  const double fit =
-      std::min(double(shape.width) / source.width, double(shape.height) / source.height);
-  const auto side = [fit](int length) {
-    return std::max(2, int(std::lround(length * fit / 2)) * 2);
-  };
-  return filters + ",fps=" + shape.rate.text() + "," +
-         scaled(source, std::min(shape.width, side(source.width)),
-                std::min(shape.height, side(source.height))) +
+  else if (part.by_time)
+    filters +=
+        "trim=start=" + decimal(part.from - kNear) + ":end=" + decimal(part.to - kNear) + ",";
+  else if (!part.whole())
+    filters += "trim=start_frame=" + std::to_string(part.first) +
+               ":end_frame=" + std::to_string(part.first + part.own) + ",";
+  filters +=
+      keeps_frames(part, shape.rate) ? after_each_other("N", shape.rate) : "setpts=PTS-STARTPTS";
+  const auto [width, height] = fitted(source, shape);
+  const std::string size = std::to_string(shape.width) + ":" + std::to_string(shape.height);
+  return filters + ",fps=" + shape.rate.text() + "," + scaled(source, width, height) +
          ":out_color_matrix=bt709:out_range=tv,format=" + shape.pixel_format +
-         ",pad=" + std::to_string(shape.width) + ":" + std::to_string(shape.height) +
-         ":-1:-1,setsar=1,setparams=range=tv:color_primaries=bt709:color_trc=bt709:"
+         (shape.crop ? ",crop=" + size : ",pad=" + size + ":-1:-1") +
+         ",setsar=1,setparams=range=tv:color_primaries=bt709:color_trc=bt709:"
          "colorspace=bt709,tpad=stop=-1:stop_mode=clone,trim=end_frame=" +
          std::to_string(part.frames) + "[v" + index + "];";
 }
@@ -135,36 +204,114 @@ std::string exactly(std::int64_t samples) {
          std::to_string(samples);
 }
 
-/// Sound of exactly the length of the part's frames; silence where it has none. What is cut from
-/// the picture's start is cut from the sound's.
-std::string audio_filters(const Part& part, const Shape& shape, const std::string& index) {
-  const Source& source = part.source;
-  const auto samples = shape.samples(part.begin + part.frames) - shape.samples(part.begin);
-  const std::string end = exactly(samples) + ",asetpts=N/SR/TB[a" + index + "];";
-  if (source.audio_index < 0)
-    return "anullsrc=r=" + std::to_string(kSampleRate) + ":cl=stereo," + end;
-  const std::string cut = decimal(source.video_start + part.dropped() / source.fps);
-  return "[" + index + ":" + std::to_string(source.audio_index) + "]atrim=start=" + cut +
-         ",asetpts=PTS-" + cut + "/TB," + end;
+/// Where its sound begins and ends in the film, in samples.
+std::pair<std::int64_t, std::int64_t> heard(const Part& part, const Shape& shape) {
+  return {shape.samples(part.begin) - part.ahead,
+          shape.samples(part.begin + part.frames) + part.behind};
 }
 
-/// Makes one piece of the film from some of its parts: pictures in their last form, sound without
-/// loss.
-Status make_piece(Parts parts, const Shape& shape, bool picture, bool sound,
-                  const std::string& path, const std::string& out, const Reached& reached) {
-  Arguments arguments;
-  std::string filters, video_pads, audio_pads;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    const std::string index = std::to_string(i);
-    add_input(arguments, parts[i].source, input_options(parts[i].source));
-    if (picture) filters += video_filters(parts[i], shape, index);
-    if (sound) filters += audio_filters(parts[i], shape, index);
-    video_pads += "[v" + index + "]";
-    audio_pads += "[a" + index + "]";
+/// Sound of exactly the length of the part's frames, and what crosses into its neighbours; silence
+/// where it has none. What is cut from the picture is cut from the sound.
+std::string audio_filters(const Part& part, const Shape& shape, const std::string& index) {
+  const Source& source = part.source;
+  const auto [begin, end] = heard(part, shape);
+  const std::string done = exactly(end - begin) + ",asetpts=N/SR/TB[a" + index + "];";
+  if (!part.sounds()) return "anullsrc=r=" + std::to_string(kSampleRate) + ":cl=stereo," + done;
+  const double from = part.from - double(part.ahead) / kSampleRate;
+  std::string filters = "[" + index + ":" + std::to_string(source.audio_index) +
+                        "]atrim=start=" + decimal(from) +
+                        ":end=" + decimal(part.to + double(part.behind) / kSampleRate) +
+                        ",asetpts=PTS-" + decimal(from) + "/TB,";
+  // Coders give blocks of samples: the last one often ends a moment before the picture does.
+  const double wanted = part.to - from, there = source.audio_end - from;
+  if (there < wanted && wanted - there <= kShort && there > 0.5 * wanted)
+    filters += "aresample=async=1:first_pts=0,atempo=" + decimal(there / (wanted + 0.002)) + ",";
+  return filters + done;
+}
+
+/// The filter that joins what is called `kind` 0 and what is called `kind` 1 and so on: one
+/// after the other, or crossing where they overlap.
+std::string chain(Parts parts, const Shape& shape, const std::string& kind) {
+  const bool sound = kind == "a";
+  std::string filters, before = "[" + kind + "0]";
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    const std::string next = std::to_string(i);
+    const Part& part = parts[i];
+    filters += before + "[" + kind + next + "]";
+    const auto shared = heard(parts[i - 1], shape).second - heard(part, shape).first;
+    if (sound && shared > 0)
+      filters +=
+          "acrossfade=ns=" + std::to_string(shared) + (shape.blend > 0 ? ":c1=qsin:c2=qsin" : "");
+    else if (sound)
+      filters += "concat=n=2:v=0:a=1";
+    else
+      filters += "xfade=duration=" + decimal(shape.seconds(shape.blend)) +
+                 ":offset=" + decimal(shape.seconds(part.begin - parts[0].begin)) + "," +
+                 after_each_other("N", shape.rate);
+    before = "[" + kind + "_" + next + "]";
+    filters += before + ";";
   }
-  const std::string count = std::to_string(parts.size());
-  if (picture) filters += video_pads + "concat=n=" + count + "[v]" + (sound ? ";" : "");
-  if (sound) filters += audio_pads + "concat=n=" + count + ":v=0:a=1[a]";
+  return filters + before;
+}
+
+/// What goes over the whole film: from and to black.
+std::string faded(const Shape& shape, std::int64_t begin) {
+  const double from = shape.fade.from, to = shape.fade.to;
+  if (from + to == 0) return "";
+  std::string filters = "," + after_each_other("(N+" + std::to_string(begin) + ")", shape.rate);
+  if (from > 0) filters += ",fade=t=in:st=0:d=" + decimal(from);
+  if (to > 0)
+    filters +=
+        ",fade=t=out:st=" + decimal(shape.seconds(shape.frames - 1) - to) + ":d=" + decimal(to);
+  return filters + "," + after_each_other("N", shape.rate);
+}
+
+/// The same for a sound so long.
+std::string faded(const Fade& fade, double seconds) {
+  std::string filters;
+  if (fade.from > 0) filters += ",afade=t=in:d=" + decimal(fade.from);
+  if (fade.to > 0)
+    filters +=
+        ",afade=t=out:st=" + decimal(std::max(0.0, seconds - fade.to)) + ":d=" + decimal(fade.to);
+  return filters;
+}
+
+/// Makes the piece of the film that the parts from `at` on are, up to `end`: pictures in their last
+/// form, sound without loss. The parts before and behind it reach into it.
+Status make_piece(Parts all, std::size_t at, std::size_t end, const Shape& shape, bool picture,
+                  bool sound, const std::string& path, const std::string& out,
+                  const Reached& reached) {
+  Arguments arguments;
+  std::string filters;
+  const std::size_t first = at - (at > 0 && (sound || shape.blend > 0) ? 1 : 0);
+  const std::size_t last = std::min(all.size(), end + (sound ? 1 : 0));
+  const Parts around = all.subspan(first, last - first);
+  for (std::size_t i = 0; i < around.size(); ++i) {
+    const std::string index = std::to_string(i);
+    add_input(arguments, around[i].source, input_options(around[i].source));
+    const bool seen = first + i < end && (shape.blend > 0 || first + i >= at);
+    if (picture && seen) filters += video_filters(around[i], shape, index);
+    if (sound) filters += audio_filters(around[i], shape, index);
+  }
+  const std::int64_t begin = all[at].begin;
+  const std::int64_t frames = (end < all.size() ? all[end].begin : shape.frames) - begin;
+  if (picture && shape.blend > 0) {
+    const std::int64_t before = begin - around[0].begin;
+    filters += chain(all.subspan(first, end - first), shape, "v");
+    filters += "trim=start_frame=" + std::to_string(before) +
+               ":end_frame=" + std::to_string(before + frames) + "," +
+               after_each_other("N", shape.rate);
+  } else if (picture) {
+    for (std::size_t i = at; i < end; ++i) filters += "[v" + std::to_string(i - first) + "]";
+    filters += "concat=n=" + std::to_string(end - at);
+  }
+  if (picture) filters += faded(shape, begin) + "[v]" + (sound ? ";" : "");
+  if (sound) {
+    const auto from = shape.samples(begin) - heard(around[0], shape).first;
+    filters += chain(around, shape, "a") + "atrim=start_sample=" + std::to_string(from) +
+               ",asetpts=N/SR/TB," + exactly(shape.samples(begin + frames) - shape.samples(begin)) +
+               "[a]";
+  }
   arguments.insert(arguments.end(), {"-filter_complex", filters});
   // veryfast at crf 18: no loss that shows, which matters as a film is often cut again, at about
   // half the time of x264's default; ultrafast is faster still but twice the size for it.
@@ -193,7 +340,6 @@ Status make_piece(Parts parts, const Shape& shape, bool picture, bool sound,
                                        "cfr"});
   if (sound) arguments.insert(arguments.end(), {"-map", "[a]", "-c:a", "pcm_s16le"});
   arguments.insert(arguments.end(), {"-map_metadata", "-1", "-f", "mov", "file:" + path});
-  const std::int64_t frames = parts.back().begin + parts.back().frames - parts.front().begin;
   // A minute of work for a second of film is far beyond any machine's need.
   const auto time = std::chrono::minutes(10 + std::int64_t(shape.seconds(frames)));
   return run_ffmpeg(arguments, out, time, reached);
@@ -205,11 +351,11 @@ bool can_copy(Parts parts, const Shape& shape) {
   const Source& first = parts.front().source;
   const auto ticks = std::int64_t{first.time_base.denominator} * shape.rate.denominator;
   if (first.video_codec != "h264" || first.demuxer != "mov" || first.time_base.numerator != 1 ||
-      ticks % shape.rate.numerator != 0)
+      ticks % shape.rate.numerator != 0 || shape.blend > 0 || shape.fade.from + shape.fade.to > 0 ||
+      std::abs(first.width - shape.width) > 1 || std::abs(first.height - shape.height) > 1)
     return false;
   return std::all_of(parts.begin(), parts.end(), [&](const Part& part) {
-    return part.dropped() == 0 && keeps_frames(part, shape.rate) &&
-           part.source.look == first.look &&
+    return part.whole() && keeps_frames(part, shape.rate) && part.source.look == first.look &&
            std::abs(part.source.video_start) * shape.rate.value() < 0.25 &&
            part.source.path.find_first_of("\r\n") == std::string::npos;  // the list has lines
   });
@@ -240,10 +386,37 @@ Status add_reel(Arguments& arguments, const Reel& reel, const std::string& list)
   return write_file(list, text);
 }
 
+/// What the film's sound is made of.
+struct Sound {
+  const FilmOptions& options;
+  std::optional<Source> song;
+  bool own = false;  ///< the parts' own is heard
+};
+
+/// The filter graph from the inputs behind `input`, the first with a sound, to [a].
+std::string sound_graph(const Sound& sound, const Shape& shape, int input) {
+  const double length = shape.seconds(shape.frames);
+  const FilmOptions& options = sound.options;
+  const std::string whole = faded(shape.fade, length) + "[a]";
+  std::string own = "[" + std::to_string(input) + ":a]asetpts=N/SR/TB";
+  if (!sound.song) return own + whole;
+  std::string song = "[" + std::to_string(input + (sound.own ? 1 : 0)) + ":" +
+                     std::to_string(sound.song->audio_index) + "]asetpts=";
+  song += options.loop ? "N/SR/TB," : "PTS-STARTPTS,";
+  song += exactly(shape.samples(shape.frames)) + ",volume=" + decimal(options.volume) +
+          faded(options.audio_fade, options.loop || sound.song->duration <= 0
+                                        ? length
+                                        : std::min(length, sound.song->duration));
+  if (!sound.own) return song + whole;
+  return song + "[song];" + own + ",volume=" + decimal(options.mix) +
+         "[own];[song][own]amix=inputs=2:duration=first:normalize=0" + whole;
+}
+
 /// Makes the whole film: its pieces, beside it and gone afterwards, and from them the file. The
-/// picture is not touched when it is `copied`; `song` is null where the parts' own sound is kept.
-Status make_film(Parts parts, const Shape& shape, const Source* song, bool copied,
-                 const std::string& part_path, const std::string& out, const Reached& reached) {
+/// picture is not touched when it is `copied`: from the parts, or from the film that `there` is.
+Status make_film(Parts parts, const Shape& shape, const Sound& sound, bool copied,
+                 const Source* there, const std::string& part_path, const std::string& out,
+                 const Reached& reached) {
   std::list<PartPath> pieces;
   // Encoding takes nearly all the time; a look at the whole follows.
   constexpr double kPieces = 0.8, kWhole = 0.9;
@@ -257,51 +430,50 @@ Status make_film(Parts parts, const Shape& shape, const Source* song, bool copie
     if (reached) reached(from + (kWhole - from) * std::min(1.0, made / seconds));
   };
   Reel pictures, sounds;
-  if (copied)
+  if (there)
+    pictures.files.push_back(there->path);
+  else if (copied)
     for (const Part& part : parts) {
       pictures.files.push_back(part.source.path);
       pictures.seconds.push_back(shape.seconds(part.frames));
     }
-  const bool own_sound = shape.sound && !song;
-  for (std::size_t at = 0; at < parts.size() && (!copied || own_sound); at += kBatch) {
-    const Parts batch = parts.subspan(at, std::min(kBatch, parts.size() - at));
+  for (std::size_t at = 0; at < parts.size() && (!copied || sound.own); at += kBatch) {
+    const std::size_t end = std::min(parts.size(), at + kBatch);
     const std::string& path = pieces.emplace_back(out).path();
-    Status made = make_piece(batch, shape, !copied, own_sound, path, out, in_piece);
+    Status made = make_piece(parts, at, end, shape, !copied, sound.own, path, out, in_piece);
     if (!made) return made;
-    const auto frames = batch.back().begin + batch.back().frames - batch.front().begin;
-    made_before += shape.seconds(frames);
+    const double made_to = shape.seconds(end < parts.size() ? parts[end].begin : shape.frames);
     for (Reel* reel : {&pictures, &sounds}) {
       if (copied && reel == &pictures) continue;
       reel->files.push_back(path);
-      reel->seconds.push_back(shape.seconds(frames));
+      reel->seconds.push_back(made_to - made_before);
     }
+    made_before = made_to;
   }
 
   // A sound that begins before its picture, by what its coder needs, must not move the picture.
   Arguments arguments = {"-copyts"};
   const PartPath picture_list(out), sound_list(out);
   if (Status added = add_reel(arguments, pictures, picture_list.path()); !added) return added;
-  const int index = copied ? parts.front().source.video_index : 0;
+  const Source& copy_of = there ? *there : parts.front().source;
+  const int index = copied ? copy_of.video_index : 0;
   int timescale = shape.rate.numerator;
   while (timescale < 10'000) timescale *= 2;
-  if (copied) timescale = parts.front().source.time_base.denominator;
-  std::string sound_filters = "asetpts=N/SR/TB";
-  if (song) {
-    add_input(arguments, *song);
-    sound_filters = "asetpts=PTS-STARTPTS," + exactly(shape.samples(shape.frames));
-  } else if (own_sound) {
+  if (copied) timescale = copy_of.time_base.denominator;
+  if (sound.own)
     if (Status added = add_reel(arguments, sounds, sound_list.path()); !added) return added;
-  }
+  if (sound.song)
+    add_input(arguments, *sound.song,
+              sound.options.loop ? Arguments{"-stream_loop", "-1"} : Arguments{});
   // A list counts microseconds: back to where the frames belong.
   const std::string rate = "(" + shape.rate.text() + ")";
   const std::string grid = "*TB*" + rate + ")/" + rate + "/TB";
   arguments.insert(arguments.end(), {"-map", "0:" + std::to_string(index), "-c:v", "copy", "-bsf:v",
                                      "setts=pts=round(PTS" + grid + ":dts=round(DTS" + grid,
                                      "-video_track_timescale", std::to_string(timescale)});
-  if (song || own_sound)
-    arguments.insert(arguments.end(),
-                     {"-map", "1:" + (song ? std::to_string(song->audio_index) : "a"), "-af",
-                      sound_filters, "-c:a", "aac", "-b:a", "192k"});
+  if (sound.song || sound.own)
+    arguments.insert(arguments.end(), {"-filter_complex", sound_graph(sound, shape, 1), "-map",
+                                       "[a]", "-c:a", "aac", "-b:a", "192k"});
   arguments.insert(arguments.end(), {"-map_metadata", "-1", "-movflags", "+faststart", "-f", "mp4",
                                      "file:" + part_path});
   Status made =
@@ -310,10 +482,57 @@ Status make_film(Parts parts, const Shape& shape, const Source* song, bool copie
   return made;
 }
 
+/// Where each part begins, and how far the sounds reach beyond their pictures.
+Status lay_out(std::vector<Part>& parts, Shape& shape, const FilmOptions& options,
+               const std::string& out) {
+  if (options.crossfade > 0 && parts.size() > 1)
+    shape.blend = std::max<std::int64_t>(1, std::llround(options.crossfade * shape.rate.value()));
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    Part& part = parts[i];
+    part.frames = frames_in_film(part, shape.rate);
+    part.begin = shape.frames - (i > 0 ? shape.blend : 0);
+    shape.frames = part.begin + part.frames;
+    const int fades = (i > 0 ? 1 : 0) + (i + 1 < parts.size() ? 1 : 0);
+    if (shape.blend > 0 && part.frames <= fades * shape.blend)
+      return media_error(part.segment.path,
+                         "is shown for " + decimal(shape.seconds(part.frames)) +
+                             " s, too short for crossfade = " + decimal(options.crossfade),
+                         "a part is longer than the crossfades at its ends");
+    if (i == 0 || shape.blend > 0) continue;
+    Part& before = parts[i - 1];
+    const double most = std::min(kCross, shape.seconds(std::min(part.frames, before.frames)) / 2);
+    const auto samples = [&](const Part& of, double more) {
+      return of.sounds()
+                 ? std::max<std::int64_t>(0, std::int64_t(std::min(more, most) * kSampleRate))
+                 : 0;
+    };
+    part.ahead = samples(part, part.from);
+    if (part.ahead == 0) before.behind = samples(before, before.source.audio_end - before.to);
+  }
+  if (options.fade.from + options.fade.to > shape.seconds(shape.frames))
+    return media_error(
+        out, "is " + decimal(shape.seconds(shape.frames)) + " s long, shorter than what fades",
+        "fade = { from, to } are seconds at its beginning and end");
+  return Done{};
+}
+
+void warn_of_bars(const Part& part, const Shape& shape, const Warn& warn) {
+  const auto [width, height] = fitted(part.source, shape);
+  if (!warn || shape.crop || (width + 2 >= shape.width && height + 2 >= shape.height)) return;
+  const auto size = [](int wide, int high) {
+    return std::to_string(wide) + "x" + std::to_string(high);
+  };
+  warn(media_error(part.segment.path, "is " + size(part.source.width, part.source.height) +
+                                          " and stands in black bars in a film of " +
+                                          size(shape.width, shape.height) +
+                                          "; fit = \"crop\" fills the picture")
+           .message);
+}
+
 }  // namespace
 
 Result<FilmResult> concat(const std::vector<Segment>& segments, const std::string& out,
-                          const std::string& audio, const Warn& warn, const Reached& reached) {
+                          const FilmOptions& options, const Warn& warn, const Reached& reached) {
   if (segments.empty()) return media_error(out, "cannot be made of no parts");
   if (Status status = check_folder(out); !status) return status.error();
   std::vector<Part> parts;
@@ -322,36 +541,49 @@ Result<FilmResult> concat(const std::vector<Segment>& segments, const std::strin
     if (!part) return part.error();
     parts.push_back(std::move(*part));
   }
-  std::optional<Source> song;
-  if (!audio.empty()) {
-    auto source = inspect(audio, false);
+  Sound sound{options, {}, false};
+  if (!options.audio.empty()) {
+    auto source = inspect(options.audio, false);
     if (!source) return source.error();
-    if (source->audio_index < 0) return media_error(audio, "has no sound");
-    song = std::move(*source);
+    if (source->audio_index < 0) return media_error(options.audio, "has no sound");
+    sound.song = std::move(*source);
   }
-  Shape shape = shape_of(parts);
-  for (Part& part : parts) {
-    part.begin = shape.frames;
-    shape.frames += part.frames = frames_in_film(part, shape.rate);
+  std::optional<Source> there;
+  if (options.keep_picture) {
+    auto source = inspect(out, false);
+    if (!source) return source.error();
+    there = std::move(*source);
   }
+  Shape shape = shape_of(parts, options);
+  sound.own = shape.sound && (!sound.song || options.mix > 0);
+  if (Status laid = lay_out(parts, shape, options, out); !laid) return laid.error();
 
   const PartPath part_path(out);
   const auto make = [&](bool copied) {
-    return make_film(parts, shape, song ? &*song : nullptr, copied, part_path.path(), out, reached);
+    return make_film(parts, shape, sound, copied, there ? &*there : nullptr, part_path.path(), out,
+                     reached);
   };
   const auto is_whole = [&](bool copied) {
-    const auto written = inspect(part_path.path(), true);
-    return written && written->frames == shape.frames &&
+    // What was once decoded and is copied as it was need not be decoded again.
+    const auto written = inspect(part_path.path(), !there);
+    const Source& copy_of = there ? *there : parts.front().source;
+    return written && (there || written->frames == shape.frames) &&
            std::abs(written->video_end - shape.seconds(shape.frames)) * shape.rate.value() < 0.5 &&
-           (!copied || written->look == parts.front().source.look);
+           (!copied || written->look == copy_of.look);
   };
   FilmResult film{.frames = shape.frames,
                   .seconds = shape.seconds(shape.frames),
                   .width = shape.width,
                   .height = shape.height};
-  if (!can_copy(parts, shape) || !make(true) || !is_whole(true)) {
+  for (const Part& part : parts)
+    film.counted.push_back(part.source.is_picture ? 0 : part.source.frames);
+  if (!(there || can_copy(parts, shape)) || !make(true) || !is_whole(true)) {
+    there.reset();
     film.reencoded = true;
-    for (const Part& part : parts) warn_of_colours(part.source, warn);
+    for (const Part& part : parts) {
+      warn_of_colours(part.source, warn);
+      warn_of_bars(part, shape, warn);
+    }
     if (Status status = make(false); !status) return status.error();
     if (!is_whole(false))
       return media_error(

@@ -172,6 +172,8 @@ Result<Source> inspect(const std::string& path, bool count_frames) {
     } else if (type == "audio" && source.audio_index < 0) {
       source.audio_index = number<int>(stream, "index");
       source.audio_codec = text(stream, "codec_name");
+      source.audio_end =
+          number(stream, "start_time", start) - start + number(stream, "duration", source.duration);
     }
   }
   if (source.video_index < 0 && source.audio_index < 0)

@@ -38,6 +38,7 @@ struct Source : Probe {
   int audio_index = -1;
   double video_start = 0;  ///< seconds after the container's own start
   double video_end = 0;
+  double audio_end = 0;
   std::string pixel_format;
   std::string matrix;  ///< of its colours, by its tag or, untagged, by its size
   bool full_range = false;
