@@ -55,14 +55,28 @@ struct Sort {
   std::string ending = "mp4";
   bool bare = false;  ///< without the colour tags of BT.709
   std::string rate = "24";
+  int turn = 0;  ///< degrees, as ffmpeg 5 counted rotate=
 };
+
+/// Writes the matrix of the one track that an MP4 file has.
+void turn(const std::string& path, int degrees) {
+  std::string bytes = read_file(path, 1 << 22).value();
+  const std::size_t at = bytes.find("tkhd") + 44;
+  const int sine = degrees == 90 ? -1 : degrees == 270 ? 1 : 0, cosine = degrees == 180 ? -1 : 0;
+  const int matrix[] = {cosine, sine, 0, -sine, cosine};
+  for (std::size_t i = 0; i < std::size(matrix); ++i)
+    for (std::size_t byte = 0; byte < 4; ++byte)
+      bytes[at + 4 * i + byte] = char(std::uint32_t(matrix[i]) << 16 >> (24 - 8 * byte));
+  REQUIRE(write_file(path, bytes).ok());
+}
 
 /// The clip's top left quarter is green, the rest blue; a grey field right below tells the frame.
 std::string make(const Sort& kind, int first = 0) {
   static std::map<std::string, std::string>& made = *new std::map<std::string, std::string>;
   const std::string key = kind.filters + "|" + kind.coding + "|" + std::to_string(kind.sound) +
                           "|" + kind.again + "|" + kind.ending + "|" + std::to_string(kind.bare) +
-                          "|" + kind.rate + "|" + std::to_string(first);
+                          "|" + kind.rate + "|" + std::to_string(first) + "|" +
+                          std::to_string(kind.turn);
   if (const auto found = made.find(key); found != made.end()) return found->second;
   const std::string path =
       test::clip_cache() + "/" + std::to_string(made.size()) + "." + kind.ending;
@@ -74,6 +88,15 @@ std::string make(const Sort& kind, int first = 0) {
                       ",0,120))',trim=end_frame=" + std::to_string(kFrames);
   graph += kind.filters.empty() ? ",scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"
                                 : "," + kind.filters;
+  const std::string tags =
+      kind.bare ? kind.coding
+                : "-colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv";
+  const std::vector<std::string> tag = words(tags);
+  // On the frames as well: ffmpeg 7 takes no word for it.
+  for (std::size_t i = 0; i + 1 < tag.size(); ++i)
+    if (tag[i].starts_with("-color"))
+      graph += ",setparams=" + (tag[i] == "-color_range" ? "range" : tag[i].substr(1)) + "=" +
+               tag[i + 1];
   std::vector<std::string> argv = {"-f", "lavfi", "-i", graph};
   if (kind.sound > 0) {
     argv.insert(argv.end(),
@@ -81,15 +104,13 @@ std::string make(const Sort& kind, int first = 0) {
                  "sine=frequency=440:sample_rate=44100:duration=" + std::to_string(kind.sound)});
     if (kind.coding.find("-c:a") == std::string::npos) argv.insert(argv.end(), {"-c:a", "aac"});
   }
-  if (!kind.bare)
-    for (const std::string& word :
-         words("-colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv"))
-      argv.push_back(word);
+  if (!kind.bare) argv.insert(argv.end(), tag.begin(), tag.end());
   argv.insert(argv.end(), {"-preset", "ultrafast", "-crf", "4"});
   for (const std::string& word : words(kind.coding)) argv.push_back(word);
   const std::string plain = kind.again.empty() ? path : path + ".first." + kind.ending;
   argv.push_back("file:" + plain);
   ffmpeg_output(argv);
+  if (kind.turn != 0) turn(path, kind.turn);
   if (!kind.again.empty()) {
     argv = {"-i", plain};
     for (const std::string& word : words(kind.again)) argv.push_back(word == "IN" ? plain : word);
@@ -164,11 +185,11 @@ std::vector<Joint> rows() {
                   .bare = true};
   // The file says: turn me; its picture is stored so that it then is upright.
   const Sort upside{.filters = "hflip,vflip,scale=out_color_matrix=bt709,format=yuv420p",
-                    .again = "-c copy -metadata:s:v rotate=180"};
+                    .turn = 180};
   const Sort lying{.filters = "transpose=2,scale=out_color_matrix=bt709,format=yuv420p",
-                   .again = "-c copy -metadata:s:v rotate=270"};
+                   .turn = 270};
   const Sort other_side{.filters = "transpose=1,scale=out_color_matrix=bt709,format=yuv420p",
-                        .again = "-c copy -metadata:s:v rotate=90"};
+                        .turn = 90};
   const Sort wide{.filters = "scale=48:64:out_color_matrix=bt709,format=yuv420p,setsar=2"};
   const Sort bframes = coded("-bf 2 -g 8 -preset medium");
   const auto with = [](double seconds, const std::string& more = "-c:a aac") {
@@ -293,10 +314,7 @@ TEST_CASE("a pair of clips is shown frame by frame, upright, in its colours, wit
 TEST_CASE("HDR is told where its colours cannot be kept") {
   TempFolder folder;
   const auto hdr = [](const char* transfer) {
-    return Sort{.filters =
-                    "scale=out_color_matrix=bt2020:out_range=tv,format=yuv420p10le,setparams="
-                    "color_primaries=bt2020:colorspace=bt2020nc:color_trc=" +
-                    std::string(transfer),
+    return Sort{.filters = "scale=out_color_matrix=bt2020:out_range=tv,format=yuv420p10le",
                 .coding = std::string("-c:v libx264 -colorspace bt2020nc -color_primaries bt2020 "
                                       "-color_range tv -color_trc ") +
                           transfer,
