@@ -54,7 +54,7 @@ bool is_denied(const net::HttpOutcome& outcome) {
 }
 
 bool is_redirect(const net::HttpOutcome& outcome) {
-  return outcome.status >= 300 && outcome.status < 400;
+  return outcome.status / 100 == 3;
 }
 
 /// An answer that is about the request and not about the service's health.
@@ -104,7 +104,7 @@ Event Core::post(Job& job) {
     std::lock_guard lock(job.mutex);
     job.raw = outcome.body;
   }
-  if (job.definition == nullptr && outcome.status >= 200 && outcome.status < 300) {
+  if (job.definition == nullptr && outcome.status / 100 == 2) {
     const api::Json body = api::parse_json(outcome.body);
     if (says_yes(body)) {
       std::lock_guard lock(job.mutex);

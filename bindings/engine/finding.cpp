@@ -137,7 +137,7 @@ Result<api::Json> Core::get_json(const std::string& target) {
   const net::HttpOutcome outcome = fetch(target);
   if (outcome.stage != net::HttpOutcome::Stage::answered) return outcome.error;
   const api::Json body = api::parse_json(outcome.body);
-  if (outcome.status >= 200 && outcome.status < 300 && !body.is_discarded()) return body;
+  if (outcome.status / 100 == 2 && !body.is_discarded()) return body;
   const api::Answer answer = api::decode_query(outcome.status, outcome.body);
   if (answer.refusal != api::Refusal::none) return answer.error;
   return body;

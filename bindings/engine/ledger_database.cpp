@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
@@ -11,6 +12,7 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "base/descriptor.h"
 #include "base/files.h"
@@ -51,10 +53,22 @@ Status make_file(const std::string& file) {
   return Done{};
 }
 
+// SQLite's locks come along into a forked child as they were, held by threads that it has not.
+std::atomic<int> databases{0};
+std::atomic<pid_t> their_process{0};
+
 }  // namespace
 
 Error ledger_error(std::string message, std::string hint) {
   return {.kind = Kind::ledger, .message = std::move(message), .hint = std::move(hint)};
+}
+
+Database::Database(std::string file, int busy_timeout)
+    : file_(std::move(file)), busy_timeout_(busy_timeout) {
+  if (databases++ == 0) their_process = ::getpid();
+  if (their_process != ::getpid())
+    fail(ledger_error("a forked child cannot open a ledger where its parent had one open",
+                      "start a new process (exec), or fork before the first request"));
 }
 
 Result<std::unique_ptr<Database>> Database::open(const std::string& path,
@@ -79,6 +93,7 @@ std::unique_ptr<Database> Database::open_to_read(const std::string& path) {
   std::error_code code;
   std::unique_ptr<Database> source(
       new Database(std::filesystem::absolute(path, code).lexically_normal().string(), 5000));
+  if (!source->ok()) return source;
   if (sqlite3_open_v2(source->file_.c_str(), &source->handle_,
                       SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, nullptr) == SQLITE_OK) {
     sqlite3_busy_timeout(source->handle_, source->busy_timeout_);
@@ -98,9 +113,11 @@ Status Database::copy(const std::string& from, const std::string& to) {
 Database::~Database() {
   for (auto& [sql, statement] : statements_) sqlite3_finalize(statement);
   sqlite3_close(handle_);
+  --databases;
 }
 
 void Database::connect() {
+  if (!ok()) return;
   const char* name = file_.empty() ? ":memory:" : file_.c_str();
   if (sqlite3_open_v2(name, &handle_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr) !=
       SQLITE_OK)

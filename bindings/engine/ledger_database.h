@@ -61,8 +61,8 @@ class Database {
 
  private:
   friend class Query;
-  Database(std::string file, int busy_timeout)
-      : file_(std::move(file)), busy_timeout_(busy_timeout) {}
+  /// Fails in a forked child whose parent had one.
+  Database(std::string file, int busy_timeout);
   void connect();
   void choose_journal(bool wal);
   sqlite3_stmt* prepare(const std::string& sql);

@@ -169,7 +169,7 @@ int probe(lua_State* L, const ClipRef& clip) {
   return await<Push>(L, call);
 }
 
-int push_job(lua_State* L, const ClipRef& clip) {
+int push_maker(lua_State* L, const ClipRef& clip) {
   JobRef& job = new_object<JobRef>(L);
   if (clip.made_by != nullptr) job = *clip.made_by;
   return 1;
@@ -181,11 +181,11 @@ int clip_index(lua_State* L) {
   const char* key = luaL_checkstring(L, 2);
   if (std::strcmp(key, "path") == 0) return clip_path(L, clip);
   if (clip.source->job == nullptr || clip.source->edited()) {
-    if (std::strcmp(key, "job") == 0 && clip.made_by != nullptr) return push_job(L, clip);
+    if (std::strcmp(key, "job") == 0 && clip.made_by != nullptr) return push_maker(L, clip);
     if (std::strcmp(key, "duration") == 0) return probe<push_duration>(L, clip);
     return no_value(L, kClip, key);
   }
-  if (std::strcmp(key, "job") == 0) return push_job(L, clip);
+  if (std::strcmp(key, "job") == 0) return push_maker(L, clip);
   const auto& now = push_snapshot(L, clip);
   if (std::strcmp(key, "videos") == 0) return push_videos(L, now.videos), 1;
   if (std::strcmp(key, "duration") == 0 && now.duration > 0)

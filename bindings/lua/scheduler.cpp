@@ -354,16 +354,17 @@ bool Scheduler::run(lua_State* L, std::int64_t budget_us, bool* failed) {
   // From inside a task, or from what is called back meanwhile: its own turn is not over.
   if (running_ != nullptr || driving_ || in_finalizer(L)) return false;
   free_released();
+  const bool timed = budget_us > 0;
   const std::int64_t stop_at = steady_us() + std::min(budget_us, kLongestTurnUs);
   const Turn turn(driving_);
   const Slice slice(L);
   const engine::CompletionQueue::TimePoint drain_until{std::chrono::microseconds(stop_at)};
   do {
-    queue_->drain(budget_us > 0 ? drain_until : engine::CompletionQueue::TimePoint::max());
+    queue_->drain(timed ? drain_until : engine::CompletionQueue::TimePoint::max());
     if (arrivals_.empty()) fire_timers();
     tell_arrivals();
     if (ready_.first == nullptr || !lua_checkstack(L, 4)) break;
-    stop_at_us_ = budget_us > 0 && !is_stopped(L) ? stop_at : 0;
+    stop_at_us_ = timed && !is_stopped(L) ? stop_at : 0;
     lua_pushcfunction(L, resume_ready);
     lua_pushlightuserdata(L, this);
     const int status = lua_pcall(L, 1, 0, 0);
@@ -371,7 +372,7 @@ bool Scheduler::run(lua_State* L, std::int64_t budget_us, bool* failed) {
     if (status == LUA_OK) continue;
     if (failed != nullptr) return *failed = true;
     lua_pop(L, 1);  // short of memory; the task's own result tells
-  } while (is_stopped(L) || (budget_us > 0 && steady_us() < stop_at));
+  } while (is_stopped(L) || (timed && steady_us() < stop_at));
   const bool more = ready_.first != nullptr || next_timer() <= now() ||
                     (is_quiet() && !(arrivals_.empty() && held_.empty()));
   queue_->wake_fd_at(more ? 0 : next_timer());
@@ -392,9 +393,8 @@ int Scheduler::resume_ready(lua_State* L) {
 
 void Scheduler::resume(lua_State* L, Task& task) {
   lua_State* thread = task.thread;
-  const int arguments = task.started ? 0 : task.arguments;
+  const int arguments = std::exchange(task.arguments, 0);
   if (is_waiting(thread)) lua_pop(thread, 1);
-  task.started = true;
   if (std::exchange(task.brief, false)) --brief_;
   task.ticket.reset();
   running_ = &task;

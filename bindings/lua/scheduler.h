@@ -98,7 +98,6 @@ struct Task {
   std::uint32_t spawned = 0;
   std::uint32_t serial = 0;
   Phase phase = Phase::unborn;
-  bool started = false;
   bool cancelled = false;
   bool brief = false;     ///< waits for a brief ticket
   bool held = false;      ///< a Task value of the script, or the host, may ask for the result

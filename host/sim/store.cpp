@@ -100,10 +100,11 @@ std::variant<Task, Refusal> Store::create(const Order& order, const std::string&
   }
   int running = 0;
   double units = 0;
-  for (const Task& task : tasks_) {
-    if (now < task.ends) ++running;
-    if (task.state(now) != State::failed) units += task.order.units;
-  }
+  if (options_.slots > 0 || options_.units > 0)
+    for (const Task& task : tasks_) {
+      if (now < task.ends) ++running;
+      if (task.state(now) != State::failed) units += task.order.units;
+    }
   if (options_.slots > 0 && running >= options_.slots) return refusal(1303);
   if (options_.units > 0 && units + order.units > options_.units) return refusal(1102);
 

@@ -2,6 +2,7 @@
 #include "api/decoder.h"
 
 #include <random>
+#include <sstream>
 
 #include <doctest/doctest.h>
 
@@ -550,5 +551,55 @@ TEST_CASE("any structure in the place of a value is survived") {
         const Answer answer = decode(row.asked, row.http, changed.dump());
         if (answer.task.has_value() != (answer.refusal == Refusal::none)) FAIL(changed.dump());
       }
+  }
+}
+
+TEST_CASE("a code or words of the service count whatever the HTTP status is") {
+  using enum Kind;
+  const struct {
+    const char* codes;
+    const char* words;
+    Kind kind;
+    Refusal create, query;
+  } rows[] = {
+      {"bad_response_body bad_response read_response_body_failed do_request_failed", "x", server,
+       Refusal::unavailable, Refusal::unavailable},
+      {"7", "bad_response_body", server, Refusal::unavailable, Refusal::unavailable},
+      {"7", "context canceled", server, Refusal::unavailable, Refusal::unavailable},
+      {"7", "context deadline exceeded", server, Refusal::unavailable, Refusal::unavailable},
+      {"7", "unexpected EOF", server, Refusal::unavailable, Refusal::unavailable},
+      {"7", "it does already exist", invalid, Refusal::duplicate, Refusal::unavailable},
+      {"7", "task not found", invalid, Refusal::unnamed, Refusal::no_such_task},
+      {"7", "task_not_exist", invalid, Refusal::unnamed, Refusal::no_such_task},
+      {"task_not_exist", "x", invalid, Refusal::unnamed, Refusal::no_such_task},
+      {"1000 1001 1002 1103 1304", "x", auth, Refusal::definite, Refusal::definite},
+      {"1003 1004", "x", auth, Refusal::clock, Refusal::clock},
+      {"1100 1101 1102 insufficient_user_quota", "x", balance, Refusal::definite,
+       Refusal::definite},
+      {"1200 1201 1203 invalid_request model_not_found", "x", invalid, Refusal::definite,
+       Refusal::definite},
+      {"1202", "x", protocol, Refusal::definite, Refusal::definite},
+      {"1300 1301", "x", policy, Refusal::definite, Refusal::definite},
+      {"1302 1303", "x", rate_limit, Refusal::rate_limited, Refusal::rate_limited},
+      {"5000 5001 5002", "x", server, Refusal::unavailable, Refusal::unavailable},
+      {"task_failed", "risk control", policy, Refusal::definite, Refusal::unavailable},
+      {"task_failed", "no balance", balance, Refusal::definite, Refusal::unavailable},
+      {"task_failed", "resource pack limit", rate_limit, Refusal::rate_limited,
+       Refusal::unavailable},
+  };
+  for (const auto& row : rows) {
+    std::istringstream codes(row.codes);
+    for (std::string code; codes >> code;) {
+      const std::string body = Json{{"code", code}, {"message", row.words}}.dump();
+      CAPTURE(body);
+      const Answer created = decode_create(418, body), asked = decode_query(418, body);
+      CHECK(created.refusal == row.create);
+      CHECK(created.error.kind == row.kind);
+      CHECK(asked.refusal == row.query);
+    }
+  }
+  for (const int status : {204, 304}) {
+    CHECK(decode_create(status, "{\"code\": 7}").refusal == Refusal::unavailable);
+    CHECK(decode_query(status, "{\"code\": 7}").refusal == Refusal::unavailable);
   }
 }

@@ -154,6 +154,24 @@ TEST_CASE("a caught error is asked about once more, and an unchanged script runs
   }
 }
 
+TEST_CASE("what was asked for again after a network error is paid once when the network is back") {
+  Stage stage(R"(local kling = require 'kling'
+for _ = 1, 2 do
+  local ok, e = pcall(function() return kling.text2video { prompt = "x" }:wait() end)
+  print(ok, not ok and e.kind)
+end
+)");
+  const auto usual = stage.environment;
+  std::string tls = "KLING_BASE_URL=" + stage.service->base_url();
+  stage.environment.push_back(tls.insert(tls.find("http") + 4, "s"));  // it speaks no TLS
+  const Outcome first = stage.run({"run", "--no-store", "film.lua"});
+  CAPTURE(first.err);
+  CHECK(first.out == "false\tnetwork\nfalse\tnetwork\n");
+  stage.environment = usual;
+  CHECK(stage.run({"run", "--no-store", "film.lua"}).out == "true\tfalse\ntrue\tfalse\n");
+  CHECK(stage.service->counters().accepted == 1);
+}
+
 TEST_CASE("whatever was cut off or timed out, an unchanged script sends nothing") {
   const std::string head =
       "local kling = require 'kling'\n"

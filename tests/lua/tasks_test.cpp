@@ -290,6 +290,34 @@ TEST_CASE("the host sees ready work and the next timer") {
   CHECK(lua.runtime->next_timer() == kNever);
 }
 
+TEST_CASE("a wait that ended early leaves no time behind at which the host is woken") {
+  Lua lua;
+  lua.start(
+      "kling.spawn(function() kling.sleep(10) end)"
+      "kling.spawn(function() kling.sleep(1) end):wait { timeout = 3600 } kling.sleep(7200)");
+  for (int sleeps = 0; sleeps < 2; ++sleeps) {
+    lua.settle();
+    lua.runtime->wait(kNever);
+  }
+  lua.settle();
+  CHECK(lua.runtime->next_timer() == lua.clock->now() + 7'191'000);
+}
+
+TEST_CASE("the shortest turn is over once its time is") {
+  Lua lua;
+  int told = 0;
+  for (int i = 0; i < 2; ++i)
+    lua.queue->post([&told] {
+      ++told;
+      const auto start = std::chrono::steady_clock::now();
+      while (std::chrono::steady_clock::now() < start + std::chrono::microseconds(50)) continue;
+    });
+  lua.runtime->run(1);
+  CHECK(told < 2);
+  lua.runtime->run(0);
+  CHECK(told == 2);
+}
+
 TEST_CASE("a misspelt function or method is told what was meant") {
   const std::pair<const char*, const char*> cases[] = {
       {"kling.text2vidio { prompt = 'x' }", "did you mean kling.text2video?"},

@@ -13,8 +13,8 @@
  *
  * The end: exit() and the end of main end a host's threads first; nothing need be freed. A host
  * belongs to the process that made it: in a forked child kling_host_free does nothing, and all else
- * fails and says so. Hosts of its own a child makes only where none of its parent's had made a
- * request and was not freed: SQLite's locks come along as they were, and it may hang.
+ * fails and says so. Requests of hosts that a child makes fail (kind ledger) where one of its
+ * parent's had made a request and was not freed: SQLite's locks come along as they were.
  *
  * Texts that a function returns live until the next call that returns a text from the same host.
  * Values pass as JSON. Nothing throws, exits or aborts: misuse (another thread, a callback where
