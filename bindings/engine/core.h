@@ -183,6 +183,13 @@ class Core : public std::enable_shared_from_this<Core> {
   Result<std::string> fetch_video(Job& job, int video, const std::string& path);
   Result<std::string> clip_file(Job& job, int video);
   Result<std::string> video_file(const MediaSource& source);
+  Result<std::string> make_sheet(MediaSource& source);
+  Result<std::string> timeline(const std::vector<std::shared_ptr<MediaSource>>& parts,
+                               const std::string& wanted, const api::Json& written);
+  struct Reel;
+  Result<Reel> read_reel(const std::vector<std::shared_ptr<MediaSource>>& parts,
+                         const std::string& wanted, const api::Json& written);
+  api::Json told_of(const MediaSource& part, const std::vector<Step>& rows);
   Status note_derived(const std::string& path, const std::string& identity);
   std::string find_clip(const std::string& file);
   Result<MediaSource::Recipe> resolve(const MediaSource& source);

@@ -124,6 +124,12 @@ class EngineImpl : public Engine {
             [parts, out, options](Core& core) { return core.concat(parts, out, options); });
   }
 
+  void timeline(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
+                api::Json options, TextDone done) override {
+    work_on(parts, std::move(done),
+            [parts, out, options](Core& core) { return core.timeline(parts, out, options); });
+  }
+
   void probe(std::shared_ptr<MediaSource> source,
              std::function<void(Result<api::Json>)> done) override {
     work_on({source}, std::move(done), [source](Core& core) { return core.probe(*source); });

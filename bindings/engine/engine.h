@@ -171,6 +171,9 @@ class Engine {
   /// what it would become is not made again. `done` gets the path.
   virtual void concat(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
                       api::Json options, TextDone done) = 0;
+  /// Writes the same film as a timeline for editors (OpenTimelineIO).
+  virtual void timeline(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
+                        api::Json options, TextDone done) = 0;
   /// Facts of a clip or video as JSON: duration width height fps video_codec audio_codec bytes.
   virtual void probe(std::shared_ptr<MediaSource> source,
                      std::function<void(Result<api::Json>)> done) = 0;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 
@@ -22,6 +23,7 @@ struct MediaSource {
     clip,        ///< the clip `video` of `job`, or the local video at `path` when job is null
     still,       ///< the picture at `path`, or the frame at `seconds` of the video there
     part,        ///< the picture or the whole video at `path`
+    sheet,       ///< a contact sheet of `sheet`
   };
   Recipe recipe = Recipe::file;
   std::shared_ptr<Job> job;
@@ -30,6 +32,12 @@ struct MediaSource {
   std::string bytes;
   double seconds = 0;
   double still_seconds = 0;  ///< how long a picture is shown in a film; 0: the default (2 s)
+  struct Sheet {
+    std::vector<std::shared_ptr<MediaSource>> of;
+    int columns = 3, frames = 3;  ///< in a row, of each clip
+    bool labels = true;
+  };
+  std::shared_ptr<const Sheet> sheet;
   /// What of a clip is meant: from here on, to there (0: its end), with its sound or without.
   double from = 0, to = 0;
   bool mute = false;

@@ -1,7 +1,8 @@
 // Bytes of pictures and clips: found, fetched or made where they are needed.
+#include "engine/media_work.h"
+
 #include <cctype>
 #include <filesystem>
-#include <sstream>
 
 #include "api/text.h"
 #include "base/digest.h"
@@ -9,7 +10,6 @@
 #include "base/files.h"
 #include "engine/core.h"
 #include "engine/media/comment.h"
-#include "engine/media/ffmpeg.h"
 #include "engine/step.h"
 #include "net/download.h"
 #include "net/url.h"
@@ -19,15 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Recipe = MediaSource::Recipe;
-
-constexpr double kStillSeconds = 2;
-
-bool is_file(const std::string& path) {
-  std::error_code error;
-  return !path.empty() && fs::is_regular_file(path, error);
-}
-
-std::string short_name(const std::string& identity) { return sha256_hex(identity).substr(0, 16); }
 
 /// What a shot is called, as a part of a file's name; empty when nothing of it can be.
 std::string as_file_name(const std::string& shot) {
@@ -84,12 +75,6 @@ std::string given_name(const MediaSource& source, const std::string& from) {
   return name + fs::path(from).extension().string();
 }
 
-Error no_such_file(const std::string& path) {
-  return {.kind = Kind::media,
-          .message = "no such file: " + path,
-          .hint = "check the path; it counts from the working directory"};
-}
-
 /// A picture is what its name says: this one is written again for that, or refused. Nothing when
 /// it can be copied as it is.
 Result<bool> must_convert(const std::string& from, const std::string& to) {
@@ -132,15 +117,6 @@ std::string what_made(const MediaSource& source, const std::string& key) {
   return text + cut_of(source) + handle_of(*source.job);
 }
 
-media::Segment segment_of(const MediaSource& source, const std::string& path) {
-  media::Segment segment;
-  segment.path = path;
-  segment.from = source.from;
-  segment.to = source.to;
-  segment.mute = source.mute;
-  return segment;
-}
-
 /// What tells the content of one origin from another: that of a later attempt, or of a film whose
 /// clips came of one.
 std::string content_of(const MediaSource& source, const std::string& path) {
@@ -153,6 +129,39 @@ std::string content_of(const MediaSource& source, const std::string& path) {
 }
 
 }  // namespace
+
+bool is_file(const std::string& path) {
+  std::error_code error;
+  return !path.empty() && fs::is_regular_file(path, error);
+}
+
+std::string short_name(const std::string& identity) { return sha256_hex(identity).substr(0, 16); }
+
+Error no_such_file(const std::string& path) {
+  return {.kind = Kind::media,
+          .message = "no such file: " + path,
+          .hint = "check the path; it counts from the working directory"};
+}
+
+std::string label_of(const MediaSource& source) {
+  if (!source.job) return fs::path(source.path).stem().string();
+  std::lock_guard lock(source.job->mutex);
+  const Step& step = source.job->step;
+  std::string label = step.name.empty() ? step.summary : step.name;
+  constexpr std::size_t kMost = 32;  // bytes, and what is left of a character
+  std::size_t end = std::min(label.size(), kMost);
+  while (end < label.size() && (label[end] & 0xC0) == 0x80) ++end;
+  return label.substr(0, end);
+}
+
+media::Segment segment_of(const MediaSource& source, const std::string& path) {
+  media::Segment segment;
+  segment.path = path;
+  segment.from = source.from;
+  segment.to = source.to;
+  segment.mute = source.mute;
+  return segment;
+}
 
 Result<std::string> Core::origin_or_content(const std::string& sha256) {
   auto book = ledger();
@@ -187,6 +196,17 @@ Result<std::string> Core::identify(const MediaSource& source) {
     if (*recipe == Recipe::frame_at) return origin_frame(step, source.video, source.seconds);
     return cut_of(source) + whole;
   };
+  if (*recipe == Recipe::sheet) {
+    const MediaSource::Sheet& sheet = *source.sheet;
+    std::string shown = std::to_string(sheet.columns) + " " + std::to_string(sheet.frames) +
+                        (sheet.labels ? " labels" : "");
+    for (const auto& one : sheet.of) {
+      auto identity = identify(*one);
+      if (!identity) return identity;
+      shown += "\n" + *identity + (sheet.labels ? " " + label_of(*one) : "");
+    }
+    return "sheet:" + sha256_hex(shown);
+  }
   if (source.job) {
     std::lock_guard lock(source.job->mutex);
     const std::string& address = source.job->step.address;
@@ -357,6 +377,7 @@ Result<std::string> Core::materialize(MediaSource& source) {
       if (Status written = write_file(*path, source.bytes); !written.ok()) return written.error();
       break;
     }
+    case Recipe::sheet: return make_sheet(source);
     case Recipe::clip:
     case Recipe::last_frame:
     case Recipe::frame_at: {
@@ -448,115 +469,6 @@ Result<std::string> Core::save(MediaSource& source, const std::string& wanted) {
   }
   if (Status copied = copy_file(*from, target.string()); !copied.ok()) return copied.error();
   return target.string();
-}
-
-Result<std::string> Core::concat(const std::vector<std::shared_ptr<MediaSource>>& parts,
-                                 const std::string& wanted, const api::Json& written) {
-  auto how = media::film_options(written);
-  if (!how) return how.error();
-  auto out = output_path(wanted);
-  if (!out) return out;
-  if (parts.empty())
-    return Error{.kind = Kind::invalid, .message = "concat needs at least one clip"};
-  if (wanted.empty())
-    return Error{.kind = Kind::invalid,
-                 .message = "concat needs a path",
-                 .hint = "for example concat(clips, \"film.mp4\")"};
-  // What the film is made of, by origin: that is what frames of it count as; and by content: a
-  // film whose content is what came of the same content is not made again.
-  std::string picture = "picture 1\n", sound = "sound 1\n";
-  std::string origins;
-  if (!how->audio.empty()) {
-    auto song = input_path(how->audio);
-    if (song && !is_file(*song)) song = no_such_file(*song);
-    auto hash = song ? hash_file(*song) : song;
-    if (!hash) return hash.error();
-    how->audio = *song;
-    origins += "audio " + *hash + "\n";
-    sound += *hash + "\n";
-  }
-  api::Json others = written.is_object() ? written : api::Json::object();
-  if (const auto audio = others.find("audio"); audio != others.end() && audio->is_object())
-    audio->erase("path");
-  else
-    others.erase("audio");
-  if (!others.empty()) origins += others.dump() + "\n";
-  for (const auto& [key, value] : others.items())
-    (key == "audio" || key == "mix" ? sound : picture) += key + " " + value.dump() + "\n";
-  std::vector<media::Segment> segments;
-  std::string last_frame_before;  // origin of the frame that the next clip may begin with
-  std::string identities;
-  for (const auto& part : parts) {
-    auto recipe = resolve(*part);
-    if (!recipe) return recipe.error();
-    const bool clip = *recipe == Recipe::clip;
-    auto path = clip ? video_file(*part) : materialize(*part);
-    if (!path) return path;
-    auto identity = identify(*part);
-    if (!identity) return identity;
-    auto content = hash_file(*path);
-    if (!content) return content;
-    media::Segment segment = segment_of(*part, *path);
-    std::string last_frame;
-    segment.generated = part->job != nullptr && clip;
-    if (!clip) {
-      segment.still_seconds = part->still_seconds > 0 ? part->still_seconds : kStillSeconds;
-    } else if (part->job) {
-      std::lock_guard lock(part->job->mutex);
-      segment.drop_first_frame = !last_frame_before.empty() && part->video == 0 &&
-                                 part->from == 0 && part->job->starts_from == last_frame_before;
-      const std::string& step = part->job->step.address;
-      last_frame = part->to > 0 ? origin_frame(step, part->video, part->shows_last())
-                                : origin_last_frame(step, part->video);
-    }
-    last_frame_before = last_frame;
-    const std::string shown =
-        segment.still_seconds > 0 ? "@" + std::to_string(segment.still_seconds) : "";
-    identities += *identity + shown + "\n";
-    picture += *content + shown + " " + std::to_string(part->from) + " " +
-               std::to_string(part->to) + (segment.drop_first_frame ? " dropped" : "") +
-               (segment.generated ? " generated\n" : "\n");
-    sound += part->mute ? "mute\n" : "\n";
-    segments.push_back(std::move(segment));
-  }
-  auto book = ledger();
-  if (!book) return book.error();
-  if (Status made = make_folders(fs::path(*out).parent_path().string()); !made) return made.error();
-  const auto noted = [&](const std::string& what) {
-    auto content = is_file(*out) ? hash_file(*out) : std::string();
-    auto known = content && !content->empty() ? (*book)->origin_of(sha256_hex(what + *content))
-                                              : std::optional<std::string>();
-    return known ? *known : std::nullopt;
-  };
-  if (noted(picture + sound)) {
-    log("info", wanted + " is up to date");
-  } else {
-    if (const auto counts = noted(picture)) {
-      how->keep_picture = true;
-      std::istringstream numbers(*counts);
-      for (media::Segment& segment : segments) numbers >> segment.frames;
-    }
-    Working working(*this, "joining " + fs::path(*out).filename().string());
-    auto film = media::concat(
-        segments, *out, *how, [this](const std::string& text) { log("warning", text); },
-        [&working](double part) { working.reached(part); });
-    if (!film) return film.error();
-    auto content = hash_file(*out);
-    if (!content) return content;
-    std::string counts;
-    for (const std::int64_t count : film->counted) counts += std::to_string(count) + " ";
-    for (const auto& [what, value] : {std::pair{picture + sound, wanted}, {picture, counts}})
-      if (Status kept = (*book)->record_derived(sha256_hex(what + *content), value); !kept)
-        return kept.error();
-    std::error_code ignored;
-    char facts[80];
-    std::snprintf(facts, sizeof facts, ": %.1f s, %dx%d, %.1f MB", film->seconds, film->width,
-                  film->height, static_cast<double>(fs::file_size(*out, ignored)) / 1e6);
-    log("info", wanted + facts);
-  }
-  std::lock_guard lock(origins_mutex_);
-  film_origins_[*out] = "film:" + sha256_hex(identities + origins);
-  return out;
 }
 
 }  // namespace kling::engine

@@ -77,6 +77,7 @@ std::string describe(const ImageRef& media) {
     case Recipe::still:
     case Recipe::part: return "Image " + of;
     case Recipe::bytes: return "Image of " + std::to_string(source.bytes.size()) + " bytes";
+    case Recipe::sheet: return "Image sheet of " + std::to_string(source.sheet->of.size());
     case Recipe::last_frame: return "Image last frame of " + of;
     case Recipe::frame_at: return at + of;
     case Recipe::clip: return "Clip " + of + length;
@@ -317,29 +318,59 @@ int push_film(lua_State* L, Call& call) {
   return 1;
 }
 
-/// concat's third argument, checked before any part is waited for.
-Call& push_options(lua_State* L) {
+// ---- Verbs of a list ----
+
+enum class Verb : std::uint8_t { concat, timeline, sheet };
+constexpr const char* kVerbNames[] = {"concat", "timeline", "sheet"};
+constexpr const char* kExamples[] = {"write kling.concat({ one, two }, \"film.mp4\")",
+                                     "write kling.timeline({ one, two }, \"film.otio\")",
+                                     "write kling.sheet({ one, two }, { columns = 3 })"};
+
+Result<MediaSource::Sheet> sheet_of(const api::Json& written) {
+  MediaSource::Sheet sheet;
+  const Status read =
+      engine::media::sheet_options(written, sheet.columns, sheet.frames, sheet.labels);
+  if (!read) return read.error();
+  return sheet;
+}
+
+template <class Value>
+Status discard(const Result<Value>& result) {
+  return result ? Status(Done{}) : Status(result.error());
+}
+
+/// The options at 3 are replaced by what they say, checked before any part is waited for.
+void read_options(lua_State* L, Verb verb) {
+  if (!lua_isnil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
   auto& call = new_object<Call>(L);
   bool wrong = false;
   pure(L, [&] {
     call.json = api::Json::object();
     if (lua_isnil(L, 3)) return;
     const Result<api::Json> written = to_json(L, 3, nullptr);
-    const auto checked = written ? engine::media::film_options(*written) : written.error();
+    Status checked = Done{};
+    if (!written)
+      checked = written.error();
+    else if (verb == Verb::sheet)
+      checked = discard(sheet_of(*written));
+    else
+      checked = discard(engine::media::film_options(*written, kVerbNames[int(verb)]));
     wrong = !checked;
-    if (checked) call.json = *written;
-    if (wrong) call.error = checked.error();
+    if (wrong)
+      call.error = checked.error();
+    else
+      call.json = *written;
   });
   if (wrong) raise(L, call.error);
-  return call;
+  lua_replace(L, 3);
 }
 
 /// Parts, path, options, and the parts with clips in place of jobs.
+template <Verb verb>
 int join(lua_State* L) {
-  const char* out = lua_tostring(L, 2);
   const auto count = static_cast<lua_Integer>(lua_rawlen(L, 1));
   Call& call = new_call(L, bound_client(L));
-  Call& options = own_object<Call>(L, 3);
+  const api::Json& options = own_object<Call>(L, 3).json;
   std::size_t bytes = 0;
   for (lua_Integer i = 1; i <= count; ++i, lua_pop(L, 1))
     if (lua_rawgeti(L, 4, i) == LUA_TSTRING) bytes += lua_rawlen(L, -1);
@@ -348,18 +379,32 @@ int join(lua_State* L) {
     const char* path = lua_rawgeti(L, 4, i) == LUA_TSTRING ? check_path(L, -1) : nullptr;
     const ImageRef* media = test_media(L, -1);
     if (media == nullptr && path == nullptr)
-      luaL_error(L, "concat: item %d is a %s; it takes clips, images and paths",
+      luaL_error(L, "%s: item %d is a %s; it takes clips, images and paths", kVerbNames[int(verb)],
                  static_cast<int>(i), luaL_typename(L, -1));
     pure(L,
          [&] { call.sources.push_back(media ? media->source : make_source(Recipe::part, path)); });
   }
+  if constexpr (verb == Verb::sheet)
+    return push_made(L, call.client, [&] {
+      auto source = make_source(Recipe::sheet, "");
+      auto sheet = std::make_shared<MediaSource::Sheet>(*sheet_of(options));
+      sheet->of = std::move(call.sources);
+      source->sheet = std::move(sheet);
+      return source;
+    });
   pure(L, [&] {
-    call.client->engine->concat(std::move(call.sources), out, options.json, text_into(call));
+    engine::Engine& engine = *call.client->engine;
+    const char* out = lua_tostring(L, 2);
+    if (verb == Verb::timeline)
+      engine.timeline(std::move(call.sources), out, options, text_into(call));
+    else
+      engine.concat(std::move(call.sources), out, options, text_into(call));
   });
-  return await<push_film>(L, call);
+  return await < verb == Verb::timeline ? push_reply_text : push_film > (L, call);
 }
 
 /// Takes the parts from the one after `done` on; the value on top is that one, waited for.
+template <Verb verb>
 int take_parts(lua_State* L, int, lua_KContext done) {
   if (done > 0) lua_rawseti(L, 4, done);
   const auto count = static_cast<lua_KContext>(lua_rawlen(L, 1));
@@ -368,31 +413,38 @@ int take_parts(lua_State* L, int, lua_KContext done) {
     if (test_object<JobRef>(L, -1) != nullptr || test_object<TaskRef>(L, -1) != nullptr) {
       lua_getfield(L, -1, "wait");
       lua_insert(L, -2);
-      lua_callk(L, 1, 1, done, take_parts);
+      lua_callk(L, 1, 1, done, take_parts<verb>);
     }
     lua_rawseti(L, 4, done);
   }
-  return join(L);
+  return join<verb>(L);
 }
 
-int concat(lua_State* L) {
-  if (!lua_istable(L, 1))
-    raise_message(L, Kind::invalid, "concat takes a list of clips first",
-                  "write kling.concat({ one, two }, \"film.mp4\")");
+template <Verb verb>
+int verb_of_list(lua_State* L) {
+  const char* name = kVerbNames[int(verb)];
+  const auto wrong = [&](const char* what, const char* hint) {
+    lua_pushfstring(L, "%s %s", name, what);
+    raise_message(L, Kind::invalid, lua_tostring(L, -1), hint);
+  };
+  if (!lua_istable(L, 1)) wrong("takes a list of clips first", kExamples[int(verb)]);
   if (lua_rawlen(L, 1) == 0)
-    raise_message(L, Kind::invalid, "concat got an empty list: there is nothing to join",
-                  "if it came from kling.map, its function has to return the clip");
+    wrong("got an empty list: there is nothing to join",
+          "if it came from kling.map, its function has to return the clip");
+  if (verb == Verb::sheet) {
+    lua_settop(L, 2);
+    lua_pushliteral(L, "");
+    lua_insert(L, 2);
+  }
   if (lua_type(L, 2) != LUA_TSTRING)
-    raise_message(L, Kind::invalid, "concat wants the path of the film",
-                  "write kling.concat(clips, \"film.mp4\")");
+    wrong(verb == Verb::timeline ? "wants a path" : "wants the path of the film",
+          kExamples[int(verb)]);
   check_path(L, 2);
   lua_settop(L, 3);
-  if (!lua_isnil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
-  push_options(L);
-  lua_replace(L, 3);
+  read_options(L, verb);
   state_of(L).scheduler.check_can_wait(L);
   lua_newtable(L);
-  return take_parts(L, LUA_OK, 0);
+  return take_parts<verb>(L, LUA_OK, 0);
 }
 
 }  // namespace
@@ -416,7 +468,9 @@ void push_videos(lua_State* L, const std::vector<api::Video>& videos) {
 const luaL_Reg kMediaVerbs[] = {{"image", with_dot<image>},
                                 {"bytes", with_dot<bytes>},
                                 {"still", with_dot<still>},
-                                {"concat", with_dot<concat>},
+                                {"concat", with_dot<verb_of_list<Verb::concat>>},
+                                {"timeline", with_dot<verb_of_list<Verb::timeline>>},
+                                {"sheet", with_dot<verb_of_list<Verb::sheet>>},
                                 {nullptr, nullptr}};
 
 int push_clip_of(lua_State* L, const JobRef& job) {

@@ -65,6 +65,12 @@
 ---@field fps? number Else that of the first generated clip.
 ---@field fit? "crop"|"pad" Whether parts of another shape fill the picture or lie in black bars (pad).
 
+---Of kling.sheet.
+---@class kling.SheetOptions
+---@field columns? integer Pictures in a row, 1 to 12 (3).
+---@field frames? integer Of each clip, from its first to its last, 1 to 12 (3).
+---@field labels? boolean The names of the shots below, where there is a font (true).
+
 ---Of a film's `audio`.
 ---@class kling.Song
 ---@field path string A sound file.
@@ -496,6 +502,21 @@ function kling.still(from, options) end
 ---@param options? kling.FilmOptions Its sound, transitions and size.
 ---@return kling.Clip
 function kling.concat(parts, path, options) end
+
+---The same film as a timeline for an editor: OpenTimelineIO, with the clips' own files, cuts, crossfades, prompts, and other takes of a shot as alternates. Returns the path written.
+---@async
+---@param parts (kling.Clip|kling.Image|string)[] Clips, stills and paths.
+---@param path string Mostly "film.otio".
+---@param options? kling.FilmOptions As for concat.
+---@return string
+function kling.timeline(parts, path, options) end
+
+---A contact sheet: small pictures of clips side by side, to choose from. It is made when it is needed.
+---@async
+---@param items (kling.Clip|kling.Image|string)[] Clips, images and paths.
+---@param options? kling.SheetOptions Its columns and labels.
+---@return kling.Image
+function kling.sheet(items, options) end
 
 ---Waits for all of them; the results have the same keys. An error interrupts the others' waits and is raised with all tracebacks.
 ---@async

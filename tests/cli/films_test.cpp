@@ -1,6 +1,10 @@
 // Films and saved clips as the program makes them: nothing is made twice, what is cut is paid once,
 // and each clip tells what made it.
 #include <filesystem>
+#include <functional>
+#include <map>
+
+#include <nlohmann/json.hpp>
 
 #include "base/files.h"
 #include "base/process.h"
@@ -31,15 +35,15 @@ std::string comment_of_file(const std::string& path) {
 }
 
 std::string stream_of(const std::string& path, const char* stream) {
-  return tool({"ffmpeg", "-loglevel", "error", "-i", path, "-map", stream, "-c", "copy", "-f",
-               "md5", "-"});
+  return tool(
+      {"ffmpeg", "-loglevel", "error", "-i", path, "-map", stream, "-c", "copy", "-f", "md5", "-"});
 }
 
 int frames_of(const std::string& path) {
-  return std::atoi(tool({"ffprobe", "-loglevel", "error", "-count_frames", "-select_streams", "v",
-                         "-show_entries", "stream=nb_read_frames", "-of", "default=nw=1:nk=1",
-                         path})
-                       .c_str());
+  return std::atoi(
+      tool({"ffprobe", "-loglevel", "error", "-count_frames", "-select_streams", "v",
+            "-show_entries", "stream=nb_read_frames", "-of", "default=nw=1:nk=1", path})
+          .c_str());
 }
 
 void write_script(const Stage& stage, const std::string& text) {
@@ -65,7 +69,8 @@ TEST_CASE("a film whose parts and options and file are what they were is not mad
     return read_file(film, 1 << 28).value();
   };
   const auto with = [&](const std::string& options) {
-    write_script(stage, kTwoShotFilm + "kling.concat({ one, two }, 'film.mp4', { " + options + " })");
+    write_script(stage,
+                 kTwoShotFilm + "kling.concat({ one, two }, 'film.mp4', { " + options + " })");
   };
   const std::string made = run("film.mp4: ");
   const auto written = fs::last_write_time(film);
@@ -75,7 +80,8 @@ TEST_CASE("a film whose parts and options and file are what they were is not mad
   // Other sound: the same picture.
   const std::string picture = stream_of(film, "0:v");
   tool({"ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", "sine=d=3", stage.folder / "a.wav"});
-  tool({"ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", "sine=f=99:d=3", stage.folder / "b.wav"});
+  tool({"ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", "sine=f=99:d=3",
+        stage.folder / "b.wav"});
   with("audio = 'a.wav'");
   run("film.mp4: ");
   CHECK(stream_of(film, "0:v") == picture);
@@ -227,4 +233,184 @@ TEST_CASE("what is wrong with a film is said with the script's line before anyth
     CHECK(tells(run.err, "film.lua:3:"));
     CHECK(!fs::exists(stage.folder / "x.mp4"));
   }
+}
+
+namespace {
+
+using TimelineJson = nlohmann::json;
+
+/// What the published schema of OpenTimelineIO says of the objects in a timeline: each field that
+/// its readers know, and of what kind it is. "a|b": one of these; "[a]": a list of them; "?": or
+/// null; "{a}": an object whose values are such.
+const std::map<std::string, std::map<std::string, std::string>> kTimelineSchema = {
+    {"Timeline.1",
+     {{"name", "string"},
+      {"metadata", "object"},
+      {"global_start_time", "?RationalTime.1"},
+      {"tracks", "Stack.1"}}},
+    {"Stack.1", {{"children", "[Track.1]"}}},
+    {"Track.1", {{"children", "[Clip.2|Gap.1|Transition.1]"}, {"kind", "string"}}},
+    {"Clip.2",
+     {{"media_references", "{ExternalReference.1}"}, {"active_media_reference_key", "string"}}},
+    {"Gap.1", {}},
+    {"Transition.1",
+     {{"name", "string"},
+      {"metadata", "object"},
+      {"transition_type", "string"},
+      {"in_offset", "RationalTime.1"},
+      {"out_offset", "RationalTime.1"}}},
+    {"ExternalReference.1",
+     {{"name", "string"},
+      {"metadata", "object"},
+      {"available_range", "?TimeRange.1"},
+      {"available_image_bounds", "?Box2d.1"},
+      {"target_url", "string"}}},
+    {"TimeRange.1", {{"start_time", "RationalTime.1"}, {"duration", "RationalTime.1"}}},
+    {"RationalTime.1", {{"rate", "number"}, {"value", "number"}}},
+};
+/// Of all that has a place in a track or stack.
+const std::map<std::string, std::string> kTimelineItem = {
+    {"name", "string"},    {"metadata", "object"}, {"source_range", "?TimeRange.1"},
+    {"effects", "[none]"}, {"markers", "[none]"},  {"enabled", "boolean"}};
+
+void check_timeline(const TimelineJson& value, const std::string& kind, const std::string& at) {
+  CAPTURE(at);
+  if (kind.front() == '?') {
+    if (!value.is_null()) check_timeline(value, kind.substr(1), at);
+  } else if (kind.front() == '[' || kind.front() == '{') {
+    REQUIRE((kind.front() == '[' ? value.is_array() : value.is_object()));
+    for (const auto& [key, one] : value.items())
+      check_timeline(one, kind.substr(1, kind.size() - 2), at + "." + key);
+  } else if (!kTimelineSchema.contains(kind.substr(0, kind.find('|')))) {
+    CHECK(std::string(value.type_name()) == kind);
+  } else {
+    REQUIRE(value.is_object());
+    const std::string name = value.value("OTIO_SCHEMA", "");
+    CHECK(tells("|" + kind + "|", "|" + name + "|"));
+    auto fields = kTimelineSchema.at(name);
+    if (name == "Stack.1" || name == "Track.1" || name == "Clip.2" || name == "Gap.1")
+      fields.insert(kTimelineItem.begin(), kTimelineItem.end());
+    for (const auto& [field, is] : fields) {
+      REQUIRE_MESSAGE(value.contains(field), name << " has no " << field);
+      check_timeline(value[field], is, at + "." + field);
+    }
+    CHECK(value.size() == fields.size() + 1);
+    if (name == "RationalTime.1") CHECK(value["rate"] > 0);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a timeline for editors has the film's clips, cuts, crossfades, prompts and takes") {
+  Stage stage(R"(
+local kling = require "kling"
+local function shot(take)
+  return kling.text2video { prompt = 'A "kite"', name = "kite", take = take, sound = "on", mode = "pro" }:wait()
+end
+local one, other = shot(1), shot(2)
+local two = kling.image2video { prompt = "It lands", image = one:last_frame() }:wait()
+one:last_frame():save("a b.png")
+local parts = { one, two:trim(1, 3), kling.still("a b.png", { seconds = 1 }), other:mute() }
+for name, options in pairs { plain = {}, faded = { crossfade = 0.3, fade = { 1, 0 }, fps = 25 },
+                             sung = { audio = { path = "a.wav", loop = true }, mix = 0.5 } } do
+  print(kling.timeline(parts, name .. ".otio", options))
+  kling.concat(parts, name .. ".mp4", options)
+end
+)");
+  tool({"ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", "sine=d=5", stage.folder / "a.wav"});
+  const Outcome run = stage.run();
+  INFO(run.err);
+  REQUIRE(run.code == 0);
+  CHECK(tells(run.out, "faded.otio"));
+  std::map<std::string, TimelineJson> films;
+  for (const std::string name : {"plain", "faded", "sung"}) {
+    CAPTURE(name);
+    TimelineJson& film = films[name] =
+        TimelineJson::parse(read_file(stage.folder / (name + ".otio"), 1 << 20).value());
+    check_timeline(film, "Timeline.1", name);
+    CHECK(film["name"] == name);
+    double seconds = 0;
+    const TimelineJson& picture = film["tracks"]["children"][0];
+    CHECK(picture["kind"] == "Video");
+    bool after_clip = false;  // a transition stands between two items
+    for (const TimelineJson& child : picture["children"]) {
+      const bool clip = child["OTIO_SCHEMA"] == "Clip.2";
+      CHECK((clip || after_clip));
+      after_clip = clip;
+      if (!clip) continue;
+      const TimelineJson& lasts = child["source_range"]["duration"];
+      seconds += lasts["value"].get<double>() / lasts["rate"].get<double>();
+      CHECK(child["media_references"].contains("DEFAULT_MEDIA"));
+    }
+    const double fps = name == "faded" ? 25 : 24;
+    CHECK(seconds * fps ==
+          doctest::Approx(frames_of(stage.folder / (name + ".mp4"))).epsilon(0.003));
+  }
+  const TimelineJson plain = films["plain"]["tracks"]["children"][0]["children"];
+  REQUIRE(plain.size() == 4);
+  CHECK(plain[0]["name"] == "kite");
+  CHECK(plain[0]["metadata"]["kling"]["prompt"] == "A \"kite\"");
+  CHECK(tells(plain[0]["metadata"]["kling"]["handle"], "kling:text2video/"));
+  CHECK(plain[0]["media_references"].size() == 2);  // the other take
+  CHECK(plain[1]["media_references"].size() == 1);
+  CHECK(plain[1]["source_range"]["start_time"]["value"] == 24);
+  CHECK(plain[1]["source_range"]["duration"]["value"] == 48);
+  const std::string url = plain[2]["media_references"]["DEFAULT_MEDIA"]["target_url"];
+  CHECK(url == "file://" + fs::canonical(stage.folder.path()).string() + "/a%20b.png");
+  const TimelineJson heard = films["plain"]["tracks"]["children"];
+  REQUIRE(heard.size() == 2);
+  CHECK(heard[1]["kind"] == "Audio");
+  CHECK(heard[1]["children"][3]["OTIO_SCHEMA"] == "Gap.1");
+  const TimelineJson faded = films["faded"]["tracks"]["children"][0]["children"];
+  REQUIRE(faded.size() == 7);
+  CHECK(faded[1]["in_offset"]["value"].get<int>() + faded[1]["out_offset"]["value"].get<int>() ==
+        8);
+  const TimelineJson sung = films["sung"]["tracks"]["children"];
+  REQUIRE(sung.size() == 3);
+  CHECK(sung[1]["children"][3]["OTIO_SCHEMA"] == "Gap.1");
+  CHECK(sung[2]["children"].size() == 3);  // 5 s of song under 13 s of film
+}
+
+TEST_CASE("a contact sheet shows pictures of clips in rows, and counts as its origin") {
+  Stage stage(R"(
+local kling = require "kling"
+local one, two = kling.text2video { prompt = "A kite: 'it', [b]; 100%\\ é" }, kling.text2video { prompt = "B" }
+local sheet = kling.sheet({ one, two, one:wait():last_frame() }, { columns = 3, frames = 3 })
+print(sheet, sheet:save("sheet.png"), sheet:save("sheet.jpg"))
+kling.sheet({ one }, { columns = 2, frames = 4, labels = false }):save("plain.png")
+kling.image2video { prompt = "It lands", image = sheet }:wait()
+for _, bad in ipairs { { columns = 0 }, { frames = 2.5 }, { lables = true } } do
+  print(select(2, pcall(kling.sheet, { one }, bad)))
+end
+print(select(2, pcall(kling.sheet, {})))
+)");
+  const Outcome run = stage.run();
+  INFO(run.err);
+  INFO(run.out);
+  CHECK(run.code == 0);
+  CHECK(tells(run.out, "Image sheet of 3"));
+  CHECK(tells(run.out, "sheet: columns is 0; it wants a number from 1 to 12"));
+  CHECK(tells(run.out, "sheet: frames is 2.5; it wants a whole number from 1 to 12"));
+  CHECK(tells(run.out, "sheet: unknown option lables, did you mean labels?"));
+  CHECK(tells(run.out, "sheet got an empty list"));
+  const auto size = [&](const char* name) {
+    return tool({"ffprobe", "-loglevel", "error", "-show_entries", "stream=width,height", "-of",
+                 "csv=p=0", stage.folder / name});
+  };
+  // Cells of 320 x 180, 6 apart; labels 24 high where there is a font; 7 pictures in 3 rows.
+  CHECK(size("plain.png") == "658,378\n");
+  const std::string labelled = size("sheet.png");
+  CHECK((labelled == "984,636\n" || tells(run.err, "a sheet has no labels")));
+  CHECK(size("sheet.jpg") == labelled);
+  const auto shade = [&](int x, int y) {
+    return tool({"ffmpeg", "-loglevel", "error", "-i", stage.folder / "plain.png", "-vf",
+                 "crop=300:160:" + std::to_string(x) + ":" + std::to_string(y), "-f", "md5", "-"});
+  };
+  CHECK(shade(10, 10) != shade(336, 10));  // another picture of the clip
+  const int paid = stage.service->counters().accepted;
+  CHECK(paid == 3);
+  for (const auto& entry : fs::directory_iterator(stage.folder / ".kling/clips"))
+    if (tells(entry.path().filename(), "sheet-")) fs::remove(entry.path());
+  CHECK(stage.run().code == 0);
+  CHECK(stage.service->counters().accepted == paid);
 }

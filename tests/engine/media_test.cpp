@@ -106,6 +106,42 @@ Result<media::FilmResult> join(const std::vector<media::Segment>& parts, const s
   return media::concat(parts, out, options, {});
 }
 
+struct Facts {
+  std::vector<double> silences;  ///< when one begins, of more than 5 ms
+  double loudness = 0;           ///< dB, of the mean
+};
+
+Facts listen(const std::string& path, const std::string& before = "anull") {
+  const auto heard =
+      run_process({"ffmpeg", "-nostdin", "-hide_banner", "-i", path, "-map", "0:a", "-af",
+                   before + ",silencedetect=n=-35dB:d=0.005,volumedetect", "-f", "null", "-"});
+  REQUIRE(heard.ok());
+  Facts facts;
+  const std::string& told = heard->messages;
+  for (std::size_t at = 0; (at = told.find("silence_start: ", at)) != told.npos; at += 15)
+    facts.silences.push_back(std::atof(told.c_str() + at + 15));
+  const auto mean = told.find("mean_volume: ");
+  REQUIRE(mean != told.npos);
+  facts.loudness = std::atof(told.c_str() + mean + 13);
+  return facts;
+}
+
+Result<media::FilmResult> join(const std::vector<media::Segment>& parts, const std::string& out,
+                               const nlohmann::json& options, std::string* warned = nullptr) {
+  const auto read = media::film_options(options);
+  REQUIRE_MESSAGE(read.ok(), (read ? "" : read.error().message));
+  auto film = media::concat(parts, out, *read, [&](const std::string& text) {
+    if (warned != nullptr) *warned += text + "\n";
+  });
+  if (!film) return film;
+  const auto probe = media::probe(out, true);
+  REQUIRE(probe.ok());
+  CHECK(probe->frames == film->frames);
+  CHECK(probe->duration == doctest::Approx(film->seconds).epsilon(0.001));
+  CHECK(probe->width == film->width);
+  return film;
+}
+
 }  // namespace
 
 TEST_CASE("a probe tells length and size and rate and codecs") {
@@ -431,6 +467,8 @@ TEST_CASE("a picture is shown for its time between clips") {
         std::vector<int>(12, 6) + range(0, 12) + std::vector<int>(6, 6));
   CHECK(sound_begins(folder / "film.mp4") == doctest::Approx(0.5).epsilon(0.05));
   CHECK(join({{folder / "p.png", false, 1}}, folder / "only.mp4")->frames == 24);
+  const std::vector<media::Segment> shown = {{folder / "p.png", false, 1}};
+  CHECK(join(shown, folder / "only.mp4", {{"fps", 25}})->frames == 25);  // as ffmpeg reads it
   CHECK(has(join({{folder / "p.png"}}, folder / "x.mp4").error().message, "a picture"));
   CHECK(!join({{folder / "a.mp4", false, 1}}, folder / "x.mp4"));
   CHECK(!join({{folder / "p.png", false, -1}}, folder / "x.mp4"));
@@ -462,46 +500,6 @@ TEST_CASE("a missing ffmpeg is one clear error") {
   REQUIRE(!probe);
   CHECK(has(probe.error().hint, "apt-get install ffmpeg"));
 }
-
-namespace {
-
-struct Facts {
-  std::vector<double> silences;  ///< when one begins, of more than 5 ms
-  double loudness = 0;           ///< dB, of the mean
-};
-
-Facts listen(const std::string& path, const std::string& before = "anull") {
-  const auto heard =
-      run_process({"ffmpeg", "-nostdin", "-hide_banner", "-i", path, "-map", "0:a", "-af",
-                   before + ",silencedetect=n=-35dB:d=0.005,volumedetect", "-f", "null", "-"});
-  REQUIRE(heard.ok());
-  Facts facts;
-  const std::string& told = heard->messages;
-  for (std::size_t at = 0; (at = told.find("silence_start: ", at)) != told.npos; at += 15)
-    facts.silences.push_back(std::atof(told.c_str() + at + 15));
-  const auto mean = told.find("mean_volume: ");
-  REQUIRE(mean != told.npos);
-  facts.loudness = std::atof(told.c_str() + mean + 13);
-  return facts;
-}
-
-Result<media::FilmResult> join(const std::vector<media::Segment>& parts, const std::string& out,
-                               const nlohmann::json& options, std::string* warned = nullptr) {
-  const auto read = media::film_options(options);
-  REQUIRE_MESSAGE(read.ok(), (read ? "" : read.error().message));
-  auto film = media::concat(parts, out, *read, [&](const std::string& text) {
-    if (warned != nullptr) *warned += text + "\n";
-  });
-  if (!film) return film;
-  const auto probe = media::probe(out, true);
-  REQUIRE(probe.ok());
-  CHECK(probe->frames == film->frames);
-  CHECK(probe->duration == doctest::Approx(film->seconds).epsilon(0.001));
-  CHECK(probe->width == film->width);
-  return film;
-}
-
-}  // namespace
 
 TEST_CASE("a cut of a part keeps exactly the frames that begin in it") {
   TempFolder folder;

@@ -95,6 +95,10 @@ class FakeEngine : public Engine {
     joined_options = std::move(options);
     options_.queue->post([done, out] { done(out); });
   }
+  void timeline(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
+                api::Json options, TextDone done) override {
+    concat(std::move(parts), out, std::move(options), std::move(done));
+  }
   void probe(std::shared_ptr<MediaSource>, std::function<void(Result<api::Json>)> done) override {
     options_.queue->post([done] { done(api::Json{{"duration", 5.0}, {"width", 1280}}); });
   }

@@ -71,6 +71,11 @@ constexpr const char* kFailures[] = {
     "kling.concat({ LONG, LONG, 7 }, LONG)",
     "kling.concat({ LONG })",
     "kling.concat({}, LONG)",
+    "kling.concat({ LONG }, LONG, { size = LONG })",
+    "kling.concat({ LONG }, LONG, { audio = setmetatable({}, {}) })",
+    "kling.timeline({ LONG }, LONG, { LONG })",
+    "kling.sheet({ LONG, 7 }, { columns = 2 })",
+    "kling.sheet({ LONG }, { [LONG] = LONG })",
     "kling.concat({ setmetatable({}, {}) }, LONG)",
     "kling.log(setmetatable({}, { __tostring = function() error(LONG) end }))",
     "kling.spawn(LONG)",
@@ -107,6 +112,9 @@ constexpr const char* kFailures[] = {
     "CLIP:save({})",
     "CLIP:frame(LONG)",
     "CLIP:frame(-1)",
+    "CLIP:trim(LONG)",
+    "CLIP:trim(2, 1)",
+    "CLIP.mute(LONG)",
     "CLIP.last_frame(LONG)",
     "CLIP:last_frame():save()",
     "local err = select(2, pcall(kling.text2video, {})) error(err)",
@@ -155,7 +163,9 @@ constexpr const char* kEveryFunction = R"lua(
   kling.query(JOB) kling.job(JOB.handle)
   kling.request("POST", "/x", { list = { 1, 2 }, length = CLIP.duration, none = kling.null })
   kling.concat({ CLIP, kling.still(kling.image("b.png"), { seconds = 2 }) }, "out.mp4"):save("c.mp4")
-  CLIP:save("d.mp4") CLIP:probe()
+  CLIP:save("d.mp4") CLIP:probe() CLIP:trim(1, 4) tostring(CLIP:mute())
+  kling.timeline({ CLIP:trim(1), "b.png" }, "film.otio", { crossfade = 0.3 })
+  tostring(kling.sheet({ CLIP, "b.png" }, { columns = 2 }).path)
   kling.configure { strict = false }
   kling.notify("/x", '{"task_id":"7"}', { ["webhook-id"] = "1" })
   kling.client { strict = false }.log("info", JOB, CLIP.videos[1].url)

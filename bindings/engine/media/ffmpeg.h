@@ -49,6 +49,18 @@ Status frame_at(const std::string& video, double seconds, const std::string& png
 /// Writes a picture again, upright, as `out`'s name says: .png, else JPEG.
 Status convert_picture(const std::string& picture, const std::string& out);
 
+/// One picture of a contact sheet.
+struct Cell {
+  std::string path;  ///< a picture or a video
+  double share = 0;  ///< of a video: how far into it, 0 to 1
+  std::string label;
+};
+
+/// Writes a PNG of small pictures, `columns` in a row, with their labels below where there is a
+/// font. All have the shape of the first; the others lie in black.
+Status sheet(const std::vector<Cell>& cells, int columns, bool labels, const std::string& png,
+             const Warn& warn);
+
 /// One part of a film.
 struct Segment {
   std::string path;
@@ -82,7 +94,8 @@ struct FilmOptions {
 };
 
 /// What a script wrote, checked: the error (kind invalid) names field, value and limit.
-Result<FilmOptions> film_options(const nlohmann::json& written);
+Result<FilmOptions> film_options(const nlohmann::json& written, const char* verb = "concat");
+Status sheet_options(const nlohmann::json& written, int& columns, int& frames, bool& labels);
 
 struct FilmResult {
   std::int64_t frames = 0;
@@ -91,6 +104,29 @@ struct FilmResult {
   bool reencoded = false;  ///< the picture; sound always is, so that it has no gap at a seam
   std::vector<std::int64_t> counted;  ///< frames of each part's file, 0 for a picture
 };
+
+/// Where the parts of a film would stand, in seconds of their own.
+struct Layout {
+  struct Shot {
+    double from = 0, to = 0;
+    double length = 0;  ///< of all of it; 0: a picture has none
+    double fps = 0;
+    bool sounds = false;
+  };
+  std::vector<Shot> shots;
+  double fps = 0, seconds = 0;
+  std::int64_t blend = 0;  ///< frames that two parts have in common
+  double song = 0;         ///< seconds that the song is long
+};
+Result<Layout> lay_out(const std::vector<Segment>& parts, const std::string& out,
+                       const FilmOptions& options);
+
+/// The film as a timeline for an editor: the text of an OpenTimelineIO file. `told` has for each
+/// part its "name", what is told of it as "metadata", and other takes of it as "takes", addresses
+/// of files by name.
+std::string timeline(const std::vector<Segment>& parts, const Layout& layout,
+                     const FilmOptions& options, const std::string& name,
+                     const nlohmann::json& told);
 
 /// Joins the parts into an MP4 at `out`, which appears only when it is whole and decodes. Without
 /// options of their own, size and nominal rate are those of the first generated clip (without one:

@@ -148,7 +148,7 @@ bool keeps_frames(const Part& part, const Rate& rate) {
 
 /// A picture's first frame repeats nothing that a viewer could notice, so it counts in full.
 std::int64_t frames_in_film(const Part& part, const Rate& rate) {
-  if (keeps_frames(part, rate)) return part.own;
+  if (!part.source.is_picture && keeps_frames(part, rate)) return part.own;
   const double seconds = part.source.is_picture ? part.segment.still_seconds
                          : part.by_time         ? part.to - part.from
                                                 : double(part.own) / part.source.fps;
@@ -389,7 +389,7 @@ Status add_reel(Arguments& arguments, const Reel& reel, const std::string& list)
 /// What the film's sound is made of.
 struct Sound {
   const FilmOptions& options;
-  std::optional<Source> song;
+  const std::optional<Source>& song;
   bool own = false;  ///< the parts' own is heard
 };
 
@@ -483,8 +483,8 @@ Status make_film(Parts parts, const Shape& shape, const Sound& sound, bool copie
 }
 
 /// Where each part begins, and how far the sounds reach beyond their pictures.
-Status lay_out(std::vector<Part>& parts, Shape& shape, const FilmOptions& options,
-               const std::string& out) {
+Status lay_out_parts(std::vector<Part>& parts, Shape& shape, const FilmOptions& options,
+                     const std::string& out) {
   if (options.crossfade > 0 && parts.size() > 1)
     shape.blend = std::max<std::int64_t>(1, std::llround(options.crossfade * shape.rate.value()));
   for (std::size_t i = 0; i < parts.size(); ++i) {
@@ -516,6 +516,34 @@ Status lay_out(std::vector<Part>& parts, Shape& shape, const FilmOptions& option
   return Done{};
 }
 
+/// A film before it is made.
+struct Film {
+  std::vector<Part> parts;
+  Shape shape;
+  std::optional<Source> song;
+};
+
+Result<Film> read_film(const std::vector<Segment>& segments, const std::string& out,
+                       const FilmOptions& options) {
+  if (segments.empty()) return media_error(out, "cannot be made of no parts");
+  if (Status status = check_folder(out); !status) return status.error();
+  Film film;
+  for (const Segment& segment : segments) {
+    auto part = read_part(segment);
+    if (!part) return part.error();
+    film.parts.push_back(std::move(*part));
+  }
+  if (!options.audio.empty()) {
+    auto source = inspect(options.audio, false);
+    if (!source) return source.error();
+    if (source->audio_index < 0) return media_error(options.audio, "has no sound");
+    film.song = std::move(*source);
+  }
+  film.shape = shape_of(film.parts, options);
+  if (Status laid = lay_out_parts(film.parts, film.shape, options, out); !laid) return laid.error();
+  return film;
+}
+
 void warn_of_bars(const Part& part, const Shape& shape, const Warn& warn) {
   const auto [width, height] = fitted(part.source, shape);
   if (!warn || shape.crop || (width + 2 >= shape.width && height + 2 >= shape.height)) return;
@@ -531,33 +559,38 @@ void warn_of_bars(const Part& part, const Shape& shape, const Warn& warn) {
 
 }  // namespace
 
+Result<Layout> lay_out(const std::vector<Segment>& segments, const std::string& out,
+                       const FilmOptions& options) {
+  auto film = read_film(segments, out, options);
+  if (!film) return film.error();
+  const Shape& shape = film->shape;
+  Layout layout{.fps = shape.rate.value(),
+                .seconds = shape.seconds(shape.frames),
+                .blend = shape.blend,
+                .song = film->song ? film->song->duration : 0};
+  for (const Part& part : film->parts) {
+    const Source& source = part.source;
+    if (source.is_picture)
+      layout.shots.push_back({0, shape.seconds(part.frames), 0, layout.fps, false});
+    else
+      layout.shots.push_back({part.from - source.video_start, part.to - source.video_start,
+                              source.video_end - source.video_start, source.fps, part.sounds()});
+  }
+  return layout;
+}
+
 Result<FilmResult> concat(const std::vector<Segment>& segments, const std::string& out,
                           const FilmOptions& options, const Warn& warn, const Reached& reached) {
-  if (segments.empty()) return media_error(out, "cannot be made of no parts");
-  if (Status status = check_folder(out); !status) return status.error();
-  std::vector<Part> parts;
-  for (const Segment& segment : segments) {
-    auto part = read_part(segment);
-    if (!part) return part.error();
-    parts.push_back(std::move(*part));
-  }
-  Sound sound{options, {}, false};
-  if (!options.audio.empty()) {
-    auto source = inspect(options.audio, false);
-    if (!source) return source.error();
-    if (source->audio_index < 0) return media_error(options.audio, "has no sound");
-    sound.song = std::move(*source);
-  }
+  auto read = read_film(segments, out, options);
+  if (!read) return read.error();
+  const auto& [parts, shape, song] = *read;
+  const Sound sound{options, song, shape.sound && (!song || options.mix > 0)};
   std::optional<Source> there;
   if (options.keep_picture) {
     auto source = inspect(out, false);
     if (!source) return source.error();
     there = std::move(*source);
   }
-  Shape shape = shape_of(parts, options);
-  sound.own = shape.sound && (!sound.song || options.mix > 0);
-  if (Status laid = lay_out(parts, shape, options, out); !laid) return laid.error();
-
   const PartPath part_path(out);
   const auto make = [&](bool copied) {
     return make_film(parts, shape, sound, copied, there ? &*there : nullptr, part_path.path(), out,

@@ -26,6 +26,12 @@ class Fields {
     else
       say(key, *field, limit("a number", least, most));
   }
+  void whole(const char* key, int& value, int least, int most) {
+    double number_there = value;
+    number(key, number_there, least, most);
+    value = int(number_there);
+    if (value != number_there) say(key, number_there, limit("a whole number", least, most));
+  }
   void fade(Fade& fade) {
     const Json* field = find("fade");
     if (field == nullptr) return;
@@ -108,7 +114,7 @@ class Fields {
 
 }  // namespace
 
-Result<FilmOptions> film_options(const Json& written) {
+Result<FilmOptions> film_options(const Json& written, const char* verb) {
   FilmOptions options;
   std::string wrong, fit = "pad";
   Fields fields(written, "", wrong);
@@ -137,8 +143,19 @@ Result<FilmOptions> film_options(const Json& written) {
     wrong = "mix says how loud the clips' own sound stays under audio, which is missing";
   if (wrong.empty() && options.audio.find('\0') != std::string::npos)
     wrong = "audio is no path: it holds a zero byte";
-  if (!wrong.empty()) return Error{.kind = Kind::invalid, .message = "concat: " + wrong};
+  if (!wrong.empty()) return Error{.kind = Kind::invalid, .message = verb + (": " + wrong)};
   return options;
+}
+
+Status sheet_options(const Json& written, int& columns, int& frames, bool& labels) {
+  std::string wrong;
+  Fields fields(written, "", wrong);
+  fields.whole("columns", columns, 1, 12);
+  fields.whole("frames", frames, 1, 12);
+  fields.typed("labels", labels, &Json::is_boolean, "true or false");
+  fields.end();
+  if (!wrong.empty()) return Error{.kind = Kind::invalid, .message = "sheet: " + wrong};
+  return Done{};
 }
 
 }  // namespace kling::engine::media

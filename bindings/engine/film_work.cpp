@@ -1,0 +1,224 @@
+// Films, their timelines and contact sheets, from what a script holds.
+#include <filesystem>
+#include <sstream>
+
+#include "api/text.h"
+#include "base/digest.h"
+#include "base/files.h"
+#include "engine/core.h"
+#include "engine/media_work.h"
+#include "engine/step.h"
+
+namespace kling::engine {
+namespace {
+
+namespace fs = std::filesystem;
+using Recipe = MediaSource::Recipe;
+
+constexpr double kStillSeconds = 2;
+
+}  // namespace
+
+/// The parts of a film as files, and what they are: by origin, which is what frames of the film
+/// count as, and by content.
+struct Core::Reel {
+  std::vector<media::Segment> segments;
+  media::FilmOptions options;
+  std::string out, origins, picture = "picture 1\n", sound = "sound 1\n";
+};
+
+Result<Core::Reel> Core::read_reel(const std::vector<std::shared_ptr<MediaSource>>& parts,
+                                   const std::string& wanted, const api::Json& written) {
+  Reel reel;
+  auto how = media::film_options(written);
+  if (!how) return how.error();
+  reel.options = std::move(*how);
+  auto out = output_path(wanted);
+  if (!out) return out.error();
+  reel.out = *out;
+  if (parts.empty())
+    return Error{.kind = Kind::invalid, .message = "concat needs at least one clip"};
+  if (wanted.empty())
+    return Error{.kind = Kind::invalid,
+                 .message = "concat needs a path",
+                 .hint = "for example concat(clips, \"film.mp4\")"};
+  std::string others_are;
+  if (!reel.options.audio.empty()) {
+    auto song = input_path(reel.options.audio);
+    if (song && !is_file(*song)) song = no_such_file(*song);
+    auto hash = song ? hash_file(*song) : song;
+    if (!hash) return hash.error();
+    reel.options.audio = *song;
+    others_are += "audio " + *hash + "\n";
+    reel.sound += *hash + "\n";
+  }
+  api::Json others = written.is_object() ? written : api::Json::object();
+  if (const auto audio = others.find("audio"); audio != others.end() && audio->is_object())
+    audio->erase("path");
+  else
+    others.erase("audio");
+  if (!others.empty()) others_are += others.dump() + "\n";
+  for (const auto& [key, value] : others.items())
+    (key == "audio" || key == "mix" ? reel.sound : reel.picture) += key + " " + value.dump() + "\n";
+  std::string last_frame_before;  // origin of the frame that the next clip may begin with
+  for (const auto& part : parts) {
+    auto recipe = resolve(*part);
+    if (!recipe) return recipe.error();
+    const bool clip = *recipe == Recipe::clip;
+    auto path = clip ? video_file(*part) : materialize(*part);
+    auto identity = path ? identify(*part) : path;
+    auto content = identity ? hash_file(*path) : identity;
+    if (!content) return content.error();
+    media::Segment segment = segment_of(*part, *path);
+    std::string last_frame;
+    segment.generated = part->job != nullptr && clip;
+    if (!clip) {
+      segment.still_seconds = part->still_seconds > 0 ? part->still_seconds : kStillSeconds;
+    } else if (part->job) {
+      std::lock_guard lock(part->job->mutex);
+      segment.drop_first_frame = !last_frame_before.empty() && part->video == 0 &&
+                                 part->from == 0 && part->job->starts_from == last_frame_before;
+      const std::string& step = part->job->step.address;
+      last_frame = part->to > 0 ? origin_frame(step, part->video, part->shows_last())
+                                : origin_last_frame(step, part->video);
+    }
+    last_frame_before = last_frame;
+    const std::string shown =
+        segment.still_seconds > 0 ? "@" + std::to_string(segment.still_seconds) : "";
+    reel.origins += *identity + shown + "\n";
+    reel.picture += *content + shown + " " + std::to_string(part->from) + " " +
+                    std::to_string(part->to) + (segment.drop_first_frame ? " dropped" : "") +
+                    (segment.generated ? " generated\n" : "\n");
+    reel.sound += part->mute ? "mute\n" : "\n";
+    reel.segments.push_back(std::move(segment));
+  }
+  reel.origins += others_are;
+  if (Status made = make_folders(fs::path(*out).parent_path().string()); !made) return made.error();
+  return reel;
+}
+
+Result<std::string> Core::concat(const std::vector<std::shared_ptr<MediaSource>>& parts,
+                                 const std::string& wanted, const api::Json& written) {
+  auto reel = read_reel(parts, wanted, written);
+  if (!reel) return reel.error();
+  auto& [segments, how, out, origins, picture, sound] = *reel;
+  auto book = ledger();
+  if (!book) return book.error();
+  // What the film was when it had been made of this; the value is how many frames the parts have.
+  const auto noted = [&, &out = out](const std::string& what) -> std::optional<std::string> {
+    if (!is_file(out)) return std::nullopt;
+    const auto content = hash_file(out);
+    auto known = content ? (*book)->origin_of(sha256_hex(what + *content)) : content.error();
+    return known ? *known : std::nullopt;
+  };
+  if (noted(picture + sound)) {
+    log("info", wanted + " is up to date");
+  } else {
+    if (const auto counts = noted(picture)) {
+      how.keep_picture = true;
+      std::istringstream numbers(*counts);
+      for (media::Segment& segment : segments) numbers >> segment.frames;
+    }
+    Working working(*this, "joining " + fs::path(out).filename().string());
+    auto film = media::concat(
+        segments, out, how, [this](const std::string& text) { log("warning", text); },
+        [&working](double part) { working.reached(part); });
+    if (!film) return film.error();
+    auto content = hash_file(out);
+    if (!content) return content;
+    std::string counts;
+    for (const std::int64_t count : film->counted) counts += std::to_string(count) + " ";
+    for (const std::string& what : {picture, picture + sound})
+      if (Status kept = (*book)->record_derived(sha256_hex(what + *content), counts); !kept)
+        return kept.error();
+    std::error_code ignored;
+    char facts[80];
+    std::snprintf(facts, sizeof facts, ": %.1f s, %dx%d, %.1f MB", film->seconds, film->width,
+                  film->height, static_cast<double>(fs::file_size(out, ignored)) / 1e6);
+    log("info", wanted + facts);
+  }
+  std::lock_guard lock(origins_mutex_);
+  film_origins_[out] = "film:" + sha256_hex(origins);
+  return out;
+}
+
+/// What is told of a shot. Shots of the same script that are called the same, or ask for the same,
+/// are its other takes.
+api::Json Core::told_of(const MediaSource& part, const std::vector<Step>& rows) {
+  api::Json told = {{"name", label_of(part)}, {"metadata", api::Json::object()}};
+  if (!part.job) return told;
+  std::lock_guard lock(part.job->mutex);
+  const Step& step = part.job->step;
+  api::Json& facts = told["metadata"];
+  const api::Json request = api::Json::parse(step.request, nullptr, false);
+  for (const char* field : {"prompt", "model_name", "mode", "duration"})
+    if (const api::Json value = api::member(request, field); value.is_string())
+      facts[field] = value;
+  facts["handle"] = handle_of(*part.job);
+  const auto script_of = [](const Step& row) {
+    return row.script.substr(0, row.script.rfind(':'));
+  };
+  // A request with pictures does not tell by itself which they were.
+  const bool words_only = step.request.find("image") == std::string::npos;
+  for (const Step& row : rows)
+    if (row.id != step.id && row.endpoint == step.endpoint && script_of(row) == script_of(step) &&
+        (row.digest == step.digest || (!step.name.empty() && row.name == step.name) ||
+         (words_only && row.request == step.request)))
+      if (const std::string file = find_clip(row.file); is_file(file))
+        told["takes"][engine::handle_of(row)] = file;
+  return told;
+}
+
+Result<std::string> Core::timeline(const std::vector<std::shared_ptr<MediaSource>>& parts,
+                                   const std::string& wanted, const api::Json& written) {
+  auto reel = read_reel(parts, wanted, written);
+  if (!reel) return reel.error();
+  auto layout = media::lay_out(reel->segments, reel->out, reel->options);
+  if (!layout) return layout.error();
+  auto book = ledger();
+  auto rows = book ? (*book)->list(0) : book.error();
+  if (!rows) return rows.error();
+  api::Json told = api::Json::array();
+  for (const auto& part : parts) told.push_back(told_of(*part, *rows));
+  const std::string text = media::timeline(reel->segments, *layout, reel->options,
+                                           fs::path(reel->out).stem().string(), told);
+  if (Status saved = write_file(reel->out, text); !saved) return saved.error();
+  return reel->out;
+}
+
+Result<std::string> Core::make_sheet(MediaSource& source) {
+  const MediaSource::Sheet& sheet = *source.sheet;
+  std::vector<media::Cell> cells;
+  auto identity = identify(source);
+  if (!identity) return identity;
+  std::string content = *identity;
+  for (const auto& one : sheet.of) {
+    auto path = materialize(*one);
+    auto hash = path ? hash_file(*path) : path;
+    if (!hash) return hash.error();
+    content += *hash;
+    const auto recipe = resolve(*one);
+    if (!recipe) return recipe.error();
+    const int frames = *recipe == Recipe::clip ? sheet.frames : 1;
+    for (int i = 0; i < frames; ++i)
+      cells.push_back({*path, frames > 1 ? double(i) / (frames - 1) : 0.5, label_of(*one)});
+  }
+  constexpr std::size_t kMost = 200;
+  if (cells.size() > kMost)
+    return Error{.kind = Kind::invalid,
+                 .message = "a sheet of " + std::to_string(cells.size()) + " pictures; " +
+                            std::to_string(kMost) + " is the most",
+                 .hint = "make several, or show fewer frames of each clip"};
+  auto path = store_path("sheet-" + short_name(content) + ".png");
+  if (!path) return path;
+  if (!is_file(*path)) {
+    const Status made = media::sheet(cells, sheet.columns, sheet.labels, *path,
+                                     [this](const std::string& text) { log("warning", text); });
+    if (!made) return made.error();
+    if (Status noted = note_derived(*path, *identity); !noted) return noted.error();
+  }
+  source.set_made(*path);
+  return path;
+}
+
+}  // namespace kling::engine
