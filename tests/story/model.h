@@ -19,6 +19,7 @@ class Model {
     run_ = Told{};
     spawned_.clear();
     run_.sent = service_.sent();
+    run_.earlier = run.sent;
     for (const auto& task : service_.tasks())
       if (!service_.failed(task)) run_.good.insert(task.external_id);
     std::string complaint;
@@ -66,6 +67,8 @@ class Model {
     std::map<int, std::string> prompt_of;
     std::set<int> followed;
     std::set<std::string> given;  // steps
+    std::set<std::string> taken;  // of them those that another ask had before
+    std::size_t earlier = 0;      // POSTs of the runs before
     std::vector<std::string> sent;
     std::set<std::string> good;  // attempts that were accepted and did not fail
     std::map<std::pair<std::string, std::size_t>, std::shared_ptr<Seal>>
@@ -218,6 +221,14 @@ class Model {
       if (fits) run_.followed.insert(entry->ask);
     }
     if (cut_.count(prompt)) return "";
+    const auto earlier = run_.sent.begin() + static_cast<std::ptrdiff_t>(run_.earlier);
+    if (!fits && step != step_of(recorded)) {
+      if (is_recorded(step)) run_.taken.insert(step);
+      if (service_.refused(prompt, id) && std::find(run_.sent.begin(), earlier, id) != earlier)
+        return "it got the refusal that another ask goes on with";
+    } else if (!fits && run_.taken.count(step)) {
+      return "another ask of this run took that step";
+    }
     const bool taken =
         !recorded.empty() && step != step_of(recorded) && run_.given.count(step_of(recorded));
     if (!recorded.empty() && !taken) {

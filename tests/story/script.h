@@ -178,13 +178,14 @@ class Maker {
     if (draw(3) > 0) main.push_back({.kind = Statement::retry, .prompt = "ok 9", .count = 1});
     return main;
   }
-  /// Another prompt in place of one; false: there is none.
+  /// Another prompt in place of one, new or as elsewhere in the script; false: there is none.
   bool edit(Block& block) {
     std::vector<std::string*> found;
     collect(block, found);
     if (found.empty()) return false;
-    *found.at(static_cast<std::size_t>(draw(int(found.size())))) =
-        "ok " + std::to_string(20 + draw(3));
+    const auto any = [&] { return found.at(static_cast<std::size_t>(draw(int(found.size())))); };
+    const std::string other = *any();
+    *any() = draw(2) == 0 ? other : "ok " + std::to_string(20 + draw(3));
     return true;
   }
   int draw(int below) { return static_cast<int>(random_() % static_cast<std::uint32_t>(below)); }
