@@ -173,16 +173,14 @@ Result<std::string> Core::timeline(const std::vector<std::shared_ptr<MediaSource
                                    const std::string& wanted, const api::Json& written) {
   auto reel = read_reel(parts, wanted, written);
   if (!reel) return reel.error();
-  auto layout = media::lay_out(reel->segments, reel->out, reel->options);
-  if (!layout) return layout.error();
   auto book = ledger();
   auto rows = book ? (*book)->list(0) : book.error();
   if (!rows) return rows.error();
   api::Json told = api::Json::array();
   for (const auto& part : parts) told.push_back(told_of(*part, *rows));
-  const std::string text = media::timeline(reel->segments, *layout, reel->options,
-                                           fs::path(reel->out).stem().string(), told);
-  if (Status saved = write_file(reel->out, text); !saved) return saved.error();
+  const auto text = media::timeline(reel->segments, reel->out, reel->options, told);
+  if (!text) return text.error();
+  if (Status saved = write_file(reel->out, *text); !saved) return saved.error();
   return reel->out;
 }
 

@@ -389,7 +389,7 @@ print(select(2, pcall(kling.sheet, {})))
   INFO(run.out);
   CHECK(run.code == 0);
   CHECK(tells(run.out, "Image sheet of 3"));
-  CHECK(tells(run.out, "sheet: columns is 0; it wants a number from 1 to 12"));
+  CHECK(tells(run.out, "sheet: columns is 0; it wants a whole number from 1 to 12"));
   CHECK(tells(run.out, "sheet: frames is 2.5; it wants a whole number from 1 to 12"));
   CHECK(tells(run.out, "sheet: unknown option lables, did you mean labels?"));
   CHECK(tells(run.out, "sheet got an empty list"));

@@ -105,28 +105,10 @@ struct FilmResult {
   std::vector<std::int64_t> counted;  ///< frames of each part's file, 0 for a picture
 };
 
-/// Where the parts of a film would stand, in seconds of their own.
-struct Layout {
-  struct Shot {
-    double from = 0, to = 0;
-    double length = 0;  ///< of all of it; 0: a picture has none
-    double fps = 0;
-    bool sounds = false;
-  };
-  std::vector<Shot> shots;
-  double fps = 0, seconds = 0;
-  std::int64_t blend = 0;  ///< frames that two parts have in common
-  double song = 0;         ///< seconds that the song is long
-};
-Result<Layout> lay_out(const std::vector<Segment>& parts, const std::string& out,
-                       const FilmOptions& options);
-
-/// The film as a timeline for an editor: the text of an OpenTimelineIO file. `told` has for each
-/// part its "name", what is told of it as "metadata", and other takes of it as "takes", addresses
-/// of files by name.
-std::string timeline(const std::vector<Segment>& parts, const Layout& layout,
-                     const FilmOptions& options, const std::string& name,
-                     const nlohmann::json& told);
+/// The film as a timeline for an editor: the text of an OpenTimelineIO file at `out`. `told` has
+/// for each part its "name", what is told of it as "metadata", and the files of its other "takes".
+Result<std::string> timeline(const std::vector<Segment>& parts, const std::string& out,
+                             const FilmOptions& options, const nlohmann::json& told);
 
 /// Joins the parts into an MP4 at `out`, which appears only when it is whole and decodes. Without
 /// options of their own, size and nominal rate are those of the first generated clip (without one:

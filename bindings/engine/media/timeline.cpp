@@ -65,34 +65,37 @@ Object clip(const std::string& title, const Object& source_range, Object referen
 
 }  // namespace
 
-std::string timeline(const std::vector<Segment>& parts, const Layout& layout,
-                     const FilmOptions& options, const std::string& name,
-                     const nlohmann::json& told) {
-  const double fps = layout.fps;
+Result<std::string> timeline(const std::vector<Segment>& segments, const std::string& out,
+                             const FilmOptions& options, const nlohmann::json& told) {
+  const auto film = read_film(segments, out, options);
+  if (!film) return film.error();
+  const Shape& shape = film->shape;
+  const double fps = shape.rate.value(), seconds = shape.seconds(shape.frames);
   // The cut lies in the middle of a transition; both parts go on beyond it.
-  const double before = double(layout.blend / 2), behind = double(layout.blend) - before;
+  const double before = double(shape.blend / 2), behind = double(shape.blend) - before;
+  const Object transition = schema("Transition.1", {{"name", "crossfade"},
+                                                    {"metadata", Object::object()},
+                                                    {"transition_type", "SMPTE_Dissolve"},
+                                                    {"in_offset", time(before, fps)},
+                                                    {"out_offset", time(behind, fps)}});
   Object pictures = Object::array(), sounds = Object::array();
-  bool heard = false;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    const Layout::Shot& shot = layout.shots[i];
-    const bool last = i + 1 == parts.size();
-    const Object shown = range(shot.from + (i > 0 ? before / fps : 0),
-                               shot.to - (last ? 0 : behind / fps), shot.fps);
-    const Object whole = shot.length > 0 ? range(0, shot.length, shot.fps) : Object();
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    const Part& part = film->parts[i];
+    const Source& source = part.source;
+    const bool last = i + 1 == segments.size(), still = source.is_picture;
+    const double rate = still ? fps : source.fps, start = source.video_start;
+    const Object shown = range(
+        (still ? 0 : part.from - start) + (i > 0 ? before / fps : 0),
+        (still ? shape.seconds(part.frames) : part.to - start) - (last ? 0 : behind / fps), rate);
+    const Object whole = still ? Object() : range(0, source.video_end - start, rate);
     const std::string title = told[i]["name"];
-    Object media = {{"DEFAULT_MEDIA", reference(parts[i].path, whole)}};
-    sounds.push_back(shot.sounds ? clip(title, shown, media)
-                                 : item("Gap.1", "", {{"source_range", shown}}));
-    heard = heard || shot.sounds;
+    Object media = {{"DEFAULT_MEDIA", reference(source.path, whole)}};
+    sounds.push_back(part.sounds() ? clip(title, shown, media)
+                                   : item("Gap.1", "", {{"source_range", shown}}));
     if (const auto takes = told[i].find("takes"); takes != told[i].end())
       for (const auto& [handle, file] : takes->items()) media[handle] = reference(file, nullptr);
     pictures.push_back(clip(title, shown, media, {{"kling", told[i]["metadata"]}}));
-    if (last || layout.blend == 0) continue;
-    const Object transition = schema("Transition.1", {{"name", "crossfade"},
-                                                      {"metadata", Object::object()},
-                                                      {"transition_type", "SMPTE_Dissolve"},
-                                                      {"in_offset", time(before, fps)},
-                                                      {"out_offset", time(behind, fps)}});
+    if (last || shape.blend == 0) continue;
     pictures.push_back(transition);
     sounds.push_back(transition);
   }
@@ -101,20 +104,20 @@ std::string timeline(const std::vector<Segment>& parts, const Layout& layout,
     tracks.push_back(item("Track.1", title, {{"kind", kind}, {"children", std::move(children)}}));
   };
   add_track("Picture", "Video", std::move(pictures));
-  if (heard && (options.audio.empty() || options.mix > 0))
+  if (shape.sound && (options.audio.empty() || options.mix > 0))
     add_track("Sound", "Audio", std::move(sounds));
-  if (layout.song > 0) {
+  if (film->song) {
+    const double length = std::max(0.1, film->song->duration);
     Object songs = Object::array();
-    for (double at = 0; at < layout.seconds && (at == 0 || options.loop); at += layout.song)
-      songs.push_back(
-          clip("song", range(0, std::min(layout.song, layout.seconds - at), fps),
-               {{"DEFAULT_MEDIA", reference(options.audio, range(0, layout.song, fps))}}));
+    for (double at = 0; at < seconds && (at == 0 || options.loop); at += length)
+      songs.push_back(clip("song", range(0, std::min(length, seconds - at), fps),
+                           {{"DEFAULT_MEDIA", reference(options.audio, range(0, length, fps))}}));
     add_track("Song", "Audio", std::move(songs));
   }
-  Object film = {{"fade", {options.fade.from, options.fade.to}}};
+  const Object fade = {{"fade", {options.fade.from, options.fade.to}}};
   return schema("Timeline.1",
-                {{"name", name},
-                 {"metadata", {{"kling", film}}},
+                {{"name", std::filesystem::path(out).stem().string()},
+                 {"metadata", {{"kling", fade}}},
                  {"global_start_time", nullptr},
                  {"tracks", item("Stack.1", "tracks", {{"children", std::move(tracks)}})}})
              .dump(2, ' ', false, Object::error_handler_t::replace) +
