@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 namespace kling::api {
 namespace {
@@ -109,6 +110,16 @@ Feature feature_of(std::string_view endpoint) {
   if (endpoint == "image2video") return Feature::image2video;
   if (endpoint == "multi_image2video") return Feature::multi_image2video;
   return endpoint == "omni" ? Feature::omni : Feature::text2video;
+}
+
+Json as_draft(std::string_view endpoint, std::string_view model, Json fields) {
+  const Offer* offer = find_offer(feature_of(endpoint), model);
+  if (offer == nullptr || !member(fields, "multi_shot").is_null()) return fields;
+  if (!offer->modes.empty() && offer->has_mode("std")) fields["mode"] = "std";
+  if (offer->seconds != 0 && member(fields, "video_list").empty())
+    fields["duration"] = std::to_string(std::countr_zero(offer->seconds));
+  if (fields.contains("sound") && member(fields, "voice_list").empty()) fields["sound"] = "off";
+  return fields;
 }
 
 bool is_retired(std::string_view model) {

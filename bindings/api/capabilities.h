@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "api/request.h"
+
 namespace kling::api {
 
 enum class Feature {
@@ -46,6 +48,9 @@ std::vector<std::string> models_of(Feature feature);
 std::string offers_text(Feature feature, Feature generation);
 /// The feature of an endpoint's own generation, by Lua name.
 Feature feature_of(std::string_view endpoint);
+/// The fields of a request at the least that `model` does, std, short and silent, as far as they
+/// can be changed alone.
+Json as_draft(std::string_view endpoint, std::string_view model, Json fields);
 bool is_retired(std::string_view model);
 
 inline constexpr const char* kRetired = "announced as retired on 2026-09-15";

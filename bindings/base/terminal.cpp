@@ -24,7 +24,9 @@ Character next_character(std::string_view& text) {
   std::size_t size = std::mbrtowc(&code, text.data(), text.size(), &state);
   const bool valid = size <= text.size() && size > 0;
   if (!valid) size = 1;
-  const int width = valid ? ::wcwidth(code) : -1;
+  // What turns the direction of writing could show a line as another one.
+  const bool turns = (code >= 0x202A && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
+  const int width = valid && !turns ? ::wcwidth(code) : -1;
   Character character{text.substr(0, size), width < 0 ? 1 : static_cast<std::size_t>(width),
                       width >= 0};
   text.remove_prefix(size);

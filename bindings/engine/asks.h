@@ -85,6 +85,7 @@ struct Asking {
   int nth = 0;
   int sequence = 0;                 ///< the how-manyeth create of its task, equal or not
   bool again = false;               ///< what failed, was kept or abandoned, is asked again
+  bool anew = false;                ///< a settled step is left behind, and a new one made
   std::vector<std::int64_t> story;  ///< rows of this digest whose errors were raised, newest first
   std::vector<Caught> caught;       ///< what the script goes on after by asking for this
   std::set<int> given;              ///< ordinals that asks of this run got

@@ -161,6 +161,18 @@ class Core : public std::enable_shared_from_this<Core> {
   Status build_body(Job& job, Sending& sending);
   Result<std::string> uploaded(const std::string& path);
 
+  // --- questions.cpp: what only a person can say
+  struct Asker {
+    std::weak_ptr<void> owner;
+    std::function<void(Result<int>)> tell;
+  };
+  Result<Question> record_question(Question question,
+                                   const std::vector<std::shared_ptr<MediaSource>>& about);
+  void await_answer(const Question& question, Asker asker);
+  void look_for_answers();
+  bool take_answers();
+  Status answer(std::int64_t id, int choice);
+
   // --- hearing.cpp: callbacks of the service
   Result<std::string> callback_url(std::int64_t row);
   Result<std::string> notify(const api::CallbackRequest& request);
@@ -178,6 +190,7 @@ class Core : public std::enable_shared_from_this<Core> {
   Result<std::string> save(MediaSource& source, const std::string& path);
   Result<std::string> concat(const std::vector<std::shared_ptr<MediaSource>>& parts,
                              const std::string& wanted, const api::Json& written);
+  Result<std::string> keep(Result<std::string> film);
   Result<api::Json> probe(MediaSource& source);
   Result<std::string> fresh_url(Job& job, int video);
   Result<std::string> fetch_video(Job& job, int video, const std::string& path);
@@ -246,6 +259,11 @@ class Core : public std::enable_shared_from_this<Core> {
 
   mutable std::mutex file_work_mutex;
   std::list<Work> file_work;
+
+  mutable std::mutex questions_mutex;
+  std::vector<Question> questions;
+  std::vector<std::pair<std::int64_t, Asker>> askers;
+  std::set<std::string> asked_again;  ///< digests: only once in a run
 
   std::mutex slots_mutex;
   Limits limits;

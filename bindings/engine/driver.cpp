@@ -165,6 +165,7 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
           action == ActionType::wait
               ? reason_to_wait(step.state, step.action, job->error ? &*job->error : nullptr)
               : "";
+      if (options.purse->held && step.action.delay == kSlotDelay) job->waiting_for = kYourWord;
       // The clip's host is another one than the service's.
       const auto& trouble = step.state.phase == Phase::succeeded ? job->store_error : job->error;
       if (step.state.tries > 0 && trouble) tell_trouble(job->waiting_for, step, *trouble);
@@ -238,6 +239,11 @@ void Core::begin_run() {
     asked.clear();
     given.clear();
     taken.clear();
+  }
+  {
+    std::lock_guard lock(questions_mutex);
+    questions.clear();
+    asked_again.clear();
   }
   const auto before = [&] {
     std::lock_guard lock(jobs_mutex);

@@ -121,7 +121,7 @@ class EngineImpl : public Engine {
   void concat(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
               api::Json options, TextDone done) override {
     work_on(parts, std::move(done),
-            [parts, out, options](Core& core) { return core.concat(parts, out, options); });
+            [parts, out, options](Core& core) { return core.keep(core.concat(parts, out, options)); });
   }
 
   void timeline(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
@@ -133,6 +133,26 @@ class EngineImpl : public Engine {
   void probe(std::shared_ptr<MediaSource> source,
              std::function<void(Result<api::Json>)> done) override {
     work_on({source}, std::move(done), [source](Core& core) { return core.probe(*source); });
+  }
+
+  void ask(Question question, std::vector<std::shared_ptr<MediaSource>> about,
+           std::weak_ptr<void> owner, std::function<void(Result<int>)> done) override {
+    std::function<void(Result<Question>)> recorded = [core = core_, owner,
+                                                      done](Result<Question> row) {
+      row ? core->await_answer(*row, {owner, done}) : done(std::move(row.error()));
+    };
+    work_on(about, std::move(recorded),
+            [question, about](Core& core) { return core.record_question(question, about); });
+  }
+
+  std::vector<Question> questions() const override {
+    std::lock_guard lock(core_->questions_mutex);
+    return core_->questions;
+  }
+
+  void answer(std::int64_t question, int choice, std::function<void(Status)> done) override {
+    work(core_, Lane::light, std::move(done),
+         [question, choice](Core& core) { return core.answer(question, choice); });
   }
 
   void read(const std::string& path, TextDone done) override {
@@ -198,6 +218,7 @@ class EngineImpl : public Engine {
     core_->submitting = false;
     core_->call_next();
   }
+  void release() override { core_->call_next(); }
   void begin_run() override { core_->begin_run(); }
   void end_run(const std::vector<std::shared_ptr<Ask>>& untold) override { core_->end_run(untold); }
   std::string key() const override { return core_->key(); }

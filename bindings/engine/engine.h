@@ -6,6 +6,7 @@
 // CompletionQueue::drain(). Destroying returns within about 100 ms even while a name look-up hangs.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -24,6 +25,7 @@
 #include "engine/confinement.h"
 #include "engine/job.h"
 #include "engine/media_source.h"
+#include "engine/question.h"
 
 namespace kling::net {
 class Transport;
@@ -35,10 +37,14 @@ inline constexpr const char* kDefaultBaseUrl = "https://api.cometapi.com";
 
 class Core;
 
+/// What a job waits for until its purse is released.
+inline constexpr const char* kYourWord = "your word";
+
 /// The engines of one process, whose spending is one, whatever ledger each has.
 struct Purse {
   std::mutex mutex;
   std::vector<std::weak_ptr<Core>> engines;
+  std::atomic<bool> held{false};  ///< nothing is sent until a person has agreed (release)
 };
 
 struct EngineOptions {
@@ -71,11 +77,15 @@ struct EngineOptions {
   std::size_t response_cap = 8u << 20;  ///< bytes of an answer
   bool strict = false;
   std::string take;         ///< of the run (--take); empty: none
+  bool draft = false;       ///< requests are made as cheap as they can be (api::as_draft)
+  std::string again;        ///< the name of a shot that is made anew although it is there
   std::string script_name;  ///< names asks and positions in the ledger
   std::string seed;         ///< of the script's random numbers, to be kept; empty: nothing to keep
   /// Script and take: each take has its own asks, positions, budget and seed.
   std::string run_name() const { return take.empty() ? script_name : script_name + "@" + take; }
   bool retry_failed = false;  ///< failures that the script caught and went on after are asked again
+  bool ask_again = false;     ///< questions that were answered are asked again
+  bool take_first = false;    ///< of a plan: nobody is asked, the first choice is taken
   bool typed = false;         ///< REPL and standard input: equal requests are new steps
   std::shared_ptr<net::Transport> transport;  ///< null: HTTP to base_url
   std::shared_ptr<CompletionQueue> queue;     ///< where completions go; engines may share one
@@ -184,6 +194,18 @@ class Engine {
   /// Operations whose completion has not run yet, and jobs that are not at rest.
   virtual std::size_t pending() const = 0;
 
+  /// A question to a person about these media, or with the choices that it has. Recorded under what
+  /// it asks: an answer of an earlier run, or of anybody from now on, is the one. `done` gets its
+  /// number, unless its `owner` has gone. Not an operation of pending(): it may take days.
+  virtual void ask(Question, std::vector<std::shared_ptr<MediaSource>> /*about*/,
+                   std::weak_ptr<void> /*owner*/, std::function<void(Result<int>)> /*done*/) {}
+  /// Those that this run has asked, answered or not.
+  virtual std::vector<Question> questions() const { return {}; }
+  /// A person's answer, to any question of the ledger. Errors (kind invalid): no such question, no
+  /// such choice.
+  virtual void answer(std::int64_t /*question*/, int /*choice*/,
+                      std::function<void(Status)> /*done*/) {}
+
   /// Every job of this run, oldest first.
   virtual std::vector<std::shared_ptr<Job>> jobs() const = 0;
   /// Those that changed after `since` (0: all), each once, the latest change last; moves `since`
@@ -194,6 +216,8 @@ class Engine {
   virtual const EngineOptions& options() const = 0;  ///< as it was made
   /// From now on nothing new is sent (Ctrl-C): jobs not yet sent stay recorded for the next run.
   virtual void stop_submitting() = 0;
+  /// Its purse is not held any more.
+  virtual void release() {}
   /// A new run on this engine (a host reloads its script): requests pair up with the steps of the
   /// ledger as after a restart. Jobs of the run before end once nothing of theirs is on its way;
   /// those that the new run asks for again go on.

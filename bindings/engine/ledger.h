@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "engine/admission.h"
 #include "engine/asks.h"
+#include "engine/question.h"
 
 namespace kling::engine {
 
@@ -78,6 +79,12 @@ struct JournalRow {
   Millis at = 0;     ///< 0: not told
   std::string what;  ///< "intended", "sending", "accepted", …; "refused: …" when it was forbidden
   std::string body;  ///< the raw answer, or what explains the line; may be empty
+};
+
+struct Film {
+  std::string path;
+  std::string run;  ///< script and take
+  Millis at = 0;
 };
 
 /// How many times each digest was asked for, by task path and digest.
@@ -164,6 +171,17 @@ class Ledger {
   /// that is told of it.
   virtual Status record_derived(std::string_view sha256, std::string_view origin) = 0;
   virtual Result<std::optional<std::string>> origin_of(std::string_view sha256) = 0;
+
+  /// The question's row, a new one where this script and take have none of its digest yet. `again`:
+  /// its answer is forgotten.
+  virtual Result<Question> record_question(const Question& asked, bool again) = 0;
+  /// A person's word, in place of an earlier one.
+  virtual Status answer(std::int64_t question, int choice, Millis now) = 0;
+  virtual Result<std::vector<Question>> questions() = 0;  ///< oldest first
+
+  /// A film that a script has joined.
+  virtual Status record_film(const Film& film) = 0;
+  virtual Result<std::vector<Film>> films() = 0;  ///< the newest last
 
   /// 8 random characters [a-z0-9] of this ledger.
   virtual std::string prefix() const = 0;

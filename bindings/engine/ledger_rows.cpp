@@ -37,7 +37,7 @@ const char* const kSelectSteps =
     " cost_usd, run, took, abandoned, name,"
     " EXISTS (SELECT 1 FROM scripts WHERE name = steps.run AND runs > 0) AND NOT EXISTS"
     " (SELECT 1 FROM asks JOIN scripts ON scripts.name = asks.script"
-    " WHERE step = steps.id AND (asks.run = 0 OR asks.run = runs)),"
+    " WHERE step = steps.id AND asks.run IN (0, -2, runs)),"
     " state FROM steps WHERE ";
 
 Step read_step(Database& database, Query& query) {

@@ -8,6 +8,9 @@
 
 namespace kling::engine {
 
+/// asks.run of a step that a person had made anew in a run that has not come to its end.
+inline constexpr int kMadeAnew = -2;
+
 /// SELECT of all columns, in the order that read_step expects, up to its WHERE.
 extern const char* const kSelectSteps;
 
@@ -45,6 +48,26 @@ std::vector<Step> read_steps(Database& database, const std::string& where,
   std::vector<Step> rows;
   for (Query query(database, kSelectSteps + where, values...); query.next();)
     rows.push_back(read_step(database, query));
+  return rows;
+}
+
+/// The questions `where`, likewise.
+template <class... Values>
+std::vector<Question> read_questions(Database& database, const std::string& where,
+                                     const Values&... values) {
+  std::vector<Question> rows;
+  for (Query query(database,
+                   "SELECT id, script, digest, kind, question, choices, place, answer, at"
+                   " FROM questions WHERE " +
+                       where,
+                   values...);
+       query.next();) {
+    Question& row = rows.emplace_back();
+    std::string choices;
+    query >> row.id >> row.run >> row.digest >> row.kind >> row.text >> choices >> row.where >>
+        row.answer >> row.at;
+    row.choices = api::parse_json(choices);
+  }
   return rows;
 }
 

@@ -81,6 +81,13 @@ const auto& kMigrations = *new std::vector<Migration>{
         "CREATE TABLE scripts (name TEXT PRIMARY KEY, seed TEXT NOT NULL DEFAULT '',"
         " runs INTEGER NOT NULL DEFAULT 0)",
         "ALTER TABLE lookups ADD COLUMN learnt_at INTEGER NOT NULL DEFAULT 0",
+    },
+    {
+        "CREATE TABLE questions (id INTEGER PRIMARY KEY AUTOINCREMENT, script TEXT NOT NULL,"
+        " digest TEXT NOT NULL, kind TEXT NOT NULL, question TEXT NOT NULL,"
+        " choices TEXT NOT NULL, place TEXT NOT NULL, answer INTEGER NOT NULL DEFAULT 0,"
+        " at INTEGER NOT NULL DEFAULT 0, UNIQUE (script, digest))",
+        "CREATE TABLE films (path TEXT PRIMARY KEY, script TEXT NOT NULL, at INTEGER NOT NULL)",
     }};
 
 constexpr std::int64_t kApplication = 0x6b6c6e67;  // "klng": tells a ledger from other databases

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include "api/text.h"
 #include "engine/ledger_database.h"
 #include "engine/ledger_owner.h"
 #include "engine/ledger_rows.h"
@@ -61,14 +62,17 @@ class SqliteLedger : public Ledger {
       keep(db_, asking.caught);
       const bool differs = note_position(db_, wanted, asking);
       std::int64_t recorded = 0;
-      int timeouts = 0;
+      int timeouts = 0, run = 0;
       if (Query query(db_,
-                      "SELECT step, timeouts FROM asks WHERE script = ? AND script <> ''"
+                      "SELECT step, timeouts, run FROM asks WHERE script = ? AND script <> ''"
                       " AND task_path = ? AND digest = ? AND nth = ?",
                       asking.script, wanted.task_path, wanted.digest, asking.nth);
           query.next())
-        query >> recorded >> timeouts;
-      const Choice choice = choose(attempts_of(db_, wanted, asking), recorded, asking);
+        query >> recorded >> timeouts >> run;
+      // Once until a run comes to its end: what is repeated after a crash must not pay again.
+      const bool anew = asking.anew && recorded != 0 && run != kMadeAnew && is_settled(recorded);
+      const Choice choice =
+          anew ? Choice() : choose(attempts_of(db_, wanted, asking), recorded, asking);
       Claim claim;
       if (choice.id == 0 || choice.next_attempt) {
         claim.step = insert(wanted, asking, choice.id);
@@ -87,6 +91,10 @@ class SqliteLedger : public Ledger {
         claim.timeouts = timeouts;
       else if (!asking.script.empty())
         note_ask(db_, wanted, asking, claim.step.id);
+      if (anew)
+        db_.run(
+            "UPDATE asks SET run = ? WHERE script = ? AND task_path = ? AND digest = ? AND nth = ?",
+            kMadeAnew, asking.script, wanted.task_path, wanted.digest, asking.nth);
       return claim;
     });
   }
@@ -279,6 +287,48 @@ class SqliteLedger : public Ledger {
     return read<std::string>("SELECT origin FROM derived WHERE sha256 = ?", sha256);
   }
 
+  Result<Question> record_question(const Question& asked, bool again) override {
+    return work(true, [&] {
+      const std::string choices = api::to_text(asked.choices);
+      const int known = db_.run(
+          "UPDATE questions SET choices = ?, place = ?, answer = CASE WHEN ? THEN 0 ELSE answer END"
+          " WHERE script = ? AND digest = ?",
+          choices, asked.where, again, asked.run, asked.digest);
+      if (known == 0)
+        db_.run(
+            "INSERT INTO questions (script, digest, kind, question, choices, place)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            asked.run, asked.digest, asked.kind, asked.text, choices, asked.where);
+      auto rows = read_questions(db_, "script = ? AND digest = ?", asked.run, asked.digest);
+      return rows.empty() ? asked : std::move(rows.front());
+    });
+  }
+  Status answer(std::int64_t question, int choice, Millis now) override {
+    return write("UPDATE questions SET answer = ?, at = ? WHERE id = ?", choice, now, question);
+  }
+  Result<std::vector<Question>> questions() override {
+    return work(false, [&] { return read_questions(db_, "id > 0 ORDER BY id"); });
+  }
+
+  Status record_film(const Film& film) override {
+    return write(
+        "INSERT INTO films (path, script, at) VALUES (?, ?, ?) ON CONFLICT (path) DO UPDATE SET"
+        " script = excluded.script, at = excluded.at",
+        to_kept(db_, film.path), film.run, film.at);
+  }
+  Result<std::vector<Film>> films() override {
+    return work(false, [&] {
+      std::vector<Film> films;
+      Query query(db_, "SELECT path, script, at FROM films ORDER BY at");
+      while (query.next()) {
+        Film& film = films.emplace_back();
+        query >> film.path >> film.run >> film.at;
+        film.path = from_kept(db_, film.path);
+      }
+      return films;
+    });
+  }
+
   std::string prefix() const override { return prefix_; }
   Result<std::string> secret() override {
     return work(true, [&] {
@@ -446,6 +496,11 @@ class SqliteLedger : public Ledger {
     follow(row, now);
     row.owner = owner_.id();
     return {.step = std::move(row)};
+  }
+
+  bool is_settled(std::int64_t step) {
+    const StepState state = present(step).state;
+    return state == StepState::succeeded || state == StepState::failed;
   }
 
   /// Whether the service is known to find such a step by its external id.

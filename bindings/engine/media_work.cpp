@@ -412,6 +412,16 @@ Result<std::string> Core::materialize(MediaSource& source) {
   return path;
 }
 
+/// Remembers where a film is: people look for it later.
+Result<std::string> Core::keep(Result<std::string> film) {
+  std::error_code error;
+  if (auto book = ledger(); film && book)
+    (void)(*book)->record_film({.path = std::filesystem::absolute(*film, error).string(),
+                                .run = options.run_name(),
+                                .at = now()});
+  return film;
+}
+
 Result<api::Json> Core::probe(MediaSource& source) {
   auto path = materialize(source);
   if (!path) return path.error();

@@ -33,6 +33,18 @@ std::optional<std::size_t> first_picture(const api::Json& fields) {
   return index.is_null() ? std::nullopt : std::optional(index.get<std::size_t>());
 }
 
+/// Says beside each picture and clip of ours which step it came from, for people.
+void name_origins(api::Json& value, const Identities& names) {
+  if (const auto index = value.is_object() ? value.find("$media") : value.end();
+      index != value.end() && value.is_object()) {
+    const auto i = index->get<std::size_t>();
+    if (i < names.size() && names[i].find(" of step ") != std::string::npos)
+      value["from"] = names[i];
+  } else if (value.is_structured()) {
+    for (api::Json& part : value) name_origins(part, names);
+  }
+}
+
 }  // namespace
 
 /// Fills the job from its row in the ledger.
@@ -91,7 +103,9 @@ Event Core::write_intent(const std::shared_ptr<Job>& shared) {
     wanted.digest = step_digest(canonical_step(service, request.request, *names, options.take));
     if (const auto first = first_picture(request.request.fields); first && *first < names->size())
       job.starts_from = (*names)[*first];
-    wanted.request = api::to_text(api::wire_body(*job.definition, request.request));
+    api::Json body = api::wire_body(*job.definition, request.request);
+    name_origins(body, *names);
+    wanted.request = api::to_text(body);
     for (const api::Json* from : {&request.request.fields, &request.request.extra})
       if (const std::string own = api::scalar_text(api::member(*from, "external_task_id"));
           !own.empty())
@@ -113,6 +127,7 @@ Event Core::write_intent(const std::shared_ptr<Job>& shared) {
                 .nth = asked[{wanted.task_path, wanted.digest}],
                 .sequence = sending.sequence,
                 .again = request.again || options.retry_failed,
+                .anew = !options.again.empty() && options.again == job.step.name,
                 .story = {},
                 .caught = caught(request.story),
                 .given = given[wanted.digest],
@@ -298,6 +313,7 @@ Event Core::admit_to_send(Job& job) {
          .message = "this step was recorded but never sent, and only its script can send it",
          .hint = "run the script again"});
   if (key().empty()) return stopped(no_key());
+  if (options.purse->held) return is_next(job), Event{.type = EventType::no_slot};
   const Limits limits_of_now = limits_now();
   if (limits_of_now.slots >= 0 && !is_next(job)) return {.type = EventType::no_slot};
   if (Status built = build_body(job, *job.sending); !built.ok()) return stopped(built.error());

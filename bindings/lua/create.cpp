@@ -3,6 +3,8 @@
 #include <cmath>
 #include <optional>
 
+#include "api/capabilities.h"
+#include "api/fields.h"
 #include "api/text.h"
 #include "lua/runtime_state.h"
 #include "lua/safe/limits.h"
@@ -86,6 +88,12 @@ std::string default_name(const Task* task, const api::Request& request) {
   return api::is_blank(words) ? request.endpoint : words;
 }
 
+bool has_error(const std::vector<api::Finding>& findings) {
+  return std::any_of(findings.begin(), findings.end(), [](const api::Finding& finding) {
+    return finding.level == api::Finding::Level::error;
+  });
+}
+
 Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call& call,
                std::size_t& bytes) {
   auto& create = *call.request;
@@ -106,10 +114,13 @@ Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call
   if (auto meta = take_meta(create); !meta) return meta;
 
   auto findings = api::normalize(endpoint, request);
-  const bool wrong = std::any_of(findings.begin(), findings.end(), [](const api::Finding& finding) {
-    return finding.level == api::Finding::Level::error;
-  });
-  if (!wrong)
+  if (options.draft) {
+    api::Request draft = request;
+    draft.fields = api::as_draft(endpoint.name, api::effective(request, "model_name"),
+                                 std::move(draft.fields));
+    if (!has_error(api::check(endpoint, draft))) request.fields = std::move(draft.fields);
+  }
+  if (!has_error(findings))
     for (auto& finding : api::check(endpoint, request)) findings.push_back(std::move(finding));
   std::vector<api::Finding> errors;
   for (const auto& finding : findings)

@@ -30,7 +30,7 @@ void run_prelude(lua_State* L, bool own_interpreter) {  // module job_methods
 void push_functions(lua_State* L) {  // client
   lua_newtable(L);
   lua_insert(L, -2);  // module client
-  for (const luaL_Reg* list : {kVerbs, kMediaVerbs}) {
+  for (const luaL_Reg* list : {kVerbs, kMediaVerbs, kQuestionVerbs}) {
     for (const luaL_Reg* entry = list; entry->name != nullptr; ++entry) {
       lua_pushvalue(L, -1);
       lua_pushcclosure(L, entry->func, 1);

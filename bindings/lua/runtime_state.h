@@ -140,6 +140,7 @@ void push_videos(lua_State* L, const std::vector<api::Video>& videos);
 /// The functions of the module table: bound to a client, or not, or for the prelude alone.
 extern const luaL_Reg kVerbs[];
 extern const luaL_Reg kMediaVerbs[];
+extern const luaL_Reg kQuestionVerbs[];
 extern const luaL_Reg kTaskVerbs[];
 extern const luaL_Reg kTaskCore[];
 /// Replaces the client on top of the stack by a table of all functions bound to it.

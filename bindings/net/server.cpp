@@ -4,6 +4,7 @@
 #include <charconv>
 #include <chrono>
 #include <csignal>
+#include <fstream>
 #include <thread>
 
 #include <httplib.h>
@@ -18,6 +19,21 @@ namespace {
 constexpr std::size_t kThreads = 8;  // one a connection: one that dawdles keeps nobody else out
 constexpr time_t kPatience = 5;      // seconds for a request to arrive, and for an idle connection
 constexpr std::size_t kLargestBody = 256 << 10;
+
+void send_file(const ServerAnswer& answer, httplib::Response& response) {
+  const auto file = std::make_shared<std::ifstream>(answer.file, std::ios::binary | std::ios::ate);
+  const std::streamoff size = file->tellg();
+  if (size <= 0) return void(response.status = 404);
+  response.status = -1;  // the library's word: 200, or 206 for a part
+  response.set_content_provider(
+      std::size_t(size), answer.type,
+      [file](std::size_t from, std::size_t length, httplib::DataSink& sink) {
+        char block[64 << 10];
+        file->seekg(std::streamoff(from));
+        file->read(block, std::streamsize(std::min(length, sizeof block)));
+        return file->gcount() > 0 && sink.write(block, std::size_t(file->gcount()));
+      });
+}
 
 class HttpServer final : public Server {
  public:
@@ -38,7 +54,21 @@ class HttpServer final : public Server {
                                          {request.headers.begin(), request.headers.end()},
                                          request.body});
       response.status = made.status;
-      if (!made.type.empty()) response.set_content(made.body, made.type);
+      response.set_header("Cache-Control", "no-store");
+      response.set_header("X-Content-Type-Options", "nosniff");
+      response.set_header("X-Frame-Options", "DENY");
+      if (made.next) {
+        response.set_chunked_content_provider(
+            made.type, [next = made.next](std::size_t, httplib::DataSink& sink) {
+              const std::string more = next();
+              if (more.empty()) sink.done();
+              return more.empty() || sink.write(more.data(), more.size());
+            });
+      } else if (!made.file.empty()) {
+        send_file(made, response);
+      } else if (!made.type.empty()) {
+        response.set_content(made.body, made.type);
+      }
     };
     server_.Get(".*", answer).Post(".*", answer).Put(".*", answer).Delete(".*", answer);
   }

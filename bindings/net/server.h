@@ -24,6 +24,9 @@ struct ServerAnswer {
   int status = 204;
   std::string type;
   std::string body;
+  std::string file;  ///< in place of the body; parts of it are sent where parts are asked for
+  /// In place of the body: blocks until there is more to send; empty: the end.
+  std::function<std::string()> next;
 };
 
 class Server {

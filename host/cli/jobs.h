@@ -50,6 +50,6 @@ inline constexpr char kRawHelp[] =
     "the service's answers as they came, and whole URLs: whoever has one can fetch the clip";
 
 CommandSetUp set_up_jobs_list, set_up_jobs_show, set_up_jobs_wait, set_up_jobs_save,
-    set_up_jobs_notify, set_up_jobs_prune;
+    set_up_jobs_notify, set_up_jobs_answer, set_up_jobs_prune;
 
 }  // namespace kling::cli

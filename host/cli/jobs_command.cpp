@@ -91,6 +91,7 @@ constexpr Command kJobs[] = {
     {"save", "save a job's clip once more, any time within 30 days", set_up_jobs_save},
     {"notify", "take a callback of the service that a web server got", set_up_jobs_notify},
     {"resolve", "decide about a job whose answer was lost, or give a job up", set_up_jobs_resolve},
+    {"answer", "answer what a script asked; alone: the questions that wait", set_up_jobs_answer},
     {"prune", "delete old clips and answers; never what was paid", set_up_jobs_prune},
 };
 

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <map>
 
+#include "api/capabilities.h"
+#include "api/endpoint.h"
 #include "api/prices.h"
 #include "api/text.h"
 #include "base/digest.h"
@@ -95,12 +97,15 @@ class Plan {
 
   void report(const std::vector<engine::Engine*>& engines) {
     std::map<std::string, int> counts;
-    double usd = 0, paid = 0;
+    double usd = 0, paid = 0, draft = 0;
     int differing = 0, unpriced = 0;
     if (!json_ && !engines.empty())
       std::printf("%-9s %-18s %-16s %-4s %4s %8s  %s\n", "state", "kind", "model", "mode", "s",
                   "US$", "shot");
     double price_factor = 1;
+    for (const engine::Engine* engine : engines)
+      for (const engine::Question& one : engine->questions())
+        if (json_) Voice::line({{"question", engine::to_json(one)}});
     for (engine::Engine* engine : engines) {
       price_factor = engine->options().price_factor;
       auto book = engine::open_ledger(engine->options().ledger_path);
@@ -118,7 +123,14 @@ class Plan {
         double& sum = to_pay ? usd : paid;
         if (!shot.replayed) sum = api::decimal(sum + price);
         if (to_pay && price <= 0) ++unpriced;
-        show(state, shot, price, api::parse_json(planned.request));
+        const api::Json body = api::parse_json(planned.request);
+        if (const auto* endpoint = api::find_endpoint(shot.endpoint); to_pay && endpoint)
+          if (const auto least = api::estimate(
+                  *endpoint,
+                  api::as_draft(shot.endpoint, api::scalar_text(api::member(body, "model_name")),
+                                body)))
+            draft = api::decimal(draft + least->usd * price_factor);
+        show(state, shot, price, body);
       }
     }
     over_budget_ = limits_.budget_usd >= 0 && usd + paid > limits_.budget_usd + 1e-6;
@@ -133,6 +145,7 @@ class Plan {
                             {"refused", counts["refused"]},
                             {"differ", differing},
                             {"usd", usd},
+                            {"draft_usd", draft},
                             {"paid_usd", paid},
                             {"over_budget", over_budget_},
                             {"prices", api::price_source(price_factor)}}}});
@@ -141,6 +154,7 @@ class Plan {
     if (counts["refused"] > 0)
       std::printf("%d refused (not sent again): kling run --retry-failed asks anew\n",
                   counts["refused"]);
+    if (draft > 0 && draft < usd) std::printf("with --draft about $%.2f\n", draft);
     if (differing > 0)
       std::printf("%d %s from last time\n", differing,
                   differing == 1 ? "step differs" : "steps differ");
@@ -203,8 +217,7 @@ std::function<int()> set_up_plan(CLI::App& app) {
   app.add_flag("--json", options->voice.json, "one JSON value a line on standard output");
   options->service.add_options(app);
   app.add_flag("--sim", options->simulation.on, "plan a run with --sim");
-  app.add_option("--take", options->take, "the take to plan");
-  app.add_flag("--retry-failed", options->retry_failed, "plan a run with --retry-failed");
+  options->add_take_options();
   app.add_flag("--strict", options->strict, "warnings about requests are errors");
   app.add_option("--max-cost", options->limits.budget_usd,
                  "exit with 4 when the script would cost more US$ in all")

@@ -21,6 +21,7 @@ constexpr kling::cli::Command kCommands[] = {
     {"query", "ask the service once about a job", kling::cli::set_up_query},
     {"jobs", "list the ledger's jobs, wait for them, save their clips, decide about lost answers",
      kling::cli::set_up_jobs},
+    {"view", "a page of what was made: clips, takes, chain, timeline", kling::cli::set_up_view},
     {"sim", "run the simulator as a server for any Kling client", kling::cli::set_up_sim},
     {"doctor", "check key, network, ffmpeg and ledger, and say what to do",
      kling::cli::set_up_doctor},

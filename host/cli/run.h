@@ -18,6 +18,12 @@ struct RunOptions : JobOptions {
   bool strict = false;
   bool no_store = false;
   bool retry_failed = false;
+  bool ask_again = false;  ///< --re-ask
+  bool yes = false;        ///< nobody is asked before the first request
+  bool draft = false;
+  std::string again;  ///< the name of a shot
+  bool board = false, open_it = false;
+  void add_take_options();  ///< which film is made, and shown: of run and plan
   bool notify = false;
   std::string listen;      ///< HOST:PORT for callbacks; empty: none
   std::string public_url;  ///< where the service reaches that; empty: there

@@ -6,13 +6,17 @@
 #include <memory>
 #include <random>
 #include <regex>
+#include <set>
 
 #include <lua.hpp>
+#include <poll.h>
 #include <unistd.h>
 
 #include "api/prices.h"
+#include "api/text.h"
 #include "base/process.h"
 #include "base/terminal.h"
+#include "cli/board.h"
 #include "cli/progress.h"
 #include "cli/run.h"
 #include "cli/slips.h"
@@ -56,21 +60,31 @@ std::size_t pending(const std::vector<engine::Engine*>& engines) {
   return count;
 }
 
+/// Whether somebody can be asked at this terminal.
+bool sits_here() {
+  return ::isatty(STDIN_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0 &&
+         ::tcgetpgrp(STDIN_FILENO) == ::getpgrp();
+}
+
+constexpr int kAskMillis = 100;  // between two looks at what a person types
+constexpr int kIdleLooks = 3;    // a worker may be about to tell its news
+
 /// One run, after its state is set up.
 class Run {
  public:
   Run(const RunOptions& options, const Service& service, lua_State* L, lua::Runtime& runtime,
-      lua::TaskId task)
+      lua::TaskId task, Board* board)
       : options_(options),
         service_(service),
         state_(L),
         runtime_(runtime),
         task_(task),
+        board_(board),
         progress_(options.voice, runtime.queue().clock()) {}
 
   int until_done() {
     for (;;) {
-      progress_.erase();
+      if (asking_ == 0) progress_.erase();
       const bool busy = options_.safe.watched([this] { return runtime_.run(10'000); });
       if (give_up()) continue;  // what was cancelled has its turn
       const auto engines = runtime_.engines();
@@ -83,14 +97,23 @@ class Run {
         stop(engines);
         continue;
       }
-      progress_.update(engines);
+      const bool waits = (!busy && ask_to_pay(engines)) || ask_person(engines);
+      if (asking_ == 0) progress_.update(engines);
       if (interrupted() && !leaving_) leave(engines);
+      idle_ = waits && !busy && pending(engines) == 0 && runtime_.next_timer() == kNever ? idle_ + 1
+                                                                                         : 0;
+      if (board_ != nullptr) board_->update(engines);
+      if (idle_ > kIdleLooks && !person_ && board_ == nullptr && !leaving_ && !given_up_)
+        give_up_asking(engines);
       const bool over = runtime_.result(task_).done && runtime_.unfinished() == 0;
       if (leaving_ ? count(engines, is_under_way) == 0 : over && pending(engines) == 0) break;
       if (options_.detach && !busy && all_answered(engines) && started(engines)) break;
-      if (!busy) runtime_.wait(service_.deadline(progress_.until_next_look()));
+      const int look = progress_.until_next_look();
+      if (!busy)
+        runtime_.wait(service_.deadline(waits && (look < 0 || asking_ != 0) ? kAskMillis : look));
     }
     progress_.finish(runtime_.engines());
+    if (board_ != nullptr) board_->update(runtime_.engines());
     return finish();
   }
 
@@ -110,6 +133,116 @@ class Run {
   }
   static bool goes_on(const engine::JobSnapshot& job) {
     return job.phase == engine::Phase::accepted;
+  }
+
+  /// Before the first request, when all that the script asks for so far waits to be sent: what it
+  /// costs, and whether to go on. True while that is not answered.
+  bool ask_to_pay(const std::vector<engine::Engine*>& engines) {
+    constexpr std::int64_t kThis = -1;
+    if (engines.empty() || !engines[0]->options().purse->held || leaving_ || given_up_)
+      return false;
+    int shots = 0, unpriced = 0;
+    double usd = 0;
+    bool limited = true;
+    for (engine::Engine* engine : engines) {
+      const engine::Limits& limits = engine->options().limits;
+      limited = limited && (limits.budget_usd >= 0 || limits.budget_jobs >= 0);
+      for (const auto& job : engine->jobs()) {
+        const engine::JobSnapshot shot = engine->snapshot(job);
+        if (is_under_way(shot)) return false;  // not recorded yet
+        if (shot.waiting_for != engine::kYourWord) continue;
+        ++shots;
+        if (shot.cost_usd <= 0) ++unpriced;
+        usd = api::decimal(usd + shot.cost_usd);
+      }
+    }
+    if (shots == 0) return false;
+    std::string text = limited ? "y" : "";
+    if (!limited && asking_ != kThis) {
+      asking_ = kThis;
+      std::fprintf(stderr, "%d new shot%s, about %s%s; more may follow; go on? [Y/n] ", shots,
+                   shots == 1 ? "" : "s", engine::dollars(usd).c_str(),
+                   unpriced > 0 ? " and what has no known price" : "");
+    }
+    if (!limited) {
+      const auto line = read_line();
+      if (!line) return true;
+      text = api::lower(*line);
+    }
+    if (person_ && text != "n" && text != "no" && text != "y" && text != "yes" && !text.empty()) {
+      std::fputs("y or n: ", stderr);
+      return true;
+    }
+    asking_ = 0;
+    if (!person_ || text.starts_with('n')) {
+      leave(engines);
+    } else {
+      engines[0]->options().purse->held = false;
+      for (engine::Engine* engine : engines) engine->release();
+    }
+    return true;
+  }
+
+  /// Asks who sits here about the oldest open question. True while one is open.
+  bool ask_person(const std::vector<engine::Engine*>& engines) {
+    engine::Engine* whose = nullptr;
+    engine::Question open;
+    for (engine::Engine* engine : engines)
+      for (engine::Question& one : engine->questions()) {
+        if (options_.voice.json && one.answer == 0 && told_.emplace(engine, one.id).second)
+          Voice::line({{"question", to_json(one)}});
+        if (whose == nullptr && one.answer == 0 && !answered_.contains({engine, one.id}))
+          whose = engine, open = std::move(one);
+      }
+    if (asking_ != open.id && asking_ != 0) std::fputs(" (answered elsewhere)\n", stderr);
+    const bool is_new = std::exchange(asking_, person_ && !leaving_ ? open.id : 0) != asking_;
+    if (asking_ == 0) return whose != nullptr;
+    const std::string choices =
+        open.kind == "approve" ? "yes or no: " : "1 to " + std::to_string(answers(open)) + ": ";
+    if (is_new)
+      std::fputs(("question " + std::to_string(open.id) + ", " + choices).c_str(), stderr);
+    const auto line = read_line();
+    if (!line) return true;
+    if (const int answer = engine::read_answer(open, *line); answer != 0) {
+      answered_.emplace(whose, open.id);
+      asking_ = 0;
+      whose->answer(open.id, answer, [](const Status&) {});
+    } else {
+      std::fputs(choices.c_str(), stderr);
+    }
+    return true;
+  }
+
+  /// What was typed, when there is a line. At its end nobody sits here any more.
+  std::optional<std::string> read_line() {
+    pollfd input{STDIN_FILENO, POLLIN, 0};
+    char text[4096];
+    if (::poll(&input, 1, 0) <= 0) return std::nullopt;
+    const ssize_t size = ::read(STDIN_FILENO, text, sizeof text);
+    if (size <= 0) person_ = false;
+    std::string line(text, size > 0 ? std::size_t(size) : 0);
+    while (!line.empty() && (line.back() == '\n' || line.back() == ' ')) line.pop_back();
+    return line;
+  }
+
+  /// Only answers could bring this run on, and nobody here gives them.
+  void give_up_asking(const std::vector<engine::Engine*>& engines) {
+    given_up_ = true;
+    code_ = kExitDecision;
+    for (const engine::Engine* engine : engines)
+      for (const engine::Question& one : engine->questions())
+        if (one.answer == 0) {
+          lua::TaskResult& asked = failures_.emplace_back();
+          asked.message = one.where + " waits for an answer: " + fitted(one.text, 200);
+          asked.error = {.kind = Kind::ambiguous,
+                         .message = asked.message,
+                         .hint = "kling jobs answer " + std::to_string(one.id) +
+                                 " CHOICE, then the same command again"};
+          asked.is_kling_error = true;
+          if (options_.voice.json) (void)options_.voice.fail(asked.error);
+        }
+    if (options_.voice.json) failures_.clear();
+    stop(engines);
   }
 
   /// Nothing more is sent, and no task waits any longer.
@@ -214,6 +347,13 @@ class Run {
     return handle;
   }
 
+  bool is_made_anew() const {
+    for (engine::Engine* engine : runtime_.engines())
+      for (const auto& job : engine->jobs())
+        if (engine->snapshot(job).name == options_.again) return true;
+    return false;
+  }
+
   int finish() {
     runtime_.queue().drain();  // what workers had to say
     std::vector<engine::JobSnapshot> unobserved;
@@ -275,6 +415,10 @@ class Run {
     }
     if (const std::string text = service_.summary(runtime_.engines()); !text.empty())
       options_.voice.note(text);
+    if (!options_.again.empty() && !leaving_ && !given_up_ && !is_made_anew())
+      code_ = options_.voice.fail(
+          {.message = "no shot is called \"" + options_.again + "\", so none was made again",
+           .hint = "kling jobs list shows the names"});
     for (const lua::TaskResult& task : runtime_.take_unobserved()) report(task);
     for (const engine::JobSnapshot& job : unobserved) report_unobserved(job);
     for (const lua::TaskResult& task : failures_)
@@ -297,7 +441,12 @@ class Run {
   lua_State* const state_;
   lua::Runtime& runtime_;
   const lua::TaskId task_;
+  Board* const board_;  ///< null: none
   Progress progress_;
+  bool person_ = sits_here();
+  std::int64_t asking_ = 0;  ///< the question that stands on the terminal
+  std::set<std::pair<engine::Engine*, std::int64_t>> told_, answered_;
+  int idle_ = 0;  ///< looks at which nothing but an answer was waited for
   bool leaving_ = false;
   bool given_up_ = false;  ///< the script ended with an error or at a limit
   int code_ = kExitDone;
@@ -362,6 +511,14 @@ std::string random_seed(const engine::EngineOptions& settings, const std::string
          std::to_string(lua_Integer(part[2]) << 32 | part[3]);
 }
 
+/// Whether who sits here agrees before anything is sent.
+bool asks_first(const RunOptions& options) {
+  if (options.report || options.simulation.on || options.yes || !sits_here()) return false;
+  if (options.limits.budget_usd >= 0 || options.limits.budget_jobs >= 0) return false;
+  const auto access = runtime::find_access(options.service);
+  return access && access->ask;
+}
+
 int run_source(RunOptions& options, const std::vector<std::string>& words,
                const std::string& source) {
   const std::string script = words.front();
@@ -374,12 +531,18 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
   if (!options.simulation.on) warn_of_ffmpeg(options.voice, source);
   engine::EngineOptions& settings = service.settings;
   settings.take = options.take;
+  settings.draft = options.draft;
+  if (options.draft) settings.take += settings.take.empty() ? "draft" : "-draft";
+  settings.again = options.again;
+  settings.purse->held = asks_first(options);
   if (!typed) settings.seed = random_seed(settings, script);
   settings.typed = typed;
   settings.strict = options.strict;
   settings.store = !options.no_store;
   settings.most = options.limits;
   settings.retry_failed = options.retry_failed;
+  settings.ask_again = options.ask_again;
+  settings.take_first = options.report != nullptr;
   settings.on_action = action_trace();
   if (options.safe.on()) options.safe.confine(settings);
   const auto listened = std::make_shared<lua::Runtime*>(nullptr);
@@ -391,6 +554,15 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
               .message = "--public-url is where the service reaches --listen, which is missing",
               .hint = "say both: --listen 127.0.0.1:8080 --public-url " + options.public_url};
   if (!server) return options.voice.fail(server.error());
+  std::unique_ptr<Board> board;
+  if (options.board) {
+    board = std::make_unique<Board>(script, service.queue, listened);
+    if (Status open = board->listen(); !open) return options.voice.fail(open.error());
+    (options.voice.json
+         ? void(Voice::line({{"board", board->address()}}))
+         : void(std::fprintf(stderr, "kling: board: %s\n", board->address().c_str())));
+    if (options.open_it) open_in_browser(options.voice, board->address());
+  }
   lua::ModuleOptions module{.engine = settings,
                             .make_engine =
                                 [&](engine::EngineOptions chosen) {
@@ -441,10 +613,26 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
     return options.voice.fail(
         {.kind = Kind::invalid, .message = lua::explain_syntax(ready.error().message, source)});
   *listened = runtime;
-  return Run(options, service, main, *runtime, task).until_done();
+  const int code = Run(options, service, main, *runtime, task, board.get()).until_done();
+  *listened = nullptr;
+  return code;
 }
 
 }  // namespace
+
+void RunOptions::add_take_options() {
+  app->add_option("--take", take, "another complete take of the same script");
+  app->add_flag("--draft", draft,
+                "a take of its own at the lowest price: std, the shortest clips, no sound");
+  app->add_option("--again", again,
+                  "make the shot of this name anew: the newest counts from then on")
+      ->type_name("NAME");
+  auto* const shown = app->add_flag(
+      "--board", board, "show the run as a page, on this machine only, while it goes on");
+  app->add_flag("--open", open_it, "show that page in the browser")->needs(shown);
+  app->add_flag("--retry-failed", retry_failed,
+                "send again what failed in an earlier run, although the script went on after it");
+}
 
 int run_script(RunOptions& options) {
   std::vector<std::string> words = options.app->remaining();
@@ -473,9 +661,9 @@ std::function<int()> set_up_run(CLI::App& app) {
   options->app = &app;
   options->add_options(app);
   options->safe.add_options(app);
-  app.add_option("--take", options->take, "another complete take of the same script");
-  app.add_flag("--retry-failed", options->retry_failed,
-               "send again what failed in an earlier run, although the script went on after it");
+  options->add_take_options();
+  app.add_flag("-y,--yes", options->yes, "send without asking, also on a terminal");
+  app.add_flag("--re-ask", options->ask_again, "ask again what was answered in an earlier run");
   app.add_option("--deadline", options->deadline,
                  "real seconds after which the run ends; its jobs go on at the service")
       ->check(CLI::Range(0.001, 1e8));

@@ -117,10 +117,13 @@ Status Service::open(const std::string& script) {
   settings.log = [voice = options_.voice, home = std::this_thread::get_id(),
                   waiting = std::weak_ptr(queue)](const std::string& level,
                                                   const std::string& text) {
-    const std::string line = level == "info" ? text : level + ": " + text;
+    const bool plain = level == "info" || level == "question";
+    const std::string line = plain ? text : level + ": " + text;
+    Voice loud = voice;
+    if (level == "question") loud.quiet = false;  // somebody is to answer
     const auto there = waiting.lock();
-    if (std::this_thread::get_id() == home || !there) return voice.note(line);
-    there->post([voice, line] { voice.note(line); });
+    if (std::this_thread::get_id() == home || !there) return loud.note(loud.typed(line));
+    there->post([loud, line] { loud.note(loud.typed(line)); });
   };
   return Done{};
 }

@@ -13,7 +13,7 @@ namespace {
 using Words = std::vector<std::string>;
 
 /// Kept for options to come, so that no script gets used to them.
-constexpr std::string_view kReserved[] = {"board", "draft", "again", "notify", "yes"};
+constexpr std::string_view kReserved[] = {"notify"};
 
 /// A word as it was meant: what turns "--" into a dash is undone, capitals and underscores too.
 std::string plain(std::string_view word) {

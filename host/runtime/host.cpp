@@ -484,6 +484,27 @@ size_t kling_host_pending(kling_host* host) {
   });
 }
 
+const char* kling_host_questions(kling_host* host) {
+  return guarded<const char*>(host, nullptr, [&] {
+    Json list = Json::array();
+    for (engine::Engine* engine : host->engines())
+      for (const auto& question : engine->questions()) list.push_back(engine::to_json(question));
+    return host->give(list);
+  });
+}
+
+int kling_host_answer(kling_host* host, long long question, int choice) {
+  return guarded(host, -1, [&] {
+    for (engine::Engine* engine : host->engines())
+      for (const auto& asked : engine->questions())
+        if (asked.id == question && choice >= 1 && choice <= engine::answers(asked))
+          return engine->answer(question, choice, [](const Status&) {}), 0;
+    return host->fail("there is no question " + std::to_string(question) + " with an answer " +
+                      std::to_string(choice)) -
+           1;
+  });
+}
+
 int kling_host_notify(kling_host* host, const char* path, const char* body, size_t size) {
   return kling_host_notify_signed(host, path, nullptr, body, size);
 }

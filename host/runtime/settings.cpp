@@ -127,6 +127,7 @@ Result<Access> find_access(const ServiceSettings& options) {
     if (access.base_url.empty()) access.base_url = api::bare(url);
   for (const std::string& text : {environment("KLING_WEBHOOK_SECRET"), (*config)["webhook_secret"]})
     if (access.webhook_secret.empty()) access.webhook_secret = api::bare(text);
+  access.ask = (*config)["ask"] != "false";
   for (const auto& [source, text] :
        {std::pair("KLING_PRICE_FACTOR", api::bare(environment("KLING_PRICE_FACTOR"))),
         {"price_factor in the config file", (*config)["price_factor"]}}) {

@@ -27,6 +27,7 @@ struct Access {
   std::string key_source;      ///< in words; empty: there is no key
   std::string base_url;        ///< empty: the default
   double price_factor = 1;     ///< KLING_PRICE_FACTOR, or price_factor of the config file
+  bool ask = true;             ///< "ask = false" in the config file: nobody is asked before paying
   std::string webhook_secret;  ///< KLING_WEBHOOK_SECRET, or webhook_secret of the config file
 };
 Result<Access> find_access(const ServiceSettings& options);

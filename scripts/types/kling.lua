@@ -518,6 +518,28 @@ function kling.timeline(parts, path, options) end
 ---@return kling.Image
 function kling.sheet(items, options) end
 
+---Asks a person which of these is taken. The answer is kept: the next run does not ask.
+---@async
+---@generic C: kling.Clip|kling.Image
+---@param question string
+---@param clips C[] One alone is returned at once.
+---@return C
+function kling.pick(question, clips) end
+
+---Asks a person whether these are good. The answer is kept.
+---@async
+---@param question string
+---@param clips (kling.Clip|kling.Image)[] What it is about.
+---@return boolean
+function kling.approve(question, clips) end
+
+---Asks a person which of these texts is meant. The answer is kept.
+---@async
+---@param question string
+---@param choices string[] Two or more.
+---@return string
+function kling.ask(question, choices) end
+
 ---Waits for all of them; the results have the same keys. An error interrupts the others' waits and is raised with all tracebacks.
 ---@async
 ---@generic K

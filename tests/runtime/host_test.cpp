@@ -279,3 +279,24 @@ TEST_CASE("the safe profile stops a script in its tick and shows it only its roo
   Host other(stage.options);
   CHECK(why(other).find("ran longer than 0.1 seconds") != std::string::npos);
 }
+
+TEST_CASE("a program answers what its scripts ask") {
+  const Stage stage;
+  Host host(stage.options);
+  const Host::Task task = host.run("ask.lua", R"(
+    return require("kling").ask("Day or night?", { "day", "night" }))");
+  CHECK(host.questions() == "[]");
+  REQUIRE(until(host, [&] { return host.questions() != "[]"; }));
+  const Json asked = Json::parse(host.questions())[0];
+  CHECK(asked["question"] == "Day or night?");
+  CHECK(asked["choices"] == Json{"day", "night"});
+  CHECK(asked["where"] == "ask.lua:2");
+  CHECK(host.pending() == 0);
+  CHECK_FALSE(host.answer(asked["id"], 3));
+  CHECK(host.error().find("with an answer 3") != std::string::npos);
+  CHECK_FALSE(host.answer(77, 1));
+  CHECK(host.answer(asked["id"], 2));
+  REQUIRE(until(host, [&] { return !host.running(task); }));
+  CHECK(Json::parse(host.result(task)) == Json{"night"});
+  CHECK(Json::parse(host.questions())[0]["answer"] == 2);
+}

@@ -187,6 +187,13 @@ KLING_HOST_EXPORT const char* kling_host_jobs(kling_host* host);
 /* Jobs that are neither finished nor failed, and other work under way. 0: a good time to leave. */
 KLING_HOST_EXPORT size_t kling_host_pending(kling_host* host);
 
+/* What scripts ask a person (kling.pick, approve, ask), oldest first: a JSON array of {"id", "kind",
+ * "question", "choices", "where"}, with "answer" once somebody gave one. */
+KLING_HOST_EXPORT const char* kling_host_questions(kling_host* host);
+/* The answer to one of them: the number of the choice, from 1; of "approve" 1 is yes and 2 no. The
+ * script goes on in a later tick. Returns 0, or -1 where there is no such question or choice. */
+KLING_HOST_EXPORT int kling_host_answer(kling_host* host, long long question, int choice);
+
 /* Your web server got a callback of the service below the address options.callback: the job that
  * it speaks of is asked about soon. `path` is that of the request. Returns 0, or -1 for what is no
  * callback; with a webhook_secret also for what is not signed, for which `headers` is needed: name,

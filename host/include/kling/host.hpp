@@ -197,6 +197,10 @@ class Host {
   }
 
   std::string jobs() { return host_ ? text(kling_host_jobs(get())) : "[]"; }
+  std::string questions() { return host_ ? text(kling_host_questions(get())) : "[]"; }
+  bool answer(long long question, int choice) {
+    return host_ && kling_host_answer(get(), question, choice) == 0;
+  }
   std::size_t pending() const { return host_ ? kling_host_pending(get()) : 0; }
   /// `headers`: name, value, name, value, …
   bool notify(const std::string& path, std::string_view body,

@@ -1,0 +1,34 @@
+// A question that a script asks a person, and the answer. Plain data.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "api/endpoint.h"
+#include "base/clock.h"
+
+namespace kling::engine {
+
+struct Question {
+  std::int64_t id = 0;  ///< of the ledger; what people name it by
+  std::string kind;     ///< "pick", "approve" or "ask"
+  std::string text;
+  /// What is chosen, or looked at: texts, and {"name", "path", "handle"} of clips.
+  api::Json choices = api::Json::array();
+  std::string where;  ///< script and line
+  std::string run;    ///< script and take
+  std::string digest;
+  int answer =
+      0;          ///< the number of the choice, from 1; 0: none yet. 1 and 2 of approve: yes and no
+  Millis at = 0;  ///< when it was answered
+};
+
+/// How many answers there are.
+int answers(const Question& question);
+/// The answer that a person means by `text`: its number, or its text; 0: none of them.
+int read_answer(const Question& question, const std::string& text);
+/// The question with its choices, a line each, fit for a terminal.
+std::string to_text(const Question& question);
+api::Json to_json(const Question& question);
+
+}  // namespace kling::engine

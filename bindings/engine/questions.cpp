@@ -1,0 +1,169 @@
+// Questions for people: recorded before anybody sees them, answered by whoever comes first.
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "api/text.h"
+#include "base/digest.h"
+#include "base/terminal.h"
+#include "engine/core.h"
+
+namespace kling::engine {
+namespace {
+
+constexpr double kLookForAnswers =
+    300;  // real ms between two looks at the ledger: others answer, too
+constexpr std::size_t kWidest = 2000;
+
+std::string label(const api::Json& choice) {
+  if (choice.is_string()) return choice.get<std::string>();
+  std::string text = choice.value("name", "");
+  for (const char* field : {"path", "handle"})
+    if (const std::string more = choice.value(field, ""); !more.empty())
+      return text + (text.empty() ? "" : ", ") + more;
+  return text;
+}
+
+}  // namespace
+
+int answers(const Question& question) {
+  return question.kind == "approve" ? 2 : static_cast<int>(question.choices.size());
+}
+
+int read_answer(const Question& question, const std::string& text) {
+  const auto* const end = text.data() + text.size();
+  for (int i = 0; question.kind == "ask" && i < answers(question); ++i)
+    if (text == question.choices[std::size_t(i)]) return i + 1;
+  int number = 0;
+  if (const auto [at, failed] = std::from_chars(text.data(), end, number);
+      failed == std::errc() && at == end)
+    return number >= 1 && number <= answers(question) ? number : 0;
+  if (question.kind != "approve") return 0;
+  const std::string word = api::lower(text);
+  return word == "y" || word == "yes" ? 1 : word == "n" || word == "no" ? 2 : 0;
+}
+
+std::string to_text(const Question& question) {
+  use_utf8();
+  std::string text = question.where + " asks: " + fitted(question.text, kWidest);
+  for (std::size_t i = 0; i < question.choices.size(); ++i)
+    text += "\n  " + (question.kind == "approve" ? "-" : std::to_string(i + 1)) + "  " +
+            fitted(label(question.choices[i]), kWidest);
+  return text;
+}
+
+api::Json to_json(const Question& question) {
+  api::Json json = {{"id", question.id},         {"kind", question.kind},
+                    {"question", question.text}, {"choices", question.choices},
+                    {"where", question.where},   {"script", question.run}};
+  if (question.answer == 0) return json;
+  json["answer"] = question.answer;
+  json["answered"] = static_cast<double>(question.at) / 1000;
+  return json;
+}
+
+/// Finds or makes the question's row. Blocks on the disk.
+Result<Question> Core::record_question(Question question,
+                                       const std::vector<std::shared_ptr<MediaSource>>& about) {
+  std::string address = question.kind + "\n" + question.text;
+  std::set<std::string> known;
+  for (std::size_t i = 0; i < about.size(); ++i) {
+    auto identity = identify(*about[i]);
+    if (!identity) return identity.error();
+    api::Json choice = api::Json::object();
+    if (const auto& job = about[i]->job) {
+      std::lock_guard lock(job->mutex);
+      choice = {{"name", job->step.name}, {"path", job->step.file}, {"handle", handle_of(*job)}};
+    } else if (const auto path = materialize(*about[i])) {
+      choice["path"] = *path;
+    } else {
+      return path.error();
+    }
+    if (!known.insert(*identity).second)
+      return Error{.message = question.kind + ": item " + std::to_string(i + 1) +
+                              " is the same clip as one before it: " + label(choice),
+                   .hint = "give each clip once; another take of it is another clip"};
+    address += "\n" + *identity;
+    question.choices.push_back(std::move(choice));
+  }
+  if (about.empty()) address += "\n" + api::to_text(question.choices);
+  question.digest = sha256_hex("question 1\n" + address);
+  question.run = options.run_name();
+  auto book = ledger();
+  if (!book) return book.error();
+  std::lock_guard lock(questions_mutex);
+  const bool again = options.typed || (options.ask_again && !asked_again.contains(question.digest));
+  auto row = (*book)->record_question(question, again);
+  if (!row) return row;
+  asked_again.insert(question.digest);
+  if (options.take_first && row->answer == 0) row->answer = 1;
+  std::erase_if(questions, [&](const Question& other) { return other.id == row->id; });
+  questions.push_back(*row);
+  return row;
+}
+
+/// On the owner's thread.
+void Core::await_answer(const Question& question, Asker asker) {
+  if (question.answer != 0) {
+    if (options.take_first && question.at == 0)
+      log("question", to_text(question) + "\na plan takes the first");
+    return asker.tell(question.answer);
+  }
+  log("question",
+      to_text(question) + "\n  kling jobs answer " + std::to_string(question.id) + " CHOICE");
+  bool first = false;
+  {
+    std::lock_guard lock(questions_mutex);
+    first = askers.empty();
+    askers.emplace_back(question.id, std::move(asker));
+  }
+  if (first) look_for_answers();
+}
+
+/// Again and again on a worker, while somebody waits for one.
+void Core::look_for_answers() {
+  const Millis hour = 3'600'000;
+  const double real = static_cast<double>(clock->real_millis_until(now() + hour));
+  const auto delay = real < 1 ? Millis(kLookForAnswers) : Millis(kLookForAnswers * hour / real) + 1;
+  pool.submit_at(now() + delay, Lane::light, [self = shared_from_this()] {
+    if (!self->closing && self->take_answers()) self->look_for_answers();
+  });
+}
+
+/// Tells those whose answer is in the ledger; false when nobody waits for another.
+bool Core::take_answers() {
+  auto book = ledger();
+  const auto rows = book ? (*book)->questions() : Result<std::vector<Question>>(book.error());
+  std::lock_guard lock(questions_mutex);
+  if (rows)
+    for (const Question& row : *rows)
+      for (Question& known : questions)
+        if (known.id == row.id) known.answer = row.answer, known.at = row.at;
+  std::erase_if(askers, [&](auto& one) {
+    const auto found = std::ranges::find(questions, one.first, &Question::id);
+    if (one.second.owner.expired() || found == questions.end()) return true;
+    if (found->answer != 0)
+      queue->post([tell = one.second.tell, answer = found->answer] { tell(answer); });
+    return found->answer != 0;
+  });
+  return !askers.empty();
+}
+
+/// Blocks on the disk.
+Status Core::answer(std::int64_t id, int choice) {
+  auto book = ledger();
+  if (!book) return book.error();
+  const auto rows = (*book)->questions();
+  if (!rows) return rows.error();
+  const auto row = std::ranges::find(*rows, id, &Question::id);
+  if (row == rows->end() || choice < 1 || choice > answers(*row))
+    return Error{.message = row == rows->end() ? "there is no question " + std::to_string(id)
+                                               : "the answer to question " + std::to_string(id) +
+                                                     " is 1 to " + std::to_string(answers(*row)) +
+                                                     ", not " + std::to_string(choice)};
+  if (Status kept = (*book)->answer(id, choice, now()); !kept) return kept;
+  (void)take_answers();
+  return Done{};
+}
+
+}  // namespace kling::engine

@@ -1,0 +1,177 @@
+#include "cli/board.h"
+
+#include <chrono>
+#include <thread>
+
+#include "api/text.h"
+#include "base/digest.h"
+
+namespace kling {
+extern const std::string_view kViewStyleText, kViewScriptText;
+}
+
+namespace kling::cli {
+namespace {
+
+using nlohmann::json;
+constexpr std::chrono::milliseconds kPause{200};  // no page is told more often
+constexpr std::chrono::seconds kHeartbeat{3};     // so that a page that is gone is noticed
+
+/// True in as much time for every wrong text.
+bool equal(std::string_view one, std::string_view other) {
+  unsigned differ = one.size() != other.size();
+  for (std::size_t i = 0; i < one.size() && i < other.size(); ++i)
+    differ |= static_cast<unsigned char>(one[i]) ^ static_cast<unsigned char>(other[i]);
+  return differ == 0;
+}
+
+}  // namespace
+
+Board::Board(std::string title, std::shared_ptr<engine::CompletionQueue> queue,
+             std::shared_ptr<lua::Runtime*> runtime)
+    : title_(std::move(title)),
+      token_(random_hex(16)),
+      queue_(std::move(queue)),
+      runtime_(std::move(runtime)) {}
+
+Board::~Board() {
+  {
+    std::lock_guard lock(mutex_);
+    ended_ = true;
+    ++version_;
+  }
+  changed_.notify_all();
+  server_.reset();
+}
+
+Status Board::listen() {
+  auto server = net::serve("127.0.0.1:0", [this](const auto& request) { return answer(request); });
+  if (!server) return server.error();
+  std::lock_guard lock(mutex_);
+  server_ = std::move(*server);
+  host_ = "127.0.0.1:" + std::to_string(server_->port());
+  address_ = "http://" + host_ + "/" + token_ + "/";
+  return Done{};
+}
+
+void Board::update(const std::vector<engine::Engine*>& engines) {
+  std::map<std::int64_t, json> news;
+  json questions = json::array();
+  for (engine::Engine* engine : engines) {
+    for (const auto& job : engine->changes(seen_[engine])) {
+      const engine::JobSnapshot shot = engine->snapshot(job);
+      if (shot.row == 0 || engine != engines.front()) continue;
+      json& now = news[shot.row] = {{"state", shot.state}, {"waiting_for", shot.waiting_for}};
+      if (shot.expected != 0) now["expected"] = static_cast<double>(shot.expected) / 1000;
+    }
+    for (const engine::Question& question : engine->questions())
+      questions.push_back({question.id, question.answer});
+  }
+  const std::string asked = questions.dump();
+  std::lock_guard lock(mutex_);
+  if (engines.empty() || (news.empty() && asked == questions_)) return;
+  ledger_ = engines.front()->options().ledger_path;
+  run_ = engines.front()->options().run_name();
+  questions_ = asked;
+  for (auto& [row, now] : news) live_[row] = std::move(now);
+  ++version_;
+  changed_.notify_all();
+}
+
+/// Only pages of ours, which know the token, from this machine under this name: a foreign page, or
+/// a name that was made to lead here, gets nothing.
+bool Board::is_ours(const net::ServerRequest& request) const {
+  bool named = false, from_us = request.method == "GET";
+  for (const auto& [field, value] : request.headers) {
+    const std::string name = api::lower(field);
+    if (name == "host" && (value != host_ || std::exchange(named, true))) return false;
+    if (name == "origin" && value != "http://" + host_) return false;
+    from_us = from_us || name == "origin";
+  }
+  return named && from_us && equal(request.target.substr(0, token_.size() + 2), "/" + token_ + "/");
+}
+
+net::ServerAnswer Board::answer(const net::ServerRequest& request) {
+  if (!is_ours(request)) return {.status = 404};
+  const std::string what = request.target.substr(token_.size() + 2);
+  if (request.method == "POST")
+    return {.status = what == "answer" ? take_answer(request.body) : 404};
+  if (request.method != "GET") return {.status = 404};
+  if (what.empty())
+    return {.status = 200, .type = "text/html; charset=utf-8", .body = view_page(true)};
+  if (what == "view.css")
+    return {.status = 200, .type = "text/css", .body = std::string(kViewStyleText)};
+  if (what == "view.js")
+    return {.status = 200, .type = "text/javascript", .body = std::string(kViewScriptText)};
+  if (what == "events")
+    return {.status = 200,
+            .type = "text/event-stream",
+            .next = [this, seen = std::uint64_t{0}]() mutable { return next_event(seen); }};
+  std::lock_guard lock(mutex_);
+  const auto file = files_.find(what);
+  if (file == files_.end()) return {.status = 404};
+  return {.status = 200, .type = "video/mp4", .file = file->second};
+}
+
+/// Blocks until there is something to tell; empty: nothing more.
+std::string Board::next_event(std::uint64_t& seen) {
+  bool ended = false;
+  {
+    std::unique_lock lock(mutex_);
+    if (seen != 0 && !ended_) changed_.wait_for(lock, kPause, [&] { return ended_; });
+    if (!changed_.wait_for(lock, kHeartbeat, [&] { return version_ != seen || ended_; }))
+      return ": still here\n\n";
+    if (ended_ && seen == UINT64_MAX) return "";
+    ended = ended_;
+    seen = ended ? UINT64_MAX : version_;
+  }
+  json told = data();
+  if (ended) told["ended"] = true;
+  return "data: " + told.dump(-1, ' ', true, json::error_handler_t::replace) + "\n\n";
+}
+
+json Board::data() {
+  std::unique_lock lock(mutex_);
+  const std::string path = ledger_;
+  const ViewFilter filter{.run = run_};
+  const auto live = live_;
+  lock.unlock();
+  const auto book =
+      path.empty() ? Result(std::shared_ptr<engine::Ledger>()) : engine::open_ledger(path);
+  auto read = book ? view_data(book->get(), filter) : book.error();
+  json told = read ? std::move(*read) : *view_data(nullptr, filter);
+  told["title"] = title_;
+  told["now"] = static_cast<double>(queue_->clock().now()) / 1000;
+  lock.lock();
+  for (const char* list : {"cards", "films"})
+    for (json& item : told[list]) {
+      if (item.contains("row"))
+        if (const auto now = live.find(item["row"]); now != live.end()) item.update(now->second);
+      const std::string file = item.value("path", "");
+      item.erase("path");
+      if (file.empty()) continue;
+      const std::string name = "clip/" + sha256_hex(file).substr(0, 16);
+      files_[name] = file;
+      item["clip"] = name;
+    }
+  return told;
+}
+
+/// The status of the answer.
+int Board::take_answer(const std::string& body) {
+  const json given = json::parse(body, nullptr, false);
+  if (!given.is_object() || !given["id"].is_number_integer() ||
+      !given["choice"].is_number_integer())
+    return 400;
+  queue_->post([runtime = runtime_, id = given["id"].get<std::int64_t>(),
+                choice = given["choice"].get<int>()] {
+    if (*runtime == nullptr) return;
+    for (engine::Engine* engine : (*runtime)->engines())
+      for (const engine::Question& question : engine->questions())
+        if (question.id == id) return engine->answer(id, choice, [](const Status&) {});
+  });
+  queue_->wake();
+  return 204;
+}
+
+}  // namespace kling::cli

@@ -1,0 +1,55 @@
+// The page of a run while it goes on, for the person at this machine: loopback only, behind an
+// address that nobody can guess. It shows and answers questions; it sends nothing and pays nothing.
+// Main thread, but for what the server's threads ask.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "cli/view.h"
+#include "lua/runtime.h"
+#include "net/server.h"
+
+namespace kling::cli {
+
+class Board {
+ public:
+  /// `runtime` holds null while there is none; what is answered reaches it through `queue`.
+  Board(std::string title, std::shared_ptr<engine::CompletionQueue> queue,
+        std::shared_ptr<lua::Runtime*> runtime);
+  ~Board();
+  Board(const Board&) = delete;
+  Board& operator=(const Board&) = delete;
+  Status listen();
+  const std::string& address() const { return address_; }
+  /// Tells the pages what has changed since the last call.
+  void update(const std::vector<engine::Engine*>& engines);
+
+ private:
+  net::ServerAnswer answer(const net::ServerRequest& request);
+  bool is_ours(const net::ServerRequest& request) const;
+  std::string next_event(std::uint64_t& seen);
+  nlohmann::json data();
+  int take_answer(const std::string& body);
+
+  const std::string title_, token_;
+  const std::shared_ptr<engine::CompletionQueue> queue_;
+  const std::shared_ptr<lua::Runtime*> runtime_;
+  std::string address_, host_;
+  std::map<const engine::Engine*, std::uint64_t> seen_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t version_ = 1;
+  bool ended_ = false;
+  std::string ledger_, run_, questions_;
+  std::map<std::int64_t, nlohmann::json> live_;  ///< what the ledger does not know, by row
+  std::map<std::string, std::string> files_;     ///< what the page was told of, by its address
+  std::unique_ptr<net::Server> server_;          // its threads end first
+};
+
+}  // namespace kling::cli

@@ -1,0 +1,180 @@
+// kling view: a film as a page to look at, in a folder of its own.
+#include <algorithm>
+#include <filesystem>
+#include <regex>
+
+#include "api/text.h"
+#include "base/digest.h"
+#include "base/files.h"
+#include "base/process.h"
+#include "cli/view.h"
+
+namespace kling {
+extern const std::string_view kViewPageText, kViewStyleText, kViewScriptText;
+}
+
+namespace kling::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+struct ViewOptions : LedgerOptions {
+  std::string take;
+  std::string folder;
+  bool open_it = false;
+};
+
+/// The steps that the media of a request came from: {"step", "what"}.
+void find_origins(const json& value, json& origins) {
+  static const std::regex kOrigin("(.*) of step ([0-9a-f]{32})");
+  if (value.is_object() && value.contains("from") && value["from"].is_string()) {
+    std::smatch match;
+    const auto text = value["from"].get<std::string>();
+    if (std::regex_search(text, match, kOrigin))
+      origins.push_back({{"what", match[1].str()}, {"step", match[2].str()}});
+    return;
+  }
+  if (value.is_structured())
+    for (const auto& part : value) find_origins(part, origins);
+}
+
+json card_of(const engine::Step& row) {
+  const json request = api::parse_json(row.request);
+  const auto text = [&](const char* field) {
+    return api::scalar_text(api::member(request, field));
+  };
+  const auto seconds = [](Millis at) { return static_cast<double>(at) / 1000; };
+  json card = to_json(row);
+  card["row"] = row.id;
+  card["address"] = row.address;
+  card["prompt"] = row.endpoint == "request" ? row.summary : text("prompt");
+  card["model"] = text("model_name");
+  card["mode"] = text("mode");
+  card["seconds"] = text("duration");
+  if (row.accepted_at != 0) card["accepted"] = seconds(row.accepted_at);
+  card["from"] = json::array();
+  find_origins(request, card["from"]);
+  return card;
+}
+
+/// A copy that costs nothing where it can.
+Status place(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  if (fs::exists(to, error)) return Done{};
+  fs::create_hard_link(from, to, error);
+  if (error) fs::copy_file(from, to, error);
+  if (!error) return Done{};
+  return Error{.kind = Kind::media, .message = to.string() + ": " + error.message()};
+}
+
+/// As the program text of data.js.
+std::string script_of_data(const json& data) {
+  std::string text = data.dump(-1, ' ', true, json::error_handler_t::replace);
+  for (std::size_t at = 0; (at = text.find('<', at)) != text.npos;) text.replace(at, 1, "\\u003c");
+  return "const film = " + text + ";\n";
+}
+
+int run_view(const ViewOptions& options) {
+  const auto book = options.open();
+  if (!book) return options.voice.fail(book.error());
+  auto data = view_data(book->get(), {.script = options.script, .take = options.take});
+  if (!data) return options.voice.fail(data.error());
+  if (options.voice.json) return Voice::line(*data), int{kExitDone};
+  const fs::path folder = options.folder.empty()
+                              ? fs::path(options.ledger_path()).parent_path() / "view"
+                              : fs::path(options.folder);
+  if (Status made = make_folders((folder / "clips").string()); !made)
+    return options.voice.fail(made.error());
+  const auto take_in = [&](json& item) {
+    const fs::path from = item.value("path", "");
+    item.erase("path");  // of this machine; the folder may go to another
+    if (from.empty() || !fs::is_regular_file(from)) return;
+    // Of films there may be two of one name.
+    const std::string name =
+        item.contains("row") ? from.filename().string()
+                             : sha256_hex(from.string()).substr(0, 8) + from.extension().string();
+    if (!item.contains("row")) fs::remove(folder / "clips" / name);
+    if (const Status placed = place(from, folder / "clips" / name); placed)
+      item["clip"] = "clips/" + name;
+    else
+      options.voice.note("warning: " + placed.error().message);
+  };
+  for (const char* list : {"cards", "films"})
+    for (json& item : (*data)[list]) take_in(item);
+  for (json& question : (*data)["questions"])
+    for (json& choice : question["choices"])
+      if (choice.is_object()) choice.erase("path");
+  for (const auto& [name, text] :
+       {std::pair<const char*, std::string>{"index.html", view_page(false)},
+        {"view.css", std::string(kViewStyleText)},
+        {"view.js", std::string(kViewScriptText)},
+        {"data.js", script_of_data(*data)}})
+    if (Status written = write_file((folder / name).string(), text, false); !written)
+      return options.voice.fail(written.error());
+  std::error_code error;
+  const std::string page = fs::absolute(folder / "index.html", error).string();
+  std::printf("%s\n", page.c_str());
+  if (options.open_it) open_in_browser(options.voice, page);
+  return kExitDone;
+}
+
+}  // namespace
+
+Result<json> view_data(engine::Ledger* ledger, const ViewFilter& filter) {
+  json data = {
+      {"title", filter.script.empty() ? "kling" : fs::path(filter.script).filename().string()},
+      {"now", static_cast<double>(make_clock()->now()) / 1000},
+      {"cards", json::array()},
+      {"films", json::array()},
+      {"questions", json::array()}};
+  if (ledger == nullptr) return data;
+  const auto wanted = [&](const std::string& run) {
+    if (!filter.run.empty()) return run == filter.run;
+    const std::size_t at = run.rfind(".lua@");
+    const std::string script = run.substr(0, at == run.npos ? at : at + 4);
+    const std::string take = at == run.npos ? "" : run.substr(at + 5);
+    return (filter.script.empty() ||
+            fs::path(script).filename() == fs::path(filter.script).filename()) &&
+           (filter.take.empty() || take == filter.take);
+  };
+  const auto rows = ledger->list(0);
+  const auto questions = rows ? ledger->questions() : rows.error();
+  const auto films = questions ? ledger->films() : questions.error();
+  if (!films) return films.error();
+  for (auto row = rows->rbegin(); row != rows->rend(); ++row)
+    if (wanted(row->run)) data["cards"].push_back(card_of(*row));
+  for (const engine::Question& question : *questions)
+    if (wanted(question.run)) data["questions"].push_back(to_json(question));
+  for (const engine::Film& film : *films)
+    if (wanted(film.run) && fs::is_regular_file(film.path))
+      data["films"].push_back(
+          {{"name", fs::path(film.path).filename().string()}, {"path", film.path}});
+  return data;
+}
+
+std::string view_page(bool live) {
+  std::string page(kViewPageText);
+  if (live) page.erase(page.find("<script nonce=\"@\" src=\"data.js\">"), 42);
+  return std::regex_replace(page, std::regex("nonce(-|=\")@"), "nonce$1n" + random_hex(16));
+}
+
+void open_in_browser(const Voice& voice, const std::string& target) {
+  const auto opened = run_process({"xdg-open", target}, {.time = std::chrono::seconds(10)});
+  if (!opened) voice.note("warning: no browser: " + opened.error().message);
+}
+
+std::function<int()> set_up_view(CLI::App& app) {
+  auto options = std::make_shared<ViewOptions>();
+  options->add_ledger_options(app);
+  app.add_option("script", options->script, "whose shots; none: all of the ledger")
+      ->type_name("SCRIPT");
+  app.add_option("--take", options->take, "of this take only");
+  app.add_option("-o,--output", options->folder, "the folder (default: view, beside the ledger)")
+      ->type_name("DIR");
+  app.add_flag("--open", options->open_it, "show it in the browser");
+  app.footer("Example: kling view --open film.lua");
+  return [options] { return run_view(*options); };
+}
+
+}  // namespace kling::cli

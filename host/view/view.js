@@ -1,0 +1,233 @@
+// The page: shows what `kling view` put into data.js, or what a running `kling` sends. All that comes
+// from scripts and the service is text to this page, never markup.
+"use strict";
+(() => {
+  const live = typeof film === "undefined";
+  const byId = (id) => document.getElementById(id);
+  const make = (tag, fields = {}, ...children) => {
+    const node = Object.assign(document.createElement(tag), fields);
+    node.append(...children);
+    return node;
+  };
+  const show = (node, text) => {
+    if (node.textContent !== text) node.textContent = text;
+  };
+  const money = (usd, real) => (real ? "" : "about ") + "$" + usd.toFixed(2);
+  const span = (seconds) => {
+    const whole = Math.max(0, Math.round(seconds));
+    return Math.floor(whole / 60) + ":" + String(whole % 60).padStart(2, "0");
+  };
+  const isOver = (card) => ["succeeded", "failed", "ambiguous", "paused"].includes(card.state);
+  const named = (card) => card.name || card.summary || card.kind;
+
+  // Videos load what they need when they come near the screen, so that hundreds cost nothing.
+  const near = new IntersectionObserver((entries) => {
+    for (const entry of entries)
+      if (entry.isIntersecting) {
+        near.unobserve(entry.target);
+        entry.target.src = entry.target.dataset.src;
+      }
+  }, { rootMargin: "400px" });
+  const video = (source, label, controls) => {
+    const node = make("video", { controls, preload: "metadata", playsInline: true, muted: !controls });
+    node.setAttribute("aria-label", label);
+    node.dataset.src = source;
+    if (!controls) node.tabIndex = -1;
+    near.observe(node);
+    return node;
+  };
+
+  const cards = new Map(); // by row
+  const groups = new Map(); // takes of one shot, by what was asked for
+  const byAddress = new Map();
+
+  function groupOf(card) {
+    const key = card.kind + "\n" + card.prompt + "\n" + (card.prompt ? "" : card.row);
+    if (groups.has(key)) return groups.get(key);
+    const from = card.from.map((origin) => byAddress.get(origin.step)).find(Boolean);
+    const group = {
+      takes: make("div", { className: "takes" }),
+      next: make("ol"),
+      title: named(card),
+    };
+    groups.set(key, group);
+    const item = make("li", {}, group.takes);
+    group.item = item;
+    if (!from) {
+      byId("shots").append(item);
+    } else {
+      if (!from.group.next.parentNode) from.group.item.append(from.group.next);
+      from.group.next.append(item);
+    }
+    return group;
+  }
+
+  function newCard(card) {
+    const parts = {
+      article: make("article", { id: "shot-" + card.row, tabIndex: -1 }),
+      title: make("h3", { dir: "auto" }),
+      media: make("div"),
+      state: make("span"),
+      facts: make("p", { className: "facts" }),
+      message: make("p", { className: "message", dir: "auto" }),
+    };
+    const prompt = make("p", { className: "prompt", dir: "auto", textContent: card.prompt });
+    parts.article.append(parts.media, parts.title, make("p", {}, parts.state), prompt, parts.facts);
+    if (card.from.length) {
+      const origins = make("p", { className: "facts" }, "from ");
+      card.from.forEach((origin, i) => {
+        const source = byAddress.get(origin.step);
+        const text = origin.what + (source ? " of " + named(source.card) : "");
+        origins.append(i ? ", " : "", source ? make("a", { href: "#shot-" + source.card.row, textContent: text }) : text);
+      });
+      parts.article.append(origins);
+    }
+    parts.article.append(parts.message);
+    parts.article.setAttribute("aria-labelledby", (parts.title.id = "name-" + card.row));
+    parts.group = groupOf(card);
+    parts.group.takes.append(parts.article);
+    return parts;
+  }
+
+  function showCard(card, now) {
+    let parts = cards.get(card.row);
+    if (!parts) cards.set(card.row, (parts = newCard(card)));
+    parts.card = card;
+    byAddress.set(card.address, parts);
+    const take = card.take ? ", take " + card.take : "";
+    show(parts.title, named(card) + take);
+    parts.article.classList.toggle("superseded", Boolean(card.superseded));
+    const waits = card.waiting_for ? ", waits for " + card.waiting_for : "";
+    show(parts.state, card.state + (card.superseded ? ", superseded" : "") + waits);
+    parts.state.className = "state " + card.state;
+    const took = (card.finished || now) - card.created;
+    const expected = card.expected && !isOver(card) ? " of about " + span(card.expected) : "";
+    show(parts.facts, [card.kind, card.model, card.mode, card.seconds && card.seconds + " s",
+      card.cost ? money(card.cost, card.cost_is_real) : "", span(took) + expected,
+      new Date(card.created * 1000).toLocaleString(), card.where].filter(Boolean).join(" · "));
+    show(parts.message, card.error ? card.error.message + (card.error.hint ? ": " + card.error.hint : "") : "");
+    if (card.clip && parts.clip !== card.clip) {
+      parts.clip = card.clip;
+      const end = card.seconds > 0 ? Math.max(0, card.seconds - 0.05) : 4.9;
+      const still = (at, caption) => make("figure", {},
+        video(card.clip + "#t=" + at, caption + " of " + named(card), false),
+        make("figcaption", { textContent: caption }));
+      parts.media.replaceChildren(video(card.clip, named(card) + take, true),
+        make("div", { className: "ends" }, still(0.01, "first frame"), still(end, "last frame")));
+    }
+  }
+
+  function showTotals(data) {
+    const current = data.cards.filter((card) => !card.superseded);
+    const over = current.filter(isOver).length;
+    const paid = data.cards.filter((card) => card.state !== "failed" && card.state !== "intended");
+    const sum = (list) => list.reduce((total, card) => total + (card.cost || 0), 0);
+    const failed = current.filter((card) => card.state === "failed").length;
+    const left = Math.max(0, ...current.filter((card) => !isOver(card) && card.expected)
+      .map((card) => (card.accepted || data.now) + card.expected - data.now));
+    show(byId("totals"), [
+      over < current.length ? over + " of " + current.length + " done" : current.length + (current.length === 1 ? " shot" : " shots"),
+      current.reduce((total, card) => total + Number(card.seconds || 0), 0) + " s",
+      money(sum(paid), paid.every((card) => card.cost_is_real)),
+      failed ? failed + " failed" : "",
+      data.cards.length > current.length ? data.cards.length - current.length + " superseded" : "",
+      left > 0 ? "about " + span(left) + " left" : "",
+      data.ended ? "the run has ended" : ""].filter(Boolean).join(" · "));
+  }
+
+  function showFailures(list) {
+    const section = byId("failures");
+    section.hidden = list.length === 0;
+    section.querySelector("ul").replaceChildren(...list.map((card) => make("li", { className: "message" },
+      make("a", { href: "#shot-" + card.row, textContent: named(card) }), ": " + (card.error ? card.error.message : card.state))));
+  }
+
+  function showTimeline(data) {
+    const list = data.cards.filter((card) => card.created);
+    const from = Math.min(...list.map((card) => card.created));
+    const to = Math.max(from + 1, ...list.map((card) => card.finished || data.now));
+    const bar = (kind, start, end) => {
+      const node = make("span", { className: kind });
+      node.style.left = ((start - from) / (to - from)) * 100 + "%";
+      node.style.width = (Math.max(0, end - start) / (to - from)) * 100 + "%";
+      return node;
+    };
+    byId("timeline").hidden = list.length === 0;
+    byId("timeline").querySelector("ol").replaceChildren(...list.map((card) => {
+      const begun = card.accepted || card.finished || data.now;
+      const end = card.finished || data.now;
+      const track = make("div", { className: "track" }, bar("waited", card.created, Math.min(begun, end)),
+        bar(card.state === "failed" ? "failed" : "ran", begun, end));
+      track.setAttribute("role", "img");
+      track.setAttribute("aria-label", "waited " + span(begun - card.created) + ", ran " + span(end - begun) + ", " + card.state);
+      return make("li", {}, make("a", { href: "#shot-" + card.row, textContent: named(card) }), track);
+    }));
+  }
+
+  const films = new Set();
+  function showFilms(list) {
+    byId("films").hidden = list.length === 0;
+    for (const film of list)
+      if (!films.has(film.clip)) {
+        films.add(film.clip);
+        byId("films").prepend(make("h2", { dir: "auto", textContent: film.name }), video(film.clip, "The film " + film.name, true));
+      }
+  }
+
+  const asked = new Map();
+  function showQuestions(list) {
+    const open = list.filter((question) => !question.answer);
+    for (const [id, node] of asked)
+      if (!open.some((question) => question.id === id)) {
+        node.remove();
+        asked.delete(id);
+      }
+    byId("questions").hidden = open.length === 0;
+    for (const question of open.filter((one) => !asked.has(one.id))) {
+      const node = make("fieldset", { className: "question" }, make("legend", { textContent: question.question }));
+      const button = (text, number) => make("button", { type: "button", textContent: text, onclick: () => answer(question.id, number, node) });
+      const choices = make("div", { className: "choices" });
+      question.choices.forEach((choice, i) => {
+        const text = typeof choice === "string" ? choice : choice.name || choice.path || choice.handle;
+        const shot = [...cards.values()].find((one) => choice.handle && one.card.handle === choice.handle);
+        const item = make("div", {});
+        if (shot && shot.card.clip) item.append(video(shot.card.clip, text, true));
+        const pick = live && question.kind !== "approve";
+        item.append(pick ? button(text, i + 1) : make("p", { dir: "auto", textContent: text }));
+        choices.append(item);
+      });
+      node.append(choices);
+      if (live && question.kind === "approve") node.append(button("Yes", 1), " ", button("No", 2));
+      if (!live) node.append(make("p", {}, make("code", { textContent: "kling jobs answer " + question.id + " CHOICE" })));
+      asked.set(question.id, node);
+      byId("questions").append(node);
+    }
+  }
+
+  async function answer(id, choice, node) {
+    node.disabled = true;
+    const reply = await fetch("answer", { method: "POST", body: JSON.stringify({ id, choice }) }).catch(() => null);
+    node.disabled = reply !== null && reply.ok;
+  }
+
+  function showAll(data) {
+    show(document.querySelector("h1"), data.title);
+    document.title = data.title + " · kling";
+    for (const card of data.cards) showCard(card, data.now);
+    showTotals(data);
+    showFailures(data.cards.filter((card) => card.error && !card.superseded));
+    showFilms(data.films);
+    showTimeline(data);
+    showQuestions(data.questions);
+  }
+
+  if (!live) return showAll(film);
+  let last = { title: "kling", cards: [], films: [], questions: [], now: 0 };
+  const events = new EventSource("events");
+  events.onmessage = (event) => showAll((last = JSON.parse(event.data)));
+  events.onerror = () => {
+    if (events.readyState === EventSource.CLOSED || last.ended) return;
+    events.close();
+    showAll({ ...last, questions: [], ended: true });
+  };
+})();

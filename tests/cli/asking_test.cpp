@@ -1,0 +1,141 @@
+// What kling run asks who sits at its terminal: before paying, and what its script asks. Another
+// film for less, and one shot once more.
+#include <filesystem>
+
+#include "cli/typist.h"
+
+using namespace kling;
+using namespace kling::test;
+
+namespace {
+
+const std::string kPairOfShots = R"(local kling = require "kling"
+local one = kling.text2video { prompt = "one", name = "first", duration = 10, mode = "pro" }
+local two = kling.text2video { prompt = "two", name = "second" }
+print(one:wait().job.name, two:wait().job.name)
+)";
+const std::vector<std::string> kPlainRun = {"run", "--no-store", "film.lua"};
+
+}  // namespace
+
+TEST_CASE("on a terminal nothing is sent before a person has agreed to what it costs") {
+  const Stage stage(kPairOfShots);
+  {
+    Typist no(stage, kPlainRun);
+    CHECK(no.shows("2 new shots, about $0.91; more may follow; go on? [Y/n] "));
+    CHECK(stage.service->counters().creates == 0);
+    no.type("what?\n");
+    CHECK(no.shows("y or n: "));
+    no.type("n\n");
+    CHECK(no.end() == 130);
+    CAPTURE(no.screen);
+    CHECK(contains(no.screen, "nothing was sent. "));
+    CHECK(stage.service->counters().creates == 0);
+  }
+  Typist yes(stage, kPlainRun);
+  CHECK(yes.shows("[Y/n] "));
+  yes.type("\n");
+  CHECK(yes.end() == 0);
+  CHECK(stage.service->counters().creates == 2);
+  Typist paid(stage, kPlainRun);  // nothing is new
+  CHECK(paid.end() == 0);
+  CHECK_FALSE(contains(paid.screen, "[Y/n]"));
+  CHECK(stage.service->counters().creates == 2);
+}
+
+TEST_CASE(
+    "nobody is asked before paying with --yes, a budget, ask = false, or without a terminal") {
+  const std::vector<std::vector<std::string>> without = {
+      {"run", "--no-store", "--yes", "film.lua"},
+      {"run", "--no-store", "--max-cost", "2", "film.lua"},
+      {"run", "--no-store", "--max-submissions", "2", "film.lua"}};
+  for (const auto& words : without) {
+    const Stage stage(kPairOfShots);
+    Typist run(stage, words);
+    CHECK(run.end() == 0);
+    CHECK_FALSE(contains(run.screen, "[Y/n]"));
+    CHECK(stage.service->counters().creates == 2);
+  }
+  Stage stage(kPairOfShots);
+  std::filesystem::create_directories(stage.folder / "config/kling");
+  std::ofstream(stage.folder / "config/kling/config") << "ask = false\n";
+  std::filesystem::permissions(stage.folder / "config/kling/config",
+                               std::filesystem::perms::owner_read);
+  stage.environment.push_back("XDG_CONFIG_HOME=" + stage.folder.path() + "/config");
+  Typist run(stage, kPlainRun);
+  CHECK(run.end() == 0);
+  CHECK_FALSE(contains(run.screen, "[Y/n]"));
+  CHECK(Stage(kPairOfShots).run(kPlainRun).code == 0);
+}
+
+TEST_CASE("who sits at the terminal answers what the script asks, and Ctrl-C leaves it open") {
+  const Stage stage(R"(print(require("kling").ask("Day or night?", { "day", "night" })))");
+  {
+    Typist left(stage, kPlainRun);
+    CHECK(left.shows("question 1, 1 to 2: "));
+    left.type("\x03");
+    CHECK(left.end() == 130);
+  }
+  {
+    Typist other(stage, kPlainRun);
+    CHECK(other.shows("question 1, 1 to 2: "));
+    other.type("3\n");
+    CHECK(other.shows("1 to 2: 3\r\n1 to 2: "));
+    other.type("night\n");
+    CHECK(other.end() == 0);
+    CHECK(contains(other.screen, "night\r\n"));
+  }
+  CHECK(stage.run().out == "night\n");
+}
+
+TEST_CASE("a draft is another take, as cheap as it can be, and a plan tells both prices") {
+  const Stage stage(kPairOfShots);
+  const Outcome plan = stage.run({"plan", "film.lua"});
+  CHECK(contains(plan.out, "2 to submit, about $0.91"));
+  CHECK(contains(plan.out, "with --draft about $0.42"));
+  const Outcome draft = stage.run({"run", "--draft", "--no-store", "film.lua"});
+  CAPTURE(draft.err);
+  CHECK(draft.code == 0);
+  CHECK(contains(draft.err, "2 submitted, 0 reused, $0.42"));
+  const Outcome whole = stage.run(kPlainRun);
+  CHECK(contains(whole.err, "2 submitted, 0 reused, $0.91"));
+  CHECK(stage.service->counters().creates == 4);
+  CHECK(contains(stage.run({"run", "--draft", "--no-store", "film.lua"}).err,
+                 "0 submitted, 2 reused"));
+}
+
+TEST_CASE("one shot is made again, the newest counts from then on, and the old one is superseded") {
+  const Stage stage(kPairOfShots);
+  CHECK(stage.run(kPlainRun).code == 0);
+  const Outcome again = stage.run({"run", "--again", "second", "--no-store", "film.lua"});
+  CAPTURE(again.err);
+  CHECK(again.code == 0);
+  CHECK(contains(again.err, "1 submitted, 1 reused"));
+  CHECK(stage.service->counters().creates == 3);
+  CHECK(contains(stage.run(kPlainRun).err, "0 submitted, 2 reused"));
+  CHECK(contains(stage.run({"view", "--json"}).out, R"("superseded":true)"));
+  const Outcome none = stage.run({"run", "--again", "third", "--no-store", "film.lua"});
+  CHECK(none.code == 1);
+  CHECK(contains(none.err, "no shot is called \"third\""));
+  CHECK(stage.service->counters().creates == 3);
+}
+
+TEST_CASE("a shot that is made again in a run that dies is not paid for once more by the next") {
+  const Stage stage(kPairOfShots +
+                    "if os.getenv('STAY') then while true do kling.sleep(1) end end");
+  CHECK(stage.run(kPlainRun).code == 0);
+  const std::vector<std::string> again = {"run", "--again", "second", "--no-store", "film.lua"};
+  {
+    ::setenv("STAY", "1", 1);
+    const auto run = stage.start(again);
+    CHECK(stage.until([](const auto& counters) { return counters.creates == 3; }));
+    CHECK(stage.until([&](const auto&) { return contains(run->told(), "second  succeeded"); }));
+    run->signal(SIGKILL);
+    (void)run->wait();
+    ::unsetenv("STAY");
+  }
+  CHECK(stage.run(again).code == 0);
+  CHECK(stage.service->counters().creates == 3);
+  CHECK(stage.run(again).code == 0);  // that one came to its end
+  CHECK(stage.service->counters().creates == 4);
+}

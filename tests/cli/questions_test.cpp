@@ -1,0 +1,151 @@
+// kling.pick, approve and ask: a person is asked once, whoever answers, and whatever dies
+// meanwhile.
+#include "cli/program.h"
+
+using namespace kling;
+using namespace kling::test;
+
+namespace {
+
+const std::string kPick = R"(local kling = require "kling"
+local takes = kling.map({ "1", "2" }, function(take)
+  return kling.text2video { prompt = "A kite", take = take }:wait()
+end)
+print("picked", kling.pick("Which kite?", takes).job.name)
+)";
+
+Outcome answer(const Stage& stage, const std::string& choice, const std::string& id = "1") {
+  return stage.run({"jobs", "answer", id, choice});
+}
+
+}  // namespace
+
+TEST_CASE(
+    "without a person a run stops with 4 and the command, and an answer lets the next go on") {
+  const Stage stage(kPick);
+  const Outcome asked = stage.run();
+  CAPTURE(asked.err);
+  CHECK(asked.code == 4);
+  CHECK(contains(asked.err, "film.lua:5 asks: Which kite?\n  1  map 1, "));
+  CHECK(contains(asked.err, "clips/"));
+  CHECK(contains(asked.err, "kling jobs answer 1 CHOICE, then the same command again"));
+  CHECK(contains(asked.err, "2 submitted, 0 reused"));
+  CHECK(contains(stage.run({"jobs", "answer"}).out, "1  film.lua:5 asks: Which kite?"));
+  CHECK(answer(stage, "2").code == 0);
+  CHECK(stage.run({"jobs", "answer"}).out.empty());
+  for (int again = 0; again < 2; ++again) {
+    const Outcome run = stage.run();
+    CHECK(run.code == 0);
+    CHECK(run.out == "picked\tmap 2\n");
+  }
+  CHECK(stage.service->counters().creates == 2);
+  // A person may change it, or be asked again; another take is another question.
+  CHECK(answer(stage, "1").code == 0);
+  CHECK(stage.run().out == "picked\tmap 1\n");
+  CHECK(stage.run({"run", "--re-ask", "film.lua"}).code == 4);
+  CHECK(stage.run({"run", "--take", "two", "film.lua"}).code == 4);
+  CHECK(contains(stage.run({"jobs", "answer"}).out, "2  film.lua:5 asks"));
+}
+
+TEST_CASE("other tasks go on while a question waits") {
+  const Stage stage(R"(local kling = require "kling"
+kling.all {
+  function() print(kling.ask("Day or night?", { "day", "night" })) end,
+  function() for i = 1, 3 do kling.text2video { prompt = "shot " .. i }:wait() end end,
+})");
+  CHECK(stage.run({"run", "--no-store", "film.lua"}).code == 4);
+  CHECK(stage.service->counters().creates == 3);
+  CHECK(answer(stage, "night").code == 0);
+  CHECK(stage.run({"run", "--no-store", "film.lua"}).out == "night\n");
+  CHECK(stage.service->counters().creates == 3);
+}
+
+TEST_CASE("two runs that wait ask one question, and both hear the answer of a third process") {
+  const Stage stage(R"(local kling = require "kling"
+kling.spawn(function() while not io.open("go") do kling.sleep(0.02) end end)
+print(kling.approve("Ship it?", { kling.image "one.png" })))");
+  std::ofstream(stage.folder / "one.png") << "\x89PNG";
+  const auto one = stage.start({"run", "film.lua"}), two = stage.start({"run", "film.lua"});
+  CHECK(stage.until([&](const auto&) {
+    return contains(one->told(), "Ship it?") && contains(two->told(), "Ship it?");
+  }));
+  CHECK_FALSE(contains(stage.run({"jobs", "answer", "--json"}).out, "\"id\":2"));
+  CHECK(answer(stage, "no").code == 0);
+  std::ofstream(stage.folder / "go") << "now";
+  for (const auto& run : {one.get(), two.get()}) {
+    const Outcome ended = run->wait();
+    CHECK(ended.code == 0);
+    CHECK(ended.out == "false\n");
+  }
+}
+
+TEST_CASE("an answer survives the death of the run that asked") {
+  const Stage stage(kPick + "while true do kling.sleep(1) end");
+  {
+    const auto run = stage.start({"run", "film.lua"});
+    CHECK(stage.until([&](const auto&) { return contains(run->told(), "Which kite?"); }));
+  }
+  CHECK(answer(stage, "2").code == 0);
+  const auto run = stage.start({"run", "film.lua"});
+  CHECK(stage.until([&](const auto&) { return contains(run->told(), "(paid before)"); }));
+  CHECK_FALSE(contains(run->told(), "Which kite?"));
+  run->signal(SIGKILL);
+  CHECK(stage.service->counters().creates == 2);
+}
+
+TEST_CASE("a plan takes the first choice and says so, and records nothing") {
+  const Stage stage(kPick);
+  const Outcome plan = stage.run({"plan", "film.lua"});
+  CAPTURE(plan.err);
+  CHECK(plan.code == 0);
+  CHECK(contains(plan.err, "picked\tmap 1"));
+  CHECK(contains(plan.err, "Which kite?"));
+  CHECK(contains(plan.err, "a plan takes the first"));
+  CHECK(stage.run({"jobs", "answer"}).out.empty());
+  CHECK(contains(stage.run({"plan", "--json", "film.lua"}).out, R"("question":"Which kite?")"));
+}
+
+TEST_CASE("a question that nobody could answer names what is wrong with it, and its line") {
+  const Stage stage(R"(local kling = require "kling"
+local function try(...) print(select(2, pcall(...))) end
+local image = kling.image "a.png"
+try(kling.pick, "", { image })
+try(kling.pick, "Which?", {})
+try(kling.pick, "Which?", { image, 7 })
+try(kling.pick, "Which?", { image, kling.text2video "A kite" })
+try(kling.approve, nil, { image })
+try(kling.ask, "Which?", { "one" })
+try(kling.ask, "Which?", { "one", "two", "one" })
+try(kling.ask, "Which?", { "one", {} })
+try(kling.pick, "Which?", { image, kling.image "b.png" })
+try(kling.ask, ("x"):rep(3000), { "one", "two" })
+print(kling.pick("Which?", { image }) == image)
+)");
+  for (const char* name : {"a.png", "b.png"}) std::ofstream(stage.folder / name) << "\x89PNG";
+  const Outcome run = stage.run({"run", "--no-store", "film.lua"});
+  CAPTURE(run.out + run.err);
+  CHECK(run.code == 0);
+  for (const char* told :
+       {"film.lua:2: pick wants the question first, as text", "pick got an empty list",
+        "pick: item 2 is a number; it takes clips and images",
+        "pick: item 2 is a kling.Job; it takes clips and images",
+        "approve wants the question first, as text", "ask: one choice is none",
+        "ask: item 3, \"one\", is there before it", "ask: item 2 is a table; it takes texts",
+        "item 2 is the same clip as one before it", "the question is longer than 2000 bytes",
+        "true\n"})
+    CHECK_MESSAGE(contains(run.out, told), told);
+  CHECK(contains(answer(stage, "1", "77").err, "has no question 77"));
+}
+
+TEST_CASE("a hostile question moves no cursor") {
+  const Stage stage(
+      "require 'kling'.ask('a\\27[2Jb\\u{202e}c\\u{9b}2J', { 'x\\27]0;y', 'z\\nw' })");
+  const Outcome asked = stage.run();
+  CHECK(asked.code == 4);
+  for (const std::string& text : {asked.err, stage.run({"jobs", "answer"}).out}) {
+    CAPTURE(text);
+    CHECK_FALSE(contains(text, "\x1b"));
+    CHECK_FALSE(contains(text, "\u202e"));
+    CHECK_FALSE(contains(text, "\xc2\x9b"));
+  }
+}

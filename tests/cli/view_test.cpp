@@ -1,0 +1,214 @@
+// kling view and --board: a page of what was made. In a browser where there is one; what foreign
+// pages may try, over raw sockets.
+#include <cstdlib>
+#include <filesystem>
+#include <regex>
+
+#include <arpa/inet.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/program.h"
+
+using namespace kling;
+using namespace kling::test;
+using nlohmann::json;
+
+namespace {
+
+const std::string kChain = R"(local kling = require "kling"
+local one = kling.text2video { prompt = "</script><script>console.error('run')</script>\u{202e}x" ..
+  ("long "):rep(480), name = "<b>one</b>" }:wait()
+local two = kling.image2video { prompt = "two", image = one:last_frame(), name = "two" }:wait()
+pcall(function() kling.text2video { prompt = "a bloodbath", name = "bad" }:wait() end)
+kling.concat({ one, two }, "film.mp4")
+)";
+
+std::string text_of(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+/// What the browser shows of a page in the end, and what it complained about.
+Outcome browse(const Stage& stage, const std::string& address) {
+  const std::vector<std::string> words = {
+      "/usr/bin/chromium",
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-dev-shm-usage",
+      "--user-data-dir=" + stage.folder.path() + "/browser",
+      "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+      "--enable-logging=stderr",
+      "--virtual-time-budget=5000",
+      "--dump-dom",
+      address};
+  Outcome page = Child(words, stage.folder.path(), {}).wait();
+  std::istringstream lines(page.err);
+  page.err.clear();
+  for (std::string line; std::getline(lines, line);)  // the rest is about the machine
+    if (contains(line, "CONSOLE") || contains(line, "Page load")) page.err += line + "\n";
+  return page;
+}
+
+/// One request to the board, as it is; the whole answer.
+std::string converse(int port, const std::string& request) {
+  const int connection = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<std::uint16_t>(port));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  REQUIRE(::connect(connection, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0);
+  REQUIRE(::send(connection, request.data(), request.size(), MSG_NOSIGNAL) > 0);
+  std::string answer;
+  char block[4096];
+  for (ssize_t size = 0; (size = ::recv(connection, block, sizeof block, 0)) > 0;) {
+    answer.append(block, std::size_t(size));
+    if (contains(answer, "text/event-stream") && contains(answer, "\n\n\r\n")) break;
+  }
+  ::close(connection);
+  return answer;
+}
+
+}  // namespace
+
+TEST_CASE("the page of a film is a folder that holds all it shows, and nothing else") {
+  if (std::system("command -v ffmpeg >/dev/null") != 0) {
+    MESSAGE("skipped: no ffmpeg");
+    return;
+  }
+  const Stage stage(kChain);
+  REQUIRE(stage.run().code == 0);
+  const Outcome view = stage.run({"view", "-o", "page", "film.lua"});
+  CAPTURE(view.err);
+  CHECK(view.code == 0);
+  CHECK(contains(view.out, "/page/index.html"));
+  const json data = json::parse(stage.run({"view", "--json", "film.lua"}).out);
+  REQUIRE(data["cards"].size() == 3);
+  const json &one = data["cards"][0], &two = data["cards"][1];
+  CHECK(one["name"] == "<b>one</b>");
+  CHECK(one["from"].empty());
+  CHECK(two["from"] == json{{{"what", "last frame"}, {"step", one["address"]}}});
+  CHECK(data["cards"][2]["state"] == "failed");
+  REQUIRE(data["films"].size() == 1);
+  CHECK(data["films"][0]["name"] == "film.mp4");
+  const std::string script = text_of(stage.folder / "page/data.js");
+  CHECK_FALSE(contains(script, "<"));
+  CHECK_FALSE(contains(script, stage.folder.path()));
+  const json kept = json::parse(script.substr(13, script.rfind(';') - 13));
+  for (const char* list : {"cards", "films"})
+    for (const json& item : kept[list])
+      if (item.value("state", "") != "failed")
+        CHECK(std::filesystem::file_size(stage.folder /
+                                         ("page/" + item["clip"].get<std::string>())) > 1000);
+  for (const char* name : {"index.html", "view.css", "view.js", "data.js"})
+    CHECK_FALSE(std::regex_search(text_of(stage.folder / (std::string("page/") + name)),
+                                  std::regex("https?://|@import|url\\(|innerHTML| on[a-z]+=\"")));
+  CHECK(stage.run({"view", "-o", "page", "film.lua"}).code == 0);  // once more into the same
+  CHECK(json::parse(stage.run({"view", "--json", "--take", "none"}).out)["cards"].empty());
+}
+
+TEST_CASE("a browser shows the page without a complaint, and hostile prompts are only text") {
+  if (::access("/usr/bin/chromium", X_OK) != 0) {
+    MESSAGE("skipped: no Chromium");
+    return;
+  }
+  if (std::system("command -v ffmpeg >/dev/null") != 0) {
+    MESSAGE("skipped: no ffmpeg");
+    return;
+  }
+  const Stage stage(kChain);
+  REQUIRE(stage.run().code == 0);
+  REQUIRE(stage.run({"view", "-o", "page", "film.lua"}).code == 0);
+  const Outcome page = browse(stage, "file://" + stage.folder.path() + "/page/index.html");
+  CAPTURE(page.err);
+  REQUIRE(page.code == 0);
+  CHECK_FALSE(contains(page.err, "CONSOLE"));
+  CHECK(contains(page.out, "&lt;/script&gt;&lt;script&gt;console.error('run')"));
+  CHECK(contains(page.out, "&lt;b&gt;one&lt;/b&gt;</h3>"));
+  CHECK_FALSE(contains(page.out, "<b>"));
+  for (const char* shown : {"aria-label=\"The film film.mp4\"", "aria-label=\"last frame of two\"",
+                            "3 shots · 15 s · $", "1 failed", "last frame of &lt;b&gt;one",
+                            "role=\"img\" aria-label=\"waited "})
+    CHECK_MESSAGE(contains(page.out, shown), shown);
+  CHECK(std::regex_search(page.out, std::regex("<video controls[^>]* src=\"clips/")));
+}
+
+TEST_CASE(
+    "the board shows a run to who knows its address, takes a click, and gives others nothing") {
+  const Stage stage(R"(local kling = require "kling"
+local clip = kling.text2video { prompt = "A kite", name = "kite" }:wait()
+clip:save("kite.mp4")
+print(kling.approve("Ship it?", { clip })))");
+  const auto run = stage.start({"run", "--board", "film.lua"});
+  std::smatch found;
+  const std::regex address("http://127\\.0\\.0\\.1:([0-9]+)/([0-9a-f]{32})/");
+  REQUIRE(stage.until([&](const auto&) { return contains(run->told(), "Ship it?"); }));
+  const std::string told = run->told();
+  REQUIRE(std::regex_search(told, found, address));
+  const int port = std::stoi(found[1]);
+  const std::string host = "127.0.0.1:" + found[1].str(), token = found[2];
+  const auto ask = [&](const std::string& method, const std::string& target,
+                       const std::string& name, const std::string& more = "",
+                       const std::string& body = "") {
+    return converse(port, method + " " + target + " HTTP/1.1\r\nHost: " + name +
+                              "\r\nConnection: close\r\n" + more +
+                              "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+  };
+  const std::string root = "/" + token + "/", ours = "Origin: http://" + host + "\r\n";
+  const std::string yes = R"({"id":1,"choice":1})";
+
+  // A foreign page, a name that was made to lead here, a guessed token, no token.
+  const std::vector<std::string> nothing = {
+      ask("GET", root, "evil.example:" + found[1].str()),
+      ask("GET", root, "localhost:" + found[1].str()),
+      ask("GET", root, host, "Host: evil.example\r\n"),
+      ask("GET", root, host, "Origin: http://evil.example\r\n"),
+      ask("GET", root, host, "Origin: null\r\n"),
+      ask("GET", "/", host),
+      ask("GET", "/" + std::string(32, '0') + "/", host),
+      ask("GET", "/" + token.substr(0, 31) + "/", host),
+      ask("GET", "/" + std::string(32, '0') + "/events", host),
+      ask("GET", root + "../../film.lua", host),
+      ask("GET", root + "clip/../../film.lua", host),
+      ask("DELETE", root, host, ours),
+      ask("POST", root + "answer", host, "", yes),
+      ask("POST", root + "answer", host, "Origin: http://evil.example\r\n", yes),
+      ask("POST", root + "answer", "evil.example", ours, yes),
+      ask("POST", "/" + std::string(32, '0') + "/answer", host, ours, yes)};
+  for (std::size_t i = 0; i < nothing.size(); ++i) {
+    CAPTURE(i);
+    CHECK(nothing[i].starts_with("HTTP/1.1 404"));
+    CHECK(contains(nothing[i], "\r\n\r\n") == nothing[i].ends_with("\r\n\r\n"));
+    CHECK_FALSE(contains(nothing[i], "Access-Control"));
+  }
+  CHECK(contains(stage.run({"jobs", "answer"}).out, "Ship it?"));  // it still waits
+
+  const std::string page = ask("GET", root, host);
+  CHECK(page.starts_with("HTTP/1.1 200"));
+  CHECK(contains(page, "default-src 'none'; script-src 'nonce-"));
+  CHECK(contains(page, "X-Frame-Options: DENY"));
+  CHECK_FALSE(contains(page, "data.js"));
+  const std::string event = ask("GET", root + "events", host);
+  CHECK(contains(event, "text/event-stream"));
+  const std::size_t from = event.find("data: ");
+  REQUIRE(from != std::string::npos);
+  const json data = json::parse(event.substr(from + 6, event.find("\n\n", from) - from - 6));
+  REQUIRE(data["cards"].size() == 1);
+  CHECK(data["cards"][0]["state"] == "succeeded");
+  CHECK(data["questions"][0]["question"] == "Ship it?");
+  const std::string clip = data["cards"][0]["clip"];
+  const std::string part = ask("GET", root + clip, host, "Range: bytes=4-7\r\n");
+  CHECK(part.starts_with("HTTP/1.1 206"));
+  CHECK(part.ends_with("\r\n\r\nftyp"));
+  const std::string whole = ask("GET", root + clip, host);
+  CHECK(whole.substr(whole.find("\r\n\r\n") + 4) == text_of(stage.folder / "kite.mp4"));
+
+  CHECK(ask("POST", root + "answer", host, ours, "[]").starts_with("HTTP/1.1 400"));
+  CHECK(ask("POST", root + "answer", host, ours, R"({"id":1,"choice":3})")
+            .starts_with("HTTP/1.1 204"));
+  CHECK(ask("POST", root + "answer", host, ours, yes).starts_with("HTTP/1.1 204"));
+  const Outcome ended = run->wait();
+  CHECK(ended.code == 0);
+  CHECK(ended.out == "true\n");
+}
