@@ -120,8 +120,9 @@ class EngineImpl : public Engine {
 
   void concat(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
               api::Json options, TextDone done) override {
-    work_on(parts, std::move(done),
-            [parts, out, options](Core& core) { return core.keep(core.concat(parts, out, options)); });
+    work_on(parts, std::move(done), [parts, out, options](Core& core) {
+      return core.keep(core.concat(parts, out, options));
+    });
   }
 
   void timeline(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
@@ -150,7 +151,8 @@ class EngineImpl : public Engine {
     return core_->questions;
   }
 
-  void answer(std::int64_t question, int choice, std::function<void(Status)> done) override {
+  void answer_question(std::int64_t question, int choice,
+                       std::function<void(Status)> done) override {
     work(core_, Lane::light, std::move(done),
          [question, choice](Core& core) { return core.answer(question, choice); });
   }

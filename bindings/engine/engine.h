@@ -203,8 +203,8 @@ class Engine {
   virtual std::vector<Question> questions() const { return {}; }
   /// A person's answer, to any question of the ledger. Errors (kind invalid): no such question, no
   /// such choice.
-  virtual void answer(std::int64_t /*question*/, int /*choice*/,
-                      std::function<void(Status)> /*done*/) {}
+  virtual void answer_question(std::int64_t /*question*/, int /*choice*/,
+                               std::function<void(Status)> /*done*/) {}
 
   /// Every job of this run, oldest first.
   virtual std::vector<std::shared_ptr<Job>> jobs() const = 0;

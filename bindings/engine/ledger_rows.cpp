@@ -177,4 +177,49 @@ void keep(Database& db, const std::vector<Caught>& caught) {
         one.ask->nth, one.ask->row);
 }
 
+std::optional<Error> check_own_id(Database& database, Owner& owner, const Step& step) {
+  if (!step.own_external_id) return std::nullopt;
+  const auto others =
+      read_steps(database, "external_id = ? AND service = ? AND NOT (digest = ? AND ordinal = ?)",
+                 step.external_id, step.service, step.digest, step.ordinal);
+  for (const Step& other : others) {
+    const bool held = other.owner == owner.id() || owner.lives(database, other.owner);
+    const bool unsent = other.state == StepState::intended && other.sent_at == 0 && !held;
+    const bool refused = other.state == StepState::failed && other.task_id.empty();
+    if (unsent || (refused && !other.abandoned)) continue;
+    const std::string handle = to_string(Handle{other.endpoint, other.task_id, other.external_id});
+    return Error{.kind = Kind::invalid,
+                 .message = "external_task_id \"" + step.external_id + "\" of " + step.script +
+                            " is that of another request, at " + other.script + " (" + handle + ")",
+                 .hint = "give each request an id of its own, or none"};
+  }
+  return std::nullopt;
+}
+
+Question keep_question(Database& database, const Question& asked, bool again) {
+  const std::string choices = api::to_text(asked.choices);
+  const int known = database.run(
+      "UPDATE questions SET choices = ?, place = ?, answer = CASE WHEN ? THEN 0 ELSE answer END"
+      " WHERE script = ? AND digest = ?",
+      choices, asked.where, again, asked.run, asked.digest);
+  if (known == 0)
+    database.run(
+        "INSERT INTO questions (script, digest, kind, question, choices, place)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        asked.run, asked.digest, asked.kind, asked.text, choices, asked.where);
+  auto rows = read_questions(database, "script = ? AND digest = ?", asked.run, asked.digest);
+  return rows.empty() ? asked : std::move(rows.front());
+}
+
+std::vector<Film> read_films(Database& database) {
+  std::vector<Film> films;
+  Query query(database, "SELECT path, script, at FROM films ORDER BY at");
+  while (query.next()) {
+    Film& film = films.emplace_back();
+    query >> film.path >> film.run >> film.at;
+    film.path = from_kept(database, film.path);
+  }
+  return films;
+}
+
 }  // namespace kling::engine

@@ -5,6 +5,7 @@
 
 #include "engine/ledger.h"
 #include "engine/ledger_database.h"
+#include "engine/ledger_owner.h"
 
 namespace kling::engine {
 
@@ -70,5 +71,13 @@ std::vector<Question> read_questions(Database& database, const std::string& wher
   }
   return rows;
 }
+
+/// An external id that the user chose belongs to one step: the service may refuse it to another,
+/// or answer with that one's task.
+std::optional<Error> check_own_id(Database& database, Owner& owner, const Step& step);
+
+/// The question as it is kept now; its answer is forgotten when it is to be asked again.
+Question keep_question(Database& database, const Question& asked, bool again);
+std::vector<Film> read_films(Database& database);
 
 }  // namespace kling::engine

@@ -127,7 +127,7 @@ class SqliteLedger : public Ledger {
       if (limits.slots >= 0) marked.usage.open = count_open(db_, row, now);
       marked.admission = admit(limits, marked.usage, estimate_usd);
       if (marked.admission != Admission::admitted) return std::nullopt;
-      if (auto taken = check_own_id(row)) return taken;
+      if (auto taken = check_own_id(db_, owner_, row)) return taken;
       return change(step, now, "sending", "",
                     "state = 'sending', sent_at = CASE sent_at WHEN 0 THEN ? ELSE sent_at END",
                     "state IN ('intended', 'sending') AND owner = ?", now, owner_.id());
@@ -288,20 +288,7 @@ class SqliteLedger : public Ledger {
   }
 
   Result<Question> record_question(const Question& asked, bool again) override {
-    return work(true, [&] {
-      const std::string choices = api::to_text(asked.choices);
-      const int known = db_.run(
-          "UPDATE questions SET choices = ?, place = ?, answer = CASE WHEN ? THEN 0 ELSE answer END"
-          " WHERE script = ? AND digest = ?",
-          choices, asked.where, again, asked.run, asked.digest);
-      if (known == 0)
-        db_.run(
-            "INSERT INTO questions (script, digest, kind, question, choices, place)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            asked.run, asked.digest, asked.kind, asked.text, choices, asked.where);
-      auto rows = read_questions(db_, "script = ? AND digest = ?", asked.run, asked.digest);
-      return rows.empty() ? asked : std::move(rows.front());
-    });
+    return work(true, [&] { return keep_question(db_, asked, again); });
   }
   Status answer(std::int64_t question, int choice, Millis now) override {
     return write("UPDATE questions SET answer = ?, at = ? WHERE id = ?", choice, now, question);
@@ -317,16 +304,7 @@ class SqliteLedger : public Ledger {
         to_kept(db_, film.path), film.run, film.at);
   }
   Result<std::vector<Film>> films() override {
-    return work(false, [&] {
-      std::vector<Film> films;
-      Query query(db_, "SELECT path, script, at FROM films ORDER BY at");
-      while (query.next()) {
-        Film& film = films.emplace_back();
-        query >> film.path >> film.run >> film.at;
-        film.path = from_kept(db_, film.path);
-      }
-      return films;
-    });
+    return work(false, [&] { return read_films(db_); });
   }
 
   std::string prefix() const override { return prefix_; }
@@ -423,29 +401,6 @@ class SqliteLedger : public Ledger {
     return row.state == StepState::intended || row.state == StepState::sending;
   }
 
-  /// An external id that the user chose belongs to one step: the service may refuse it to another,
-  /// or answer with that one's task.
-  std::optional<Error> check_own_id(const Step& step) {
-    if (!step.own_external_id) return std::nullopt;
-    const auto others =
-        read_steps(db_, "external_id = ? AND service = ? AND NOT (digest = ? AND ordinal = ?)",
-                   step.external_id, step.service, step.digest, step.ordinal);
-    for (const Step& other : others) {
-      const bool held = other.owner == owner_.id() || owner_.lives(db_, other.owner);
-      const bool unsent = other.state == StepState::intended && other.sent_at == 0 && !held;
-      const bool refused = other.state == StepState::failed && other.task_id.empty();
-      if (unsent || (refused && !other.abandoned)) continue;
-      const std::string handle =
-          to_string(Handle{other.endpoint, other.task_id, other.external_id});
-      return Error{.kind = Kind::invalid,
-                   .message = "external_task_id \"" + step.external_id + "\" of " + step.script +
-                              " is that of another request, at " + other.script + " (" + handle +
-                              ")",
-                   .hint = "give each request an id of its own, or none"};
-    }
-    return std::nullopt;
-  }
-
   /// A new step, or the attempt after the newest one, which is `before`.
   Step insert(const Step& wanted, const Asking& asking, std::int64_t before) {
     Step step = wanted;
@@ -463,7 +418,7 @@ class SqliteLedger : public Ledger {
     step.address = step_address(step.digest, step.ordinal);
     step.own_external_id = !wanted.external_id.empty();
     if (!step.own_external_id) step.external_id = external_id(prefix_, step.address, step.attempt);
-    if (auto taken = check_own_id(step)) db_.fail(std::move(*taken));
+    if (auto taken = check_own_id(db_, owner_, step)) db_.fail(std::move(*taken));
     db_.run(
         "INSERT INTO steps (service, endpoint, digest, ordinal, address, attempt, external_id,"
         " own_external_id, task_path, nth, state, owner, target, script, summary, request,"

@@ -168,7 +168,7 @@ int Board::take_answer(const std::string& body) {
     if (*runtime == nullptr) return;
     for (engine::Engine* engine : (*runtime)->engines())
       for (const engine::Question& question : engine->questions())
-        if (question.id == id) return engine->answer(id, choice, [](const Status&) {});
+        if (question.id == id) return engine->answer_question(id, choice, [](const Status&) {});
   });
   queue_->wake();
   return 204;

@@ -12,6 +12,8 @@
 
 namespace kling::cli {
 
+class Board;
+
 struct RunOptions : JobOptions {
   std::string take;
   bool detach = false;
@@ -41,5 +43,10 @@ struct RunOptions : JobOptions {
 };
 
 int run_script(RunOptions& options);
+/// The same once its state is set up; its exit code.
+int run_until_done(const RunOptions& options, const Service& service, lua_State* L,
+                   lua::Runtime& runtime, lua::TaskId task, Board* board);
+/// Whether somebody can be asked at this terminal.
+bool sits_here();
 
 }  // namespace kling::cli

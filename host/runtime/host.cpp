@@ -498,7 +498,7 @@ int kling_host_answer(kling_host* host, long long question, int choice) {
     for (engine::Engine* engine : host->engines())
       for (const auto& asked : engine->questions())
         if (asked.id == question && choice >= 1 && choice <= engine::answers(asked))
-          return engine->answer(question, choice, [](const Status&) {}), 0;
+          return engine->answer_question(question, choice, [](const Status&) {}), 0;
     return host->fail("there is no question " + std::to_string(question) + " with an answer " +
                       std::to_string(choice)) -
            1;

@@ -1,0 +1,437 @@
+// A run from its first turn to its bill: tasks, jobs and interrupts, questions, what went wrong.
+#include <cstdio>
+#include <memory>
+#include <set>
+
+#include <lua.hpp>
+#include <poll.h>
+#include <unistd.h>
+
+#include "api/prices.h"
+#include "api/text.h"
+#include "base/process.h"
+#include "base/terminal.h"
+#include "cli/board.h"
+#include "cli/progress.h"
+#include "cli/run.h"
+
+namespace kling::cli {
+namespace {
+
+/// True when every job has an id or has come to rest: nothing would be lost by leaving.
+bool all_answered(const std::vector<engine::Engine*>& engines) {
+  for (engine::Engine* engine : engines)
+    for (const auto& job : engine->jobs()) {
+      const std::string state = engine->snapshot(job).state;
+      if (state == "preparing" || state == "sending") return false;
+    }
+  return true;
+}
+
+std::size_t pending(const std::vector<engine::Engine*>& engines) {
+  std::size_t count = 0;
+  for (const engine::Engine* engine : engines) count += engine->pending();
+  return count;
+}
+
+constexpr int kAskMillis = 100;  // between two looks at what a person types
+constexpr int kIdleLooks = 3;    // a worker may be about to tell its news
+
+/// One run, after its state is set up.
+class Run {
+ public:
+  Run(const RunOptions& options, const Service& service, lua_State* L, lua::Runtime& runtime,
+      lua::TaskId task, Board* board)
+      : options_(options),
+        service_(service),
+        state_(L),
+        runtime_(runtime),
+        task_(task),
+        board_(board),
+        progress_(options.voice, runtime.queue().clock()) {}
+
+  int until_done() {
+    for (;;) {
+      if (asking_ == 0) progress_.erase();
+      const bool busy = options_.safe.watched([this] { return runtime_.run(10'000); });
+      if (give_up()) continue;  // what was cancelled has its turn
+      const auto engines = runtime_.engines();
+      if (const std::string places = busy ? "" : runtime_.deadlock(); !places.empty()) {
+        given_up_ = true;
+        code_ = kExitError;
+        (void)options_.voice.fail(
+            {.kind = Kind::invalid,
+             .message = "tasks wait for each other, and nothing else can end: " + places});
+        stop(engines);
+        continue;
+      }
+      const bool waits = (!busy && ask_to_pay(engines)) || ask_person(engines);
+      if (asking_ == 0) progress_.update(engines);
+      if (interrupted() && !leaving_) leave(engines);
+      idle_ = waits && !busy && pending(engines) == 0 && runtime_.next_timer() == kNever ? idle_ + 1
+                                                                                         : 0;
+      if (board_ != nullptr) board_->update(engines);
+      if (idle_ > kIdleLooks && !person_ && board_ == nullptr && !leaving_ && !given_up_)
+        give_up_asking(engines);
+      const bool over = runtime_.result(task_).done && runtime_.unfinished() == 0;
+      if (leaving_ ? count(engines, is_under_way) == 0 : over && pending(engines) == 0) break;
+      if (options_.detach && !busy && all_answered(engines) && started(engines)) break;
+      const int look = progress_.until_next_look();
+      if (!busy)
+        runtime_.wait(service_.deadline(waits && (look < 0 || asking_ != 0) ? kAskMillis : look));
+    }
+    progress_.finish(runtime_.engines());
+    if (board_ != nullptr) board_->update(runtime_.engines());
+    return finish();
+  }
+
+ private:
+  static bool started(const std::vector<engine::Engine*>& engines) {
+    for (const engine::Engine* engine : engines)
+      if (!engine->jobs().empty()) return true;
+    return false;
+  }
+
+  static int count(const std::vector<engine::Engine*>& engines,
+                   bool (*is)(const engine::JobSnapshot&)) {
+    int found = 0;
+    for (engine::Engine* engine : engines)
+      for (const auto& job : engine->jobs()) found += is(engine->snapshot(job)) ? 1 : 0;
+    return found;
+  }
+  static bool goes_on(const engine::JobSnapshot& job) {
+    return job.phase == engine::Phase::accepted;
+  }
+
+  /// Before the first request, when all that the script asks for so far waits to be sent: what it
+  /// costs, and whether to go on. True while that is not answered.
+  bool ask_to_pay(const std::vector<engine::Engine*>& engines) {
+    constexpr std::int64_t kThis = -1;
+    if (engines.empty() || !engines[0]->options().purse->held || leaving_ || given_up_)
+      return false;
+    int shots = 0, unpriced = 0;
+    double usd = 0;
+    bool limited = true;
+    for (engine::Engine* engine : engines) {
+      const engine::Limits& limits = engine->options().limits;
+      limited = limited && (limits.budget_usd >= 0 || limits.budget_jobs >= 0);
+      for (const auto& job : engine->jobs()) {
+        const engine::JobSnapshot shot = engine->snapshot(job);
+        if (is_under_way(shot)) return false;  // not recorded yet
+        if (shot.waiting_for != engine::kYourWord) continue;
+        ++shots;
+        if (shot.cost_usd <= 0) ++unpriced;
+        usd = api::decimal(usd + shot.cost_usd);
+      }
+    }
+    if (shots == 0) return false;
+    std::string text = limited ? "y" : "";
+    if (!limited && asking_ != kThis) {
+      asking_ = kThis;
+      std::fprintf(stderr, "%d new shot%s, about %s%s; more may follow; go on? [Y/n] ", shots,
+                   shots == 1 ? "" : "s", engine::dollars(usd).c_str(),
+                   unpriced > 0 ? " and what has no known price" : "");
+    }
+    if (!limited) {
+      const auto line = read_line();
+      if (!line) return true;
+      text = api::lower(*line);
+    }
+    if (person_ && text != "n" && text != "no" && text != "y" && text != "yes" && !text.empty()) {
+      std::fputs("y or n: ", stderr);
+      return true;
+    }
+    asking_ = 0;
+    if (!person_ || text.starts_with('n')) {
+      leave(engines);
+    } else {
+      engines[0]->options().purse->held = false;
+      for (engine::Engine* engine : engines) engine->release();
+    }
+    return true;
+  }
+
+  /// Asks who sits here about the oldest open question. True while one is open.
+  bool ask_person(const std::vector<engine::Engine*>& engines) {
+    engine::Engine* whose = nullptr;
+    engine::Question open;
+    for (engine::Engine* engine : engines)
+      for (engine::Question& one : engine->questions()) {
+        if (options_.voice.json && one.answer == 0 && told_.emplace(engine, one.id).second)
+          Voice::line({{"question", to_json(one)}});
+        if (whose == nullptr && one.answer == 0 && !answered_.contains({engine, one.id}))
+          whose = engine, open = std::move(one);
+      }
+    if (asking_ != open.id && asking_ != 0) std::fputs(" (answered elsewhere)\n", stderr);
+    const bool is_new = std::exchange(asking_, person_ && !leaving_ ? open.id : 0) != asking_;
+    if (asking_ == 0) return whose != nullptr;
+    const std::string choices =
+        open.kind == "approve" ? "yes or no: " : "1 to " + std::to_string(answers(open)) + ": ";
+    if (is_new)
+      std::fputs(("question " + std::to_string(open.id) + ", " + choices).c_str(), stderr);
+    const auto line = read_line();
+    if (!line) return true;
+    if (const int answer = engine::read_answer(open, *line); answer != 0) {
+      answered_.emplace(whose, open.id);
+      asking_ = 0;
+      whose->answer_question(open.id, answer, [](const Status&) {});
+    } else {
+      std::fputs(choices.c_str(), stderr);
+    }
+    return true;
+  }
+
+  /// What was typed, when there is a line. At its end nobody sits here any more.
+  std::optional<std::string> read_line() {
+    pollfd input{STDIN_FILENO, POLLIN, 0};
+    char text[4096];
+    if (::poll(&input, 1, 0) <= 0) return std::nullopt;
+    const ssize_t size = ::read(STDIN_FILENO, text, sizeof text);
+    if (size <= 0) person_ = false;
+    std::string line(text, size > 0 ? std::size_t(size) : 0);
+    while (!line.empty() && (line.back() == '\n' || line.back() == ' ')) line.pop_back();
+    return line;
+  }
+
+  /// Only answers could bring this run on, and nobody here gives them.
+  void give_up_asking(const std::vector<engine::Engine*>& engines) {
+    given_up_ = true;
+    code_ = kExitDecision;
+    for (const engine::Engine* engine : engines)
+      for (const engine::Question& one : engine->questions())
+        if (one.answer == 0) {
+          lua::TaskResult& asked = failures_.emplace_back();
+          asked.message = one.where + " waits for an answer: " + fitted(one.text, 200);
+          asked.error = {.kind = Kind::ambiguous,
+                         .message = asked.message,
+                         .hint = "kling jobs answer " + std::to_string(one.id) +
+                                 " CHOICE, then the same command again"};
+          asked.is_kling_error = true;
+          if (options_.voice.json) (void)options_.voice.fail(asked.error);
+        }
+    if (options_.voice.json) failures_.clear();
+    stop(engines);
+  }
+
+  /// Nothing more is sent, and no task waits any longer.
+  void stop(const std::vector<engine::Engine*>& engines) {
+    for (engine::Engine* engine : engines) engine->stop_submitting();
+    runtime_.cancel_all();
+    progress_.erase();
+  }
+
+  /// "2 jobs go on at the service", or what else is true.
+  std::string what_is_left(const std::vector<engine::Engine*>& engines) const {
+    const int going = count(engines, goes_on);
+    const int unanswered = count(engines, is_under_way);
+    const int lost = count(engines, [](const engine::JobSnapshot& job) {
+      return job.phase == engine::Phase::looking_up || job.phase == engine::Phase::ambiguous;
+    });
+    const int sent =
+        count(engines, [](const engine::JobSnapshot& job) { return job.submitted || job.reused; });
+    const auto jobs = [](int number, const char* one, const char* more) {
+      return std::to_string(number) + (number == 1 ? one : more);
+    };
+    std::string text;
+    if (going > 0) text = jobs(going, " job goes", " jobs go") + " on at the service. ";
+    if (going + unanswered + lost + sent == 0) text = "nothing was sent. ";
+    if (going == 0 && unanswered + lost == 0 && sent > 0) text = "no job is left at the service. ";
+    if (lost > 0)
+      text += "The answer to " + jobs(lost, " request", " requests") +
+              " was lost; the next run looks for it. ";
+    text += "Run the same command again to go on; nothing is paid twice.";
+    if (unanswered > 0)
+      text += " Waiting for the answer to " + jobs(unanswered, " request", " requests") +
+              " on the way (Ctrl-C leaves at once).";
+    return text;
+  }
+
+  void leave(const std::vector<engine::Engine*>& engines) {
+    leaving_ = true;
+    heed_interrupt();
+    stop(engines);
+    if (!overdue()) return options_.voice.note("interrupted; " + what_is_left(engines));
+    char span[32];
+    std::snprintf(span, sizeof span, "%.10g", options_.deadline);
+    (void)options_.voice.fail(
+        {.kind = Kind::interrupted,
+         .message = std::string("the deadline of ") + span + " seconds has passed",
+         .hint = what_is_left(engines)});
+  }
+
+  /// What failed is told last, where it is read.
+  void report(const lua::TaskResult& result) {
+    const bool by_us = (leaving_ || given_up_) && result.error.kind == Kind::interrupted;
+    const int code = by_us                   ? int{kExitInterrupted}
+                     : result.is_kling_error ? exit_code(result.error.kind)
+                                             : int{kExitError};
+    if (!by_us && options_.voice.json) (void)options_.voice.fail(result, "");
+    if (!by_us && !options_.voice.json) failures_.push_back(result);
+    if (code_ == kExitDone && !(by_us && given_up_)) code_ = code;
+  }
+
+  /// A script ended with an error. What it has paid for is still brought home; nothing else of it
+  /// goes on. True once, when that happened.
+  bool give_up() {
+    const lua::TaskResult main = runtime_.result(task_);
+    const bool failed = main.done && !main.ok;
+    if (given_up_ || (!failed && lua::stopped(state_) == nullptr)) return false;
+    given_up_ = true;
+    if (failed) report(main);
+    if (leaving_) return true;
+    const auto engines = runtime_.engines();
+    stop(engines);
+    if (const int going = count(engines, goes_on); going > 0)
+      options_.voice.note(
+          main.message.substr(0, main.message.find(": ")) + (failed ? " failed; " : "; ") +
+          (going == 1 ? "1 job that is paid for still runs"
+                      : std::to_string(going) + " jobs that are paid for still run") +
+          "; waiting for " + (going == 1 ? "it" : "them") +
+          " (Ctrl-C leaves, and they go on at the service)");
+    return true;
+  }
+
+  /// The end of a job that no part of the script waited for.
+  void report_unobserved(const engine::JobSnapshot& job) {
+    if (code_ == kExitDone)
+      code_ = job.state == "failed" ? int{kExitGenerationFailed} : exit_code(job.error->kind);
+    if (options_.voice.json) return;  // its event told
+    tell(job.where + ": " + job.error->message, options_.voice.typed(job.error->hint), called(job));
+  }
+
+  /// "shot 3, 91be04d"
+  static std::string called(const engine::JobSnapshot& job) {
+    return job.name + (job.name.empty() ? "" : ", ") +
+           (job.address.empty() ? job.handle : job.address.substr(0, 7));
+  }
+  std::string called(const std::string& handle) const {
+    for (const engine::Engine* engine : runtime_.engines())
+      for (const auto& job : engine->jobs()) {
+        const engine::JobSnapshot shot = engine->snapshot(job);
+        const bool is = shot.handle == handle ||
+                        (!shot.external_id.empty() && handle.ends_with("~" + shot.external_id));
+        if (is && !handle.empty()) return called(shot);
+      }
+    return handle;
+  }
+
+  bool is_made_anew() const {
+    for (engine::Engine* engine : runtime_.engines())
+      for (const auto& job : engine->jobs())
+        if (engine->snapshot(job).name == options_.again) return true;
+    return false;
+  }
+
+  int finish() {
+    runtime_.queue().drain();  // what workers had to say
+    std::vector<engine::JobSnapshot> unobserved;
+    engine::Bill bill;
+    double price_factor = 1;
+    for (engine::Engine* engine : runtime_.engines()) {
+      const engine::Bill part = engine->bill();
+      price_factor = engine->options().price_factor;
+      bill.submitted += part.submitted;
+      bill.reused += part.reused;
+      bill.failed += part.failed;
+      bill.replayed += part.replayed;
+      bill.open += part.open;
+      bill.usd = api::decimal(bill.usd + part.usd);
+      bill.in_doubt = api::decimal(bill.in_doubt + part.in_doubt);
+      bill.estimated = (bill.submitted > part.submitted && bill.estimated) || part.estimated;
+      for (const auto& job : engine->jobs()) {
+        const engine::JobSnapshot shot = engine->snapshot(job);
+        const bool by_us =
+            leaving_ || (given_up_ && shot.error && shot.error->kind == Kind::interrupted);
+        if (shot.error && !shot.observed && !by_us) unobserved.push_back(shot);
+        // A clip that could not be stored is not lost, but its owner must know.
+        if (shot.store_error)
+          options_.voice.note(shot.handle +
+                              ": the clip is not stored: " + shot.store_error->message);
+        if ((leaving_ || options_.detach) && shot.error == std::nullopt &&
+            shot.state != "succeeded")
+          options_.voice.note("open: " + called(shot));
+      }
+    }
+    if (options_.report) {
+      options_.report(runtime_.engines());
+    } else if (options_.voice.json) {
+      Voice::line({{"bill",
+                    {{"submitted", bill.submitted},
+                     {"reused", bill.reused},
+                     {"failed", bill.failed},
+                     {"not_sent_again", bill.replayed},
+                     {"open", bill.open},
+                     {"usd", bill.usd},
+                     {"in_doubt_usd", bill.in_doubt},
+                     {"estimated", bill.estimated}}}});
+    } else if (bill.submitted + bill.reused + bill.failed + bill.open > 0) {
+      char text[200];
+      std::snprintf(text, sizeof text, "%d submitted, %d reused, %s$%.2f", bill.submitted,
+                    bill.reused, bill.estimated && bill.usd > 0 ? "about " : "", bill.usd);
+      std::string line = text;
+      if (bill.estimated && bill.usd > 0) line += " (" + api::price_basis(price_factor) + ")";
+      if (bill.failed > 0) line += ", " + std::to_string(bill.failed) + " failed";
+      if (bill.open > 0) line += ", " + std::to_string(bill.open) + " still open";
+      std::snprintf(text, sizeof text, "; lost answers may have cost $%.2f more", bill.in_doubt);
+      if (bill.in_doubt > 0) line += text;
+      options_.voice.note(line);
+      outcome_ = line;
+      if (bill.replayed > 0)
+        options_.voice.note(std::to_string(bill.replayed) + " failed earlier, not sent again: " +
+                            options_.voice.typed("kling run --retry-failed ") +
+                            options_.app->remaining().front());
+    }
+    if (const std::string text = service_.summary(runtime_.engines()); !text.empty())
+      options_.voice.note(text);
+    if (!options_.again.empty() && !leaving_ && !given_up_ && !is_made_anew())
+      code_ = options_.voice.fail(
+          {.message = "no shot is called \"" + options_.again + "\", so none was made again",
+           .hint = "kling jobs list shows the names"});
+    for (const lua::TaskResult& task : runtime_.take_unobserved()) report(task);
+    for (const engine::JobSnapshot& job : unobserved) report_unobserved(job);
+    for (const lua::TaskResult& task : failures_)
+      (void)options_.voice.fail(task, called(task.error.job));
+    if (code_ == kExitDone && !leaving_ && !options_.detach && !options_.report) runtime_.end_run();
+    if (options_.notify) notify();
+    return leaving_ ? int{kExitInterrupted} : code_;
+  }
+
+  /// A bell, and a message where the desktop has a place for it.
+  void notify() const {
+    if (is_capable_terminal(STDERR_FILENO)) std::fputc('\a', stderr);
+    const std::string title =
+        options_.app->remaining().front() + (code_ == 0 ? " is done" : " ended");
+    (void)run_process({"notify-send", "--", title, outcome_}, {.time = std::chrono::seconds(5)});
+  }
+
+  const RunOptions& options_;
+  const Service& service_;
+  lua_State* const state_;
+  lua::Runtime& runtime_;
+  const lua::TaskId task_;
+  Board* const board_;  ///< null: none
+  Progress progress_;
+  bool person_ = sits_here();
+  std::int64_t asking_ = 0;  ///< the question that stands on the terminal
+  std::set<std::pair<engine::Engine*, std::int64_t>> told_, answered_;
+  int idle_ = 0;  ///< looks at which nothing but an answer was waited for
+  bool leaving_ = false;
+  bool given_up_ = false;  ///< the script ended with an error or at a limit
+  int code_ = kExitDone;
+  std::vector<lua::TaskResult> failures_;
+  std::string outcome_;  ///< the bill in one line
+};
+
+}  // namespace
+
+bool sits_here() {
+  return ::isatty(STDIN_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0 &&
+         ::tcgetpgrp(STDIN_FILENO) == ::getpgrp();
+}
+
+int run_until_done(const RunOptions& options, const Service& service, lua_State* L,
+                   lua::Runtime& runtime, lua::TaskId task, Board* board) {
+  return Run(options, service, L, runtime, task, board).until_done();
+}
+
+}  // namespace kling::cli
