@@ -5,17 +5,19 @@ find_package(Threads REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED)
 find_package(SQLite3 3.40 REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
-find_package(CLI11 2.1 REQUIRED)
 
 # The package has no CMake config. Its feature macros must be exactly those the library was built
 # with (they change class layouts), so they are taken from pkg-config and never typed here.
 pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
 
-# Its archive and those it needs (libedit-dev depends on them): four libraries less at start-up.
-pkg_check_modules(LIBEDIT REQUIRED libedit)
-add_library(kling_libedit INTERFACE)
-target_include_directories(kling_libedit SYSTEM INTERFACE ${LIBEDIT_INCLUDE_DIRS})
-target_link_libraries(kling_libedit INTERFACE -l:libedit.a -l:libtinfo.a -l:libbsd.a -l:libmd.a)
+if(KLING_PROGRAM)
+  find_package(CLI11 2.1 REQUIRED)
+  # Its archive and those it needs (libedit-dev depends on them): four libraries less at start-up.
+  pkg_check_modules(LIBEDIT REQUIRED libedit)
+  add_library(kling_libedit INTERFACE)
+  target_include_directories(kling_libedit SYSTEM INTERFACE ${LIBEDIT_INCLUDE_DIRS})
+  target_link_libraries(kling_libedit INTERFACE -l:libedit.a -l:libtinfo.a -l:libbsd.a -l:libmd.a)
+endif()
 
 # Debian's C build of Lua is the default: yields and errors are 5 to 15 times faster than in the
 # C++ build, which the tests are run against as well (KLING_LUA=c++).

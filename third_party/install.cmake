@@ -3,7 +3,9 @@ include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/kling)
 
-install(TARGETS kling RUNTIME)
+if(KLING_PROGRAM)
+  install(TARGETS kling RUNTIME)
+endif()
 install(TARGETS kling_host EXPORT kling LIBRARY)
 install(TARGETS kling_module EXPORT kling LIBRARY DESTINATION ${KLING_LUA_CMOD_DIR})
 install(TARGETS kling_host_static kling_module_static ARCHIVE)

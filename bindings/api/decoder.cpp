@@ -223,6 +223,8 @@ std::optional<Task> read_task(const std::vector<const Json*>& levels, Answer& an
     keep_first(task.message, read_message(**level));
     keep_first(task.created_at, millis_of(**level, {"created_at", "create_time", "submit_time"}));
     keep_first(task.updated_at, millis_of(**level, {"updated_at", "update_time", "finish_time"}));
+    if (const std::string part = first_text(**level, {"progress"}); part.ends_with('%'))
+      task.progress = std::clamp(std::strtod(part.c_str(), nullptr) / 100, 0.0, 1.0);
     if (!task.cost_usd) task.cost_usd = read_cost(**level, task.cost_is_listed);
     if (task.videos.empty()) read_results(**level, task);
   }

@@ -29,6 +29,7 @@ struct Task {
   std::string external_id;
   TaskState state = TaskState::queued;
   std::string status_word;          ///< the service's own word
+  double progress = -1;             ///< 0 to 1, where the service says "30%"; < 0: it does not
   std::string message;              ///< task_status_msg or fail_reason
   std::vector<Video> videos;        ///< only those with a URL; [0] is the clip
   std::vector<std::string> others;  ///< URLs of images or audios

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <iterator>
 #include <utility>
@@ -15,6 +16,29 @@
 
 namespace kling::engine {
 namespace {
+
+// The clips of a ledger in memory, and a file beside them that is locked while they are used.
+constexpr const char* kTemporary = "kling-clips-";
+constexpr const char* kLock = ".lock";
+
+void remove_folder(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::remove_all(folder, error);
+  std::filesystem::remove(folder + kLock, error);
+}
+
+/// Removes the folders of processes that have died.
+void sweep(const std::filesystem::path& all) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(all, error)) {
+    std::string path = entry.path().string();
+    if (!entry.path().filename().string().starts_with(kTemporary) || !path.ends_with(kLock))
+      continue;
+    const auto lock = try_lock(path);
+    path.resize(path.size() - std::strlen(kLock));
+    if (lock && *lock) remove_folder(path);
+  }
+}
 
 // A longer time between two looks (an outage, a sleep) tells nothing about how long a job took.
 constexpr Millis kLongestGap = 700'000;
@@ -93,8 +117,10 @@ Result<std::string> Core::store_folder() {
     folder = (std::filesystem::path(options.ledger_path).parent_path() / "clips").string();
   if (folder.empty()) {
     std::error_code error;
-    folder = (std::filesystem::temp_directory_path(error) / ("kling-" + random_hex(8))).string();
-    temporary_folder_ = folder;
+    const auto all = std::filesystem::temp_directory_path(error);
+    sweep(all);
+    folder = temporary_folder_ = (all / (kTemporary + random_hex(8))).string();
+    if (auto held = try_lock(folder + kLock)) temporary_lock_ = std::move(*held);
   }
   std::error_code code;
   folder = std::filesystem::absolute(folder, code).lexically_normal().string();
@@ -117,8 +143,13 @@ void Core::close() {
     }
   }
   std::lock_guard lock(folder_mutex_);
-  std::error_code error;
-  if (!temporary_folder_.empty()) std::filesystem::remove_all(temporary_folder_, error);
+  if (temporary_folder_.empty()) return;
+  try {  // it may take seconds, for which nobody waits; what is left the next start sweeps
+    std::thread([folder = temporary_folder_, used = temporary_lock_] {
+      remove_folder(folder);
+    }).detach();
+  } catch (const std::exception&) {
+  }
 }
 
 /// Null: of kling.request, whose answer is its result.
@@ -250,6 +281,7 @@ JobSnapshot snapshot_of(const Job& job) {
   shot.observed = job.observed;
   shot.expected = job.expected;
   shot.phase = job.machine.phase;
+  shot.progress = shot.phase == Phase::succeeded || shot.phase == Phase::stored ? 1 : job.progress;
   shot.state = kStates[static_cast<std::size_t>(shot.phase)];
   if (shot.phase == Phase::accepted && job.seen != api::TaskState::queued) shot.state = "running";
   if (!job.videos.empty()) shot.duration = job.videos[0].duration;
@@ -283,6 +315,7 @@ void note_task(Job& job, const api::Task& task, Millis now) {
   if (task.state != api::TaskState::queued) job.seen = task.state;
   if (job.step.task_id.empty()) job.step.task_id = task.id;
   if (job.step.accepted_at == 0) job.step.accepted_at = now;
+  if (task.progress >= 0) job.progress = task.progress;
   if (task.state != api::TaskState::succeeded) {
     job.polled_at = now;
   } else if (job.timed && job.polled_at != 0 && now - job.polled_at < kLongestGap) {

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/leaving.h"
 #include "base/watches.h"
 #include "engine/engine.h"
 #include "engine/ledger.h"
@@ -73,6 +74,7 @@ class Job : public std::enable_shared_from_this<Job> {
   bool differs = false, replayed = false, reused = false, submitted = false, observed = false;
   bool background = false;  ///< followed for its slot only: nobody of this script asked for it
   Millis expected = 0;
+  double progress = -1;  ///< what the service says; < 0: nothing
   Heard heard = Heard::nothing;
   bool ask_now = false;  ///< a callback told of the end while the job was busy
   bool active = true;    ///< being run, or waiting for its time; else at rest
@@ -279,6 +281,7 @@ class Core : public std::enable_shared_from_this<Core> {
   std::mutex folder_mutex_;
   std::string folder_;
   std::string temporary_folder_;
+  UnsharedDescriptor temporary_lock_;  ///< of the file beside it: somebody uses it
   std::mutex origins_mutex_;
   std::map<std::string, std::string> film_origins_;
 };

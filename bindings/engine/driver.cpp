@@ -191,7 +191,10 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
 void Core::wait(const std::shared_ptr<Job>& job, const Action& action) {
   if (action.delay == kSlotDelay) return wait_for_slot(job);
   Millis delay = action.delay;
-  if (delay == kPollDelay) delay = job->poll_interval > 0 ? job->poll_interval : next_look(*job);
+  if (delay == kPollDelay) {
+    delay = next_look(*job);
+    if (job->poll_interval > 0 && delay > 0) delay = job->poll_interval;
+  }
   // What has no range is spread by a tenth, so that many jobs do not ask in step.
   delay = action.least >= 0 ? random_delay(action.least, delay)
                             : random_delay(delay - delay / 10, delay + delay / 10);

@@ -1,5 +1,7 @@
 #include "engine/engine.h"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "api/prices.h"
@@ -65,7 +67,13 @@ class EngineImpl : public Engine {
 
   JobSnapshot snapshot(const std::shared_ptr<Job>& job) const override {
     std::lock_guard lock(job->mutex);
-    return snapshot_of(*job);
+    JobSnapshot shot = snapshot_of(*job);
+    if (shot.phase == Phase::accepted && shot.progress < 0 && shot.expected > 0) {
+      const auto past = static_cast<double>(core_->now() - shot.accepted_at);
+      const double part = past / static_cast<double>(shot.expected);
+      shot.progress = std::floor(100 * std::clamp(part, 0.0, 0.99)) / 100;
+    }
+    return shot;
   }
 
   void watch(const std::shared_ptr<Job>& job, Milestone milestone, std::weak_ptr<void> owner,
@@ -172,6 +180,13 @@ class EngineImpl : public Engine {
       if (job->active && !job->background) ++count;
     }
     return count;
+  }
+
+  bool is_busy() const override {
+    return std::ranges::any_of(jobs(), [](const auto& job) {
+      std::lock_guard lock(job->mutex);
+      return job->active && job->machine.phase < Phase::accepted && job->waiting_for.empty();
+    });
   }
 
   std::vector<std::shared_ptr<Job>> jobs() const override {

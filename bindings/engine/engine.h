@@ -206,6 +206,8 @@ class Engine {
   virtual void answer_question(std::int64_t /*question*/, int /*choice*/,
                                std::function<void(Status)> /*done*/) {}
 
+  /// Whether a paid request is about to be sent, or was sent and is not answered yet.
+  virtual bool is_busy() const { return false; }
   /// Every job of this run, oldest first.
   virtual std::vector<std::shared_ptr<Job>> jobs() const = 0;
   /// Those that changed after `since` (0: all), each once, the latest change last; moves `since`

@@ -1,5 +1,6 @@
 #include "engine/job.h"
 
+#include "api/prices.h"
 #include "engine/error_json.h"
 
 namespace kling::engine {
@@ -28,9 +29,13 @@ constexpr JobField kJobFields[] = {
     {"name", some<&JobSnapshot::name>},
     {"where", text<&JobSnapshot::where>},
     {"waiting_for", some<&JobSnapshot::waiting_for>},
+    {"prompt", some<&JobSnapshot::summary>},
     {"created", seconds<&JobSnapshot::created_at>},
     {"finished", seconds<&JobSnapshot::finished_at>},
-    {"cost", [](const JobSnapshot& job) { return api::Json(job.cost_usd); }},
+    {"expected", seconds<&JobSnapshot::expected>},
+    {"progress",
+     [](const JobSnapshot& job) { return job.progress < 0 ? api::Json() : api::Json(job.progress); }},
+    {"cost", [](const JobSnapshot& job) { return api::Json(api::decimal(job.cost_usd)); }},
     {"reused", [](const JobSnapshot& job) { return api::Json(job.reused); }},
     {"error", [](const JobSnapshot& job) { return job.error ? to_json(*job.error) : api::Json(); }},
 };

@@ -149,7 +149,7 @@ int create(lua_State* L) {
     lua_setfield(L, 1, "prompt");
   }
   Runtime& state = state_of(L);
-  Call& call = new_call_unopened(L, bound_client(L));
+  Call& call = new_call_unopened(L, bound_client(L), true);
   const Where here = where(L);
   bool ready = false;
   std::size_t bytes = 0;

@@ -189,6 +189,17 @@ function job_methods.wait(job, options)
   return wait(job, timeout and { timeout = 0 })
 end
 
+function job_methods.on_done(job, fn)
+  if type(fn) ~= "function" then
+    refuse("on_done takes a function", "write job:on_done(function(clip, err) … end)")
+  end
+  return spawn(function()
+    local ok, value = pcall(wait, job)
+    if ok then return fn(value) end
+    return fn(nil, value)
+  end)
+end
+
 if not own_interpreter then return end
 
 -- As the stock one (same searchers, messages and results), but module bodies may wait.

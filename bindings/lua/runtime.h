@@ -64,6 +64,10 @@ class Runtime {
   /// Pushes what a task has returned and tells how many values; 0 for one that has not (yet), -1
   /// when there is no room. Never raises.
   int push_results(lua_State* L, TaskId task);
+  /// Has `watch` told when a task has ended. It must be there.
+  void watch(TaskId task, Watch watch) {
+    add_watch(scheduler.find(task)->watches, std::move(watch));
+  }
   /// The host will not ask for this task again: its results may go.
   void release(TaskId task);
   /// Raises `interrupted` in this and every later wait of one task. Jobs go on.

@@ -193,9 +193,9 @@ Call& new_call(lua_State* L, const std::shared_ptr<Client>& client) {
   return call;
 }
 
-Call& new_call_unopened(lua_State* L, const std::shared_ptr<Client>& client) {
+Call& new_call_unopened(lua_State* L, const std::shared_ptr<Client>& client, bool at_once) {
   Scheduler& scheduler = state_of(L).scheduler;
-  scheduler.check_can_wait(L);
+  scheduler.check_can_wait(L, at_once);
   std::size_t bytes = 0;
   for (int i = lua_gettop(L); i > 0; --i)
     if (lua_type(L, i) == LUA_TSTRING) bytes += lua_rawlen(L, i);
@@ -204,6 +204,7 @@ Call& new_call_unopened(lua_State* L, const std::shared_ptr<Client>& client) {
     call.client = client;
     call.reply = std::make_shared<Reply>(scheduler.home());
     call.reply->brief = true;
+    call.reply->at_once = at_once;
   });
   hold_memory(L, bytes, call.reply->memory);
   return call;

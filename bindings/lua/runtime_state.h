@@ -73,7 +73,8 @@ struct Call {
 /// Pushes a Call. Raises where waiting is impossible, before anything is done.
 Call& new_call(lua_State* L, const std::shared_ptr<Client>& client);
 /// The same without an engine, which takes long to load: call engine_of() before it is used.
-Call& new_call_unopened(lua_State* L, const std::shared_ptr<Client>& client);
+/// `at_once`: as Ticket has it.
+Call& new_call_unopened(lua_State* L, const std::shared_ptr<Client>& client, bool at_once = false);
 
 /// One wait for a milestone, task or time: as small as it can be, there may be thousands.
 struct Wait {

@@ -96,6 +96,7 @@ TaskId Scheduler::announce(std::string path) {
   task->born_with = task->story.get();
   if (running_ != nullptr) task->label = running_->label;
   task->id = ++last_id_;
+  task->root = running_ != nullptr ? running_->root : last_id_;
   task->held = true;
   tasks_.emplace(last_id_, std::move(task));
   return last_id_;
@@ -159,6 +160,24 @@ void Scheduler::cancel(Task& task) {
   if (running_ == nullptr) queue_->wake_fd_at(0);
 }
 
+int Scheduler::end_script(lua_State* L, int code) {
+  if (running_ == nullptr) return luaL_error(L, "os.exit: no script runs here");
+  for (auto& [id, task] : tasks_) {
+    if (task->root != running_->root || task->phase >= Task::Phase::ending) continue;
+    task->exits = true;
+    task->exit_code = code;
+    wake(id, task->serial);
+  }
+  if (L == passable && lua_isyieldable(L)) {
+    lua_pushlightuserdata(L, wait_mark());
+    return lua_yield(L, 1);
+  }
+  // In table.sort and such: nothing on this thread goes on after the error.
+  const lua_Hook stop = [](lua_State* thread, lua_Debug*) { luaL_error(thread, "os.exit"); };
+  for (lua_State* thread : {L, running_->thread}) lua_sethook(thread, stop, LUA_MASKCOUNT, 1);
+  return luaL_error(L, "os.exit");
+}
+
 void Scheduler::cancel_all() {
   for (auto& [id, task] : tasks_)
     if (task->phase != Task::Phase::done) cancel(*task);
@@ -190,10 +209,10 @@ Millis Scheduler::deadline(double seconds) const {
   return now() + static_cast<Millis>((seconds > 0 ? std::min(seconds, most) : 0.0) * 1000);
 }
 
-void Scheduler::check_can_wait(lua_State* L) {
+void Scheduler::check_can_wait(lua_State* L, bool at_once) {
   if (in_finalizer(L)) luaL_error(L, "kling cannot be used in a finalizer");
   if (running_ == nullptr && !driving_) {  // else it is a hook that was called by run()
-    if (host_pumps_)
+    if (host_pumps_ && !at_once)
       raise_message(L, Kind::invalid, "this host may not be blocked: start it with kling.spawn");
     return;
   }
@@ -208,7 +227,7 @@ void Scheduler::check_can_wait(lua_State* L) {
 
 int Scheduler::park(lua_State* L, Ticket& ticket, Millis deadline, lua_KFunction next,
                     lua_KContext context) {
-  check_can_wait(L);
+  check_can_wait(L, ticket.at_once);
   ticket.order = ++waits_;
   if (running_ == nullptr) {
     block(L, ticket, deadline);
@@ -397,6 +416,7 @@ void Scheduler::resume(lua_State* L, Task& task) {
   if (is_waiting(thread)) lua_pop(thread, 1);
   if (std::exchange(task.brief, false)) --brief_;
   task.ticket.reset();
+  if (task.exits) return finish(L, task, LUA_OK);
   running_ = &task;
   passable = thread;
   int count = 0;
@@ -405,7 +425,7 @@ void Scheduler::resume(lua_State* L, Task& task) {
   enter_thread(L, ran_before);
   running_ = nullptr;
   passable = nullptr;
-  if (status != LUA_YIELD) return finish(L, task, status);
+  if (status != LUA_YIELD || task.exits) return finish(L, task, status);
   if (is_waiting(thread)) return;
   // The script's own coroutine.yield in the body of a task: let the others run.
   lua_pop(thread, count);
@@ -414,7 +434,7 @@ void Scheduler::resume(lua_State* L, Task& task) {
 
 void Scheduler::finish(lua_State* L, Task& task, int status) {
   task.phase = Task::Phase::ending;
-  if (status != LUA_OK) {
+  if (status != LUA_OK || task.exits) {
     task.failure = no_memory_;  // explain() says more, unless it runs out of it, too
     running_ = &task;           // what its __close and __tostring functions run into
     lua_pushcfunction(L, explain);
@@ -424,7 +444,11 @@ void Scheduler::finish(lua_State* L, Task& task, int status) {
       close_thread(task.thread, L);
     }
     running_ = nullptr;
-    if (++unobserved_ > kMostUnobserved) task.observed = true;
+    if (task.exits && task.exit_code == 0) {
+      task.failure.reset();
+      lua_settop(task.thread, 0);
+    } else if (++unobserved_ > kMostUnobserved)
+      task.observed = true;
   }
   // From here on no Lua runs.
   task.phase = Task::Phase::done;
@@ -454,6 +478,14 @@ int Scheduler::explain(lua_State* L) {
   const char* traceback = lua_tostring(L, -1);
   pure(L, [&] { failure.traceback = user_frames(traceback); });
   close_thread(thread, L);
+  if (task.exits) {
+    pure(L, [&] {
+      failure.error = {.kind = Kind::interrupted, .code = std::to_string(task.exit_code)};
+      failure.message = failure.error.message = "os.exit(" + failure.error.code + ")";
+    });
+    task.observed = true;
+    return 0;
+  }
   if (const char* why = stopped(L)) {  // says more than the wait that was cut short
     pure(L, [&] { failure.message = failure.error.message = why; });
     return 0;

@@ -55,6 +55,7 @@ struct Ticket : std::enable_shared_from_this<Ticket> {
   std::uint32_t serial = 0;  ///< of the waiter's wait; an older one is over
   bool done = false;
   bool brief = false;       ///< an answer of this machine or one exchange, not a generation
+  bool at_once = false;     ///< of this machine, within milliseconds: may block a host that pumps
   bool over = false;        ///< its time is up, although the clock does not say so
   Millis until = kNever;    ///< when a wait for a job or task is to end
   std::uint64_t order = 0;  ///< of two waits that end at one moment the one that began first does
@@ -100,9 +101,12 @@ struct Task {
   Phase phase = Phase::unborn;
   bool cancelled = false;
   bool brief = false;     ///< waits for a brief ticket
+  bool exits = false;     ///< by end_script(): no code of it runs any more
   bool held = false;      ///< a Task value of the script, or the host, may ask for the result
   bool observed = false;  ///< somebody was told about the failure
-  std::string label;      ///< what its shots are called when they have no name
+  TaskId root = 0;        ///< the script it belongs to
+  int exit_code = 0;
+  std::string label;                 ///< what its shots are called when they have no name
   std::map<std::string, int> shots;  ///< how often each name was given in it
   std::weak_ptr<Ticket> ticket;      ///< what it waits for; gone with the coroutine that waits
   engine::Story story;               ///< what was raised into it, and into its parent before it
@@ -153,6 +157,9 @@ class Scheduler {
   void sweep();
   void cancel(Task& task);
   void cancel_all();
+  /// os.exit of a script in a host: its first task and all that came of it end here and now, which
+  /// no pcall catches. Use as: return end_script(…).
+  int end_script(lua_State* L, int code);
 
   Task* find(TaskId task) const;
   Task* running() const { return running_; }
@@ -168,7 +175,7 @@ class Scheduler {
   const std::shared_ptr<engine::CompletionQueue>& shared_queue() const { return queue_; }
 
   /// Raises where the function cannot wait (or its task is cancelled): before anything is done.
-  void check_can_wait(lua_State* L);
+  void check_can_wait(lua_State* L, bool at_once = false);
   /// Suspends until the ticket is done or `deadline` has passed, then goes on in `next`; outside of
   /// tasks it blocks and runs the tasks meanwhile. Use as: return park(…). `next` calls woken().
   int park(lua_State* L, Ticket& ticket, Millis deadline, lua_KFunction next, lua_KContext context);

@@ -38,7 +38,6 @@ double speed_of(const Clock& clock) {
 /// What --json tells of it.
 nlohmann::json event_of(const engine::JobSnapshot& job) {
   nlohmann::json json = engine::to_json(job);
-  if (job.expected != 0) json["expected"] = static_cast<double>(job.expected) / 1000;
   if (job.duration > 0) json["duration"] = job.duration;
   return json;
 }

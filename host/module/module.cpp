@@ -1,4 +1,5 @@
 // kling.so: the module for interpreters and programs that bring their own Lua.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -19,22 +20,13 @@ using lua::pure;
 constexpr std::chrono::seconds kLastWait{10};
 constexpr Millis kLookMillis = 20;
 
-/// A request that is about to be sent, or was sent and is not answered yet.
-bool is_on_its_way(const engine::JobSnapshot& job) {
-  return (job.state == "preparing" || job.state == "sending") && job.waiting_for.empty();
-}
-
-bool any_on_its_way(const lua::Runtime& runtime) {
-  for (engine::Engine* engine : runtime.engines())
-    for (const auto& job : engine->jobs())
-      if (is_on_its_way(engine->snapshot(job))) return true;
-  return false;
-}
-
 /// Lets requests arrive before the process ends; tasks do not run any more.
 void wait_for_requests(lua::Runtime& runtime) {
   const auto until = std::chrono::steady_clock::now() + kLastWait;
-  while (any_on_its_way(runtime) && std::chrono::steady_clock::now() < until) {
+  const auto is_busy = [&] {
+    return std::ranges::any_of(runtime.engines(), &engine::Engine::is_busy);
+  };
+  while (is_busy() && std::chrono::steady_clock::now() < until) {
     engine::CompletionQueue& queue = runtime.queue();
     queue.drain();
     queue.wait(queue.clock().now() + kLookMillis);
@@ -88,7 +80,6 @@ void log(const std::string& level, const std::string& message) {
 /// What opening needs, where a Lua error may pass.
 struct Opening {
   std::optional<lua::ModuleOptions> options;  // made where it may throw
-  Error failure;
   std::string folder;
 };
 
@@ -113,12 +104,15 @@ const char* find_script(lua_State* L) {
 void read_settings(Opening& opening, const char* script) {
   std::string notice;
   auto settings = runtime::engine_options({}, script, false, notice);
-  if (!settings) return void(opening.failure = std::move(settings.error()));
+  opening.options.emplace();
+  if (!settings) {  // a user's mistake is no reason to end the program: the first request tells
+    opening.options->make_engine = [error = settings.error()](const auto&) { return error; };
+    settings = engine::EngineOptions();
+  }
   if (!notice.empty()) log("info", notice);
   settings->typed = *script == '\0';
   settings->log = log;
   if (!settings->typed) opening.folder = script::folder_of(script);
-  opening.options.emplace();
   opening.options->log = log;
   opening.options->engine = std::move(*settings);
 }
@@ -140,8 +134,14 @@ int descriptor(lua_State* L) {
 
 extern "C" {
 
+// Missing in a Lua before 5.4 (host/CMakeLists.txt).
+#pragma weak lua_newuserdatauv
+
 int luaopen_kling(lua_State* L) {
   using namespace kling;
+  if (lua_newuserdatauv == nullptr || lua_version(L) != LUA_VERSION_NUM)
+    return luaL_error(L, "this kling is for Lua 5.4, and the program around it is another Lua");
+  luaL_checkversion(L);
   // It is open, and package.loaded was cleared; not where opening has failed half-way.
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, lua::module_key()) == LUA_TTABLE) return 1;
   lua_pop(L, 1);
@@ -149,9 +149,6 @@ int luaopen_kling(lua_State* L) {
   lua::define<Opening>(L, "kling.Opening");
   auto& opening = lua::new_object<Opening>(L);
   lua::pure(L, [&] { read_settings(opening, script); });
-  const Error& failure = opening.failure;
-  if (!failure.message.empty())
-    return luaL_error(L, "%s. %s", failure.message.c_str(), failure.hint.c_str());
   script::add_folder(L, opening.folder);
   lua::open_module(L, std::move(*opening.options));
   guard_the_end(L);

@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
+#include <thread>
 
 #include "base/clock.h"
 #include "engine/completion_queue.h"
@@ -32,6 +35,33 @@ class HostClock final : public Clock {
 
  private:
   std::atomic<Millis> now_;
+};
+
+/// Rings for the program's wake hook, on a thread of its own: when there is something to tick for,
+/// timers included, and once between two ticks. Made and destroyed on the ticking thread.
+class Bell {
+ public:
+  Bell(void (*hook)(void*), void* user, std::shared_ptr<engine::CompletionQueue> queue);
+  ~Bell() { stop(); }
+  Bell(const Bell&) = delete;
+  Bell& operator=(const Bell&) = delete;
+
+  /// A tick is over, and the next is due at this time.
+  void set(Millis due);
+
+ private:
+  void run();
+  void stop();
+
+  void (*const hook_)(void*);
+  void* const user_;
+  const std::shared_ptr<engine::CompletionQueue> queue_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  Millis due_ = kNever;
+  bool armed_ = true, stopped_ = false;
+  std::shared_ptr<void> at_exit_;
+  std::thread thread_;
 };
 
 using SendHook = void (*)(void* user, const kling_request* request, kling_exchange* exchange);

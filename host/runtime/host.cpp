@@ -17,10 +17,15 @@
 #include "api/text.h"
 #include "base/leaving.h"
 #include "engine/error_json.h"
-#include "lua/convert.h"
+#include "lua/runtime_state.h"
+#include "runtime/feed.h"
 #include "runtime/functions.h"
 #include "runtime/hooks.h"
 #include "script/script.h"
+
+namespace kling {
+extern const std::string_view kBorders;  // borders.lua
+}
 
 using namespace kling;
 using api::Json;
@@ -31,18 +36,12 @@ constexpr int kTaskBits = 40;  // a trillion tasks a state
 
 std::string text_of(const char* text) { return text != nullptr ? text : ""; }
 
-Json describe(const engine::JobSnapshot& job) {
-  Json value = engine::to_json(job);
-  value["prompt"] = job.summary;
-  value["waiting_for"] = job.waiting_for;
-  return value;
-}
-
 }  // namespace
 
 struct kling_host {
   explicit kling_host(const kling_host_options& options);
   ~kling_host() {
+    bell_.reset();
     if (state_ != nullptr) lua_close(state_);
   }
   kling_host(const kling_host&) = delete;
@@ -57,8 +56,10 @@ struct kling_host {
   }
   bool read_json(const char* text, Json& value);
   const char* give(const Json& value);
+  const char* give(std::string text);  ///< empty: none
   Result<std::unique_ptr<engine::Engine>> make_engine(engine::EngineOptions chosen);
   /// `push` pushes the function that becomes a task.
+  void set_borders(lua_State* L);
   kling_task start(const char* name, const char* arguments, auto push);
   kling_task run(const char* name, std::string_view source, const char* arguments,
                  const std::string& folder);
@@ -75,11 +76,13 @@ struct kling_host {
   engine::EngineOptions engine_;
   std::shared_ptr<runtime::HostClock> clock_;  ///< null: the wall clock
   std::shared_ptr<engine::CompletionQueue> queue_;
-  std::size_t used_ = 0;  ///< bytes of the Lua state
+  std::unique_ptr<runtime::Bell> bell_;  ///< null: nobody wants to be woken
+  std::size_t used_ = 0;                 ///< bytes of the Lua state
   lua_State* state_ = nullptr;
   lua::Runtime* runtime_ = nullptr;
   kling_task generation_ = 0;  ///< of the state: in the upper half of a kling_task
-  std::vector<std::unique_ptr<engine::Engine>> kept_;   ///< of states before
+  std::vector<std::unique_ptr<engine::Engine>> kept_;  ///< of states before
+  std::shared_ptr<runtime::Feed> feed_ = std::make_shared<runtime::Feed>();
   std::map<std::string, runtime::Function> functions_;  ///< registered, under their names
   std::string error_, text_;
   int code_ = KLING_OK;
@@ -107,6 +110,13 @@ kling_host::kling_host(const kling_host_options& options)
       clock_ ? std::static_pointer_cast<Clock>(clock_) : make_clock());
   if (options.send != nullptr)
     engine_.transport = runtime::make_hook_transport(options.send, options.user, queue_);
+  if (options.wake != nullptr)
+    bell_ = std::make_unique<runtime::Bell>(options.wake, options.user, queue_);
+  if (options.max_requests > 0) engine_.limits.budget_jobs = options.max_requests;
+  if (options.patience != 0)
+    engine_.patience = static_cast<Millis>(std::max(0.0, options.patience) * 1000);
+  engine_.ask_when_lost = options.ask_when_lost != 0;
+  engine_.typed = options.no_replay != 0;
   // Workers log, too; their words are told by a tick.
   if (options.log != nullptr)
     engine_.log = [hook = options.log, user = options.user, queue = std::weak_ptr(queue_)](
@@ -170,12 +180,38 @@ bool kling_host::open() {
   if (state_ == nullptr) return fail("not enough memory for a Lua state");
   if (call([&](lua_State* L) {
         runtime_ = &script::open(L, safe_, std::move(module));
+        set_borders(L);
         for (auto& [name, function] : functions_) runtime::set_function(L, name.c_str(), function);
       }))
     return true;
   lua_close(std::exchange(state_, nullptr));
   runtime_ = nullptr;
   return false;
+}
+
+static int exit_script(lua_State* L) {
+  const int code = lua_isboolean(L, 1) ? !lua_toboolean(L, 1) : int(luaL_optinteger(L, 1, 0));
+  return lua::state_of(L).scheduler.end_script(L, code);
+}
+
+static int say(lua_State* L) {
+  const auto& hooks =
+      *static_cast<const kling_host_options*>(lua_touserdata(L, lua_upvalueindex(1)));
+  const char* line = luaL_checkstring(L, 1);
+  lua::pure(L, [&] { hooks.log(hooks.user, "print", line); });
+  return 0;
+}
+
+/// Runs borders.lua.
+void kling_host::set_borders(lua_State* L) {
+  if (luaL_loadbufferx(L, kBorders.data(), kBorders.size(), "=[kling]", "t") != LUA_OK)
+    lua_error(L);
+  lua_pushcfunction(L, exit_script);
+  if (hooks_.log != nullptr) {
+    lua_pushlightuserdata(L, const_cast<kling_host_options*>(&hooks_));
+    lua_pushcclosure(L, say, 1);
+  }
+  lua_call(L, hooks_.log != nullptr ? 2 : 1, 0);
 }
 
 Result<std::unique_ptr<engine::Engine>> kling_host::make_engine(engine::EngineOptions chosen) {
@@ -214,7 +250,17 @@ kling_task kling_host::start(const char* name, const char* arguments, auto push)
         started = script::start(L, *runtime_, name, list);
       }))
     return 0;
-  return started | generation_ << kTaskBits;
+  if (bell_) queue_->wake();
+  const kling_task task = started | generation_ << kTaskBits;
+  runtime_->watch(started, {feed_, [this, task, name = std::string(name)] {
+                              feed_->add(
+                                  api::to_text(Json{{"event", "ended"},
+                                                    {"task", task},
+                                                    {"name", name},
+                                                    {"ok", task_state(task) == KLING_TASK_DONE}}),
+                                  task);
+                            }});
+  return task;
 }
 
 kling_task kling_host::run(const char* name, std::string_view source, const char* arguments,
@@ -282,10 +328,12 @@ bool kling_host::read_json(const char* text, Json& value) {
   return !value.is_discarded() || fail("this is no JSON: " + std::string(text).substr(0, 60));
 }
 
-const char* kling_host::give(const Json& value) {
-  text_ = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return text_.c_str();
+const char* kling_host::give(std::string text) {
+  text_ = std::move(text);
+  return text_.empty() ? nullptr : text_.c_str();
 }
+
+const char* kling_host::give(const Json& value) { return give(api::to_text(value)); }
 
 // ---- The functions ----
 
@@ -436,7 +484,9 @@ int kling_host_tick(kling_host* host, long long budget_us) {
     if (host->clock_) host->clock_->set(host->hooks_.now(host->hooks_.user));
     if (host->state_ == nullptr) return 0;
     if (host->safe_) lua::refill(host->state_);
-    return int{host->runtime_->run(budget_us)};
+    const bool more = host->runtime_->run(budget_us);
+    if (host->bell_) host->bell_->set(more ? 0 : host->runtime_->next_timer());
+    return int{more};
   });
 }
 
@@ -455,12 +505,14 @@ const char* kling_host_result(kling_host* host, kling_task task) {
 void kling_host_forget(kling_host* host, kling_task task) {
   guarded(host, 0, [&] {
     if (const lua::TaskId id = host->known(task)) host->runtime_->release(id);
+    host->feed_->forget(task);
     return 0;
   });
 }
 
 void kling_host_cancel(kling_host* host, kling_task task) {
   guarded(host, 0, [&] {
+    if (host->bell_) host->queue_->wake();
     if (host->state_ != nullptr && task == 0) host->runtime_->cancel_all();
     if (const lua::TaskId id = host->known(task)) host->runtime_->cancel(id);
     return 0;
@@ -469,10 +521,24 @@ void kling_host_cancel(kling_host* host, kling_task task) {
 
 const char* kling_host_jobs(kling_host* host) {
   return guarded<const char*>(host, nullptr, [&] {
-    Json list = Json::array();
-    for (engine::Engine* engine : host->engines())
-      for (const auto& job : engine->jobs()) list.push_back(describe(engine->snapshot(job)));
-    return host->give(list);
+    host->feed_->look(host->engines());
+    return host->give(host->feed_->list(host->engines()));
+  });
+}
+
+const char* kling_host_job(kling_host* host, const char* handle) {
+  return guarded<const char*>(host, nullptr, {handle}, [&] {
+    host->feed_->look(host->engines());
+    std::string text = host->feed_->find(handle);
+    if (text.empty()) host->fail(std::string("there is no job ") + handle);
+    return host->give(std::move(text));
+  });
+}
+
+const char* kling_host_next_event(kling_host* host) {
+  return guarded<const char*>(host, nullptr, [&] {
+    host->feed_->look(host->engines());
+    return host->give(host->feed_->next());
   });
 }
 
@@ -503,6 +569,18 @@ int kling_host_answer(kling_host* host, long long question, int choice) {
                       std::to_string(choice)) -
            1;
   });
+}
+
+int kling_host_busy(kling_host* host) {
+  return guarded(host, -1, [&] {
+    return int{std::ranges::any_of(host->engines(), &engine::Engine::is_busy)};
+  });
+}
+
+int kling_host_wakeup(kling_host* host) {
+  if (host == nullptr || !host->home_.is_here()) return KLING_MISUSE;
+  host->queue_->wake();
+  return KLING_OK;
 }
 
 int kling_host_notify(kling_host* host, const char* path, const char* body, size_t size) {
@@ -558,6 +636,7 @@ int kling_host_reload(kling_host* host) {
   return guarded(
       host, -1, {},
       [&] {
+        host->feed_->look(host->engines());  // jobs that have ended leave their engine now
         if (host->state_ != nullptr) {
           auto taken = host->runtime_->take_engines();
           lua_close(std::exchange(host->state_, nullptr));

@@ -90,6 +90,9 @@
 ---@field external_id? string The id that was sent with the request.
 ---@field created? number When it was asked for, in seconds since 1970.
 ---@field finished? number When it ended.
+---@field prompt? string The start of its prompt.
+---@field expected? number How long jobs like this take from acceptance to the end, in seconds.
+---@field progress? number How much is done, 0 to 1: what the service says, else a guess by `expected`.
 ---@field cost number In US dollars: what the service deducted, or an estimate.
 ---@field reused boolean Paid for by an earlier run.
 ---@field path? string Where its clip is stored, once it is.
@@ -104,6 +107,11 @@ local Job = {}
 ---@param options? kling.WaitOptions How long to wait.
 ---@return kling.Clip
 function Job:wait(options) end
+
+---Calls the function once the job has ended, in a task of its own: with its clip, or with nil and the error.
+---@param fn fun(clip?: kling.Clip, error?: kling.Error) What to call.
+---@return kling.Task
+function Job:on_done(fn) end
 
 ---Waits until the service has given an id.
 ---@async

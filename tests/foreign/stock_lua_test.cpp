@@ -188,6 +188,86 @@ TEST_CASE("the ledger of KLING_LEDGER and a refused config file are heeded by th
   CHECK_FALSE(contains(open.err, "sk-secret"));
 }
 
+TEST_CASE("a wrong setting of the user fails the first request and ends no program") {
+  NEEDS("lua5.4");
+  Stage stage(
+      "local kling = require 'kling'\n"
+      "local ok, err = pcall(kling.text2video, { prompt = 'x' })\n"
+      "print(ok, err.kind, err.message)\n");
+  stage.environment.push_back("KLING_POLL_INTERVAL=abc");
+  const Outcome outcome = foreign(stage, {"lua5.4", "film.lua"});
+  CHECK(outcome.code == 0);
+  CHECK(contains(outcome.out, "false\tinvalid\tKLING_POLL_INTERVAL must be a number"));
+}
+
+TEST_CASE("another Lua is refused in a sentence") {
+  for (const char* other : {"luajit", "lua5.1", "lua5.3"}) {
+    if (std::system(("command -v " + std::string(other) + " >/dev/null 2>&1").c_str()) != 0) {
+      MESSAGE("skipped: " << std::string(other) << " is not installed");
+      continue;
+    }
+    const Stage stage("package.cpath = '" +
+                      std::string(MODULE).substr(0, std::string(MODULE).rfind('/')) +
+                      "/?.so'\nprint(pcall(require, 'kling'))\n");
+    const Outcome outcome = foreign(stage, {other, "film.lua"});
+    CAPTURE(outcome.err);
+    CHECK(contains(outcome.out, "false\tthis kling is for Lua 5.4"));
+  }
+}
+
+TEST_CASE("coroutines of a scheduler of its own wait for kling by a bridge") {
+  NEEDS("lua5.4");
+  const Stage stage(
+      "local kling = require 'kling'\n"
+      "local function await(fn, ...)\n"
+      "  local co, done, packed = coroutine.running(), false, nil\n"
+      "  kling.spawn(function(...)\n"
+      "    packed = table.pack(pcall(fn, ...))\n"
+      "    if done then coroutine.resume(co) end\n"
+      "    done = true\n"
+      "  end, ...)\n"
+      "  if not done then done = true coroutine.yield() end\n"
+      "  if not packed[1] then error(packed[2], 0) end\n"
+      "  return table.unpack(packed, 2, packed.n)\n"
+      "end\n"
+      "local told = {}\n"
+      "for i = 1, 2 do\n"
+      "  coroutine.wrap(function()\n"
+      "    await(kling.sleep, 0.01 * i)\n"
+      "    local job = await(kling.text2video, { prompt = 'boat ' .. i })\n"
+      "    local clip = await(job.wait, job)\n"
+      "    told[#told + 1] = clip.duration > 0\n"
+      "    local ok = pcall(await, kling.text2video, { promt = 'x' })\n"
+      "    told[#told + 1] = not ok\n"
+      "  end)()\n"
+      "end\n"
+      "while #told < 4 do kling.pump(1000) end\n"
+      "print(told[1], told[2], told[3], told[4])\n");
+  const Outcome outcome = foreign(stage, {"lua5.4", "film.lua"});
+  CAPTURE(outcome.err);
+  CHECK(contains(outcome.out, "true\ttrue\ttrue\ttrue"));
+}
+
+TEST_CASE("a chunk creates jobs after a pump and on_done tells what became of them") {
+  NEEDS("lua5.4");
+  const Stage stage(
+      "local kling = require 'kling'\n"
+      "kling.pump()\n"
+      "local told = 0\n"
+      "for i = 1, 2 do\n"
+      "  kling.text2video { prompt = 'boat ' .. i }:on_done(function(clip, err)\n"
+      "    told = told + (clip.duration > 0 and err == nil and 1 or 100)\n"
+      "  end)\n"
+      "end\n"
+      "print(pcall(kling.sleep, 1))\n"
+      "while told < 2 do kling.pump(1000) end\n"
+      "print(told)\n");
+  const Outcome outcome = foreign(stage, {"lua5.4", "film.lua"});
+  CAPTURE(outcome.err);
+  CHECK(contains(outcome.out, "start it with kling.spawn"));
+  CHECK(outcome.out.ends_with("2\n"));
+}
+
 TEST_CASE("kling.so brings no Lua along and exports three functions") {
   const auto symbols = run_process({"nm", "-D", "--defined-only", "--format=just-symbols", MODULE});
   REQUIRE(symbols.ok());

@@ -128,6 +128,7 @@ constexpr const char* kFailures[] = {
     "TASK:wait { [LONG] = LONG }",
     "TASK.cancel(LONG)",
     "JOB:accepted { timeout = LONG }",
+    "JOB:on_done(1)",
     "CLIP.probe(LONG)",
     "IMAGE:save({})",
     "return IMAGE.nothing.here",
@@ -145,6 +146,7 @@ constexpr const char* kEveryFunction = R"lua(
   pcall(kling.text2video, { promt = "wrong" })
   local CLIP = JOB:wait { timeout = 9, on_progress = function(job) tostring(job) end }
   local IMAGE = CLIP:last_frame()
+  JOB:on_done(function() end)
   assert(JOB:accepted().id and JOB.handle and JOB.state and JOB.created and JOB.request.prompt)
   assert(CLIP.job.kind and CLIP.url and CLIP.duration and CLIP.videos[1] and CLIP.path)
   kling.image2video { image = CLIP:frame(1), prompt = "y" }

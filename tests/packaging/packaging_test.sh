@@ -88,9 +88,22 @@ if pkg-config --exists luajit && command -v luajit >/dev/null; then
   # shellcheck disable=SC2046
   cc -o two_luas_static "$tests/packaging/two_luas.c" -rdynamic $(pkg-config --cflags --libs luajit kling-static)
   expect 'an archive beside LuaJIT' 'Lua 5.4 ["text2video"] Lua 5.1' ./two_luas_static
-  expect "LuaJIT's FFI" '["Lua 5.4","text2video"]	Lua 5.1' luajit "$tests/packaging/two_luas.lua" "$lib/libkling.so.0"
+  expect "LuaJIT's FFI" '["Lua 5.4","text2video"]	Lua 5.1' luajit "$examples/ffi.lua" "$lib/libkling.so.0"
 else
   echo 'LuaJIT is not installed: a program with two Luas is not tried'
+fi
+
+if command -v python3 >/dev/null; then
+  expect "Python's ctypes" 'one.lua True' python3 "$examples/tool.py" "$lib/libkling.so.0"
+else
+  echo 'python3 is not installed: the tool of docs/embedding.md is not tried'
+fi
+if pkg-config --exists sdl2; then
+  # shellcheck disable=SC2046
+  cc -Wall -Wextra -Werror -o sdl "$examples/sdl.c" $(pkg-config --cflags --libs sdl2 kling) -Wl,-rpath,"$lib"
+  expect 'SDL2' succeeded env SDL_VIDEODRIVER=dummy ./sdl
+else
+  echo 'SDL2 is not installed: its loop is not tried'
 fi
 
 # 5. Stock interpreters.

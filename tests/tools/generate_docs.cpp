@@ -208,6 +208,9 @@ Meaning meaning_of(Kind kind) {
     case Kind::ledger:
       return {"The ledger cannot be read or written, so nothing is paid.",
               "when another process holds it", "Check disk, rights and `kling doctor`."};
+    case Kind::script:
+      return {"A mistake in the script's own code, or what it raised by `error()`.", "no",
+              "Look at the line that the message names."};
   }
   return {};
 }

@@ -3,8 +3,8 @@
  *
  * Threads: a host belongs to the thread that made it, or moved it to itself; every function is
  * called there, and every callback comes there, from within a function of that host. kling_call_*
- * and kling_exchange_* may be called from any thread. Several hosts may live in one process, on one
- * thread or on several. A host starts threads of its own at its first request.
+ * kling_exchange_* and kling_host_wakeup may be called from any thread. Several hosts may live in
+ * one process, on one thread or on several. A host starts threads of its own at its first request.
  *
  * Blocking: kling_host_tick never blocks and touches no disk, network or database.
  * kling_host_run_file reads its file. kling_host_free and kling_host_reload return within a tenth
@@ -26,6 +26,14 @@
 
 #include <stddef.h>
 #include <string.h>
+
+#define KLING_VERSION_MAJOR 0
+#define KLING_VERSION_MINOR 1
+#define KLING_VERSION_PATCH 0
+/* What there is since a version; test with #ifdef. */
+#define KLING_HAS_EVENTS 1
+#define KLING_HAS_FUNCTIONS 1
+#define KLING_HAS_WAKE 1
 
 #if defined(_WIN32)
 #define KLING_HOST_EXPORT
@@ -87,7 +95,8 @@ typedef struct kling_host_options {
   void* user; /* given to the hooks */
   /* The key, when the first request needs it; NULL for none. */
   const char* (*get_key)(void* user);
-  /* level: debug, info, warning or error. Default: standard error. */
+  /* level: debug, info, warning or error; print: a line that a script has printed, or written to
+   * io.stdout. Default: standard error; what is printed goes to standard output. */
   void (*log)(void* user, const char* level, const char* message);
   /* Milliseconds since 1970; asked once a tick. While it stands still, jobs are not looked at. */
   long long (*now)(void* user);
@@ -102,6 +111,15 @@ typedef struct kling_host_options {
   const char* callback; /* the https address of your web server: see kling_host_notify */
   const char*
       webhook_secret; /* what the service signs callbacks with; default: they are unsigned */
+
+  /* There is something to tick for: a loop without descriptors posts itself a message. From a
+   * thread of the host's, at most once between two ticks; it may call kling_host_wakeup, nothing
+   * else. */
+  void (*wake)(void* user);
+  int max_requests;  /* that a script may have sent, its earlier runs included; 0: any number */
+  double patience;   /* seconds that a lost answer is searched for; default 180, -1: none */
+  int ask_when_lost; /* 1: such a job ends as ambiguous and is never sent again by itself */
+  int no_replay;     /* 1: equal requests are new ones in each run */
 } kling_host_options;
 
 #define KLING_HOST_OPTIONS kling_host_default_options()
@@ -164,6 +182,10 @@ KLING_HOST_EXPORT int kling_host_tick(kling_host* host, long long budget_us);
  * epoll. Never read, write or close it; -1 when there is none. */
 KLING_HOST_EXPORT int kling_host_fd(kling_host* host);
 
+/* Makes the descriptor readable and calls `wake`: for who has something for the ticking thread.
+ * From any thread while the host lives; not from a signal handler. */
+KLING_HOST_EXPORT int kling_host_wakeup(kling_host* host);
+
 enum {
   KLING_TASK_UNKNOWN = -1,
   KLING_TASK_RUNNING = 0,
@@ -172,20 +194,30 @@ enum {
 };
 KLING_HOST_EXPORT int kling_host_task_state(kling_host* host, kling_task task);
 /* Of a task that is done: a JSON array of what it returned; a Clip is {"clip": its job's handle,
- * "path", "duration", "url"}, a Job what kling_host_job tells, an Error what a failed task has, and
- * null what JSON has no word for (kling_host_error says which). Of one that failed: {"error":
- * {"kind":
- * ..., "message": ...}, "traceback": ...}. Else NULL. */
+ * "path" (once it is stored), "duration", "url"}, a Job what kling_host_job tells, an Error what a
+ * failed task has, and null what JSON has no word for (kling_host_error says which). Of one that
+ * failed: {"error": {"kind": ..., "message": ...}, "traceback": ...}. Else NULL. */
 KLING_HOST_EXPORT const char* kling_host_result(kling_host* host, kling_task task);
 /* Results are kept until then, or until the next reload. */
 KLING_HOST_EXPORT void kling_host_forget(kling_host* host, kling_task task);
 /* Raises `interrupted` in this and every later wait of a task; 0: of all tasks. Jobs go on. */
 KLING_HOST_EXPORT void kling_host_cancel(kling_host* host, kling_task task);
 
-/* The jobs of this host, oldest first: a JSON array of objects with the fields of a Job in Lua. */
+/* What has happened, oldest first, to ask for after each tick: a JSON object; NULL: nothing (more).
+ *   {"event": "accepted", "progress", "succeeded" (its clip has a path) or "failed", "job": {...}}
+ *   {"event": "ended", "task": 7, "name": "on_pickup", "ok": true}: see kling_host_result
+ * States of a job that nobody asked for in time merge into the last one. Skip what you do not know.
+ */
+KLING_HOST_EXPORT const char* kling_host_next_event(kling_host* host);
+/* The jobs of this host, oldest first: a JSON array of objects with the fields of a Job in Lua. And
+ * one by its handle; NULL: there is none. */
 KLING_HOST_EXPORT const char* kling_host_jobs(kling_host* host);
+KLING_HOST_EXPORT const char* kling_host_job(kling_host* host, const char* handle);
 /* Jobs that are neither finished nor failed, and other work under way. 0: a good time to leave. */
 KLING_HOST_EXPORT size_t kling_host_pending(kling_host* host);
+/* 1 while a paid request is about to be sent, or was sent and is not answered yet: who leaves now
+ * has the next start look for it. */
+KLING_HOST_EXPORT int kling_host_busy(kling_host* host);
 
 /* What scripts ask a person (kling.pick, approve, ask), oldest first: a JSON array of {"id", "kind",
  * "question", "choices", "where"}, with "answer" once somebody gave one. */

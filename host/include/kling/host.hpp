@@ -81,6 +81,10 @@ struct HostOptions {
   std::function<void(const kling_request& request, Exchange exchange)> send;
   double price_factor = 0;
   std::string callback, webhook_secret;
+  std::function<void()> wake;  ///< from a thread of the host's
+  int max_requests = 0;
+  double patience = 0;
+  bool ask_when_lost = false, no_replay = false;
 };
 
 class Host {
@@ -139,6 +143,11 @@ class Host {
       c.send = [](void* user, const kling_request* request, kling_exchange* exchange) {
         static_cast<Kept*>(user)->options.send(*request, Exchange(exchange));
       };
+    if (kept.wake) c.wake = [](void* user) { static_cast<Kept*>(user)->options.wake(); };
+    c.max_requests = kept.max_requests;
+    c.patience = kept.patience;
+    c.ask_when_lost = kept.ask_when_lost;
+    c.no_replay = kept.no_replay;
     char why[256] = "";
     host_.reset(kling_host_new(&c, why, sizeof why));
     options_->error = why;
@@ -196,12 +205,22 @@ class Host {
     if (host_) kling_host_cancel(get(), 0);
   }
 
+  /// "": nothing (more) has happened.
+  std::string next_event() { return host_ ? text(kling_host_next_event(get())) : ""; }
+  std::string job(const std::string& handle) {
+    return host_ ? text(kling_host_job(get(), handle.c_str())) : "";
+  }
   std::string jobs() { return host_ ? text(kling_host_jobs(get())) : "[]"; }
   std::string questions() { return host_ ? text(kling_host_questions(get())) : "[]"; }
   bool answer(long long question, int choice) {
     return host_ && kling_host_answer(get(), question, choice) == 0;
   }
   std::size_t pending() const { return host_ ? kling_host_pending(get()) : 0; }
+  bool busy() const { return host_ && kling_host_busy(get()) == 1; }
+  /// From any thread.
+  void wakeup() const {
+    if (host_) kling_host_wakeup(get());
+  }
   /// `headers`: name, value, name, value, …
   bool notify(const std::string& path, std::string_view body,
               const std::vector<std::string>& headers = {}) {

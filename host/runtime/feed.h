@@ -1,0 +1,52 @@
+// What a program is told of its jobs and tasks, as JSON. Each job has one record with its text,
+// made when it changed: so the list of all costs little, states that nobody asked for merge into
+// the last, and no end is lost. Ticking thread; nothing blocks.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/engine.h"
+
+namespace kling::runtime {
+
+class Feed {
+ public:
+  using Engines = std::vector<engine::Engine*>;
+
+  /// Takes in what has changed since the last look.
+  void look(const Engines& engines);
+  /// Something else to tell, once. `task`: of this one, until forget(task).
+  void add(std::string event, unsigned long long task = 0) {
+    others_.push_back({task, std::move(event)});
+  }
+  void forget(unsigned long long task) {
+    std::erase_if(others_, [&](const Other& other) { return other.task == task; });
+  }
+  /// The next event; empty: none. Of the last look.
+  std::string next();
+  /// All jobs, oldest first, and one of them by its handle (empty: none). Of the last look.
+  std::string list(const Engines& engines);
+  std::string find(const std::string& handle) const;
+
+ private:
+  struct Record {
+    std::string text, handle, early_handle;
+    const char* event = nullptr;                  ///< to be told; null: nothing
+    bool accepted = false, was_accepted = false;  ///< now, and when the last event was told
+  };
+  struct Other {
+    unsigned long long task;
+    std::string text;
+  };
+  std::unordered_map<std::shared_ptr<engine::Job>, Record> records_;
+  std::deque<std::shared_ptr<engine::Job>> told_next_;
+  std::deque<Other> others_;
+  std::map<const engine::Engine*, std::uint64_t> seen_;
+};
+
+}  // namespace kling::runtime

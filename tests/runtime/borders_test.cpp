@@ -1,0 +1,160 @@
+// What a script does not do to the program around it.
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "runtime/stage.h"
+
+using namespace kling;
+using namespace kling::test;
+
+TEST_CASE("os exit ends the script with its children and no pcall catches it") {
+  const Stage stage;
+  Host host(stage.options);
+  run(host, "function mark(what) marks = (marks or '') .. what end");
+  const auto other = host.run("other.lua", "require 'kling'.sleep(1000)");
+  for (const char* leave :
+       {"os.exit(5)", "pcall(os.exit, 5)", "pcall(function() pcall(os.exit, 5) end)",
+        "coroutine.wrap(function() pcall(os.exit, 5) mark 'x' end)()",
+        "table.sort({ 1, 2 }, function() pcall(os.exit, 5) mark 'x' end)",
+        "kling.all { function() pcall(kling.sleep, 0) os.exit(5) end }",
+        "kling.timeout(9, function() pcall(os.exit, 5) end)"}) {
+    CAPTURE(leave);
+    const Json failure = run(host, std::string(R"(
+      kling = require "kling"
+      local child = kling.spawn(function()
+        while true do pcall(kling.sleep, 0.001) end
+      end)
+      local closed <close> = setmetatable({}, { __close = function() mark "c" end })
+      )") + leave + " mark 'x'");
+    CHECK(failure["error"]["kind"] == "interrupted");
+    CHECK(failure["error"]["code"] == "5");
+  }
+  CHECK(host.get("marks") == R"("ccccccc")");
+  CHECK(run(host, "os.exit(true)") == Json::array());
+  CHECK(run(host, "os.exit()") == Json::array());
+  CHECK(run(host, "os.exit(false)")["error"]["code"] == "1");
+  CHECK(host.running(other));
+  CHECK(run(host, "return 1") == Json({1}));  // and the host lives
+}
+
+TEST_CASE("what a script prints is logged and it reads no input of the program") {
+  for (const char* profile : {"full", "safe"}) {
+    CAPTURE(profile);
+    Stage stage;
+    stage.options.profile = profile;
+    std::string printed;
+    stage.options.log = [&](const char* level, const char* line) {
+      printed += std::string(level) + ":" + line + "|";
+    };
+    Host host(stage.options);
+    run(host, "print('a', nil, 1)  print()");
+    CHECK(printed == "print:a\tnil\t1|print:|");
+    if (std::string(profile) == "safe") continue;
+    printed.clear();
+    const TempFolder folder;
+    const std::string path = folder / "out.txt";
+    run(host,
+        "io.write('one ', 2, '\\nthr') io.stdout:write('ee\\n'):write('') "
+        "local file = io.open('" +
+            path +
+            "', 'w') file:write('kept\\n') file:close() "
+            "io.output('" +
+            path + "2') io.write('there') io.close() io.output(io.stdout)");
+    CHECK(printed == "print:one 2|print:three|");
+    std::string kept, there;
+    std::getline(std::ifstream(path), kept);
+    std::getline(std::ifstream(path + "2"), there);
+    CHECK(kept == "kept");
+    CHECK(there == "there");
+    for (const char* read :
+         {"io.read()", "io.stdin:read('a')", "for l in io.lines() do end", "io.stdin:lines()()"})
+      CHECK(run(host, read)["message"].get<std::string>().find("no standard input") !=
+            std::string::npos);
+    CHECK(run(host, "for line in io.lines('" + path + "') do return line end") == Json({"kept"}));
+  }
+}
+
+TEST_CASE("a loop without descriptors is woken when there is something to tick for") {
+  Stage stage;
+  std::atomic<int> rung{0};
+  stage.options.wake = [&] { ++rung; };
+  Host host(stage.options);
+  const auto woken = [&](int times) {
+    const auto start = Steady::now();
+    while (rung < times && millis_since(start) < 180'000) std::this_thread::yield();
+    return rung == times;
+  };
+  host.wakeup();
+  CHECK(woken(1));
+  host.wakeup();
+  host.tick(0);
+  const auto task = host.run("a.lua", "require 'kling'.sleep(0.05) return 1");
+  CHECK(woken(2));
+  int ticks = 0;
+  for (int seen = rung; host.running(task); ++ticks) {  // sleeps until it is called
+    while (host.tick(1000)) {
+    }
+    if (host.running(task)) REQUIRE(woken(++seen));
+  }
+  CHECK(ticks < 10);
+  // A job, too, by nothing else than calls.
+  const auto job =
+      host.run("b.lua", "return require 'kling'.text2video { prompt = 'a' }:wait().url");
+  while (!host.done(job)) {
+    const int seen = rung;
+    while (host.tick(1000)) {
+    }
+    if (!host.done(job)) {
+      const auto start = Steady::now();
+      while (rung == seen && millis_since(start) < 180'000) std::this_thread::yield();
+      REQUIRE(rung > seen);
+    }
+  }
+}
+
+TEST_CASE("a host is busy while a paid request is on its way") {
+  std::vector<Exchange> held;
+  HostOptions options;
+  options.ledger = ":memory:";
+  options.key = "sk-test";
+  options.send = [&](const kling_request&, Exchange exchange) {
+    held.push_back(std::move(exchange));
+  };
+  Host host(std::move(options));
+  CHECK_FALSE(host.busy());
+  host.run("a.lua", "require 'kling'.text2video { prompt = 'a' }");
+  REQUIRE(until(host, [&] { return !held.empty(); }));
+  CHECK(host.busy());
+  held[0].answer(200, R"({"code":0,"data":{"task_id":"7","task_status":"submitted"}})");
+  CHECK(until(host, [&] { return !host.busy(); }));
+  CHECK(host.pending() == 1);
+}
+
+TEST_CASE("a host that forgets leaves no clips behind and sweeps those of the dead") {
+  const TempFolder folder;
+  const Stage stage;
+  ::setenv("TMPDIR", folder.path().c_str(), 1);
+  const auto files = [&] {
+    return std::distance(std::filesystem::directory_iterator(folder.path()), {});
+  };
+  const auto dead = folder / "kling-clips-0123456789abcdef";
+  std::filesystem::create_directory(dead);
+  std::ofstream(dead + "/clip.mp4") << "old";
+  std::ofstream(dead + ".lock") << "";
+  const char* script = "return require 'kling'.text2video { prompt = 'a' }:wait().path";
+  Host one(stage.options);
+  const std::string path = run(one, script)[0];
+  CHECK(path.starts_with(folder.path()));
+  CHECK_FALSE(std::filesystem::exists(dead));
+  Host two(stage.options);
+  run(two, script);
+  CHECK(std::filesystem::exists(path));  // in use
+  one = Host();
+  two = Host();
+  const auto start = Steady::now();
+  while (files() > 0 && millis_since(start) < 180'000) std::this_thread::yield();
+  CHECK(files() == 0);
+  ::unsetenv("TMPDIR");
+}
