@@ -4,7 +4,6 @@
 #include <thread>
 
 #include "api/text.h"
-#include "base/digest.h"
 
 namespace kling {
 extern const std::string_view kViewStyleText, kViewScriptText;
@@ -27,14 +26,8 @@ bool equal(std::string_view one, std::string_view other) {
 
 }  // namespace
 
-Board::Board(std::string title, std::shared_ptr<engine::CompletionQueue> queue,
-             std::shared_ptr<lua::Runtime*> runtime)
-    : title_(std::move(title)),
-      token_(random_hex(16)),
-      queue_(std::move(queue)),
-      runtime_(std::move(runtime)) {}
-
 Board::~Board() {
+  *runtime_ = nullptr;
   {
     std::lock_guard lock(mutex_);
     ended_ = true;
@@ -54,7 +47,8 @@ Status Board::listen() {
   return Done{};
 }
 
-void Board::update(const std::vector<engine::Engine*>& engines) {
+void Board::update() {
+  const auto engines = (*runtime_)->engines();
   std::map<std::int64_t, json> news;
   json questions = json::array();
   for (engine::Engine* engine : engines) {
@@ -172,6 +166,26 @@ int Board::take_answer(const std::string& body) {
   });
   queue_->wake();
   return 204;
+}
+
+void BoardOptions::add_options(CLI::App& app) {
+  auto* const shown =
+      app.add_flag("--board", on, "show what goes on as a page, on this machine only");
+  app.add_flag("--open", open_it, "show that page in the browser")->needs(shown);
+}
+
+Status BoardOptions::start(const Voice& voice, const std::string& title,
+                           const std::shared_ptr<engine::CompletionQueue>& queue,
+                           std::unique_ptr<Board>& board) const {
+  if (!on) return Done{};
+  board = std::make_unique<Board>(title, queue);
+  if (Status listening = board->listen(); !listening) return listening;
+  if (voice.json)
+    Voice::line({{"board", board->address()}});
+  else
+    std::fprintf(stderr, "kling: board: %s\n", board->address().c_str());
+  if (open_it) open_in_browser(voice, board->address());
+  return Done{};
 }
 
 }  // namespace kling::cli

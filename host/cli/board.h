@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/digest.h"
 #include "cli/view.h"
 #include "lua/runtime.h"
 #include "net/server.h"
@@ -18,16 +19,17 @@ namespace kling::cli {
 
 class Board {
  public:
-  /// `runtime` holds null while there is none; what is answered reaches it through `queue`.
-  Board(std::string title, std::shared_ptr<engine::CompletionQueue> queue,
-        std::shared_ptr<lua::Runtime*> runtime);
+  Board(std::string title, std::shared_ptr<engine::CompletionQueue> queue)
+      : title_(std::move(title)), token_(random_hex(16)), queue_(std::move(queue)) {}
   ~Board();
   Board(const Board&) = delete;
   Board& operator=(const Board&) = delete;
   Status listen();
   const std::string& address() const { return address_; }
+  /// Whose engines are shown.
+  void show(lua::Runtime& runtime) { *runtime_ = &runtime; }
   /// Tells the pages what has changed since the last call.
-  void update(const std::vector<engine::Engine*>& engines);
+  void update();
 
  private:
   net::ServerAnswer answer(const net::ServerRequest& request);
@@ -38,7 +40,7 @@ class Board {
 
   const std::string title_, token_;
   const std::shared_ptr<engine::CompletionQueue> queue_;
-  const std::shared_ptr<lua::Runtime*> runtime_;
+  const std::shared_ptr<lua::Runtime*> runtime_ = std::make_shared<lua::Runtime*>(nullptr);
   std::string address_, host_;
   std::map<const engine::Engine*, std::uint64_t> seen_;
 
@@ -50,6 +52,16 @@ class Board {
   std::map<std::int64_t, nlohmann::json> live_;  ///< what the ledger does not know, by row
   std::map<std::string, std::string> files_;     ///< what the page was told of, by its address
   std::unique_ptr<net::Server> server_;          // its threads end first
+};
+
+/// --board and --open of a command.
+struct BoardOptions {
+  bool on = false, open_it = false;
+  void add_options(CLI::App& app);
+  /// Opens it where it is wanted, and tells its address.
+  Status start(const Voice& voice, const std::string& title,
+               const std::shared_ptr<engine::CompletionQueue>& queue,
+               std::unique_ptr<Board>& board) const;
 };
 
 }  // namespace kling::cli

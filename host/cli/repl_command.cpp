@@ -6,6 +6,7 @@
 
 #include <lua.hpp>
 
+#include "cli/board.h"
 #include "cli/progress.h"
 #include "cli/service.h"
 #include "repl/console.h"
@@ -82,11 +83,14 @@ class Session {
     return console_.interactive() ? int{kExitDone} : code_;
   }
 
+  std::unique_ptr<Board> board;  ///< null: none
+
   /// While a line is typed: tasks and jobs go on. Returns the ms until it wants to be called again.
   int idle() {
     const bool busy = runtime_.run(10'000);
     interruption_.requested = false;  // what was interrupted lies in its task
     tell_news();
+    if (board) board->update();
     return busy ? 0 : next_timer();
   }
 
@@ -155,6 +159,7 @@ class Session {
       }
       if (console_.told_to_leave()) break;
       progress_.update(runtime_.engines());
+      if (board) board->update();
       if (!busy) console_.wait(sooner(next_timer(), progress_.until_next_look()));
     }
     runtime_.release(task);
@@ -335,6 +340,7 @@ std::string greeting(const engine::EngineOptions& settings, bool simulated) {
 
 struct ReplOptions : JobOptions {
   engine::Limits limits;
+  BoardOptions board;
 };
 
 int run_repl(const ReplOptions& options) {
@@ -351,9 +357,9 @@ int run_repl(const ReplOptions& options) {
   // Any thread's words wait until the main thread may print.
   service.settings.log = [queue = service.queue, &session](const std::string& level,
                                                            const std::string& message) {
-    queue->post([&session, text = level == "info" ? message : level + ": " + message] {
-      session->tell(text);
-    });
+    queue->post([&session, text = level == "info" || level == "question"
+                                      ? message
+                                      : level + ": " + message] { session->tell(text); });
   };
   lua::ModuleOptions module{
       .engine = service.settings,
@@ -388,6 +394,10 @@ int run_repl(const ReplOptions& options) {
                 {.idle = [&] { return session->idle(); },
                  .complete = [&](const std::string& before) { return session->complete(before); },
                  .descriptor = service.queue->fd()});
+  if (Status open = options.board.start(options.voice, "kling repl", service.queue, session->board);
+      !open)
+    session->tell(open.error().message);
+  if (session->board) session->board->show(*runtime);
   if (!service.notice.empty()) session->tell(service.notice);
   if (console.interactive()) session->tell(greeting(service.settings, options.simulation.on));
   const int code = session->until_left();
@@ -403,6 +413,7 @@ std::function<int()> set_up_repl(CLI::App& app) {
   options->add_options(app);
   app.add_option("--max-cost", options->limits.budget_usd, "what the session may cost in US$")
       ->check(not_negative());
+  options->board.add_options(app);
   app.footer(
       "Examples:\n  kling repl --sim\n  echo 'help(\"omni.image_list\")' | kling repl\n"
       "Each input runs at once and is never replayed: the same line again makes a new clip.");

@@ -7,12 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "cli/board.h"
 #include "cli/safe_run.h"
 #include "cli/service.h"
 
 namespace kling::cli {
-
-class Board;
 
 struct RunOptions : JobOptions {
   std::string take;
@@ -24,7 +23,7 @@ struct RunOptions : JobOptions {
   bool yes = false;        ///< nobody is asked before the first request
   bool draft = false;
   std::string again;  ///< the name of a shot
-  bool board = false, open_it = false;
+  BoardOptions board;
   void add_take_options();  ///< which film is made, and shown: of run and plan
   bool notify = false;
   std::string listen;      ///< HOST:PORT for callbacks; empty: none

@@ -16,7 +16,6 @@
 #include "api/text.h"
 #include "base/process.h"
 #include "base/terminal.h"
-#include "cli/board.h"
 #include "cli/progress.h"
 #include "cli/run.h"
 #include "cli/slips.h"
@@ -145,14 +144,8 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
               .hint = "say both: --listen 127.0.0.1:8080 --public-url " + options.public_url};
   if (!server) return options.voice.fail(server.error());
   std::unique_ptr<Board> board;
-  if (options.board) {
-    board = std::make_unique<Board>(script, service.queue, listened);
-    if (Status open = board->listen(); !open) return options.voice.fail(open.error());
-    (options.voice.json
-         ? void(Voice::line({{"board", board->address()}}))
-         : void(std::fprintf(stderr, "kling: board: %s\n", board->address().c_str())));
-    if (options.open_it) open_in_browser(options.voice, board->address());
-  }
+  if (Status open = options.board.start(options.voice, script, service.queue, board); !open)
+    return options.voice.fail(open.error());
   lua::ModuleOptions module{.engine = settings,
                             .make_engine =
                                 [&](engine::EngineOptions chosen) {
@@ -203,9 +196,8 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
     return options.voice.fail(
         {.kind = Kind::invalid, .message = lua::explain_syntax(ready.error().message, source)});
   *listened = runtime;
-  const int code = run_until_done(options, service, main, *runtime, task, board.get());
-  *listened = nullptr;
-  return code;
+  if (board) board->show(*runtime);
+  return run_until_done(options, service, main, *runtime, task, board.get());
 }
 
 }  // namespace
@@ -217,9 +209,7 @@ void RunOptions::add_take_options() {
   app->add_option("--again", again,
                   "make the shot of this name anew: the newest counts from then on")
       ->type_name("NAME");
-  auto* const shown = app->add_flag(
-      "--board", board, "show the run as a page, on this machine only, while it goes on");
-  app->add_flag("--open", open_it, "show that page in the browser")->needs(shown);
+  board.add_options(*app);
   app->add_flag("--retry-failed", retry_failed,
                 "send again what failed in an earlier run, although the script went on after it");
 }

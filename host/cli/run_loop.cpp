@@ -70,7 +70,7 @@ class Run {
       if (interrupted() && !leaving_) leave(engines);
       idle_ = waits && !busy && pending(engines) == 0 && runtime_.next_timer() == kNever ? idle_ + 1
                                                                                          : 0;
-      if (board_ != nullptr) board_->update(engines);
+      if (board_ != nullptr) board_->update();
       if (idle_ > kIdleLooks && !person_ && board_ == nullptr && !leaving_ && !given_up_)
         give_up_asking(engines);
       const bool over = runtime_.result(task_).done && runtime_.unfinished() == 0;
@@ -81,7 +81,7 @@ class Run {
         runtime_.wait(service_.deadline(waits && (look < 0 || asking_ != 0) ? kAskMillis : look));
     }
     progress_.finish(runtime_.engines());
-    if (board_ != nullptr) board_->update(runtime_.engines());
+    if (board_ != nullptr) board_->update();
     return finish();
   }
 

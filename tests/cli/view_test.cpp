@@ -7,7 +7,7 @@
 #include <arpa/inet.h>
 #include <nlohmann/json.hpp>
 
-#include "cli/program.h"
+#include "cli/browser.h"
 
 using namespace kling;
 using namespace kling::test;
@@ -15,7 +15,7 @@ using nlohmann::json;
 
 namespace {
 
-const std::string kChain = R"(local kling = require "kling"
+const std::string kStormFilm = R"(local kling = require "kling"
 local one = kling.text2video { prompt = "</script><script>console.error('run')</script>\u{202e}x" ..
   ("long "):rep(480), name = "<b>one</b>" }:wait()
 local two = kling.image2video { prompt = "two", image = one:last_frame(), name = "two" }:wait()
@@ -77,7 +77,7 @@ TEST_CASE("the page of a film is a folder that holds all it shows, and nothing e
     MESSAGE("skipped: no ffmpeg");
     return;
   }
-  const Stage stage(kChain);
+  const Stage stage(kStormFilm);
   REQUIRE(stage.run().code == 0);
   const Outcome view = stage.run({"view", "-o", "page", "film.lua"});
   CAPTURE(view.err);
@@ -117,7 +117,7 @@ TEST_CASE("a browser shows the page without a complaint, and hostile prompts are
     MESSAGE("skipped: no ffmpeg");
     return;
   }
-  const Stage stage(kChain);
+  const Stage stage(kStormFilm);
   REQUIRE(stage.run().code == 0);
   REQUIRE(stage.run({"view", "-o", "page", "film.lua"}).code == 0);
   const Outcome page = browse(stage, "file://" + stage.folder.path() + "/page/index.html");
@@ -138,7 +138,6 @@ TEST_CASE(
     "the board shows a run to who knows its address, takes a click, and gives others nothing") {
   const Stage stage(R"(local kling = require "kling"
 local clip = kling.text2video { prompt = "A kite", name = "kite" }:wait()
-clip:save("kite.mp4")
 print(kling.approve("Ship it?", { clip })))");
   const auto run = stage.start({"run", "--board", "film.lua"});
   std::smatch found;
@@ -202,7 +201,8 @@ print(kling.approve("Ship it?", { clip })))");
   CHECK(part.starts_with("HTTP/1.1 206"));
   CHECK(part.ends_with("\r\n\r\nftyp"));
   const std::string whole = ask("GET", root + clip, host);
-  CHECK(whole.substr(whole.find("\r\n\r\n") + 4) == text_of(stage.folder / "kite.mp4"));
+  CHECK(whole.substr(whole.find("\r\n\r\n") + 4) ==
+        text_of(json::parse(stage.run({"jobs", "list", "--json"}).out)["path"]));
 
   CHECK(ask("POST", root + "answer", host, ours, "[]").starts_with("HTTP/1.1 400"));
   CHECK(ask("POST", root + "answer", host, ours, R"({"id":1,"choice":3})")
@@ -211,4 +211,75 @@ print(kling.approve("Ship it?", { clip })))");
   const Outcome ended = run->wait();
   CHECK(ended.code == 0);
   CHECK(ended.out == "true\n");
+}
+
+TEST_CASE("in a browser the board shows what happens, and answers by mouse and keyboard arrive") {
+  if (!Browser::is_there()) {
+    MESSAGE("skipped: no Chromium");
+    return;
+  }
+  const Stage stage(R"(local kling = require "kling"
+kling.text2video { prompt = "A <i>kite</i>", name = "kite" }:wait()
+print(kling.ask("Day or night?", { "day", "night" }))
+kling.text2video { prompt = "A crow", name = "crow" }:wait()
+print(kling.approve("Ship it?", { kling.image("a.png") })))");
+  std::ofstream(stage.folder / "a.png") << "\x89PNG";
+  const auto run = stage.start({"run", "--board", "film.lua"});
+  REQUIRE(stage.until([&](const auto&) { return contains(run->told(), "Day or night?"); }));
+  std::smatch found;
+  const std::string told = run->told();
+  REQUIRE(std::regex_search(told, found, std::regex("http://127[^ \n]*/")));
+  Browser browser(stage);
+  browser.open(found[0]);
+  REQUIRE(browser.shows("document.querySelector('legend')?.textContent === 'Day or night?'"));
+  CHECK(browser.evaluate("document.querySelectorAll('article').length") == 1);
+  CHECK(browser.evaluate("document.querySelectorAll('i').length") == 0);
+  REQUIRE(browser.shows("document.querySelector('article video')?.videoWidth > 0"));
+  browser.click("document.querySelectorAll('.choices button')[1]");
+  REQUIRE(browser.shows("document.querySelector('legend')?.textContent === 'Ship it?'"));
+  CHECK(browser.evaluate("document.querySelectorAll('article').length") == 2);  // it came by itself
+  // From the top of the page, as who has no mouse goes there.
+  browser.evaluate("document.body.focus()");
+  for (int i = 0; i < 50 && browser.evaluate("document.activeElement.textContent") != "Yes"; ++i)
+    browser.press("Tab", 9);
+  CHECK(browser.evaluate("document.activeElement.textContent") == "Yes");
+  CHECK(browser.complaints == "");
+  browser.press("Enter", 13);
+  const Outcome ended = run->wait();
+  CHECK(ended.code == 0);
+  CHECK(ended.out == "night\ntrue\n");
+  CHECK(browser.shows("document.querySelector('#totals').textContent.includes('has ended')"));
+  for (const std::string& url : browser.requests)
+    CHECK_MESSAGE(url.starts_with(found[0].str()), url);
+}
+
+TEST_CASE("in a browser hundreds of shots load no video before they are near, also on a phone") {
+  if (!Browser::is_there()) {
+    MESSAGE("skipped: no Chromium");
+    return;
+  }
+  const Stage stage("require('kling').text2video { prompt = 'A kite' }:wait()");
+  REQUIRE(stage.run().code == 0);
+  REQUIRE(stage.run({"view", "-o", "page"}).code == 0);
+  const std::string script = text_of(stage.folder / "page/data.js");
+  json data = json::parse(script.substr(13, script.rfind(';') - 13));
+  const json card = data["cards"][0];
+  for (int i = 1; i < 500; ++i) {
+    json& more = data["cards"].emplace_back(card);
+    more["row"] = 1000 + i;
+    more["address"] = std::to_string(i);
+    more["prompt"] = std::to_string(i) + std::string(2500, 'W');
+  }
+  std::ofstream(stage.folder / "page/data.js") << "const film = " << data << ";";
+  Browser browser(stage);
+  browser.open("file://" + stage.folder.path() + "/page/index.html", 390);
+  REQUIRE(browser.shows("document.querySelectorAll('article').length === 500"));
+  CHECK(browser.shows("document.querySelector('article video')?.videoWidth > 0"));
+  CHECK(browser.evaluate("document.querySelectorAll('video[src]').length") < 60);
+  CHECK(browser.evaluate("document.documentElement.scrollWidth") <= 390);
+  const json unnamed = browser.evaluate(
+      "[...document.querySelectorAll('button, a, video')].filter((node) =>"
+      " !(node.getAttribute('aria-label') || node.textContent).trim()).length");
+  CHECK(unnamed == 0);
+  CHECK(browser.complaints == "");
 }

@@ -161,9 +161,6 @@ Meaning meaning_of(Kind kind) {
     case Kind::invalid:
       return {"The request is wrong; nothing was sent, or the service refused its content.", "no",
               "Correct the field that `field` or the message names."};
-    case Kind::script:
-      return {"A mistake of the script's own code, or what it raised with error().", "no",
-              "Look at the line that the message names."};
     case Kind::auth:
       return {"The key is missing, wrong, expired or may not do this.",
               "only when the service says that the clock is wrong",
