@@ -1,0 +1,326 @@
+// The functions of <kling/host.h>: who may call them is looked at here, and no exception gets out.
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+
+#include "engine/error_json.h"
+#include "runtime/host_state.h"
+
+using namespace kling;
+using api::Json;
+using runtime::kTaskBits;
+using runtime::text_of;
+
+namespace {
+
+/// Of a call that was refused where the host's own words must not be touched.
+thread_local const char* refusal = "";
+
+bool is_mine(const kling_host* host) {
+  return host != nullptr && host->thread_ == std::this_thread::get_id();
+}
+
+/// Whether this call may go on. `texts`: those that it cannot do without.
+bool may_enter(kling_host* host, std::initializer_list<const void*> texts, bool from_callback) {
+  refusal = host == nullptr  ? "there is no host: it is NULL"
+            : !is_mine(host) ? "this host belongs to another thread: kling_host_move_here moves it"
+                             : "";
+  if (*refusal != '\0') return false;
+  // A forked child has the host's memory but not its threads, which may have held any lock.
+  if (!host->home_.is_here())
+    return host->fail("this host belongs to the process that made it", KLING_FORKED);
+  if (host->depth_ > 0 && !from_callback)
+    return host->fail("this is not for a callback: the host is at work", KLING_MISUSE);
+  return std::ranges::find(texts, nullptr) == texts.end() ||
+         host->fail("a text that this needs is NULL", KLING_MISUSE);
+}
+
+/// What the function answers, or `otherwise` where it may not be called, and when it threw (memory
+/// is short).
+template <class Value, class Work>
+Value guarded(kling_host* host, Value otherwise, std::initializer_list<const void*> texts,
+              Work work, bool from_callback = true) {
+  if (!may_enter(host, texts, from_callback)) return otherwise;
+  Value value = otherwise;
+  ++host->depth_;
+  try {
+    value = work();
+  } catch (const std::exception& failure) {
+    host->fail(failure.what(), KLING_NO_MEMORY);
+  }
+  --host->depth_;
+  return value;
+}
+template <class Value, class Work>
+Value guarded(kling_host* host, Value otherwise, Work work) {
+  return guarded(host, otherwise, {}, work);
+}
+
+/// As far as the program knew the options when it was compiled; the rest is zero.
+kling_host_options present_options(const kling_host_options& given) {
+  kling_host_options options{};
+  std::memcpy(&options, &given, std::min(given.struct_size, sizeof options));
+  return options;
+}
+
+const char* wrong_with(const kling_host_options& options) {
+  if (options.struct_size < offsetof(kling_host_options, user))
+    return "struct_size is not set: start from KLING_HOST_OPTIONS";
+  if (options.ledger == nullptr || *options.ledger == '\0')
+    return "ledger is required: a file, or \":memory:\" for a host that forgets";
+  if (options.profile != nullptr && std::strcmp(options.profile, "full") != 0 &&
+      std::strcmp(options.profile, "safe") != 0)
+    return "profile is \"full\" or \"safe\"";
+  if (!(options.poll >= 0 && options.poll < 1e9) || options.max_jobs < 0 ||
+      !(options.wall_limit >= 0) || !(options.max_cost >= 0))
+    return "poll, max_jobs and max_cost are 0 or more";
+  if (options.price_factor != 0 && !engine::is_price_factor(options.price_factor))
+    return "price_factor is above 0 and at most 100";
+  if (!text_of(options.callback).empty() && !api::is_url(options.callback))
+    return "callback is an http or https address";
+  return nullptr;
+}
+
+}  // namespace
+
+const char* kling_host_version(void) { return KLING_VERSION; }
+
+kling_host* kling_host_new(const kling_host_options* given, char* error, size_t error_size) {
+  const auto refuse = [&](const char* why) -> kling_host* {
+    if (error != nullptr && error_size > 0) std::snprintf(error, error_size, "%s", why);
+    return nullptr;
+  };
+  if (given == nullptr) return refuse("there are no options");
+  const kling_host_options options = present_options(*given);
+  if (const char* why = wrong_with(options)) return refuse(why);
+  try {
+    auto made = std::make_unique<kling_host>(options);
+    if (!made->open()) return refuse(made->error_.c_str());
+    return made.release();
+  } catch (const std::exception& failure) {
+    return refuse(failure.what());
+  }
+}
+
+int kling_host_free(kling_host* host) {
+  if (host == nullptr) return KLING_OK;
+  if (!may_enter(host, {}, false)) return kling_host_code(host);
+  delete host;
+  return KLING_OK;
+}
+
+const char* kling_host_error(kling_host* host) {
+  return is_mine(host) ? host->error_.c_str() : refusal;
+}
+
+int kling_host_code(kling_host* host) { return is_mine(host) ? host->code_ : int{KLING_MISUSE}; }
+
+int kling_host_move_here(kling_host* host) {
+  if (host != nullptr && host->depth_ == 0) host->thread_ = std::this_thread::get_id();
+  return may_enter(host, {}, false) ? int{KLING_OK} : kling_host_code(host);
+}
+
+int kling_host_register(kling_host* host, const char* name, kling_function function, void* user) {
+  return guarded(host, -1, {name}, [&] {
+    if (function == nullptr)
+      return host->fail("there is no function: it is NULL", KLING_MISUSE) - 1;
+    runtime::Function& kept = host->functions_[name];
+    kept = {function, user};
+    return host->call([&](lua_State* L) { runtime::set_function(L, name, kept); }) - 1;
+  });
+}
+
+kling_task kling_host_call(kling_host* host, const char* function, const char* arguments) {
+  return guarded(host, kling_task{0}, {function}, [&] {
+    return host->start(function, arguments,
+                       [&](lua_State* L) { runtime::push_function(L, function); });
+  });
+}
+
+kling_task kling_host_run(kling_host* host, const char* name, const char* source, size_t size,
+                          const char* arguments) {
+  return guarded(host, kling_task{0}, {name, source}, [&] {
+    return host->run(name, {source, size}, arguments, "");
+  });
+}
+
+kling_task kling_host_run_file(kling_host* host, const char* path, const char* arguments) {
+  return guarded(host, kling_task{0}, {path}, [&]() -> kling_task {
+    const auto source = script::read(path);
+    if (!source) return host->fail(source.error().message + ": " + source.error().hint);
+    const std::string name = std::filesystem::path(path).filename().string();
+    return host->run(name.c_str(), *source, arguments, script::folder_of(path));
+  });
+}
+
+int kling_host_tick(kling_host* host, long long budget_us) {
+  return guarded(host, -1, [&] {
+    if (host->clock_) host->clock_->set(host->hooks_.now(host->hooks_.user));
+    if (host->state_ == nullptr) return 0;
+    if (host->safe_) lua::refill(host->state_);
+    const bool more = host->runtime_->run(budget_us);
+    if (host->bell_) host->bell_->set(more ? 0 : host->runtime_->next_timer());
+    return int{more};
+  });
+}
+
+int kling_host_fd(kling_host* host) {
+  return guarded(host, -1, [&] { return host->queue_->fd(); });
+}
+
+int kling_host_task_state(kling_host* host, kling_task task) {
+  return guarded(host, int{KLING_TASK_UNKNOWN}, [&] { return host->task_state(task); });
+}
+
+const char* kling_host_result(kling_host* host, kling_task task) {
+  return guarded<const char*>(host, nullptr, [&] { return host->result(task); });
+}
+
+void kling_host_forget(kling_host* host, kling_task task) {
+  guarded(host, 0, [&] {
+    if (const lua::TaskId id = host->known(task)) host->runtime_->release(id);
+    host->feed_->forget(task);
+    return 0;
+  });
+}
+
+void kling_host_cancel(kling_host* host, kling_task task) {
+  guarded(host, 0, [&] {
+    if (host->bell_) host->queue_->wake();
+    if (host->state_ != nullptr && task == 0) host->runtime_->cancel_all();
+    if (const lua::TaskId id = host->known(task)) host->runtime_->cancel(id);
+    return 0;
+  });
+}
+
+const char* kling_host_jobs(kling_host* host) {
+  return guarded<const char*>(host, nullptr, [&] {
+    host->feed_->look(host->engines());
+    return host->give(host->feed_->list(host->engines()));
+  });
+}
+
+const char* kling_host_job(kling_host* host, const char* handle) {
+  return guarded<const char*>(host, nullptr, {handle}, [&] {
+    host->feed_->look(host->engines());
+    std::string text = host->feed_->find(handle);
+    if (text.empty()) host->fail(std::string("there is no job ") + handle);
+    return host->give(std::move(text));
+  });
+}
+
+const char* kling_host_next_event(kling_host* host) {
+  return guarded<const char*>(host, nullptr, [&] {
+    host->feed_->look(host->engines());
+    return host->give(host->feed_->next());
+  });
+}
+
+size_t kling_host_pending(kling_host* host) {
+  return guarded(host, size_t{0}, [&] {
+    size_t count = 0;
+    for (const engine::Engine* engine : host->engines()) count += engine->pending();
+    return count;
+  });
+}
+
+const char* kling_host_questions(kling_host* host) {
+  return guarded<const char*>(host, nullptr, [&] {
+    Json list = Json::array();
+    for (engine::Engine* engine : host->engines())
+      for (const auto& question : engine->questions()) list.push_back(engine::to_json(question));
+    return host->give(list);
+  });
+}
+
+int kling_host_answer(kling_host* host, long long question, int choice) {
+  return guarded(host, -1, [&] {
+    for (engine::Engine* engine : host->engines())
+      for (const auto& asked : engine->questions())
+        if (asked.id == question && choice >= 1 && choice <= engine::answers(asked))
+          return engine->answer_question(question, choice, [](const Status&) {}), 0;
+    return host->fail("there is no question " + std::to_string(question) + " with an answer " +
+                      std::to_string(choice)) -
+           1;
+  });
+}
+
+int kling_host_busy(kling_host* host) {
+  return guarded(host, -1, [&] {
+    return int{std::ranges::any_of(host->engines(), &engine::Engine::is_busy)};
+  });
+}
+
+int kling_host_wakeup(kling_host* host) {
+  if (host == nullptr || !host->home_.is_here()) return KLING_MISUSE;
+  host->queue_->wake();
+  return KLING_OK;
+}
+
+int kling_host_notify(kling_host* host, const char* path, const char* body, size_t size) {
+  return kling_host_notify_signed(host, path, nullptr, body, size);
+}
+
+int kling_host_notify_signed(kling_host* host, const char* path, const char* const* headers,
+                             const char* body, size_t size) {
+  return guarded(host, -1, {path, body}, [&] {
+    if (host->state_ == nullptr) return host->fail("the host has no Lua state") - 1;
+    api::CallbackRequest request{path, {}, {body, size}};
+    for (; headers != nullptr && headers[0] != nullptr && headers[1] != nullptr; headers += 2)
+      request.headers.emplace_back(headers[0], headers[1]);
+    for (const auto& engine : host->kept_) engine->notify(request, [](const auto&) {});
+    const Status taken = host->runtime_->notify(request);
+    return taken ? 0 : host->fail(taken.error().message) - 1;
+  });
+}
+
+int kling_host_set(kling_host* host, const char* name, const char* json) {
+  return guarded(host, -1, {name}, [&] {
+    Json value;
+    const bool set = host->read_json(json, value) && host->call([&](lua_State* L) {
+      lua_pushglobaltable(L);
+      lua_pushstring(L, name);
+      if (value.is_null()) {
+        lua_pushnil(L);
+      } else {
+        lua::push_json(L, value);
+      }
+      lua_rawset(L, -3);
+    });
+    return set ? 0 : -1;
+  });
+}
+
+const char* kling_host_get(kling_host* host, const char* name) {
+  return guarded<const char*>(host, nullptr, {name}, [&]() -> const char* {
+    Result<Json> value = Json();
+    const bool got = host->call([&](lua_State* L) {
+      lua_pushglobaltable(L);
+      lua_pushstring(L, name);
+      lua_rawget(L, -2);
+      lua::pure(L, [&] { value = lua::to_json(L, 3, &lua::kTold); });
+    });
+    if (!got) return nullptr;
+    if (!value) host->fail(value.error().message);
+    return value ? host->give(*value) : nullptr;
+  });
+}
+
+int kling_host_reload(kling_host* host) {
+  return guarded(
+      host, -1, {},
+      [&] {
+        host->feed_->look(host->engines());  // jobs that have ended leave their engine now
+        if (host->state_ != nullptr) {
+          auto taken = host->runtime_->take_engines();
+          lua_close(std::exchange(host->state_, nullptr));
+          for (auto& engine : taken) host->kept_.push_back(std::move(engine));
+        }
+        for (const auto& engine : host->kept_) engine->begin_run();
+        ++host->generation_;
+        return host->open() ? 0 : -1;
+      },
+      false);
+}
