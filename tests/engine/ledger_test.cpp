@@ -661,7 +661,6 @@ TEST_CASE("our own open step of an earlier run is taken over") {
 
 TEST_CASE("a process killed between intent and sending leaves a step that is taken over") {
   const Folder folder;
-  const Book survivor = open_book(folder.ledger());
   for (const bool sent : {false, true}) {
     CAPTURE(sent);
     const Wanted what = wanted(sent ? "sent" : "meant");
@@ -673,6 +672,7 @@ TEST_CASE("a process killed between intent and sending leaves a step that is tak
       return 0;
     });
     CHECK(status == 128 + SIGKILL);
+    const Book survivor = open_book(folder.ledger());  // a child opens none beside its parent's
     const Claim found = claim(survivor, what);
     CHECK_FALSE(found.created);
     CHECK_FALSE(found.foreign);
