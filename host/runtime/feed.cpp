@@ -47,6 +47,9 @@ void Feed::look(const Engines& engines) {
       record.event = name_of(now, engine->options().store, record.was_accepted);
       record.accepted = !now.task_id.empty();
     }
+    for (const engine::Question& question : engine->questions())
+      if (question.answer == 0 && asked_.emplace(engine, question.id).second)
+        add(R"({"event":"question","question":)" + api::to_text(engine::to_json(question)) + "}");
   }
 }
 

@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -47,6 +48,7 @@ class Feed {
   std::deque<std::shared_ptr<engine::Job>> told_next_;
   std::deque<Other> others_;
   std::map<const engine::Engine*, std::uint64_t> seen_;
+  std::set<std::pair<const engine::Engine*, std::int64_t>> asked_;  ///< questions that were told
 };
 
 }  // namespace kling::runtime

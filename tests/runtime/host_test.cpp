@@ -288,6 +288,10 @@ TEST_CASE("a program answers what its scripts ask") {
   CHECK(host.questions() == "[]");
   REQUIRE(until(host, [&] { return host.questions() != "[]"; }));
   const Json asked = Json::parse(host.questions())[0];
+  const Json event = Json::parse(host.next_event());
+  CHECK(event["event"] == "question");
+  CHECK(event["question"] == asked);
+  CHECK(host.next_event().empty());
   CHECK(asked["question"] == "Day or night?");
   CHECK(asked["choices"] == Json{"day", "night"});
   CHECK(asked["where"] == "ask.lua:2");

@@ -205,6 +205,7 @@ KLING_HOST_EXPORT void kling_host_cancel(kling_host* host, kling_task task);
 
 /* What has happened, oldest first, to ask for after each tick: a JSON object; NULL: nothing (more).
  *   {"event": "accepted", "progress", "succeeded" (its clip has a path) or "failed", "job": {...}}
+ *   {"event": "question", "question": {...}}: see kling_host_answer
  *   {"event": "ended", "task": 7, "name": "on_pickup", "ok": true}: see kling_host_result
  * States of a job that nobody asked for in time merge into the last one. Skip what you do not know.
  */
@@ -219,8 +220,8 @@ KLING_HOST_EXPORT size_t kling_host_pending(kling_host* host);
  * has the next start look for it. */
 KLING_HOST_EXPORT int kling_host_busy(kling_host* host);
 
-/* What scripts ask a person (kling.pick, approve, ask), oldest first: a JSON array of {"id", "kind",
- * "question", "choices", "where"}, with "answer" once somebody gave one. */
+/* What scripts ask a person (kling.pick, approve, ask), oldest first: a JSON array of {"id",
+ * "kind", "question", "choices", "where"}, with "answer" once somebody gave one. */
 KLING_HOST_EXPORT const char* kling_host_questions(kling_host* host);
 /* The answer to one of them: the number of the choice, from 1; of "approve" 1 is yes and 2 no. The
  * script goes on in a later tick. Returns 0, or -1 where there is no such question or choice. */
