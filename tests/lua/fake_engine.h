@@ -77,6 +77,11 @@ class FakeEngine : public Engine {
     options_.queue->post([prepared, job] { prepared(job); });
   }
   api::Json answer(const std::shared_ptr<Job>& job) const override { return job->answer; }
+  void ask(Question, std::vector<std::shared_ptr<MediaSource>>, std::weak_ptr<void>,
+           std::function<void(Result<int>)> done) override {
+    options_.queue->post([done] { done(1); });
+  }
+  void answer_question(std::int64_t, int, std::function<void(Status)>) override {}
   void get(const std::string& target, std::function<void(Result<api::Json>)> done) override {
     const api::Json answer = {{"method", "GET"}, {"target", target}};
     options_.queue->post([done, answer] { done(answer); });

@@ -233,8 +233,8 @@ TEST_CASE("the module has exactly the functions that are documented") {
     end
     table.sort(names)
     names = table.concat(names, " ")
-    assert(names == "_VERSION all any bytes client concat configure csv image image2video job json " ..
-      "log map multi_image2video notify null omni omni_video query request sheet sleep spawn still " ..
+    assert(names == "_VERSION all any approve ask bytes client concat configure csv image image2video job json " ..
+      "log map multi_image2video notify null omni omni_video pick query request sheet sleep spawn still " ..
       "text2video timeline timeout", names)
     assert(require "kling" == kling and kling._VERSION:find("^kling %d"))
   )lua"));

@@ -73,6 +73,9 @@ constexpr const char* kFailures[] = {
     "kling.concat({}, LONG)",
     "kling.concat({ LONG }, LONG, { size = LONG })",
     "kling.concat({ LONG }, LONG, { audio = setmetatable({}, {}) })",
+    "kling.pick(LONG, { LONG, 7 })",
+    "kling.approve(LONG, {})",
+    "kling.ask(LONG, { LONG, LONG })",
     "kling.timeline({ LONG }, LONG, { LONG })",
     "kling.sheet({ LONG, 7 }, { columns = 2 })",
     "kling.sheet({ LONG }, { [LONG] = LONG })",
@@ -168,6 +171,8 @@ constexpr const char* kEveryFunction = R"lua(
   CLIP:save("d.mp4") CLIP:probe() CLIP:trim(1, 4) tostring(CLIP:mute())
   kling.timeline({ CLIP:trim(1), "b.png" }, "film.otio", { crossfade = 0.3 })
   tostring(kling.sheet({ CLIP, "b.png" }, { columns = 2 }).path)
+  assert(kling.pick("Which of the two?", { CLIP, IMAGE }) == CLIP and kling.approve("Good?", { CLIP }))
+  assert(kling.ask("By day or by night?", { "by day", "by night" }) == "by day")
   kling.configure { strict = false }
   kling.notify("/x", '{"task_id":"7"}', { ["webhook-id"] = "1" })
   kling.client { strict = false }.log("info", JOB, CLIP.videos[1].url)
