@@ -34,7 +34,9 @@ constexpr JobField kJobFields[] = {
     {"finished", seconds<&JobSnapshot::finished_at>},
     {"expected", seconds<&JobSnapshot::expected>},
     {"progress",
-     [](const JobSnapshot& job) { return job.progress < 0 ? api::Json() : api::Json(job.progress); }},
+     [](const JobSnapshot& job) {
+       return job.progress < 0 ? api::Json() : api::Json(job.progress);
+     }},
     {"cost", [](const JobSnapshot& job) { return api::Json(api::decimal(job.cost_usd)); }},
     {"reused", [](const JobSnapshot& job) { return api::Json(job.reused); }},
     {"error", [](const JobSnapshot& job) { return job.error ? to_json(*job.error) : api::Json(); }},

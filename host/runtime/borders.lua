@@ -1,7 +1,8 @@
 -- What a script does not do to the program around it: end it, read its input, write to its output
 -- where that has a log. `say`: one line to the log; nil: there is none.
 local exit, say = ...
-local concat, error, pack, tostring, open = table.concat, error, table.pack, tostring, io and io.lines
+local concat, pack, error, tostring = table.concat, table.pack, error, tostring
+local open_lines = io and io.lines
 
 local pending = ""
 local function write_log(text)
@@ -46,7 +47,7 @@ function io.read(...)
 end
 function io.lines(name, ...)
   if name == nil then return io.input():lines() end
-  return open(name, ...)
+  return open_lines(name, ...)
 end
 function io.write(...)
   return io.output():write(...)
