@@ -53,9 +53,7 @@ bool is_denied(const net::HttpOutcome& outcome) {
   return outcome.status == 401 || outcome.status == 403;
 }
 
-bool is_redirect(const net::HttpOutcome& outcome) {
-  return outcome.status / 100 == 3;
-}
+bool is_redirect(const net::HttpOutcome& outcome) { return outcome.status / 100 == 3; }
 
 /// An answer that is about the request and not about the service's health.
 bool is_no(const net::HttpOutcome& outcome) {

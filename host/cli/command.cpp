@@ -148,8 +148,8 @@ std::string Voice::typed(std::string hint) const {
   for (std::size_t at = hint.find(kOurs); at != hint.npos; at = hint.find(kOurs, at)) {
     at += kOurs.size();
     for (const std::string_view command :
-         {"jobs list", "jobs show", "jobs wait", "jobs save", "jobs resolve", "jobs answer", "jobs prune", "jobs",
-          "run", "plan", "query", "repl"}) {
+         {"jobs list", "jobs show", "jobs wait", "jobs save", "jobs resolve", "jobs answer",
+          "jobs prune", "jobs", "run", "plan", "query", "repl"}) {
       const std::size_t end = at + command.size();
       if (hint.compare(at, command.size(), command) != 0) continue;
       if (end < hint.size() && std::isalnum(static_cast<unsigned char>(hint[end])) != 0) continue;

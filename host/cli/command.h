@@ -52,9 +52,9 @@ int run_program(int argc, char** argv);
 /// For EngineOptions::on_action: each program that links the commands has its own.
 std::function<void(const char* action, bool done)> action_trace();
 
-CommandSetUp set_up_run, set_up_plan, set_up_repl, set_up_query, set_up_jobs, set_up_view, set_up_sim,
-    set_up_doctor, set_up_login, set_up_init, set_up_types, set_up_completion, set_up_man,
-    set_up_version;
+CommandSetUp set_up_run, set_up_plan, set_up_repl, set_up_query, set_up_jobs, set_up_view,
+    set_up_sim, set_up_doctor, set_up_login, set_up_init, set_up_types, set_up_completion,
+    set_up_man, set_up_version;
 
 /// Writes `text` to standard output and returns the exit code.
 int print(std::string_view text);
