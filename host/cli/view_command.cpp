@@ -1,6 +1,8 @@
 // kling view: a film as a page to look at, in a folder of its own.
 #include <algorithm>
 #include <filesystem>
+#include <memory>
+#include <optional>
 #include <regex>
 
 #include "api/text.h"
@@ -8,6 +10,7 @@
 #include "base/files.h"
 #include "base/process.h"
 #include "cli/view.h"
+#include "engine/media_source.h"
 
 namespace kling {
 extern const std::string_view kViewPageText, kViewStyleText, kViewScriptText;
@@ -21,7 +24,7 @@ using nlohmann::json;
 
 struct ViewOptions : LedgerOptions {
   std::string take;
-  std::string folder;
+  std::string folder, sheet, otio;
   bool open_it = false;
 };
 
@@ -75,11 +78,70 @@ std::string script_of_data(const json& data) {
   return "const film = " + text + ";\n";
 }
 
+/// Runs an operation of an engine to its end.
+template <class Value, class Begin>
+Result<Value> ended(Service& service, Begin begin) {
+  std::optional<Result<Value>> result;
+  begin([&](Result<Value> value) { result.emplace(std::move(value)); });
+  while (!result && !interrupted()) {
+    service.queue->drain();
+    if (!result) service.queue->wait(kNever);
+  }
+  if (result) return std::move(*result);
+  return Error{.kind = Kind::interrupted, .message = "interrupted", .hint = "run it again"};
+}
+
+/// The clips that count now, as one picture or as a timeline for an editor.
+int write_media(const ViewOptions& options, const json& cards) {
+  Service service(options);
+  if (Status opened = service.open(options.script); !opened)
+    return options.voice.fail(opened.error());
+  watch_interrupts([queue = service.queue] { queue->wake(); });
+  auto engine = service.make_engine(service.settings);
+  if (!engine) return options.voice.fail(engine.error());
+  std::vector<std::shared_ptr<engine::MediaSource>> clips;
+  for (const json& card : cards) {
+    if (card["state"] != "succeeded" || card.contains("superseded") || card["kind"] == "request")
+      continue;
+    auto job = ended<std::shared_ptr<engine::Job>>(service, [&](auto done) {
+      (*engine)->find(card["handle"].get<std::string>(), std::move(done));
+    });
+    if (!job) return options.voice.fail(job.error());
+    clips.push_back(std::make_shared<engine::MediaSource>());
+    clips.back()->recipe = engine::MediaSource::Recipe::clip;
+    clips.back()->job = *job;
+  }
+  if (clips.empty())
+    return options.voice.fail(
+        {.kind = Kind::invalid, .message = "there is no finished shot to show"});
+  const auto tell = [&](const Result<std::string>& made) {
+    if (!made) return options.voice.fail(made.error());
+    options.voice.json ? Voice::line({{"path", *made}}) : void(std::printf("%s\n", made->c_str()));
+    return int{kExitDone};
+  };
+  int code = kExitDone;
+  if (!options.sheet.empty()) {
+    const auto picture = std::make_shared<engine::MediaSource>();
+    picture->recipe = engine::MediaSource::Recipe::sheet;
+    picture->sheet =
+        std::make_shared<engine::MediaSource::Sheet>(engine::MediaSource::Sheet{.of = clips});
+    code = tell(ended<std::string>(
+        service, [&](auto done) { (*engine)->save(picture, options.sheet, std::move(done)); }));
+  }
+  if (code == kExitDone && !options.otio.empty())
+    code = tell(ended<std::string>(service, [&](auto done) {
+      (*engine)->timeline(clips, options.otio, json::object(), std::move(done));
+    }));
+  return code;
+}
+
 int run_view(const ViewOptions& options) {
   const auto book = options.open();
   if (!book) return options.voice.fail(book.error());
   auto data = view_data(book->get(), {.script = options.script, .take = options.take});
   if (!data) return options.voice.fail(data.error());
+  if (!options.sheet.empty() || !options.otio.empty())
+    return write_media(options, (*data)["cards"]);
   if (options.voice.json) return Voice::line(*data), int{kExitDone};
   const fs::path folder = options.folder.empty()
                               ? fs::path(options.ledger_path()).parent_path() / "view"
@@ -172,6 +234,10 @@ std::function<int()> set_up_view(CLI::App& app) {
   app.add_option("--take", options->take, "of this take only");
   app.add_option("-o,--output", options->folder, "the folder (default: view, beside the ledger)")
       ->type_name("DIR");
+  app.add_option("--sheet", options->sheet, "a contact sheet of the shots instead, as a picture")
+      ->type_name("FILE.png");
+  app.add_option("--otio", options->otio, "a timeline of the shots instead, for an editor")
+      ->type_name("FILE.otio");
   app.add_flag("--open", options->open_it, "show it in the browser");
   app.footer("Example: kling view --open film.lua");
   return [options] { return run_view(*options); };

@@ -42,13 +42,9 @@ function methods.write(file, ...)
   return file
 end
 -- luacheck: globals io.read io.lines io.write
-function io.read(...)
-  return io.input():read(...)
-end
+function io.read(...) return io.input():read(...) end
 function io.lines(name, ...)
   if name == nil then return io.input():lines() end
   return open_lines(name, ...)
 end
-function io.write(...)
-  return io.output():write(...)
-end
+function io.write(...) return io.output():write(...) end

@@ -106,6 +106,19 @@ TEST_CASE("the page of a film is a folder that holds all it shows, and nothing e
                                   std::regex("https?://|@import|url\\(|innerHTML| on[a-z]+=\"")));
   CHECK(stage.run({"view", "-o", "page", "film.lua"}).code == 0);  // once more into the same
   CHECK(json::parse(stage.run({"view", "--json", "--take", "none"}).out)["cards"].empty());
+
+  const Outcome files =
+      stage.run({"view", "--sheet", "shots.png", "--otio", "film.otio", "film.lua"});
+  CAPTURE(files.err);
+  CHECK(files.code == 0);
+  CHECK(files.out == "shots.png\nfilm.otio\n");
+  CHECK(text_of(stage.folder / "shots.png").starts_with("\x89PNG"));
+  const json timeline = json::parse(text_of(stage.folder / "film.otio"));
+  CHECK(timeline["OTIO_SCHEMA"] == "Timeline.1");
+  CHECK(stage.service->counters().creates == 3);
+  const Outcome none = stage.run({"view", "--sheet", "x.png", "--take", "none", "film.lua"});
+  CHECK(none.code == 1);
+  CHECK(contains(none.err, "no finished shot"));
 }
 
 TEST_CASE("a browser shows the page without a complaint, and hostile prompts are only text") {
