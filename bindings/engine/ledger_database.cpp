@@ -7,6 +7,7 @@
 #include <chrono>
 #include <filesystem>
 #include <thread>
+#include <utility>
 
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -162,9 +163,12 @@ Status Database::end() {
     open_ = !ok();
   }
   if (ok()) return Done{};
-  if (open_) sqlite3_exec(handle_, "ROLLBACK", nullptr, nullptr, nullptr);
-  open_ = false;
+  undo();
   return *error_;
+}
+
+void Database::undo() noexcept {
+  if (std::exchange(open_, false)) sqlite3_exec(handle_, "ROLLBACK", nullptr, nullptr, nullptr);
 }
 
 void Database::fail(Error error) {

@@ -43,6 +43,8 @@ class Database {
   void begin(bool write);
   /// Commits, or undoes everything when something failed.
   Status end();
+  /// Undoes what is open: where an exception has left before the end.
+  void undo() noexcept;
   /// Makes the transaction fail.
   void fail(Error error);
   bool ok() const { return !error_; }

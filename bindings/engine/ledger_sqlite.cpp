@@ -321,6 +321,8 @@ class SqliteLedger : public Ledger {
   template <class Body>
   auto work(bool write, Body body) -> Result<decltype(body())> {
     std::lock_guard lock(mutex_);
+    const auto undo = [](Database* database) { database->undo(); };  // should memory end within
+    const std::unique_ptr<Database, decltype(undo)> open(&db_, undo);
     db_.begin(write);
     auto value = body();
     if (Status ended = db_.end(); !ended) return ended.error();

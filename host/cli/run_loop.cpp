@@ -349,7 +349,7 @@ class Run {
                               ": the clip is not stored: " + shot.store_error->message);
         if ((leaving_ || options_.detach) && shot.error == std::nullopt &&
             shot.state != "succeeded")
-          options_.voice.note("open: " + called(shot));
+          options_.voice.note("open: " + shot.handle);
       }
     }
     if (options_.report) {
