@@ -56,7 +56,9 @@ std::function<int()> set_up_jobs_answer(CLI::App& app) {
   app.add_option("choice", options->choice, "its number, or its text; yes or no")
       ->type_name("CHOICE")
       ->needs(id);
-  app.footer("Example: kling jobs answer 3 2");
+  app.footer(
+      "Example: kling jobs answer\nthen, for the second choice of question 3: kling jobs answer 3 "
+      "2");
   return [options] { return run_answer(*options); };
 }
 

@@ -54,7 +54,7 @@ Service::Service(Options options, Mix mix)
     : options_(std::move(options)),
       mix_(std::move(mix)),
       dir_(options_.state_dir.empty() ? temporary_folder() : options_.state_dir),
-      clips_dir_((options_.keep_clips ? dir_ : temporary_folder()) + "/clips"),
+      clips_dir_(dir_ + (options_.keep_clips ? "/clips" : "/drawn-" + random_hex(8))),
       pictures_(dir_ + "/pictures"),
       clips_(clips_dir_, options_.seed, pictures_,
              [this](const std::string& clip) { return store_->find_clip(clip); }),
@@ -67,8 +67,7 @@ Service::~Service() {
   close();
   std::error_code ignored;
   if (options_.state_dir.empty()) std::filesystem::remove_all(dir_, ignored);
-  if (!options_.keep_clips)
-    std::filesystem::remove_all(std::filesystem::path(clips_dir_).parent_path(), ignored);
+  if (!options_.keep_clips) std::filesystem::remove_all(clips_dir_, ignored);
 }
 
 Status Service::open(const std::string& base_url) {

@@ -228,7 +228,7 @@ TEST_CASE("jobs save takes the clip from the store or from a fresh address") {
   CAPTURE(stored.err);
   REQUIRE(stored.code == 0);
   const std::string saved = stored.out.substr(0, stored.out.size() - 1);
-  CHECK(fs::file_size(stage.folder / saved) == fs::file_size(clip_of(stage)));
+  CHECK(fs::file_size(stage.folder / saved) >= fs::file_size(clip_of(stage)));  // and its words
   CHECK(stage.service->counters().downloads == downloads);
 
   fs::remove_all(stage.folder / ".kling/clips");
