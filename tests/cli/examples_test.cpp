@@ -28,14 +28,20 @@ struct Place {
   Stage stage;
   std::string id, done, lost, lost_id;
 
-  explicit Place(bool decides) : stage(kFilm, options()) {
+  explicit Place(bool decides) : stage(kFilm, options(decides)) {
     stage.environment.push_back("XDG_CONFIG_HOME=" + stage.folder.path());
     REQUIRE(stage.run({"run", "film.lua", decides ? "lost" : ""}).code == (decides ? 4 : 0));
     done = found(stage.run({"jobs", "--json"}).out, "kling:text2video/[0-9]+");
     id = done.substr(done.find('/') + 1);
     std::ofstream(stage.folder / "body.json")
         << "{\"task_id\":\"" + id + "\",\"task_status\":\"succeed\"}";
-    if (!decides) return;
+    if (!decides) {
+      std::ofstream(stage.folder / "ask.lua") << "local kling = require 'kling'\nkling.map({ "
+                                                 "'one?', 'two?', 'three?' }, function(text) "
+                                                 "return kling.ask(text, { 'yes', 'no' }) end)";
+      REQUIRE(stage.run({"run", "ask.lua"}).code == 4);
+      return;
+    }
     lost = found(stage.run({"jobs", "--json"}).out, "kling:text2video/~[a-z0-9-]+");
     // The account's list tells the task of the lost one.
     std::ofstream(stage.folder / "list.lua")
@@ -46,9 +52,9 @@ struct Place {
       if (each != id) lost_id = each;
   }
 
-  static sim::Options options() {
+  static sim::Options options(bool decides) {
     sim::Options lossy;
-    lossy.faults = {"create#2: accept, drop"};
+    if (decides) lossy.faults = {"create#2: accept, drop"};
     lossy.external_lookup = false;
     return lossy;
   }
@@ -73,6 +79,7 @@ struct Place {
     line = replaced(line, "./dev run", "kling run");
     line = replaced(line, "kling login", "echo sk-test | kling login");
     line = replaced(line, "sk-…", "sk-test");
+    line = replaced(line, "\"shot 3\"", "'A kite'");
     line = replaced(line, "--sim ", "--sim --speed 100000 ");
     line = replaced(line, "--port 8900", "--port 0");
     line = replaced(line, "kling:text2video/861309198188019719", done);
@@ -166,7 +173,8 @@ TEST_CASE("every command of the pages runs") {
   for (const auto& entry : fs::directory_iterator(KLING_SOURCE_DIR "/docs"))
     if (entry.path().extension() == ".md") pages.push_back(entry.path());
   // In a block of its own, at the start of a line or after settings of the environment.
-  const std::regex command("(?:\\$ )?((?:[A-Z_]+=\\S+ )*(?:kling|\\./dev run) [^#&]*[^#& ]).*");
+  const std::regex command(
+      "(?:\\$ )?((?:[A-Z_]+=\\S+ )*(?:kling|\\./dev run) (?!= )[^#&]*[^#& ]).*");
   std::vector<std::string> lines;
   for (const fs::path& page : pages) {
     std::ifstream file(page);

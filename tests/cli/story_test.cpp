@@ -175,8 +175,8 @@ end
 TEST_CASE("whatever was cut off or timed out, an unchanged script sends nothing") {
   const std::string head =
       "local kling = require 'kling'\n"
-      "local function ask(prompt, duration) return kling.text2video { prompt = prompt, duration = "
-      "duration } end\n"
+      "local function ask(prompt, duration, poll) return kling.text2video { prompt = prompt, "
+      "duration = duration, poll = poll } end\n"
       "local function briefly(job, timeout) pcall(job.wait, job, { timeout = timeout }) end\n";
   for (
       const std::string script : {
@@ -196,8 +196,8 @@ ask("end"):wait())",
   function() briefly(ask "bloodbath", 20) ask("w"):wait() end }
 ask("end"):wait())",
           // What fails when nobody waits for it any more.
-          R"(kling.any { ask "f", ask("bloodbath", 10) })",
-          R"(kling.any { function() ask("f"):wait() end, function() ask("bloodbath", 10):wait() end })",
+          R"(kling.any { ask "f", ask("bloodbath", 10, 600) })",
+          R"(kling.any { function() ask("f"):wait() end, function() ask("bloodbath", 10, 600):wait() end })",
           R"(pcall(kling.all, { function() ask("bloodbath"):wait() end,
   function() ask("a bloodbath", 10):wait() end })
 ask("end"):wait())",

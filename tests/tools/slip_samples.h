@@ -47,13 +47,6 @@ print(job.width))lua",
      ""},
     {"",
      R"lua(local job = kling.text2video { prompt = "A fox" }
-print(job.prompt))lua",
-     R"lua(kling: film.lua:3: a Job has no prompt
-  do: write job.request.prompt
-)lua",
-     ""},
-    {"",
-     R"lua(local job = kling.text2video { prompt = "A fox" }
 print(job.status))lua",
      R"lua(kling: film.lua:3: a Job has no status
   do: write job.state
@@ -160,7 +153,7 @@ print(clip.width))lua",
      R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
 print(clip.prompt))lua",
      R"lua(kling: film.lua:3: a Clip has no prompt
-  do: write clip.job.request.prompt
+  do: write clip.job.prompt
 )lua",
      ""},
     {"",
@@ -354,7 +347,7 @@ clips[1]:save("fox.mp4"))lua",
      R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
 kling.concat({ clip }))lua",
      R"lua(kling: film.lua:3: concat wants the path of the film
-  do: write kling.concat(clips, "film.mp4")
+  do: write kling.concat({ one, two }, "film.mp4")
 )lua",
      ""},
     {"",
