@@ -196,8 +196,8 @@ ask("end"):wait())",
   function() briefly(ask "bloodbath", 20) ask("w"):wait() end }
 ask("end"):wait())",
           // What fails when nobody waits for it any more.
-          R"(kling.any { ask "f", ask("bloodbath", 10, 600) })",
-          R"(kling.any { function() ask("f"):wait() end, function() ask("bloodbath", 10, 600):wait() end })",
+          R"(kling.any { ask "f", ask("bloodbath", 10, 0.6) })",
+          R"(kling.any { function() ask("f"):wait() end, function() ask("bloodbath", 10, 0.6):wait() end })",
           R"(pcall(kling.all, { function() ask("bloodbath"):wait() end,
   function() ask("a bloodbath", 10):wait() end })
 ask("end"):wait())",
