@@ -153,7 +153,7 @@ json Board::data() {
 
 /// The status of the answer.
 int Board::take_answer(const std::string& body) {
-  const json given = json::parse(body, nullptr, false);
+  json given = json::parse(body, nullptr, false);  // not const: what is missing is null
   if (!given.is_object() || !given["id"].is_number_integer() ||
       !given["choice"].is_number_integer())
     return 400;

@@ -217,7 +217,8 @@ print(kling.approve("Ship it?", { clip })))");
   CHECK(whole.substr(whole.find("\r\n\r\n") + 4) ==
         text_of(json::parse(stage.run({"jobs", "list", "--json"}).out)["path"]));
 
-  CHECK(ask("POST", root + "answer", host, ours, "[]").starts_with("HTTP/1.1 400"));
+  for (const char* wrong : {"[]", "{}", "{\"id\":1}", "{\"id\":\"1\",\"choice\":1}", "", "no"})
+    CHECK(ask("POST", root + "answer", host, ours, wrong).starts_with("HTTP/1.1 400"));
   CHECK(ask("POST", root + "answer", host, ours, R"({"id":1,"choice":3})")
             .starts_with("HTTP/1.1 204"));
   CHECK(ask("POST", root + "answer", host, ours, yes).starts_with("HTTP/1.1 204"));

@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/process.h"
 #include "base/temp_folder.h"
+#include "engine/media/comment.h"
 #include "engine/media/ffmpeg.h"
 
 using namespace kling;
@@ -769,4 +770,20 @@ TEST_CASE("what an option of a film is not is told with its name, value and limi
     CHECK_MESSAGE(has(read.error().message, row.message), read.error().message);
   }
   CHECK(media::film_options(nlohmann::json())->crossfade == 0);
+}
+
+TEST_CASE("a clip whose boxes lie in one another without end gets no comment, and does no harm") {
+  TempFolder folder;
+  const auto box = [](std::size_t size, const char* type) {
+    std::string head;
+    for (int shift = 24; shift >= 0; shift -= 8) head += char(size >> shift & 0xFF);
+    return head + type;
+  };
+  constexpr std::size_t kDeep = 1'000'000;
+  std::string bytes = box(8, "ftyp") + box(8 * (kDeep + 1), "moov");
+  for (std::size_t left = kDeep; left > 0; --left) bytes += box(8 * left, "trak");
+  REQUIRE(write_file(folder / "deep.mp4", bytes).ok());
+  const auto copied = media::copy_with_comment(folder / "deep.mp4", folder / "out.mp4", "A kite");
+  REQUIRE(copied.ok());
+  CHECK_FALSE(*copied);
 }

@@ -74,13 +74,14 @@ std::optional<std::string> put(string_view boxes, std::span<const string_view> p
 /// Moves what the tables of chunks say of places in the file from `behind` on. False when there is
 /// a table that cannot be moved.
 bool move_places(std::string& moov, std::size_t at, std::size_t end, std::uint64_t behind,
-                 std::uint64_t by) {
+                 std::uint64_t by, int depth = 0) {
+  if (depth > 8) return false;  // trak, mdia, minf, stbl: who nests more wants our stack
   while (at < end) {
     const std::size_t size = box_size(string_view(moov).substr(at, end - at));
     if (size == 0) return end - at <= 4;
     const string_view type = string_view(moov).substr(at + 4, 4);
     if (type == "trak" || type == "mdia" || type == "minf" || type == "stbl") {
-      if (!move_places(moov, at + 8, at + size, behind, by)) return false;
+      if (!move_places(moov, at + 8, at + size, behind, by, depth + 1)) return false;
     } else if (type == "stco" || type == "co64") {
       const std::size_t width = type == "stco" ? 4 : 8;
       const std::uint64_t count = size < 16 ? 0 : big_endian(string_view(moov).substr(at + 12), 4);
