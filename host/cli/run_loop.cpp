@@ -1,4 +1,5 @@
 // A run from its first turn to its bill: tasks, jobs and interrupts, questions, what went wrong.
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <set>
@@ -35,7 +36,8 @@ std::size_t pending(const std::vector<engine::Engine*>& engines) {
 }
 
 constexpr int kAskMillis = 100;  // between two looks at what a person types
-constexpr int kIdleLooks = 3;    // a worker may be about to tell its news
+/// Somebody else may just have answered: the ledger is looked at three times in this.
+constexpr std::chrono::seconds kIdle{1};
 
 /// One run, after its state is set up.
 class Run {
@@ -68,10 +70,11 @@ class Run {
       const bool waits = (!busy && ask_to_pay(engines)) || ask_person(engines);
       if (asking_ == 0) progress_.update(engines);
       if (interrupted() && !leaving_) leave(engines);
-      idle_ = waits && !busy && pending(engines) == 0 && runtime_.next_timer() == kNever ? idle_ + 1
-                                                                                         : 0;
+      const auto time = std::chrono::steady_clock::now();
+      if (!waits || busy || pending(engines) != 0 || runtime_.next_timer() != kNever)
+        busy_until_ = time;
       if (board_ != nullptr) board_->update();
-      if (idle_ > kIdleLooks && !person_ && board_ == nullptr && !leaving_ && !given_up_)
+      if (time - busy_until_ > kIdle && !person_ && board_ == nullptr && !leaving_ && !given_up_)
         give_up_asking(engines);
       const bool over = runtime_.result(task_).done && runtime_.unfinished() == 0;
       if (leaving_ ? count(engines, is_under_way) == 0 : over && pending(engines) == 0) break;
@@ -414,7 +417,7 @@ class Run {
   bool person_ = sits_here();
   std::int64_t asking_ = 0;  ///< the question that stands on the terminal
   std::set<std::pair<engine::Engine*, std::int64_t>> told_, answered_;
-  int idle_ = 0;  ///< looks at which nothing but an answer was waited for
+  std::chrono::steady_clock::time_point busy_until_ = std::chrono::steady_clock::now();
   bool leaving_ = false;
   bool given_up_ = false;  ///< the script ended with an error or at a limit
   int code_ = kExitDone;
