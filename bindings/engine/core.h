@@ -33,7 +33,13 @@ struct Sending {
   CreateRequest request;
   api::Json other_body;  ///< of kling.request
   int sequence = 0;
-  net::Body body;    ///< made just before the first POST
+  net::Body body;     ///< made just before the first POST
+  bool made = false;  ///< by another worker than the one that sends it
+  /// Where the body is made: uploads take time, frames ffmpeg, other things only the ledger.
+  Lane lane() const {
+    if (request.request.uploads && !request.request.media.empty()) return Lane::transfer;
+    return request.sources.empty() ? Lane::post : Lane::media;
+  }
   JobDone prepared;  ///< called once
 };
 

@@ -14,16 +14,21 @@ namespace {
 constexpr Millis kRequestSpacing = 50;
 constexpr Millis kRareLook = 60'000;  // between two polls of a job whose callbacks come
 
-Lane lane_of(ActionType type, const Job& job) {
+/// What was marked is sent, and what became of it recorded, by the same worker: also while the
+/// engine closes, when sending fails at once.
+bool follows_mark(ActionType action) {
+  return action == ActionType::post || action == ActionType::record_accepted ||
+         action == ActionType::record_failure || action == ActionType::clear_sending;
+}
+
+Lane lane_of(ActionType type, const Job& job, Lane present) {
   if (type == ActionType::write_intent) return Lane::claim;
   if (type == ActionType::post) return Lane::post;
   if (type == ActionType::download) return Lane::transfer;
-  if (type == ActionType::mark_sending && job.sending && job.sending->request.request.uploads &&
-      !job.sending->request.request.media.empty())
-    return Lane::transfer;  // it may wait for uploads
-  // Making frames to send takes ffmpeg; a request without media takes only the ledger.
-  const bool frames = job.sending && !job.sending->request.sources.empty();
-  return frames && type == ActionType::mark_sending ? Lane::media : Lane::light;
+  // Marked where it is sent, or whoever kills a busy program leaves many in doubt that were not.
+  if (type == ActionType::mark_sending)
+    return job.sending && !job.sending->made ? job.sending->lane() : Lane::post;
+  return follows_mark(type) ? present : Lane::light;
 }
 
 /// A random time of `least` to `most`: clients that failed together must not come back together.
@@ -152,10 +157,11 @@ void Core::run_soon(const std::shared_ptr<Job>& job, const Event& event) {
 
 void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
   if (std::exchange(job->polls, false)) --waits;
-  while (!closing) {
+  while (true) {
     event.now = now();
     Transition step = next(job->machine, event, job->policy);
     const ActionType action = step.action.type;
+    if (closing && !follows_mark(action)) return;
     if (may_retire(*job, action) && retire(job)) return;
     insist([&] {
       std::lock_guard lock(job->mutex);
@@ -177,7 +183,7 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
     if (action == ActionType::rest || action == ActionType::wait) queue->wake();
     if (action == ActionType::rest) return;
     if (action == ActionType::wait) return insist([&] { wait(job, step.action); });
-    if (const Lane wanted = lane_of(action, *job); wanted != lane)
+    if (const Lane wanted = closing ? lane : lane_of(action, *job, lane); wanted != lane)
       return insist([&] {
         pool.submit(wanted, [self = shared_from_this(), job, action, wanted] {
           self->run(job, self->perform(job, action), wanted);

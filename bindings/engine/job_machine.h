@@ -62,7 +62,8 @@ enum class EventType : std::uint8_t {
   refused,       ///< post: definitely not accepted; `explained`: the service itself said so
   unnamed,       ///< post: a refusal without a reason that we know; the task may exist all the same
   rate_limited,  ///< post: not accepted, may be repeated (`delay`: Retry-After or 0)
-  not_sent,      ///< post: no byte reached the service; `retryable` when the network may return
+  not_sent,      ///< post: no whole request reached the service; `retryable` when the network may
+                 ///< return
   lost,          ///< post: accepted or not
   duplicate,     ///< post: the external id exists already; not `explained`: the answer names a task
                  ///< that another step has

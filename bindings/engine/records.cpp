@@ -316,7 +316,11 @@ Event Core::admit_to_send(Job& job) {
   if (options.purse->held) return is_next(job), Event{.type = EventType::no_slot};
   const Limits limits_of_now = limits_now();
   if (limits_of_now.slots >= 0 && !is_next(job)) return {.type = EventType::no_slot};
-  if (Status built = build_body(job, *job.sending); !built.ok()) return stopped(built.error());
+  if (!std::exchange(job.sending->made, false)) {
+    if (Status built = build_body(job, *job.sending); !built.ok()) return stopped(built.error());
+    job.sending->made = job.sending->lane() != Lane::post;
+    if (job.sending->made) return {.type = EventType::elapsed};  // next, by a worker that sends
+  }
   auto book = ledger();
   if (!book) return failed_record(job, book.error());
   std::unique_lock purse(options.purse->mutex, std::defer_lock);

@@ -205,6 +205,7 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
   Stream stream(wire_, options_.read_timeout, options_.write_timeout);
   const Answer& answer = stream.answer();
   std::optional<Error> body_error;
+  std::size_t unsent = 0;  // of the body
   bool refused = false, by_proxy = false;
   httplib::Request request;
   request.method = call.method;
@@ -216,13 +217,13 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
   if (proxy_ && !origin_.tls && !proxy_->user.empty())
     request.headers.emplace("Proxy-Authorization", basic_credentials(*proxy_));
   if (call.body != nullptr && call.body->size() > 0) {
-    request.content_length_ = call.body->size();
+    request.content_length_ = unsent = call.body->size();
     request.content_provider_ = [&](std::size_t, std::size_t, httplib::DataSink& sink) {
       Result<std::string_view> block = call.body->next();
-      if (block)
-        sink.write(block->data(), block->size());
-      else
+      if (!block)
         body_error = block.error();
+      else if (sink.write(block->data(), block->size()))
+        unsent -= block->size();
       return block.ok();
     };
   }
@@ -249,7 +250,11 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
   if (body_error) return {Stage::aborted, std::move(*body_error), false};
   if (by_proxy) return {Stage::not_sent, proxy_refuses(), false};
   if (refused) return {Stage::lost, {}, true};
-  const auto lost = [](Error why) { return CallEnd{Stage::lost, std::move(why), false}; };
+  // Nobody accepts what is cut off before its announced end.
+  const bool partial = unsent > 0 && !answer.has_head() && answer.fault().empty();
+  const auto lost = [&](Error why) {
+    return CallEnd{partial ? Stage::not_sent : Stage::lost, std::move(why), false};
+  };
   // A body that ends with the connection looks whole when it was us who closed it.
   if (exchange.end != Exchange::End::none && !answer.whole())
     return lost(cut_short(exchange, start, "no whole answer from "));

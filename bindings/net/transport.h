@@ -45,9 +45,10 @@ struct HttpRequest {
 struct HttpOutcome {
   enum class Stage {
     answered,  ///< status, headers and body are valid
-    not_sent,  ///< DNS, connect, TLS, or refused here: the service cannot have seen a request
+    not_sent,  ///< DNS, connect, TLS, refused here, or cut off before the last byte of the body and
+               ///< any answer: the service cannot have seen a whole request
     aborted,   ///< we stopped before the last block of the body: it cannot have been accepted
-    lost,      ///< sent in part or in whole, no (whole) answer: it may have been accepted
+    lost,      ///< sent, or answered in part, no whole answer: it may have been accepted
   };
   Stage stage = Stage::not_sent;
   int status = 0;

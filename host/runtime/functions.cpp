@@ -18,7 +18,7 @@ struct Pending {
   std::string text;
   bool failed = false;
   std::shared_ptr<lua::Reply> reply;
-  std::shared_ptr<engine::CompletionQueue> queue;
+  std::weak_ptr<engine::CompletionQueue> queue;  ///< which holds this, once answered
 };
 using Calls = Handles<kling_call, Pending>;
 
@@ -40,7 +40,8 @@ int answer(kling_call* call, const char* text, bool failed) {
   pending->answered = true;
   pending->text = text != nullptr ? text : failed ? "the program's function failed" : "null";
   pending->failed = failed;
-  if (pending->returned) pending->queue->post([pending] { settle(*pending); });
+  if (!pending->returned) return KLING_OK;
+  if (const auto queue = pending->queue.lock()) queue->post([pending] { settle(*pending); });
   return KLING_OK;
 }
 

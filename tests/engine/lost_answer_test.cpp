@@ -473,6 +473,34 @@ TEST_CASE("a hidden rate limit is given up after ten minutes and not charged") {
   CHECK(stage.count().accepted == 0);
 }
 
+TEST_CASE(
+    "a program that is left while many requests are sent leaves in doubt only what was sent") {
+  Stage stage(without_lookup({"create#1-8: hang"}), without_store());
+  const auto create_all = [&] {
+    std::vector<std::shared_ptr<Job>> jobs;
+    for (int i = 0; i < 40; ++i)
+      jobs.push_back(stage.create(stage.shot("A bell, take " + std::to_string(i))));
+    return jobs;
+  };
+  auto jobs = create_all();
+  REQUIRE(stage.until([&] { return stage.count().creates == 8; }));
+  REQUIRE(stage.until([&] {
+    return std::all_of(jobs.begin(), jobs.end(), [&](const auto& job) {
+      return stage.snapshot(job).phase >= Phase::intended;
+    });
+  }));
+  jobs.clear();
+  stage.open_engine();
+  int in_doubt = 0;
+  for (const auto& job : create_all()) {
+    const JobSnapshot seen = stage.finish(job);
+    if (seen.error && seen.error->kind == Kind::ambiguous) ++in_doubt;
+  }
+  CHECK(in_doubt == 8);
+  CHECK(stage.count().creates == 40);
+  CHECK(stage.count().accepted == 32);
+}
+
 TEST_CASE("jobs beyond the account's slots wait for one") {
   sim::Options service;
   service.slots = 1;

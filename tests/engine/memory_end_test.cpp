@@ -56,8 +56,8 @@ bool find_spared() {
 }
 
 bool is_spared() {
-  void* frames[8];
-  const int count = ::backtrace(frames, 8);
+  void* frames[24];
+  const int count = ::backtrace(frames, 24);
   for (int i = 0; i < count; ++i)
     for (const auto& [start, end] : g_spared)
       if (const auto at = reinterpret_cast<std::uintptr_t>(frames[i]); at > start && at <= end)
