@@ -167,6 +167,12 @@ void Voice::line(const nlohmann::json& value) {
   std::fflush(stdout);
 }
 
+int Voice::result(const nlohmann::json& value, const std::string& text) const {
+  if (!json) return print(text);
+  line(value);
+  return kExitDone;
+}
+
 void Voice::note(const std::string& text) const {
   if (!quiet && !json)
     std::fprintf(stderr, "%s\n", wrapped("kling: " + text, STDERR_FILENO).c_str());
@@ -219,12 +225,7 @@ std::function<int()> set_up_version(CLI::App& app) {
   voice->add_options(app);
   app.footer("Example: kling version --json");
   return [voice] {
-    if (voice->json) {
-      Voice::line({{"version", KLING_VERSION}});
-    } else {
-      std::printf("kling %s\n", KLING_VERSION);
-    }
-    return int{kExitDone};
+    return voice->result({{"version", KLING_VERSION}}, "kling " KLING_VERSION "\n");
   };
 }
 

@@ -74,6 +74,9 @@ struct Voice {
 
   /// One JSON value as a line on standard output.
   static void line(const nlohmann::json& value);
+  /// What a command is for: the value as such a line with --json, else the text, which has its own
+  /// line ends. Returns the exit code.
+  int result(const nlohmann::json& value, const std::string& text) const;
   /// A sentence on standard error; not with --quiet.
   void note(const std::string& text) const;
   /// An error as text on standard error, or as {"error":{…}} on standard output. Returns its code.

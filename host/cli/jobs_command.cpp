@@ -59,12 +59,7 @@ int run_resolve(const ResolveOptions& options) {
                               : "is given up; a new one is asked for, and paid, by kling run "
                                 "--retry-failed"
                         : "is adopted; the next run of its script goes on with it");
-  if (options.voice.json) {
-    Voice::line({{"handle", handle}, {"resolved", true}});
-  } else {
-    std::printf("%s %s\n", handle.c_str(), what.c_str());
-  }
-  return kExitDone;
+  return options.voice.result({{"handle", handle}, {"resolved", true}}, handle + " " + what + "\n");
 }
 
 std::function<int()> set_up_jobs_resolve(CLI::App& app) {

@@ -200,11 +200,8 @@ int run_notify(WaitOptions& options) {
   if (interrupted()) return leave(options.voice);
   options.handles = {*handle};
   if (ended) return wait_for(waiting, options);
-  if (options.voice.json)
-    Voice::line({{"handle", *handle}, {"state", "running"}});
-  else
-    std::printf("%s  has not ended\n", handle->c_str());
-  return kExitDone;
+  return options.voice.result({{"handle", *handle}, {"state", "running"}},
+                              *handle + "  has not ended\n");
 }
 
 int run_save(WaitOptions& options) {
@@ -223,12 +220,7 @@ int run_save(WaitOptions& options) {
   waiting.until([&] { return saved.has_value(); });
   if (!saved) return leave(options.voice);
   if (!*saved) return options.voice.fail(saved->error());
-  if (options.voice.json) {
-    Voice::line({{"handle", target.handle}, {"path", **saved}});
-  } else {
-    std::printf("%s\n", saved->value().c_str());
-  }
-  return kExitDone;
+  return options.voice.result({{"handle", target.handle}, {"path", **saved}}, **saved + "\n");
 }
 
 std::shared_ptr<WaitOptions> add_options(CLI::App& app) {

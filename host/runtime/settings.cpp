@@ -87,14 +87,18 @@ std::string script_identity(const fs::path& script, const std::string& ledger) {
   return inside.string();
 }
 
-Result<double> seconds(const std::string& text, const char* name) {
+/// The seconds of a variable into `out`, where it is set.
+Status read_seconds(const char* name, Millis& out) {
+  const std::string text = environment(name);
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
+  if (text.empty()) return Done{};
   if (end == text.c_str() || *end != '\0' || !(value > 0))
     return Error{
         .kind = Kind::invalid,
         .message = std::string(name) + " must be a number of seconds, not \"" + text + "\""};
-  return value;
+  out = static_cast<Millis>(value * 1000);
+  return Done{};
 }
 
 }  // namespace
@@ -189,19 +193,13 @@ Result<engine::EngineOptions> engine_options(const ServiceSettings& options,
   engine.webhook_secret = access->webhook_secret;
   engine.insecure = options.insecure;
   engine.poll_interval = static_cast<Millis>(options.poll_interval * 1000);
-  if (const std::string text = environment("KLING_POLL_INTERVAL");
-      !text.empty() && engine.poll_interval == 0) {
-    auto value = seconds(text, "KLING_POLL_INTERVAL");
-    if (!value) return value.error();
-    engine.poll_interval = static_cast<Millis>(*value * 1000);
-  }
-  if (options.patience >= 0) {
+  if (engine.poll_interval == 0)
+    if (Status read = read_seconds("KLING_POLL_INTERVAL", engine.poll_interval); !read)
+      return read.error();
+  if (options.patience >= 0)
     engine.patience = static_cast<Millis>(options.patience * 1000);
-  } else if (const std::string text = environment("KLING_PATIENCE"); !text.empty()) {
-    auto value = seconds(text, "KLING_PATIENCE");
-    if (!value) return value.error();
-    engine.patience = static_cast<Millis>(*value * 1000);
-  }
+  else if (Status read = read_seconds("KLING_PATIENCE", engine.patience); !read)
+    return read.error();
 
   engine.ledger_path = find_ledger(options, script, simulated, notice);
   engine.store_folder = options.store;
