@@ -1,7 +1,6 @@
 #include "cli/board.h"
 
 #include <chrono>
-#include <thread>
 
 #include "api/text.h"
 

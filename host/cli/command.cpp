@@ -7,8 +7,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <optional>
-#include <string_view>
 #include <thread>
 #include <tuple>
 
@@ -18,7 +16,7 @@
 
 #include "base/signals.h"
 #include "base/terminal.h"
-#include "engine/error_json.h"
+#include "engine/job.h"
 #include "lua/runtime.h"
 
 namespace kling::cli {

@@ -2,9 +2,8 @@
 // job that was never sent needs its script.
 #include <iostream>
 #include <iterator>
-#include <optional>
 
-#include "api/pasted.h"
+#include "api/text.h"
 #include "cli/jobs.h"
 #include "cli/progress.h"
 #include "engine/media_source.h"
@@ -141,7 +140,6 @@ class Waiting {
     Target target{handle_of(row)};
     if (row.service != service_name_ && is_open(row))
       target.job = Error{
-          .kind = Kind::invalid,
           .message = target.handle + " is a job of " + row.service + ", not of " + service_name_,
           .hint = row.service == "sim" ? "add --sim" : "name its service with --base-url"};
     return target;

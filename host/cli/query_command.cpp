@@ -1,5 +1,4 @@
 // kling query HANDLE: one GET.
-#include <memory>
 
 #include "api/text.h"
 #include "cli/jobs.h"

@@ -2,10 +2,6 @@
 // line, and what follows from them. What they mean is runtime/settings.h. Main thread.
 #pragma once
 
-#include <memory>
-#include <optional>
-#include <string>
-
 #include "cli/command.h"
 #include "engine/engine.h"
 #include "runtime/settings.h"

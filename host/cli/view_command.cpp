@@ -1,14 +1,13 @@
 // kling view: a film as a page to look at, in a folder of its own.
 #include <algorithm>
 #include <filesystem>
-#include <memory>
 #include <regex>
 
 #include "api/text.h"
 #include "base/digest.h"
 #include "base/files.h"
 #include "base/process.h"
-#include "cli/view.h"
+#include "cli/board.h"
 #include "engine/media_source.h"
 
 namespace kling {
@@ -96,9 +95,7 @@ int write_media(const ViewOptions& options, const json& cards) {
     clips.back()->recipe = engine::MediaSource::Recipe::clip;
     clips.back()->job = *job;
   }
-  if (clips.empty())
-    return options.voice.fail(
-        {.kind = Kind::invalid, .message = "there is no finished shot to show"});
+  if (clips.empty()) return options.voice.fail({.message = "there is no finished shot to show"});
   const auto tell = [&](const Result<std::string>& made) {
     if (!made) return options.voice.fail(made.error());
     return options.voice.result({{"path", *made}}, *made + "\n");

@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/pasted.h"
 #include "api/text.h"
 #include "base/files.h"
 
@@ -94,9 +93,8 @@ Status read_seconds(const char* name, Millis& out) {
   const double value = std::strtod(text.c_str(), &end);
   if (text.empty()) return Done{};
   if (end == text.c_str() || *end != '\0' || !(value > 0))
-    return Error{
-        .kind = Kind::invalid,
-        .message = std::string(name) + " must be a number of seconds, not \"" + text + "\""};
+    return Error{.message =
+                     std::string(name) + " must be a number of seconds, not \"" + text + "\""};
   out = static_cast<Millis>(value * 1000);
   return Done{};
 }
@@ -139,8 +137,7 @@ Result<Access> find_access(const ServiceSettings& options) {
     char* end = nullptr;
     access.price_factor = std::strtod(text.c_str(), &end);
     if (*end == '\0' && engine::is_price_factor(access.price_factor)) break;
-    return Error{.kind = Kind::invalid,
-                 .message = std::string(source) + " must be a number above 0, at most 100, not \"" +
+    return Error{.message = std::string(source) + " must be a number above 0, at most 100, not \"" +
                             api::excerpt(text, 40) + "\"",
                  .hint =
                      "0.8 for an account that is charged 80 % of the list price; 1 is the list "
