@@ -1,7 +1,6 @@
 #include "api/callback.h"
 
 #include <charconv>
-#include <cstdlib>
 
 #include "api/decoder.h"
 #include "api/text.h"
@@ -59,8 +58,7 @@ Result<Callback> read_callback(const CallbackRequest& request, std::string_view 
   if (!secret.empty())
     if (Status checked = check_signature(request, secret, now); !checked) return checked.error();
   const Json json = parse_json(request.body);
-  if (!json.is_object())
-    return Error{.kind = Kind::invalid, .message = "a callback's body is no JSON object"};
+  if (!json.is_object()) return Error{.message = "a callback's body is no JSON object"};
   const auto text = [&json](const char* key) { return scalar_text(member(json, key)); };
   Callback read{text("task_id"), text("external_id")};
   if (read.task_id.empty()) read.task_id = text("id");

@@ -80,7 +80,7 @@ std::string Offer::text() const {
 }
 
 const Offer* find_offer(Feature feature, std::string_view model) {
-  const auto* found = std::find_if(std::begin(kOffers), std::end(kOffers), [&](const Offer& offer) {
+  const auto* found = std::ranges::find_if(kOffers, [&](const Offer& offer) {
     return (offer.features & bit(feature)) != 0 && offer.model == model;
   });
   return found == std::end(kOffers) ? nullptr : found;
@@ -123,7 +123,7 @@ Json as_draft(std::string_view endpoint, std::string_view model, Json fields) {
 }
 
 bool is_retired(std::string_view model) {
-  return std::find(kRetiredModels.begin(), kRetiredModels.end(), model) != kRetiredModels.end();
+  return std::ranges::find(kRetiredModels, model) != kRetiredModels.end();
 }
 
 }  // namespace kling::api

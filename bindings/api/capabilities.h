@@ -2,11 +2,6 @@
 // of facts, not a checker. Immutable; any thread.
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "api/request.h"
 
 namespace kling::api {

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 
 #include "api/endpoint.h"
@@ -89,7 +88,7 @@ class Checker {
               "; shorten it if the service refuses it");
     }
     const auto is_one_of = [&](const std::vector<std::string>& values) {
-      return std::find(values.begin(), values.end(), value) != values.end();
+      return std::ranges::find(values, value) != values.end();
     };
     if (is_one_of(rule.warn_values)) {
       add(kWarning, param, "value", path,
@@ -198,9 +197,8 @@ std::vector<Finding> check(const Endpoint& endpoint, const Request& request) {
   }
   if (request.strict)
     for (Finding& finding : findings) finding.level = Finding::Level::error;
-  std::stable_partition(findings.begin(), findings.end(), [](const Finding& finding) {
-    return finding.level == Finding::Level::error;
-  });
+  std::ranges::stable_partition(
+      findings, [](const Finding& finding) { return finding.level == Finding::Level::error; });
   return findings;
 }
 

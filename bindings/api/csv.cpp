@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "api/pasted.h"
 #include "api/text.h"
 
 namespace kling::api {

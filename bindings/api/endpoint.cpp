@@ -40,7 +40,7 @@ std::span<const Endpoint> endpoints() {
 const Endpoint* find_endpoint(std::string_view name) {
   for (const Endpoint& endpoint : endpoints())
     if (endpoint.name == name || endpoint.kind == name ||
-        std::find(endpoint.aliases.begin(), endpoint.aliases.end(), name) != endpoint.aliases.end())
+        std::ranges::find(endpoint.aliases, name) != endpoint.aliases.end())
       return &endpoint;
   return nullptr;
 }

@@ -2,12 +2,7 @@
 // help and reference come from this table. Immutable; any thread, never blocks.
 #pragma once
 
-#include <functional>
-#include <optional>
 #include <span>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "api/request.h"
 

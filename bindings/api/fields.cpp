@@ -8,8 +8,8 @@ namespace kling::api {
 namespace {
 
 const Param* find_param(const Endpoint& endpoint, std::string_view name) {
-  const auto found = std::find_if(endpoint.params.begin(), endpoint.params.end(),
-                                  [&](const Param& param) { return param.name == name; });
+  const auto found =
+      std::ranges::find_if(endpoint.params, [&](const Param& param) { return param.name == name; });
   return found == endpoint.params.end() ? nullptr : &*found;
 }
 

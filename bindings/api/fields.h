@@ -2,9 +2,6 @@
 // Pure; any thread.
 #pragma once
 
-#include <string>
-#include <string_view>
-
 #include "api/endpoint.h"
 
 namespace kling::api {

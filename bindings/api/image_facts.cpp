@@ -1,5 +1,3 @@
-#include <utility>
-
 #include "api/request.h"
 #include "base/file_kind.h"
 

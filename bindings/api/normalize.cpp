@@ -23,8 +23,8 @@ class Normalizer {
   void object(Json& object, const std::vector<Param>& params, const std::string& prefix) {
     for (const Param& param : params) rename_aliases(object, param, prefix);
     for (auto entry = object.begin(); entry != object.end();) {
-      const auto param = std::find_if(params.begin(), params.end(),
-                                      [&](const Param& row) { return row.name == entry.key(); });
+      const auto param =
+          std::ranges::find_if(params, [&](const Param& row) { return row.name == entry.key(); });
       if (param == params.end()) {
         unknown(entry.key(), params, prefix);
       } else if (absent(*entry)) {
@@ -247,7 +247,7 @@ class Normalizer {
     if (is_url(text)) {
       const std::size_t host = text.find("//") + 2;
       if (text.find_first_of("/?#", host) == host || host == text.size() ||
-          std::any_of(text.begin(), text.end(), [](unsigned char c) { return c <= ' '; })) {
+          std::ranges::any_of(text, [](unsigned char c) { return c <= ' '; })) {
         fail("media.url", path, path + " is an address with a space or without a host",
              "write %20 for a space");
         return false;

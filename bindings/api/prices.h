@@ -3,8 +3,6 @@
 #pragma once
 
 #include <cmath>
-#include <optional>
-#include <string>
 
 #include "api/endpoint.h"
 

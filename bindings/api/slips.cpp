@@ -1,7 +1,5 @@
 #include "api/slips.h"
 
-#include <algorithm>
-
 #include "api/text.h"
 
 namespace kling::api {

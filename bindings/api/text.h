@@ -1,12 +1,6 @@
 // Small things about text that checks and decoder share. Pure; any thread.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "api/request.h"
 
 namespace kling::api {
@@ -41,5 +35,13 @@ std::string scalar_text(const Json& value);
 std::string to_text(const Json& value);
 /// A member of an object; a null value when `value` is no object or has none.
 const Json& member(const Json& value, std::string_view key);
+
+/// Without the blanks and quotes around it.
+std::string bare(std::string_view pasted);
+/// A key without what came with it: blanks, quotes, "Bearer ", the name of its variable. Error
+/// (auth): blanks or foreign letters are inside of it. `source`: whose, in words.
+Result<std::string> bare_key(std::string_view pasted, const std::string& source);
+/// Takes the byte order mark off a text. Error (invalid): it is UTF-16. `name`: the file's.
+Status take_byte_order_mark(std::string& text, const std::string& name);
 
 }  // namespace kling::api

@@ -9,7 +9,7 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 
-#include "base/leaving.h"
+#include "base/files.h"
 
 namespace kling {
 namespace {
@@ -110,6 +110,19 @@ std::string random_hex(std::size_t count) {
   if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), int(count)) != 1)
     throw std::runtime_error("the system gives no random numbers");
   return to_hex(reinterpret_cast<const unsigned char*>(bytes.data()), count);
+}
+
+Result<std::string> hash_file(const std::string& path, std::uint64_t* size) {
+  Sha256 digest;
+  std::uint64_t total = 0;
+  Status status = read_pieces(path, [&](std::string_view piece) {
+    digest.update(piece);
+    total += piece.size();
+    return true;
+  });
+  if (!status) return status.error();
+  if (size != nullptr) *size = total;
+  return digest.hex();
 }
 
 }  // namespace kling

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -30,7 +29,13 @@ enum class Kind {
 };
 
 /// The name of a kind as scripts see it, for example "rate_limit".
-const char* name(Kind kind);
+inline const char* name(Kind kind) {
+  static constexpr const char* kNames[] = {"invalid",     "auth",        "balance",   "policy",
+                                           "rate_limit",  "network",     "timeout",   "server",
+                                           "protocol",    "task_failed", "ambiguous", "budget",
+                                           "interrupted", "media",       "ledger",    "script"};
+  return kNames[static_cast<std::size_t>(kind)];
+}
 
 /// One failure, in words a person can act on. Holds no secret: no key, no signed URL.
 struct Error {

@@ -65,7 +65,7 @@ constexpr FileKind kAvif = {"AVIF", FileKind::picture}, kStream = {"MPEG-TS", Fi
 constexpr FileKind kFrames = {"MP3", FileKind::sound, "mp3"};
 
 bool is_text(string_view head) {
-  return std::none_of(head.begin(), head.end(), [](unsigned char c) {
+  return std::ranges::none_of(head, [](unsigned char c) {
     return c == 0x7f || (c < ' ' && c != '\n' && c != '\r' && c != '\t' && c != '\f');
   });
 }

@@ -4,7 +4,6 @@
 #include <cstdlib>
 #include <cwchar>
 
-#include <locale.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 

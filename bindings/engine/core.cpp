@@ -7,7 +7,6 @@
 #include <iterator>
 #include <utility>
 
-#include "api/pasted.h"
 #include "api/prices.h"
 #include "api/text.h"
 #include "base/digest.h"

@@ -3,7 +3,7 @@
 
 #include "api/text.h"
 #include "engine/core.h"
-#include "engine/error_json.h"
+#include "engine/job.h"
 #include "net/url.h"
 
 namespace kling::engine {

@@ -1,7 +1,7 @@
 #include "engine/job.h"
 
 #include "api/prices.h"
-#include "engine/error_json.h"
+#include "api/text.h"
 
 namespace kling::engine {
 namespace {
@@ -51,6 +51,30 @@ api::Json to_json(const JobSnapshot& job) {
   for (const JobField& field : kJobFields)
     if (api::Json value = field.get(job); !value.is_null()) json[field.name] = std::move(value);
   return json;
+}
+
+api::Json to_json(const Error& error) {
+  api::Json json = {
+      {"kind", name(error.kind)}, {"message", error.message}, {"retryable", error.retryable}};
+  for (const auto& [key, text] : kErrorTexts)
+    if (!(error.*text).empty()) json[key] = error.*text;
+  if (error.http_status != 0) json["http_status"] = error.http_status;
+  return json;
+}
+
+Error error_from_json(const api::Json& json) {
+  const auto text = [&json](const char* key) {
+    const api::Json& value = api::member(json, key);
+    return value.is_string() ? value.get<std::string>() : std::string();
+  };
+  Error error{.message = text("message")};
+  for (int kind = 0; kind <= static_cast<int>(Kind::script); ++kind)
+    if (text("kind") == name(Kind(kind))) error.kind = Kind(kind);
+  for (const auto& [key, member] : kErrorTexts) error.*member = text(key);
+  if (const api::Json& status = api::member(json, "http_status"); status.is_number_integer())
+    error.http_status = status.get<int>();
+  error.retryable = api::member(json, "retryable") == true;
+  return error;
 }
 
 }  // namespace kling::engine

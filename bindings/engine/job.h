@@ -7,9 +7,11 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "api/decoder.h"
+#include "api/request.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/job_machine.h"
@@ -66,5 +68,15 @@ struct JobField {
 };
 std::span<const JobField> job_fields();
 api::Json to_json(const JobSnapshot& job);
+
+/// The texts of an error that may be missing, under the names that scripts and JSON have for them.
+inline constexpr std::pair<const char*, std::string Error::*> kErrorTexts[] = {
+    {"hint", &Error::hint}, {"field", &Error::field},           {"code", &Error::code},
+    {"job", &Error::job},   {"request_id", &Error::request_id},
+};
+
+api::Json to_json(const Error& error);
+/// Lenient: missing or foreign fields are left at their defaults.
+Error error_from_json(const api::Json& json);
 
 }  // namespace kling::engine

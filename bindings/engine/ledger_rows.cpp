@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "api/text.h"
-#include "engine/error_json.h"
+#include "engine/job.h"
 
 namespace kling::engine {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "api/text.h"
 #include "engine/core.h"
-#include "engine/error_json.h"
+#include "engine/job.h"
 #include "engine/step.h"
 
 namespace kling::engine {

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "api/text.h"
-#include "engine/error_json.h"
+#include "engine/job.h"
 #include "lua/runtime_state.h"
 #include "lua/safe/limits.h"
 

@@ -2,9 +2,6 @@
 // become {"$media": index}. Owner's thread only.
 #pragma once
 
-#include <memory>
-#include <vector>
-
 #include "api/request.h"
 #include "engine/media_source.h"
 #include "lua/guard.h"

@@ -1,7 +1,6 @@
 // The functions that make jobs, one for every row of the endpoint table: read, check, hand over.
 #include <algorithm>
 #include <cmath>
-#include <optional>
 
 #include "api/capabilities.h"
 #include "api/fields.h"
@@ -89,7 +88,7 @@ std::string default_name(const Task* task, const api::Request& request) {
 }
 
 bool has_error(const std::vector<api::Finding>& findings) {
-  return std::any_of(findings.begin(), findings.end(), [](const api::Finding& finding) {
+  return std::ranges::any_of(findings, [](const api::Finding& finding) {
     return finding.level == api::Finding::Level::error;
   });
 }
@@ -151,27 +150,21 @@ int create(lua_State* L) {
   Runtime& state = state_of(L);
   Call& call = new_call_unopened(L, bound_client(L), true);
   const Where here = where(L);
-  bool ready = false;
   std::size_t bytes = 0;
   // to_json raises no Lua error, so it may stand in a pure block.
-  pure(L, [&] {
+  pure_or_raise(L, call.error, [&]() -> Status {
     call.request = std::make_unique<engine::CreateRequest>();
-    Status prepared = prepare(L, state, endpoint, call, bytes);
-    if (!prepared) return void(call.error = std::move(prepared.error()));
+    if (Status prepared = prepare(L, state, endpoint, call, bytes); !prepared) return prepared;
     auto& asked = *call.request;
     if (asked.name.empty()) asked.name = default_name(state.scheduler.running(), asked.request);
     asked.name = state.scheduler.shot_name(asked.name);
     note_ask(L, call, asked, here);
-    ready = true;
+    return Done{};
   });
-  if (!ready) return raise(L, call.error);
   engine::Engine& engine = engine_of(L, *call.client);
   hold_memory(L, bytes, call.request->memory);
   pure(L, [&] {
-    engine.create(std::move(*call.request),
-                  into(call.reply, [](Reply& reply, std::shared_ptr<engine::Job> job) {
-                    reply.job = std::move(job);
-                  }));
+    engine.create(std::move(*call.request), into(call.reply, &Reply::job));
     call.request.reset();
   });
   return await<push_job>(L, call);

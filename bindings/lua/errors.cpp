@@ -3,7 +3,7 @@
 #include <cctype>
 #include <cstring>
 
-#include "engine/error_json.h"
+#include "engine/job.h"
 #include "lua/safe/limits.h"
 #include "lua/slips.h"
 

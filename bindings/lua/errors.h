@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
 #include "base/error.h"
 #include "lua/guard.h"
@@ -33,6 +32,26 @@ std::string user_frames(const char* traceback);
 
 /// Raises a copy of `error`, which must be owned by an object on the Lua stack.
 int raise(lua_State* L, const Error& error, const char* asked = "");
+/// pure() for work that tells by a Status how it went: raises its error, of which `error`, on the
+/// Lua stack, keeps hold.
+template <class Work>
+void pure_or_raise(lua_State* L, Error& error, Work work) {
+  static_assert(std::is_trivially_destructible_v<Work>, "capture references only");
+  bool failed = false;
+  pure(L, [&] {
+    Status done = work();
+    failed = !done;
+    if (failed) error = std::move(done.error());
+  });
+  if (failed) raise(L, error);
+}
+/// Puts a value there; or gives the error.
+template <class Value>
+Status put(Result<Value> value, Value& there) {
+  if (!value) return std::move(value.error());
+  there = std::move(*value);
+  return Done{};
+}
 /// Raises an Error that `fill` writes.
 template <class Fill>
 int raise_new(lua_State* L, Kind kind, Fill fill) {

@@ -14,7 +14,6 @@
 #include <new>
 #include <string>
 #include <type_traits>
-#include <utility>
 
 #include <lua.hpp>
 

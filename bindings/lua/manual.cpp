@@ -67,10 +67,6 @@ Manual read_manual() {
       next.params.push_back(field_of(line));
     } else if (tag == "@return") {
       next.returns += (next.returns.empty() ? "" : "\n") + std::string(line);
-    } else if (tag == "@async") {
-      next.waits = true;
-    } else if (tag == "@generic") {
-      next.generics = line;
     }
   }
   return manual;

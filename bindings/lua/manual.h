@@ -22,8 +22,6 @@ struct ManualFunction {
   std::vector<ManualField> params;
   std::string returns;  ///< a type a line, as LuaLS writes it; empty: nothing
   std::string doc;
-  bool waits = false;    ///< may suspend its task
-  std::string generics;  ///< of LuaLS: "K, V"; empty: none
 };
 
 struct ManualClass {

@@ -95,11 +95,6 @@ int push_reply_text(lua_State* L, Call& call) {
   return 1;
 }
 
-int push_reply_json(lua_State* L, Call& call) {
-  push_json(L, call.reply->json);
-  return 1;
-}
-
 int media_save(lua_State* L) {
   const ImageRef& media = check_media(L);
   const char* path = check_path(L, 2);
@@ -162,11 +157,7 @@ int push_duration(lua_State* L, Call& call) {
 template <int (*Push)(lua_State*, Call&)>
 int probe(lua_State* L, const ClipRef& clip) {
   Call& call = new_call(L, clip.client);
-  pure(L, [&] {
-    call.client->engine->probe(clip.source, into(call.reply, [](Reply& reply, api::Json facts) {
-                                 reply.json = std::move(facts);
-                               }));
-  });
+  pure(L, [&] { call.client->engine->probe(clip.source, into(call.reply, &Reply::json)); });
   return await<Push>(L, call);
 }
 
@@ -343,25 +334,13 @@ Status discard(const Result<Value>& result) {
 void read_options(lua_State* L, Verb verb) {
   if (!lua_isnil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
   auto& call = new_object<Call>(L);
-  bool wrong = false;
-  pure(L, [&] {
+  pure_or_raise(L, call.error, [&]() -> Status {
     call.json = api::Json::object();
-    if (lua_isnil(L, 3)) return;
-    const Result<api::Json> written = to_json(L, 3, nullptr);
-    Status checked = Done{};
-    if (!written)
-      checked = written.error();
-    else if (verb == Verb::sheet)
-      checked = discard(sheet_of(*written));
-    else
-      checked = discard(engine::media::film_options(*written, kVerbNames[int(verb)]));
-    wrong = !checked;
-    if (wrong)
-      call.error = checked.error();
-    else
-      call.json = *written;
+    if (lua_isnil(L, 3)) return Done{};
+    if (Status written = put(to_json(L, 3, nullptr), call.json); !written) return written;
+    if (verb == Verb::sheet) return discard(sheet_of(call.json));
+    return discard(engine::media::film_options(call.json, kVerbNames[int(verb)]));
   });
-  if (wrong) raise(L, call.error);
   lua_replace(L, 3);
 }
 

@@ -4,13 +4,7 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
-#include <functional>
-#include <memory>
-#include <optional>
 #include <set>
-#include <string>
-#include <vector>
 
 #include "base/leaving.h"
 #include "lua/scheduler.h"
@@ -77,8 +71,6 @@ class Runtime {
   /// A callback of the service, as a web server got it: the job that it speaks of is asked about
   /// soon. An error for what is none, or not signed as it should be.
   Status notify(const api::CallbackRequest& request);
-  /// Ends a wait() from another thread.
-  void wake() { scheduler.queue().wake(); }
   /// Every engine in use (the default one, then those of kling.client); empty before the first
   /// call.
   std::vector<engine::Engine*> engines() const;

@@ -177,12 +177,7 @@ const std::shared_ptr<Client>& bound_client(lua_State* L) {
 engine::Engine& engine_of(lua_State* L, Client& client) {
   if (client.engine) return *client.engine;
   Runtime& state = state_of(L);
-  Error& error = new_object<Error>(L);
-  pure(L, [&] {
-    Status opened = state.open_engine(client);
-    if (!opened) error = std::move(opened.error());
-  });
-  if (client.engine == nullptr) raise(L, error);
+  pure_or_raise(L, new_object<Error>(L), [&] { return state.open_engine(client); });
   lua_pop(L, 1);
   return *client.engine;
 }
@@ -229,8 +224,9 @@ void note_ask(lua_State* L, Call& call, engine::CreateRequest& request, const Wh
 
 bool is_replayed(const std::shared_ptr<engine::Ask>& ask) { return ask->raised < ask->timeouts; }
 
-engine::TextDone text_into(const Call& call) {
-  return into(call.reply, [](Reply& reply, std::string text) { reply.text = std::move(text); });
+int push_reply_json(lua_State* L, Call& call) {
+  push_json(L, call.reply->json);
+  return 1;
 }
 
 Millis read_deadline(lua_State* L, int index) {

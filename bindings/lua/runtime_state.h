@@ -1,10 +1,6 @@
 // What every binding needs of the state's runtime, and brings to the module. Owner's thread only.
 #pragma once
 
-#include <memory>
-#include <string>
-#include <vector>
-
 #include "lua/convert.h"
 #include "lua/errors.h"
 #include "lua/runtime.h"
@@ -92,7 +88,13 @@ auto into(std::shared_ptr<Reply> reply, Put put) {
     reply->complete();
   };
 }
-engine::TextDone text_into(const Call& call);
+template <class Value>
+auto into(std::shared_ptr<Reply> reply, Value Reply::*member) {
+  return into(std::move(reply),
+              [member](Reply& to, Value value) { to.*member = std::move(value); });
+}
+inline engine::TextDone text_into(const Call& call) { return into(call.reply, &Reply::text); }
+int push_reply_json(lua_State* L, Call& call);
 
 template <int (*Push)(lua_State*, Call&)>
 int answered(lua_State* L, int, lua_KContext index) {

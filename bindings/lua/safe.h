@@ -10,11 +10,6 @@
 //                       runtime.run(budget_us);
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
-#include <lua.hpp>
-
 #include "lua/runtime.h"
 
 namespace kling::lua {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 
 #include "base/digest.h"
 #include "lua/errors.h"
@@ -171,7 +170,7 @@ std::vector<TaskResult> Scheduler::take_unobserved() {
   std::vector<TaskId> told;
   for (auto& [id, task] : tasks_)
     if (task->failure != nullptr && !task->observed) told.push_back(id);
-  std::sort(told.begin(), told.end());
+  std::ranges::sort(told);
   unobserved_ = 0;
   std::vector<TaskResult> results;
   for (const TaskId id : told) {

@@ -7,14 +7,9 @@
 // Lua runs that somebody waits for. Until then a Task& stays good.
 #pragma once
 
-#include <cstdint>
-#include <functional>
 #include <map>
-#include <memory>
-#include <string>
 #include <tuple>
 #include <unordered_map>
-#include <vector>
 
 #include "base/watches.h"
 #include "engine/engine.h"

@@ -19,9 +19,9 @@ int push_call(lua_State* L) {
 
 Result<std::string> address_of(Runtime& runtime, lua_State* L, TaskId task) {
   const TaskResult result = runtime.result(task);
-  if (!result.ok) return Error{.kind = Kind::invalid, .message = result.message};
+  if (!result.ok) return Error{.message = result.message};
   const int count = runtime.push_results(L, task);
-  Result<std::string> url = Error{.kind = Kind::invalid, .message = "it returned no text"};
+  Result<std::string> url = Error{.message = "it returned no text"};
   if (count > 0 && lua_type(L, -count) == LUA_TSTRING) url = std::string(lua_tostring(L, -count));
   lua_pop(L, std::max(count, 0));
   return url;
@@ -38,7 +38,7 @@ void begin(Runtime& runtime, lua_State* L, const Upload& upload) {
     else
       lua_pop(L, 1);
   }
-  if (task == 0) return upload.done(Error{.kind = Kind::invalid, .message = "not enough memory"});
+  if (task == 0) return upload.done(Error{.message = "not enough memory"});
   const auto owner = std::make_shared<int>();
   add_watch(runtime.scheduler.find(task)->watches,
             {.owner = owner, .tell = [&runtime, L, task, owner, done = upload.done] {

@@ -5,7 +5,6 @@
 #include <iterator>
 
 #include "api/csv.h"
-#include "api/pasted.h"
 #include "api/text.h"
 #include "lua/runtime_state.h"
 #include "lua/safe/limits.h"
@@ -52,10 +51,7 @@ int query(lua_State* L) {
   pure(L, [&] {
     engine::QueryTarget target{text, external_id, kind};
     if (job != nullptr) target.text = call.client->engine->snapshot(job->job).handle;
-    call.client->engine->query(target,
-                               into(call.reply, [](Reply& reply, engine::QueryResult result) {
-                                 reply.query = std::move(result);
-                               }));
+    call.client->engine->query(target, into(call.reply, &Reply::query));
   });
   return await<push_query>(L, call);
 }
@@ -63,18 +59,8 @@ int query(lua_State* L) {
 int find_job(lua_State* L) {
   const char* handle = luaL_checkstring(L, 1);
   Call& call = new_call(L, bound_client(L));
-  pure(L, [&] {
-    call.client->engine->find(handle,
-                              into(call.reply, [](Reply& reply, std::shared_ptr<engine::Job> job) {
-                                reply.job = std::move(job);
-                              }));
-  });
+  pure(L, [&] { call.client->engine->find(handle, into(call.reply, &Reply::job)); });
   return await<push_job>(L, call);
-}
-
-int push_body(lua_State* L, Call& call) {
-  push_json(L, call.reply->json);
-  return 1;
 }
 
 /// request(method, path [, body])
@@ -84,30 +70,18 @@ int request(lua_State* L) {
   lua_settop(L, 3);
   Call& call = new_call(L, bound_client(L));
   const Where here = where(L);
-  bool ready = false;
   std::size_t bytes = 0;
-  pure(L, [&] {
-    Result<api::Json> body = to_json(L, 3, nullptr, &bytes);
-    ready = body.ok();
-    body ? void(call.json = std::move(*body)) : void(call.error = std::move(body.error()));
-  });
-  if (!ready) return raise(L, call.error);
+  pure_or_raise(L, call.error, [&] { return put(to_json(L, 3, nullptr, &bytes), call.json); });
   hold_memory(L, bytes + lua_rawlen(L, 2), call.reply->memory);
   if (std::strcmp(method, "POST") != 0) {
-    pure(L, [&] {
-      call.client->engine->get(target, into(call.reply, [](Reply& reply, api::Json answer) {
-                                 reply.json = std::move(answer);
-                               }));
-    });
-    return await<push_body>(L, call);
+    pure(L, [&] { call.client->engine->get(target, into(call.reply, &Reply::json)); });
+    return await<push_reply_json>(L, call);
   }
   pure(L, [&] {
     call.request = std::make_unique<engine::CreateRequest>();
     note_ask(L, call, *call.request, here);
     call.client->engine->post(target, std::move(call.json), std::move(*call.request),
-                              into(call.reply, [](Reply& reply, std::shared_ptr<engine::Job> job) {
-                                reply.job = std::move(job);
-                              }));
+                              into(call.reply, &Reply::job));
   });
   return await<await_answer>(L, call);
 }
@@ -139,13 +113,8 @@ int notify(lua_State* L) {
 /// The answer as `parse` reads the file that was asked for.
 template <Result<api::Json> (*Parse)(std::string, const std::string&)>
 int push_parsed(lua_State* L, Call& call) {
-  bool ready = false;
-  pure(L, [&] {
-    auto parsed = Parse(std::move(call.reply->text), call.text);
-    ready = parsed.ok();
-    parsed ? void(call.json = std::move(*parsed)) : void(call.error = std::move(parsed.error()));
-  });
-  if (!ready) return raise(L, call.error);
+  pure_or_raise(L, call.error,
+                [&] { return put(Parse(std::move(call.reply->text), call.text), call.json); });
   push_json(L, call.json);
   return 1;
 }
@@ -172,14 +141,8 @@ Result<api::Json> parse_file(std::string text, const std::string& name) {
 int json(lua_State* L) {
   if (lua_type(L, 1) == LUA_TSTRING) return read_as<parse_file>(L);
   Call& call = new_call_unopened(L, bound_client(L));
-  bool ready = false;
-  pure(L, [&] {
-    const Result<api::Json> value = to_json(L, 1, nullptr);
-    ready = value.ok();
-    ready ? void(call.text = api::to_text(*value)) : void(call.error = value.error());
-  });
-  if (!ready) return raise(L, call.error);
-  return push_text(L, [&] { return call.text; });
+  pure_or_raise(L, call.error, [&] { return put(to_json(L, 1, nullptr), call.json); });
+  return push_text(L, [&] { return api::to_text(call.json); });
 }
 
 /// log([level,] ...): the values as print shows them.
@@ -316,8 +279,8 @@ bool is_for_the_host(const std::string& option) {
 Status read_options(Options& options, const api::Json& given) {
   Error error;
   for (auto field = given.begin(); field != given.end(); ++field) {
-    const auto* found = std::find_if(std::begin(kOptions), std::end(kOptions),
-                                     [&](const Option& o) { return field.key() == o.name; });
+    const auto* found =
+        std::ranges::find_if(kOptions, [&](const Option& o) { return field.key() == o.name; });
     error.field = field.key();
     if (options.confinement.on && is_for_the_host(field.key())) {
       error.message = "option " + field.key() + " is for the host of a safe script to set";
@@ -364,14 +327,11 @@ int take_upload(lua_State* L) {
 void apply(lua_State* L, Client& client) {
   luaL_checktype(L, 1, LUA_TTABLE);
   const int function = take_upload(L);
-  Error& error = new_object<Error>(L);
-  bool ready = false;
-  pure(L, [&] {
+  pure_or_raise(L, new_object<Error>(L), [&]() -> Status {
     auto given = to_json(L, 1, nullptr);
-    if (!given) return void(error = std::move(given.error()));
+    if (!given) return given.error();
     Options changed = client.options;
-    if (auto read = read_options(changed, *given); !read)
-      return void(error = std::move(read.error()));
+    if (auto read = read_options(changed, *given); !read) return read;
     // A script in a confined engine may lower what its host allows.
     if (changed.confinement.on)
       changed.limits = engine::lower(changed.limits, client.options.limits);
@@ -379,18 +339,15 @@ void apply(lua_State* L, Client& client) {
         std::all_of(given->items().begin(), given->items().end(), [](const auto& o) {
           return o.key() == "strict" || o.key() == "limits" || o.key() == "budget";
         });
-    if (client.engine == nullptr || (any_time && function == LUA_NOREF)) {
-      if (function != LUA_NOREF) changed.upload = upload_by(state_of(L), function);
-      client.options = std::move(changed);
-      if (client.engine) client.engine->set_limits(client.options.limits);
-    } else {
-      error.message = "kling.configure comes before the first job of this client";
-      error.hint = "Move it to the top of the script, or make another client with kling.client{}.";
-      return;
-    }
-    ready = true;
+    if (client.engine != nullptr && (!any_time || function != LUA_NOREF))
+      return Error{
+          .message = "kling.configure comes before the first job of this client",
+          .hint = "Move it to the top of the script, or make another client with kling.client{}."};
+    if (function != LUA_NOREF) changed.upload = upload_by(state_of(L), function);
+    client.options = std::move(changed);
+    if (client.engine) client.engine->set_limits(client.options.limits);
+    return Done{};
   });
-  if (!ready) raise(L, error);
   lua_pop(L, 1);
 }
 

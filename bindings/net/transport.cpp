@@ -4,7 +4,7 @@
 #include <mutex>
 #include <string_view>
 
-#include "api/pasted.h"
+#include "api/text.h"
 #include "net/body.h"
 #include "net/connection.h"
 #include "net/environment.h"

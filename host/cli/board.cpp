@@ -1,7 +1,6 @@
 #include "cli/board.h"
 
 #include <chrono>
-#include <thread>
 
 #include "api/text.h"
 
@@ -15,14 +14,6 @@ namespace {
 using nlohmann::json;
 constexpr std::chrono::milliseconds kPause{200};  // no page is told more often
 constexpr std::chrono::seconds kHeartbeat{3};     // so that a page that is gone is noticed
-
-/// True in as much time for every wrong text.
-bool equal(std::string_view one, std::string_view other) {
-  unsigned differ = one.size() != other.size();
-  for (std::size_t i = 0; i < one.size() && i < other.size(); ++i)
-    differ |= static_cast<unsigned char>(one[i]) ^ static_cast<unsigned char>(other[i]);
-  return differ == 0;
-}
 
 }  // namespace
 
@@ -82,7 +73,8 @@ bool Board::is_ours(const net::ServerRequest& request) const {
     if (name == "origin" && value != "http://" + host_) return false;
     from_us = from_us || name == "origin";
   }
-  return named && from_us && equal(request.target.substr(0, token_.size() + 2), "/" + token_ + "/");
+  return named && from_us &&
+         equal_secrets(request.target.substr(0, token_.size() + 2), "/" + token_ + "/");
 }
 
 net::ServerAnswer Board::answer(const net::ServerRequest& request) {

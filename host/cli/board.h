@@ -1,17 +1,14 @@
 // The page of a run while it goes on, for the person at this machine: loopback only, behind an
 // address that nobody can guess. It shows and answers questions; it sends nothing and pays nothing.
-// Main thread, but for what the server's threads ask.
+// Main thread, but for what the server's threads ask. And the page itself (host/view) with its
+// data, from the ledger: any thread; view_data() blocks on the disk.
 #pragma once
 
 #include <condition_variable>
-#include <map>
-#include <memory>
 #include <mutex>
-#include <string>
-#include <vector>
 
 #include "base/digest.h"
-#include "cli/view.h"
+#include "cli/jobs.h"
 #include "lua/runtime.h"
 #include "net/server.h"
 
@@ -63,5 +60,19 @@ struct BoardOptions {
                const std::shared_ptr<engine::CompletionQueue>& queue,
                std::unique_ptr<Board>& board) const;
 };
+
+/// Whose shots are shown.
+struct ViewFilter {
+  std::string script, take;  ///< empty: all; the script by its file name
+  std::string run;           ///< in place of both: script and take as the ledger has them
+};
+
+/// The shots oldest first, with the names of host/view/view.js; `ledger` may be null. "clip" of
+/// each is left to whoever knows where the page finds it; "path" is there.
+Result<nlohmann::json> view_data(engine::Ledger* ledger, const ViewFilter& filter);
+/// index.html; `live`: told by a running program, not by data.js.
+std::string view_page(bool live);
+/// Shows the file or address in the desktop's browser.
+void open_in_browser(const Voice& voice, const std::string& target);
 
 }  // namespace kling::cli

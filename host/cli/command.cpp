@@ -7,8 +7,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <optional>
-#include <string_view>
 #include <thread>
 #include <tuple>
 
@@ -18,7 +16,7 @@
 
 #include "base/signals.h"
 #include "base/terminal.h"
-#include "engine/error_json.h"
+#include "engine/job.h"
 #include "lua/runtime.h"
 
 namespace kling::cli {
@@ -167,6 +165,12 @@ void Voice::line(const nlohmann::json& value) {
   std::fflush(stdout);
 }
 
+int Voice::result(const nlohmann::json& value, const std::string& text) const {
+  if (!json) return print(text);
+  line(value);
+  return kExitDone;
+}
+
 void Voice::note(const std::string& text) const {
   if (!quiet && !json)
     std::fprintf(stderr, "%s\n", wrapped("kling: " + text, STDERR_FILENO).c_str());
@@ -219,12 +223,7 @@ std::function<int()> set_up_version(CLI::App& app) {
   voice->add_options(app);
   app.footer("Example: kling version --json");
   return [voice] {
-    if (voice->json) {
-      Voice::line({{"version", KLING_VERSION}});
-    } else {
-      std::printf("kling %s\n", KLING_VERSION);
-    }
-    return int{kExitDone};
+    return voice->result({{"version", KLING_VERSION}}, "kling " KLING_VERSION "\n");
   };
 }
 

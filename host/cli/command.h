@@ -3,8 +3,6 @@
 
 #include <functional>
 #include <span>
-#include <string>
-#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -74,6 +72,9 @@ struct Voice {
 
   /// One JSON value as a line on standard output.
   static void line(const nlohmann::json& value);
+  /// What a command is for: the value as such a line with --json, else the text, which has its own
+  /// line ends. Returns the exit code.
+  int result(const nlohmann::json& value, const std::string& text) const;
   /// A sentence on standard error; not with --quiet.
   void note(const std::string& text) const;
   /// An error as text on standard error, or as {"error":{…}} on standard output. Returns its code.

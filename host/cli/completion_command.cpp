@@ -1,16 +1,17 @@
 // kling completion SHELL: the scripts only ask the program, so they know what the program knows.
+// And kling man: the manual pages that `./dev docs` has written.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <sstream>
 #include <tuple>
 
 #include "cli/jobs.h"
 
 namespace kling {
-extern const std::string_view kBash, kZsh, kFish;  // docs/completion
-}
+extern const std::string_view kBash, kZsh, kFish;       // docs/completion
+extern const std::string_view kManProgram, kManModule;  // docs/man
+}  // namespace kling
 
 namespace kling::cli {
 namespace {
@@ -140,6 +141,15 @@ std::function<int()> set_up_completion(CLI::App& app) {
       "Example: kling completion bash\nTo use it: source <(kling completion bash), or zsh; "
       "kling completion fish | source");
   return [options] { return run_completion(*options); };
+}
+
+std::function<int()> set_up_man(CLI::App& app) {
+  auto section = std::make_shared<std::string>("1");
+  app.add_option("section", *section, "1: the program; 3lua: the module")
+      ->check(CLI::IsMember({"1", "3lua"}))
+      ->capture_default_str();
+  app.footer("Example: kling man 3lua\nTo read it: kling man | man -l -");
+  return [section] { return print(*section == "1" ? kManProgram : kManModule); };
 }
 
 }  // namespace kling::cli

@@ -13,7 +13,7 @@
 
 #include "api/decoder.h"
 #include "api/endpoint.h"
-#include "api/pasted.h"
+#include "api/text.h"
 #include "base/files.h"
 #include "base/process.h"
 #include "cli/service.h"

@@ -1,13 +1,12 @@
 #include "cli/jobs.h"
 
 #include <algorithm>
-#include <cstring>
 #include <ctime>
 #include <filesystem>
 
 #include "api/decoder.h"
 #include "api/endpoint.h"
-#include "engine/error_json.h"
+#include "engine/job.h"
 #include "engine/step.h"
 
 namespace kling::cli {
@@ -61,8 +60,7 @@ Result<Step> find_step(const LedgerOptions& options, const std::string& text) {
   auto row = *ledger ? find_step(**ledger, *handle) : std::optional<Step>();
   if (!row) return row.error();
   if (*row) return std::move(**row);
-  return Error{.kind = Kind::invalid,
-               .message = "the ledger " + options.ledger_path() + " has no job " + text,
+  return Error{.message = "the ledger " + options.ledger_path() + " has no job " + text,
                .hint =
                    "kling jobs lists those it has; another ledger is named by --ledger, the "
                    "simulator's by --sim"};

@@ -2,10 +2,6 @@
 // thread; everything but the formatting blocks on the disk.
 #pragma once
 
-#include <memory>
-#include <string>
-#include <vector>
-
 #include "cli/service.h"
 #include "engine/ledger.h"
 

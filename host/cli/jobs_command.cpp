@@ -1,5 +1,5 @@
 // kling jobs: the table of its subcommands, and the decisions that only a person can make.
-#include <memory>
+#include <algorithm>
 
 #include "cli/jobs.h"
 #include "engine/step.h"
@@ -59,12 +59,7 @@ int run_resolve(const ResolveOptions& options) {
                               : "is given up; a new one is asked for, and paid, by kling run "
                                 "--retry-failed"
                         : "is adopted; the next run of its script goes on with it");
-  if (options.voice.json) {
-    Voice::line({{"handle", handle}, {"resolved", true}});
-  } else {
-    std::printf("%s %s\n", handle.c_str(), what.c_str());
-  }
-  return kExitDone;
+  return options.voice.result({{"handle", handle}, {"resolved", true}}, handle + " " + what + "\n");
 }
 
 std::function<int()> set_up_jobs_resolve(CLI::App& app) {
@@ -84,6 +79,46 @@ std::function<int()> set_up_jobs_resolve(CLI::App& app) {
   return [options] { return run_resolve(*options); };
 }
 
+// ---- The questions that scripts asked, and a person's answers: a run that waits hears of it ----
+
+struct AnswerOptions : LedgerOptions {
+  std::int64_t id = 0;
+  std::string choice;
+};
+
+int run_answer(const AnswerOptions& options) {
+  const auto book = options.open();
+  if (!book) return options.voice.fail(book.error());
+  auto rows = *book ? (*book)->questions() : std::vector<engine::Question>();
+  if (!rows) return options.voice.fail(rows.error());
+  if (options.id == 0) {
+    for (const engine::Question& row : *rows) {
+      if (options.voice.json) Voice::line({{"question", to_json(row)}});
+      if (options.voice.json || row.answer != 0) continue;
+      std::printf("%lld  %s\n", static_cast<long long>(row.id), to_text(row).c_str());
+    }
+    return kExitDone;
+  }
+  const auto row = std::ranges::find(*rows, options.id, &engine::Question::id);
+  const int answer = row == rows->end() ? 0 : read_answer(*row, options.choice);
+  if (row == rows->end())
+    return options.voice.fail({.message = "the ledger " + options.ledger_path() +
+                                          " has no question " + std::to_string(options.id),
+                               .hint = "kling jobs answer lists those that wait"});
+  if (answer == 0)
+    return options.voice.fail(
+        {.message =
+             "question " + std::to_string(options.id) + " is answered with " +
+             (row->kind == "approve" ? "yes or no" : "1 to " + std::to_string(answers(*row))) +
+             ", not \"" + printable(options.choice) + "\"",
+         .hint = to_text(*row)});
+  const Status kept = (*book)->answer(options.id, answer, make_clock()->now());
+  if (!kept) return options.voice.fail(kept.error());
+  options.voice.note("answered; " +
+                     std::string("a run that waits goes on, else the next run takes it"));
+  return kExitDone;
+}
+
 constexpr Command kJobs[] = {
     {"list", "what the ledger knows, the newest first", set_up_jobs_list},
     {"show", "one job: its prompt, cost, clip, error and timeline", set_up_jobs_show},
@@ -96,6 +131,21 @@ constexpr Command kJobs[] = {
 };
 
 }  // namespace
+
+std::function<int()> set_up_jobs_answer(CLI::App& app) {
+  auto options = std::make_shared<AnswerOptions>();
+  options->add_ledger_options(app);
+  auto* const id = app.add_option("id", options->id, "the question's number; none: those that wait")
+                       ->type_name("ID")
+                       ->check(CLI::PositiveNumber);
+  app.add_option("choice", options->choice, "its number, or its text; yes or no")
+      ->type_name("CHOICE")
+      ->needs(id);
+  app.footer(
+      "Example: kling jobs answer\nthen, for the second choice of question 3: kling jobs answer 3 "
+      "2");
+  return [options] { return run_answer(*options); };
+}
 
 std::function<int()> set_up_jobs(CLI::App& app) {
   auto code = std::make_shared<int>(kExitUsage);

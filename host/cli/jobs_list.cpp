@@ -8,7 +8,6 @@
 #include "api/endpoint.h"
 #include "api/prices.h"
 #include "api/text.h"
-#include "base/clock.h"
 #include "base/terminal.h"
 #include "cli/jobs.h"
 
@@ -26,7 +25,7 @@ struct ListOptions : LedgerOptions {
 
 bool is_wanted(const ListOptions& options, const Step& row) {
   const auto any = [](const std::vector<std::string>& wanted, const std::string& value) {
-    return wanted.empty() || std::find(wanted.begin(), wanted.end(), value) != wanted.end();
+    return wanted.empty() || std::ranges::find(wanted, value) != wanted.end();
   };
   const std::string script = options.script.substr(options.script.rfind('/') + 1);
   return any(options.states, engine::name(row.state)) && any(options.kinds, row.endpoint) &&

@@ -2,9 +2,8 @@
 // job that was never sent needs its script.
 #include <iostream>
 #include <iterator>
-#include <optional>
 
-#include "api/pasted.h"
+#include "api/text.h"
 #include "cli/jobs.h"
 #include "cli/progress.h"
 #include "engine/media_source.h"
@@ -141,7 +140,6 @@ class Waiting {
     Target target{handle_of(row)};
     if (row.service != service_name_ && is_open(row))
       target.job = Error{
-          .kind = Kind::invalid,
           .message = target.handle + " is a job of " + row.service + ", not of " + service_name_,
           .hint = row.service == "sim" ? "add --sim" : "name its service with --base-url"};
     return target;
@@ -200,11 +198,8 @@ int run_notify(WaitOptions& options) {
   if (interrupted()) return leave(options.voice);
   options.handles = {*handle};
   if (ended) return wait_for(waiting, options);
-  if (options.voice.json)
-    Voice::line({{"handle", *handle}, {"state", "running"}});
-  else
-    std::printf("%s  has not ended\n", handle->c_str());
-  return kExitDone;
+  return options.voice.result({{"handle", *handle}, {"state", "running"}},
+                              *handle + "  has not ended\n");
 }
 
 int run_save(WaitOptions& options) {
@@ -223,12 +218,7 @@ int run_save(WaitOptions& options) {
   waiting.until([&] { return saved.has_value(); });
   if (!saved) return leave(options.voice);
   if (!*saved) return options.voice.fail(saved->error());
-  if (options.voice.json) {
-    Voice::line({{"handle", target.handle}, {"path", **saved}});
-  } else {
-    std::printf("%s\n", saved->value().c_str());
-  }
-  return kExitDone;
+  return options.voice.result({{"handle", target.handle}, {"path", **saved}}, **saved + "\n");
 }
 
 std::shared_ptr<WaitOptions> add_options(CLI::App& app) {

@@ -3,7 +3,6 @@
 // and what it saves goes to a temporary folder.
 #include <cstdio>
 #include <filesystem>
-#include <map>
 
 #include "api/capabilities.h"
 #include "api/endpoint.h"

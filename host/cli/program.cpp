@@ -3,8 +3,6 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
-#include <string>
-#include <vector>
 
 #include <fcntl.h>
 

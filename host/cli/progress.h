@@ -5,9 +5,7 @@
 #include <chrono>
 #include <map>
 #include <set>
-#include <string>
 #include <unordered_map>
-#include <vector>
 
 #include "cli/command.h"
 #include "engine/engine.h"

@@ -1,5 +1,4 @@
 // kling query HANDLE: one GET.
-#include <memory>
 
 #include "api/text.h"
 #include "cli/jobs.h"
@@ -18,32 +17,25 @@ int run_query(const QueryOptions& options) {
   auto engine = service.make_engine(service.settings);
   if (!engine) return options.voice.fail(engine.error());
 
-  std::optional<Result<engine::QueryResult>> result;
-  (*engine)->query(
-      {.text = options.handle, .external_id = "", .endpoint = options.kind},
-      [&result](Result<engine::QueryResult> answer) { result.emplace(std::move(answer)); });
-  while (!result) {
-    service.queue->wait(kNever);
-    service.queue->drain();
+  const auto found = service.ended<engine::QueryResult>([&](auto done) {
+    (*engine)->query({.text = options.handle, .external_id = "", .endpoint = options.kind},
+                     std::move(done));
+  });
+  if (!found) return options.voice.fail(found.error());
+  const api::Task& task = found->task;
+  nlohmann::json videos = nlohmann::json::array();
+  std::string text = found->handle + "  " + api::name(task.state) +
+                     (task.message.empty() ? "" : "  ") + task.message + "\n";
+  for (const api::Video& video : task.videos) {
+    videos.push_back({{"id", video.id}, {"url", video.url}, {"duration", video.duration}});
+    text += video.url + "\n";
   }
-  if (!result->ok()) return options.voice.fail(result->error());
-  const engine::QueryResult& found = result->value();
-  const api::Task& task = found.task;
-  if (options.voice.json) {
-    nlohmann::json videos = nlohmann::json::array();
-    for (const api::Video& video : task.videos)
-      videos.push_back({{"id", video.id}, {"url", video.url}, {"duration", video.duration}});
-    Voice::line({{"handle", found.handle},
-                 {"status", api::name(task.state)},
-                 {"message", task.message},
-                 {"videos", videos},
-                 {"raw", api::parse_json(found.raw)}});
-  } else {
-    std::printf("%s  %s%s%s\n", found.handle.c_str(), api::name(task.state),
-                task.message.empty() ? "" : "  ", task.message.c_str());
-    for (const api::Video& video : task.videos) std::printf("%s\n", video.url.c_str());
-  }
-  return kExitDone;
+  return options.voice.result({{"handle", found->handle},
+                               {"status", api::name(task.state)},
+                               {"message", task.message},
+                               {"videos", videos},
+                               {"raw", api::parse_json(found->raw)}},
+                              text);
 }
 
 }  // namespace

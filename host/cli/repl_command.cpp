@@ -1,10 +1,6 @@
 // kling repl: a session in which each input runs as a task. Jobs go on while lines are typed.
 #include <chrono>
 #include <cstdio>
-#include <map>
-#include <memory>
-
-#include <lua.hpp>
 
 #include "cli/board.h"
 #include "cli/progress.h"
@@ -77,7 +73,7 @@ class Session {
       tell_price(pending);
       pending.clear();
     }
-    if (!pending.empty()) fail({.kind = Kind::invalid, .message = text});  // the input ended within
+    if (!pending.empty()) fail({.message = text});  // the input ended within
     leave();
     // A person has seen what went wrong.
     return console_.interactive() ? int{kExitDone} : code_;
@@ -127,7 +123,7 @@ class Session {
   void obey(Verdict verdict, const std::string& text) {
     switch (verdict) {
       case Verdict::text: return print(text);
-      case Verdict::error: return fail({.kind = Kind::invalid, .message = text});
+      case Verdict::error: return fail({.message = text});
       case Verdict::clear: return console_.clear_screen();
       case Verdict::quit: leaving_ = true; return;
       case Verdict::run:
@@ -141,7 +137,7 @@ class Session {
     const auto started = SteadyClock::now();
     const Millis began = runtime_.queue().clock().now();
     const lua::TaskId task = runtime_.spawn(L_, 0, "main");
-    if (task == 0) return fail({.kind = Kind::invalid, .message = "not enough memory"});
+    if (task == 0) return fail({.message = "not enough memory"});
     bool interrupted = false;
     lua::TaskResult result;
     for (;;) {
@@ -211,7 +207,7 @@ class Session {
       return;
     }
     // A frame or two is the input itself, which the message names.
-    const bool deep = std::count(result.traceback.begin(), result.traceback.end(), '\n') > 1;
+    const bool deep = std::ranges::count(result.traceback, '\n') > 1;
     say_error(result.message + (deep ? "\n" + result.traceback : ""));
   }
 
@@ -373,7 +369,7 @@ int run_repl(const ReplOptions& options) {
                         .print = [&](const std::string& text) { session->print(text); },
                         .jobs = [&] { return session->jobs_text(); }};
   const std::unique_ptr<lua_State, decltype(&lua_close)> state(luaL_newstate(), lua_close);
-  if (!state) return options.voice.fail({.kind = Kind::invalid, .message = "not enough memory"});
+  if (!state) return options.voice.fail({.message = "not enough memory"});
   lua::Runtime* runtime = nullptr;
   auto prepare = [&](lua_State* L) {
     runtime = &script::open(L, false, std::move(module));

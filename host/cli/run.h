@@ -2,11 +2,6 @@
 // thread; blocks until the script and its jobs are done.
 #pragma once
 
-#include <functional>
-#include <memory>
-#include <string>
-#include <vector>
-
 #include "cli/board.h"
 #include "cli/safe_run.h"
 #include "cli/service.h"
@@ -47,5 +42,11 @@ int run_until_done(const RunOptions& options, const Service& service, lua_State*
                    lua::Runtime& runtime, lua::TaskId task, Board* board);
 /// Whether somebody can be asked at this terminal.
 bool sits_here();
+
+/// Options that stand behind the script, where nobody reads them: `kling run film.lua --sim` must
+/// not become a paid run. Pure; any thread. `words`: what `app` (run or plan) left unread, the
+/// script first. Takes the first "--" away, behind which every word is the script's. Returns what
+/// is wrong, with the right order; empty: nothing is.
+std::string take_slips(const CLI::App& app, std::vector<std::string>& words);
 
 }  // namespace kling::cli

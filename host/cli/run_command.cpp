@@ -1,15 +1,10 @@
 // kling run SCRIPT [ARGS]: a script from its first line to its bill.
-#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <iterator>
-#include <memory>
 #include <random>
 #include <regex>
-#include <set>
 
-#include <lua.hpp>
-#include <poll.h>
 #include <unistd.h>
 
 #include "api/prices.h"
@@ -18,7 +13,6 @@
 #include "base/terminal.h"
 #include "cli/progress.h"
 #include "cli/run.h"
-#include "cli/slips.h"
 #include "engine/ledger.h"
 #include "engine/media/ffmpeg.h"
 #include "lua/slips.h"
@@ -78,8 +72,7 @@ Result<std::unique_ptr<net::Server>> listen(const RunOptions& options, Service& 
   if (url.empty() && options.simulation.on)
     url = "http://127.0.0.1:" + std::to_string((*server)->port());
   if (url.empty())
-    return Error{.kind = Kind::invalid,
-                 .message = "--listen needs --public-url: where the service reaches it",
+    return Error{.message = "--listen needs --public-url: where the service reaches it",
                  .hint =
                      "a reverse proxy with TLS in front of it, for example "
                      "--public-url https://example.org/kling"};
@@ -139,8 +132,7 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
   if (!options.listen.empty()) server = listen(options, service, listened);
   if (options.listen.empty() && !options.public_url.empty())
     server =
-        Error{.kind = Kind::invalid,
-              .message = "--public-url is where the service reaches --listen, which is missing",
+        Error{.message = "--public-url is where the service reaches --listen, which is missing",
               .hint = "say both: --listen 127.0.0.1:8080 --public-url " + options.public_url};
   if (!server) return options.voice.fail(server.error());
   std::unique_ptr<Board> board;
@@ -166,7 +158,7 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
   const std::unique_ptr<lua_State, decltype(&lua_close)> state(
       options.safe.on() ? lua::new_limited_state(options.safe.limits()) : luaL_newstate(),
       lua_close);
-  if (!state) return options.voice.fail({.kind = Kind::invalid, .message = "not enough memory"});
+  if (!state) return options.voice.fail({.message = "not enough memory"});
   lua_State* const main = state.get();
   lua::Runtime* runtime = nullptr;
   lua::TaskId task = 0;
@@ -193,8 +185,7 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
     task = script::start(L, *runtime, "main", arguments);
   };
   if (const Status ready = script::protect(main, prepare); !ready)
-    return options.voice.fail(
-        {.kind = Kind::invalid, .message = lua::explain_syntax(ready.error().message, source)});
+    return options.voice.fail({.message = lua::explain_syntax(ready.error().message, source)});
   *listened = runtime;
   if (board) board->show(*runtime);
   return run_until_done(options, service, main, *runtime, task, board.get());

@@ -1,10 +1,8 @@
 // A run from its first turn to its bill: tasks, jobs and interrupts, questions, what went wrong.
 #include <chrono>
 #include <cstdio>
-#include <memory>
 #include <set>
 
-#include <lua.hpp>
 #include <poll.h>
 #include <unistd.h>
 
@@ -62,8 +60,7 @@ class Run {
         given_up_ = true;
         code_ = kExitError;
         (void)options_.voice.fail(
-            {.kind = Kind::invalid,
-             .message = "tasks wait for each other, and nothing else can end: " + places});
+            {.message = "tasks wait for each other, and nothing else can end: " + places});
         stop(engines);
         continue;
       }

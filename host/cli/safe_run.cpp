@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <map>
 #include <new>
 
 #include <fcntl.h>
@@ -19,7 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/digest.h"
 
 namespace kling::cli {
@@ -176,12 +174,11 @@ void SafeRun::confine(engine::EngineOptions& engine) const {
 int SafeRun::in_child(const Voice& voice, const std::function<int()>& body) {
   void* shared =
       ::mmap(nullptr, sizeof(Seen), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (shared == MAP_FAILED)
-    return voice.fail({.kind = Kind::invalid, .message = "not enough memory"});
+  if (shared == MAP_FAILED) return voice.fail({.message = "not enough memory"});
   seen_ = new (shared) Seen();
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
-  if (child < 0) return voice.fail({.kind = Kind::invalid, .message = "no process can be started"});
+  if (child < 0) return voice.fail({.message = "no process can be started"});
   if (child == 0) {
     // A group of its own, so that Ctrl-C comes once: from the parent, which is told by the
     // terminal.

@@ -3,10 +3,6 @@
 #pragma once
 
 #include <atomic>
-#include <cstdint>
-#include <functional>
-#include <string>
-#include <vector>
 
 #include "cli/command.h"
 #include "engine/engine.h"

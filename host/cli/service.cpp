@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <thread>
 
-#include "api/pasted.h"
+#include "api/text.h"
 #include "base/files.h"
 #include "sim/dialect.h"
 #include "sim/faults.h"

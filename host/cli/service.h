@@ -2,9 +2,6 @@
 // line, and what follows from them. What they mean is runtime/settings.h. Main thread.
 #pragma once
 
-#include <memory>
-#include <string>
-
 #include "cli/command.h"
 #include "engine/engine.h"
 #include "runtime/settings.h"
@@ -55,6 +52,18 @@ class Service {
   /// Points `options` at the simulator, which the first call starts; leaves them without --sim.
   Status connect(engine::EngineOptions& options);
   Result<std::unique_ptr<engine::Engine>> make_engine(engine::EngineOptions options);
+  /// Runs an operation of an engine to its end, or to Ctrl-C. `begin` is given who is told.
+  template <class Value, class Begin>
+  Result<Value> ended(Begin begin) {
+    std::optional<Result<Value>> result;
+    begin([&](Result<Value> value) { result.emplace(std::move(value)); });
+    while (!result && !interrupted()) {
+      queue->drain();
+      if (!result) queue->wait(kNever);
+    }
+    if (result) return std::move(*result);
+    return Error{.kind = Kind::interrupted, .message = "interrupted", .hint = "run it again"};
+  }
   /// When so many real milliseconds (-1: for ever) will have passed on the jobs' clock.
   Millis deadline(int real_milliseconds) const;
   /// What a rehearsal would have cost; empty when it was none.

@@ -1,5 +1,4 @@
 // kling sim: the simulator as a server, until Ctrl-C.
-#include <memory>
 #include <semaphore>
 
 #include "cli/service.h"

@@ -1,11 +1,10 @@
-#include "cli/slips.h"
-
 #include <algorithm>
 #include <cctype>
 #include <cstring>
 
 #include "api/text.h"
 #include "cli/command.h"
+#include "cli/run.h"
 
 namespace kling::cli {
 namespace {
@@ -31,7 +30,7 @@ std::string quoted(const std::string& word) {
   const auto harmless = [](unsigned char c) {
     return std::isalnum(c) != 0 || c >= 0x80 || std::strchr("-_./:=@%+,", c) != nullptr;
   };
-  if (!word.empty() && std::all_of(word.begin(), word.end(), harmless)) return word;
+  if (!word.empty() && std::ranges::all_of(word, harmless)) return word;
   std::string text = "'";
   for (const char c : word) text += c == '\'' ? "'\\''" : std::string(1, c);
   return text + "'";
@@ -63,7 +62,7 @@ std::string name_of(const std::string& word, const CLI::App& app) {
   const std::string name = text.substr(dashes);
   if (dashes == 0 || name.empty()) return "";
   // "-q", and several in one word: the first decides.
-  if (dashes == 1 && std::all_of(name.begin(), name.end(), [&](char letter) {
+  if (dashes == 1 && std::ranges::all_of(name, [&](char letter) {
         return app.get_option_no_throw(std::string("-") + letter) != nullptr;
       }))
     return app.get_option_no_throw("-" + name.substr(0, 1))->get_lnames().front();
@@ -90,7 +89,7 @@ std::string name_of(const std::string& word, const CLI::App& app) {
 std::string take_slips(const CLI::App& app, Words& words) {
   // Behind what is no script there is nothing to look for: another error tells.
   if (words.size() < 2 || (words.front().size() > 1 && words.front().starts_with('-'))) return "";
-  const auto end = std::find(words.begin(), words.end(), "--");
+  const auto end = std::ranges::find(words, "--");
   CLI::App run;  // what plan does not know may not become an argument either
   (void)set_up_run(run);
   Words typed{words.front()}, moved;

@@ -1,15 +1,13 @@
 // kling view: a film as a page to look at, in a folder of its own.
 #include <algorithm>
 #include <filesystem>
-#include <memory>
-#include <optional>
 #include <regex>
 
 #include "api/text.h"
 #include "base/digest.h"
 #include "base/files.h"
 #include "base/process.h"
-#include "cli/view.h"
+#include "cli/board.h"
 #include "engine/media_source.h"
 
 namespace kling {
@@ -78,19 +76,6 @@ std::string script_of_data(const json& data) {
   return "const film = " + text + ";\n";
 }
 
-/// Runs an operation of an engine to its end.
-template <class Value, class Begin>
-Result<Value> ended(Service& service, Begin begin) {
-  std::optional<Result<Value>> result;
-  begin([&](Result<Value> value) { result.emplace(std::move(value)); });
-  while (!result && !interrupted()) {
-    service.queue->drain();
-    if (!result) service.queue->wait(kNever);
-  }
-  if (result) return std::move(*result);
-  return Error{.kind = Kind::interrupted, .message = "interrupted", .hint = "run it again"};
-}
-
 /// The clips that count now, as one picture or as a timeline for an editor.
 int write_media(const ViewOptions& options, const json& cards) {
   Service service(options);
@@ -103,21 +88,17 @@ int write_media(const ViewOptions& options, const json& cards) {
   for (const json& card : cards) {
     if (card["state"] != "succeeded" || card.contains("superseded") || card["kind"] == "request")
       continue;
-    auto job = ended<std::shared_ptr<engine::Job>>(service, [&](auto done) {
-      (*engine)->find(card["handle"].get<std::string>(), std::move(done));
-    });
+    auto job = service.ended<std::shared_ptr<engine::Job>>(
+        [&](auto done) { (*engine)->find(card["handle"].get<std::string>(), std::move(done)); });
     if (!job) return options.voice.fail(job.error());
     clips.push_back(std::make_shared<engine::MediaSource>());
     clips.back()->recipe = engine::MediaSource::Recipe::clip;
     clips.back()->job = *job;
   }
-  if (clips.empty())
-    return options.voice.fail(
-        {.kind = Kind::invalid, .message = "there is no finished shot to show"});
+  if (clips.empty()) return options.voice.fail({.message = "there is no finished shot to show"});
   const auto tell = [&](const Result<std::string>& made) {
     if (!made) return options.voice.fail(made.error());
-    options.voice.json ? Voice::line({{"path", *made}}) : void(std::printf("%s\n", made->c_str()));
-    return int{kExitDone};
+    return options.voice.result({{"path", *made}}, *made + "\n");
   };
   int code = kExitDone;
   if (!options.sheet.empty()) {
@@ -125,11 +106,11 @@ int write_media(const ViewOptions& options, const json& cards) {
     picture->recipe = engine::MediaSource::Recipe::sheet;
     picture->sheet =
         std::make_shared<engine::MediaSource::Sheet>(engine::MediaSource::Sheet{.of = clips});
-    code = tell(ended<std::string>(
-        service, [&](auto done) { (*engine)->save(picture, options.sheet, std::move(done)); }));
+    code = tell(service.ended<std::string>(
+        [&](auto done) { (*engine)->save(picture, options.sheet, std::move(done)); }));
   }
   if (code == kExitDone && !options.otio.empty())
-    code = tell(ended<std::string>(service, [&](auto done) {
+    code = tell(service.ended<std::string>([&](auto done) {
       (*engine)->timeline(clips, options.otio, json::object(), std::move(done));
     }));
   return code;

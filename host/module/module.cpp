@@ -3,9 +3,6 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <optional>
-
-#include <lua.hpp>
 
 #include "kling/kling.h"
 #include "lua/runtime_state.h"

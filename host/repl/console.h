@@ -4,9 +4,7 @@
 // blocks.
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <string>
 
 #include "repl/history.h"
 #include "repl/interpreter.h"

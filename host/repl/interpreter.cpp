@@ -125,7 +125,7 @@ int host_files(lua_State* L) {
       std::error_code unknown;
       names.push_back(before + name + (entry->is_directory(unknown) ? "/" : ""));
     }
-    std::sort(names.begin(), names.end());
+    std::ranges::sort(names);
   });
   lua_createtable(L, static_cast<int>(names.size()), 0);
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -216,7 +216,7 @@ Interpreter::Verdict Interpreter::submit(const std::string& lines, int first_lin
     return Verdict::error;
   }
   const std::string word = text_at(L_, -2);
-  const auto* found = std::find(std::begin(kVerdicts), std::end(kVerdicts), word);
+  const auto* found = std::ranges::find(kVerdicts, word);
   const auto verdict = static_cast<Verdict>(found - std::begin(kVerdicts));
   if (verdict == Verdict::run || verdict == Verdict::timed) {
     lua_remove(L_, -2);

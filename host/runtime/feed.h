@@ -5,11 +5,8 @@
 
 #include <deque>
 #include <map>
-#include <memory>
 #include <set>
-#include <string>
 #include <unordered_map>
-#include <vector>
 
 #include "engine/engine.h"
 

@@ -1,11 +1,10 @@
-#include "runtime/functions.h"
-
 #include <cstring>
 #include <mutex>
 
 #include "api/text.h"
 #include "lua/runtime_state.h"
 #include "runtime/handles.h"
+#include "runtime/hooks.h"
 
 namespace kling::runtime {
 namespace {
@@ -45,32 +44,24 @@ int answer(kling_call* call, const char* text, bool failed) {
   return KLING_OK;
 }
 
-int push_answer(lua_State* L, lua::Call& call) {
-  if (call.reply->failed) return lua::raise(L, call.reply->error);
-  lua::push_json(L, call.reply->json);
-  return 1;
-}
-
 /// Upvalues: the Function, its name.
 int call_program(lua_State* L) {
   const auto& function = *static_cast<Function*>(lua_touserdata(L, lua_upvalueindex(1)));
   const int count = lua_gettop(L);
   lua::Scheduler& scheduler = lua::state_of(L).scheduler;
   lua::Call& call = lua::new_object<lua::Call>(L);
-  bool ready = true;
-  lua::pure(L, [&] {
+  lua::pure_or_raise(L, call.error, [&]() -> Status {
     call.reply = std::make_shared<lua::Reply>(scheduler.home());
     call.json = api::Json::array();
-    for (int i = 1; i <= count && ready; ++i) {
-      auto value = lua::to_json(L, i, &lua::kTold);
-      ready = value.ok();
-      ready ? call.json.push_back(std::move(*value)) : void(call.error = std::move(value.error()));
+    for (int i = 1; i <= count; ++i) {
+      Status read = lua::put(lua::to_json(L, i, &lua::kTold), call.json.emplace_back());
+      if (read) continue;
+      read.error().message = lua_tostring(L, lua_upvalueindex(2)) + (": " + read.error().message);
+      return read;
     }
-    if (!ready)
-      call.error.message = lua_tostring(L, lua_upvalueindex(2)) + (": " + call.error.message);
     call.text = api::to_text(call.json);
+    return Done{};
   });
-  if (!ready) return lua::raise(L, call.error);
   lua::pure(L, [&] {
     const auto pending = std::make_shared<Pending>();
     pending->reply = call.reply;
@@ -80,8 +71,9 @@ int call_program(lua_State* L) {
     pending->returned = true;
     if (pending->answered) settle(*pending);
   });
-  if (call.reply->done) return push_answer(L, call);
-  return lua::await<push_answer>(L, call);
+  if (call.reply->done && call.reply->failed) return lua::raise(L, call.reply->error);
+  if (call.reply->done) return lua::push_reply_json(L, call);
+  return lua::await<lua::push_reply_json>(L, call);
 }
 
 /// Pushes the table that holds the last part of a dotted name, which it returns; null: there is

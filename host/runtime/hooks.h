@@ -1,17 +1,15 @@
-// Time and requests by the program around us instead of ours.
+// Time, requests and functions by the program around us instead of ours.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <memory>
 #include <mutex>
 #include <thread>
 
-#include "base/clock.h"
 #include "engine/completion_queue.h"
 #include "kling/host.h"
+#include "lua/runtime.h"
 #include "net/transport.h"
 
 namespace kling::runtime {
@@ -70,5 +68,19 @@ using SendHook = void (*)(void* user, const kling_request* request, kling_exchan
 /// never the ticking thread.
 std::shared_ptr<net::Transport> make_hook_transport(SendHook send, void* user,
                                                     std::shared_ptr<engine::CompletionQueue> queue);
+
+/// A function of the program that scripts call. Values pass as JSON; the answer may come at once or
+/// later, from any thread. All but the answer belongs to the ticking thread; nothing here blocks.
+struct Function {
+  kling_function call = nullptr;
+  void* user = nullptr;
+};
+
+// These may raise Lua errors. Names may have dots.
+
+/// Pushes a global function of the scripts.
+void push_function(lua_State* L, const char* name);
+/// Makes `function`, which must live as long as the state, a global, and the tables before it.
+void set_function(lua_State* L, const char* name, Function& function);
 
 }  // namespace kling::runtime

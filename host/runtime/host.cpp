@@ -1,20 +1,12 @@
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <exception>
-#include <filesystem>
-#include <map>
-#include <thread>
 
 #include "api/text.h"
 #include "base/leaving.h"
-#include "engine/error_json.h"
+#include "engine/job.h"
 #include "lua/runtime_state.h"
 #include "runtime/feed.h"
-#include "runtime/functions.h"
 #include "runtime/hooks.h"
 #include "runtime/host_state.h"
 #include "script/script.h"

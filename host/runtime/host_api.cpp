@@ -5,7 +5,7 @@
 #include <exception>
 #include <filesystem>
 
-#include "engine/error_json.h"
+#include "engine/job.h"
 #include "runtime/host_state.h"
 
 using namespace kling;

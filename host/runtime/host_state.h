@@ -4,19 +4,13 @@
 #pragma once
 
 #include <atomic>
-#include <map>
-#include <memory>
-#include <string>
-#include <string_view>
 #include <thread>
-#include <vector>
 
 #include "api/text.h"
 #include "base/leaving.h"
 #include "kling/host.h"
 #include "lua/runtime_state.h"
 #include "runtime/feed.h"
-#include "runtime/functions.h"
 #include "runtime/hooks.h"
 #include "script/script.h"
 

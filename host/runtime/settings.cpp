@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/pasted.h"
 #include "api/text.h"
 #include "base/files.h"
 
@@ -87,14 +86,17 @@ std::string script_identity(const fs::path& script, const std::string& ledger) {
   return inside.string();
 }
 
-Result<double> seconds(const std::string& text, const char* name) {
+/// The seconds of a variable into `out`, where it is set.
+Status read_seconds(const char* name, Millis& out) {
+  const std::string text = environment(name);
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
+  if (text.empty()) return Done{};
   if (end == text.c_str() || *end != '\0' || !(value > 0))
-    return Error{
-        .kind = Kind::invalid,
-        .message = std::string(name) + " must be a number of seconds, not \"" + text + "\""};
-  return value;
+    return Error{.message =
+                     std::string(name) + " must be a number of seconds, not \"" + text + "\""};
+  out = static_cast<Millis>(value * 1000);
+  return Done{};
 }
 
 }  // namespace
@@ -135,8 +137,7 @@ Result<Access> find_access(const ServiceSettings& options) {
     char* end = nullptr;
     access.price_factor = std::strtod(text.c_str(), &end);
     if (*end == '\0' && engine::is_price_factor(access.price_factor)) break;
-    return Error{.kind = Kind::invalid,
-                 .message = std::string(source) + " must be a number above 0, at most 100, not \"" +
+    return Error{.message = std::string(source) + " must be a number above 0, at most 100, not \"" +
                             api::excerpt(text, 40) + "\"",
                  .hint =
                      "0.8 for an account that is charged 80 % of the list price; 1 is the list "
@@ -189,19 +190,13 @@ Result<engine::EngineOptions> engine_options(const ServiceSettings& options,
   engine.webhook_secret = access->webhook_secret;
   engine.insecure = options.insecure;
   engine.poll_interval = static_cast<Millis>(options.poll_interval * 1000);
-  if (const std::string text = environment("KLING_POLL_INTERVAL");
-      !text.empty() && engine.poll_interval == 0) {
-    auto value = seconds(text, "KLING_POLL_INTERVAL");
-    if (!value) return value.error();
-    engine.poll_interval = static_cast<Millis>(*value * 1000);
-  }
-  if (options.patience >= 0) {
+  if (engine.poll_interval == 0)
+    if (Status read = read_seconds("KLING_POLL_INTERVAL", engine.poll_interval); !read)
+      return read.error();
+  if (options.patience >= 0)
     engine.patience = static_cast<Millis>(options.patience * 1000);
-  } else if (const std::string text = environment("KLING_PATIENCE"); !text.empty()) {
-    auto value = seconds(text, "KLING_PATIENCE");
-    if (!value) return value.error();
-    engine.patience = static_cast<Millis>(*value * 1000);
-  }
+  else if (Status read = read_seconds("KLING_PATIENCE", engine.patience); !read)
+    return read.error();
 
   engine.ledger_path = find_ledger(options, script, simulated, notice);
   engine.store_folder = options.store;

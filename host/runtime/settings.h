@@ -2,9 +2,6 @@
 // disk: at start only.
 #pragma once
 
-#include <string>
-
-#include "base/clock.h"
 #include "engine/engine.h"
 
 namespace kling::runtime {

@@ -5,7 +5,7 @@
 #include <iostream>
 #include <iterator>
 
-#include "api/pasted.h"
+#include "api/text.h"
 #include "lua/convert.h"
 
 namespace kling::script {
@@ -20,9 +20,7 @@ Result<std::string> read(const std::string& path) {
     std::error_code error;
     std::ifstream file(path, std::ios::binary);
     if (!file || fs::is_directory(path, error))
-      return Error{.kind = Kind::invalid,
-                   .message = "cannot read the script " + path,
-                   .hint = "check the path"};
+      return Error{.message = "cannot read the script " + path, .hint = "check the path"};
     source.assign(std::istreambuf_iterator<char>(file), {});
   }
   if (Status read = api::take_byte_order_mark(source, path == "-" ? "standard input" : path); !read)

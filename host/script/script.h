@@ -3,11 +3,6 @@
 // disk.
 #pragma once
 
-#include <string>
-#include <string_view>
-
-#include <lua.hpp>
-
 #include "api/request.h"
 #include "lua/safe.h"
 
@@ -24,7 +19,7 @@ std::string folder_of(const std::string& path);
 /// has their message.
 template <class Work>
 Status protect(lua_State* L, Work& work) {
-  if (!lua_checkstack(L, 4)) return Error{.kind = Kind::invalid, .message = "not enough memory"};
+  if (!lua_checkstack(L, 4)) return Error{.message = "not enough memory"};
   lua_pushcfunction(L, [](lua_State* state) {
     (*static_cast<Work*>(lua_touserdata(state, 1)))(state);
     return 0;
@@ -32,8 +27,7 @@ Status protect(lua_State* L, Work& work) {
   lua_pushlightuserdata(L, &work);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK) return Done{};
   const char* message = lua_tostring(L, -1);
-  Error error{.kind = Kind::invalid,
-              .message = message != nullptr ? message : "an error without a message"};
+  Error error{.message = message != nullptr ? message : "an error without a message"};
   lua_pop(L, 1);
   return error;
 }

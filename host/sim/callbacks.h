@@ -3,11 +3,7 @@
 #pragma once
 
 #include <condition_variable>
-#include <functional>
-#include <map>
-#include <memory>
 #include <mutex>
-#include <string>
 #include <thread>
 
 #include "sim/faults.h"

@@ -7,7 +7,6 @@
 #include <condition_variable>
 #include <mutex>
 #include <set>
-#include <string>
 
 #include "base/error.h"
 #include "sim/pictures.h"

@@ -2,11 +2,6 @@
 // twists that faults give them. Values only; any thread, never blocks.
 #pragma once
 
-#include <map>
-#include <string>
-#include <vector>
-
-#include "base/error.h"
 #include "sim/faults.h"
 #include "sim/store.h"
 

@@ -12,8 +12,7 @@ namespace {
 constexpr const char* kAny = "create query download";
 
 Error wrong(const std::string& line, const std::string& why) {
-  return {.kind = Kind::invalid,
-          .message = "fault \"" + line + "\": " + why,
+  return {.message = "fault \"" + line + "\": " + why,
           .hint = "a fault looks like \"create#2: accept, drop\"; GET /sim/faults lists them"};
 }
 
@@ -101,8 +100,7 @@ const std::vector<FaultKind>& fault_kinds() {
 }
 
 bool Faults::has(std::string_view name) const {
-  return std::any_of(kinds.begin(), kinds.end(),
-                     [&](const FaultKind* kind) { return name == kind->name; });
+  return std::ranges::any_of(kinds, [&](const FaultKind* kind) { return name == kind->name; });
 }
 
 Mishap Faults::mishap() const {

@@ -3,7 +3,6 @@
 // starts with "~" stands for one. Any thread; add() blocks on the disk.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 

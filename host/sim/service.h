@@ -4,15 +4,13 @@
 #pragma once
 
 #include <atomic>
-#include <memory>
-#include <string>
 
 #include <httplib.h>
 
 #include "sim/callbacks.h"
 #include "sim/clips.h"
 #include "sim/dialect.h"
-#include "sim/options.h"
+#include "sim/simulator.h"
 #include "sim/store.h"
 
 namespace kling::sim {

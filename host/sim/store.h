@@ -4,16 +4,10 @@
 #pragma once
 
 #include <deque>
-#include <map>
-#include <memory>
 #include <mutex>
-#include <string>
 #include <unordered_map>
-#include <variant>
-#include <vector>
 
-#include "base/error.h"
-#include "sim/options.h"
+#include "sim/simulator.h"
 #include "sim/task.h"
 
 namespace kling::sim {

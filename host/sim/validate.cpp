@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <optional>
 
 namespace kling::sim {
 namespace {
@@ -47,8 +46,7 @@ Refused check_value(const std::string& path, const Json& rule, const Json& value
     const auto& text = value.get_ref<const std::string&>();
     const Json* choices = member_of(rule, "enum");
     if (choices != nullptr && !contains(choices, text)) return refuse("value", path);
-    const auto characters =
-        std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
+    const auto characters = std::ranges::count_if(text, [](char c) { return (c & 0xC0) != 0x80; });
     if (outside(rule, static_cast<double>(characters), "", "max_chars"))
       return refuse("length", path);
   } else if (value.is_number()) {

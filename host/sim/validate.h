@@ -2,7 +2,6 @@
 // contract.json; what crosses fields is written here. Any thread; blocks on the picture store.
 #pragma once
 
-#include <string>
 #include <variant>
 
 #include "sim/pictures.h"

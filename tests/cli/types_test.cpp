@@ -153,7 +153,7 @@ TEST_CASE("fields of values are documented under the names that the code answers
                  "strcmp\\(key, \"(\\w+)\"\\)");
   };
   Names error = keys("bindings/lua/errors.cpp", "error_index");
-  error.merge(found(source("bindings/engine/error_json.h"), "\\{\"(\\w+)\", "));
+  error.merge(found(source("bindings/engine/job.h"), "\\{\"(\\w+)\", "));
   Names job = keys("bindings/lua/job.cpp", "job_index");
   job.merge(found(source("bindings/engine/job.cpp"), "\\{\"(\\w+)\",\\s"));
   const std::pair<const char*, Names> real[] = {

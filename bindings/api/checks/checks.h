@@ -2,10 +2,6 @@
 // asked when a field it judges was put into `extra`. Pure; any thread.
 #pragma once
 
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "api/capabilities.h"
 #include "api/endpoint.h"
 #include "api/fields.h"
@@ -33,6 +29,9 @@ inline Finding warning(std::string field, std::string message, std::string hint)
   return {Finding::Level::warning, "", std::move(field), std::move(message), std::move(hint)};
 }
 
+/// When `broken` holds, `finding` is what there is to say.
+Check rule(unsigned endpoints, const char* id, const char* sentence, const char* judged,
+           Finding finding, bool (*broken)(const Request&));
 /// When `when` holds (null: when the field is given), model, mode and duration must offer the
 /// feature.
 Check needs(unsigned endpoints, const char* id, const char* sentence, const char* field,

@@ -93,11 +93,6 @@ Verdict camera_shape(const Request& r) {
   return warning(field, field + " moves nothing; one value has to be other than zero", example);
 }
 
-Verdict voice_sound(const Request& r) {
-  if (!given(r, "voice_list") || has_sound(r)) return {};
-  return error("voice_list", "voice_list needs sound", "add sound = \"on\"");
-}
-
 Verdict shots_off(const Request& r) {
   if (is_multi_shot(r)) return {};
   for (const char* field : {"multi_prompt", "shot_type"})
@@ -105,24 +100,6 @@ Verdict shots_off(const Request& r) {
       return error(field, std::string(field) + " counts only with multi_shot",
                    "add multi_shot = true");
   return {};
-}
-
-Verdict shots_type(const Request& r) {
-  if (!is_multi_shot(r) || given(r, "shot_type")) return {};
-  return error("shot_type", "multi_shot needs a shot_type",
-               "add shot_type = \"customize\" and multi_prompt, or \"intelligence\" and prompt");
-}
-
-Verdict shots_prompts(const Request& r) {
-  if (!is_multi_shot(r) || effective(r, "shot_type") != "customize" || given(r, "multi_prompt"))
-    return {};
-  return error("multi_prompt", "shot_type customize needs multi_prompt",
-               "add multi_prompt = { { prompt = …, duration = 2 }, … }");
-}
-
-Verdict shots_prompt(const Request& r) {
-  if (!has_own_shots(r) || !given(r, "prompt")) return {};
-  return warning("prompt", "prompt is ignored beside multi_prompt", "leave it out");
 }
 
 Verdict shots_order(const Request& r) {
@@ -150,13 +127,13 @@ Verdict shots_sum(const Request& r) {
                "leave duration out, and the sum is sent");
 }
 
-Verdict shots_end_frame(const Request& r) {
-  if (!is_multi_shot(r) || !has_end_frame(r)) return {};
-  return error("image_list", "multi_shot takes no end frame with omni",
-               "leave out one of the two, or take image2video with kling-v3");
-}
-
 }  // namespace
+
+Check rule(unsigned endpoints, const char* id, const char* sentence, const char* judged,
+           Finding finding, bool (*broken)(const Request&)) {
+  return {endpoints, id, sentence, judged,
+          [=](const Request& r) -> Verdict { return broken(r) ? Verdict(finding) : std::nullopt; }};
+}
 
 Check needs(unsigned endpoints, const char* id, const char* sentence, const char* field,
             Feature feature, bool (*when)(const Request&)) {
@@ -209,18 +186,30 @@ std::vector<Check> last_checks() {
             "camera_control", Feature::camera_image),
       needs(kText | kImage, "sound.model", "Sound needs a model and mode that have it.", "sound",
             Feature::sound, has_sound),
-      {kText | kImage, "voice_list.sound", "voice_list needs sound = on.", "voice_list sound",
-       voice_sound},
+      rule(kText | kImage, "voice_list.sound", "voice_list needs sound = on.", "voice_list sound",
+           error("voice_list", "voice_list needs sound", "add sound = \"on\""),
+           [](const Request& r) { return given(r, "voice_list") && !has_sound(r); }),
       needs(kText | kImage, "voice_list.model", "Named voices need kling-v2-6 in mode pro.",
             "voice_list", Feature::voices),
       {kText | kImage | kOmni, "shots.off", "shot_type and multi_prompt need multi_shot = true.",
        "multi_shot shot_type multi_prompt", shots_off},
-      {kText | kImage | kOmni, "shots.type", "multi_shot needs a shot_type.",
-       "multi_shot shot_type", shots_type},
-      {kText | kImage | kOmni, "shots.prompts", "shot_type customize needs multi_prompt.",
-       "multi_shot shot_type multi_prompt", shots_prompts},
-      {kText | kImage | kOmni, "shots.prompt", "With shots of its own, prompt is ignored.",
-       "multi_shot shot_type multi_prompt prompt", shots_prompt},
+      rule(kText | kImage | kOmni, "shots.type", "multi_shot needs a shot_type.",
+           "multi_shot shot_type",
+           error("shot_type", "multi_shot needs a shot_type",
+                 "add shot_type = \"customize\" and multi_prompt, or \"intelligence\" and prompt"),
+           [](const Request& r) { return is_multi_shot(r) && !given(r, "shot_type"); }),
+      rule(kText | kImage | kOmni, "shots.prompts", "shot_type customize needs multi_prompt.",
+           "multi_shot shot_type multi_prompt",
+           error("multi_prompt", "shot_type customize needs multi_prompt",
+                 "add multi_prompt = { { prompt = …, duration = 2 }, … }"),
+           [](const Request& r) {
+             return is_multi_shot(r) && effective(r, "shot_type") == "customize" &&
+                    !given(r, "multi_prompt");
+           }),
+      rule(kText | kImage | kOmni, "shots.prompt", "With shots of its own, prompt is ignored.",
+           "multi_shot shot_type multi_prompt prompt",
+           warning("prompt", "prompt is ignored beside multi_prompt", "leave it out"),
+           [](const Request& r) { return has_own_shots(r) && given(r, "prompt"); }),
       {kText | kImage | kOmni, "shots.order", "Shots are numbered 1, 2, 3, … without gaps.",
        "multi_prompt", shots_order},
       {kText | kImage | kOmni, "shots.sum", "The shots' lengths add up to duration.",
@@ -228,8 +217,10 @@ std::vector<Check> last_checks() {
       needs(kText | kImage | kOmni, "shots.model",
             "Several shots in one clip need kling-v3 or kling-v3-omni.", "multi_shot",
             Feature::multi_shot, is_multi_shot),
-      {kOmni, "shots.end_frame", "multi_shot excludes an end frame.", "multi_shot image_list",
-       shots_end_frame},
+      rule(kOmni, "shots.end_frame", "multi_shot excludes an end frame.", "multi_shot image_list",
+           error("image_list", "multi_shot takes no end frame with omni",
+                 "leave out one of the two, or take image2video with kling-v3"),
+           [](const Request& r) { return is_multi_shot(r) && has_end_frame(r); }),
   };
 }
 

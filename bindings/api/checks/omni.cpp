@@ -35,12 +35,6 @@ Verdict o1_end_frame(const Request& r) {
                "keep the first and the end frame only, or take kling-v3-omni");
 }
 
-Verdict frames_or_base(const Request& r) {
-  if (!edits_video(r) || (!has_first_frame(r) && !has_end_frame(r))) return {};
-  return error("image_list", "first and end frames exclude a video to edit",
-               "leave out the pictures' type, or write refer_type = \"feature\"");
-}
-
 Verdict reference_count(const Request& r) {
   const std::size_t elements = count_of(r, "element_list");
   const std::size_t count = count_of(r, "image_list") + elements;
@@ -57,12 +51,6 @@ Verdict reference_count(const Request& r) {
                "element_list has " + std::to_string(elements) + " items; the limit is " +
                    (none ? "0 with first and end frame in kling-video-o1" : "3 with a first frame"),
                "leave some out");
-}
-
-Verdict video_sound(const Request& r) {
-  if (!has_video(r) || !has_sound(r)) return {};
-  return error("sound", "sound on is not supported with a video",
-               "leave sound out; keep_original_sound = \"yes\" keeps the video's");
 }
 
 Verdict video_duration(const Request& r) {
@@ -87,12 +75,6 @@ Verdict o1_duration(const Request& r) {
                  "give 5 or 10");
 }
 
-Verdict intelligence(const Request& r) {
-  if (effective(r, "shot_type") != "intelligence") return {};
-  return warning("shot_type", "shot_type intelligence was measured not to work here",
-                 "write shot_type = \"customize\" with multi_prompt");
-}
-
 }  // namespace
 
 std::vector<Check> omni_checks() {
@@ -101,19 +83,30 @@ std::vector<Check> omni_checks() {
        "image_list", frames},
       {kOmni, "image_list.o1_end_frame", "kling-video-o1: no end frame with over 2 pictures.",
        "image_list model_name", o1_end_frame},
-      {kOmni, "image_list.base", "First and end frames exclude a video to edit.",
-       "image_list video_list", frames_or_base},
+      rule(kOmni, "image_list.base", "First and end frames exclude a video to edit.",
+           "image_list video_list",
+           error("image_list", "first and end frames exclude a video to edit",
+                 "leave out the pictures' type, or write refer_type = \"feature\""),
+           [](const Request& r) {
+             return edits_video(r) && (has_first_frame(r) || has_end_frame(r));
+           }),
       {kOmni, "references.count",
        "Pictures and elements: at most 7, with a video 4; elements beside a first frame: 3.",
        "image_list element_list video_list model_name", reference_count},
-      {kOmni, "sound.video", "Sound cannot be made with a video.", "sound video_list", video_sound},
+      rule(kOmni, "sound.video", "Sound cannot be made with a video.", "sound video_list",
+           error("sound", "sound on is not supported with a video",
+                 "leave sound out; keep_original_sound = \"yes\" keeps the video's"),
+           [](const Request& r) { return has_video(r) && has_sound(r); }),
       needs(kOmni, "sound.model", "Sound needs kling-v3-omni.", "sound", Feature::sound, has_sound),
       {kOmni, "duration.video", "With a video at most 10 s; ignored when it is edited.",
        "duration video_list", video_duration},
       {kOmni, "duration.o1", "kling-video-o1 without references: 5 or 10 s.",
        "duration model_name image_list element_list video_list", o1_duration},
-      {kOmni, "shots.intelligence", "intelligence was measured not to work with omni.", "shot_type",
-       intelligence}};
+      rule(kOmni, "shots.intelligence", "intelligence was measured not to work with omni.",
+           "shot_type",
+           warning("shot_type", "shot_type intelligence was measured not to work here",
+                   "write shot_type = \"customize\" with multi_prompt"),
+           [](const Request& r) { return effective(r, "shot_type") == "intelligence"; })};
 }
 
 }  // namespace kling::api

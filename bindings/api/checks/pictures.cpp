@@ -15,13 +15,6 @@ Verdict one_control(const Request& r) {
                "keep one of them");
 }
 
-Verdict silent_end_frame(const Request& r) {
-  if (!given(r, "image_tail") || !has_sound(r) || effective(r, "model_name") != "kling-v2-6")
-    return {};
-  return error("sound", "kling-v2-6 is silent with image_tail",
-               "leave sound out, or take model_name = \"kling-v3\"");
-}
-
 /// Compares what is local with the picture, or the first one of the list.
 Verdict mask_sizes(const Request& r) {
   std::vector<std::pair<std::string, const ImageFacts*>> pictures;
@@ -60,11 +53,6 @@ Verdict simple_camera(const Request& r) {
                "write type = \"simple\" with one value in config");
 }
 
-Verdict voices_or_elements(const Request& r) {
-  if (!given(r, "element_list") || !given(r, "voice_list")) return {};
-  return error("voice_list", "element_list and voice_list exclude each other", "keep one of them");
-}
-
 Check in_one_document(const std::string& field) {
   return {kMulti, field + ".document", field + " is in one of the two documents only.", field,
           [field](const Request& r) -> Verdict {
@@ -75,12 +63,6 @@ Check in_one_document(const std::string& field) {
                                "so it may be ignored",
                            "leave it out");
           }};
-}
-
-Verdict lonely_picture(const Request& r) {
-  if (count_of(r, "image_list") != 1) return {};
-  return warning("image_list", "image_list has 1 picture; CometAPI's documents want 2 to 4",
-                 "add a picture, or use image2video");
 }
 
 bool has_both_frames(const Request& r) { return given(r, "image") && given(r, "image_tail"); }
@@ -97,14 +79,23 @@ std::vector<Check> picture_checks() {
             Feature::end_frame, has_both_frames),
       needs(kImage, "image_tail.alone", "Only kling-v1-5 and kling-v1-6 take a last frame alone.",
             "image_tail", Feature::end_frame_alone, has_tail_alone),
-      {kImage, "image_tail.sound", "kling-v2-6 is silent with image_tail.",
-       "image_tail sound model_name", silent_end_frame},
+      rule(kImage, "image_tail.sound", "kling-v2-6 is silent with image_tail.",
+           "image_tail sound model_name",
+           error("sound", "kling-v2-6 is silent with image_tail",
+                 "leave sound out, or take model_name = \"kling-v3\""),
+           [](const Request& r) {
+             return given(r, "image_tail") && has_sound(r) &&
+                    effective(r, "model_name") == "kling-v2-6";
+           }),
       needs(kImage, "static_mask.model", "The motion brush needs kling-v1 or kling-v1-5, 5 s.",
             "static_mask", Feature::motion_brush),
       needs(kImage, "dynamic_masks.model", "The motion brush needs kling-v1 or kling-v1-5, 5 s.",
             "dynamic_masks", Feature::motion_brush),
-      {kMulti, "image_list.single", "One picture is in one of the two documents only.",
-       "image_list", lonely_picture},
+      rule(kMulti, "image_list.single", "One picture is in one of the two documents only.",
+           "image_list",
+           warning("image_list", "image_list has 1 picture; CometAPI's documents want 2 to 4",
+                   "add a picture, or use image2video"),
+           [](const Request& r) { return count_of(r, "image_list") == 1; }),
       in_one_document("cfg_scale"),
       in_one_document("static_mask"),
       in_one_document("dynamic_masks"),
@@ -112,8 +103,11 @@ std::vector<Check> picture_checks() {
        "image image_list static_mask dynamic_masks", mask_sizes},
       {kImage, "camera_control.simple", "image2video takes only camera_control of type simple.",
        "camera_control", simple_camera},
-      {kImage, "element_list.voices", "element_list and voice_list exclude each other.",
-       "element_list voice_list", voices_or_elements},
+      rule(
+          kImage, "element_list.voices", "element_list and voice_list exclude each other.",
+          "element_list voice_list",
+          error("voice_list", "element_list and voice_list exclude each other", "keep one of them"),
+          [](const Request& r) { return given(r, "element_list") && given(r, "voice_list"); }),
       needs(kImage, "element_list.model", "Elements need kling-v3.", "element_list",
             Feature::elements)};
 }

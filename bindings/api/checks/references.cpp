@@ -70,7 +70,7 @@ Verdict reference_targets(const Request& request) {
       const std::string text = "<<<" + reference.text + ">>>";
       if (reference.kind == kind.name &&
           (reference.number < 1 || reference.number > static_cast<std::int64_t>(count)) &&
-          std::find(missing.begin(), missing.end(), text) == missing.end())
+          std::ranges::find(missing, text) == missing.end())
         missing.push_back(text);
     }
     if (missing.empty()) continue;

@@ -47,8 +47,7 @@ void seal(lua_State* L) {
 void drop_all_but(lua_State* L, std::initializer_list<const char*> kept) {
   for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
     const char* name = lua_tostring(L, -2);
-    if (std::any_of(kept.begin(), kept.end(),
-                    [&](const char* one) { return std::strcmp(one, name) == 0; }))
+    if (std::ranges::any_of(kept, [&](const char* one) { return std::strcmp(one, name) == 0; }))
       continue;
     lua_pushvalue(L, -2);
     lua_pushnil(L);

@@ -3,10 +3,7 @@
 #pragma once
 
 #include <atomic>
-#include <cstdint>
-#include <memory>
 
-#include "base/clock.h"
 #include "lua/safe.h"
 
 namespace kling::lua {

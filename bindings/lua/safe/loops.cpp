@@ -4,9 +4,8 @@
 #include <cctype>
 #include <cstring>
 #include <filesystem>
-#include <string>
 
-#include "api/pasted.h"
+#include "api/text.h"
 #include "base/files.h"
 #include "lua/runtime_state.h"
 #include "lua/safe/functions.h"
@@ -87,9 +86,8 @@ Found find_module(const engine::Confinement& confinement, const char* name) {
   std::string file(name, ::strnlen(name, kMostName + 1));
   if (file.size() > kMostName) return {};
   const auto strange = [](unsigned char c) { return !(std::isalnum(c) || c == '_' || c == '-'); };
-  std::replace(file.begin(), file.end(), '.', '/');
-  if (std::any_of(file.begin(), file.end(), [&](char c) { return c != '/' && strange(c); }))
-    return {};
+  std::ranges::replace(file, '.', '/');
+  if (std::ranges::any_of(file, [&](char c) { return c != '/' && strange(c); })) return {};
   for (const std::string& root : confinement.roots)
     for (const char* end : {".lua", "/init.lua"}) {
       auto path =

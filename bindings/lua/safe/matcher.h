@@ -4,9 +4,7 @@
 #pragma once
 
 #include <cctype>
-#include <cstdint>
 #include <cstring>
-#include <string_view>
 
 #include "lua/safe/limits.h"
 

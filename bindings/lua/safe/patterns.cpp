@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cstring>
-#include <string_view>
 
 #include "lua/safe/functions.h"
 #include "lua/safe/matcher.h"

@@ -1,5 +1,4 @@
 // Errors and metatables in the safe profile.
-#include <algorithm>
 #include <cstring>
 
 #include "lua/safe/functions.h"
