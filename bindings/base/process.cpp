@@ -110,8 +110,9 @@ Error process_error(const std::string& program, const std::string& what, std::st
 Error start_error(const std::string& program, int error_number) {
   if (error_number != ENOENT)
     return process_error(program, "cannot be started: " + system_message(error_number));
-  const bool ffmpeg = program == "ffmpeg" || program == "ffprobe";
-  return process_error(program, "was not found on PATH",
+  const bool ffmpeg = program.ends_with("ffmpeg") || program.ends_with("ffprobe");
+  return process_error(program,
+                       program.find('/') == program.npos ? "was not found on PATH" : "is not there",
                        ffmpeg ? "install ffmpeg: apt-get install ffmpeg" : "");
 }
 

@@ -51,10 +51,12 @@ std::string plain_key(const std::string& pasted) {
 
 }  // namespace
 
-Core::Core(EngineOptions chosen, std::string service_name, std::shared_ptr<net::Transport> http)
+Core::Core(EngineOptions chosen, std::string service_name, std::shared_ptr<net::Transport> http,
+           std::shared_ptr<net::Environment> around)
     : options(std::move(chosen)),
       service(std::move(service_name)),
       transport(std::move(http)),
+      environment(std::move(around)),
       queue(options.queue),
       // The clock lives as long as its queue, and the queue as long as this.
       clock(std::shared_ptr<Clock>(queue, &queue->clock())),

@@ -98,7 +98,8 @@ class Job : public std::enable_shared_from_this<Job> {
 /// Everything the workers share.
 class Core : public std::enable_shared_from_this<Core> {
  public:
-  Core(EngineOptions options, std::string service_name, std::shared_ptr<net::Transport> transport);
+  Core(EngineOptions options, std::string service_name, std::shared_ptr<net::Transport> transport,
+       std::shared_ptr<net::Environment> environment);
 
   // --- driver.cpp: the job machine's hands
   void start(const std::shared_ptr<Job>& job);
@@ -237,6 +238,7 @@ class Core : public std::enable_shared_from_this<Core> {
   const EngineOptions options;
   const std::string service;
   const std::shared_ptr<net::Transport> transport;
+  const std::shared_ptr<net::Environment> environment;  ///< shared with the transport
   const std::shared_ptr<CompletionQueue> queue;
   const std::shared_ptr<Clock> clock;  // outlives the pool's threads
   WorkerPool pool;

@@ -121,6 +121,13 @@ class EngineImpl : public Engine {
     work_on({source}, std::move(done), [source](Core& core) { return core.materialize(*source); });
   }
 
+  void bytes(std::shared_ptr<MediaSource> source, TextDone done) override {
+    work_on({source}, std::move(done), [source](Core& core) {
+      const auto path = core.materialize(*source);
+      return path ? read_file(*path, std::uint64_t(2) << 30) : path;
+    });
+  }
+
   void save(std::shared_ptr<MediaSource> source, const std::string& path, TextDone done) override {
     work_on({source}, std::move(done),
             [source, path](Core& core) { return core.save(*source, path); });
@@ -323,14 +330,17 @@ Result<std::unique_ptr<Engine>> make_engine(EngineOptions options) {
   auto service = service_name(options);
   if (!service) return service.error();
   if (options.ledger_path != ":memory:") options.confinement.ledger = options.ledger_path;
+  auto environment = std::make_shared<net::Environment>(options.network);
   if (!options.transport) {
-    auto made = net::make_transport({.base_url = options.base_url, .insecure = options.insecure});
+    auto made = net::make_transport(
+        {.base_url = options.base_url, .insecure = options.insecure, .environment = environment});
     if (!made) return made.error();
     options.transport = *made;
   }
   const auto transport = options.transport;
   const auto purse = options.purse;
-  auto core = std::make_shared<Core>(std::move(options), *service, transport);
+  auto core =
+      std::make_shared<Core>(std::move(options), *service, transport, std::move(environment));
   {
     std::lock_guard lock(purse->mutex);
     std::erase_if(purse->engines, [](const auto& engine) { return engine.expired(); });

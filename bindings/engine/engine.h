@@ -26,6 +26,7 @@
 #include "engine/job.h"
 #include "engine/media_source.h"
 #include "engine/question.h"
+#include "net/environment.h"
 
 namespace kling::net {
 class Transport;
@@ -64,6 +65,7 @@ struct EngineOptions {
   Limits limits;                  ///< slots and budget of this client
   Limits most;                    ///< what the host allows all those of its purse together
   std::shared_ptr<Purse> purse = std::make_shared<Purse>();  ///< shared by copies of these options
+  net::NetworkOptions network;
   double price_factor = 1;  ///< what this account is charged of the list price
   /// Where the service can reach us: each request gets a callback_url below it. Empty: none.
   std::string callback;
@@ -173,6 +175,8 @@ class Engine {
 
   /// Makes the bytes of a picture or clip; `done` gets the local path.
   virtual void materialize(std::shared_ptr<MediaSource> source, TextDone done) = 0;
+  /// The same; `done` gets what is in the file, at most 2 GiB.
+  virtual void bytes(std::shared_ptr<MediaSource> source, TextDone done) = 0;
   /// Saves a picture or clip to `path` ("dir/" picks a name); `done` gets the path written.
   virtual void save(std::shared_ptr<MediaSource> source, const std::string& path,
                     TextDone done) = 0;

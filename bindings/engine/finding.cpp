@@ -177,7 +177,9 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
   }
   if (resubmit) return (*book)->resubmit(step.id, now);
   auto transport =
-      net::make_transport({.base_url = options.base_url, .insecure = options.insecure});
+      net::make_transport({.base_url = options.base_url,
+                           .insecure = options.insecure,
+                           .environment = std::make_shared<net::Environment>(options.network)});
   if (!transport) return transport.error();
   net::HttpRequest request;
   request.target = step.target + "/" + net::percent_encode(adopt);

@@ -288,6 +288,7 @@ Result<std::string> Core::fetch_video(Job& job, int video, const std::string& pa
     how.allowed = [this, &base](const net::Origin& origin) {
       return reach_allowed(options.confinement, origin, base->origin);
     };
+  how.environment = environment;
   how.clock = clock.get();
   how.cancel = &closing;
   auto got = net::download(url, path, how);

@@ -103,6 +103,13 @@ int media_save(lua_State* L) {
   return await<push_reply_text>(L, call);
 }
 
+int media_bytes(lua_State* L) {
+  const ImageRef& media = check_media(L);
+  Call& call = new_call(L, media.client);
+  pure(L, [&] { call.client->engine->bytes(media.source, text_into(call)); });
+  return await<push_reply_text>(L, call);
+}
+
 int media_made(lua_State* L, const ImageRef& media) {
   Call& call = new_call(L, media.client);
   pure(L, [&] { call.client->engine->materialize(media.source, text_into(call)); });
@@ -465,11 +472,12 @@ int push_clip_of(lua_State* L, const JobRef& job) {
 
 void define_media(lua_State* L) {
   static const luaL_Reg kMeta[] = {{"__tostring", media_tostring}, {nullptr, nullptr}};
-  static const luaL_Reg kImageMethods[] = {{"save", media_save}, {nullptr, nullptr}};
-  static const luaL_Reg kClipMethods[] = {{"save", media_save},  {"last_frame", clip_last_frame},
-                                          {"frame", clip_frame}, {"trim", clip_trim},
-                                          {"mute", clip_mute},   {"probe", clip_probe},
-                                          {nullptr, nullptr}};
+  static const luaL_Reg kImageMethods[] = {
+      {"save", media_save}, {"bytes", media_bytes}, {nullptr, nullptr}};
+  static const luaL_Reg kClipMethods[] = {{"save", media_save},   {"last_frame", clip_last_frame},
+                                          {"frame", clip_frame},  {"trim", clip_trim},
+                                          {"mute", clip_mute},    {"probe", clip_probe},
+                                          {"bytes", media_bytes}, {nullptr, nullptr}};
   define<ImageRef>(L, kImage, kMeta, kImageMethods, image_index);
   define<ClipRef>(L, kClip, kMeta, kClipMethods, clip_index);
   lua_pop(L, 2);

@@ -202,6 +202,12 @@ bool set_price_factor(Options& options, const api::Json& value) {
   if (!value.is_number() || !engine::is_price_factor(value.get<double>())) return false;
   return options.price_factor = value.get<double>(), true;
 }
+template <std::string net::NetworkOptions::*Field>
+bool set_network(Options& options, const api::Json& value) {
+  if (!value.is_string()) return false;
+  options.network.*Field = value.get<std::string>();
+  return true;
+}
 bool set_lost(Options& options, const api::Json& value) {
   options.ask_when_lost = true;
   return value == "ask";
@@ -260,6 +266,9 @@ constexpr Option kOptions[] = {
     {"price_factor", "a number above 0, such as 0.8, at most 100", set_price_factor},
     {"callback", "the address of your web server", set_text<&Options::callback>},
     {"webhook_secret", "a text", set_text<&Options::webhook_secret>},
+    {"ca_file", "a path", set_network<&net::NetworkOptions::ca_file>},
+    {"proxy", "a text: http://host:port", set_network<&net::NetworkOptions::proxy>},
+    {"user_agent", "a text", set_network<&net::NetworkOptions::user_agent>},
     {"lost", "\"ask\"", set_lost},
     {"replay", "true or false", set_replay},
     {"take", "a text", set_text<&Options::take>},
@@ -271,7 +280,7 @@ constexpr Option kOptions[] = {
 /// A confined script has no say in where its key goes, nor in what its host set as limits.
 bool is_for_the_host(const std::string& option) {
   for (const char* one : {"key", "base_url", "ledger", "store", "insecure", "price_factor",
-                          "callback", "webhook_secret"})
+                          "callback", "webhook_secret", "ca_file", "proxy", "user_agent"})
     if (option == one) return true;
   return false;
 }

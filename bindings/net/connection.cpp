@@ -211,7 +211,7 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
   request.method = call.method;
   request.path = proxy_ && !origin_.tls ? "http://" + origin_.name() + call.target : call.target;
   for (const auto& [name, value] : call.headers) request.headers.emplace(name, value);
-  request.headers.emplace("User-Agent", "kling-lua/0.1");
+  request.headers.emplace("User-Agent", environment_->user_agent());
   request.headers.emplace("Accept-Encoding", "identity");  // a film gains nothing
   request.headers.emplace("Host", origin_.name());
   if (proxy_ && !origin_.tls && !proxy_->user.empty())

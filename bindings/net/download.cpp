@@ -267,7 +267,8 @@ class Download {
   PartFile part_;
   std::string place_;
   DownloadResult result_;
-  std::shared_ptr<Environment> environment_ = std::make_shared<Environment>();
+  std::shared_ptr<Environment> environment_ =
+      options_.environment ? options_.environment : std::make_shared<Environment>();
   Watch watch_;
   std::optional<std::string> location_;  ///< of the last answer, when it was a redirect
   Steady::time_point window_start_;

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "net/environment.h"
 #include "net/url.h"
 
 namespace kling::net {
@@ -24,7 +25,8 @@ struct DownloadOptions {
   /// Real time until the status and headers have come, between two bytes, and for a kilobyte a
   /// second on the whole.
   std::chrono::milliseconds stall_timeout{30'000};
-  Clock* clock = nullptr;  ///< REQUIRES: not null, and the caller holds it
+  std::shared_ptr<Environment> environment;  ///< null: one of the variables' own
+  Clock* clock = nullptr;                    ///< REQUIRES: not null, and the caller holds it
   const std::atomic<bool>* cancel = nullptr;
 };
 

@@ -65,13 +65,20 @@ bool is_excepted(std::string list, const Origin& origin) {
 
 }  // namespace
 
-Environment::Environment()
+Environment::Environment(const NetworkOptions& chosen)
     : trust_file_(first_set({"SSL_CERT_FILE"})),
       trust_folder_(first_set({"SSL_CERT_DIR"})),
       http_proxy_(first_set({"http_proxy", "HTTP_PROXY"})),
       https_proxy_(first_set({"https_proxy", "HTTPS_PROXY"})),
       no_proxy_(first_set({"no_proxy", "NO_PROXY"})) {
+  if (!chosen.ca_file.empty()) {
+    trust_file_ = chosen.ca_file;
+    trust_folder_.clear();
+  }
   if (trust_folder_.empty() && trust_file_.empty()) trust_folder_ = kSystemFolder;
+  if (proxy_chosen_ = !chosen.proxy.empty(); proxy_chosen_)
+    http_proxy_ = https_proxy_ = chosen.proxy;
+  if (!chosen.user_agent.empty()) user_agent_ = chosen.user_agent + " " + user_agent_;
 }
 
 Environment::~Environment() {
@@ -97,9 +104,12 @@ Result<std::optional<Proxy>> Environment::proxy_for(const Origin& origin) const 
   }
   Result<Url> url = parse_url(text);
   if (!url || url->origin.tls) {
-    return invalid(std::string("the proxy in ") + (origin.tls ? "HTTPS_PROXY" : "HTTP_PROXY") +
+    return invalid(std::string("the proxy in ") +
+                       (proxy_chosen_ ? "option proxy"
+                        : origin.tls  ? "HTTPS_PROXY"
+                                      : "HTTP_PROXY") +
                        " is not usable: it must be http://host:port",
-                   "change the variable, or name the service's host in NO_PROXY");
+                   "change it, or name the service's host in NO_PROXY");
   }
   proxy.host = url->origin.host;
   proxy.port = url->origin.port;
@@ -124,8 +134,8 @@ Result<ssl_ctx_st*> Environment::tls() {
   ::ERR_clear_error();
   if (!loaded) {
     ::SSL_CTX_free(made);
-    return permanent("SSL_CERT_FILE (" + trust_file_ + ") holds no certificates that can be read",
-                     kHint);
+    return permanent(
+        trust_file_ + " (SSL_CERT_FILE or ca_file) holds no certificates that can be read", kHint);
   }
   ::SSL_CTX_set_verify(made, SSL_VERIFY_PEER, nullptr);
   ::SSL_CTX_set_min_proto_version(made, TLS1_2_VERSION);

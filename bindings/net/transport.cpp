@@ -189,7 +189,10 @@ Result<std::shared_ptr<Transport>> make_transport(const TransportOptions& option
         "base_url: http:// is allowed for this machine only, as it shows the key to others",
         "use https://, or --insecure if you trust the network");
   prepare_library();
-  auto environment = std::make_shared<Environment>();
+  auto environment = options.environment ? options.environment : std::make_shared<Environment>();
+  for (const char c : environment->user_agent())
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f')
+      return invalid("user_agent: there is a control character in it", "write \"MyGame/1.2\"");
   if (auto proxy = environment->proxy_for(base->origin); !proxy) return proxy.error();
   return std::shared_ptr<Transport>(
       std::make_shared<HttpTransport>(std::move(*base), options, std::move(environment)));

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "net/environment.h"
 
 namespace kling::net {
 
@@ -73,12 +74,12 @@ struct TransportOptions {
   Milliseconds connect_timeout{10'000};
   Milliseconds read_timeout{60'000};  ///< between two bytes
   Milliseconds write_timeout{60'000};
+  std::shared_ptr<Environment> environment;  ///< null: one of the variables' own
   Milliseconds idle_reuse{1'000};  ///< an idle connection older than this is not used again
 };
 
 /// Checks the base URL (kind invalid: scheme, user info, control characters, http:// elsewhere
-/// than on loopback). Reads SSL_CERT_FILE, SSL_CERT_DIR, HTTPS_PROXY, HTTP_PROXY, NO_PROXY from
-/// the environment. No network and no thread until the first send().
+/// than on loopback; a proxy that is none). No network and no thread until the first send().
 Result<std::shared_ptr<Transport>> make_transport(const TransportOptions& options);
 
 /// "api.cometapi.com", "127.0.0.1:8080/prefix": host in lower case, default port left out.

@@ -5,6 +5,7 @@
 #include "api/text.h"
 #include "base/leaving.h"
 #include "engine/job.h"
+#include "engine/media/ffmpeg.h"
 #include "lua/runtime_state.h"
 #include "runtime/feed.h"
 #include "runtime/hooks.h"
@@ -30,6 +31,8 @@ kling_host::kling_host(const kling_host_options& options)
   if (options.price_factor > 0) engine_.price_factor = options.price_factor;
   engine_.callback = text_of(options.callback);
   engine_.webhook_secret = text_of(options.webhook_secret);
+  engine_.network = {text_of(options.ca_file), text_of(options.proxy), text_of(options.user_agent)};
+  if (options.ffmpeg != nullptr) engine::media::use_tools(options.ffmpeg);
   if (options.max_jobs > 0) engine_.limits.slots = options.max_jobs;
   if (options.max_cost > 0) engine_.limits.budget_usd = options.max_cost;
   for (const char* const* root = options.roots; root != nullptr && *root != nullptr; ++root)

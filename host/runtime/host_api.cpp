@@ -5,6 +5,7 @@
 #include <exception>
 #include <filesystem>
 
+#include "base/files.h"
 #include "engine/job.h"
 #include "runtime/host_state.h"
 
@@ -208,6 +209,20 @@ const char* kling_host_job(kling_host* host, const char* handle) {
     std::string text = host->feed_->find(handle);
     if (text.empty()) host->fail(std::string("there is no job ") + handle);
     return host->give(std::move(text));
+  });
+}
+
+const void* kling_host_clip(kling_host* host, const char* handle, size_t* size) {
+  return guarded<const void*>(host, nullptr, {handle, size}, [&]() -> const void* {
+    host->feed_->look(host->engines());
+    const Json job = api::parse_json(host->feed_->find(handle));
+    const Json& path = api::member(job, "path");
+    if (!path.is_string())
+      return host->fail(std::string("there is no stored clip of ") + handle), nullptr;
+    auto bytes = read_file(path.get<std::string>(), std::uint64_t(2) << 30);
+    if (!bytes) return host->fail(bytes.error().message), nullptr;
+    *size = bytes->size();
+    return host->give(std::move(*bytes));
   });
 }
 

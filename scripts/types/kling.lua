@@ -29,6 +29,9 @@
 ---@field callback? string The https address of your web server: each request gets a callback_url below it.
 ---@field webhook_secret? string The secret that the service signs callbacks with.
 ---@field upload? fun(path: string): string Puts a local video, or a picture over the limit, where the service can fetch it, and returns its address. Called once for each content, only when a request is about to be sent.
+---@field ca_file? string A file of certificates to trust instead of the system's.
+---@field proxy? string "http://user:password@host:port", instead of what HTTPS_PROXY says.
+---@field user_agent? string Such as "MyGame/1.2": who servers are told is calling.
 ---@field price_factor? number What your account is charged of the list price, such as 0.8: scales every estimate.
 ---@field lost? "ask" A lost answer stops the job at once, for you to decide.
 ---@field take? string Another complete take of the script.
@@ -134,6 +137,11 @@ local Clip = {}
 ---@return string
 function Clip:save(path) end
 
+---What is in its file, as it is: for programs that keep it elsewhere.
+---@async
+---@return string
+function Clip:bytes() end
+
 ---Its last picture; made when it is needed.
 ---@return kling.Image
 function Clip:last_frame() end
@@ -169,6 +177,11 @@ local Image = {}
 ---@param path string "folder/" picks a name; folders are made.
 ---@return string
 function Image:save(path) end
+
+---What is in its file, as it is.
+---@async
+---@return string
+function Image:bytes() end
 
 ---A function that runs beside others.
 ---@class kling.Task

@@ -90,6 +90,9 @@ class FakeEngine : public Engine {
     const std::string path = source->path.empty() ? "/store/made.png" : source->path;
     options_.queue->post([done, path] { done(path); });
   }
+  void bytes(std::shared_ptr<MediaSource> source, TextDone done) override {
+    materialize(std::move(source), std::move(done));
+  }
   void save(std::shared_ptr<MediaSource> source, const std::string& path, TextDone done) override {
     saved.push_back(source);
     options_.queue->post([done, path] { done(path); });

@@ -133,6 +133,8 @@ constexpr const char* kFailures[] = {
     "JOB:accepted { timeout = LONG }",
     "JOB:on_done(1)",
     "CLIP.probe(LONG)",
+    "CLIP.bytes(LONG)",
+    "IMAGE.bytes(LONG)",
     "IMAGE:save({})",
     "return IMAGE.nothing.here",
     "local wait <close> = setmetatable({}, { __close = function() JOB:wait { timeout = 0 } end })",
@@ -168,7 +170,7 @@ constexpr const char* kEveryFunction = R"lua(
   kling.query(JOB) kling.job(JOB.handle)
   kling.request("POST", "/x", { list = { 1, 2 }, length = CLIP.duration, none = kling.null })
   kling.concat({ CLIP, kling.still(kling.image("b.png"), { seconds = 2 }) }, "out.mp4"):save("c.mp4")
-  CLIP:save("d.mp4") CLIP:probe() CLIP:trim(1, 4) tostring(CLIP:mute())
+  CLIP:save("d.mp4") CLIP:probe() CLIP:bytes() IMAGE:bytes() CLIP:trim(1, 4) tostring(CLIP:mute())
   kling.timeline({ CLIP:trim(1), "b.png" }, "film.otio", { crossfade = 0.3 })
   tostring(kling.sheet({ CLIP, "b.png" }, { columns = 2 }).path)
   assert(kling.pick("Which of the two?", { CLIP, IMAGE }) == CLIP and kling.approve("Good?", { CLIP }))

@@ -301,6 +301,29 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a program names itself, its proxy and whom it trusts") {
+  RawServer proxy([](Peer& peer, int) {
+    const std::string head = peer.read_request();
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(head.size()) + "\r\n\r\n" +
+              head);
+  });
+  TransportOptions options{.base_url = "http://service.invalid/api", .insecure = true};
+  options.environment = std::make_shared<Environment>(NetworkOptions{
+      .ca_file = "/nonexistent.pem", .proxy = proxy.url(), .user_agent = "Game/1.2"});
+  const HttpOutcome seen = (*make_transport(options))->send(get());
+  REQUIRE(seen.stage == Stage::answered);
+  CHECK(seen.body.find("http://service.invalid/api") != std::string::npos);
+  CHECK(seen.body.find("User-Agent: Game/1.2 kling-lua/") != std::string::npos);
+  options.base_url = "https://127.0.0.1:1";
+  CHECK((*make_transport(options))->send(get()).error.message.find("/nonexistent.pem") !=
+        std::string::npos);
+  options.environment = std::make_shared<Environment>(NetworkOptions{.proxy = "socks5://x:1"});
+  options.base_url = "https://service.invalid";
+  CHECK(make_transport(options).error().message.find("option proxy") != std::string::npos);
+  options.environment = std::make_shared<Environment>(NetworkOptions{.user_agent = "a\r\nb"});
+  CHECK(make_transport(options).error().message.find("user_agent") != std::string::npos);
+}
+
 TEST_CASE("a mute TLS handshake is not sent and ends at the deadline") {
   RawServer server([](Peer& peer, int) { peer.wait_for_close(); });
   HttpRequest request = post("{}");

@@ -1,4 +1,6 @@
 // Events instead of polling.
+#include "base/files.h"
+#include "engine/media/ffmpeg.h"
 #include "runtime/stage.h"
 
 using namespace kling;
@@ -57,6 +59,44 @@ TEST_CASE("a job and a task are announced once for each thing that happens") {
   CHECK(one["expected"] > 0);
   CHECK(host.job("text2video:0").empty());
   CHECK(take_events(host).empty());
+}
+
+TEST_CASE("the bytes of a clip come without a file's name") {
+  const Stage stage;
+  Host host(stage.options);
+  const Host::Task task = host.run("one.lua", R"(
+    local kling = require "kling"
+    local clip = kling.text2video { prompt = "a boat" }:wait()
+    local bytes, still = clip:bytes(), kling.bytes(clip:last_frame():bytes())
+    return #bytes, bytes:sub(5, 8), still:bytes():sub(2, 4))");
+  REQUIRE(until(host, [&] { return host.done(task); }));
+  const Json job = Json::parse(host.jobs())[0];
+  const std::string bytes = host.clip(job["handle"]);
+  CHECK(Json::parse(host.result(task)) == Json({bytes.size(), "ftyp", "PNG"}));
+  CHECK(bytes == *read_file(job["path"], 1u << 30));
+  CHECK(host.clip("text2video:0").empty());
+  CHECK(host.error() == "there is no stored clip of text2video:0");
+}
+
+TEST_CASE("a program may bring its own ffmpeg and its own network") {
+  const Stage stage;
+  constexpr const char* kSource = R"(
+    local clip = require "kling".text2video { prompt = "a boat" }:wait()
+    clip:last_frame():save("frame.png"))";
+  const auto result = [&](const HostOptions& options) {
+    Host host(options);
+    const Host::Task task = host.run("one.lua", kSource);
+    REQUIRE(until(host, [&] { return host.failed(task); }));
+    return host.result(task);
+  };
+  HostOptions options = stage.options;
+  options.ffmpeg = "/nonexistent/tools";
+  const std::string told = result(options);
+  engine::media::use_tools("");
+  CHECK(told.find("/nonexistent/tools/ffmpeg is not there") != std::string::npos);
+  options.user_agent = "Game\n1";
+  options.ffmpeg.clear();
+  CHECK(result(options).find("user_agent: there is a control character") != std::string::npos);
 }
 
 TEST_CASE("states that nobody asked for merge and no end is lost") {

@@ -673,7 +673,9 @@ TEST_CASE("key: no option that leads it elsewhere can be set") {
   safe.check_passes(R"(
     local kling = require 'kling'
     for name, value in pairs { key = 'k', base_url = 'http://127.0.0.1:9', ledger = '/tmp/l',
-                               store = '/tmp', insecure = true, price_factor = 0.01 } do
+                               store = '/tmp', insecure = true, price_factor = 0.01,
+                               ca_file = '/tmp/ca.pem', proxy = 'http://127.0.0.1:9',
+                               user_agent = 'me' } do
       local ok, message = pcall(kling.configure, { [name] = value })
       assert(not ok and tostring(message):find('for the host'), name)
       local ok, message = pcall(kling.client, { [name] = value })

@@ -34,6 +34,11 @@ using Warn = std::function<void(const std::string&)>;
 /// How far the work is: seconds written, or the part of all.
 using Reached = std::function<void(double)>;
 
+/// Where ffmpeg and ffprobe lie, for the whole process; empty: on PATH.
+void use_tools(const std::string& folder);
+/// The program of that name: its name alone where PATH decides.
+std::string tool(const char* name);
+
 /// Whether the ffmpeg on PATH has what is used here; every verb of this file asks first. The answer
 /// is kept for as long as PATH is the same.
 Status check_ffmpeg();

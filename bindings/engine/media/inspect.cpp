@@ -151,8 +151,8 @@ Result<Source> inspect(const std::string& path, bool count_frames) {
     source.orientation = facts.orientation;
   }
 
-  Arguments argv = {"ffprobe", "-hide_banner",    "-loglevel", "repeat+error",  "-of",
-                    "json",    "-show_data_hash", "MD5",       "-show_entries", kEntries};
+  Arguments argv = {tool("ffprobe"), "-hide_banner",    "-loglevel", "repeat+error",  "-of",
+                    "json",          "-show_data_hash", "MD5",       "-show_entries", kEntries};
   if (count_frames) argv.push_back("-count_frames");
   add_input(argv, source);
   const auto output = run_process(argv, {.time = std::chrono::minutes(10)});

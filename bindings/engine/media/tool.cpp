@@ -26,6 +26,14 @@ std::string printable(string_view text, std::size_t size) {
   return line;
 }
 
+/// Never destroyed: a worker may outlive main.
+struct Tools {
+  std::mutex mutex;
+  std::string folder;  ///< empty: PATH
+  std::string good;    ///< what was found to do
+};
+Tools& g_tools = *new Tools;
+
 }  // namespace
 
 std::string reason(string_view messages, const std::string& subject) {
@@ -99,14 +107,25 @@ void warn_of_colours(const Source& source, const Warn& warn) {
        "first, with an editor or ffmpeg's filters zscale and tonemap");
 }
 
+void use_tools(const std::string& folder) {
+  std::lock_guard lock(g_tools.mutex);
+  g_tools.folder = folder;
+  g_tools.good.clear();
+}
+
+std::string tool(const char* name) {
+  std::lock_guard lock(g_tools.mutex);
+  return g_tools.folder.empty() ? name : g_tools.folder + "/" + name;
+}
+
 Status check_ffmpeg() {
-  // Never destroyed: a worker may outlive main.
-  static std::mutex& mutex = *new std::mutex;
-  static std::string& good = *new std::string;
   const char* path = std::getenv("PATH");
-  std::lock_guard lock(mutex);
-  if (path != nullptr && good == path) return Done{};
-  const auto output = run_process({"ffmpeg", "-version"});
+  const std::string ffmpeg = tool("ffmpeg"), place = ffmpeg + ":" + (path != nullptr ? path : "");
+  {
+    std::lock_guard lock(g_tools.mutex);
+    if (g_tools.good == place) return Done{};
+  }
+  const auto output = run_process({ffmpeg, "-version"});
   if (!output) return output.error();
   // "ffmpeg version 5.1.9-0+deb12u1", "n7.1"; a build from no release tells its library's number.
   const std::string& text = output->output;
@@ -127,13 +146,14 @@ Status check_ffmpeg() {
     error.hint = "install a newer ffmpeg, or put one first on PATH";
     return error;
   }
-  good = path ? path : "";
+  std::lock_guard lock(g_tools.mutex);
+  g_tools.good = place;
   return Done{};
 }
 
 Status run_ffmpeg(const Arguments& arguments, const std::string& subject,
                   std::chrono::milliseconds time, const Reached& reached) {
-  Arguments argv = {"ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "repeat+error", "-y"};
+  Arguments argv = {tool("ffmpeg"), "-nostdin", "-hide_banner", "-loglevel", "repeat+error", "-y"};
   ProcessLimits limits{.time = time};
   if (reached) {
     argv.insert(argv.end(), {"-progress", "pipe:1"});

@@ -34,9 +34,12 @@
 #define KLING_HAS_EVENTS 1
 #define KLING_HAS_FUNCTIONS 1
 #define KLING_HAS_WAKE 1
+#define KLING_HAS_CLIP 1
 
-#if defined(_WIN32)
-#define KLING_HOST_EXPORT
+#if defined(_WIN32) && defined(KLING_BUILDING)
+#define KLING_HOST_EXPORT __declspec(dllexport)
+#elif defined(_WIN32)
+#define KLING_HOST_EXPORT __declspec(dllimport)
 #else
 #define KLING_HOST_EXPORT __attribute__((visibility("default")))
 #endif
@@ -116,10 +119,14 @@ typedef struct kling_host_options {
    * thread of the host's, at most once between two ticks; it may call kling_host_wakeup, nothing
    * else. */
   void (*wake)(void* user);
-  int max_requests;  /* that a script may have sent, its earlier runs included; 0: any number */
-  double patience;   /* seconds that a lost answer is searched for; default 180, -1: none */
-  int ask_when_lost; /* 1: such a job ends as ambiguous and is never sent again by itself */
-  int no_replay;     /* 1: equal requests are new ones in each run */
+  int max_requests;    /* that a script may have sent, its earlier runs included; 0: any number */
+  double patience;     /* seconds that a lost answer is searched for; default 180, -1: none */
+  int ask_when_lost;   /* 1: such a job ends as ambiguous and is never sent again by itself */
+  int no_replay;       /* 1: equal requests are new ones in each run */
+  const char* ca_file; /* certificates to trust instead of the system's */
+  const char* proxy;   /* http://user:password@host:port; default: HTTPS_PROXY and its kin */
+  const char* user_agent; /* such as "MyGame/1.2" */
+  const char* ffmpeg; /* the folder of ffmpeg and ffprobe, for the whole process; default: PATH */
 } kling_host_options;
 
 #define KLING_HOST_OPTIONS kling_host_default_options()
@@ -214,6 +221,9 @@ KLING_HOST_EXPORT const char* kling_host_next_event(kling_host* host);
  * one by its handle; NULL: there is none. */
 KLING_HOST_EXPORT const char* kling_host_jobs(kling_host* host);
 KLING_HOST_EXPORT const char* kling_host_job(kling_host* host, const char* handle);
+/* The bytes of a stored clip, for programs whose files are no files: *size of them, which live
+ * until the next call. Reads the disk. NULL: there is no such job, or no file of it (yet). */
+KLING_HOST_EXPORT const void* kling_host_clip(kling_host* host, const char* handle, size_t* size);
 /* Jobs that are neither finished nor failed, and other work under way. 0: a good time to leave. */
 KLING_HOST_EXPORT size_t kling_host_pending(kling_host* host);
 /* 1 while a paid request is about to be sent, or was sent and is not answered yet: who leaves now

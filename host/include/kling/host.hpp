@@ -85,6 +85,7 @@ struct HostOptions {
   int max_requests = 0;
   double patience = 0;
   bool ask_when_lost = false, no_replay = false;
+  std::string ca_file, proxy, user_agent, ffmpeg;
 };
 
 class Host {
@@ -121,6 +122,10 @@ class Host {
     c.price_factor = kept.price_factor;
     c.callback = text(kept.callback);
     c.webhook_secret = text(kept.webhook_secret);
+    c.ca_file = text(kept.ca_file);
+    c.proxy = text(kept.proxy);
+    c.user_agent = text(kept.user_agent);
+    c.ffmpeg = text(kept.ffmpeg);
     c.roots = roots.data();
     c.hosts = hosts.data();
     c.user = options_.get();
@@ -209,6 +214,12 @@ class Host {
   std::string next_event() { return host_ ? text(kling_host_next_event(get())) : ""; }
   std::string job(const std::string& handle) {
     return host_ ? text(kling_host_job(get(), handle.c_str())) : "";
+  }
+  /// Empty: there is none.
+  std::string clip(const std::string& handle) {
+    std::size_t size = 0;
+    const void* bytes = host_ ? kling_host_clip(get(), handle.c_str(), &size) : nullptr;
+    return {static_cast<const char*>(bytes), bytes != nullptr ? size : 0};
   }
   std::string jobs() { return host_ ? text(kling_host_jobs(get())) : "[]"; }
   std::string questions() { return host_ ? text(kling_host_questions(get())) : "[]"; }
