@@ -43,6 +43,12 @@ int read_answer(const Question& question, const std::string& text) {
   return word == "y" || word == "yes" ? 1 : word == "n" || word == "no" ? 2 : 0;
 }
 
+std::string answer_prompt(const Question& question) {
+  return "question " + std::to_string(question.id) + ", " +
+         (question.kind == "approve" ? "yes or no: "
+                                     : "1 to " + std::to_string(answers(question)) + ": ");
+}
+
 std::string to_text(const Question& question) {
   use_utf8();
   std::string text = question.where + " asks: " + fitted(question.text, kWidest);

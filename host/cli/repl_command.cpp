@@ -1,6 +1,7 @@
 // kling repl: a session in which each input runs as a task. Jobs go on while lines are typed.
 #include <chrono>
 #include <cstdio>
+#include <set>
 
 #include "cli/board.h"
 #include "cli/progress.h"
@@ -154,6 +155,10 @@ class Session {
         continue;
       }
       if (console_.told_to_leave()) break;
+      if (!busy && ask_person(interrupted)) {
+        if (interrupted) runtime_.cancel(task);
+        continue;
+      }
       progress_.update(runtime_.engines());
       if (board) board->update();
       if (!busy) console_.wait(sooner(next_timer(), progress_.until_next_look()));
@@ -179,6 +184,24 @@ class Session {
     char text[40];
     std::snprintf(text, sizeof text, "%.3f s", took.count());
     if (timed) tell(text);
+  }
+
+  /// Asks who types about the oldest open question. False: there is none, or nobody types.
+  bool ask_person(bool& interrupted) {
+    if (!console_.interactive() || interrupted) return false;
+    for (engine::Engine* engine : runtime_.engines())
+      for (const engine::Question& open : engine->questions()) {
+        if (open.answer != 0 || answered_.contains({engine, open.id})) continue;
+        std::string line;
+        const auto read = console_.read_line(engine::answer_prompt(open), line);
+        interrupted = read != repl::Console::Read::line;
+        const int answer = interrupted ? 0 : engine::read_answer(open, line);
+        if (answer == 0) return true;
+        answered_.emplace(engine, open.id);
+        engine->answer_question(open.id, answer, [](const Status&) {});
+        return true;
+      }
+    return false;
   }
 
   /// Of two spans in ms; -1 is never.
@@ -315,6 +338,7 @@ class Session {
   Progress progress_;
   const bool simulated_;
   double told_usd_ = 0;
+  std::set<std::pair<engine::Engine*, std::int64_t>> answered_;  ///< questions, here
   std::map<std::string, std::string> paid_;  ///< inputs that paid, and a job of theirs
   bool leaving_ = false;
   int code_ = kExitDone;

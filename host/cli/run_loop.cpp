@@ -165,10 +165,8 @@ class Run {
     if (asking_ != open.id && asking_ != 0) std::fputs(" (answered elsewhere)\n", stderr);
     const bool is_new = std::exchange(asking_, person_ && !leaving_ ? open.id : 0) != asking_;
     if (asking_ == 0) return whose != nullptr;
-    const std::string choices =
-        open.kind == "approve" ? "yes or no: " : "1 to " + std::to_string(answers(open)) + ": ";
-    if (is_new)
-      std::fputs(("question " + std::to_string(open.id) + ", " + choices).c_str(), stderr);
+    const std::string prompt = engine::answer_prompt(open);
+    if (is_new) std::fputs(prompt.c_str(), stderr);
     const auto line = read_line();
     if (!line) return true;
     if (const int answer = engine::read_answer(open, *line); answer != 0) {
@@ -176,7 +174,7 @@ class Run {
       asking_ = 0;
       whose->answer_question(open.id, answer, [](const Status&) {});
     } else {
-      std::fputs(choices.c_str(), stderr);
+      std::fputs(prompt.c_str(), stderr);
     }
     return true;
   }

@@ -139,3 +139,25 @@ TEST_CASE("a shot that is made again in a run that dies is not paid for once mor
   CHECK(stage.run(again).code == 0);  // that one came to its end
   CHECK(stage.service->counters().creates == 4);
 }
+
+TEST_CASE("who types at the REPL is asked there, and Ctrl-C leaves the question open") {
+  const Stage stage("");
+  Typist session(stage, {"repl"});
+  const bool begun = session.shows("kling> ");
+  CAPTURE(session.screen);
+  REQUIRE(begun);
+  session.type("return kling.ask('How?', { 'fast', 'well' })\n");
+  REQUIRE(session.shows("question 1, 1 to 2: "));
+  session.type("perhaps\n2\n");
+  CHECK(session.shows("\"well\""));
+  session.type("return kling.ask('Which?', { 'red', 'blue' })\n");
+  REQUIRE(session.shows("question 2, 1 to 2: "));
+  session.type("blue\n");
+  CHECK(session.shows("\"blue\""));
+  session.type("return kling.ask('Third?', { 'red', 'blue' })\n");
+  REQUIRE(session.shows("question 3, 1 to 2: "));
+  session.type("\x03");
+  REQUIRE(session.shows("interrupted"));
+  session.type("return 'still ' .. 'here'\n");
+  CHECK(session.shows("still here"));
+}
