@@ -1,7 +1,7 @@
 // What was meant, sent, accepted and paid: the memory that makes "never twice, never lost" true.
-// An interface with one SQLite implementation. Thread-safe; every function blocks on the disk and
-// is durable when it returns. Not a cache: a failure here (kind ledger) means that nothing may be
-// sent.
+// An interface with one SQLite implementation. Thread-safe; every function blocks on the disk and,
+// but for claim(), is durable when it returns. Not a cache: a failure here (kind ledger) means that
+// nothing may be sent.
 #pragma once
 
 #include <cstdint>
@@ -104,7 +104,7 @@ class Ledger {
 
   /// In one transaction: the row that this ask means, or a new one (asks.h), and that it got it.
   /// `wanted` says what it is, where it comes from, its owner's external id when it has one, and
-  /// its price.
+  /// its price. Durable with whatever is written next, such as that it is about to be sent.
   virtual Result<Claim> claim(const Step& wanted, const Asking& asking) = 0;
   /// Takes an open step over when its owner has died meanwhile; the row as it is now either way.
   virtual Result<Claim> revisit(std::int64_t id) = 0;

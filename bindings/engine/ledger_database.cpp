@@ -85,7 +85,8 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path,
   std::unique_ptr<Database> database(new Database(file, options.busy_timeout));
   database->connect();
   if (!file.empty()) database->choose_journal(options.allow_wal && !is_on_network(file));
-  database->run("PRAGMA synchronous = FULL");
+  // Of the log, sync() does what FULL would do within each commit.
+  database->run("PRAGMA synchronous = " + std::string(database->log_ ? "NORMAL" : "FULL"));
   if (!database->ok()) return *database->error_;
   return database;
 }
@@ -137,7 +138,11 @@ void Database::choose_journal(bool wal) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(busy_timeout_);
   while (ok()) {
     const std::string mode = wal ? "wal" : "truncate";
-    if (read<std::string>("PRAGMA journal_mode = " + mode) == mode) return;
+    if (read<std::string>("PRAGMA journal_mode = " + mode) == mode) {
+      read<int>("SELECT COUNT(*) FROM sqlite_master");  // the log is made by the first who reads
+      if (wal) log_ = Descriptor(::open((file_ + "-wal").c_str(), O_RDWR | O_CLOEXEC));
+      return;
+    }
     if (error_ && error_->retryable && std::chrono::steady_clock::now() < deadline) {
       // SQLite does not wait by itself when two processes change the mode of a new file at once.
       error_.reset();
@@ -165,6 +170,28 @@ Status Database::end() {
   if (ok()) return Done{};
   undo();
   return *error_;
+}
+
+Status Database::sync() {
+  std::unique_lock lock(sync_mutex_);
+  for (const std::uint64_t mine = ++asked_; log_ && reached_ < mine && sync_failure_ == 0;) {
+    if (syncing_) {
+      synced_.wait(lock);
+      continue;
+    }
+    syncing_ = true;
+    const std::uint64_t now = asked_;
+    lock.unlock();
+    const int failure = ::fdatasync(log_.get()) == 0 ? 0 : errno;
+    lock.lock();
+    syncing_ = false;
+    reached_ = now;
+    sync_failure_ = failure;
+    synced_.notify_all();
+  }
+  if (sync_failure_ == 0) return Done{};
+  return ledger_error(title() + " cannot be written: " + system_message(sync_failure_),
+                      "see to the disk and run again; nothing was lost");
 }
 
 void Database::undo() noexcept {

@@ -4,8 +4,10 @@
 // guards it. Every call blocks on the disk.
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +16,7 @@
 
 #include <sqlite3.h>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "engine/ledger.h"
 
@@ -43,6 +46,10 @@ class Database {
   void begin(bool write);
   /// Commits, or undoes everything when something failed.
   Status end();
+  /// Waits until all that was committed before is on the disk: one thread sees to it for those that
+  /// come meanwhile. Unlike the rest, for any thread, and not under the ledger's mutex, so that
+  /// others read and write while the disk is at work.
+  Status sync();
   /// Undoes what is open: where an exception has left before the end.
   void undo() noexcept;
   /// Makes the transaction fail.
@@ -77,6 +84,13 @@ class Database {
   sqlite3* handle_ = nullptr;
   std::unordered_map<std::string, sqlite3_stmt*> statements_;
   std::optional<Error> error_;
+
+  Descriptor log_;  // the write-ahead log; none: each commit is on the disk when it ends
+  std::mutex sync_mutex_;
+  std::condition_variable synced_;
+  std::uint64_t asked_ = 0, reached_ = 0;  // calls of sync(), and those that the disk has reached
+  bool syncing_ = false;
+  int sync_failure_ = 0;  // for good: what was not written may be lost without another word
 };
 
 /// One run of a cached statement. REQUIRES: no other Query of the same SQL is alive.

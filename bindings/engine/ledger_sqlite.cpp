@@ -57,7 +57,7 @@ class SqliteLedger : public Ledger {
   }
 
   Result<Claim> claim(const Step& wanted, const Asking& asking) override {
-    return work(true, [&] {
+    return commit(true, [&] {
       owner_.enter(db_);
       keep(db_, asking.caught);
       const bool differs = note_position(db_, wanted, asking);
@@ -320,6 +320,14 @@ class SqliteLedger : public Ledger {
   /// Runs `body` alone on the connection; what it returns counts only when nothing failed.
   template <class Body>
   auto work(bool write, Body body) -> Result<decltype(body())> {
+    auto value = commit(write, body);
+    if (!write || !value) return value;
+    if (Status synced = db_.sync(); !synced) return synced.error();
+    return value;
+  }
+  /// The same, on the disk as soon as anything that is written later is.
+  template <class Body>
+  auto commit(bool write, Body body) -> Result<decltype(body())> {
     std::lock_guard lock(mutex_);
     const auto undo = [](Database* database) { database->undo(); };  // should memory end within
     const std::unique_ptr<Database, decltype(undo)> open(&db_, undo);
