@@ -8,7 +8,7 @@ find_package(nlohmann_json 3.11 REQUIRED)
 
 # The package has no CMake config. Its feature macros must be exactly those the library was built
 # with (they change class layouts), so they are taken from pkg-config and never typed here.
-pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
+pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib zlib)
 
 if(KLING_PROGRAM)
   find_package(CLI11 2.1 REQUIRED)

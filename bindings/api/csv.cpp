@@ -17,7 +17,7 @@ char separator_of(std::string_view text) {
   for (const char c : text) {
     if (c == '"') quoted = !quoted;
     if (quoted) continue;
-    if (c == '\n') break;
+    if (c == '\n' || c == '\r') break;
     commas += c == ',';
     semicolons += c == ';';
     tabs += c == '\t';
@@ -50,10 +50,10 @@ bool take_row(std::string_view& rest, char separator, Cells& cells) {
     } else if (c == separator) {
       cells.emplace_back();
       was_quoted = false;
-    } else if (c == '\n') {
-      ++at;
+    } else if (c == '\n' || c == '\r') {
+      at += rest.substr(at).starts_with("\r\n") ? 2 : 1;
       break;
-    } else if (c != '\r' || !rest.substr(at + 1).starts_with('\n')) {
+    } else {
       right = right && (!was_quoted || c == ' ');
       if (!was_quoted) cell += c;
     }
@@ -77,13 +77,18 @@ Result<Json> read_csv(std::string text, const std::string& name) {
     error.message += "row " + std::to_string(row) + ", column " + column + ": " + what;
     return error;
   };
-  if (bad_utf8(text) != text.npos) {
-    error.message += "is not UTF-8";
+  const bool zero = text.find('\0') != text.npos;
+  if (zero || bad_utf8(text) != text.npos) {
+    error.message += zero ? "is no text: it holds a zero byte" : "is not UTF-8";
     error.hint = "save it as CSV UTF-8";
     return error;
   }
-  const char separator = separator_of(text);
+  char separator = separator_of(text);
   std::string_view rest = text;
+  if (lower(text.substr(0, 4)) == "sep=" && text.find_first_of("\r\n") == 5) {  // for spreadsheets
+    separator = text[4];
+    rest.remove_prefix(rest.substr(5).starts_with("\r\n") ? 7 : 6);
+  }
   Cells names, cells;
   Json rows = Json::array();
   for (std::size_t number = 1; !rest.empty(); ++number) {

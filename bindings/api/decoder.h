@@ -69,4 +69,9 @@ Answer decode_query(int http_status, std::string_view body);
 /// Integers that do not fit 64 bits are kept as text.
 Json parse_json(std::string_view text);
 
+/// The same for an answer, with what servers and proxies do to one: bytes that are no UTF-8, raw
+/// control characters, text behind it. `whole` is false for what stands within other text, or is
+/// cut off: the values that are there count, but none that is missing.
+Json parse_answer(std::string_view text, bool& whole);
+
 }  // namespace kling::api

@@ -1,4 +1,7 @@
+#include <algorithm>
+
 #include "api/decoder.h"
+#include "api/text.h"
 
 namespace kling::api {
 namespace {
@@ -65,6 +68,28 @@ Json parse_json(std::string_view text) {
   Json value;
   Builder builder(value);
   if (!Json::sax_parse(text.begin(), text.end(), &builder)) return Json(Json::value_t::discarded);
+  return value;
+}
+
+Json parse_answer(std::string_view text, bool& whole) {
+  Json value = parse_json(text);
+  whole = !value.is_discarded();
+  if (whole) return value;
+  std::string clean(text);
+  std::erase(clean, '\0');  // behind it, or in every other byte of UTF-16
+  for (std::size_t at = 0, bad = 0;
+       (bad = bad_utf8(std::string_view(clean).substr(at))) != clean.npos;)
+    clean[at += bad] = '?';
+  std::ranges::replace_if(
+      clean, [](unsigned char c) { return c < 0x20; }, ' ');
+  const std::size_t start = clean.find_first_of("{[<");  // nothing in a web page is meant
+  // Of a number that is cut off nobody sees that it is.
+  clean.erase(clean.find_last_not_of("+-.0123456789eE") + 1);
+  value = nullptr;
+  Builder builder(value);
+  whole = Json::sax_parse(clean.begin() + std::ptrdiff_t(std::min(start, clean.size())),
+                          clean.end(), &builder, Json::input_format_t::json, false) &&
+          clean.find_first_not_of(' ') == start;
   return value;
 }
 

@@ -128,6 +128,12 @@ bool ends_url(std::string_view rest) {
 
 std::string excerpt(std::string_view text, std::size_t limit) {
   std::string result;
+  const std::string_view start = text.substr(0, limit);
+  const auto odd = std::ranges::count_if(
+      start, [](unsigned char c) { return c < 9 || (c > 13 && c < 32 && c != 27) || c == 0x7F; });
+  const bool broken =
+      std::min(bad_utf8(start), start.size()) + 4 < start.size();  // not by the limit
+  if (odd > 1 + (broken ? 0 : std::ptrdiff_t(start.size()) / 32)) return "binary data";
   bool url = false;
   for (std::size_t i = 0; i < text.size();) {
     const std::string_view rest = text.substr(i);
@@ -183,8 +189,8 @@ const Json& member(const Json& value, std::string_view key) {
 
 namespace {
 
-constexpr std::string_view kQuotes[] = {"\"",     "'",      "`",      "\u2018", "\u2019",
-                                        "\u201c", "\u201d", "\u00ab", "\u00bb"};
+constexpr std::string_view kQuotes[] = {"\"",     "'",      "`",      "<",      ">",     "\u2018",
+                                        "\u2019", "\u201c", "\u201d", "\u00ab", "\u00bb"};
 
 /// Bytes of the blank or quote at the start or the end of `text`; 0: there is none.
 std::size_t wrapping(std::string_view text, bool at_end) {
@@ -217,20 +223,32 @@ Result<std::string> bare_key(std::string_view pasted, const std::string& source)
   }
   while (key.ends_with(';') || key.ends_with(',')) key = bare(key.substr(0, key.size() - 1));
   if (lower(key) == "bearer") return std::string();
-  if (std::ranges::any_of(key, [](unsigned char c) { return c <= 0x20 || c >= 0x7F; }))
-    return Error{
-        .kind = Kind::auth,
-        .message = "the key in " + source + " has a blank, a line break or a foreign letter inside",
-        .hint = "copy it again from your account's page: it is one word such as sk-…"};
+  const auto odd = std::ranges::find_if_not(key, [](char c) {
+    return in_token(c) || std::string_view("~+/=:").find(c) != std::string_view::npos;
+  });
+  if (odd != key.end()) {
+    const auto byte = static_cast<unsigned char>(*odd);
+    const std::string what = byte <= ' '    ? "a blank or a line break"
+                             : byte >= 0x7F ? "a foreign letter"
+                                            : std::string("the character ") + *odd;
+    return Error{.kind = Kind::auth,
+                 .message = "the key in " + source + " has " + what + " inside",
+                 .hint = "copy it again from your account's page: it is one word such as sk-…"};
+  }
   return key;
 }
 
 Status take_byte_order_mark(std::string& text, const std::string& name) {
   if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
-  const auto zero = [&text](std::size_t i) { return i < text.size() && text[i] == '\0'; };
-  if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF") || (zero(0) && !zero(1)) ||
-      (!zero(0) && zero(1)))
-    return Error{.message = name + " is text in UTF-16",
+  using namespace std::string_view_literals;
+  // Which of the first bytes are zero, for text without a mark.
+  std::string zeros;
+  for (const char c : std::string_view(text).substr(0, 4)) zeros += c == '\0' ? '0' : 'x';
+  const bool wide = zeros == "x000" || zeros == "000x" || text.starts_with("\xFF\xFE\0\0"sv) ||
+                    text.starts_with("\0\0\xFE\xFF"sv);
+  if (wide || text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF") || zeros == "x0x0" ||
+      zeros == "0x0x")
+    return Error{.message = name + " is text in UTF-" + (wide ? "32" : "16"),
                  .hint = "save it as UTF-8 with your editor"};
   return Done{};
 }

@@ -25,7 +25,8 @@ bool is_url(std::string_view text);
 std::string tidy_url(std::string_view text);
 
 /// Foreign text made fit for a message: control characters become spaces, broken UTF-8 becomes
-/// '?', keys and the queries of URLs are cut out; at most `limit` bytes, then "…".
+/// '?', what is no text becomes "binary data", keys and the queries of URLs are cut out; at most
+/// `limit` bytes, then "…".
 std::string excerpt(std::string_view text, std::size_t limit);
 /// A value as a message shows it: "\"7\"", 12, true, "a list".
 std::string shown(const Json& value);

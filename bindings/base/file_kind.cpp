@@ -59,6 +59,7 @@ constexpr struct {
     {0, "<svg"sv, {"SVG", FileKind::other, "", "draw it as PNG"}},
     {0, "<"sv, {"a web page or other XML"}},
     {0, "PK\3\4"sv, {"a ZIP archive"}},
+    {0, "\x1f\x8b"sv, {"a file packed with gzip"}},
 };
 constexpr FileKind kEmpty = {"empty"}, kText = {"text"}, kUnknown = {"of a kind not known here"};
 constexpr FileKind kAvif = {"AVIF", FileKind::picture}, kStream = {"MPEG-TS", FileKind::video};

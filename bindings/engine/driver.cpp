@@ -81,7 +81,7 @@ Event cut_short(Job& job, ActionType action) {
 void tell_trouble(std::string& waiting_for, const Transition& step, const Error& trouble) {
   const bool network = waiting_for == "the network";
   if (!network && step.state.phase != Phase::looking_up) return;
-  if (network && (trouble.http_status != 0 || trouble.kind == Kind::protocol))
+  if (network && (trouble.http_status != 0 || trouble.kind != Kind::network))
     waiting_for = "a usable answer";
   if (step.state.tries > 1)
     waiting_for += ", " + std::to_string(step.state.tries) + " times so far";

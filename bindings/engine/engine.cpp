@@ -326,6 +326,7 @@ Result<std::unique_ptr<Engine>> make_engine(EngineOptions options) {
     return Error{.kind = Kind::invalid,
                  .message = "callback is no http address: " + api::excerpt(options.callback, 80),
                  .hint = "write where the service reaches your server: \"https://…\""};
+  if (auto key = api::bare_key(options.key, "the settings"); !key) return key.error();
   if (!options.queue) options.queue = std::make_shared<CompletionQueue>(make_clock());
   auto service = service_name(options);
   if (!service) return service.error();

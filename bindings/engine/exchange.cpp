@@ -64,7 +64,7 @@ bool is_no(const net::HttpOutcome& outcome) {
 /// True when a body of kling.request, which may be anything, says that it was carried out.
 bool says_yes(const api::Json& body) {
   const api::Json& code = api::member(body, "code");
-  return !body.is_discarded() && !api::member(body, "error").is_object() &&
+  return !api::member(body, "error").is_object() &&
          (code.is_null() || code == 0 || code == 200 || code == "0" || code == "success");
 }
 
@@ -103,14 +103,15 @@ Event Core::post(Job& job) {
     job.raw = outcome.body;
   }
   if (job.definition == nullptr && outcome.status / 100 == 2) {
-    const api::Json body = api::parse_json(outcome.body);
-    if (says_yes(body)) {
+    bool whole = false;
+    const api::Json body = api::parse_answer(outcome.body, whole);
+    if (whole && says_yes(body)) {
       std::lock_guard lock(job.mutex);
       job.answer = body;
       job.step.task_id = "-";
       return {.type = EventType::accepted, .task = api::TaskState::succeeded};
     }
-    if (body.is_discarded())
+    if (!whole)
       return fail(EventType::lost, {.kind = Kind::protocol, .message = "the answer is not JSON"});
   }
   const api::Answer answer = api::decode_create(outcome.status, outcome.body);

@@ -127,14 +127,15 @@ void Answer::read_header(std::string_view line) {
                         trimmed(line.substr(colon + 1)));
 }
 
-/// False when there is one that nobody here undoes; some proxies name the same one twice.
-bool Answer::read_codings(std::string_view list) {
+/// Some proxies name the same one twice.
+void Answer::read_codings(std::string_view list) {
   for (;;) {
     const std::size_t comma = list.find(',');
     const std::string_view coding = trimmed(list.substr(0, comma));
     chunked_ = chunked_ || coding == "chunked";
-    if (!coding.empty() && coding != "chunked" && coding != "identity") return false;
-    if (comma == list.npos) return true;
+    if (!coding.empty() && coding != "chunked" && coding != "identity")
+      coding_.append(coding_.empty() ? "" : ", ").append(coding);
+    if (comma == list.npos) return;
     list.remove_prefix(comma + 1);
   }
 }
@@ -146,9 +147,8 @@ void Answer::end_head() {
     part_ = Part::status;
     return;
   }
-  const std::string coding = api::lower(list("transfer-encoding"));
   const std::string length = list("content-length");
-  const bool known = read_codings(coding);
+  read_codings(api::lower(list("transfer-encoding")));
   left_ = kUntilTheEnd;
   if (api::lower(list("connection")).find("close") != std::string::npos ||
       (chunked_ && !length.empty()))
@@ -156,8 +156,6 @@ void Answer::end_head() {
   part_ = chunked_ ? Part::chunk_size : Part::body;
   if (bodiless_ || status_ == 204 || status_ == 304) {
     part_ = Part::done;
-  } else if (!known) {
-    fail("a body in the transfer encoding \"" + api::excerpt(coding, 60) + "\"");
   } else if (!chunked_ && !length.empty()) {
     if (!read_lengths(length, left_) || left_ == kUntilTheEnd)
       return fail("no valid length: \"" + api::excerpt(length, 60) + "\"");

@@ -34,18 +34,20 @@ class Answer {
   const std::string& fault() const { return fault_; }
 
   int status() const { return status_; }
+  /// What its body is packed with besides chunks, as a list; empty: nothing.
+  const std::string& coding() const { return coding_; }
   /// Of the body; 0: unknown, or none.
   std::uint64_t length() const { return length_; }
   /// The first value of a name in lower case; empty text when it is missing.
   std::string header(std::string_view name) const;
+  /// All values of a name, joined with ", ".
+  std::string list(std::string_view name) const;
 
  private:
   enum class Part { status, headers, chunk_size, body, chunk_end, trailers, done };
   static constexpr std::uint64_t kUntilTheEnd = std::numeric_limits<std::uint64_t>::max();
 
-  /// All values of a name, joined with ", ".
-  std::string list(std::string_view name) const;
-  bool read_codings(std::string_view list);
+  void read_codings(std::string_view list);
   void take_line(std::string_view& data);
   void read_line(std::string_view line);
   void read_status(std::string_view line);
@@ -62,6 +64,7 @@ class Answer {
   std::uint64_t length_ = 0;
   bool chunked_ = false;
   bool keeps_connection_ = false;
+  std::string coding_;
   int status_ = 0;
   std::vector<std::pair<std::string, std::string>> headers_;
   std::string fault_;

@@ -264,7 +264,7 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
     fault.retryable = true;  // another answer may do better
     return lost(std::move(fault));
   }
-  if (!stream.packing().empty())
+  if (stream.spoiled() || stream.packing() == "br")
     return lost(failure(Kind::protocol, "what " + peer() + " sent is packed (" +
                                             api::excerpt(stream.packing(), 60) +
                                             ") and cannot be unpacked"));

@@ -6,8 +6,10 @@
 #include <mutex>
 #include <optional>
 #include <random>
+#include <utility>
 
 #include "api/text.h"
+#include "base/file_kind.h"
 #include "net/connection.h"
 #include "net/failure.h"
 #include "net/part_file.h"
@@ -19,6 +21,7 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
+constexpr const char* kSafe = "run again later; the job is safe";
 constexpr int kMostRedirects = 5;
 constexpr std::uint64_t kProgressWorthATry = 1u << 20;
 constexpr std::size_t kMostWords = 200;  // of an answer that is no film
@@ -38,6 +41,13 @@ bool continues_at(const std::string& content_range, std::uint64_t offset, std::u
   const std::size_t slash = content_range.find('/');
   if (!content_range.starts_with(start) || slash == content_range.npos) return false;
   return total == 0 || number_of(content_range.substr(slash + 1)) == total;
+}
+
+/// "bytes 0-9/10"
+bool is_whole(const std::string& content_range) {
+  const auto total = number_of(content_range.substr(content_range.find('/') + 1));
+  return total &&
+         content_range == "bytes 0-" + std::to_string(*total - 1) + "/" + std::to_string(*total);
 }
 
 /// One that proves equal bytes: a weak ETag does not.
@@ -153,14 +163,16 @@ class Download {
     const auto is = [&head](std::initializer_list<int> statuses) {
       return std::ranges::find(statuses, head.status) != statuses.end();
     };
-    if (head.status == 200) return take_whole(head);
     if (head.status == 206) {
-      if (resuming && !head.packed &&
-          continues_at(head.header("Content-Range"), part_.size(), part_.source().total))
+      const std::string range = head.header("Content-Range");
+      if (resuming && !head.packed && continues_at(range, part_.size(), part_.source().total))
         return error_of(part_.resume());
-      return start_over(place_ + " continued with other bytes than it was asked for");
+      if (resuming) return start_over(place_ + " continued with other bytes than it was asked for");
+      if (is_whole(range)) return take_whole(head);
+    } else if (head.status / 100 == 2) {
+      return take_whole(head);
     }
-    if (head.status == 416) return start_over(place_ + " has no such part any more");
+    if (head.status == 416 && resuming) return start_over(place_ + " has no such part any more");
     if (is({301, 302, 303, 307, 308})) {
       location_ = api::tidy_url(head.header("Location"));
       return {};
@@ -187,7 +199,7 @@ class Download {
     if (part_.size() + data.size() > kMostBytes) return too_large();
     const std::uint64_t before = part_.size();
     if (Status status = part_.append(data); !status) return status.error();
-    if (before < 8 && part_.size() >= 8 && !part_.starts_as_mp4()) return not_mp4();
+    if (before < 8 && part_.size() >= 8 && !is_film()) return not_mp4();
     return rate_error(data.size());
   }
 
@@ -212,9 +224,14 @@ class Download {
     if (total != 0 && part_.size() > total) return start_over(place_ + " sent too much");
     if (total != 0 && part_.size() < total)
       return incomplete(" sent " + size + " of " + std::to_string(total) + " bytes");
-    if (!part_.starts_as_mp4()) return not_mp4();
-    if (total == 0 && !part_.has_whole_boxes())
-      return incomplete(" ended after " + size + " bytes, within the film");
+    if (!is_film()) return not_mp4();
+    if (!part_.has_whole_boxes()) {
+      Error error = incomplete(" ended after " + size + " bytes, within the film");
+      if (total == 0) return error;
+      error.retryable = !std::exchange(cut_, true);  // it announces no more: twice is enough
+      if (Status status = part_.restart({}); !status) return status.error();
+      return error;
+    }
     result_.bytes = part_.size();
     Result<std::string> digest = part_.commit();
     if (!digest) return digest.error();
@@ -228,13 +245,19 @@ class Download {
   }
 
   Error incomplete(const std::string& what) const {
-    return {.kind = Kind::media, .message = place_ + what, .retryable = true};
+    return {.kind = Kind::media, .message = place_ + what, .hint = kSafe, .retryable = true};
+  }
+
+  bool is_film() const {
+    const FileKind& kind = file_kind(part_.start());
+    return kind.family == FileKind::video && std::string_view(kind.demuxer) == "mov";
   }
 
   Error not_mp4() {
+    const std::string what = file_kind(part_.start()).name;
     part_.discard();
-    Error error = failure(Kind::media, "what " + place_ + " sent is not an MP4 film",
-                          "run again later; the job is safe");
+    Error error =
+        failure(Kind::media, "what " + place_ + " sent is " + what + ", no MP4 film", kSafe);
     error.code = "expired";  // a page of words instead of a film: another address may do better
     return error;
   }
@@ -273,6 +296,7 @@ class Download {
   std::optional<std::string> location_;  ///< of the last answer, when it was a redirect
   Steady::time_point window_start_;
   std::uint64_t window_bytes_ = 0;
+  bool cut_ = false;  ///< what came as announced was not the whole film
 };
 
 }  // namespace

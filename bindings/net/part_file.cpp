@@ -118,13 +118,11 @@ Status PartFile::flush() {
   return Done{};
 }
 
-bool PartFile::starts_as_mp4() const {
-  char start[8] = {};
-  if (size_ == 0)
-    gathered_.copy(start, sizeof start);
-  else if (::pread(file_.get(), start, sizeof start, 0) < 0)
-    return false;
-  return std::string_view(start + 4, 4) == "ftyp";
+std::string PartFile::start() const {
+  std::string start(256, '\0');
+  const ssize_t got = ::pread(file_.get(), start.data(), start.size(), 0);
+  start.resize(std::size_t(std::max<ssize_t>(got, 0)));
+  return start + gathered_.substr(0, 256 - start.size());
 }
 
 bool PartFile::has_whole_boxes() const {
@@ -132,7 +130,7 @@ bool PartFile::has_whole_boxes() const {
   while (at < size_) {
     unsigned char head[16] = {};
     const ssize_t have = ::pread(file_.get(), head, sizeof head, off_t(at));
-    if (have < 8) return false;
+    if (have < 8 || head[0] >= ' ') return true;  // not of the film
     const auto number = [&head](int from, int count) {
       std::uint64_t value = 0;
       for (int i = 0; i < count; ++i) value = value << 8 | head[from + i];
@@ -141,10 +139,11 @@ bool PartFile::has_whole_boxes() const {
     std::uint64_t box = number(0, 4);
     if (box == 0) return true;  // reaches to the end by definition
     if (box == 1) box = have == 16 ? number(8, 8) : 0;
-    if (box < 8 || box > size_ - at) return false;
+    if (box < 8) return true;
+    if (box > size_ - at) return false;
     at += box;
   }
-  return at > 0;
+  return true;
 }
 
 Result<std::string> PartFile::commit() {

@@ -35,9 +35,9 @@ class PartFile {
   Status resume();
   Status append(std::string_view data);
   Status flush();
-  /// True when it begins with an ftyp box.
-  bool starts_as_mp4() const;
-  /// True when the boxes of an MP4 end where the file ends, for answers without a length.
+  /// Its first bytes, at most 256.
+  std::string start() const;
+  /// False when a box of the MP4 is longer than what is there: the rest is missing.
   bool has_whole_boxes() const;
   /// Writes all, renames it onto the path, and gives the digest of the whole.
   Result<std::string> commit();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <sstream>
 
 #include <poll.h>
 
@@ -69,16 +70,58 @@ bool Stream::find_head() {
 
 /// Some servers name in Content-Encoding what is no packing ("utf-8", "aws-chunked"): not meant.
 bool Stream::write_head() {
-  const std::string coding = api::lower(answer_.header("content-encoding"));
-  for (const char* word : {"gzip", "deflate", "br", "zstd", "compress"})
-    if (coding.find(word) != coding.npos) packing_ = coding;
+  packing_ = answer_.coding();
+  std::istringstream codings(api::lower(answer_.list("content-encoding")));
+  for (std::string coding; std::getline(codings >> std::ws, coding, ',');)
+    for (const char* word : {"gzip", "deflate", "br", "zstd", "compress"})
+      if (coding.find(word) != coding.npos)
+        packing_.append(packing_.empty() ? "" : ", ")
+            .append(coding, 0, coding.find_last_not_of(" \t") + 1);
   const bool zip = packing_ == "gzip" || packing_ == "x-gzip" || packing_ == "deflate";
-  const bool known = packing_.empty() || zip || packing_ == "br";
+  spoiled_ = zip ? ::inflateInit2(&zip_, 15 + 32) != Z_OK : !packing_.empty() && packing_ != "br";
   head_ = "HTTP/1.1 200 OK\r\n";
-  if (!packing_.empty() && known)
-    head_ += std::string("Content-Encoding: ") + (zip ? "gzip" : "br") + "\r\n";
+  if (packing_ == "br") head_ += "Content-Encoding: br\r\n";
   head_ += "\r\n";
-  return known || answer_.status() >= 400;  // an error is told by its status as well
+  return !spoiled_ || answer_.status() >= 400;  // an error is told by its status as well
+}
+
+/// 1: body_ holds more of the body; 0: it has ended; -1: it is not whole.
+int Stream::fill() {
+  const TimePoint until = Steady::now() + read_timeout_;
+  while (body_.empty()) {
+    if (!rest_.empty()) body_ = answer_.take(rest_);
+    if (!body_.empty()) break;
+    if (answer_.whole()) return 0;
+    if (!answer_.fault().empty()) return -1;
+    if (!receive(until)) return ended_ && answer_.ends_with_connection() ? 0 : -1;
+  }
+  return 1;
+}
+
+/// The library reads one member of a gzip file, and no "deflate" without its head.
+ssize_t Stream::unpack(char* to, size_t size) {
+  for (;;) {
+    const int more = body_.empty() && (zip_ended_ || zip_.total_in == 0) ? fill() : 1;
+    if (more <= 0) return more;
+    if (zip_ended_ && (packing_ == "deflate" || body_.front() != '\x1f')) {  // filled with zeros
+      body_ = {};
+      continue;
+    }
+    if (zip_ended_) ::inflateReset(&zip_);
+    if (zip_.total_in == 0 && packing_ == "deflate")
+      ::inflateReset2(&zip_, (body_.front() & 15) == 8 ? 15 : -15);
+    zip_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(body_.data()));
+    zip_.avail_in = uInt(body_.size());
+    zip_.next_out = reinterpret_cast<Bytef*>(to);
+    zip_.avail_out = uInt(size);
+    const int result = ::inflate(&zip_, Z_NO_FLUSH);
+    body_.remove_prefix(body_.size() - zip_.avail_in);
+    zip_ended_ = result == Z_STREAM_END;
+    spoiled_ = !zip_ended_ && result != Z_OK && result != Z_BUF_ERROR;
+    if (zip_.avail_out < size) return ssize_t(size - zip_.avail_out);
+    if (spoiled_) return -1;
+    if (!zip_ended_ && body_.empty() && (spoiled_ = fill() == 0)) return -1;
+  }
 }
 
 ssize_t Stream::read(char* to, size_t size) {
@@ -88,14 +131,8 @@ ssize_t Stream::read(char* to, size_t size) {
     head_read_ += part;
     return ssize_t(part);
   }
-  const TimePoint until = Steady::now() + read_timeout_;
-  while (body_.empty()) {
-    if (!rest_.empty()) body_ = answer_.take(rest_);
-    if (!body_.empty()) break;
-    if (answer_.whole()) return 0;
-    if (!answer_.fault().empty()) return -1;
-    if (!receive(until)) return ended_ && answer_.ends_with_connection() ? 0 : -1;
-  }
+  if (zip_.state != nullptr) return unpack(to, size);
+  if (const int more = fill(); more <= 0) return more;
   const std::size_t part = std::min(size, body_.size());
   std::memcpy(to, body_.data(), part);
   body_.remove_prefix(part);

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include <httplib.h>
+#include <zlib.h>
 
 #include "net/answer.h"
 #include "net/wire.h"
@@ -18,10 +19,13 @@ namespace kling::net {
 class Stream final : public httplib::Stream {
  public:
   Stream(Wire& wire, Milliseconds read_timeout, Milliseconds write_timeout);
+  ~Stream() { ::inflateEnd(&zip_); }
 
   const Answer& answer() const { return answer_; }
   /// What the answer's body is packed with; empty: nothing.
   const std::string& packing() const { return packing_; }
+  /// The packing is unknown, or is not what it says.
+  bool spoiled() const { return spoiled_; }
   /// More has come than the answer said.
   bool has_rest() const { return !rest_.empty(); }
 
@@ -43,6 +47,8 @@ class Stream final : public httplib::Stream {
   bool listen();
   bool find_head();
   bool write_head();
+  int fill();
+  ssize_t unpack(char* to, size_t size);
 
   Wire& wire_;
   const Milliseconds read_timeout_, write_timeout_;
@@ -53,8 +59,11 @@ class Stream final : public httplib::Stream {
   std::string head_;       ///< for the library
   std::size_t head_read_ = 0;
   std::string_view body_;  ///< what the library has yet to read of a piece
-  bool sending_ = true;    ///< until the whole request is out, or nobody wants the rest of it
-  bool ended_ = false;     ///< the peer closed
+  z_stream zip_{};
+  bool zip_ended_ = false;  ///< a member of a gzip file, or the only part of what is deflated
+  bool spoiled_ = false;
+  bool sending_ = true;  ///< until the whole request is out, or nobody wants the rest of it
+  bool ended_ = false;   ///< the peer closed
   bool broken_ = false;
 };
 // NOLINTEND(modernize-use-override)

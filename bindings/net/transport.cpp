@@ -48,12 +48,16 @@ Status check(const HttpRequest& request) {
 Result<Url> parse_base_url(const std::string& pasted) {
   const std::string text = api::bare(pasted);
   Result<Url> url = parse_url(text);
-  if (!url) {
-    url.error().message = "base_url: " + url.error().message;
-    return url.error();
+  Status fits = url ? Status(Done{}) : url.error();
+  if (url && text.find_first_of("?#") != text.npos) fits = invalid("it must end with its path");
+  while (url && url->target.ends_with('/')) url->target.pop_back();
+  if (fits && !url->target.empty()) fits = check_path(url->target);
+  if (!fits) {  // a value with a password is not shown
+    const bool secret = text.find('@') != text.npos;
+    return invalid("base_url" + (secret ? std::string() : " \"" + api::excerpt(text, 80) + '"') +
+                       ": " + fits.error().message,
+                   "write scheme, host and path: https://api.cometapi.com");
   }
-  if (text.find_first_of("?#") != text.npos) return invalid("base_url: it must end with its path");
-  while (url->target.ends_with('/')) url->target.pop_back();
   for (const std::string_view known : {"/kling/v1/videos", "/kling/v1", "/kling", "/v1"})
     if (url->target == known || url->target.starts_with("/kling/v1/videos/")) url->target.clear();
   return url;

@@ -132,30 +132,40 @@ Result<Url> resolve_url(const Url& base, std::string_view location) {
 }
 
 Status check_path(std::string_view target) {
-  std::string path(target.substr(0, target.find('?')));
-  for (std::string before; path != before;) {
-    before = std::exchange(path, {});
-    for (std::size_t i = 0; i < before.size(); ++i) {
-      unsigned code = 0;
-      const char* const digits = before.data() + i + 1;
-      const bool coded = before[i] == '%' && i + 2 < before.size() &&
-                         std::from_chars(digits, digits + 2, code, 16).ptr == digits + 2;
-      path += coded ? char(code) : before[i];
-      if (coded) i += 2;
-    }
+  const char* const kHint = "write the path as the service's documents do, from / on";
+  if (!target.starts_with('/')) return invalid("the path must start with /", kHint);
+  std::string path;
+  for (std::size_t i = 0, length = 1; i < target.size() && target[i] != '?'; i += length) {
+    unsigned code = static_cast<unsigned char>(target[i]);
+    const std::string_view piece = target.substr(i, code == '%' ? 3 : 1);
+    const char* const end = piece.data() + piece.size();
+    const bool coded = piece.size() == 3 && std::from_chars(end - 2, end, code, 16).ptr == end;
+    const bool plain = code > ' ' && code < 0x7f &&
+                       std::string_view("\\@#%?").find(char(code)) == std::string_view::npos;
+    // Coded twice, or in a way of its own, it is for a lenient server to say what it means.
+    if (!plain && !(coded && (code == ' ' || code >= 0x80)))
+      return invalid(
+          "the path holds \"" +
+              percent_encode(piece, [](unsigned char c) { return c > ' ' && c < 0x7f; }) +
+              "\", which is not allowed there",
+          kHint);
+    path += char(code);
+    length = piece.size();
   }
-  if (!path.starts_with('/')) return invalid("the path must start with /");
-  if (has_controls(target) || has_controls(path) || path.find_first_of("\\@#") != path.npos)
-    return invalid("the path holds a backslash, an @, a # or a control character");
-  for (std::size_t at = 0; at < path.size();) {
-    const std::size_t end = std::min(path.find('/', at + 1), path.size());
-    const std::string_view segment = std::string_view(path).substr(at + 1, end - at - 1);
-    const std::string_view name = segment.substr(0, segment.find(';'));
-    if (name == "." || name == ".." || (segment.empty() && end < path.size()))
-      return invalid("the path leads elsewhere: it has an empty part, \".\" or \"..\"",
-                     "write the path as the service's documents do, from / on");
-    at = end;
+  // Overlong forms, and those that stand for ASCII or look like it: servers make them equal.
+  const std::size_t odd = std::min(api::bad_utf8(path), path.find_first_of("\xC2\xE2\xEF"));
+  if (odd < path.size())
+    return invalid("the path leads elsewhere: some servers take \"" +
+                       percent_encode(path.substr(odd, 3)) + "\" for a dot or a slash",
+                   kHint);
+  for (std::size_t at = 0, end = 0; at < path.size(); at = end) {
+    end = std::min(path.find('/', at + 1), path.size());
+    const std::string segment = path.substr(at + 1, end - at - 1);
+    const std::string_view name = std::string_view(segment).substr(0, segment.find(';'));
+    if (name.find_first_not_of(". ") == name.npos && (!segment.empty() || end < path.size()))
+      return invalid("the path leads elsewhere: it has the part \"" + segment + "\"", kHint);
   }
+  if (has_controls(target)) return invalid("the path's query holds a control character", kHint);
   return Done{};
 }
 

@@ -41,9 +41,9 @@ std::string percent_encode(std::string_view text, bool (*keep)(unsigned char));
 /// What `location` means in an answer to `base`: absolute, "//host/path", "/path" or relative.
 Result<Url> resolve_url(const Url& base, std::string_view location);
 
-/// Whether a path that a script wrote stays below the service's own address: no "." or ".." among
-/// its segments, no empty segment ("//host"), no "@", backslash or control character, also not as
-/// percent codes, however often encoded. Behind "?" anything printable may stand.
+/// Whether a path that a script wrote stays below the service's own address, for servers that are
+/// lenient too: no segment of dots or blanks, no empty one ("//host"), nothing that can be read as
+/// a dot, a slash or a host, plainly or as percent codes. Behind "?" anything printable may stand.
 Status check_path(std::string_view target);
 
 /// "host/path" for messages: no query, and shortened.

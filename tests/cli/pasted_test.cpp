@@ -17,7 +17,7 @@ TEST_CASE("a key is what is left when everything that was pasted with it is gone
        {" sk-right", "sk-right\n", "\"sk-right\"", "'sk-right' ", "Bearer sk-right",
         "Authorization: Bearer sk-right", "KLING_API_KEY=sk-right",
         "export KLING_API_KEY='sk-right';", "\u201csk-right\u201d", "\u00a0sk-right\u200b",
-        "\ufeffsk-right", "sk-right,"}) {
+        "\ufeffsk-right", "sk-right,", "<sk-right>", "Bearer <sk-right>", "`sk-right`"}) {
     Stage stage(kSimple, options);
     stage.environment[0] = std::string("KLING_API_KEY=") + pasted;
     const Outcome run = stage.run();
@@ -30,12 +30,39 @@ TEST_CASE("a key is what is left when everything that was pasted with it is gone
     stage.environment[0] = "KLING_API_KEY=wrong";
     CHECK(stage.run().code == 0);
   }
-  Stage stage(kSimple, options);
-  stage.environment[0] = "KLING_API_KEY=sk-ri ght";
-  const Outcome run = stage.run();
-  CHECK(run.code == 1);
-  CHECK(contains(run.err, "the key in KLING_API_KEY has a blank"));
-  CHECK_FALSE(contains(run.err, "sk-ri"));
+  for (const auto& [pasted, says] : {std::pair{"sk-ri ght", "has a blank"},
+                                     {"sk-ri|ght", "has the character |"},
+                                     {"sk-ri\"ght", "has the character \""},
+                                     {"sk-ri\tght", "has a blank"},
+                                     {"sk-ri\u2026", "has a foreign letter"},
+                                     {"<sk-ri\u2026>", "has a foreign letter"},
+                                     {"sk-ri ght # mine", "has a blank"}}) {
+    Stage stage(kSimple, options);
+    stage.environment[0] = std::string("KLING_API_KEY=") + pasted;
+    Outcome run = stage.run();
+    CAPTURE(run.err);
+    CHECK(run.code == 1);
+    CHECK(contains(run.err, std::string("the key in KLING_API_KEY ") + says));
+    CHECK(contains(run.err, "do: "));
+    CHECK_FALSE(contains(run.err, "sk-ri"));
+    std::ofstream(stage.folder / "film.lua")
+        << "require('kling').configure { key = [[" << pasted << "]] }\n"
+        << "require('kling').text2video { prompt = 'y' }:wait()";
+    stage.environment[0] = "KLING_API_KEY=sk-right";
+    run = stage.run();
+    CHECK(run.code == 1);
+    CHECK(contains(run.err, std::string("the key in the settings ") + says));
+    CHECK_FALSE(contains(run.err, "sk-ri"));
+  }
+  for (const char* none : {"Bearer", "Bearer ", "Authorization: Bearer"}) {
+    Stage stage(kSimple, options);
+    stage.environment[0] = std::string("KLING_API_KEY=") + none;
+    const Outcome run = stage.run();
+    CAPTURE(run.err);
+    CHECK(run.code == 1);
+    CHECK(contains(run.err, "KLING_API_KEY"));
+    CHECK(contains(run.err, "do: "));
+  }
 }
 
 TEST_CASE("a blank key hides no other") {
@@ -53,13 +80,36 @@ TEST_CASE("a blank key hides no other") {
 
 TEST_CASE("a pasted address counts as far as its service") {
   for (const char* more : {"/", " ", "/v1", "/v1/", "/kling", "/kling/v1", "/kling/v1/videos",
-                           "/kling/v1/videos/text2video", "\"", "\n"}) {
+                           "/kling/v1/videos/text2video", "\"", "\n", ">"}) {
     Stage stage(kSimple);
     stage.environment[1] += more;
     const Outcome run = stage.run();
     CAPTURE(more);
     CAPTURE(run.err);
     CHECK(run.code == 0);
+  }
+}
+
+TEST_CASE("an address that is none is named with what to write") {
+  for (const auto& [address, says] :
+       {std::pair{"http//api.cometapi.com", "must start with https://"},
+        {"api.cometapi.com", "must start with https://"},
+        {"ftp://api.cometapi.com", "must start with https://"},
+        {"https://api.cometapi.com?a=1", "must end with its path"},
+        {"https://api.cometapi.com/v1#x", "must end with its path"},
+        {"https://api.cometapi.com/../x", "the part \"..\""},
+        {"https://api.cometapi.com/x/%2e%2e", "the part \"..\""},
+        {"https://api.cometapi.com/a//b", "the part \"\""},
+        {"https://api cometapi com", "contains a space"},
+        {"https://", "no valid host name"}}) {
+    Stage stage(kSimple);
+    stage.environment[1] = std::string("KLING_BASE_URL=") + address;
+    const Outcome run = stage.run();
+    CAPTURE(run.err);
+    CHECK(run.code != 0);
+    CHECK(contains(run.err, says));
+    CHECK(contains(run.err, std::string(address).substr(0, 12)));
+    CHECK(contains(run.err, "do: "));
   }
 }
 

@@ -96,7 +96,6 @@ struct Framing {
   string name;
   string (*framing)(const string& body);
   const char* fault = nullptr;  ///< null: the body is read
-  bool either = false;          ///< with newer versions of the library it is
 };
 
 // clang-format off
@@ -150,7 +149,12 @@ inline const Framing kFramings[] = {
     {"chunks and a length", [](const string& b) { return kChunked + "Content-Length: 3\r\n\r\n" + chunks(b) + "\r\n"; }},
     {"a length and chunks", [](const string& b) { return kOk + "Content-Length: 999999\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks(b) + "\r\n"; }},
     {"identity as transfer encoding", [](const string& b) { return sized(b, "Transfer-Encoding: identity\r\n"); }},
-    {"another transfer encoding", [](const string& b) { return kOk + "Transfer-Encoding: gzip, chunked\r\n\r\n" + chunks(gzip(b)) + "\r\n"; }, "the transfer encoding \"gzip, chunked\""},
+    {"gzip as transfer encoding", [](const string& b) { return kOk + "Transfer-Encoding: gzip, chunked\r\n\r\n" + chunks(gzip(b)) + "\r\n"; }},
+    {"gzip as transfer encoding and a trailer", [](const string& b) { return kOk + "Transfer-Encoding: X-GZip\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks(gzip(b), 90) + "X: 1\r\n\r\n"; }},
+    {"gzip as transfer encoding without chunks", [](const string& b) { return sized(gzip(b), "Transfer-Encoding: gzip\r\n"); }},
+    {"deflate as transfer encoding", [](const string& b) { return kOk + "Transfer-Encoding: deflate, chunked\r\n\r\n" + chunks(zlib(b)) + "\r\n"; }},
+    {"compress as transfer encoding", [](const string& b) { return kOk + "Transfer-Encoding: compress, chunked\r\n\r\n" + chunks(b) + "\r\n"; }, "packed (compress)"},
+    {"gzip as both encodings", [](const string& b) { return kOk + "Transfer-Encoding: gzip, chunked\r\nContent-Encoding: gzip\r\n\r\n" + chunks(gzip(gzip(b))) + "\r\n"; }, "packed (gzip, gzip)"},
     {"a chunk longer than it says", [](const string& b) { return kChunked + "\r\n" + hex(b.size() - 3) + "\r\n" + b + "\r\n0\r\n\r\n"; }, "a chunk that is longer"},
     {"a chunk without a size", [](const string& b) { return kChunked + "\r\nsize\r\n" + b + "\r\n0\r\n\r\n"; }, "no valid size of a chunk"},
     {"a chunk of a negative size", [](const string& b) { return kChunked + "\r\n-5\r\n" + b + "\r\n0\r\n\r\n"; }, "no valid size of a chunk"},
@@ -190,7 +194,8 @@ inline const Framing kFramings[] = {
     {"packed twice", [](const string& b) { return sized(gzip(gzip(b)), "Content-Encoding: gzip, gzip\r\n"); }, "packed (gzip, gzip)"},
     {"zstd", [](const string& b) { return sized(b, "Content-Encoding: zstd\r\n"); }, "packed (zstd)"},
     {"gzip that is none", [](const string& b) { return sized(b, "Content-Encoding: gzip\r\n"); }, "packed (gzip)"},
-    {"deflate without its head", [](const string& b) { return sized(deflated(b), "Content-Encoding: deflate\r\n"); }, "packed (deflate)"},
+    {"deflate without its head", [](const string& b) { return sized(deflated(b), "Content-Encoding: deflate\r\n"); }},
+    {"deflate with zeros behind it", [](const string& b) { return sized(zlib(b) + string(64, '\0'), "Content-Encoding: deflate\r\n"); }},
     {"HTTP/2 in words", [](const string& b) { return sized(b, "", "HTTP/2 200 OK\r\n"); }, "no HTTP/1.1 answer: \"HTTP/2 200 OK\""},
     {"HTTP/0.9", [](const string& b) { return b + string(20'000, 'x'); }, "no HTTP answer"},
     {"a status of words", [](const string& b) { return sized(b, "", "HTTP/1.1 OK\r\n"); }, "no HTTP/1.1 answer"},
@@ -217,7 +222,7 @@ inline const Framing kFramings[] = {
     {"chunked twice", [](const string& b) { return kChunked + "Transfer-Encoding: chunked\r\n\r\n" + chunks(b) + "\r\n"; }},
     {"identity and chunked", [](const string& b) { return kOk + "Transfer-Encoding: identity, chunked\r\n\r\n" + chunks(b) + "\r\n"; }},
     {"an empty transfer encoding", [](const string& b) { return sized(b, "Transfer-Encoding:\r\n"); }},
-    {"a transfer encoding of one's own", [](const string& b) { return sized(b, "Transfer-Encoding: x-own\r\n"); }, "the transfer encoding \"x-own\""},
+    {"a transfer encoding of one's own", [](const string& b) { return sized(b, "Transfer-Encoding: x-own\r\n"); }, "packed (x-own)"},
     {"chunks with blanks before the size", [](const string& b) { return kChunked + "\r\n  " + chunks(b, 1 << 20) + "\r\n"; }},
     {"chunks with a tab before the extension", [](const string& b) { return kChunked + "\r\n" + chunks(b, 4096, "\t;x") + "\r\n"; }},
     {"a last chunk of many zeros", [](const string& b) { return kChunked + "\r\n" + hex(b.size()) + "\r\n" + b + "\r\n0000000000000000000000\r\n\r\n"; }},
@@ -234,7 +239,14 @@ inline const Framing kFramings[] = {
     {"103 in chunks before", [](const string& b) { return "HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\n\r\n" + sized(b); }},
     {"bare line feeds after 102", [](const string& b) { return "HTTP/1.1 102 Processing\n\n" + sized(b); }},
     {"100 and the answer in one piece with chunks", [](const string& b) { return "HTTP/1.1 100 \r\n\r\n" + kChunked + "Trailer: X\r\n\r\n" + chunks(b) + "X: 1\r\n\r\n"; }},
-    {"gzip with zeros behind it", [](const string& b) { return sized(gzip(b) + string(64, '\0'), "Content-Encoding: gzip\r\n"); }, "packed (gzip)", true},
+    {"gzip with zeros behind it", [](const string& b) { return sized(gzip(b) + string(64, '\0'), "Content-Encoding: gzip\r\n"); }},
+    {"gzip of two members", [](const string& b) { return sized(gzip(b.substr(0, 20)) + gzip(b.substr(20)), "Content-Encoding: gzip\r\n"); }},
+    {"gzip of many members in small chunks", [](const string& b) { return kChunked + "Content-Encoding: gzip\r\n\r\n" + chunks(gzip(b.substr(0, 1)) + gzip("") + gzip(b.substr(1, 30)) + gzip(b.substr(31)), 7) + "\r\n"; }},
+    {"gzip that is cut off", [](const string& b) { return sized(gzip(b).substr(0, gzip(b).size() - 9), "Content-Encoding: gzip\r\n"); }, "packed (gzip)"},
+    {"gzip with a wrong sum", [](const string& b) { string p = gzip(b); p[p.size() - 5] ^= 1; return sized(p, "Content-Encoding: gzip\r\n"); }, "packed (gzip)"},
+    {"gzip and identity", [](const string& b) { return sized(gzip(b), "Content-Encoding: gzip, identity\r\n"); }},
+    {"identity and gzip on two lines", [](const string& b) { return sized(gzip(b), "Content-Encoding: identity\r\nContent-Encoding: gzip \r\n"); }},
+    {"identity twice", [](const string& b) { return sized(b, "Content-Encoding: identity,identity,\r\n"); }},
     {"gzip with a name of its own", [](const string& b) { return sized(gzip(b), "Content-Encoding: \tgzip \r\n"); }},
     {"gzip in an odd list", [](const string& b) { return sized(gzip(b), "Content-Encoding: gzip;q=1\r\n"); }, "packed (gzip;q=1)"},
     {"br that is none", [](const string& b) { return sized(b, "Content-Encoding: br\r\n"); }, "packed (br)"},

@@ -102,8 +102,8 @@ TEST_CASE("redirect targets are resolved against where they come from") {
 
 TEST_CASE("a path of a script leads below the service's address or is refused") {
   for (const std::string good :
-       {"/v1/videos", "/v1/videos/", "/v1/x?a=../..&b=//h@x", "/v1/a.b/..c/...", "/v1/%E6%88%90",
-        "/v1/a%20b", "/v1/100%", "/v1/x;v=1", "/"}) {
+       {"/v1/videos", "/v1/videos/", "/v1/x?a=../..&b=//h@x", "/v1/a.b/..c/.x", "/v1/%E6%88%90",
+        "/v1/a%20b", "/v1/x;v=1", "/v1/models/a:run", "/v1/%C3%A9-%D0%B4", "/"}) {
     CAPTURE(good);
     CHECK(check_path(good).ok());
   }
@@ -143,9 +143,45 @@ TEST_CASE("a path of a script leads below the service's address or is refused") 
                                 "/v1/\tx",
                                 "/v1/x?a=\r\nb",
                                 "/v1/%7f",
+                                "/v1/...",
+                                "/v1/..%20/x",
+                                "/v1/%20/x",
+                                "/v1/. ./x",
+                                "/v1/%u002e%u002e/x",
+                                "/v1/100%",
+                                "/v1/%2",
+                                "/v1/%-1",
+                                "/v1/%2?x",
+                                "/v1/%c0%ae%c0%ae/x",
+                                "/v1/%e0%80%ae/x",
+                                "/v1/%c0%afx",
+                                "/v1/%ef%bc%8e%ef%bc%8e/x",
+                                "/v1/x%ef%bc%8fy",
+                                "/v1/\uff0e\uff0e/x",
+                                "/v1/%e2%80%a5/x",
+                                "/v1/%e2%88%95x",
+                                "/v1/x%c2%85y",
+                                "/v1/\u6210",
+                                "/v1/x y",
+                                "/v1/x%3fy",
+                                "/v1/x%23y",
+                                "/v1/x%25y",
+                                "/v1/;/x",
                                 "/x#y"}) {
     CAPTURE(bad);
     CHECK(!check_path(bad).ok());
+  }
+  for (const auto& [path, says] : {std::pair{"/v1/a/../b", "the part \"..\""},
+                                   {"/v1/..%20/x", "the part \".. \""},
+                                   {"/v1/%u002e/x", "holds \"%u0\""},
+                                   {"/v1/x%5cy", "holds \"%5c\""},
+                                   {"/v1\\x", "holds \"\\\""},
+                                   {"/v1/x\ny", "holds \"%0A\""},
+                                   {"/v1/%c0%ae", "take \"%C0%AE\" for a dot"}}) {
+    const Status found = check_path(path);
+    REQUIRE(!found.ok());
+    CHECK_MESSAGE(found.error().message.find(says) != std::string::npos, found.error().message);
+    CHECK(!found.error().hint.empty());
   }
 }
 
