@@ -1,7 +1,10 @@
-// Which model does what, in which mode and length (api-contract 4.5-4.8, 4.16; Feb 2026). A matrix
-// of facts, not a checker. Immutable; any thread.
+// Which model does what, in which mode and length (api-contract 4.5-4.8, 4.16; Feb 2026), and what
+// it costs. A matrix of facts, not a checker. Immutable; any thread.
 #pragma once
 
+#include <cmath>
+
+#include "api/endpoint.h"
 #include "api/request.h"
 
 namespace kling::api {
@@ -49,5 +52,21 @@ Json as_draft(std::string_view endpoint, std::string_view model, Json fields);
 bool is_retired(std::string_view model);
 
 inline constexpr const char* kRetired = "announced as retired on 2026-09-15";
+
+struct Estimate {
+  double usd = 0;
+  double seconds = 0;  ///< of video
+};
+
+/// For a wire body (defaults filled in). Nothing when the model is in no price list.
+std::optional<Estimate> estimate(const Endpoint& endpoint, const Json& body);
+/// What the estimates are, with the date: "list price of 2026-09", or so much of it.
+std::string price_basis(double factor);
+/// The same, with where it comes from.
+std::string price_source(double factor = 1);
+/// US$ of one video unit, for `final_unit_deduction`.
+inline constexpr double kUsdPerUnit = 0.14;
+/// What a sum or product of prices is in decimals: 0.21, not 0.21000000000000002.
+inline double decimal(double usd) { return std::round(usd * 1e6) / 1e6; }
 
 }  // namespace kling::api

@@ -3,7 +3,6 @@
 
 #include "api/endpoint.h"
 #include "api/fields.h"
-#include "api/slips.h"
 #include "api/text.h"
 
 namespace kling::api {

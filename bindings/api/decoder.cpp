@@ -5,8 +5,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "api/capabilities.h"
 #include "api/decode_error.h"
-#include "api/prices.h"
 #include "api/text.h"
 
 namespace kling::api {

@@ -4,7 +4,6 @@
 
 #include "api/endpoint.h"
 #include "api/fields.h"
-#include "api/slips.h"
 #include "api/text.h"
 #include "base/digest.h"
 

@@ -1,5 +1,4 @@
-#include "api/slips.h"
-
+#include "api/endpoint.h"
 #include "api/text.h"
 
 namespace kling::api {

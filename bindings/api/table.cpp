@@ -1,5 +1,4 @@
 // The rows of the endpoint table; use endpoints() of endpoint.h.
-#include "api/capabilities.h"
 #include "api/checks/checks.h"
 
 namespace kling::api {

@@ -1,13 +1,10 @@
 #include "base/clock.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 namespace kling {
 namespace {
-
-using Steady = std::chrono::steady_clock;
 
 Millis wall_now() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(

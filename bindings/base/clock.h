@@ -3,6 +3,7 @@
 // always real. Thread-safe; only wait_until blocks.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <limits>
@@ -10,6 +11,8 @@
 #include <mutex>
 
 namespace kling {
+
+using Steady = std::chrono::steady_clock;
 
 /// Milliseconds since 1970, on the clock in force.
 using Millis = std::int64_t;

@@ -3,15 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
-#include <filesystem>
 #include <system_error>
 #include <vector>
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 namespace kling {
 namespace {
@@ -51,7 +48,7 @@ bool write_all(int descriptor, std::string_view data) {
 }
 
 std::string folder_of(const std::string& path) {
-  const std::string folder = std::filesystem::path(path).parent_path().string();
+  const std::string folder = fs::path(path).parent_path().string();
   return folder.empty() ? "." : folder;
 }
 
@@ -145,7 +142,7 @@ Result<FileHead> read_head(const std::string& path, std::uint64_t count) {
   });
   if (!status) return status.error();
   std::error_code error;
-  if (const auto size = std::filesystem::file_size(path, error); !error) head.size = size;
+  if (const auto size = fs::file_size(path, error); !error) head.size = size;
   return head;
 }
 
@@ -161,7 +158,7 @@ std::function<std::string(std::uint64_t, std::size_t)> read_from(const std::stri
 
 Status make_folders(const std::string& folder) {
   std::error_code error;
-  if (!folder.empty()) std::filesystem::create_directories(folder, error);
+  if (!folder.empty()) fs::create_directories(folder, error);
   if (error) return file_error("make the folder", folder, error.value());
   return Done{};
 }
@@ -197,7 +194,7 @@ Status copy_file(const std::string& from, const std::string& to) {
 }
 
 std::string extension_of(const std::string& path) {
-  std::string extension = std::filesystem::path(path).extension().string();
+  std::string extension = fs::path(path).extension().string();
   for (char& letter : extension)
     if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter | 0x20);
   return extension.empty() ? extension : extension.substr(1);

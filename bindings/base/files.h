@@ -4,12 +4,15 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string_view>
 
 #include "base/error.h"
 #include "base/leaving.h"
 
 namespace kling {
+
+namespace fs = std::filesystem;
 
 /// Calls take(piece) until the end of a regular file; take returns false to stop early.
 Status read_pieces(const std::string& path, const std::function<bool(std::string_view)>& take);

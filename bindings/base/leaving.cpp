@@ -2,17 +2,15 @@
 
 #include <cstdlib>
 #include <list>
-#include <mutex>
 #include <vector>
 
 #include <openssl/crypto.h>
 #include <pthread.h>
-#include <unistd.h>
+
+#include "base/clock.h"
 
 namespace kling {
 namespace {
-
-using Steady = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kLastWait{2};
 

@@ -8,14 +8,13 @@
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/files.h"
 
 namespace kling {
 namespace {
 
-using Steady = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 /// Where a child tells why its program cannot start; 0 to 2 are its streams.

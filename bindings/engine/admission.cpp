@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "api/prices.h"
+#include "api/capabilities.h"
 
 namespace kling::engine {
 namespace {

@@ -1,12 +1,11 @@
 #include "engine/confinement.h"
 
 #include <algorithm>
-#include <filesystem>
+
+#include "base/files.h"
 
 namespace kling::engine {
 namespace {
-
-namespace fs = std::filesystem;
 
 Error outside(const std::string& path) {
   return {.kind = Kind::invalid,

@@ -7,7 +7,7 @@
 #include <iterator>
 #include <utility>
 
-#include "api/prices.h"
+#include "api/capabilities.h"
 #include "api/text.h"
 #include "base/digest.h"
 #include "base/files.h"

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-#include "api/prices.h"
+#include "api/capabilities.h"
 #include "api/text.h"
 #include "base/files.h"
 #include "base/leaving.h"

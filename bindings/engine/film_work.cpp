@@ -1,5 +1,4 @@
 // Films, their timelines and contact sheets, from what a script holds.
-#include <filesystem>
 #include <sstream>
 
 #include "api/text.h"
@@ -12,7 +11,6 @@
 namespace kling::engine {
 namespace {
 
-namespace fs = std::filesystem;
 using Recipe = MediaSource::Recipe;
 
 constexpr double kStillSeconds = 2;

@@ -1,6 +1,6 @@
 #include "engine/job.h"
 
-#include "api/prices.h"
+#include "api/capabilities.h"
 #include "api/text.h"
 
 namespace kling::engine {

@@ -1,17 +1,15 @@
 #include "engine/ledger_rows.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include <sys/stat.h>
 
 #include "api/text.h"
+#include "base/files.h"
 #include "engine/job.h"
 
 namespace kling::engine {
 namespace {
-
-namespace fs = std::filesystem;
 
 // A job that was accepted so long ago and never looked at again holds no slot any more.
 constexpr Millis kForgotten = 3'600'000;

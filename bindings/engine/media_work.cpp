@@ -2,7 +2,6 @@
 #include "engine/media_work.h"
 
 #include <cctype>
-#include <filesystem>
 
 #include "api/text.h"
 #include "base/digest.h"
@@ -17,7 +16,6 @@
 namespace kling::engine {
 namespace {
 
-namespace fs = std::filesystem;
 using Recipe = MediaSource::Recipe;
 
 /// What a shot is called, as a part of a file's name; empty when nothing of it can be.

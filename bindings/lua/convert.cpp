@@ -1,9 +1,6 @@
-#include "lua/convert.h"
-
 #include <cmath>
 
 #include "api/text.h"
-#include "engine/job.h"
 #include "lua/runtime_state.h"
 #include "lua/safe/limits.h"
 

@@ -7,7 +7,6 @@
 // tells it from one that a script may resume.
 #include "lua/runtime_state.h"
 #include "lua/safe/limits.h"
-#include "lua/scheduler.h"
 
 namespace kling::lua {
 namespace {

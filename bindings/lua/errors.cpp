@@ -3,9 +3,8 @@
 #include <cctype>
 #include <cstring>
 
-#include "engine/job.h"
+#include "lua/manual.h"
 #include "lua/safe/limits.h"
-#include "lua/slips.h"
 
 namespace kling::lua {
 namespace {

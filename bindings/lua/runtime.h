@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstddef>
-#include <set>
 
 #include "base/leaving.h"
 #include "lua/scheduler.h"

@@ -1,7 +1,6 @@
 #include "lua/runtime_state.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 
 #include "lua/safe/limits.h"

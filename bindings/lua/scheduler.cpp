@@ -1,12 +1,9 @@
-#include "lua/scheduler.h"
-
 #include <algorithm>
-#include <chrono>
 
 #include "base/digest.h"
 #include "lua/errors.h"
+#include "lua/manual.h"
 #include "lua/safe/limits.h"
-#include "lua/slips.h"
 
 namespace kling::lua {
 namespace {

@@ -1,5 +1,4 @@
-#include "lua/slips.h"
-
+// Slips in a script: what was probably meant.
 #include <algorithm>
 #include <cctype>
 

@@ -1,10 +1,8 @@
 // What was raised into the tasks of a scheduler, and into whom it goes on.
 #include <algorithm>
-#include <set>
 
 #include "lua/errors.h"
 #include "lua/safe/limits.h"
-#include "lua/scheduler.h"
 
 namespace kling::lua {
 

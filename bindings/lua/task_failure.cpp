@@ -3,9 +3,8 @@
 #include <cstring>
 
 #include "lua/errors.h"
+#include "lua/manual.h"
 #include "lua/safe/limits.h"
-#include "lua/scheduler.h"
-#include "lua/slips.h"
 
 namespace kling::lua {
 namespace {

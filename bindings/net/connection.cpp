@@ -17,7 +17,6 @@ namespace kling::net {
 namespace {
 
 using Stage = HttpOutcome::Stage;
-using Steady = std::chrono::steady_clock;
 
 std::string seconds(Milliseconds time) {
   std::string text = std::to_string(time.count() / 1000.0);

@@ -19,9 +19,8 @@
 namespace kling::net {
 namespace {
 
-using Steady = std::chrono::steady_clock;
-
 constexpr const char* kSafe = "run again later; the job is safe";
+
 constexpr int kMostRedirects = 5;
 constexpr std::uint64_t kProgressWorthATry = 1u << 20;
 constexpr std::size_t kMostWords = 200;  // of an answer that is no film

@@ -4,18 +4,18 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <string>
 #include <vector>
 
 #include <netdb.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "net/url.h"
 
 namespace kling::net {
 
-using TimePoint = std::chrono::steady_clock::time_point;
+using TimePoint = Steady::time_point;
 using LookUp = int (*)(const char* node, const char* service, const addrinfo* hints,
                        addrinfo** result);
 

@@ -12,8 +12,6 @@
 namespace kling::net {
 namespace {
 
-using Steady = std::chrono::steady_clock;
-
 constexpr std::size_t kBuffer = 16u << 10;
 
 }  // namespace

@@ -16,7 +16,6 @@ namespace kling::net {
 namespace {
 
 using Stage = HttpOutcome::Stage;
-using Steady = std::chrono::steady_clock;
 
 /// What the library would send as it is, to whatever effect. Values may be secret.
 Status check(const HttpRequest& request) {

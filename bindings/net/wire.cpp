@@ -15,12 +15,6 @@
 #include "net/url.h"
 
 namespace kling::net {
-namespace {
-
-using Steady = std::chrono::steady_clock;
-
-}  // namespace
-
 int Wire::connect(const std::string& address, int port, Milliseconds timeout) {
   addrinfo hints{};
   hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;

@@ -1,7 +1,5 @@
 #include "cli/board.h"
 
-#include <chrono>
-
 #include "api/text.h"
 
 namespace kling {

@@ -4,9 +4,6 @@
 // data, from the ledger: any thread; view_data() blocks on the disk.
 #pragma once
 
-#include <condition_variable>
-#include <mutex>
-
 #include "base/digest.h"
 #include "cli/jobs.h"
 #include "lua/runtime.h"

@@ -1,28 +1,20 @@
 #include "cli/command.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cctype>
-#include <chrono>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <thread>
-#include <tuple>
 
 #include <poll.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include "base/signals.h"
 #include "base/terminal.h"
-#include "engine/job.h"
 #include "lua/runtime.h"
 
 namespace kling::cli {
 namespace {
-
-using Steady = std::chrono::steady_clock;
 
 std::atomic<int> g_signals{0};
 std::atomic<bool> g_overdue{false}, g_heeded{false};

@@ -2,7 +2,6 @@
 // is overwritten.
 #include <cerrno>
 #include <cstdio>
-#include <filesystem>
 
 #include "base/files.h"
 #include "cli/command.h"
@@ -13,8 +12,6 @@ extern const std::string_view kEditorTypes, kLuarc, kLuacheckrc;  // scripts/
 
 namespace kling::cli {
 namespace {
-
-namespace fs = std::filesystem;
 
 struct ProjectFile {
   const char* name;  ///< below the folder

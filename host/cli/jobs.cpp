@@ -2,16 +2,12 @@
 
 #include <algorithm>
 #include <ctime>
-#include <filesystem>
 
-#include "api/decoder.h"
-#include "api/endpoint.h"
-#include "engine/job.h"
+#include "base/files.h"
 #include "engine/step.h"
 
 namespace kling::cli {
 
-namespace fs = std::filesystem;
 using engine::Step;
 using engine::StepState;
 

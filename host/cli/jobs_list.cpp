@@ -1,12 +1,7 @@
 // kling jobs list and show: what the ledger knows. Reads only; asks nobody.
 #include <algorithm>
-#include <set>
 
-#include <unistd.h>
-
-#include "api/decoder.h"
-#include "api/endpoint.h"
-#include "api/prices.h"
+#include "api/capabilities.h"
 #include "api/text.h"
 #include "base/terminal.h"
 #include "cli/jobs.h"

@@ -1,13 +1,12 @@
 // kling jobs prune: gives disk space back. Takes away clips and answers, never a step: what was
 // paid stays known, so nothing is paid again.
-#include <filesystem>
 
+#include "base/files.h"
 #include "cli/jobs.h"
 
 namespace kling::cli {
 namespace {
 
-namespace fs = std::filesystem;
 using engine::Step;
 using engine::StepState;
 

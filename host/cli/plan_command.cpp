@@ -1,22 +1,15 @@
 // kling plan SCRIPT: what a run would submit, what is paid already, what it would cost. The script
 // runs against the simulator, at once, on a copy of the ledger: nothing is sent, nothing recorded,
 // and what it saves goes to a temporary folder.
-#include <cstdio>
-#include <filesystem>
 
 #include "api/capabilities.h"
-#include "api/endpoint.h"
-#include "api/prices.h"
 #include "api/text.h"
-#include "base/digest.h"
-#include "cli/jobs.h"
+#include "base/files.h"
 #include "cli/run.h"
-#include "engine/ledger.h"
 
 namespace kling::cli {
 namespace {
 
-namespace fs = std::filesystem;
 using engine::Step;
 using engine::StepState;
 

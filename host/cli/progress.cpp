@@ -4,8 +4,6 @@
 #include <cmath>
 #include <cstdio>
 
-#include <unistd.h>
-
 #include "base/terminal.h"
 
 namespace kling::cli {

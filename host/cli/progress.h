@@ -2,9 +2,7 @@
 // change; JSON events on request (docs/json.md). Main thread; reads snapshots only.
 #pragma once
 
-#include <chrono>
 #include <map>
-#include <set>
 #include <unordered_map>
 
 #include "cli/command.h"

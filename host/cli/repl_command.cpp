@@ -1,13 +1,9 @@
 // kling repl: a session in which each input runs as a task. Jobs go on while lines are typed.
-#include <chrono>
-#include <cstdio>
 #include <set>
 
 #include "cli/board.h"
 #include "cli/progress.h"
-#include "cli/service.h"
 #include "repl/console.h"
-#include "repl/interpreter.h"
 #include "script/script.h"
 
 namespace kling::cli {
@@ -15,7 +11,6 @@ namespace {
 
 using repl::Console;
 using Verdict = repl::Interpreter::Verdict;
-using SteadyClock = std::chrono::steady_clock;
 
 // ---- Ctrl-C while Lua computes ----
 
@@ -135,7 +130,7 @@ class Session {
 
   /// Runs the function on the stack as a task, until it has ended or Ctrl-C ends the wait for it.
   void run(bool timed) {
-    const auto started = SteadyClock::now();
+    const auto started = Steady::now();
     const Millis began = runtime_.queue().clock().now();
     const lua::TaskId task = runtime_.spawn(L_, 0, "main");
     if (task == 0) return fail({.message = "not enough memory"});
@@ -180,7 +175,7 @@ class Session {
     } else {
       report(result);
     }
-    const std::chrono::duration<double> took = SteadyClock::now() - started;
+    const std::chrono::duration<double> took = Steady::now() - started;
     char text[40];
     std::snprintf(text, sizeof text, "%.3f s", took.count());
     if (timed) tell(text);

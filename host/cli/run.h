@@ -4,7 +4,6 @@
 
 #include "cli/board.h"
 #include "cli/safe_run.h"
-#include "cli/service.h"
 
 namespace kling::cli {
 

@@ -1,28 +1,21 @@
 // kling run SCRIPT [ARGS]: a script from its first line to its bill.
-#include <cstdio>
-#include <filesystem>
 #include <iterator>
 #include <random>
 #include <regex>
 
-#include <unistd.h>
-
-#include "api/prices.h"
+#include "api/capabilities.h"
 #include "api/text.h"
+#include "base/files.h"
 #include "base/process.h"
 #include "base/terminal.h"
 #include "cli/progress.h"
 #include "cli/run.h"
-#include "engine/ledger.h"
 #include "engine/media/ffmpeg.h"
-#include "lua/slips.h"
-#include "net/server.h"
+#include "lua/manual.h"
 #include "script/script.h"
 
 namespace kling::cli {
 namespace {
-
-namespace fs = std::filesystem;
 
 int print_to_stderr(lua_State* L) {
   const int count = lua_gettop(L);

@@ -1,16 +1,11 @@
 // A run from its first turn to its bill: tasks, jobs and interrupts, questions, what went wrong.
-#include <chrono>
-#include <cstdio>
-#include <set>
 
 #include <poll.h>
-#include <unistd.h>
 
-#include "api/prices.h"
+#include "api/capabilities.h"
 #include "api/text.h"
 #include "base/process.h"
 #include "base/terminal.h"
-#include "cli/board.h"
 #include "cli/progress.h"
 #include "cli/run.h"
 

@@ -3,10 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <new>
 
 #include <fcntl.h>
 #include <linux/landlock.h>
@@ -16,14 +13,12 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/digest.h"
+#include "base/files.h"
 
 namespace kling::cli {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr std::int64_t kGraceMicros = 1'000'000;
 

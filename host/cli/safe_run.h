@@ -2,10 +2,7 @@
 // state and under the kernel's own, for what the interpreter cannot stop. Main thread.
 #pragma once
 
-#include <atomic>
-
 #include "cli/command.h"
-#include "engine/engine.h"
 #include "lua/safe.h"
 
 namespace kling::cli {

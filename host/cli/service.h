@@ -3,7 +3,6 @@
 #pragma once
 
 #include "cli/command.h"
-#include "engine/engine.h"
 #include "runtime/settings.h"
 #include "sim/simulator.h"
 

@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "api/text.h"
-#include "cli/command.h"
 #include "cli/run.h"
 
 namespace kling::cli {

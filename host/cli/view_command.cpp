@@ -1,14 +1,11 @@
 // kling view: a film as a page to look at, in a folder of its own.
 #include <algorithm>
-#include <filesystem>
 #include <regex>
 
 #include "api/text.h"
-#include "base/digest.h"
 #include "base/files.h"
 #include "base/process.h"
 #include "cli/board.h"
-#include "engine/media_source.h"
 
 namespace kling {
 extern const std::string_view kViewPageText, kViewStyleText, kViewScriptText;
@@ -17,7 +14,6 @@ extern const std::string_view kViewPageText, kViewStyleText, kViewScriptText;
 namespace kling::cli {
 namespace {
 
-namespace fs = std::filesystem;
 using nlohmann::json;
 
 struct ViewOptions : LedgerOptions {

@@ -1,7 +1,5 @@
 // kling.so: the module for interpreters and programs that bring their own Lua.
 #include <algorithm>
-#include <chrono>
-#include <cstdio>
 #include <filesystem>
 
 #include "kling/kling.h"

@@ -1,13 +1,10 @@
 #include "repl/history.h"
 
 #include <cstdlib>
-#include <filesystem>
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/descriptor.h"
 #include "base/files.h"
 #include "repl/interpreter.h"
 

@@ -1,10 +1,10 @@
 #include "repl/interpreter.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "api/endpoint.h"
 #include "api/text.h"
+#include "base/files.h"
 #include "lua/convert.h"
 #include "lua/manual.h"
 
@@ -24,7 +24,6 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Manual, functions, values_of, options)
 namespace kling::repl {
 namespace {
 
-namespace fs = std::filesystem;
 using api::Json;
 using lua::new_object;
 using lua::pure;

@@ -3,9 +3,7 @@
 // the last, and no end is lost. Ticking thread; nothing blocks.
 #pragma once
 
-#include <deque>
 #include <map>
-#include <set>
 #include <unordered_map>
 
 #include "engine/engine.h"

@@ -1,9 +1,7 @@
 #include <cstring>
-#include <mutex>
 
 #include "api/text.h"
 #include "lua/runtime_state.h"
-#include "runtime/handles.h"
 #include "runtime/hooks.h"
 
 namespace kling::runtime {

@@ -2,15 +2,8 @@
 #include <cmath>
 #include <cstdlib>
 
-#include "api/text.h"
-#include "base/leaving.h"
-#include "engine/job.h"
 #include "engine/media/ffmpeg.h"
-#include "lua/runtime_state.h"
-#include "runtime/feed.h"
-#include "runtime/hooks.h"
 #include "runtime/host_state.h"
-#include "script/script.h"
 
 namespace kling {
 extern const std::string_view kBorders;  // borders.lua

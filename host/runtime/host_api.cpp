@@ -1,12 +1,8 @@
 // The functions of <kling/host.h>: who may call them is looked at here, and no exception gets out.
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
-#include <exception>
-#include <filesystem>
 
 #include "base/files.h"
-#include "engine/job.h"
 #include "runtime/host_state.h"
 
 using namespace kling;

@@ -3,12 +3,7 @@
 // neither blocks nor does I/O.
 #pragma once
 
-#include <atomic>
-#include <thread>
-
 #include "api/text.h"
-#include "base/leaving.h"
-#include "kling/host.h"
 #include "lua/runtime_state.h"
 #include "runtime/feed.h"
 #include "runtime/hooks.h"

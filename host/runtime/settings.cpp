@@ -1,22 +1,18 @@
 #include "runtime/settings.h"
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
 #include <sstream>
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "api/text.h"
 #include "base/files.h"
 
 namespace kling::runtime {
 namespace {
-
-namespace fs = std::filesystem;
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);

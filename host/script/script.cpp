@@ -1,16 +1,14 @@
 #include "script/script.h"
 
-#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 
 #include "api/text.h"
+#include "base/files.h"
 #include "lua/convert.h"
 
 namespace kling::script {
-
-namespace fs = std::filesystem;
 
 Result<std::string> read(const std::string& path) {
   std::string source;

@@ -3,7 +3,6 @@
 // disk.
 #pragma once
 
-#include "api/request.h"
 #include "lua/safe.h"
 
 namespace kling::script {

@@ -2,8 +2,6 @@
 // virtual clock. Only loopback URLs are called, as the simulator uses no network. Thread-safe.
 #pragma once
 
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 
 #include "sim/faults.h"

@@ -4,8 +4,6 @@
 // blocks on a rendering, at most two of which run at once.
 #pragma once
 
-#include <condition_variable>
-#include <mutex>
 #include <set>
 
 #include "base/error.h"

@@ -1,7 +1,5 @@
 #include "sim/pictures.h"
 
-#include <filesystem>
-
 #include "base/digest.h"
 #include "base/files.h"
 #include "sim/task.h"

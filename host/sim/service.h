@@ -10,8 +10,6 @@
 #include "sim/callbacks.h"
 #include "sim/clips.h"
 #include "sim/dialect.h"
-#include "sim/simulator.h"
-#include "sim/store.h"
 
 namespace kling::sim {
 

@@ -1,22 +1,11 @@
-#include "sim/simulator.h"
-
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
-#include <ctime>
-#include <filesystem>
 #include <fstream>
-#include <mutex>
-#include <set>
-#include <thread>
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/files.h"
-#include "base/leaving.h"
 #include "base/signals.h"
 #include "sim/service.h"
 

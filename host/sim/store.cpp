@@ -1,7 +1,6 @@
 #include "sim/store.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <thread>

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <deque>
-#include <mutex>
 #include <unordered_map>
 
 #include "sim/simulator.h"

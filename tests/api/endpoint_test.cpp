@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include "api/capabilities.h"
-#include "api/prices.h"
 #include "api/support.h"
 #include "base/digest.h"
 

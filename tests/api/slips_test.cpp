@@ -1,5 +1,4 @@
 // What people write instead of a field: each word of the table gets its row's sentence.
-#include "api/slips.h"
 
 #include <sstream>
 

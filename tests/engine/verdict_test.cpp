@@ -6,9 +6,9 @@
 
 #include <doctest/doctest.h>
 
+#include "api/capabilities.h"
 #include "api/decoder.h"
 #include "api/endpoint.h"
-#include "api/prices.h"
 #include "base/temp_folder.h"
 #include "sim/contract.h"
 #include "sim/dialect.h"

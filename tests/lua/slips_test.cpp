@@ -1,8 +1,8 @@
 // Slips in a script, from the messages of the real Lua.
-#include "lua/slips.h"
-
 #include <doctest/doctest.h>
 #include <lua.hpp>
+
+#include "lua/manual.h"
 
 using namespace kling::lua;
 

@@ -9,7 +9,6 @@
 #include "api/capabilities.h"
 #include "api/decode_error.h"
 #include "api/endpoint.h"
-#include "api/prices.h"
 #include "api/text.h"
 #include "editor_types.h"
 #include "error_samples.h"

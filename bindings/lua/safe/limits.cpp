@@ -1,10 +1,7 @@
 #include "lua/safe/limits.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
-
-#include "lua/guard.h"
 
 namespace kling::lua {
 namespace {

@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <cctype>
-#include <cstring>
 
 #include "lua/safe/functions.h"
 #include "lua/safe/matcher.h"
