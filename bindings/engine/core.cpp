@@ -1,6 +1,7 @@
 #include "engine/core.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -172,6 +173,15 @@ std::shared_ptr<Job> Core::new_job(const api::Endpoint* definition) {
 }
 
 /// May be called again when it threw: what was told is gone from the lists.
+void Core::tell_transfer(Job& job, double part) {
+  {
+    std::lock_guard lock(job.mutex);
+    const double percent = part < 1 ? std::floor(part * 100) / 100 : -1;
+    if (std::exchange(job.transfer, percent) == percent) return;
+  }
+  insist([&] { publish(job); });
+}
+
 void Core::publish(Job& job) {
   Result<std::shared_ptr<Job>> outcome = job.shared_from_this();
   {
@@ -283,6 +293,7 @@ JobSnapshot snapshot_of(const Job& job) {
   shot.expected = job.expected;
   shot.phase = job.machine.phase;
   shot.progress = shot.phase == Phase::succeeded || shot.phase == Phase::stored ? 1 : job.progress;
+  shot.transfer = job.transfer;
   shot.state = kStates[static_cast<std::size_t>(shot.phase)];
   if (shot.phase == Phase::accepted && job.seen != api::TaskState::queued) shot.state = "running";
   if (!job.videos.empty()) shot.duration = job.videos[0].duration;

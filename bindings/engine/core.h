@@ -81,6 +81,7 @@ class Job : public std::enable_shared_from_this<Job> {
   bool background = false;  ///< followed for its slot only: nobody of this script asked for it
   Millis expected = 0;
   double progress = -1;  ///< what the service says; < 0: nothing
+  double transfer = -1;  ///< of the body that goes up, the clip that comes down; < 0: neither
   Heard heard = Heard::nothing;
   bool ask_now = false;  ///< a callback told of the end while the job was busy
   bool active = true;    ///< being run, or waiting for its time; else at rest
@@ -228,6 +229,8 @@ class Core : public std::enable_shared_from_this<Core> {
   Result<std::shared_ptr<Ledger>> ledger();
   void learn_from_history();
   void log(const char* level, const std::string& message) const;
+  /// How much of its body is out, or of its clip has come; 1: all, or no more is moved.
+  void tell_transfer(Job& job, double part);
   void publish(Job& job);
   void drop(Job& job);
   std::string key() const;

@@ -89,7 +89,9 @@ Event Core::post(Job& job) {
   request.response_cap = options.response_cap;
   request.fresh_connection = true;
   if (job.sending) request.body = job.sending->body;
+  request.on_part = [&](double part) { tell_transfer(job, part); };
   const net::HttpOutcome outcome = transport->send(request);
+  tell_transfer(job, 1);
 
   const auto fail = [&job](EventType type, const Error& error, bool explained = false) {
     return failed(job, type, error, explained);

@@ -19,6 +19,11 @@ api::Json seconds(const JobSnapshot& job) {
   return job.*Time == 0 ? api::Json() : api::Json(static_cast<double>(job.*Time) / 1000);
 }
 
+template <double JobSnapshot::*Part>
+api::Json part(const JobSnapshot& job) {
+  return job.*Part < 0 ? api::Json() : api::Json(job.*Part);
+}
+
 constexpr JobField kJobFields[] = {
     {"handle", text<&JobSnapshot::handle>},
     {"id", some<&JobSnapshot::task_id>},
@@ -33,10 +38,8 @@ constexpr JobField kJobFields[] = {
     {"created", seconds<&JobSnapshot::created_at>},
     {"finished", seconds<&JobSnapshot::finished_at>},
     {"expected", seconds<&JobSnapshot::expected>},
-    {"progress",
-     [](const JobSnapshot& job) {
-       return job.progress < 0 ? api::Json() : api::Json(job.progress);
-     }},
+    {"progress", part<&JobSnapshot::progress>},
+    {"transfer", part<&JobSnapshot::transfer>},
     {"cost", [](const JobSnapshot& job) { return api::Json(api::decimal(job.cost_usd)); }},
     {"reused", [](const JobSnapshot& job) { return api::Json(job.reused); }},
     {"error", [](const JobSnapshot& job) { return job.error ? to_json(*job.error) : api::Json(); }},

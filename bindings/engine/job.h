@@ -57,7 +57,8 @@ struct JobSnapshot {
   Millis expected = 0;  ///< ms from accepted to done that jobs like this take; 0: not known yet
   /// 0 to 1: what the service says, else a guess by `expected`; < 0: not known.
   double progress = -1;
-  std::optional<Error> error;        ///< why it failed, asks or paused
+  double transfer = -1;        ///< 0 to 1, of what goes up or comes down now; < 0: nothing does
+  std::optional<Error> error;  ///< why it failed, asks or paused
   std::optional<Error> store_error;  ///< why the clip could not be stored
 };
 

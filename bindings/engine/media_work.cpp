@@ -289,7 +289,9 @@ Result<std::string> Core::fetch_video(Job& job, int video, const std::string& pa
   how.environment = environment;
   how.clock = clock.get();
   how.cancel = &closing;
+  how.on_part = [&](double part) { tell_transfer(job, part); };
   auto got = net::download(url, path, how);
+  tell_transfer(job, 1);
   if (!got) return got.error();
   if (video == 0) {
     std::lock_guard lock(job.mutex);

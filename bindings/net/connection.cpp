@@ -223,6 +223,7 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
         body_error = block.error();
       else if (sink.write(block->data(), block->size()))
         unsent -= block->size();
+      if (block && call.on_part) call.on_part(1 - double(unsent) / double(call.body->size()));
       return block.ok();
     };
   }

@@ -40,6 +40,7 @@ struct Call {
   std::string target;
   Headers headers;
   BodyReader* body = nullptr;
+  std::function<void(double)> on_part;  ///< of the body is out; may be null
   /// Both return false to end the exchange.
   std::function<bool(const Head&)> on_head;
   std::function<bool(std::string_view)> on_data;

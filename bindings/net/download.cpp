@@ -199,6 +199,8 @@ class Download {
     const std::uint64_t before = part_.size();
     if (Status status = part_.append(data); !status) return status.error();
     if (before < 8 && part_.size() >= 8 && !is_film()) return not_mp4();
+    if (const std::uint64_t total = part_.source().total; total != 0 && options_.on_part)
+      options_.on_part(double(part_.size()) / double(total));
     return rate_error(data.size());
   }
 

@@ -26,6 +26,7 @@ struct DownloadOptions {
   /// second on the whole.
   std::chrono::milliseconds stall_timeout{30'000};
   std::shared_ptr<Environment> environment;  ///< null: one of the variables' own
+  std::function<void(double)> on_part;       ///< how much has come, 0 to 1; may be null
   Clock* clock = nullptr;                    ///< REQUIRES: not null, and the caller holds it
   const std::atomic<bool>* cancel = nullptr;
 };

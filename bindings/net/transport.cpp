@@ -152,6 +152,7 @@ class HttpTransport : public Transport {
     call.headers = request.headers;
     if (request.method == "POST") call.headers.emplace_back("Content-Type", request.content_type);
     call.body = &body;
+    call.on_part = request.on_part;
     call.on_head = [&](const Head& head) {
       outcome.status = head.status;
       outcome.content_type = head.header("Content-Type");

@@ -40,6 +40,7 @@ struct HttpRequest {
   std::string content_type = "application/json";
   Milliseconds deadline{30'000};        ///< of the whole exchange, real time
   std::size_t response_cap = 8u << 20;  ///< bytes of the answer's body
+  std::function<void(double)> on_part;  ///< how much of the body is out, 0 to 1; may be null
   bool fresh_connection = false;        ///< creates: never on a connection used before
 };
 

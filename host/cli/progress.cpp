@@ -62,6 +62,9 @@ std::string Progress::describe(const engine::JobSnapshot& job, std::size_t colum
   // A request that waits is not being sent.
   const bool waits = !job.waiting_for.empty();
   std::string state = waits && job.phase < engine::Phase::accepted ? "" : job.state + " ";
+  if (job.transfer >= 0)
+    state += (job.phase < engine::Phase::accepted ? "up " : "down ") +
+             std::to_string(int(job.transfer * 100)) + " % ";
   const Millis until = job.finished_at != 0 ? job.finished_at : clock_.now();
   if (job.reused) {
     state += "(paid before)";

@@ -95,6 +95,7 @@
 ---@field finished? number When it ended.
 ---@field prompt? string The start of its prompt.
 ---@field expected? number How long jobs like this take from acceptance to the end, in seconds.
+---@field transfer? number How much of what goes up, while it is sending, or of the clip that comes down, 0 to 1.
 ---@field progress? number How much is done, 0 to 1: what the service says, else a guess by `expected`.
 ---@field cost number In US dollars: what the service deducted, or an estimate.
 ---@field reused boolean Paid for by an earlier run.

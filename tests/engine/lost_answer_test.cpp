@@ -1,5 +1,6 @@
 // Lost answers, refusals and limits, driven over real HTTP: what docs/money-safety.md promises.
 #include <atomic>
+#include <future>
 
 #include "api/decoder.h"
 #include "engine/stage.h"
@@ -560,6 +561,28 @@ TEST_CASE("a POST of kling.request that was answered is replayed by the next run
     stage.open_engine();
   }
   CHECK(stage.count().creates == 1);
+}
+
+TEST_CASE("how much of a request is out is told while it goes up") {
+  struct SlowService : FailingService {
+    std::promise<void> goes_on;
+    net::HttpOutcome send(const net::HttpRequest& request) override {
+      if (request.method == "POST") {
+        request.on_part(0.427);
+        goes_on.get_future().wait();
+      }
+      return FailingService::send(request);
+    }
+  };
+  const auto service = std::make_shared<SlowService>();
+  EngineOptions options = without_store();
+  options.transport = service;
+  Stage stage({}, options);
+  const auto job = stage.create(Stage::shot());
+  CHECK(stage.until([&] { return stage.snapshot(job).transfer >= 0; }));
+  CHECK(to_json(stage.snapshot(job))["transfer"] == 0.42);
+  service->goes_on.set_value();
+  CHECK(stage.finish(job).transfer < 0);
 }
 
 }  // namespace kling::engine::testing

@@ -301,6 +301,22 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("how much of a body is out is told from the first block to the last") {
+  RawServer server([](Peer& peer, int) {
+    peer.read_request();
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+  });
+  HttpRequest request = post(std::string(1u << 20, 'x'));
+  request.body = {{.text = "{"}, {.text = std::string(1u << 20, 'x')}, {.text = "}"}};
+  std::vector<double> told;
+  request.on_part = [&](double part) { told.push_back(part); };
+  CHECK(transport_to(server.url())->send(request).stage == Stage::answered);
+  REQUIRE(told.size() >= 3);
+  CHECK(told.front() < 0.01);
+  CHECK(told.back() == 1);
+  CHECK(std::is_sorted(told.begin(), told.end()));
+}
+
 TEST_CASE("a program names itself, its proxy and whom it trusts") {
   RawServer proxy([](Peer& peer, int) {
     const std::string head = peer.read_request();
