@@ -1,17 +1,13 @@
 #include "engine/core.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <iterator>
-#include <utility>
 
 #include "api/capabilities.h"
 #include "api/text.h"
 #include "base/digest.h"
 #include "base/files.h"
-#include "engine/step.h"
 
 namespace kling::engine {
 namespace {

@@ -1,10 +1,6 @@
-#include <mutex>
-
 #include <sys/stat.h>
 
 #include "api/text.h"
-#include "engine/ledger_database.h"
-#include "engine/ledger_owner.h"
 #include "engine/ledger_rows.h"
 #include "engine/step.h"
 

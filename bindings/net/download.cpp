@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <condition_variable>
-#include <mutex>
-#include <optional>
 #include <random>
 #include <utility>
 
@@ -13,8 +10,6 @@
 #include "net/connection.h"
 #include "net/failure.h"
 #include "net/part_file.h"
-#include "net/url.h"
-#include "net/watch.h"
 
 namespace kling::net {
 namespace {
