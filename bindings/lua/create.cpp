@@ -1,6 +1,5 @@
 // The functions that make jobs, one for every row of the endpoint table: read, check, hand over.
 #include <algorithm>
-#include <cmath>
 
 #include "api/capabilities.h"
 #include "api/fields.h"

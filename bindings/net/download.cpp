@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <random>
-#include <utility>
 
 #include "api/text.h"
 #include "base/file_kind.h"

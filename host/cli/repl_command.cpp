@@ -1,5 +1,4 @@
 // kling repl: a session in which each input runs as a task. Jobs go on while lines are typed.
-#include <set>
 
 #include "cli/board.h"
 #include "cli/progress.h"
