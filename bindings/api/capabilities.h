@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "api/endpoint.h"
-#include "api/request.h"
 
 namespace kling::api {
 

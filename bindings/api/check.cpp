@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "api/endpoint.h"
 #include "api/fields.h"
 #include "api/text.h"
 

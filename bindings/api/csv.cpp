@@ -1,7 +1,6 @@
 #include "api/csv.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "api/text.h"
 

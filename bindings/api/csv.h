@@ -1,8 +1,6 @@
 // Tables as the world's spreadsheets save them. Pure; any thread.
 #pragma once
 
-#include <string>
-
 #include "api/request.h"
 
 namespace kling::api {

@@ -1,9 +1,6 @@
-#include "api/decoder.h"
-
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cmath>
 
 #include "api/capabilities.h"
 #include "api/decode_error.h"

@@ -3,11 +3,6 @@
 // status number.
 #pragma once
 
-#include <optional>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "api/request.h"
 
 namespace kling::api {

@@ -2,7 +2,6 @@
 #include <charconv>
 #include <cmath>
 
-#include "api/endpoint.h"
 #include "api/fields.h"
 #include "api/text.h"
 #include "base/digest.h"
@@ -36,9 +35,11 @@ class Normalizer {
     }
   }
 
-  void fail(std::string id, std::string field, std::string message, std::string hint) {
+  /// False, for who tells whether it is well.
+  bool fail(std::string id, std::string field, std::string message, std::string hint) {
     findings.push_back({Finding::Level::error, std::move(id), std::move(field), std::move(message),
                         std::move(hint)});
+    return false;
   }
 
   std::vector<Finding> findings;
@@ -199,8 +200,9 @@ class Normalizer {
       input.text = value["url"].get<std::string>();
       input.identity = scalar_text(member(value, "id"));
       if (!is_url(input.text))
-        return fail("media.url", path, path + ".url is no http address: " + shown(value["url"]),
-                    "give an address that starts with https://");
+        return void(fail("media.url", path,
+                         path + ".url is no http address: " + shown(value["url"]),
+                         "give an address that starts with https://"));
       for (const auto& [key, unused] : value.items())
         if (key != "url" && key != "id")
           fail("field.unknown", path + "." + excerpt(key, 60),
@@ -235,10 +237,9 @@ class Normalizer {
   /// False after a finding.
   bool local_video(const MediaInput& input, const std::string& path) {
     if (request_.uploads && input.source == MediaInput::Source::file) return true;
-    fail("media.video_url", path, path + ": the service takes videos by URL only",
-         "give the https:// address of the file or a generated Clip, or say where files go: "
-         "kling.configure { upload = function(path) … return url end }");
-    return false;
+    return fail("media.video_url", path, path + ": the service takes videos by URL only",
+                "give the https:// address of the file or a generated Clip, or say where files go: "
+                "kling.configure { upload = function(path) … return url end }");
   }
 
   /// False after a finding.
@@ -246,32 +247,27 @@ class Normalizer {
     if (is_url(text)) {
       const std::size_t host = text.find("//") + 2;
       if (text.find_first_of("/?#", host) == host || host == text.size() ||
-          std::ranges::any_of(text, [](unsigned char c) { return c <= ' '; })) {
-        fail("media.url", path, path + " is an address with a space or without a host",
-             "write %20 for a space");
-        return false;
-      }
+          std::ranges::any_of(text, [](unsigned char c) { return c <= ' '; }))
+        return fail("media.url", path, path + " is an address with a space or without a host",
+                    "write %20 for a space");
       input.source = MediaInput::Source::url;
     } else if (lower(text.substr(0, 5)) == "data:") {
       const std::size_t comma = text.find(',');
-      if (comma == std::string::npos || !lower(text.substr(0, comma)).ends_with(";base64")) {
-        fail("media.base64", path, path + " is a data: address without Base64",
-             "write data:image/png;base64,… or give a path");
-        return false;
-      }
+      if (comma == std::string::npos || !lower(text.substr(0, comma)).ends_with(";base64"))
+        return fail("media.base64", path, path + " is a data: address without Base64",
+                    "write data:image/png;base64,… or give a path");
       input.source = MediaInput::Source::base64;
       text.erase(0, comma + 1);
     } else if (text.starts_with("/9j/") || text.starts_with("iVBORw0KGgo")) {
       input.source = MediaInput::Source::base64;
     } else if (text.size() > kLongestPath) {
-      fail("media.text", path,
-           path + " is neither a URL, nor Base64 of a JPEG or PNG picture, nor a path",
-           "give a path to a JPEG or PNG file");
-      return false;
+      return fail("media.text", path,
+                  path + " is neither a URL, nor Base64 of a JPEG or PNG picture, nor a path",
+                  "give a path to a JPEG or PNG file");
     } else if (text.starts_with("~/")) {
-      fail("media.home", path, "~ is no folder for Lua: " + path + " is " + excerpt(text, 200),
-           "write os.getenv(\"HOME\") .. \"" + excerpt(text.substr(1), 200) + "\"");
-      return false;
+      return fail("media.home", path,
+                  "~ is no folder for Lua: " + path + " is " + excerpt(text, 200),
+                  "write os.getenv(\"HOME\") .. \"" + excerpt(text.substr(1), 200) + "\"");
     } else {
       input.source = MediaInput::Source::file;
     }
@@ -284,10 +280,8 @@ class Normalizer {
   bool decode(MediaInput& input, std::string& text, const std::string& path) {
     std::erase_if(text, [](char c) { return c == '\n' || c == '\r' || c == ' ' || c == '\t'; });
     std::string bytes;
-    if (!base64_decode(text, bytes)) {
-      fail("media.base64", path, path + " is not valid Base64", "encode the file again");
-      return false;
-    }
+    if (!base64_decode(text, bytes))
+      return fail("media.base64", path, path + " is not valid Base64", "encode the file again");
     input.facts = read_image_facts(bytes);
     input.facts->bytes = bytes.size();
     return true;

@@ -3,8 +3,6 @@
 // request as being sent, so that several processes cannot take the same slot or the same dollar.
 #pragma once
 
-#include <string>
-
 #include "base/clock.h"
 #include "base/error.h"
 

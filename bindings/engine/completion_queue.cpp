@@ -1,8 +1,6 @@
 #include "engine/completion_queue.h"
 
 #include <algorithm>
-#include <cstdint>
-#include <utility>
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>

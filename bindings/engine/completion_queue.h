@@ -2,12 +2,8 @@
 // thread; the rest on the owner's thread only. Only wait() blocks.
 #pragma once
 
-#include <chrono>
-#include <condition_variable>
 #include <deque>
 #include <functional>
-#include <memory>
-#include <mutex>
 
 #include "base/clock.h"
 #include "base/descriptor.h"

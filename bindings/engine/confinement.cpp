@@ -8,8 +8,7 @@ namespace kling::engine {
 namespace {
 
 Error outside(const std::string& path) {
-  return {.kind = Kind::invalid,
-          .message = "this script may not use the file " + path.substr(0, 200),
+  return {.message = "this script may not use the file " + path.substr(0, 200),
           .hint = "name a file below a folder that was allowed (--root DIR)"};
 }
 

@@ -3,10 +3,8 @@
 // disk. A value; any thread.
 #pragma once
 
-#include <string>
 #include <vector>
 
-#include "base/error.h"
 #include "net/url.h"
 
 namespace kling::engine {

@@ -2,17 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <iterator>
-#include <utility>
 
 #include "api/capabilities.h"
 #include "api/text.h"
 #include "base/digest.h"
 #include "base/files.h"
-#include "engine/step.h"
 
 namespace kling::engine {
 namespace {

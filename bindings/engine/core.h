@@ -2,20 +2,10 @@
 // its Engine and by the work under way; a Job is run by one worker at a time.
 #pragma once
 
-#include <atomic>
-#include <chrono>
 #include <exception>
 #include <list>
-#include <map>
-#include <memory>
-#include <mutex>
-#include <optional>
-#include <set>
-#include <string>
 #include <thread>
 #include <unordered_map>
-#include <utility>
-#include <vector>
 
 #include "base/leaving.h"
 #include "base/watches.h"
@@ -27,6 +17,10 @@
 #include "net/transport.h"
 
 namespace kling::engine {
+
+namespace media {
+struct Segment;
+}
 
 /// What a job needs until its request was answered; dropped then.
 struct Sending {
@@ -337,5 +331,15 @@ void note_task(Job& job, const api::Task& task, Millis now);
 void note_error(Job& job, Error error);
 /// Notes the error and makes the event that tells of it.
 Event failed(Job& job, EventType type, const Error& error, bool explained = true);
+
+// Of media_work.cpp and film_work.cpp; these block on the disk.
+bool is_file(const std::string& path);
+Error no_such_file(const std::string& path);
+/// A name for a file in the store.
+std::string short_name(const std::string& identity);
+/// What people call it.
+std::string label_of(const MediaSource& source);
+/// The file at `path` with the cuts of `source`.
+media::Segment segment_of(const MediaSource& source, const std::string& path);
 
 }  // namespace kling::engine

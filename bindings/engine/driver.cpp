@@ -2,10 +2,8 @@
 // action passes through perform(), so what must hold before and after an action is checked there.
 #include <algorithm>
 #include <random>
-#include <utility>
 
 #include "engine/core.h"
-#include "engine/poll_schedule.h"
 
 namespace kling::engine {
 namespace {

@@ -1,15 +1,9 @@
-#include "engine/engine.h"
-
 #include <algorithm>
-#include <cmath>
-#include <utility>
 
 #include "api/capabilities.h"
 #include "api/text.h"
 #include "base/files.h"
-#include "base/leaving.h"
 #include "engine/core.h"
-#include "net/url.h"
 
 namespace kling::engine {
 namespace {
@@ -323,8 +317,7 @@ Result<std::string> service_name(const EngineOptions& options) {
 Result<std::unique_ptr<Engine>> make_engine(EngineOptions options) {
   if (options.base_url.empty()) options.base_url = kDefaultBaseUrl;
   if (!options.callback.empty() && !api::is_url(options.callback))
-    return Error{.kind = Kind::invalid,
-                 .message = "callback is no http address: " + api::excerpt(options.callback, 80),
+    return Error{.message = "callback is no http address: " + api::excerpt(options.callback, 80),
                  .hint = "write where the service reaches your server: \"https://…\""};
   if (auto key = api::bare_key(options.key, "the settings"); !key) return key.error();
   if (!options.queue) options.queue = std::make_shared<CompletionQueue>(make_clock());

@@ -6,21 +6,8 @@
 // CompletionQueue::drain(). Destroying returns within about 100 ms even while a name look-up hangs.
 #pragma once
 
-#include <atomic>
-#include <cstdint>
-#include <functional>
-#include <memory>
-#include <mutex>
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "api/callback.h"
-#include "api/endpoint.h"
-#include "base/clock.h"
-#include "base/error.h"
 #include "engine/admission.h"
-#include "engine/asks.h"
 #include "engine/completion_queue.h"
 #include "engine/confinement.h"
 #include "engine/job.h"

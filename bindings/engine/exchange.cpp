@@ -1,11 +1,9 @@
 // Actions on the service: one HTTP exchange each, told to the job machine as one event.
 #include <algorithm>
-#include <ctime>
 
 #include "api/decode_error.h"
 #include "api/text.h"
 #include "engine/core.h"
-#include "net/url.h"
 
 namespace kling::engine {
 namespace {

@@ -5,8 +5,7 @@
 #include "base/digest.h"
 #include "base/files.h"
 #include "engine/core.h"
-#include "engine/media_work.h"
-#include "engine/step.h"
+#include "engine/media/ffmpeg.h"
 
 namespace kling::engine {
 namespace {
@@ -34,11 +33,9 @@ Result<Core::Reel> Core::read_reel(const std::vector<std::shared_ptr<MediaSource
   auto out = output_path(wanted);
   if (!out) return out.error();
   reel.out = *out;
-  if (parts.empty())
-    return Error{.kind = Kind::invalid, .message = "concat needs at least one clip"};
+  if (parts.empty()) return Error{.message = "concat needs at least one clip"};
   if (wanted.empty())
-    return Error{.kind = Kind::invalid,
-                 .message = "concat needs a path",
+    return Error{.message = "concat needs a path",
                  .hint = "for example concat(clips, \"film.mp4\")"};
   std::string others_are;
   if (!reel.options.audio.empty()) {
@@ -201,8 +198,7 @@ Result<std::string> Core::make_sheet(MediaSource& source) {
   }
   constexpr std::size_t kMost = 200;
   if (cells.size() > kMost)
-    return Error{.kind = Kind::invalid,
-                 .message = "a sheet of " + std::to_string(cells.size()) + " pictures; " +
+    return Error{.message = "a sheet of " + std::to_string(cells.size()) + " pictures; " +
                             std::to_string(kMost) + " is the most",
                  .hint = "make several, or show fewer frames of each clip"};
   auto path = store_path("sheet-" + short_name(content) + ".png");

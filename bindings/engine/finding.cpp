@@ -3,8 +3,6 @@
 
 #include "api/text.h"
 #include "engine/core.h"
-#include "engine/job.h"
-#include "net/url.h"
 
 namespace kling::engine {
 namespace {
@@ -13,8 +11,7 @@ Error unknown_kind(const std::string& id) {
   std::string kinds;
   for (const api::Endpoint& endpoint : api::endpoints())
     kinds += (kinds.empty() ? "" : ", ") + endpoint.name;
-  return {.kind = Kind::invalid,
-          .message = "the ledger does not know " + (id.empty() ? "this job" : id) +
+  return {.message = "the ledger does not know " + (id.empty() ? "this job" : id) +
                      ", and the id alone does not tell its kind",
           .hint = "name the kind, for example kling:text2video/" + id + " (kinds: " + kinds + ")"};
 }
@@ -43,8 +40,7 @@ Result<std::optional<Step>> find_by_beginning(Ledger& book, const std::string& k
   std::string names;
   for (std::size_t i = 0; i < std::min<std::size_t>(begun.size(), 3); ++i)
     names += (i == 0 ? "" : ", ") + handle_of(*begun[i]);
-  return Error{.kind = Kind::invalid,
-               .message = std::to_string(begun.size()) + " jobs begin with " + id,
+  return Error{.message = std::to_string(begun.size()) + " jobs begin with " + id,
                .hint = "write more of one: " + names + (begun.size() > 3 ? ", …" : "")};
 }
 
@@ -77,8 +73,7 @@ Result<std::optional<Step>> Core::find_row(const Handle& handle) {
   auto found = find_step(**book, handle);
   // Another service would answer that there is no such task.
   if (found && *found && (*found)->service != service)
-    return Error{.kind = Kind::invalid,
-                 .message = "this job is one of " + (*found)->service + ", not of " + service,
+    return Error{.message = "this job is one of " + (*found)->service + ", not of " + service,
                  .hint = "name its service with --base-url, KLING_BASE_URL or kling.client"};
   return found;
 }
@@ -152,16 +147,14 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
   auto row = (*book)->find_by_external(id_of(*parsed));
   if (!row) return row.error();
   if (!*row)
-    return Error{.kind = Kind::invalid,
-                 .message = "the ledger " + options.ledger_path + " has no job " + handle,
+    return Error{.message = "the ledger " + options.ledger_path + " has no job " + handle,
                  .hint = "the handle is in the message that asked for a decision"};
   const Step& step = **row;
   const bool ends = step.state == StepState::succeeded || step.state == StepState::failed;
   const bool gives_up = adopt.empty() && !resubmit && !ends;
   const bool adopts = !adopt.empty() && step.abandoned;
   if (step.state != StepState::ambiguous && !gives_up && !adopts)
-    return Error{.kind = Kind::invalid,
-                 .message = handle + " needs no decision: it is " + name(step.state),
+    return Error{.message = handle + " needs no decision: it is " + name(step.state),
                  .hint = step.state == StepState::failed
                              ? "to ask for a new one: kling run --retry-failed with its script"
                              : "run its script again"};
@@ -192,8 +185,7 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
   if (!owners) return owners.error();
   for (const Step& other : *owners)
     if (other.id != step.id && other.service == step.service && other.endpoint == step.endpoint)
-      return Error{.kind = Kind::invalid,
-                   .message = "the task " + answer.task->id + " is that of another request, at " +
+      return Error{.message = "the task " + answer.task->id + " is that of another request, at " +
                               other.script,
                    .hint =
                        "look for another task in your account's list, or say --resubmit or "

@@ -56,8 +56,7 @@ Result<std::string> Core::notify(const api::CallbackRequest& request) {
   }
   if (!row) return row.error();
   if (!*row || (*row)->service != service)
-    return Error{.kind = Kind::invalid,
-                 .message = "a callback speaks of no job in this ledger",
+    return Error{.message = "a callback speaks of no job in this ledger",
                  .hint = "it may be of another program, or forged; polling goes on as always"};
   if (const auto job = job_of((*row)->id)) hear(job, told->ended);
   return to_string(Handle{(*row)->endpoint, (*row)->task_id, (*row)->external_id});

@@ -2,18 +2,8 @@
 // read snapshots from any thread; nothing here blocks or does I/O.
 #pragma once
 
-#include <cstdint>
-#include <memory>
-#include <optional>
 #include <span>
-#include <string>
-#include <utility>
-#include <vector>
 
-#include "api/decoder.h"
-#include "api/request.h"
-#include "base/clock.h"
-#include "base/error.h"
 #include "engine/job_machine.h"
 
 namespace kling::engine {

@@ -1,7 +1,6 @@
 #include "engine/job_machine.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace kling::engine {
 namespace {

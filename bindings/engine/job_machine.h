@@ -3,8 +3,6 @@
 // each with exactly one event. Slots, budget and the poll schedule are not here.
 #pragma once
 
-#include <cstdint>
-
 #include "api/decoder.h"
 #include "base/clock.h"
 #include "engine/asks.h"

@@ -4,17 +4,8 @@
 // nothing may be sent.
 #pragma once
 
-#include <cstdint>
 #include <map>
-#include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
 
-#include "base/clock.h"
-#include "base/error.h"
 #include "engine/admission.h"
 #include "engine/asks.h"
 #include "engine/question.h"

@@ -4,20 +4,12 @@
 // guards it. Every call blocks on the disk.
 #pragma once
 
-#include <condition_variable>
-#include <cstdint>
-#include <memory>
-#include <mutex>
-#include <optional>
-#include <string>
-#include <string_view>
 #include <type_traits>
 #include <unordered_map>
 
 #include <sqlite3.h>
 
 #include "base/descriptor.h"
-#include "base/error.h"
 #include "engine/ledger.h"
 
 namespace kling::engine {

@@ -1,10 +1,6 @@
 #include "engine/ledger_owner.h"
 
-#include <filesystem>
-#include <vector>
-
 #include <sys/stat.h>
-#include <unistd.h>
 
 namespace kling::engine {
 

@@ -3,8 +3,6 @@
 // mutex; every call blocks on the disk.
 #pragma once
 
-#include <string>
-
 #include "base/digest.h"
 #include "base/files.h"
 #include "engine/ledger_database.h"

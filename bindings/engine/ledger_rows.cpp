@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 
 #include "api/text.h"
-#include "base/files.h"
 #include "engine/job.h"
 
 namespace kling::engine {
@@ -186,8 +185,7 @@ std::optional<Error> check_own_id(Database& database, Owner& owner, const Step& 
     const bool refused = other.state == StepState::failed && other.task_id.empty();
     if (unsent || (refused && !other.abandoned)) continue;
     const std::string handle = to_string(Handle{other.endpoint, other.task_id, other.external_id});
-    return Error{.kind = Kind::invalid,
-                 .message = "external_task_id \"" + step.external_id + "\" of " + step.script +
+    return Error{.message = "external_task_id \"" + step.external_id + "\" of " + step.script +
                             " is that of another request, at " + other.script + " (" + handle + ")",
                  .hint = "give each request an id of its own, or none"};
   }

@@ -1,10 +1,6 @@
 // Steps, and what is kept about them, in the tables of the ledger's database.
 #pragma once
 
-#include <vector>
-
-#include "engine/ledger.h"
-#include "engine/ledger_database.h"
 #include "engine/ledger_owner.h"
 
 namespace kling::engine {

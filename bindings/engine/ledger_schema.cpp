@@ -1,5 +1,3 @@
-#include <vector>
-
 #include "base/digest.h"
 #include "engine/ledger_database.h"
 

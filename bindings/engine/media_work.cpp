@@ -1,6 +1,4 @@
 // Bytes of pictures and clips: found, fetched or made where they are needed.
-#include "engine/media_work.h"
-
 #include <cctype>
 
 #include "api/text.h"
@@ -8,10 +6,8 @@
 #include "base/file_kind.h"
 #include "base/files.h"
 #include "engine/core.h"
-#include "engine/media/comment.h"
-#include "engine/step.h"
+#include "engine/media/ffmpeg.h"
 #include "net/download.h"
-#include "net/url.h"
 
 namespace kling::engine {
 namespace {
@@ -83,8 +79,7 @@ Result<bool> must_convert(const std::string& from, const std::string& to) {
   for (const char* other : {"webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "avif", "mp4",
                             "mov", "m4v", "webm", "mkv"})
     if (ending == other && !(ending == "webp" && is == "WebP"))
-      return Error{.kind = Kind::invalid,
-                   .message = to + ": a picture is not saved as ." + ending,
+      return Error{.message = to + ": a picture is not saved as ." + ending,
                    .hint = "name it .png, .jpg or .jpeg; kling.concat makes a film of it"};
   return false;
 }
@@ -441,9 +436,7 @@ Result<api::Json> Core::probe(MediaSource& source) {
 Result<std::string> Core::save(MediaSource& source, const std::string& wanted) {
   std::error_code ignored;
   if (wanted.empty())
-    return Error{.kind = Kind::invalid,
-                 .message = "save needs a path",
-                 .hint = "for example save(\"shot.mp4\")"};
+    return Error{.message = "save needs a path", .hint = "for example save(\"shot.mp4\")"};
   auto place = output_path(wanted);
   if (!place) return place;
   fs::path target(*place);

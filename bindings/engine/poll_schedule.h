@@ -4,9 +4,6 @@
 #pragma once
 
 #include <map>
-#include <mutex>
-#include <string>
-#include <string_view>
 
 #include "api/endpoint.h"
 #include "base/clock.h"

@@ -1,13 +1,10 @@
 // From a script's request to what identifies it and to the body that is sent.
 #include <algorithm>
-#include <functional>
-#include <utility>
 
 #include "api/text.h"
 #include "base/digest.h"
 #include "base/files.h"
 #include "engine/core.h"
-#include "engine/step.h"
 
 namespace kling::engine {
 namespace {
@@ -107,7 +104,6 @@ Status Core::build_body(Job& job, Sending& sending) {
       const bool generated = source != nullptr && source->job != nullptr;
       if (!generated && !options.upload)
         return Error{
-            .kind = Kind::invalid,
             .message = "the service takes videos by URL only",
             .hint = "use a generated clip, or put the file where the service can fetch it"};
       auto url = generated ? fresh_url(*source->job, source->video)
@@ -194,7 +190,7 @@ Result<std::string> Core::uploaded(const std::string& path) {
   while (!*url && !closing) uploads_changed.wait_for(lock, std::chrono::milliseconds(100));
   if (*url && **url && api::is_url(***url)) return ***url;
   if (uploads[*hash] == url) uploads.erase(*hash);  // who comes next asks again
-  Error error{.kind = Kind::invalid, .hint = "nothing was sent; the job waits for the next run"};
+  Error error{.hint = "nothing was sent; the job waits for the next run"};
   error.message = "the upload of " + path +
                   (!*url   ? " was cut short"
                    : **url ? " gave no http address, but \"" + api::excerpt(***url, 60) + '"'

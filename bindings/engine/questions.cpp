@@ -1,7 +1,6 @@
 // Questions for people: recorded before anybody sees them, answered by whoever comes first.
 #include <algorithm>
 #include <charconv>
-#include <set>
 
 #include "api/text.h"
 #include "base/digest.h"

@@ -2,13 +2,9 @@
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
-#include <set>
-#include <utility>
 
 #include "api/text.h"
 #include "engine/core.h"
-#include "engine/job.h"
-#include "engine/step.h"
 
 namespace kling::engine {
 namespace {
@@ -309,8 +305,7 @@ Event Core::admit_to_send(Job& job) {
                     .hint = "run the same command again to go on"});
   if (!job.sending)
     return stopped(
-        {.kind = Kind::invalid,
-         .message = "this step was recorded but never sent, and only its script can send it",
+        {.message = "this step was recorded but never sent, and only its script can send it",
          .hint = "run the script again"});
   if (key().empty()) return stopped(no_key());
   if (options.purse->held) return is_next(job), Event{.type = EventType::no_slot};

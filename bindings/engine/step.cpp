@@ -144,7 +144,6 @@ Result<Handle> parse_handle(std::string_view text) {
     return handle;
   }
   return Error{
-      .kind = Kind::invalid,
       .message = "this is no handle of a job",
       .hint = "write kling:text2video/861309…, kling:text2video/~<external id>, or a task id"};
 }

@@ -2,10 +2,6 @@
 // is sent: defaults, keys, ports, signatures and bytes of derived media do not count.
 #pragma once
 
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "api/request.h"
 
 namespace kling::engine {

@@ -2,11 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
-#include <condition_variable>
 #include <deque>
 #include <exception>
-#include <mutex>
 #include <new>
 #include <thread>
 #include <vector>
@@ -14,7 +11,6 @@
 #include <openssl/crypto.h>
 #include <pthread.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/leaving.h"
 #include "base/signals.h"

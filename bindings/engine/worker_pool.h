@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <functional>
-#include <memory>
 
 #include "base/clock.h"
 #include "base/error.h"

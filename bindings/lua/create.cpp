@@ -1,6 +1,5 @@
 // The functions that make jobs, one for every row of the endpoint table: read, check, hand over.
 #include <algorithm>
-#include <cmath>
 
 #include "api/capabilities.h"
 #include "api/fields.h"
@@ -22,10 +21,7 @@ Status take_meta(engine::CreateRequest& create) {
     return value;
   };
   const auto wrong = [](const char* field, const char* what) {
-    Error error;
-    error.field = field;
-    error.message = std::string(field) + " " + what;
-    return error;
+    return Error{.message = std::string(field) + " " + what, .field = field};
   };
   const auto seconds = [&](const char* field, std::optional<Millis>& out) -> Status {
     const auto value = take(field);

@@ -177,6 +177,8 @@ struct Option {
   const char* name;
   const char* takes;
   bool (*set)(Options&, const api::Json&);
+  /// A confined script has no say in where its key goes, nor in what its host set as limits.
+  bool for_the_host = false;
 };
 
 template <std::string Options::*Field>
@@ -254,21 +256,21 @@ bool set_budget(Options& options, const api::Json& value) {
 }
 
 constexpr Option kOptions[] = {
-    {"key", "a text", set_text<&Options::key>},
-    {"base_url", "a text", set_text<&Options::base_url>},
-    {"ledger", "a path or \":memory:\"", set_ledger},
-    {"store", "true, false or a folder", set_store},
-    {"insecure", "true or false", set_flag<&Options::insecure>},
+    {"key", "a text", set_text<&Options::key>, true},
+    {"base_url", "a text", set_text<&Options::base_url>, true},
+    {"ledger", "a path or \":memory:\"", set_ledger, true},
+    {"store", "true, false or a folder", set_store, true},
+    {"insecure", "true or false", set_flag<&Options::insecure>, true},
     {"patience", "a number of seconds", set_seconds<&Options::patience>},
     {"poll", "a number of seconds", set_seconds<&Options::poll_interval>},
     {"limits", "{ jobs = how many may run at a time }", set_limits},
     {"budget", "a number of dollars, { usd = …, jobs = … } or false", set_budget},
-    {"price_factor", "a number above 0, such as 0.8, at most 100", set_price_factor},
-    {"callback", "the address of your web server", set_text<&Options::callback>},
-    {"webhook_secret", "a text", set_text<&Options::webhook_secret>},
-    {"ca_file", "a path", set_network<&net::NetworkOptions::ca_file>},
-    {"proxy", "a text: http://host:port", set_network<&net::NetworkOptions::proxy>},
-    {"user_agent", "a text", set_network<&net::NetworkOptions::user_agent>},
+    {"price_factor", "a number above 0, such as 0.8, at most 100", set_price_factor, true},
+    {"callback", "the address of your web server", set_text<&Options::callback>, true},
+    {"webhook_secret", "a text", set_text<&Options::webhook_secret>, true},
+    {"ca_file", "a path", set_network<&net::NetworkOptions::ca_file>, true},
+    {"proxy", "a text: http://host:port", set_network<&net::NetworkOptions::proxy>, true},
+    {"user_agent", "a text", set_network<&net::NetworkOptions::user_agent>, true},
     {"lost", "\"ask\"", set_lost},
     {"replay", "true or false", set_replay},
     {"take", "a text", set_text<&Options::take>},
@@ -277,21 +279,13 @@ constexpr Option kOptions[] = {
      [](Options&, const api::Json&) { return false; }},  // functions are taken before
 };
 
-/// A confined script has no say in where its key goes, nor in what its host set as limits.
-bool is_for_the_host(const std::string& option) {
-  for (const char* one : {"key", "base_url", "ledger", "store", "insecure", "price_factor",
-                          "callback", "webhook_secret", "ca_file", "proxy", "user_agent"})
-    if (option == one) return true;
-  return false;
-}
-
 Status read_options(Options& options, const api::Json& given) {
   Error error;
   for (auto field = given.begin(); field != given.end(); ++field) {
     const auto* found =
         std::ranges::find_if(kOptions, [&](const Option& o) { return field.key() == o.name; });
     error.field = field.key();
-    if (options.confinement.on && is_for_the_host(field.key())) {
+    if (options.confinement.on && found != std::end(kOptions) && found->for_the_host) {
       error.message = "option " + field.key() + " is for the host of a safe script to set";
       return error;
     }

@@ -2,14 +2,8 @@
 // file that is not what was checked never gets its last block out. Not thread-safe; reads files.
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "base/descriptor.h"
 #include "base/digest.h"
-#include "base/error.h"
 #include "net/transport.h"
 
 namespace kling::net {

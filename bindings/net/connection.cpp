@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <cerrno>
 
-#include <poll.h>
 #include <sys/socket.h>
 
 #include "api/text.h"
-#include "base/digest.h"
 #include "base/leaving.h"
 #include "base/signals.h"
 #include "net/failure.h"

@@ -2,19 +2,9 @@
 // Not thread-safe; call() blocks, until its Exchange is ended at the latest.
 #pragma once
 
-#include <cstdint>
 #include <functional>
-#include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
 
-#include "base/error.h"
 #include "net/body.h"
-#include "net/environment.h"
-#include "net/transport.h"
-#include "net/url.h"
-#include "net/watch.h"
 #include "net/wire.h"
 
 namespace kling::net {

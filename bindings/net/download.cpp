@@ -2,19 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
-#include <condition_variable>
-#include <mutex>
-#include <optional>
 #include <random>
-#include <utility>
 
 #include "api/text.h"
 #include "base/file_kind.h"
 #include "net/connection.h"
 #include "net/failure.h"
 #include "net/part_file.h"
-#include "net/url.h"
-#include "net/watch.h"
 
 namespace kling::net {
 namespace {

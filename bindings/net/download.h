@@ -3,15 +3,10 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
-#include <cstdint>
 #include <functional>
-#include <string>
 
 #include "base/clock.h"
-#include "base/error.h"
 #include "net/environment.h"
-#include "net/url.h"
 
 namespace kling::net {
 

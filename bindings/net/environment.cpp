@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <initializer_list>
 #include <sstream>
-#include <string_view>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>

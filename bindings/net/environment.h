@@ -3,12 +3,9 @@
 // its first call.
 #pragma once
 
-#include <memory>
 #include <mutex>
 #include <optional>
-#include <string>
 
-#include "base/error.h"
 #include "net/url.h"
 
 struct ssl_ctx_st;

@@ -1,9 +1,6 @@
 // Makes this floor's errors. A value; any thread.
 #pragma once
 
-#include <string>
-#include <utility>
-
 #include "base/error.h"
 
 namespace kling::net {

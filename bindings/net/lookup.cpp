@@ -1,9 +1,6 @@
 #include "net/lookup.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <memory>
-#include <mutex>
 #include <system_error>
 #include <thread>
 

@@ -4,13 +4,11 @@
 #pragma once
 
 #include <atomic>
-#include <string>
 #include <vector>
 
 #include <netdb.h>
 
 #include "base/clock.h"
-#include "base/error.h"
 #include "net/url.h"
 
 namespace kling::net {

@@ -2,15 +2,12 @@
 
 #include <cerrno>
 #include <charconv>
-#include <chrono>
-#include <csignal>
 #include <fstream>
 #include <thread>
 
 #include <httplib.h>
 
 #include "base/files.h"
-#include "base/leaving.h"
 #include "base/signals.h"
 
 namespace kling::net {
@@ -116,8 +113,7 @@ Result<std::unique_ptr<Server>> serve(const std::string& address, Server::Handle
   const auto [end, failed] =
       std::from_chars(address.data() + std::min(colon + 1, address.size()), last, port);
   if (host.empty() || failed != std::errc() || end != last || port < 0 || port > 65535)
-    return Error{.kind = Kind::invalid,
-                 .message = "an address to listen at is HOST:PORT, not \"" + address + "\"",
+    return Error{.message = "an address to listen at is HOST:PORT, not \"" + address + "\"",
                  .hint = "for example 127.0.0.1:8080; port 0 is any free one"};
   // The library's server ignores SIGPIPE in the whole process, and so in every program that a
   // script starts: our threads block it instead.

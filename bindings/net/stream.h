@@ -4,8 +4,6 @@
 // block, until a time-out at the latest.
 #pragma once
 
-#include <memory>
-
 #include <httplib.h>
 #include <zlib.h>
 

@@ -1,16 +1,8 @@
-#include "net/transport.h"
-
 #include <algorithm>
-#include <mutex>
-#include <string_view>
 
 #include "api/text.h"
-#include "net/body.h"
 #include "net/connection.h"
-#include "net/environment.h"
 #include "net/failure.h"
-#include "net/url.h"
-#include "net/watch.h"
 
 namespace kling::net {
 namespace {

@@ -3,17 +3,12 @@
 // for the request's deadline (a name look-up that hangs is abandoned, not awaited).
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <ctime>
-#include <functional>
 #include <memory>
-#include <string>
-#include <utility>
 #include <vector>
 
-#include "base/error.h"
 #include "net/environment.h"
 
 namespace kling::net {

@@ -2,7 +2,6 @@
 // thread, never blocks. Not a general URL library: no user info, no other scheme.
 #pragma once
 
-#include <string>
 #include <string_view>
 
 #include "base/error.h"

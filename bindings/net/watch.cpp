@@ -1,7 +1,5 @@
 #include "net/watch.h"
 
-#include <utility>
-
 #include <poll.h>
 #include <sys/socket.h>
 

@@ -3,13 +3,7 @@
 // socket ends whatever waits for it at once. Thread-safe.
 #pragma once
 
-#include <atomic>
-#include <chrono>
-#include <condition_variable>
-#include <memory>
-#include <mutex>
 #include <thread>
-#include <vector>
 
 #include "base/descriptor.h"
 #include "net/lookup.h"

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include <netdb.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -12,7 +11,6 @@
 #include <sys/socket.h>
 
 #include "base/leaving.h"
-#include "net/url.h"
 
 namespace kling::net {
 int Wire::connect(const std::string& address, int port, Milliseconds timeout) {

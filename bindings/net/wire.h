@@ -2,9 +2,6 @@
 // another thread may shut; every call blocks, until its time-out at the latest.
 #pragma once
 
-#include <memory>
-#include <string>
-
 #include <sys/types.h>
 
 #include "net/transport.h"

@@ -2,27 +2,18 @@
 // look-up, one GET and a few child processes, each with a limit of seconds. kling login keeps a
 // key after the same look at it.
 #include <cstdlib>
-#include <ctime>
-#include <filesystem>
-#include <memory>
-#include <optional>
 
 #include <lua.hpp>
 #include <termios.h>
-#include <unistd.h>
 
-#include "api/decoder.h"
-#include "api/endpoint.h"
 #include "api/text.h"
 #include "base/files.h"
 #include "base/process.h"
 #include "cli/service.h"
 #include "engine/ledger.h"
 #include "engine/media/ffmpeg.h"
-#include "net/environment.h"
 #include "net/lookup.h"
 #include "net/transport.h"
-#include "net/url.h"
 
 namespace kling::cli {
 namespace {

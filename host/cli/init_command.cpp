@@ -89,10 +89,7 @@ int write_project(const Voice& voice, const std::string& folder,
       kept.push_back(path.string());
     }
   }
-  if (voice.json) {
-    Voice::line({{"written", written}, {"kept", kept}});
-    return kExitDone;
-  }
+  if (voice.json) Voice::line({{"written", written}, {"kept", kept}});
   for (const auto& path : written) voice.note("wrote " + path.get<std::string>());
   for (const auto& path : kept)
     voice.note(path.get<std::string>() + " exists and is left as it is");

@@ -127,20 +127,15 @@ class Plan {
     }
     over_budget_ = limits_.budget_usd >= 0 && usd + paid > limits_.budget_usd + 1e-6;
     const int submissions = counts["new"] + counts["failed"];
-    if (json_)
-      return Voice::line({{"plan",
-                           {{"new", counts["new"]},
-                            {"failed", counts["failed"]},
-                            {"paid", counts["paid"]},
-                            {"running", counts["running"]},
-                            {"ambiguous", counts["ambiguous"]},
-                            {"refused", counts["refused"]},
-                            {"differ", differing},
-                            {"usd", usd},
-                            {"draft_usd", draft},
-                            {"paid_usd", paid},
-                            {"over_budget", over_budget_},
-                            {"prices", api::price_source(price_factor)}}}});
+    if (json_) {
+      nlohmann::json plan = {
+          {"differ", differing},         {"usd", usd},
+          {"draft_usd", draft},          {"paid_usd", paid},
+          {"over_budget", over_budget_}, {"prices", api::price_source(price_factor)}};
+      for (const char* state : {"new", "failed", "paid", "running", "ambiguous", "refused"})
+        plan[state] = counts[state];
+      return Voice::line({{"plan", plan}});
+    }
     std::printf("%d to submit, about $%.2f; %d paid or running, $%.2f\n", submissions, usd,
                 counts["paid"] + counts["running"] + counts["ambiguous"], paid);
     if (counts["refused"] > 0)

@@ -1,5 +1,4 @@
 // kling repl: a session in which each input runs as a task. Jobs go on while lines are typed.
-#include <set>
 
 #include "cli/board.h"
 #include "cli/progress.h"
@@ -69,7 +68,7 @@ class Session {
       tell_price(pending);
       pending.clear();
     }
-    if (!pending.empty()) fail({.message = text});  // the input ended within
+    if (!pending.empty()) fail(text);  // the input ended within
     leave();
     // A person has seen what went wrong.
     return console_.interactive() ? int{kExitDone} : code_;
@@ -119,7 +118,7 @@ class Session {
   void obey(Verdict verdict, const std::string& text) {
     switch (verdict) {
       case Verdict::text: return print(text);
-      case Verdict::error: return fail({.message = text});
+      case Verdict::error: return fail(text);
       case Verdict::clear: return console_.clear_screen();
       case Verdict::quit: leaving_ = true; return;
       case Verdict::run:
@@ -133,7 +132,7 @@ class Session {
     const auto started = Steady::now();
     const Millis began = runtime_.queue().clock().now();
     const lua::TaskId task = runtime_.spawn(L_, 0, "main");
-    if (task == 0) return fail({.message = "not enough memory"});
+    if (task == 0) return fail("not enough memory");
     bool interrupted = false;
     lua::TaskResult result;
     for (;;) {
@@ -160,21 +159,11 @@ class Session {
     }
     runtime_.release(task);
     progress_.erase();
-    if (interrupted || !result.done) {
-      tell_open_jobs(began);
-      return;
-    }
+    if (interrupted || !result.done) return tell_open_jobs(began);
     tell_news();
-    if (result.ok) {
-      const std::string answer = interpreter_.finish();
-      if (voice_.json) {
-        if (!answer.empty()) Voice::line({{"result", answer}});
-      } else if (!answer.empty()) {
-        console_.say(answer);
-      }
-    } else {
-      report(result);
-    }
+    if (!result.ok) report(result);
+    const std::string answer = result.ok ? interpreter_.finish() : "";
+    if (!answer.empty()) voice_.json ? Voice::line({{"result", answer}}) : console_.say(answer);
     const std::chrono::duration<double> took = Steady::now() - started;
     char text[40];
     std::snprintf(text, sizeof text, "%.3f s", took.count());
@@ -220,30 +209,17 @@ class Session {
 
   void report(const lua::TaskResult& result) {
     code_ = kExitError;
-    if (voice_.json) {
-      (void)voice_.fail(result, result.error.job);
-      return;
-    }
+    if (voice_.json) return void(voice_.fail(result, result.error.job));
     // A frame or two is the input itself, which the message names.
     const bool deep = std::ranges::count(result.traceback, '\n') > 1;
-    say_error(result.message + (deep ? "\n" + result.traceback : ""));
+    fail(result.message + (deep ? "\n" + result.traceback : ""));
   }
 
-  void fail(const Error& error) {
+  void fail(const std::string& message) {
     code_ = kExitError;
-    if (voice_.json) {
-      (void)voice_.fail(error);
-    } else {
-      say_error(error.message);
-    }
-  }
-
-  void say_error(const std::string& text) {
-    if (console_.interactive()) {
-      console_.say(text);
-    } else {
-      std::fprintf(stderr, "kling: %s\n", text.c_str());
-    }
+    if (voice_.json) return void(voice_.fail(Error{.message = message}));
+    if (console_.interactive()) return console_.say(message);
+    std::fprintf(stderr, "kling: %s\n", message.c_str());
   }
 
   static std::string short_id(const engine::JobSnapshot& job) {

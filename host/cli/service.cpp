@@ -183,24 +183,18 @@ int run_sim(SimOptions& options) {
   auto simulator = sim::Simulator::start(service);
   if (!simulator) return options.voice.fail(simulator.error());
   const std::string url = (*simulator)->base_url();
-  if (options.voice.json) {
-    Voice::line({{"base_url", url}});
-  } else {
-    std::printf("%s\n", url.c_str());
-    std::fflush(stdout);
-    options.voice.note("point any Kling client at this address, for example: KLING_BASE_URL=" +
-                       url + " KLING_API_KEY=any kling run film.lua");
-  }
+  (void)options.voice.result({{"base_url", url}}, url + "\n");
+  std::fflush(stdout);
+  options.voice.note("point any Kling client at this address, for example: KLING_BASE_URL=" + url +
+                     " KLING_API_KEY=any kling run film.lua");
   over.acquire();
   const sim::Counters counters = (*simulator)->counters();
-  if (options.voice.json) {
+  if (options.voice.json)
     Voice::line({{"creates", counters.creates},
                  {"charged", counters.charged},
                  {"charged_usd", counters.charged_usd}});
-  } else {
-    options.voice.note(std::to_string(counters.creates) + " create requests, " +
-                       std::to_string(counters.charged) + " charged clips");
-  }
+  options.voice.note(std::to_string(counters.creates) + " create requests, " +
+                     std::to_string(counters.charged) + " charged clips");
   return kExitDone;
 }
 

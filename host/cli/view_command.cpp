@@ -41,7 +41,6 @@ json card_of(const engine::Step& row) {
   const auto text = [&](const char* field) {
     return api::scalar_text(api::member(request, field));
   };
-  const auto seconds = [](Millis at) { return static_cast<double>(at) / 1000; };
   json card = to_json(row);
   card["row"] = row.id;
   card["address"] = row.address;
@@ -49,7 +48,7 @@ json card_of(const engine::Step& row) {
   card["model"] = text("model_name");
   card["mode"] = text("mode");
   card["seconds"] = text("duration");
-  if (row.accepted_at != 0) card["accepted"] = seconds(row.accepted_at);
+  if (row.accepted_at != 0) card["accepted"] = static_cast<double>(row.accepted_at) / 1000;
   card["from"] = json::array();
   find_origins(request, card["from"]);
   return card;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <thread>
-#include <unordered_map>
 
 #include "kling/host.h"
 #include "lua/runtime.h"

@@ -109,10 +109,7 @@ class Drawing {
     const std::string length = seconds((task_.frames() - 0.25) / order_.fps);
     std::vector<std::string> argv = words_of("ffmpeg -hide_banner -loglevel error -nostdin -y");
     argv.insert(argv.end(), inputs_.begin(), inputs_.end());
-    for (const std::string& part :
-         {std::string("-filter_complex"), graph_, std::string("-map"), "[" + picture + "]"}) {
-      argv.push_back(part);
-    }
+    argv.insert(argv.end(), {"-filter_complex", graph_, "-map", "[" + picture + "]"});
     if (order_.sound) {
       const std::string audio = std::to_string(count_ - 1) + ":a";
       argv.insert(argv.end(), {"-map", audio, "-c:a", "aac", "-b:a", "96k"});

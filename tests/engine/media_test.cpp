@@ -10,7 +10,6 @@
 #include "base/files.h"
 #include "base/process.h"
 #include "base/temp_folder.h"
-#include "engine/media/comment.h"
 #include "engine/media/ffmpeg.h"
 
 using namespace kling;

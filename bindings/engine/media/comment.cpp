@@ -1,11 +1,8 @@
-#include "engine/media/comment.h"
-
+// What is said of a clip in the clip itself: the comment among an MP4's metadata.
 #include <algorithm>
-#include <cstdint>
 #include <fstream>
 #include <optional>
 #include <span>
-#include <string_view>
 
 #include "base/files.h"
 #include "engine/media/tool.h"

@@ -1,8 +1,5 @@
-#include "engine/media/ffmpeg.h"
-
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <optional>
 
 #include "base/files.h"

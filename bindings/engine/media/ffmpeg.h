@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <string>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
@@ -126,5 +125,11 @@ Result<std::string> timeline(const std::vector<Segment>& parts, const std::strin
 Result<FilmResult> concat(const std::vector<Segment>& parts, const std::string& out,
                           const FilmOptions& options, const Warn& warn,
                           const Reached& reached = {});
+
+/// Without ffmpeg: writes a copy of the MP4 at `from` that has this comment among its metadata, and
+/// nothing else of it changed: its pictures and sounds are the same bytes. False when it is no MP4
+/// that can be copied so; then nothing was written.
+Result<bool> copy_with_comment(const std::string& from, const std::string& to,
+                               const std::string& comment);
 
 }  // namespace kling::engine::media

@@ -5,8 +5,6 @@
 #include <cmath>
 #include <optional>
 #include <span>
-#include <string>
-#include <vector>
 
 #include "engine/media/tool.h"
 

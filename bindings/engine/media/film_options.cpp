@@ -1,8 +1,6 @@
 #include <algorithm>
 #include <cstdio>
 
-#include <nlohmann/json.hpp>
-
 #include "api/endpoint.h"
 #include "engine/media/ffmpeg.h"
 
@@ -122,7 +120,7 @@ Result<FilmOptions> film_options(const Json& written, const char* verb) {
     fields.refuse("size", size, kSize);
   if (wrong.empty() && options.mix > 0 && options.audio.empty())
     wrong = "mix says how loud the clips' own sound stays under audio, which is missing";
-  if (!wrong.empty()) return Error{.kind = Kind::invalid, .message = verb + (": " + wrong)};
+  if (!wrong.empty()) return Error{.message = verb + (": " + wrong)};
   return options;
 }
 
@@ -133,7 +131,7 @@ Status sheet_options(const Json& written, int& columns, int& frames, bool& label
   fields.number("frames", frames, 1, 12);
   fields.read("labels", labels, is_switch, "true or false");
   fields.end();
-  if (!wrong.empty()) return Error{.kind = Kind::invalid, .message = "sheet: " + wrong};
+  if (!wrong.empty()) return Error{.message = "sheet: " + wrong};
   return Done{};
 }
 

@@ -2,9 +2,6 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
-#include <filesystem>
-
-#include <nlohmann/json.hpp>
 
 #include "api/request.h"
 #include "base/file_kind.h"

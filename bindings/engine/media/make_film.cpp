@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <filesystem>
 #include <list>
 
 #include "base/files.h"

@@ -5,11 +5,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <mutex>
-#include <string_view>
-
-#include <unistd.h>
 
 #include "base/files.h"
 

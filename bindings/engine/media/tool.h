@@ -2,12 +2,8 @@
 // that is known of a file's streams. Internal to this folder. Any thread; blocks.
 #pragma once
 
-#include <chrono>
-#include <string>
 #include <string_view>
-#include <vector>
 
-#include "base/error.h"
 #include "base/process.h"
 #include "engine/media/ffmpeg.h"
 
