@@ -155,7 +155,8 @@ TEST_CASE("fields of values are documented under the names that the code answers
   Names error = keys("bindings/lua/errors.cpp", "error_index");
   error.merge(found(source("bindings/engine/job.h"), "\\{\"(\\w+)\", "));
   Names job = keys("bindings/lua/job.cpp", "job_index");
-  job.merge(found(source("bindings/engine/job.cpp"), "\\{\"(\\w+)\",\\s"));
+  job.merge(
+      found(part(source("bindings/engine/job.cpp"), "kJobFields[]", "\n};"), "\\{\"(\\w+)\",\\s"));
   const std::pair<const char*, Names> real[] = {
       {"Job", job},
       {"Clip", keys("bindings/lua/media.cpp", "clip_index")},
