@@ -215,6 +215,11 @@ void Core::publish(Job& job) {
     job.sending.reset();
 }
 
+void Core::set_active(Job& job, bool now_active) {
+  if (!job.background) active += int(now_active) - int(job.active);
+  job.active = now_active;
+}
+
 /// REQUIRES: jobs_mutex is held.
 void Core::drop(Job& job) {
   job.gone = true;

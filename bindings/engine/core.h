@@ -78,7 +78,7 @@ class Job : public std::enable_shared_from_this<Job> {
   double transfer = -1;  ///< of the body that goes up, the clip that comes down; < 0: neither
   Heard heard = Heard::nothing;
   bool ask_now = false;  ///< a callback told of the end while the job was busy
-  bool active = true;    ///< being run, or waiting for its time; else at rest
+  bool active = false;   ///< being run, or waiting for its time; else at rest (Core::set_active)
   bool is_prepared = false;
   api::TaskState seen = api::TaskState::queued;
   Millis polled_at = 0;     ///< the last time it was not done yet; 0: not known
@@ -226,6 +226,8 @@ class Core : public std::enable_shared_from_this<Core> {
   /// How much of its body is out, or of its clip has come; 1: all, or no more is moved.
   void tell_transfer(Job& job, double part);
   void publish(Job& job);
+  /// REQUIRES: job.mutex is held.
+  void set_active(Job& job, bool active);
   void drop(Job& job);
   std::string key() const;
   void set_key(const std::string& key);
@@ -242,7 +244,8 @@ class Core : public std::enable_shared_from_this<Core> {
   std::atomic<bool> closing{false};
   std::atomic<bool> submitting{true};
   std::atomic<unsigned> present_run{0};
-  std::atomic<int> waits{0};  // jobs that wait for their next look
+  std::atomic<int> waits{0};   // jobs that wait for their next look
+  std::atomic<int> active{0};  // jobs that are, but for those in the background
   std::atomic<Millis> last_end{0};
   Durations durations;
   std::atomic<int> operations{0};  // whose completion has not been posted

@@ -96,7 +96,7 @@ void Core::refuse(Job& job, const Error& error) {
     {
       std::lock_guard lock(job.mutex);
       job.machine.phase = Phase::failed;
-      job.active = false;
+      set_active(job, false);
       note_error(job, error);
     }
     publish(job);
@@ -119,6 +119,7 @@ void Core::start(const std::shared_ptr<Job>& job) {
   {
     std::lock_guard lock(jobs_mutex);
     jobs.push_back(job);
+    set_active(*job, true);
   }
   try {
     pool.submit(Lane::claim, std::move(work));
@@ -131,7 +132,7 @@ void Core::resume(const std::shared_ptr<Job>& job) {
   {
     std::lock_guard lock(job->mutex);
     if (job->active) return;
-    job->active = true;
+    set_active(*job, true);
     if (job->machine.phase == Phase::paused) job->machine.phase = job->machine.before;
     // Who was told that it is ambiguous has perhaps not read why.
     if (job->machine.phase != Phase::ambiguous) job->error.reset();
@@ -143,7 +144,7 @@ void Core::resume(const std::shared_ptr<Job>& job) {
     std::lock_guard lock(job->mutex);
     job->machine.before = std::exchange(job->machine.phase, Phase::paused);
     job->error = out_of_memory(Kind::interrupted);
-    job->active = false;
+    set_active(*job, false);
     throw;
   }
 }
@@ -164,7 +165,7 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
     insist([&] {
       std::lock_guard lock(job->mutex);
       job->machine = step.state;
-      job->active = action != ActionType::rest;
+      set_active(*job, action != ActionType::rest);
       job->waiting_for =
           action == ActionType::wait
               ? reason_to_wait(step.state, step.action, job->error ? &*job->error : nullptr)
@@ -292,7 +293,7 @@ bool Core::retire(const std::shared_ptr<Job>& job) {
   }
   leave_line(*job);
   std::lock_guard lock(job->mutex);
-  job->active = false;
+  set_active(*job, false);
   job->watches.clear();
   return true;
 }

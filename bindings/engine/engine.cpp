@@ -175,12 +175,7 @@ class EngineImpl : public Engine {
   }
 
   std::size_t pending() const override {
-    std::size_t count = static_cast<std::size_t>(core_->operations.load());
-    for (const auto& job : jobs()) {
-      std::lock_guard lock(job->mutex);
-      if (job->active && !job->background) ++count;
-    }
-    return count;
+    return static_cast<std::size_t>(core_->operations + core_->active);
   }
 
   bool is_busy() const override {

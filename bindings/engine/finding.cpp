@@ -103,6 +103,7 @@ Result<std::shared_ptr<Job>> Core::find(const std::string& text) {
   {
     std::lock_guard lock(jobs_mutex);
     jobs.push_back(job);
+    set_active(*job, true);
     if (*row) by_row.insert_or_assign((*row)->id, job);
   }
   run_soon(job, event);

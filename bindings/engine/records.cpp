@@ -188,8 +188,8 @@ bool Core::join(const std::shared_ptr<Job>& job, const Claim& claim) {
     other->watches.insert(other->watches.end(), std::make_move_iterator(job->watches.begin()),
                           std::make_move_iterator(job->watches.end()));
     job->watches.clear();
-    job->active = false;
-    other->background = false;
+    set_active(*job, false);
+    if (std::exchange(other->background, false) && other->active) ++active;
     const Phase phase = other->machine.phase;
     if (earlier && phase >= Phase::accepted && phase <= Phase::stored) other->reused = true;
     rests = !other->active && (phase == Phase::paused || phase == Phase::ambiguous);
@@ -251,6 +251,7 @@ void Core::follow_orphans() {
     {
       std::lock_guard lock(jobs_mutex);
       jobs.push_back(job);
+      set_active(*job, true);
       by_row[step.id] = job;
     }
     run_soon(job, {.type = EventType::claimed, .step = StepState::accepted});

@@ -6,6 +6,7 @@
 #include <exception>
 #include <new>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <openssl/crypto.h>
@@ -21,6 +22,7 @@ namespace {
 constexpr std::size_t kLanes = 5;
 constexpr std::array<int, kLanes> kLimits = {1, 24, 8, 6, 2};
 constexpr int kNiceness = 5;
+constexpr Millis kPeriod = 30'000;
 
 struct Timer {
   Millis due;
@@ -53,6 +55,9 @@ struct WorkerPool::State : std::enable_shared_from_this<State> {
   std::size_t woken = 0;      // of the idle ones: notified, and not awake yet
   std::size_t starting = 0;   // threads that have not come here yet
   bool timed_waiter = false;  // one idle thread watches the timers, the others sleep
+  std::size_t busiest = 0;    // threads that were at work at once in the present period
+  std::size_t spare = 0;      // threads that the last one has not needed
+  Millis period_end = 0;
   bool stopping = false;
   std::shared_ptr<void> exit_entry;  // lives as long as there are threads
 
@@ -112,6 +117,19 @@ struct WorkerPool::State : std::enable_shared_from_this<State> {
     }
     ++threads;
     ++starting;
+    spare = 0;
+    return true;
+  }
+
+  /// Whether a thread that comes by without work may end: a burst leaves no threads for the hours
+  /// in which its jobs are only asked after.
+  bool is_spare() {
+    if (const Millis now = clock->now(); now >= period_end) {
+      period_end = now + kPeriod;
+      spare = threads - std::min(threads, std::exchange(busiest, 0) + 1);  // one watches the timers
+    }
+    if (spare == 0 || woken > 0) return false;
+    --spare;
     return true;
   }
 
@@ -135,12 +153,14 @@ struct WorkerPool::State : std::enable_shared_from_this<State> {
       release_due_timers();
       const std::size_t lane = choose();
       if (lane == kLanes) {
+        if (is_spare()) break;
         wait(lock);
         continue;
       }
       auto work = std::move(lanes[lane].front());
       lanes[lane].pop_front();
       ++running[lane];
+      busiest = std::max(busiest, threads - idle - starting);
       staff();
       lock.unlock();
       try {
@@ -158,6 +178,7 @@ struct WorkerPool::State : std::enable_shared_from_this<State> {
       ::OPENSSL_thread_stop();
     }
     --threads;
+    if (!stopping) staff();  // the timers may be unwatched
     ended.notify_all();
   }
 

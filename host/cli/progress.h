@@ -19,6 +19,8 @@ class Progress {
   void update(const std::vector<engine::Engine*>& engines);
   /// Real milliseconds until update() has something to do although nothing happens; -1: never.
   int until_next_look() const;
+  /// In the last update().
+  bool has_looked() const { return !waits_; }
   /// The last update(): looks once more and takes the live lines away.
   void finish(const std::vector<engine::Engine*>& engines);
   /// The same while something else has the terminal: the lines on jobs that ended since the last

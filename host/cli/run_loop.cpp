@@ -70,8 +70,11 @@ class Run {
         give_up_asking(engines);
       const bool over = runtime_.result(task_).done && runtime_.unfinished() == 0;
       if (leaving_ ? count(engines, is_under_way) == 0 : over && pending(engines) == 0) break;
-      if (options_.detach && !busy && all_answered(engines) && started(engines)) break;
       const int look = progress_.until_next_look();
+      // As often as people are told: all jobs are looked at.
+      if (options_.detach && !busy && progress_.has_looked() && all_answered(engines) &&
+          started(engines))
+        break;
       if (!busy)
         runtime_.wait(service_.deadline(waits && (look < 0 || asking_ != 0) ? kAskMillis : look));
     }

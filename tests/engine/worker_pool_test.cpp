@@ -1,13 +1,17 @@
 // The pool against a model of it: what may run does, whatever else hangs.
 #include "engine/worker_pool.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <random>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -16,6 +20,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "support/jumping_clock.h"
 
 using namespace kling;
 using namespace kling::engine;
@@ -249,4 +255,38 @@ TEST_CASE("the end of main waits for a worker that a stopped pool left behind") 
   int status = 1;
   REQUIRE(::waitpid(child, &status, 0) == child);
   CHECK(status == 0);
+}
+
+TEST_CASE("threads that a burst took end when half a minute needs none of them") {
+  const auto threads = [] {
+    int count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) {
+      std::ifstream name(entry.path() / "comm");
+      if (std::string text; std::getline(name, text) && text == "kling-worker") ++count;
+    }
+    return count;
+  };
+  const int others = threads();
+  const auto clock = std::make_shared<test::JumpingClock>();
+  WorkerPool pool(clock);
+  REQUIRE(pool.start());
+  Items items;
+  for (int i = 0; i < 20; ++i) submit(pool, items, Lane::light, true);
+  CHECK(comes([&] { return threads() >= others + 20; }));
+  for (const auto& item : items) item->held = false;
+  std::atomic<int> looks{0};
+  std::function<void()> look = [&] {
+    if (++looks < 500) pool.submit_at(clock->now() + 1'000, Lane::light, look);
+  };
+  pool.submit_at(clock->now() + 1'000, Lane::light, look);
+  CHECK(comes([&] { return looks >= 500; }));
+  CHECK(comes([&] { return threads() <= others + 4; }));
+  // What comes then is done as before.
+  items.clear();
+  for (int i = 0; i < 20; ++i) submit(pool, items, Lane::light, true);
+  CHECK(
+      comes([&] { return std::ranges::all_of(items, [](auto& item) { return !!item->begun; }); }));
+  for (const auto& item : items) item->held = false;
+  CHECK(comes([&] { return std::ranges::all_of(items, [](auto& item) { return !!item->done; }); }));
+  pool.stop();
 }

@@ -1,0 +1,129 @@
+// What is on the disk before money moves, and how often the disk is waited for. The program's own
+// fdatasync can be held at a gate, and made to fail.
+#include <atomic>
+#include <cerrno>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "engine/ledger.h"
+#include "engine/stage.h"
+
+using namespace kling;
+using namespace kling::engine;
+using namespace kling::engine::testing;
+
+namespace {
+
+std::atomic<bool> g_closed{false}, g_breaks{false};
+std::atomic<int> g_syncs{0};  // of ledgers' logs
+
+bool is_log(int file) {
+  char path[4096];
+  const auto size =
+      ::readlink(("/proc/self/fd/" + std::to_string(file)).c_str(), path, sizeof path);
+  return size > 0 && std::string(path, std::size_t(size)).ends_with("-wal");
+}
+
+/// Closed while it lives, or until it is opened.
+struct Gate {
+  Gate() { g_syncs = 0, g_closed = true; }
+  ~Gate() { g_closed = g_breaks = false; }
+  Gate(const Gate&) = delete;
+  Gate& operator=(const Gate&) = delete;
+};
+
+}  // namespace
+
+extern "C" int fdatasync(int file) {
+  if (g_closed && is_log(file)) {
+    ++g_syncs;
+    while (g_closed) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (g_breaks) return errno = EIO, -1;
+  } else if (is_log(file)) {
+    ++g_syncs;
+  }
+  return int(::syscall(SYS_fdatasync, file));
+}
+
+TEST_CASE("nothing is sent before the disk has it") {
+  Stage stage({}, without_store());
+  stage.run(Stage::shot("before"));
+  const int charged = stage.count().charged;
+  std::vector<std::shared_ptr<Job>> jobs;
+  {
+    const Gate gate;
+    for (int i = 0; i < 6; ++i)
+      jobs.push_back(stage.create(Stage::shot("shot " + std::to_string(i))));
+    // All are claimed, marked and read while the disk is at work on the first one.
+    auto book = open_ledger(stage.options.ledger_path);
+    REQUIRE(book);
+    CHECK(stage.until([&] {
+      int sending = 0;
+      for (const Step& step : *(*book)->list(0)) sending += step.state == StepState::sending;
+      return sending == 6;
+    }));
+    CHECK(stage.count().charged == charged);
+    CHECK(g_syncs == 1);
+  }
+  for (const auto& job : jobs) CHECK(stage.finish(job).phase == Phase::stored);
+  CHECK(stage.count().charged == charged + 6);
+}
+
+TEST_CASE("who has written while the disk was at work waits for it together") {
+  const TempFolder folder;
+  auto book = open_ledger(folder / "ledger.db");
+  REQUIRE(book);
+  std::vector<Step> steps;
+  for (int i = 0; i < 12; ++i) {
+    Step wanted;
+    wanted.service = "s", wanted.endpoint = "text2video", wanted.digest = std::to_string(i);
+    auto claim = (*book)->claim(wanted, {});
+    REQUIRE(claim);
+    steps.push_back(claim->step);
+  }
+  std::vector<std::thread> threads;
+  std::atomic<int> durable{0};
+  {
+    const Gate gate;
+    for (const Step& step : steps)
+      threads.emplace_back([&] { durable += (*book)->mark_sending(step, 1).ok(); });
+    for (int sending = 0; sending < 12;) {
+      sending = 0;
+      for (const Step& step : *(*book)->list(0)) sending += step.state == StepState::sending;
+    }
+    CHECK(durable == 0);
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(durable == 12);
+  CHECK(g_syncs < 12);
+}
+
+TEST_CASE("what a disk that fails may have lost is not sent, then and later") {
+  Stage stage({}, without_store());
+  stage.run(Stage::shot("before"));
+  const int charged = stage.count().charged;
+  {
+    const Gate gate;
+    g_breaks = true;
+    const auto job = stage.create(Stage::shot("lost"));
+    REQUIRE(stage.until([&] { return g_syncs == 1; }));
+    g_closed = false;
+    const JobSnapshot seen = stage.finish(job);
+    REQUIRE(seen.error);
+    CHECK(seen.error->kind == Kind::ledger);
+    CHECK(seen.error->message.find("cannot be written") != std::string::npos);
+  }
+  // The kernel tells of a failure once; what is synced later proves nothing of what was before.
+  const JobSnapshot later = stage.run(Stage::shot("later"));
+  REQUIRE(later.error);
+  CHECK(later.error->kind == Kind::ledger);
+  CHECK(stage.count().charged == charged);
+  stage.open_engine();
+  CHECK(stage.run(Stage::shot("lost")).phase == Phase::stored);
+  CHECK(stage.run(Stage::shot("later")).phase == Phase::stored);
+  CHECK(stage.count().charged == charged + 2);
+}
