@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "api/request.h"
 #include "base/file_kind.h"
 
@@ -52,6 +54,7 @@ int orientation(Bytes& bytes, std::uint64_t at, std::uint64_t end) {
 }
 
 constexpr std::uint32_t kLargest = 0x7FFFFFFF;
+constexpr int kMostSide = 16'384;  // nobody decodes more
 
 void size(ImageFacts& facts, std::uint32_t width, std::uint32_t height) {
   if (facts.width != 0 || width == 0 || height == 0 || width > kLargest || height > kLargest)
@@ -65,7 +68,12 @@ void png(Bytes& bytes, ImageFacts& facts) {
     const std::uint32_t type = bytes.number(at + 4, 4);
     const std::uint64_t end = at + 8 + bytes.number(at, 4);
     if (type == 0x49484452) size(facts, bytes.number(at + 8, 4), bytes.number(at + 12, 4));  // IHDR
-    if (type == 0x65584966) facts.orientation = orientation(bytes, at + 8, end);             // eXIf
+    if (type == 0x6163544C) facts.is = kAnimated;                                            // acTL
+    if (type == 0x43674249) {                                                                // CgBI
+      facts.is = "a PNG as iPhone programs have it inside";
+      facts.cure = "convert it, on a Mac with sips -s format png IN --out OUT.png";
+    }
+    if (type == 0x65584966) facts.orientation = orientation(bytes, at + 8, end);  // eXIf
     at = end + 4;
     if (type == 0x49454E44 && bytes.at(at - 1) >= 0) return;  // IEND
   }
@@ -102,17 +110,22 @@ ImageFacts read_image_facts(const ReadAt& read) {
   facts.is = kind.name;
   facts.cure = kind.family == FileKind::video
                    ? "take a picture of it: kling.still(PATH, { at = 0 })"
-               : kind.family == FileKind::picture ? cure_of(kind)
-                                                  : "give a JPEG or PNG picture";
+               : kind.family == FileKind::picture || *kind.cure ? cure_of(kind)
+                                                                : "give a JPEG or PNG picture";
   Bytes bytes(read);
   if (facts.is == "PNG") png(bytes, facts);
   if (facts.is == "JPEG") jpeg(bytes, facts);
-  if (facts.whole && facts.width == 0) {
-    if (facts.is == "PNG" || facts.is == "JPEG") facts.is += " without a size";
-    return facts;
-  }
   if (facts.orientation > 4) std::swap(facts.width, facts.height);
-  facts.format = facts.is == "PNG" ? "png" : "jpeg";
+  if (std::max(facts.width, facts.height) > kMostSide) {
+    facts.is += " of " + std::to_string(facts.width) + "x" + std::to_string(facts.height) +
+                " pixels, where 16384 on a side are the limit";
+    facts.cure = "make it smaller";
+  } else if ((facts.is == "PNG" || facts.is == "JPEG") && facts.whole && facts.width == 0) {
+    facts.is += " without a size";
+    facts.cure = "save it again with a picture editor";
+  } else if (facts.is == "PNG" || facts.is == "JPEG" || facts.is == kAnimated) {
+    facts.format = facts.is == "JPEG" ? "jpeg" : "png";
+  }
   return facts;
 }
 

@@ -28,6 +28,8 @@ struct ImageFacts {
   std::string cure;     ///< when it is neither: what to do
 };
 
+constexpr const char* kAnimated = "an animated PNG";
+
 /// Of what is sent as Base64.
 constexpr std::uint64_t kLargestPicture = 10u << 20;
 

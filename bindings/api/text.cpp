@@ -227,10 +227,9 @@ Result<std::string> bare_key(std::string_view pasted, const std::string& source)
     return in_token(c) || std::string_view("~+/=:").find(c) != std::string_view::npos;
   });
   if (odd != key.end()) {
-    const auto byte = static_cast<unsigned char>(*odd);
-    const std::string what = byte <= ' '    ? "a blank or a line break"
-                             : byte >= 0x7F ? "a foreign letter"
-                                            : std::string("the character ") + *odd;
+    const std::string what = *odd > ' ' && *odd < 0x7F
+                                 ? std::string("the character ") + *odd
+                                 : "a blank, a line break or a foreign letter";
     return Error{.kind = Kind::auth,
                  .message = "the key in " + source + " has " + what + " inside",
                  .hint = "copy it again from your account's page: it is one word such as sk-…"};
@@ -241,13 +240,11 @@ Result<std::string> bare_key(std::string_view pasted, const std::string& source)
 Status take_byte_order_mark(std::string& text, const std::string& name) {
   if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
   using namespace std::string_view_literals;
-  // Which of the first bytes are zero, for text without a mark.
-  std::string zeros;
-  for (const char c : std::string_view(text).substr(0, 4)) zeros += c == '\0' ? '0' : 'x';
-  const bool wide = zeros == "x000" || zeros == "000x" || text.starts_with("\xFF\xFE\0\0"sv) ||
-                    text.starts_with("\0\0\xFE\xFF"sv);
-  if (wide || text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF") || zeros == "x0x0" ||
-      zeros == "0x0x")
+  const std::string_view start = std::string_view(text).substr(0, 4);
+  const auto zero = [start](std::size_t i) { return i < start.size() && start[i] == '\0'; };
+  const bool wide = start == "\xFF\xFE\0\0"sv || (zero(0) && zero(1)) || (zero(1) && zero(2));
+  if (wide || start.starts_with("\xFF\xFE") || start.starts_with("\xFE\xFF") ||
+      (zero(0) && zero(2)) || (zero(1) && zero(3)))
     return Error{.message = name + " is text in UTF-" + (wide ? "32" : "16"),
                  .hint = "save it as UTF-8 with your editor"};
   return Done{};

@@ -10,6 +10,7 @@ namespace {
 using std::string_view;
 using namespace std::string_view_literals;
 
+constexpr const char* kAgain = "take it again from where it came from";
 constexpr const char* kFromHeif = "save it as JPEG, for example with heif-convert IN OUT.jpg";
 
 /// The first row that fits counts. Magic words at 8 stand in a box (ftyp), a RIFF or an IFF file.
@@ -19,6 +20,7 @@ constexpr struct {
   FileKind kind;
 } kRows[] = {
     {0, "\x89PNG\r\n\x1a\n"sv, {"PNG", FileKind::picture, "png_pipe"}},
+    {0, "\x89PNG"sv, {"a PNG that was copied as text", FileKind::other, "", kAgain}},
     {0, "\xff\xd8\xff\xf7"sv, {"JPEG-LS", FileKind::picture}},
     {0, "\xff\xd8\xff"sv, {"JPEG", FileKind::picture, "jpeg_pipe"}},
     {8, "WEBP"sv, {"WebP", FileKind::picture, "webp_pipe"}},
@@ -63,6 +65,8 @@ constexpr struct {
 };
 constexpr FileKind kEmpty = {"empty"}, kText = {"text"}, kUnknown = {"of a kind not known here"};
 constexpr FileKind kAvif = {"AVIF", FileKind::picture}, kStream = {"MPEG-TS", FileKind::video};
+constexpr FileKind kMarked = {"behind a byte order mark, as if it were text", FileKind::other, "",
+                              kAgain};
 constexpr FileKind kFrames = {"MP3", FileKind::sound, "mp3"};
 
 bool is_text(string_view head) {
@@ -76,7 +80,8 @@ bool is_text(string_view head) {
 const FileKind& file_kind(string_view head) {
   if (head.empty()) return kEmpty;
   if (head.starts_with("\xff\xfe") || head.starts_with("\xfe\xff")) return kText;  // UTF-16
-  if (head.starts_with("\xef\xbb\xbf")) head.remove_prefix(3);                     // before a text
+  const bool marked = head.starts_with("\xef\xbb\xbf");  // stands before a text
+  if (marked) head.remove_prefix(3);
   if (head.empty()) return kText;
   const string_view outer = head.substr(0, 4),
                     box = head.substr(std::min<std::size_t>(4, head.size()), 4);
@@ -86,7 +91,8 @@ const FileKind& file_kind(string_view head) {
     return kAvif;
   for (const auto& row : kRows) {
     if (head.size() < row.at || !head.substr(row.at).starts_with(row.magic)) continue;
-    if (row.at < 8 || box == "ftyp" || outer == "RIFF" || outer == "FORM") return row.kind;
+    if (row.at < 8 || box == "ftyp" || outer == "RIFF" || outer == "FORM")
+      return marked && row.kind.family != FileKind::other ? kMarked : row.kind;
   }
   if (head[0] == 'G' && head.size() > 188 && head[188] == 'G') return kStream;
   // A frame of layer III.

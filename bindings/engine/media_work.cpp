@@ -73,7 +73,11 @@ std::string given_name(const MediaSource& source, const std::string& from) {
 /// it can be copied as it is.
 Result<bool> must_convert(const std::string& from, const std::string& to) {
   const std::string ending = extension_of(to);
-  const std::string is = file_kind_at(from).name;
+  std::string is = file_kind_at(from).name;
+  if (const auto facts = media::look_at_picture(from); !facts)
+    return facts.error();
+  else if (is == "PNG")
+    is = facts->is;
   if (ending == "png") return is != "PNG";
   if (ending == "jpg" || ending == "jpeg") return is != "JPEG";
   for (const char* other : {"webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "avif", "mp4",

@@ -56,6 +56,9 @@ Status Core::inspect(Sending& sending) {
       }
       looked = true;
     }
+    if (input.facts && input.facts->is == api::kAnimated)
+      log("warning",
+          "of an animated PNG the service takes one frame; kling.still(PATH):save writes it");
   }
   return looked ? check_again(request) : Done{};
 }

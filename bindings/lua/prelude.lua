@@ -227,7 +227,15 @@ function require(name) -- luacheck: globals require
   for i = 1, huge do
     local searcher = package.searchers[i]
     if searcher == nil then error(("module '%s' not found:%s"):format(name, concat(tried)), 2) end
-    local loader, data = searcher(name)
+    local ok, loader, data = pcall(searcher, name)
+    if not ok then
+      -- The bytes of its mark, or a zero, which Lua does not show.
+      local text = tostring(loader)
+      local wide = text:find "near '<\\25[45]>'" or text:find "symbol$" or text:find "syntax error$"
+      local path = wide and text:match "from file '(.-)'"
+      if path then loader = path .. " is text in UTF-16\n  do: save it as UTF-8 with your editor" end
+      error(loader, 0)
+    end
     if type(loader) == "function" then
       local value
       do

@@ -16,19 +16,26 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(" \t\r") + 1 - begin);
 }
 
+/// Takes the first of a list's items off it.
+std::string_view take_item(std::string_view& list) {
+  const std::size_t comma = std::min(list.find(','), list.size());
+  const std::string_view item = trimmed(list.substr(0, comma));
+  list.remove_prefix(std::min(comma + 1, list.size()));
+  return item;
+}
+
 /// The one number that a list of lengths names: "5", or "5, 5".
 bool read_lengths(std::string_view list, std::uint64_t& length) {
-  for (bool first = true;; first = false) {
-    const std::size_t comma = list.find(',');
-    const std::string_view digits = trimmed(list.substr(0, comma));
+  if (list.ends_with(',')) return false;
+  for (bool first = true; !list.empty(); first = false) {
+    const std::string_view digits = take_item(list);
     std::uint64_t value = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
     if (error != std::errc() || end != digits.data() + digits.size()) return false;
     if (!first && value != length) return false;
     length = value;
-    if (comma == list.npos) return true;
-    list.remove_prefix(comma + 1);
   }
+  return true;
 }
 
 }  // namespace
@@ -127,16 +134,16 @@ void Answer::read_header(std::string_view line) {
                         trimmed(line.substr(colon + 1)));
 }
 
-/// Some proxies name the same one twice.
-void Answer::read_codings(std::string_view list) {
-  for (;;) {
-    const std::size_t comma = list.find(',');
-    const std::string_view coding = trimmed(list.substr(0, comma));
-    chunked_ = chunked_ || coding == "chunked";
-    if (!coding.empty() && coding != "chunked" && coding != "identity")
-      coding_.append(coding_.empty() ? "" : ", ").append(coding);
-    if (comma == list.npos) return;
-    list.remove_prefix(comma + 1);
+/// Some proxies name the same one twice; some servers name in Content-Encoding what is no packing
+/// ("utf-8", "aws-chunked"): not meant.
+void Answer::read_codings(std::string_view list, bool transfer) {
+  while (!list.empty()) {
+    const std::string_view coding = take_item(list);
+    bool meant = transfer && !coding.empty() && coding != "chunked" && coding != "identity";
+    for (const char* word : {"gzip", "deflate", "br", "zstd", "compress"})
+      meant = meant || coding.find(word) != coding.npos;
+    if (meant) coding_.append(coding_.empty() ? "" : ", ").append(coding);
+    chunked_ = chunked_ || (transfer && coding == "chunked");
   }
 }
 
@@ -148,7 +155,8 @@ void Answer::end_head() {
     return;
   }
   const std::string length = list("content-length");
-  read_codings(api::lower(list("transfer-encoding")));
+  read_codings(api::lower(list("transfer-encoding")), true);
+  read_codings(api::lower(list("content-encoding")), false);
   left_ = kUntilTheEnd;
   if (api::lower(list("connection")).find("close") != std::string::npos ||
       (chunked_ && !length.empty()))

@@ -40,14 +40,14 @@ class Answer {
   std::uint64_t length() const { return length_; }
   /// The first value of a name in lower case; empty text when it is missing.
   std::string header(std::string_view name) const;
-  /// All values of a name, joined with ", ".
-  std::string list(std::string_view name) const;
 
  private:
   enum class Part { status, headers, chunk_size, body, chunk_end, trailers, done };
   static constexpr std::uint64_t kUntilTheEnd = std::numeric_limits<std::uint64_t>::max();
 
-  void read_codings(std::string_view list);
+  /// All values of a name, joined with ", ".
+  std::string list(std::string_view name) const;
+  void read_codings(std::string_view list, bool transfer);
   void take_line(std::string_view& data);
   void read_line(std::string_view line);
   void read_status(std::string_view line);

@@ -230,7 +230,7 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
     // Of the service there is none: it was not asked.
     by_proxy = proxy_ && !origin_.tls && answer.status() == 407;
     if (by_proxy) return false;
-    const bool packed = !stream.packing().empty();
+    const bool packed = !answer.coding().empty();
     refused = !call.on_head({answer.status(), packed ? 0 : answer.length(), packed,
                              [&](const char* name) { return answer.header(api::lower(name)); }});
     return !refused;
@@ -262,9 +262,9 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
     fault.retryable = true;  // another answer may do better
     return lost(std::move(fault));
   }
-  if (stream.spoiled() || stream.packing() == "br")
+  if (stream.spoiled() || answer.coding() == "br")
     return lost(failure(Kind::protocol, "what " + peer() + " sent is packed (" +
-                                            api::excerpt(stream.packing(), 60) +
+                                            api::excerpt(answer.coding(), 60) +
                                             ") and cannot be unpacked"));
   if (error == httplib::Error::Write)
     return lost(failure(Kind::network, "the connection to " + peer() + " broke while sending"));

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <sstream>
 
 #include <poll.h>
 
@@ -66,19 +65,12 @@ bool Stream::find_head() {
   return write_head();
 }
 
-/// Some servers name in Content-Encoding what is no packing ("utf-8", "aws-chunked"): not meant.
 bool Stream::write_head() {
-  packing_ = answer_.coding();
-  std::istringstream codings(api::lower(answer_.list("content-encoding")));
-  for (std::string coding; std::getline(codings >> std::ws, coding, ',');)
-    for (const char* word : {"gzip", "deflate", "br", "zstd", "compress"})
-      if (coding.find(word) != coding.npos)
-        packing_.append(packing_.empty() ? "" : ", ")
-            .append(coding, 0, coding.find_last_not_of(" \t") + 1);
-  const bool zip = packing_ == "gzip" || packing_ == "x-gzip" || packing_ == "deflate";
-  spoiled_ = zip ? ::inflateInit2(&zip_, 15 + 32) != Z_OK : !packing_.empty() && packing_ != "br";
+  const std::string& packing = answer_.coding();
+  const bool zip = packing == "gzip" || packing == "x-gzip" || packing == "deflate";
+  spoiled_ = zip ? ::inflateInit2(&zip_, 15 + 32) != Z_OK : !packing.empty() && packing != "br";
   head_ = "HTTP/1.1 200 OK\r\n";
-  if (packing_ == "br") head_ += "Content-Encoding: br\r\n";
+  if (packing == "br") head_ += "Content-Encoding: br\r\n";
   head_ += "\r\n";
   return !spoiled_ || answer_.status() >= 400;  // an error is told by its status as well
 }
@@ -101,12 +93,13 @@ ssize_t Stream::unpack(char* to, size_t size) {
   for (;;) {
     const int more = body_.empty() && (zip_ended_ || zip_.total_in == 0) ? fill() : 1;
     if (more <= 0) return more;
-    if (zip_ended_ && (packing_ == "deflate" || body_.front() != '\x1f')) {  // filled with zeros
+    if (zip_ended_ &&
+        (answer_.coding() == "deflate" || body_.front() != '\x1f')) {  // filled with zeros
       body_ = {};
       continue;
     }
     if (zip_ended_) ::inflateReset(&zip_);
-    if (zip_.total_in == 0 && packing_ == "deflate")
+    if (zip_.total_in == 0 && answer_.coding() == "deflate")
       ::inflateReset2(&zip_, (body_.front() & 15) == 8 ? 15 : -15);
     zip_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(body_.data()));
     zip_.avail_in = uInt(body_.size());

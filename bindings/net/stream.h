@@ -20,9 +20,7 @@ class Stream final : public httplib::Stream {
   ~Stream() { ::inflateEnd(&zip_); }
 
   const Answer& answer() const { return answer_; }
-  /// What the answer's body is packed with; empty: nothing.
-  const std::string& packing() const { return packing_; }
-  /// The packing is unknown, or is not what it says.
+  /// What the body is packed with is unknown, or is not what it says.
   bool spoiled() const { return spoiled_; }
   /// More has come than the answer said.
   bool has_rest() const { return !rest_.empty(); }
@@ -52,7 +50,6 @@ class Stream final : public httplib::Stream {
   const Milliseconds read_timeout_, write_timeout_;
   const std::unique_ptr<char[]> buffer_;
   Answer answer_;
-  std::string packing_;
   std::string_view rest_;  ///< of the buffer, not taken apart yet
   std::string head_;       ///< for the library
   std::size_t head_read_ = 0;

@@ -43,12 +43,10 @@ Result<Url> parse_base_url(const std::string& pasted) {
   if (url && text.find_first_of("?#") != text.npos) fits = invalid("it must end with its path");
   while (url && url->target.ends_with('/')) url->target.pop_back();
   if (fits && !url->target.empty()) fits = check_path(url->target);
-  if (!fits) {  // a value with a password is not shown
-    const bool secret = text.find('@') != text.npos;
-    return invalid("base_url" + (secret ? std::string() : " \"" + api::excerpt(text, 80) + '"') +
-                       ": " + fits.error().message,
+  if (!fits)  // without a password
+    return invalid("base_url \"" + api::excerpt(text.substr(text.rfind('@') + 1), 80) +
+                       "\": " + fits.error().message,
                    "write scheme, host and path: https://api.cometapi.com");
-  }
   for (const std::string_view known : {"/kling/v1/videos", "/kling/v1", "/kling", "/v1"})
     if (url->target == known || url->target.starts_with("/kling/v1/videos/")) url->target.clear();
   return url;

@@ -67,6 +67,7 @@ void tell(const std::string& problem, const std::string& hint, const std::string
 struct Voice {
   bool json = false;
   bool quiet = false;
+  bool warns = false;             ///< quiet, but for warnings
   const CLI::App* app = nullptr;  ///< whose command line it is
   void add_options(CLI::App& app);
 

@@ -57,6 +57,7 @@ class Plan {
     run_.report = [this](const std::vector<engine::Engine*>& engines) { report(engines); };
     json_ = std::exchange(run_.voice.json, false);
     run_.voice.quiet = true;
+    run_.voice.warns = !json_;
     const int code = run_script(run_);
     // What a run would stop for, this one tells.
     return code == kExitDone && over_budget_ ? int{kExitDecision} : code;

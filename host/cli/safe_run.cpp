@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "api/text.h"
 #include "base/digest.h"
 #include "base/files.h"
 
@@ -95,6 +96,23 @@ void lock_files(const std::vector<std::string>& written) {
   ::close(rules);
 }
 
+/// A number such as 65536, 64M or 1.5G, with "B" or "iB" behind it or without.
+CLI::Validator counted(double step) {
+  const auto read = [step](std::string& text) {
+    char* end = nullptr;
+    double number = std::strtod(text.c_str(), &end);
+    const std::string unit = api::lower(api::bare(end));
+    for (const std::string letter : {"", "k", "m", "g", "t"}) {
+      if (end != text.c_str() && number >= 0 && number < 1e18 &&
+          (unit == letter || unit == letter + "b" || unit == letter + "ib"))
+        return text = std::to_string(std::uint64_t(number)), std::string();
+      number *= step;
+    }
+    return text + " is no number such as 65536, 64M or 1.5G";
+  };
+  return {read, ""};
+}
+
 }  // namespace
 
 void SafeRun::add_options(CLI::App& app) {
@@ -106,14 +124,11 @@ void SafeRun::add_options(CLI::App& app) {
                  "safe: HOST[:PORT] that clips may come from; may be repeated")
       ->allow_extra_args(false);
   app.add_option("--memory", memory_, "safe: bytes the script may use, such as 64M")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(counted(1024))
       ->check(CLI::Range(std::size_t{1} << 20, std::size_t{1} << 40));
   app.add_option("--instructions", instructions_,
                  "safe: instructions the script may run, such as 50M")
-      ->transform(CLI::AsNumberWithUnit(
-          std::map<std::string, std::uint64_t>{
-              {"k", 1'000}, {"m", 1'000'000}, {"g", 1'000'000'000}},
-          CLI::AsNumberWithUnit::CASE_INSENSITIVE, "COUNT"));
+      ->transform(counted(1000));
   app.add_option("--wall", wall_, "safe: seconds the script may run, waits not counted")
       ->check(CLI::Range(0.001, 1e6));
 }

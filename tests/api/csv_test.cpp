@@ -22,6 +22,13 @@ TEST_CASE("a table is read however a spreadsheet has saved it") {
        R"([{"prompt":"He says \"no\"\nand goes","name":"a"}])"},
       {"trailing commas, empty rows and cells", "prompt,name,,\n A fox ,,,\n,,,\n\n\"\",b,,\n",
        R"([{"prompt":"A fox"},{"name":"b"}])"},
+      {"line ends of an old Mac", "prompt,name\rA fox,a\r\"A\ncrow\",b",
+       R"([{"prompt":"A fox","name":"a"},{"prompt":"A\ncrow","name":"b"}])"},
+      {"a line that names the separator", "sep=;\r\nprompt;name\r\nA fox, red;a\r\n",
+       R"([{"prompt":"A fox, red","name":"a"}])"},
+      {"another separator", "\xEF\xBB\xBFSEP=|\nprompt|name\nA; fox, red|a\n",
+       R"([{"prompt":"A; fox, red","name":"a"}])"},
+      {"a column of that name", "sep=a,b\n1,2\n", R"([{"sep=a":"1","b":"2"}])"},
       {"nothing", "", "[]"},
       {"the names alone", "prompt,name\n", "[]"},
   };
@@ -45,6 +52,12 @@ TEST_CASE("a fault of a table is told with its row and column") {
       {"name,prompt,name\n", "row 1, column name: two columns have this name"},
       {"prompt\nA f\xF6x\n", "shots.csv: is not UTF-8"},
       {std::string("p\0r\0", 4), "shots.csv is text in UTF-16"},
+      {std::string("\0p\0r\0o", 6), "shots.csv is text in UTF-16"},
+      {std::string("\xFF\xFE\0\0p\0\0\0", 8), "shots.csv is text in UTF-32"},
+      {std::string("\0\0\xFE\xFF\0\0\0p", 8), "shots.csv is text in UTF-32"},
+      {std::string("p\0\0\0r\0\0\0", 8), "shots.csv is text in UTF-32"},
+      {std::string("a\0b,c\n1,2\n", 10), "shots.csv: is no text: it holds a zero byte"},
+      {std::string("ab,c\n1,2\0\n", 10), "shots.csv: is no text: it holds a zero byte"},
   };
   for (const auto& one : cases) {
     const auto rows = read_csv(one.text, "shots.csv");

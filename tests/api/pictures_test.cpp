@@ -128,6 +128,26 @@ std::vector<Row> rows() {
       {"PNG of a screen with a pixel size",
        png(chunk("pHYs", number(2, 4) + number(1, 4) + number(0, 1))), "png"},
       {"animated PNG", png(chunk("acTL", number(2, 8))), "png"},
+      {"PNG of a size beyond all",
+       "\x89PNG\r\n\x1a\n" +
+           chunk("IHDR", number(60'000, 4) + number(60'000, 4) + "\x08\x02" + number(0, 3)) +
+           chunk("IDAT", "data") + chunk("IEND", ""),
+       "PNG of 60000x60000 pixels, where 16384 on a side are the limit", 60'000, 60'000},
+      {"JPEG of a size beyond all", jpeg("", 0xC0, 65'535, 300),
+       "JPEG of 65535x300 pixels, where 16384 on a side are the limit", 65'535, 300},
+      {"PNG of no width",
+       "\x89PNG\r\n\x1a\n" +
+           chunk("IHDR", number(0, 4) + number(480, 4) + "\x08\x02" + number(0, 3)) +
+           chunk("IEND", ""),
+       "PNG without a size", 0, 0},
+      {"PNG of an iPhone's program", png().insert(8, chunk("CgBI", number(0, 4))),
+       "a PNG as iPhone programs have it inside"},
+      {"PNG behind a byte order mark", "\xEF\xBB\xBF" + png(),
+       "behind a byte order mark, as if it were text", 0, 0},
+      {"JPEG behind a byte order mark", "\xEF\xBB\xBF" + jpeg(""),
+       "behind a byte order mark, as if it were text", 0, 0},
+      {"PNG with its line ends converted", std::string("\x89PNG\n\x1a\n") + png().substr(8),
+       "a PNG that was copied as text", 0, 0},
       {"PNG turned by EXIF", png(chunk("eXIf", exif(false, 6))), "png", 480, 640},
       {"PNG with bytes behind it", png() + "trailer", "png"},
       {"PNG without its end", png().substr(0, png().size() - 12), "png", 640, 480, false},
@@ -225,6 +245,13 @@ TEST_CASE("a picture that is cut or of another kind is refused with what it is a
   CHECK(refused("GIF89a").find("ffmpeg -i IN OUT.png") != std::string::npos);
   CHECK(refused(number(24, 4) + "ftypisom").find("kling.still(PATH") != std::string::npos);
   CHECK(refused("#EXTM3U").find("is a playlist") != std::string::npos);
+  CHECK(
+      refused(jpeg("", 0xC0, 20'000, 9'000)) ==
+      "image is JPEG of 20000x9000 pixels, where 16384 on a side are the limit; the service takes "
+      "JPEG and PNG pictures; make it smaller");
+  CHECK(refused(png().insert(8, chunk("CgBI", number(0, 4)))).find("sips -s format png") !=
+        std::string::npos);
+  CHECK(refused("\xEF\xBB\xBF" + png()).find("behind a byte order mark") != std::string::npos);
   CHECK(refused(png().substr(0, 3000)) ==
         "image ends after 3000 bytes, in the middle of its picture; download or save it again");
 }

@@ -34,8 +34,8 @@ TEST_CASE("a key is what is left when everything that was pasted with it is gone
                                      {"sk-ri|ght", "has the character |"},
                                      {"sk-ri\"ght", "has the character \""},
                                      {"sk-ri\tght", "has a blank"},
-                                     {"sk-ri\u2026", "has a foreign letter"},
-                                     {"<sk-ri\u2026>", "has a foreign letter"},
+                                     {"sk-ri\u2026", "has a blank"},
+                                     {"<sk-ri\u2026>", "has a blank"},
                                      {"sk-ri ght # mine", "has a blank"}}) {
     Stage stage(kSimple, options);
     stage.environment[0] = std::string("KLING_API_KEY=") + pasted;
@@ -134,6 +134,16 @@ TEST_CASE("a byte order mark is skipped and UTF-16 is named") {
     CAPTURE(run.err);
     CHECK(run.code == 1);
     CHECK(contains(run.err, "film.lua is text in UTF-16"));
+    std::ofstream(stage.folder / "wide.lua") << text;
+    std::ofstream(stage.folder / "film.lua") << "require 'wide'";
+    for (const auto& words : std::vector<std::vector<std::string>>{
+             {"run", "film.lua"}, {"run", "--profile", "safe", "--root", ".", "film.lua"}}) {
+      const Outcome required = stage.run(words);
+      CAPTURE(required.err);
+      CHECK(required.code == 1);
+      CHECK(contains(required.err, "wide.lua is text in UTF-16"));
+      CHECK(contains(required.err, "do: save it as UTF-8"));
+    }
   }
 }
 
@@ -156,13 +166,21 @@ TEST_CASE("sizes and counts take K, M and G") {
   const auto run = [&](const char* option, const char* value) {
     return stage.run({"run", "--profile", "safe", option, value, "film.lua"});
   };
-  for (const char* enough : {"64M", "64m", "64MB", "64MiB", "1G", "65536K", "67108864"}) {
+  for (const char* enough :
+       {"64M", "64m", "64MB", "64MiB", "1G", "65536K", "67108864", "1.5G", "0.1 g"}) {
     const Outcome ran = run("--memory", enough);
     CAPTURE(ran.err);
     CHECK(ran.code == 0);
   }
   CHECK(run("--memory", "1M").code == 1);
-  CHECK(run("--memory", "1K").code == 2);
+  for (const char* few : {"1K", "64K", "0.5M", "5T"}) {
+    const Outcome ran = run("--memory", few);
+    CAPTURE(ran.err);
+    CHECK(ran.code == 2);
+    CHECK(contains(ran.err, "not in range 1048576 to 1099511627776"));
+  }
+  for (const char* none : {"64 parrots", "M", "1.5X", "nan", "1.5KK"})
+    CHECK(contains(run("--memory", none).err, std::string(none) + " is no"));
   CHECK(run("--memory", "64 parrots").code == 2);
   CHECK(run("--instructions", "50M").code == 0);
   CHECK(run("--instructions", "50k").code == 1);

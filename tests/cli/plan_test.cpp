@@ -38,6 +38,20 @@ std::string bytes(const fs::path& path) {
 
 }  // namespace
 
+TEST_CASE("a plan warns of what a run would warn of") {
+  const Stage stage(
+      "require 'kling'.text2video { prompt = 'x', model_name = 'kling-v1', mode = 'std' }");
+  const std::string warning = "warning: ";
+  for (const char* verb : {"run", "plan"}) {
+    const Outcome ran = stage.run({verb, "film.lua"});
+    CAPTURE(verb);
+    CAPTURE(ran.err);
+    CHECK(contains(ran.err, warning));
+    CHECK(contains(ran.err, "retired on 2026-09-15"));
+  }
+  CHECK_FALSE(contains(stage.run({"plan", "--json", "film.lua"}).err, warning));
+}
+
 TEST_CASE("a plan tells every step of a chain and sends and records and saves nothing") {
   Stage stage(kPlannedFilm);
   const Outcome plan = stage.run({"plan", "--json", "film.lua"});

@@ -9,6 +9,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "api/request.h"
 #include "base/error.h"
 
 namespace kling::engine::media {
@@ -41,6 +42,9 @@ std::string tool(const char* name);
 /// Whether the ffmpeg on PATH has what is used here; every verb of this file asks first. The answer
 /// is kept for as long as PATH is the same.
 Status check_ffmpeg();
+
+/// Of a PNG, JPEG or WebP file. Error: it is cut off, or nobody can decode it.
+Result<api::ImageFacts> look_at_picture(const std::string& path);
 
 /// Writes the last *video* frame as PNG, also when the audio outlasts the video; checks the PNG by
 /// reading it back. Frames are upright and have square pixels.

@@ -127,6 +127,15 @@ void read_video(const Json& stream, double container_start, Source& source) {
 
 }  // namespace
 
+Result<api::ImageFacts> look_at_picture(const std::string& path) {
+  auto facts = api::read_image_facts(read_from(path));
+  if (!facts.whole) return media_error(path, "ends in the middle of its picture", "save it again");
+  const std::string_view is = file_kind_at(path).name;
+  if ((is == "PNG" || is == "JPEG") && facts.format.empty())
+    return media_error(path, "is " + facts.is, facts.cure);
+  return facts;
+}
+
 Result<Source> inspect(const std::string& path, bool count_frames) {
   if (Status usable = check_ffmpeg(); !usable) return usable.error();
   Source source;
@@ -142,10 +151,9 @@ Result<Source> inspect(const std::string& path, bool count_frames) {
         cure_of(kind));
   source.is_picture = kind.family == FileKind::picture;
   if (source.is_picture) {
-    const auto facts = api::read_image_facts(read_from(path));
-    if (!facts.whole)
-      return media_error(path, "ends in the middle of its picture", "save it again");
-    source.orientation = facts.orientation;
+    const auto facts = look_at_picture(path);
+    if (!facts) return facts.error();
+    source.orientation = facts->orientation;
   }
 
   Arguments argv = {tool("ffprobe"), "-hide_banner",    "-loglevel", "repeat+error",  "-of",

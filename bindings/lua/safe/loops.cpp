@@ -78,6 +78,7 @@ int load(lua_State* L) {
 struct Found {
   std::string path;
   std::string text;
+  Error error;
 };
 
 /// Looks for the module `name` below the roots.
@@ -183,9 +184,9 @@ int sort(lua_State* L) {
 int search_module(lua_State* L) {
   const char* name = luaL_checkstring(L, 1);
   Found& found = new_object<Found>(L);
-  pure(L, [&] {
+  pure_or_raise(L, found.error, [&] {
     found = find_module(bound_client(L)->options.confinement, name);
-    (void)api::take_byte_order_mark(found.text, found.path);
+    return api::take_byte_order_mark(found.text, found.path);
   });
   if (found.path.empty()) {
     lua_pushfstring(L, "no text file '%s' below a folder that was allowed", name);
