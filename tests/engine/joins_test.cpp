@@ -482,34 +482,6 @@ TEST_CASE("three times the parts take at most three times the programs, with no 
   CHECK(three.longest <= one.longest * 18 / 16 + 500);  // a piece has two neighbours
 }
 
-TEST_CASE("four hundred parts with long names are copied by a list, in few words") {
-  TempFolder folder, log;
-  const std::string path = ::getenv("PATH");
-  REQUIRE(write_file(log / "ffmpeg", "#!/bin/sh\na=\"$*\"\nprintf '%s\\n' \"${#a}\" >>" +
-                                         (log / "log") + "\nPATH='" + path +
-                                         "' exec ffmpeg \"$@\"\n")
-              .ok());
-  std::filesystem::permissions(log / "ffmpeg", std::filesystem::perms::owner_all);
-  const std::string deep = folder / (std::string(200, 'd') + "/");
-  std::filesystem::create_directory(deep);
-  std::vector<media::Segment> parts;
-  for (int i = 0; i < 400; ++i) {
-    const std::string part = deep + std::string(200, 'p') + std::to_string(i) + ".mp4";
-    std::filesystem::create_symlink(make({}), part);
-    parts.push_back({part});
-  }
-  ::setenv("PATH", (log.path() + ":" + path).c_str(), 1);
-  const auto film = media::concat(parts, folder / "film.mp4", {}, {});
-  ::setenv("PATH", path.c_str(), 1);
-  REQUIRE_MESSAGE(film.ok(), film.error().message);
-  CHECK(film->frames == 400 * kFrames);
-  CHECK(media::probe(folder / "film.mp4", true)->frames == 400 * kFrames);
-  std::ifstream file(log / "log");
-  std::size_t programs = 0;
-  for (std::size_t length; file >> length; ++programs) CHECK(length < 5'000);
-  CHECK(programs < 10);
-}
-
 TEST_CASE("a video is known by its content, and the reason of a failure is the reason") {
   TempFolder folder;
   std::filesystem::copy_file(make({}), folder / "video");
