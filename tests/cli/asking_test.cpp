@@ -80,7 +80,7 @@ TEST_CASE("who sits at the terminal answers what the script asks, and Ctrl-C lea
     Typist other(stage, kPlainRun);
     CHECK(other.shows("question 1, 1 to 2: "));
     other.type("3\n");
-    CHECK(other.shows("1 to 2: 3\r\n1 to 2: "));
+    CHECK(other.shows("1 to 2: 3\r\nquestion 1, 1 to 2: "));
     other.type("night\n");
     CHECK(other.end() == 0);
     CHECK(contains(other.screen, "night\r\n"));
