@@ -34,9 +34,9 @@ double speed_of(const Clock& clock) {
 
 /// What --json tells of it.
 nlohmann::json event_of(const engine::JobSnapshot& job) {
-  nlohmann::json json = engine::to_json(job);
-  if (job.duration > 0) json["duration"] = job.duration;
-  return json;
+  nlohmann::json event = engine::to_json(job);
+  if (job.duration > 0) event["duration"] = job.duration;
+  return event;
 }
 
 }  // namespace
