@@ -245,14 +245,15 @@ class Run {
   void leave(const std::vector<engine::Engine*>& engines) {
     leaving_ = true;
     heed_interrupt();
+    const std::string left = what_is_left(engines);  // what waits wakes up to be stopped
     stop(engines);
-    if (!overdue()) return options_.voice.note("interrupted; " + what_is_left(engines));
+    if (!overdue()) return options_.voice.note("interrupted; " + left);
     char span[32];
     std::snprintf(span, sizeof span, "%.10g", options_.deadline);
     (void)options_.voice.fail(
         {.kind = Kind::interrupted,
          .message = std::string("the deadline of ") + span + " seconds has passed",
-         .hint = what_is_left(engines)});
+         .hint = left});
   }
 
   /// What failed is told last, where it is read.

@@ -42,7 +42,10 @@ for _, folder in ipairs { "a", "b", "a" } do kling.image(folder .. "/x.jpg"):sav
 )");
   for (const std::string folder : {"a", "b"}) {
     fs::create_directory(stage.folder / folder);
-    std::ofstream(stage.folder / (folder + "/x.jpg")) << "\xff\xd8\xff picture of " << folder;
+    // The least that a JPEG has: its size, a scan and an end.
+    std::ofstream(stage.folder / (folder + "/x.jpg"))
+        << std::string("\xff\xd8\xff\xc0\0\x0b\x08\1\xe0\2\x80\1\1\x11\0", 15)
+        << std::string("\xff\xda\0\x08\1\1\0\0?\0", 10) << folder << "\xff\xd9";
   }
   const Outcome run = stage.run();
   CAPTURE(run.err);
