@@ -72,6 +72,7 @@ Environment::Environment(const NetworkOptions& chosen)
       no_proxy_(first_set({"no_proxy", "NO_PROXY"})) {
   if (!chosen.ca_file.empty()) {
     trust_file_ = chosen.ca_file;
+    trust_from_ = "ca_file";
     trust_folder_.clear();
   }
   if (trust_folder_.empty() && trust_file_.empty()) trust_folder_ = kSystemFolder;
@@ -133,8 +134,8 @@ Result<ssl_ctx_st*> Environment::tls() {
   ::ERR_clear_error();
   if (!loaded) {
     ::SSL_CTX_free(made);
-    return permanent(
-        trust_file_ + " (SSL_CERT_FILE or ca_file) holds no certificates that can be read", kHint);
+    return permanent(trust_from_ + " (" + trust_file_ + ") holds no certificates that can be read",
+                     kHint);
   }
   ::SSL_CTX_set_verify(made, SSL_VERIFY_PEER, nullptr);
   ::SSL_CTX_set_min_proto_version(made, TLS1_2_VERSION);

@@ -45,6 +45,7 @@ class Environment {
  private:
   std::string trust_file_;
   std::string trust_folder_;
+  std::string trust_from_ = "SSL_CERT_FILE";  ///< who named the file
   std::string http_proxy_;
   std::string https_proxy_;
   std::string no_proxy_;
