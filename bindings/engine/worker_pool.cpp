@@ -128,7 +128,8 @@ struct WorkerPool::State : std::enable_shared_from_this<State> {
       period_end = now + kPeriod;
       spare = threads - std::min(threads, std::exchange(busiest, 0) + 1);  // one watches the timers
     }
-    if (spare == 0 || woken > 0) return false;
+    // Another one watches the timers: a thread that would do so in its place may not be to be had.
+    if (spare == 0 || woken > 0 || (!timers.empty() && !timed_waiter)) return false;
     --spare;
     return true;
   }
@@ -178,7 +179,6 @@ struct WorkerPool::State : std::enable_shared_from_this<State> {
       ::OPENSSL_thread_stop();
     }
     --threads;
-    if (!stopping) staff();  // the timers may be unwatched
     ended.notify_all();
   }
 

@@ -2,7 +2,9 @@
 // fdatasync can be held at a gate, and made to fail.
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -21,11 +23,12 @@ namespace {
 std::atomic<bool> g_closed{false}, g_breaks{false};
 std::atomic<int> g_syncs{0};  // of ledgers' logs
 
+/// Takes no memory: another test has each allocation of a worker fail.
 bool is_log(int file) {
-  char path[4096];
-  const auto size =
-      ::readlink(("/proc/self/fd/" + std::to_string(file)).c_str(), path, sizeof path);
-  return size > 0 && std::string(path, std::size_t(size)).ends_with("-wal");
+  char link[32], path[4096];
+  std::snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+  const auto size = ::readlink(link, path, sizeof path);
+  return size > 0 && std::string_view(path, std::size_t(size)).ends_with("-wal");
 }
 
 /// Closed while it lives, or until it is opened.
