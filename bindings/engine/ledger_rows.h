@@ -1,7 +1,9 @@
 // Steps, and what is kept about them, in the tables of the ledger's database.
 #pragma once
 
+#include "api/text.h"
 #include "engine/ledger_owner.h"
+#include "engine/step.h"
 
 namespace kling::engine {
 

@@ -48,7 +48,7 @@ class Run {
   int until_done() {
     for (;;) {
       if (asking_ == 0) progress_.erase();
-      const bool busy = options_.safe.watched([this] { return runtime_.run(10'000); });
+      const bool busy = turn();
       if (give_up()) continue;  // what was cancelled has its turn
       const auto engines = runtime_.engines();
       if (const std::string places = busy ? "" : runtime_.deadlock(); !places.empty()) {
@@ -71,9 +71,10 @@ class Run {
       const bool over = runtime_.result(task_).done && runtime_.unfinished() == 0;
       if (leaving_ ? count(engines, is_under_way) == 0 : over && pending(engines) == 0) break;
       const int look = progress_.until_next_look();
-      // As often as people are told: all jobs are looked at.
+      // As often as people are told: all jobs are looked at. What the script asks for next once
+      // these are accepted was announced before that.
       if (options_.detach && !busy && progress_.has_looked() && all_answered(engines) &&
-          started(engines))
+          started(engines) && !turn() && all_answered(runtime_.engines()))
         break;
       if (!busy)
         runtime_.wait(service_.deadline(waits && (look < 0 || asking_ != 0) ? kAskMillis : look));
@@ -84,6 +85,10 @@ class Run {
   }
 
  private:
+  bool turn() {
+    return options_.safe.watched([this] { return runtime_.run(10'000); });
+  }
+
   static bool started(const std::vector<engine::Engine*>& engines) {
     for (const engine::Engine* engine : engines)
       if (!engine->jobs().empty()) return true;

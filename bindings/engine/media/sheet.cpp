@@ -2,6 +2,7 @@
 #include <cmath>
 #include <map>
 
+#include "base/files.h"
 #include "engine/media/tool.h"
 
 namespace kling::engine::media {

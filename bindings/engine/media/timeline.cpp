@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "engine/media/ffmpeg.h"
+#include "engine/media/film.h"
 #include "net/url.h"
 
 namespace kling::engine::media {
