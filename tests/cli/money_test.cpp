@@ -259,6 +259,14 @@ TEST_CASE("an interrupted or terminated run leaves its jobs and says how to go o
   }
 }
 
+TEST_CASE("detached the program leaves nothing unsent of what the script asks for one by one") {
+  const Stage stage(R"(local kling = require "kling"
+for i = 1, 60 do kling.text2video { prompt = "shot " .. i } end)");
+  const Outcome left = stage.run({"run", "--detach", "film.lua"});
+  CHECK(left.code == 0);
+  CHECK(stage.service->counters().accepted == 60);
+}
+
 TEST_CASE("detached the program leaves as soon as the request is answered") {
   sim::Options options;
   options.clock = make_clock(1);
