@@ -167,15 +167,29 @@ void read_loose_url(const Json& level, bool success, Task& task) {
     add_video(task.videos, Json::object({{"url", url}}));
 }
 
+/// What is no amount leaves the estimate as it is.
+std::optional<double> amount_of(const Json& value) {
+  const std::string text = bare(scalar_text(value));
+  const char* const last = text.data() + text.size();
+  double amount = -1;
+  const auto [end, failed] = std::from_chars(text.data(), last, amount);
+  if (failed != std::errc() || end != last) return {};
+  return amount >= 0 && amount < 1e6 ? std::optional(amount) : std::nullopt;
+}
+
 std::optional<double> read_cost(const Json& level, bool& listed) {
-  if (const Json& units = member(level, "final_unit_deduction"); !scalar_text(units).empty())
-    return listed = true, number_of(units) * kUsdPerUnit;
+  if (const Json& units = member(level, "final_unit_deduction"); !scalar_text(units).empty()) {
+    const auto amount = amount_of(units);
+    return amount ? listed = true, std::optional(*amount * kUsdPerUnit) : amount;
+  }
   const Json& balance = member(level, "final_balance_deduction");
   const Json& money = balance.is_object() ? member(balance, "quota") : balance;
-  if (!scalar_text(money).empty()) return number_of(money);
+  if (!scalar_text(money).empty()) return amount_of(money);
   std::optional<double> sum;
   for (const Json& item : member(level, "billing")) {
-    const double amount = number_of(member(item, "amount"));
+    const auto read = amount_of(member(item, "amount"));
+    if (!read) return {};
+    const double amount = *read;
     const std::string currency = first_text(item, {"currency"});
     if (first_text(item, {"charge_type"}) == "unit") {
       listed = true;

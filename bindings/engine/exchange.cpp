@@ -96,7 +96,10 @@ Event Core::post(Job& job) {
   };
   if (outcome.stage == Stage::not_sent) return fail(EventType::not_sent, outcome.error);
   if (outcome.stage == Stage::aborted) return fail(EventType::refused, outcome.error);
-  if (outcome.stage == Stage::lost) return fail(EventType::lost, outcome.error);
+  // What came of an answer may name the task all the same.
+  const bool named = job.definition != nullptr && outcome.status / 100 == 2 &&
+                     api::decode_create(outcome.status, outcome.body).task.has_value();
+  if (outcome.stage == Stage::lost && !named) return fail(EventType::lost, outcome.error);
 
   {
     std::lock_guard lock(job.mutex);

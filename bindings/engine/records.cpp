@@ -273,23 +273,27 @@ Usage Core::spent_elsewhere() {
     return std::filesystem::weakly_canonical(core.options.ledger_path, code).string();
   };
   Usage spent;
-  std::set<std::string> counted = {place(*this), place(*this) + "\n" + service};
+  // Slots are those of a service, money and jobs those of a run: each take is one.
+  std::set<std::string> counted = {place(*this) + "\nat " + service,
+                                   place(*this) + "\nof " + options.run_name()};
   for (const auto& engine : options.purse->engines) {
     const auto core = engine.lock();
     if (!core || core.get() == this) continue;
     const std::string& path = core->options.ledger_path;
     const bool in_memory = path.empty() || path == ":memory:";
     const std::string file = in_memory ? "" : place(*core);
-    const bool other_ledger = in_memory || counted.insert(file).second;
-    if (!in_memory && !counted.insert(file + "\n" + core->service).second) continue;
+    const bool other_slots = in_memory || counted.insert(file + "\nat " + core->service).second;
+    const bool other_run =
+        in_memory || counted.insert(file + "\nof " + core->options.run_name()).second;
+    if (!other_slots && !other_run) continue;
     const auto book = core->ledger();  // what cannot be opened has spent nothing
     Step none;
     none.service = core->service;
     none.run = core->options.run_name();
     const auto usage = book ? (*book)->usage(none, now()) : book.error();
     if (!usage) continue;
-    spent.open += usage->open;
-    if (!other_ledger) continue;
+    if (other_slots) spent.open += usage->open;
+    if (!other_run) continue;
     spent.jobs += usage->jobs;
     spent.usd += usage->usd;
   }

@@ -233,9 +233,7 @@ function require(name) -- luacheck: globals require
       local text = tostring(loader)
       local wide = text:find "near '<\\25[45]>'" or text:find "symbol$" or text:find "syntax error$"
       local path = wide and text:match "from file '(.-)'"
-      if path then
-        loader = path .. " is text in UTF-16\n  do: save it as UTF-8 with your editor"
-      end
+      if path then loader = path .. " is text in UTF-16\n  do: save it as UTF-8 with your editor" end
       error(loader, 0)
     end
     if type(loader) == "function" then

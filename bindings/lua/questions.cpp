@@ -24,7 +24,9 @@ int refuse_item(lua_State* L, const char* kind, lua_Integer i, const char* takes
   return raise_new(L, Kind::invalid, [&](Error& error) {
     error.message =
         std::string(kind) + ": item " + std::to_string(i) + " is a " + type + "; it takes " + takes;
-    if (waits) error.hint = "wait for it first: item:wait()";
+    if (waits)
+      error.hint =
+          std::string("wait for them first: kling.") + kind + "(question, kling.all(list))";
   });
 }
 

@@ -140,6 +140,12 @@ std::string syntax_hint(const std::string& message, const std::string& line,
                         const std::string& near) {
   for (const Hint& hint : kHints)
     if (line.find(hint.part) != line.npos) return hint.says;
+  if (message.find("function arguments expected") != message.npos)
+    return "a method is called with brackets, such as job:wait()";
+  const auto at = near.empty() ? line.npos : line.find('\'' + near);
+  const auto letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; };
+  if (at != line.npos && at > 0 && letter(line[at - 1]) && letter(near[0]))
+    return "the text ends at the ' before " + near + ": put it in double quotes";
   const bool in_table = message.find("'}' expected") != message.npos;
   const bool named = message.find("<name> expected") != message.npos;  // after a colon
   if (near == ":" || (named && line.find(':') != line.npos))

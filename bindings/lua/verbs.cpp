@@ -73,7 +73,17 @@ int request(lua_State* L) {
   std::size_t bytes = 0;
   pure_or_raise(L, call.error, [&] { return put(to_json(L, 3, nullptr, &bytes), call.json); });
   hold_memory(L, bytes + lua_rawlen(L, 2), call.reply->memory);
-  if (std::strcmp(method, "POST") != 0) {
+  const bool get = strcasecmp(method, "GET") == 0;
+  const char* wrong = !get && strcasecmp(method, "POST") != 0   ? "the method is GET or POST"
+                      : get && !lua_isnil(L, 3)                 ? "a GET has no body"
+                      : std::strlen(target) != lua_rawlen(L, 2) ? "there is a zero byte in the path"
+                                                                : nullptr;
+  if (wrong != nullptr)
+    return raise_new(L, Kind::invalid, [&](Error& error) {
+      error.message = std::string("request: ") + wrong;
+      error.hint = "write kling.request(\"POST\", \"/kling/v1/…\", { … })";
+    });
+  if (get) {
     pure(L, [&] { call.client->engine->get(target, into(call.reply, &Reply::json)); });
     return await<push_reply_json>(L, call);
   }

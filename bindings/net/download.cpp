@@ -145,13 +145,21 @@ class Download {
     return std::move(end.error);
   }
 
+  /// Unless the answer names another version of the film than the one that was begun.
+  bool is_the_same(const Head& head) const {
+    const std::string& begun = part_.source().validator;
+    const std::string now = head.header(begun.starts_with('"') ? "ETag" : "Last-Modified");
+    return now.empty() || now == begun;
+  }
+
   std::optional<Error> take_head(const Head& head, bool resuming) {
     const auto is = [&head](std::initializer_list<int> statuses) {
       return std::ranges::find(statuses, head.status) != statuses.end();
     };
     if (head.status == 206) {
       const std::string range = head.header("Content-Range");
-      if (resuming && !head.packed && continues_at(range, part_.size(), part_.source().total))
+      if (resuming && !head.packed && is_the_same(head) &&
+          continues_at(range, part_.size(), part_.source().total))
         return error_of(part_.resume());
       if (resuming) return start_over(place_ + " continued with other bytes than it was asked for");
       if (range.starts_with("bytes 0-")) return take_whole(head);  // its boxes tell

@@ -51,7 +51,7 @@ int exit_code(Kind kind) {
 CLI::Validator not_negative() {
   const auto check = [](std::string& text) -> std::string {
     double number = 0;
-    if (CLI::detail::lexical_cast(text, number) && number >= 0) return {};
+    if (CLI::detail::lexical_cast(text, number) && number >= 0 && number < 1e18) return {};
     return "takes a number that is 0 or more, not " + text;
   };
   return {check, "NONNEGATIVE"};

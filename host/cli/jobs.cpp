@@ -27,6 +27,11 @@ std::string LedgerOptions::ledger_path() const {
   return find_ledger(service, script, simulation.on, notice);
 }
 
+void LedgerOptions::note_absent() const {
+  voice.note("there is no ledger at " + ledger_path() + " yet" +
+             (simulation.on ? "" : "; that of rehearsals is seen with --sim"));
+}
+
 Result<std::shared_ptr<engine::Ledger>> LedgerOptions::open() const {
   const std::string path = ledger_path();
   std::error_code error;

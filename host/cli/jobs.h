@@ -16,6 +16,7 @@ struct LedgerOptions : JobOptions {
   std::string ledger_path() const;
   /// The ledger; null when there is none yet, as looking makes none.
   Result<std::shared_ptr<engine::Ledger>> open() const;
+  void note_absent() const;
 };
 
 /// The step that `text` names: a handle in either form, a task id, an external id or an address,

@@ -91,6 +91,7 @@ int run_answer(const AnswerOptions& options) {
   if (!book) return options.voice.fail(book.error());
   auto rows = *book ? (*book)->questions() : std::vector<engine::Question>();
   if (!rows) return options.voice.fail(rows.error());
+  if (options.id == 0 && *book == nullptr) return options.note_absent(), kExitDone;
   if (options.id == 0) {
     for (const engine::Question& row : *rows) {
       if (options.voice.json) Voice::line({{"question", to_json(row)}});
@@ -108,10 +109,10 @@ int run_answer(const AnswerOptions& options) {
   if (answer == 0)
     return options.voice.fail(
         {.message =
-             "question " + std::to_string(options.id) + " is answered with " +
+             "\"" + printable(options.choice) + "\" is no answer to question " +
+             std::to_string(options.id) + "; one is " +
              (row->kind == "approve" ? "yes or no" : "1 to " + std::to_string(answers(*row))) +
-             ", not \"" + printable(options.choice) + "\"",
-         .hint = to_text(*row)});
+             "\n" + to_text(*row)});
   const Status kept = (*book)->answer(options.id, answer, make_clock()->now());
   if (!kept) return options.voice.fail(kept.error());
   options.voice.note("answered; " +

@@ -76,7 +76,7 @@ int run_list(const ListOptions& options) {
       if (is_wanted(options, row) && (options.limit == 0 || rows.size() < options.limit))
         rows.push_back(std::move(row));
   } else {
-    options.voice.note("there is no ledger at " + options.ledger_path() + " yet");
+    options.note_absent();
   }
   if (options.voice.json) {
     for (const Step& row : rows) Voice::line(to_json(row));

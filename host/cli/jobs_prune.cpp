@@ -33,7 +33,7 @@ int run_prune(const PruneOptions& options) {
   const auto ledger = options.open();
   if (!ledger) return options.voice.fail(ledger.error());
   if (*ledger == nullptr) {
-    options.voice.note("there is no ledger at " + options.ledger_path() + " yet");
+    options.note_absent();
     return kExitDone;
   }
   const std::string folder = fs::path(options.ledger_path()).parent_path().string();

@@ -3,6 +3,8 @@
 #include <random>
 #include <regex>
 
+#include <unistd.h>
+
 #include "api/capabilities.h"
 #include "api/text.h"
 #include "base/files.h"
@@ -70,6 +72,14 @@ Result<std::unique_ptr<net::Server>> listen(const RunOptions& options, Service& 
                      "a reverse proxy with TLS in front of it, for example "
                      "--public-url https://example.org/kling"};
   return server;
+}
+
+/// os.exit of a rehearsal: exit() would take down libraries that the simulator's threads still use.
+int exit_at_once(lua_State* L) {
+  const auto code =
+      lua_isboolean(L, 1) ? lua_Integer(!lua_toboolean(L, 1)) : luaL_optinteger(L, 1, 0);
+  std::fflush(nullptr);
+  ::_exit(static_cast<int>(code));
 }
 
 /// Two numbers as text. The ledger has those of the script's first run; before that, and for
@@ -173,6 +183,11 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
     lua_pushinteger(L, seed[0]);
     lua_pushinteger(L, seed[1]);
     lua_call(L, 2, 0);
+    if (options.simulation.on && !options.safe.on()) {
+      lua_getglobal(L, "os");
+      lua_pushcfunction(L, exit_at_once);
+      lua_setfield(L, -2, "exit");
+    }
     if (to_stderr) lua_register(L, "print", print_to_stderr);
     script::load(L, source, chunk_name.c_str());
     task = script::start(L, *runtime, "main", arguments);
@@ -230,6 +245,7 @@ std::function<int()> set_up_run(CLI::App& app) {
   app.add_flag("--re-ask", options->ask_again, "ask again what was answered in an earlier run");
   app.add_option("--deadline", options->deadline,
                  "real seconds after which the run ends; its jobs go on at the service")
+      ->check(not_negative())
       ->check(CLI::Range(0.001, 1e8));
   app.add_option("--listen", options->listen,
                  "take the service's callbacks here, so that it need hardly be asked")

@@ -116,21 +116,29 @@ CLI::Validator counted(double step) {
 }  // namespace
 
 void SafeRun::add_options(CLI::App& app) {
-  app.add_option("--profile", profile_, "full, or safe for a script that is not trusted")
-      ->check(CLI::IsMember({"full", "safe"}));
+  auto* const profile =
+      app.add_option("--profile", profile_, "full, or safe for a script that is not trusted")
+          ->check(CLI::IsMember({"full", "safe"}));
   app.add_option("--root", roots_, "safe: a folder the script may read and write; may be repeated")
-      ->allow_extra_args(false);
+      ->allow_extra_args(false)
+      ->check(CLI::ExistingDirectory)
+      ->needs(profile);
   app.add_option("--allow-host", hosts_,
                  "safe: HOST[:PORT] that clips may come from; may be repeated")
-      ->allow_extra_args(false);
+      ->allow_extra_args(false)
+      ->needs(profile);
   app.add_option("--memory", memory_, "safe: bytes the script may use, such as 64M")
       ->transform(counted(1024))
-      ->check(CLI::Range(std::size_t{1} << 20, std::size_t{1} << 40));
+      ->check(CLI::Range(std::size_t{1} << 20, std::size_t{1} << 40))
+      ->needs(profile);
   app.add_option("--instructions", instructions_,
                  "safe: instructions the script may run, such as 50M")
-      ->transform(counted(1000));
+      ->transform(counted(1000))
+      ->needs(profile);
   app.add_option("--wall", wall_, "safe: seconds the script may run, waits not counted")
-      ->check(CLI::Range(0.001, 1e6));
+      ->check(not_negative())
+      ->check(CLI::Range(0.001, 1e6))
+      ->needs(profile);
 }
 
 bool SafeRun::is_overdue() const {

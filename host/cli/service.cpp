@@ -45,8 +45,10 @@ void ServiceOptions::add_options(CLI::App& app) {
 
 void ServiceOptions::add_waiting_options(CLI::App& app) {
   app.add_option("--poll-interval", poll_interval,
-                 "seconds between two looks at a job (KLING_POLL_INTERVAL)");
-  app.add_option("--patience", patience, "seconds a lost answer is searched for (KLING_PATIENCE)");
+                 "seconds between two looks at a job (KLING_POLL_INTERVAL)")
+      ->check(not_negative());
+  app.add_option("--patience", patience, "seconds a lost answer is searched for (KLING_PATIENCE)")
+      ->check(not_negative());
 }
 
 void SimulationOptions::add_options(CLI::App& app) {
@@ -66,6 +68,7 @@ void SimulationOptions::add_service_options(CLI::App& app) {
     return app.add_option(name, value, doc)->group(kSimulated);
   };
   add("--speed", speed, "simulated seconds in one real second")
+      ->check(not_negative())
       ->check(CLI::Range(0.01, 100000.0))
       ->capture_default_str();
   add("--dialect", service.dialect,

@@ -469,6 +469,11 @@ TEST_CASE("the cost is read in every form") {
       doctest::Approx(1.14));
   CHECK(cost(R"("final_unit_deduction":null)") == -1);
   CHECK(cost(R"("final_unit_deduction":"")") == -1);
+  CHECK(cost(R"("final_unit_deduction":" 2.5 ")") == doctest::Approx(0.35));
+  for (const char* none : {"$0.2", "N/A", "-", "~1.5", "1,5", "NaN", "-1", "1e300"}) {
+    CAPTURE(none);
+    CHECK(cost(("\"final_unit_deduction\":\"" + std::string(none) + "\"").c_str()) == -1);
+  }
 }
 
 TEST_CASE("times in seconds and a wrapper around them are read as milliseconds") {

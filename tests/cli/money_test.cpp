@@ -324,6 +324,25 @@ TEST_CASE("a run stops at its budget and a raised one goes on where it stopped")
   CHECK(stage.service->counters().creates == 4);
 }
 
+TEST_CASE("the budget of the command line holds for clients with takes of their own together") {
+  const Stage stage(R"(local kling = require "kling"
+for i = 1, 5 do
+  print(pcall(function() kling.client { take = "t" .. i }.text2video { prompt = "p" }:wait() end))
+end)");
+  for (const std::vector<std::string>& limit :
+       std::vector<std::vector<std::string>>{{"--max-submissions", "2"}, {"--max-cost", "0.50"}}) {
+    CAPTURE(limit[0]);
+    const int before = stage.service->counters().accepted;
+    std::vector<std::string> words = {"run", "--no-store"};
+    words.insert(words.end(), limit.begin(), limit.end());
+    words.push_back("film.lua");
+    const Outcome run = stage.run(words);
+    CAPTURE(run.err);
+    CHECK(stage.service->counters().accepted - before == (before == 0 ? 2 : 0));
+    CHECK(contains(run.out + run.err, "budget"));
+  }
+}
+
 TEST_CASE("a script sets its own budget and limits and may change them later") {
   Stage stage(R"(
 local kling = require "kling"
