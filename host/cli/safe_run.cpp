@@ -121,7 +121,6 @@ void SafeRun::add_options(CLI::App& app) {
           ->check(CLI::IsMember({"full", "safe"}));
   app.add_option("--root", roots_, "safe: a folder the script may read and write; may be repeated")
       ->allow_extra_args(false)
-      ->check(CLI::ExistingDirectory)
       ->needs(profile);
   app.add_option("--allow-host", hosts_,
                  "safe: HOST[:PORT] that clips may come from; may be repeated")
@@ -170,11 +169,12 @@ void SafeRun::confine(engine::EngineOptions& engine) const {
   std::error_code error;
   for (std::string* path : {&engine.ledger_path, &engine.store_folder})
     if (!path->empty() && *path != ":memory:") *path = fs::absolute(*path, error).string();
-  std::vector<std::string> written = roots_;
+  std::vector<std::string> written;
   const auto add = [&](const fs::path& folder) {
     fs::create_directories(folder, error);  // a rule needs a place that exists
     written.push_back(folder.string());
   };
+  for (const std::string& root : roots_) add(root);
   if (engine.ledger_path != ":memory:") add(fs::path(engine.ledger_path).parent_path());
   if (!engine.store_folder.empty()) add(engine.store_folder);
   if (engine.ledger_path == ":memory:") {  // clips would go to a folder of their own in /tmp
