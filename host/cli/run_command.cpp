@@ -245,8 +245,8 @@ std::function<int()> set_up_run(CLI::App& app) {
   app.add_flag("--re-ask", options->ask_again, "ask again what was answered in an earlier run");
   app.add_option("--deadline", options->deadline,
                  "real seconds after which the run ends; its jobs go on at the service")
-      ->check(not_negative())
-      ->check(CLI::Range(0.001, 1e8));
+      ->check(CLI::Range(0.001, 1e8))
+      ->check(not_negative());
   app.add_option("--listen", options->listen,
                  "take the service's callbacks here, so that it need hardly be asked")
       ->type_name("HOST:PORT")

@@ -135,8 +135,8 @@ void SafeRun::add_options(CLI::App& app) {
       ->transform(counted(1000))
       ->needs(profile);
   app.add_option("--wall", wall_, "safe: seconds the script may run, waits not counted")
-      ->check(not_negative())
       ->check(CLI::Range(0.001, 1e6))
+      ->check(not_negative())
       ->needs(profile);
 }
 

@@ -68,8 +68,8 @@ void SimulationOptions::add_service_options(CLI::App& app) {
     return app.add_option(name, value, doc)->group(kSimulated);
   };
   add("--speed", speed, "simulated seconds in one real second")
-      ->check(not_negative())
       ->check(CLI::Range(0.01, 100000.0))
+      ->check(not_negative())
       ->capture_default_str();
   add("--dialect", service.dialect,
       "whose answers it gives, such as comet, or native,omni=wrapped for one endpoint")
