@@ -246,7 +246,7 @@ std::function<int()> set_up_run(CLI::App& app) {
   app.add_option("--deadline", options->deadline,
                  "real seconds after which the run ends; its jobs go on at the service")
       ->check(CLI::Range(0.001, 1e8))
-      ->check(not_negative());
+      ->check(not_negative().description(""));
   app.add_option("--listen", options->listen,
                  "take the service's callbacks here, so that it need hardly be asked")
       ->type_name("HOST:PORT")

@@ -136,7 +136,7 @@ void SafeRun::add_options(CLI::App& app) {
       ->needs(profile);
   app.add_option("--wall", wall_, "safe: seconds the script may run, waits not counted")
       ->check(CLI::Range(0.001, 1e6))
-      ->check(not_negative())
+      ->check(not_negative().description(""))
       ->needs(profile);
 }
 

@@ -69,7 +69,7 @@ void SimulationOptions::add_service_options(CLI::App& app) {
   };
   add("--speed", speed, "simulated seconds in one real second")
       ->check(CLI::Range(0.01, 100000.0))
-      ->check(not_negative())
+      ->check(not_negative().description(""))
       ->capture_default_str();
   add("--dialect", service.dialect,
       "whose answers it gives, such as comet, or native,omni=wrapped for one endpoint")
