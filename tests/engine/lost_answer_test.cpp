@@ -97,9 +97,8 @@ struct SilentService : net::Transport {
         outcome.body = R"({"code":1301,"message":"content"})";
         return outcome;
       }
-      outcome.stage = net::HttpOutcome::Stage::lost;
-      outcome.error = {.kind = Kind::network, .message = "the connection broke"};
-      return outcome;
+      return {.stage = net::HttpOutcome::Stage::lost,
+              .error = {.kind = Kind::network, .message = "the connection broke"}};
     }
     const std::string asked = request.target.substr(request.target.rfind('/') + 1);
     if (asked == first_id || (asked == first_external && finds_first)) {
