@@ -152,7 +152,12 @@ local function save(path)
     file:write(saved(input), "\n")
   end
   file:close()
-  return "text", ("%d inputs are in %s; kling run --sim %s rehearses them, without --sim it pays"):format(#inputs, path, path)
+  return "text",
+    ("%d inputs are in %s; kling run --sim %s rehearses them, without --sim it pays"):format(
+      #inputs,
+      path,
+      path
+    )
 end
 
 repl.commands = {
