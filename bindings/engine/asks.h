@@ -48,7 +48,7 @@ struct Raised {
   Raised& operator=(const Raised&) = delete;
 
   const std::shared_ptr<Ask> ask;
-  const Kind kind;
+  const Kind kind;     ///< script: another error keeps its result from who asks next
   const int timeouts;  ///< of `ask`, up to this one
   std::shared_ptr<const Raised> before;
   std::shared_ptr<void> memory;           ///< what this takes of a script's limit

@@ -74,7 +74,7 @@ end
 
 -- Interrupts the siblings, lets them end, and raises with all tracebacks.
 local function give_up(group, waits, failure)
-  group:cancel()
+  group:cancel(failure)
   for i in group.next, group do
     core.also(failure, waits[i])
   end

@@ -214,8 +214,10 @@ Wait& new_wait(lua_State* L) {
 
 void note_ask(lua_State* L, Call& call, engine::CreateRequest& request, const Where& here) {
   Scheduler& scheduler = state_of(L).scheduler;
-  const Task* task = scheduler.running();
+  Task* task = scheduler.running();
   request.task_path = task ? task->path : "main";
+  // Nobody waits for a script, so nothing of its own can be kept from who waits.
+  if (task != nullptr && task->root != task->id) task->asked.push_back(request.ask);
   request.where = here.text;
   request.story = scheduler.story();
   call.reply->awaited.push_back({.ask = request.ask});

@@ -105,7 +105,8 @@ struct Task {
   std::map<std::string, int> shots;  ///< how often each name was given in it
   std::weak_ptr<Ticket> ticket;      ///< what it waits for; gone with the coroutine that waits
   engine::Story story;               ///< what was raised into it, and into its parent before it
-  const engine::Raised* born_with = nullptr;  ///< where that of its parent begins
+  const engine::Raised* born_with = nullptr;        ///< where that of its parent begins
+  std::vector<std::shared_ptr<engine::Ask>> asked;  ///< by it, and by those whose results it got
   std::shared_ptr<const Failure> failure;
   std::unique_ptr<TaskResult> inherited;  ///< traceback of an awaited task's error
   std::vector<Watch> watches;             ///< called once it is done
@@ -192,6 +193,11 @@ class Scheduler {
   void note_unended(lua_State* L, const Ticket& ticket, Kind kind);
   /// And by what was raised into `task`, which came to nothing.
   void note_failed(lua_State* L, const Task& task);
+  /// And by what gave results, or may give some, that an error keeps from who asks next: an equal
+  /// ask gets those.
+  void note_lost(lua_State* L, std::span<const std::shared_ptr<engine::Ask>> asked);
+  /// The results of an ended task reach the running one. Plain C++; may throw.
+  void hand_on(Task& ended);
   /// Asks whose wait was cut off, and who asked was not told a failure later on.
   const std::vector<std::shared_ptr<engine::Ask>>& untold() const { return untold_; }
 

@@ -70,6 +70,17 @@ std::vector<std::shared_ptr<engine::Ask>> Scheduler::unended(
   return found;
 }
 
+void Scheduler::note_lost(lua_State* L, std::span<const std::shared_ptr<engine::Ask>> asked) {
+  for (std::size_t i = 0; i < asked.size(); ++i)
+    if (!asked[i]->followed) add_raised(L, asked[i], Kind::script, asked[i]->raised);
+}
+
+void Scheduler::hand_on(Task& ended) {
+  if (running_ != nullptr && running_->root != running_->id)
+    running_->asked.insert(running_->asked.end(), ended.asked.begin(), ended.asked.end());
+  ended.asked.clear();
+}
+
 std::string Scheduler::deadlock() const {
   if (ready_.first != nullptr || !timers_.empty() || !arrivals_.empty() || !held_.empty())
     return "";

@@ -47,6 +47,8 @@ int push_results(lua_State* L, Task& task) {
     return count;
   }
   task.observed = true;
+  // A script that raised an error of its own has had its results.
+  if (task.failure->is_kling_error) state_of(L).scheduler.note_lost(L, task.asked);
   state_of(L).scheduler.note_failed(L, task);
   if (lua_gettop(thread) > 0)
     push_left(L, task, -1);
@@ -67,10 +69,18 @@ int push_results(lua_State* L, Task& task) {
   return lua_error(L);
 }
 
+int hand_on_results(lua_State* L, Task& task) {
+  pure(L, [&] {
+    if (!task.failure) state_of(L).scheduler.hand_on(task);
+  });
+  return push_results(L, task);
+}
+
 int task_waited(lua_State* L, int, lua_KContext) {
   Task& task = check_task(L, 1);
   const Ticket& ticket = *own_object<Wait>(L, 2).ticket;
-  if (state_of(L).scheduler.woken(L, *own_object<Wait>(L, 2).ticket)) return push_results(L, task);
+  if (state_of(L).scheduler.woken(L, *own_object<Wait>(L, 2).ticket))
+    return hand_on_results(L, task);
   state_of(L).scheduler.note_unended(L, ticket, Kind::timeout);
   return raise_new(L, Kind::timeout, [&](Error& error) {
     error.message = "task " + task.path + " was still running when the wait timed out";
@@ -85,7 +95,7 @@ int task_wait(lua_State* L) {
   if (&task == scheduler.running()) luaL_error(L, "a task cannot wait for itself");
   lua_settop(L, 1);
   Wait& wait = new_wait(L);
-  if (task.phase == Task::Phase::done) return push_results(L, task);
+  if (task.phase == Task::Phase::done) return hand_on_results(L, task);
   wait.ticket->until = deadline;
   pure(L, [&] {
     wait.ticket->awaited.push_back({.task = task.id});
@@ -221,20 +231,27 @@ int group_next(lua_State* L) {
   return next_arrived(L, LUA_OK, 0);
 }
 
-/// group:cancel(), also at the end of its scope: interrupts the tasks that still run.
+/// group:cancel(error), also at the end of its scope: interrupts the tasks that still run.
 int group_cancel(lua_State* L) {
   Group& group = check_group(L);
   Scheduler& scheduler = state_of(L).scheduler;
+  const bool failed = !lua_isnoneornil(L, 2) && !group.cancelled;
   group.cancelled = true;
   pure(L, [&] {
     for (const Awaited& item : group.awaited) {
       Task* task = scheduler.find(item.task);
+      if (task != nullptr && !failed && !task->failure) scheduler.hand_on(*task);
       if (task == nullptr || task->phase == Task::Phase::done) continue;
       task->observed = true;
       scheduler.cancel(*task);
     }
   });
   // Last: it may raise for want of memory, and nobody may go on and pay for that.
+  for (const Awaited& item : group.awaited) {
+    const Task* task = scheduler.find(item.task);
+    if (failed && task != nullptr && !task->failure) scheduler.note_lost(L, task->asked);
+    if (failed && item.ask && item.ended) scheduler.note_lost(L, {&item.ask, 1});
+  }
   for (const Awaited& item : group.awaited)
     if (const Task* task = scheduler.find(item.task); task && task->failure && !task->observed)
       scheduler.note_failed(L, *task);

@@ -117,6 +117,79 @@ print(#clips))",
      {"create#1: 1301"},
      3,
      0},
+    {"a whole batch is tried again after one of it failed",
+     R"(local function batch()
+  return kling.all {
+    a = function()
+      kling.text2video { prompt = "a" }:wait()
+      return kling.text2video { prompt = "a, ending" }:wait()
+    end,
+    b = function() return kling.text2video { prompt = "a bloodbath", duration = 10 }:wait() end,
+    c = function() return kling.text2video { prompt = "c" }:wait() end,
+  }
+end
+for _ = 1, 3 do print((pcall(batch))) end)",
+     {},
+     3,
+     1},
+    {"a whole batch of jobs is tried again after one of it failed",
+     R"(local function ask(prompt, duration)
+  return kling.text2video { prompt = prompt, duration = duration }
+end
+for _ = 1, 3 do
+  print((pcall(kling.all, { ask "a", ask("a bloodbath", 10), ask "a", ask("d", 10) })))
+end)",
+     {},
+     3,
+     1},
+    {"tasks within tasks are tried again after their sibling failed",
+     R"(local function batch()
+  return kling.map({ 1, 2 }, function(i)
+    if i == 2 then return kling.text2video { prompt = "a bloodbath", duration = 10 }:wait() end
+    local inner = kling.all { function() return kling.text2video { prompt = "a" }:wait() end }
+    local other = kling.spawn(function() return kling.text2video { prompt = "b" }:wait() end)
+    return { inner[1], other:wait() }
+  end)
+end
+for _ = 1, 3 do print((pcall(batch))) end)",
+     {},
+     2,
+     1},
+    {"a chain in a task is tried again from where it failed",
+     R"(local function chain()
+  kling.text2video { prompt = "a" }:wait()
+  kling.text2video { prompt = "a bloodbath" }:wait()
+end
+for _ = 1, 3 do
+  local task = kling.spawn(chain)
+  print((pcall(task.wait, task)))
+end)",
+     {},
+     1,
+     1},
+    {"a chain that was too slow is tried again from where it was",
+     R"(local function chain()
+  kling.text2video { prompt = "a" }:wait()
+  kling.text2video { prompt = "b", duration = 10 }:wait()
+end
+for _ = 1, 2000 do
+  if pcall(kling.timeout, 0.05, chain) then break end
+end)",
+     {},
+     2,
+     0},
+    {"a result that a task was not content with is made anew",
+     R"(for i = 1, 3 do
+  local task = kling.spawn(function()
+    local clip = kling.text2video { prompt = "a" }:wait()
+    if i < 3 then error("not this one") end
+    return clip
+  end)
+  print((pcall(task.wait, task)))
+end)",
+     {},
+     3,
+     0},
     {"a request of another endpoint, refused and asked for again",
      R"(local body = { prompt = "x", model_name = "kling-v2-6" }
 local ok, answer

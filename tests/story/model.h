@@ -59,6 +59,7 @@ class Model {
     std::vector<std::string> children;  // since it entered
     std::string entered, joins;
     std::map<int, std::string> waiting;  // ask, id
+    std::map<int, std::string> made;     // likewise: what it, or who it waited for, asked for
     bool failed = false;
     std::map<std::string, int> asked;  // by prompt
   };
@@ -172,7 +173,21 @@ class Model {
         task.story.push_back(entry);
       }
       cut_off(task, path, timed_out ? "timeout" : "interrupted", 0);
+      // What they made is lost to who waits, who may ask for it again.
+      lose(task, path, event.how == "ok", 0);
     }
+  }
+  void lose(TaskTold& task, const std::string& path, bool handed_on, int depth) {
+    const TaskTold child = run_.tasks[path];
+    for (const auto& [ask, id] : child.made) {
+      if (handed_on)
+        task.made[ask] = id;
+      else
+        raise(task, ask, id, "script", false);
+    }
+    for (const std::string& inner : child.children)
+      if (depth < 5) lose(task, inner, handed_on, depth + 1);
+    if (depth < 5 && child.entered == "join") lose(task, child.joins, handed_on, depth + 1);
   }
   /// What it, or a task it waits for, still waits for. Only a time-out is raised into the waiter
   /// for certain.
@@ -189,6 +204,7 @@ class Model {
     const auto nth = static_cast<std::size_t>(task.asked[prompt]++);
     const std::string step = step_of(id);
     run_.prompt_of[event.ask] = prompt;
+    task.made[event.ask] = id;
     std::vector<std::string>& ids = record_[{event.path, prompt}];
     if (nth >= ids.size()) ids.resize(nth + 1);
     const std::string recorded = ids[nth];
