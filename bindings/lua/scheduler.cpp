@@ -15,6 +15,8 @@ constexpr std::size_t kMostPath = 400;
 constexpr std::int64_t kLongestTurnUs = 3'600'000'000;
 /// Failures that nobody waited for are told up to here: their texts are kept.
 constexpr std::size_t kMostUnobserved = 1000;
+/// A cancelled task that catches each error and waits again is ended after that many waits.
+constexpr int kMostRefused = 1000;
 
 /// Marks that run() runs.
 struct Turn {
@@ -145,6 +147,10 @@ int Scheduler::end_script(lua_State* L, int code) {
     task->exit_code = code;
     wake(id, task->serial);
   }
+  return leave(L);
+}
+
+int Scheduler::leave(lua_State* L) {
   if (L == passable && lua_isyieldable(L)) {
     lua_pushlightuserdata(L, wait_mark());
     return lua_yield(L, 1);
@@ -193,8 +199,13 @@ void Scheduler::check_can_wait(lua_State* L, bool at_once) {
       raise_message(L, Kind::invalid, "this host may not be blocked: start it with kling.spawn");
     return;
   }
-  if (running_ != nullptr && running_->cancelled)
+  if (running_ != nullptr && running_->cancelled) {
+    if (++running_->refused > kMostRefused) {
+      running_->exits = true;
+      leave(L);
+    }
     raise_message(L, Kind::interrupted, "the wait was cancelled");
+  }
   if (L == passable && lua_isyieldable(L)) return;
   raise_message(L, Kind::invalid,
                 "kling cannot wait here (inside table.sort, string.gsub, __tostring, a message "

@@ -96,7 +96,8 @@ struct Task {
   Phase phase = Phase::unborn;
   bool cancelled = false;
   bool brief = false;     ///< waits for a brief ticket
-  bool exits = false;     ///< by end_script(): no code of it runs any more
+  bool exits = false;     ///< no code of it runs any more
+  int refused = 0;        ///< waits since it was cancelled
   bool held = false;      ///< a Task value of the script, or the host, may ask for the result
   bool observed = false;  ///< somebody was told about the failure
   TaskId root = 0;        ///< the script it belongs to
@@ -227,6 +228,8 @@ class Scheduler {
     }
   };
   void block(lua_State* L, Ticket& ticket, Millis deadline);
+  /// Ends the running task, whose `exits` is set. Never returns.
+  int leave(lua_State* L);
   void add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind, int timeouts);
   void add_timer(Millis due, std::uint64_t order, const Task& task);
   void fire_timers();

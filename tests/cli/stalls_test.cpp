@@ -121,6 +121,26 @@ error 'oops')",
   }
 }
 
+TEST_CASE("a cancelled task that catches every interruption and waits again is ended") {
+  for (const auto& words : std::vector<std::vector<std::string>>{
+           {"run", "film.lua"}, {"run", "--profile", "safe", "--root", ".", "film.lua"}}) {
+    Stage stage(R"(
+local kling = require 'kling'
+kling.spawn(function() while true do pcall(kling.sleep, 1) end end)
+kling.spawn(function()
+  while true do
+    coroutine.wrap(function() pcall(kling.text2video, { prompt = 'a fox' }) end)()
+    pcall(kling.sleep, 1)
+  end
+end)
+kling.sleep(0.1)
+error 'oops')");
+    const Outcome run = stage.run(words);
+    CHECK_MESSAGE(run.code == 1, run.err);
+    CHECK_MESSAGE(contains(run.err, "film.lua:11: oops"), run.err);
+  }
+}
+
 TEST_CASE("after the end by a limit nothing is waited for that is not paid") {
   const Stage stage(R"(
 local kling = require 'kling'
