@@ -10,8 +10,10 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-/// Kept for options to come, so that no script gets used to them.
-constexpr std::string_view kReserved[] = {"notify"};
+/// Kept for options to come, or typed by who means to pay nothing, or no more than so much: a script
+/// gets none of them unseen.
+constexpr std::string_view kReserved[] = {"notify", "dry-run", "plan", "preview", "rehearse",
+                                          "budget", "cost",    "price", "max-price"};
 
 /// A word as it was meant: what turns "--" into a dash is undone, capitals and underscores too.
 std::string plain(std::string_view word) {

@@ -29,6 +29,8 @@ TEST_CASE("an option behind the script is an error that shows the right order") 
       {{"run", "-", "--sim"}, {"kling run --sim -\n"}},
       {{"run", "film.lua", "-q"}, {"kling run --quiet film.lua\n"}},
       {{"run", "film.lua", "-qh"}, {"-qh stands behind"}},
+      {{"run", "film.lua", "--dry-run"}, {"has no --dry-run", "Nothing was run"}},
+      {{"run", "film.lua", "--budget=2"}, {"has no --budget=2", "Nothing was run"}},
       {{"run", "film.lua", "--help"}, {"--help stands behind"}},
       {{"run", "film.lua", "-sim"}, {"kling run --sim film.lua\n"}},
       {{"run", "film.lua", "--SIM"}, {"kling run --sim film.lua\n"}},
