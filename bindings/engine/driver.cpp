@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <random>
 
-#include "engine/core.h"
+#include "engine/inside.h"
 
 namespace kling::engine {
 namespace {
@@ -91,7 +91,7 @@ void tell_trouble(std::string& waiting_for, const Transition& step, const Error&
 }  // namespace
 
 /// Nothing of it was recorded or sent.
-void Core::refuse(Job& job, const Error& error) {
+void Engine::refuse(Job& job, const Error& error) {
   insist([&] {
     {
       std::lock_guard lock(job.mutex);
@@ -104,7 +104,9 @@ void Core::refuse(Job& job, const Error& error) {
   });
 }
 
-void Core::start(const std::shared_ptr<Job>& job) {
+void Engine::start(const std::shared_ptr<Job>& job) {
+  job->order = ++orders;
+  job->sending->sequence = sequences[job->sending->request.task_path]++;
   if (Status started = pool.start(); !started) return refuse(*job, started.error());
   std::function<void()> work = [self = shared_from_this(), job] {
     Status looked = Done{};
@@ -118,7 +120,7 @@ void Core::start(const std::shared_ptr<Job>& job) {
   };
   {
     std::lock_guard lock(jobs_mutex);
-    jobs.push_back(job);
+    jobs_.push_back(job);
     set_active(*job, true);
   }
   try {
@@ -128,7 +130,7 @@ void Core::start(const std::shared_ptr<Job>& job) {
   }
 }
 
-void Core::resume(const std::shared_ptr<Job>& job) {
+void Engine::resume(const std::shared_ptr<Job>& job) {
   {
     std::lock_guard lock(job->mutex);
     if (job->active) return;
@@ -149,12 +151,12 @@ void Core::resume(const std::shared_ptr<Job>& job) {
   }
 }
 
-void Core::run_soon(const std::shared_ptr<Job>& job, const Event& event) {
+void Engine::run_soon(const std::shared_ptr<Job>& job, const Event& event) {
   pool.submit(Lane::light,
               [self = shared_from_this(), job, event] { self->run(job, event, Lane::light); });
 }
 
-void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
+void Engine::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
   if (std::exchange(job->polls, false)) --waits;
   while (true) {
     event.now = now();
@@ -193,7 +195,7 @@ void Core::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
   }
 }
 
-void Core::wait(const std::shared_ptr<Job>& job, const Action& action) {
+void Engine::wait(const std::shared_ptr<Job>& job, const Action& action) {
   if (action.delay == kSlotDelay) return wait_for_slot(job);
   Millis delay = action.delay;
   if (delay == kPollDelay) {
@@ -208,7 +210,7 @@ void Core::wait(const std::shared_ptr<Job>& job, const Action& action) {
 }
 
 /// Has the job run on after so long, or when it is called.
-void Core::sleep(const std::shared_ptr<Job>& job, Millis delay) {
+void Engine::sleep(const std::shared_ptr<Job>& job, Millis delay) {
   const unsigned wait = ++job->wait;
   job->asleep = true;
   pool.submit_at(now() + delay, Lane::light, [self = shared_from_this(), job, wait] {
@@ -218,7 +220,7 @@ void Core::sleep(const std::shared_ptr<Job>& job, Millis delay) {
 }
 
 /// Wakes a job that waits. For want of memory it runs later, by itself.
-void Core::call(const std::shared_ptr<Job>& job) {
+void Engine::call(const std::shared_ptr<Job>& job) {
   if (!job->asleep.exchange(false)) return;
   try {
     run_soon(job, {.type = EventType::elapsed});
@@ -229,7 +231,7 @@ void Core::call(const std::shared_ptr<Job>& job) {
 
 // ---- Runs that follow one another on one engine ----
 
-void Core::end_run(const std::vector<std::shared_ptr<Ask>>& untold) {
+void Engine::end_run(const std::vector<std::shared_ptr<Ask>>& untold) {
   auto book = ledger();
   if (!book || options.run_name().empty()) return;
   std::vector<Caught> kept;
@@ -240,7 +242,7 @@ void Core::end_run(const std::vector<std::shared_ptr<Ask>>& untold) {
     log("warning", ended.error().message);
 }
 
-void Core::begin_run() {
+void Engine::begin_run() {
   ++present_run;
   {
     std::lock_guard lock(claim_mutex);
@@ -250,12 +252,12 @@ void Core::begin_run() {
   }
   {
     std::lock_guard lock(questions_mutex);
-    questions.clear();
+    questions_.clear();
     asked_again.clear();
   }
   const auto before = [&] {
     std::lock_guard lock(jobs_mutex);
-    return jobs;
+    return jobs_;
   }();
   for (const auto& job : before) {
     std::unique_lock lock(job->mutex);
@@ -269,7 +271,7 @@ void Core::begin_run() {
 }
 
 /// Of an earlier run, and nothing of it is on its way: its step goes on with whoever asks for it.
-bool Core::may_retire(const Job& job, ActionType next) const {
+bool Engine::may_retire(const Job& job, ActionType next) const {
   if (job.run == present_run) return false;
   switch (next) {
     case ActionType::write_intent:
@@ -285,7 +287,7 @@ bool Core::may_retire(const Job& job, ActionType next) const {
 }
 
 /// False when the present run has asked for it meanwhile.
-bool Core::retire(const std::shared_ptr<Job>& job) {
+bool Engine::retire(const std::shared_ptr<Job>& job) {
   {
     std::lock_guard lock(jobs_mutex);
     if (job->run == present_run) return false;
@@ -299,7 +301,7 @@ bool Core::retire(const std::shared_ptr<Job>& job) {
 }
 
 /// By the schedule, as far as the process's budget of requests goes.
-Millis Core::next_look(Job& job) {
+Millis Engine::next_look(Job& job) {
   learn_from_history();
   const Expectation expected = durations.expect(job.job_class);
   std::lock_guard lock(job.mutex);
@@ -313,7 +315,7 @@ Millis Core::next_look(Job& job) {
   return delay;
 }
 
-Event Core::perform(const std::shared_ptr<Job>& job, ActionType action) {
+Event Engine::perform(const std::shared_ptr<Job>& job, ActionType action) {
   if (options.on_action) options.on_action(name(action), false);
   const Event event = [&] {
     try {
@@ -330,7 +332,7 @@ Event Core::perform(const std::shared_ptr<Job>& job, ActionType action) {
   return event;
 }
 
-Event Core::carry_out(const std::shared_ptr<Job>& job, ActionType action) {
+Event Engine::carry_out(const std::shared_ptr<Job>& job, ActionType action) {
   switch (action) {
     case ActionType::write_intent: return write_intent(job);
     case ActionType::revisit: return revisit(*job);

@@ -3,7 +3,7 @@
 #include "api/capabilities.h"
 #include "api/text.h"
 #include "base/files.h"
-#include "engine/core.h"
+#include "engine/inside.h"
 
 namespace kling::engine {
 namespace {
@@ -18,298 +18,253 @@ std::string start_of(const std::string& text) {
   return text.substr(0, end) + "…";
 }
 
-class EngineImpl : public Engine {
- public:
-  explicit EngineImpl(std::shared_ptr<Core> core) : core_(std::move(core)) {
-    core_->pool.set_interrupt([weak = std::weak_ptr(core_)] {
-      const auto living = weak.lock();
-      if (!living) return;
-      living->closing = true;
-      living->transport->stop();
-    });
-  }
-  ~EngineImpl() override {
-    if (home_.is_here())
-      core_->close();
-    else  // a forked child has none of the threads that this takes
-      new (std::nothrow) std::shared_ptr<Core>(std::move(core_));
-  }
-
-  std::shared_ptr<Job> create(CreateRequest request, JobDone prepared) override {
-    auto job = core_->new_job(api::find_endpoint(request.request.endpoint));
-    job->step.script = request.where;
-    job->step.name = request.name;
-    if (const api::Json& prompt = api::member(request.request.fields, "prompt"); prompt.is_string())
-      job->step.summary = start_of(prompt.get_ref<const std::string&>());
-    if (request.patience) job->policy.patience = *request.patience;
-    if (request.ask_when_lost) job->policy.ask = *request.ask_when_lost;
-    if (request.poll_interval) job->poll_interval = *request.poll_interval;
-    const api::Json body = api::wire_body(*job->definition, request.request);
-    job->job_class = job_class(job->step.endpoint, body);
-    if (const auto price = api::estimate(*job->definition, body))
-      job->step.estimate_usd = job->estimate_usd = api::decimal(price->usd * job->price_factor);
-    job->sending = std::make_unique<Sending>();
-    job->sending->request = std::move(request);
-    job->sending->prepared = std::move(prepared);
-    start(job);
-    return job;
-  }
-
-  void find(const std::string& handle, JobDone done) override {
-    work(core_, Lane::light, std::move(done), [handle](Core& core) { return core.find(handle); });
-  }
-
-  JobSnapshot snapshot(const std::shared_ptr<Job>& job) const override {
-    std::lock_guard lock(job->mutex);
-    JobSnapshot shot = snapshot_of(*job);
-    if (shot.phase == Phase::accepted && shot.progress < 0 && shot.expected > 0) {
-      const auto past = static_cast<double>(core_->now() - shot.accepted_at);
-      const double part = past / static_cast<double>(shot.expected);
-      shot.progress = std::floor(100 * std::clamp(part, 0.0, 0.99)) / 100;
-    }
-    return shot;
-  }
-
-  void watch(const std::shared_ptr<Job>& job, Milestone milestone, std::weak_ptr<void> owner,
-             std::function<void()> reached_it) override {
-    core_->watch(job, milestone, {std::move(owner), std::move(reached_it)});
-  }
-
-  void notify(api::CallbackRequest request, TextDone done) override {
-    work(core_, Lane::light, std::move(done),
-         [request = std::move(request)](Core& core) { return core.notify(request); });
-  }
-
-  void query(const QueryTarget& target, std::function<void(Result<QueryResult>)> done) override {
-    work(core_, Lane::light, std::move(done), [target](Core& core) { return core.query(target); });
-  }
-
-  void get(const std::string& target, std::function<void(Result<api::Json>)> done) override {
-    work(core_, Lane::light, std::move(done), [target](Core& core) -> Result<api::Json> {
-      if (Status path = net::check_path(target); !path) return path.error();
-      return core.get_json(target);
-    });
-  }
-
-  void post(const std::string& target, api::Json body, CreateRequest asked,
-            JobDone prepared) override {
-    if (Status path = net::check_path(target); !path)
-      return core_->queue->post([prepared, path] { prepared(path.error()); });
-    auto job = core_->new_job(nullptr);
-    job->step.target = target;
-    job->step.script = asked.where;
-    job->step.summary = "POST " + target;
-    job->sending = std::make_unique<Sending>();
-    job->sending->other_body = std::move(body);
-    job->sending->request = std::move(asked);
-    job->sending->prepared = std::move(prepared);
-    start(job);
-  }
-
-  api::Json answer(const std::shared_ptr<Job>& job) const override {
-    std::lock_guard lock(job->mutex);
-    return job->answer;
-  }
-
-  void materialize(std::shared_ptr<MediaSource> source, TextDone done) override {
-    work_on({source}, std::move(done), [source](Core& core) { return core.materialize(*source); });
-  }
-
-  void bytes(std::shared_ptr<MediaSource> source, TextDone done) override {
-    work_on({source}, std::move(done), [source](Core& core) {
-      const auto path = core.materialize(*source);
-      return path ? read_file(*path, std::uint64_t(2) << 30) : path;
-    });
-  }
-
-  void save(std::shared_ptr<MediaSource> source, const std::string& path, TextDone done) override {
-    work_on({source}, std::move(done),
-            [source, path](Core& core) { return core.save(*source, path); });
-  }
-
-  void concat(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
-              api::Json options, TextDone done) override {
-    work_on(parts, std::move(done), [parts, out, options](Core& core) {
-      return core.keep(core.concat(parts, out, options));
-    });
-  }
-
-  void timeline(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
-                api::Json options, TextDone done) override {
-    work_on(parts, std::move(done),
-            [parts, out, options](Core& core) { return core.timeline(parts, out, options); });
-  }
-
-  void probe(std::shared_ptr<MediaSource> source,
-             std::function<void(Result<api::Json>)> done) override {
-    work_on({source}, std::move(done), [source](Core& core) { return core.probe(*source); });
-  }
-
-  void ask(Question question, std::vector<std::shared_ptr<MediaSource>> about,
-           std::weak_ptr<void> owner, std::function<void(Result<int>)> done) override {
-    std::function<void(Result<Question>)> recorded = [core = core_, owner,
-                                                      done](Result<Question> row) {
-      row ? core->await_answer(*row, {owner, done}) : done(std::move(row.error()));
-    };
-    work_on(about, std::move(recorded),
-            [question, about](Core& core) { return core.record_question(question, about); });
-  }
-
-  std::vector<Question> questions() const override {
-    std::lock_guard lock(core_->questions_mutex);
-    return core_->questions;
-  }
-
-  void answer_question(std::int64_t question, int choice,
-                       std::function<void(Status)> done) override {
-    work(core_, Lane::light, std::move(done),
-         [question, choice](Core& core) { return core.answer(question, choice); });
-  }
-
-  void read(const std::string& path, TextDone done) override {
-    constexpr std::uint64_t kMost = 16u << 20;
-    work(core_, Lane::light, std::move(done), [path](Core& core) {
-      auto file = core.input_path(path);
-      return file ? read_file(*file, kMost) : file;
-    });
-  }
-
-  std::size_t pending() const override {
-    return static_cast<std::size_t>(core_->operations + core_->active);
-  }
-
-  bool is_busy() const override {
-    return std::ranges::any_of(jobs(), [](const auto& job) {
-      std::lock_guard lock(job->mutex);
-      return job->active && job->machine.phase < Phase::accepted && job->waiting_for.empty();
-    });
-  }
-
-  std::vector<std::shared_ptr<Job>> jobs() const override {
-    std::lock_guard lock(core_->jobs_mutex);
-    return core_->jobs;
-  }
-
-  std::vector<std::shared_ptr<Job>> changes(std::uint64_t& since) const override {
-    std::vector<std::shared_ptr<Job>> changed;
-    std::lock_guard lock(core_->jobs_mutex);
-    for (auto at = core_->changes.upper_bound(since); at != core_->changes.end(); ++at)
-      if (auto job = at->second.lock()) changed.push_back(std::move(job));
-    since = core_->last_change;
-    return changed;
-  }
-
-  std::vector<Work> works() const override {
-    std::lock_guard lock(core_->file_work_mutex);
-    return {core_->file_work.begin(), core_->file_work.end()};
-  }
-
-  Bill bill() const override {
-    Bill bill;
-    bill.estimated = false;
-    for (const auto& job : jobs()) {
-      if (job->background) continue;
-      const JobSnapshot shot = snapshot(job);
-      if (shot.submitted) ++bill.submitted;
-      if (shot.reused) ++bill.reused;
-      if (shot.phase == Phase::failed) ++bill.failed;
-      if (shot.phase == Phase::failed && shot.replayed) ++bill.replayed;
-      if (shot.phase != Phase::failed && shot.phase != Phase::stored &&
-          shot.phase != Phase::succeeded)
-        ++bill.open;
-      if (shot.phase == Phase::looking_up || shot.phase == Phase::ambiguous)
-        bill.in_doubt = api::decimal(bill.in_doubt + shot.cost_usd);
-      if (!shot.submitted || shot.phase == Phase::failed) continue;
-      bill.usd = api::decimal(bill.usd + shot.cost_usd);
-      if (!shot.cost_is_real) bill.estimated = true;
-    }
-    return bill;
-  }
-
-  const EngineOptions& options() const override { return core_->options; }
-  void stop_submitting() override {
-    core_->submitting = false;
-    core_->call_next();
-  }
-  void release() override { core_->call_next(); }
-  void begin_run() override { core_->begin_run(); }
-  void end_run(const std::vector<std::shared_ptr<Ask>>& untold) override { core_->end_run(untold); }
-  std::string key() const override { return core_->key(); }
-  void set_key(const std::string& key) override { core_->set_key(key); }
-  void set_limits(const Limits& limits) override {
-    {
-      std::lock_guard lock(core_->slots_mutex);
-      core_->limits = limits;
-    }
-    core_->call_next();
-  }
-
- private:
-  void start(const std::shared_ptr<Job>& job) {
-    job->order = ++orders_;
-    job->sending->sequence = sequences_[job->sending->request.task_path]++;
-    core_->start(job);
-  }
-
-  /// Runs `task` on a worker and hands its result to `done` on the owner's thread, where it may be
-  /// run after this engine has gone.
-  template <class Done, class Task>
-  static void work(const std::shared_ptr<Core>& owner, Lane lane, Done done, Task task) {
-    using Outcome = decltype(task(*owner));
-    auto result = std::make_shared<Outcome>(out_of_memory(Kind::media));
-    // Made now, so that a worker needs no memory to tell what has become of it.
-    std::function<void()> tell = [done = std::move(done), result] { done(std::move(*result)); };
-    if (Status started = owner->pool.start(); !started) {
-      *result = started.error();
-      return owner->queue->post(std::move(tell));
-    }
-    std::function<void()> work = [core = owner, tell = std::move(tell), result = result.get(),
-                                  task = std::move(task)]() mutable {
-      try {
-        *result = task(*core);
-      } catch (const std::exception&) {  // it says so already
-      }
-      // First: whoever runs the completion may ask at once whether anything is pending.
-      --core->operations;
-      core->insist([&] { core->queue->post(std::move(tell)); });
-    };
-    ++owner->operations;
-    try {
-      owner->pool.submit(lane, std::move(work));
-    } catch (const std::exception&) {
-      --owner->operations;
-      throw;
-    }
-  }
-
-  /// The same, once the clips behind `sources` lie in the store or failed to.
-  template <class Done, class Task>
-  void work_on(const std::vector<std::shared_ptr<MediaSource>>& sources, Done done, Task task) {
-    std::function<void()> next = [core = core_, done = std::move(done), task = std::move(task)] {
-      work(core, Lane::media, done, task);
-    };
-    for (const auto& source : sources)
-      if (source->job && source->video == 0 && core_->options.store && source->made().empty())
-        next = [core = core_, job = source->job, then = std::move(next)] {
-          core->watch(job, Milestone::stored, {core, then});
-        };
-    next();
-  }
-
-  const Birthplace home_;
-  std::shared_ptr<Core> core_;
-  std::map<std::string, int> sequences_;
-  std::uint64_t orders_ = 0;
-};
-
 }  // namespace
+
+template <class Done, class Task>
+void Engine::work(Lane lane, Done done, Task task) {
+  using Outcome = decltype(task(*this));
+  auto result = std::make_shared<Outcome>(out_of_memory(Kind::media));
+  // Made now, so that a worker needs no memory to tell what has become of it.
+  std::function<void()> tell = [done = std::move(done), result] { done(std::move(*result)); };
+  if (Status started = pool.start(); !started) {
+    *result = started.error();
+    return queue->post(std::move(tell));
+  }
+  std::function<void()> work = [self = shared_from_this(), tell = std::move(tell),
+                                result = result.get(), task = std::move(task)]() mutable {
+    try {
+      *result = task(*self);
+    } catch (const std::exception&) {  // it says so already
+    }
+    // First: whoever runs the completion may ask at once whether anything is pending.
+    --self->operations;
+    self->insist([&] { self->queue->post(std::move(tell)); });
+  };
+  ++operations;
+  try {
+    pool.submit(lane, std::move(work));
+  } catch (const std::exception&) {
+    --operations;
+    throw;
+  }
+}
+
+template <class Done, class Task>
+void Engine::work_on(const std::vector<std::shared_ptr<MediaSource>>& sources, Done done,
+                     Task task) {
+  std::function<void()> next = [self = shared_from_this(), done = std::move(done),
+                                task = std::move(task)] { self->work(Lane::media, done, task); };
+  for (const auto& source : sources)
+    if (source->job && source->video == 0 && options.store && source->made().empty())
+      next = [self = shared_from_this(), job = source->job, then = std::move(next)] {
+        self->watch(job, Milestone::stored, {self, then});
+      };
+  next();
+}
+
+std::shared_ptr<Job> Engine::create(CreateRequest request, JobDone prepared) {
+  auto job = new_job(api::find_endpoint(request.request.endpoint));
+  job->step.script = request.where;
+  job->step.name = request.name;
+  if (const api::Json& prompt = api::member(request.request.fields, "prompt"); prompt.is_string())
+    job->step.summary = start_of(prompt.get_ref<const std::string&>());
+  if (request.patience) job->policy.patience = *request.patience;
+  if (request.ask_when_lost) job->policy.ask = *request.ask_when_lost;
+  if (request.poll_interval) job->poll_interval = *request.poll_interval;
+  const api::Json body = api::wire_body(*job->definition, request.request);
+  job->job_class = job_class(job->step.endpoint, body);
+  if (const auto price = api::estimate(*job->definition, body))
+    job->step.estimate_usd = job->estimate_usd = api::decimal(price->usd * job->price_factor);
+  job->sending = std::make_unique<Sending>();
+  job->sending->request = std::move(request);
+  job->sending->prepared = std::move(prepared);
+  start(job);
+  return job;
+}
+
+void Engine::find(const std::string& handle, JobDone done) {
+  work(Lane::light, std::move(done), [handle](Engine& engine) { return engine.find(handle); });
+}
+
+JobSnapshot Engine::snapshot(const std::shared_ptr<Job>& job) const {
+  std::lock_guard lock(job->mutex);
+  JobSnapshot shot = snapshot_of(*job);
+  if (shot.phase == Phase::accepted && shot.progress < 0 && shot.expected > 0) {
+    const auto past = static_cast<double>(now() - shot.accepted_at);
+    const double part = past / static_cast<double>(shot.expected);
+    shot.progress = std::floor(100 * std::clamp(part, 0.0, 0.99)) / 100;
+  }
+  return shot;
+}
+
+void Engine::notify(api::CallbackRequest request, TextDone done) {
+  work(Lane::light, std::move(done),
+       [request = std::move(request)](Engine& engine) { return engine.notify(request); });
+}
+
+void Engine::query(const QueryTarget& target, std::function<void(Result<QueryResult>)> done) {
+  work(Lane::light, std::move(done), [target](Engine& engine) { return engine.query(target); });
+}
+
+void Engine::get(const std::string& target, std::function<void(Result<api::Json>)> done) {
+  work(Lane::light, std::move(done), [target](Engine& engine) -> Result<api::Json> {
+    if (Status path = net::check_path(target); !path) return path.error();
+    return engine.get_json(target);
+  });
+}
+
+void Engine::post(const std::string& target, api::Json body, CreateRequest request,
+                  JobDone prepared) {
+  if (Status path = net::check_path(target); !path)
+    return queue->post([prepared, path] { prepared(path.error()); });
+  auto job = new_job(nullptr);
+  job->step.target = target;
+  job->step.script = request.where;
+  job->step.summary = "POST " + target;
+  job->sending = std::make_unique<Sending>();
+  job->sending->other_body = std::move(body);
+  job->sending->request = std::move(request);
+  job->sending->prepared = std::move(prepared);
+  start(job);
+}
+
+api::Json Engine::answer(const std::shared_ptr<Job>& job) const {
+  std::lock_guard lock(job->mutex);
+  return job->answer;
+}
+
+void Engine::materialize(std::shared_ptr<MediaSource> source, TextDone done) {
+  work_on({source}, std::move(done),
+          [source](Engine& engine) { return engine.materialize(*source); });
+}
+
+void Engine::bytes(std::shared_ptr<MediaSource> source, TextDone done) {
+  work_on({source}, std::move(done), [source](Engine& engine) {
+    const auto path = engine.materialize(*source);
+    return path ? read_file(*path, std::uint64_t(2) << 30) : path;
+  });
+}
+
+void Engine::save(std::shared_ptr<MediaSource> source, const std::string& path, TextDone done) {
+  work_on({source}, std::move(done),
+          [source, path](Engine& engine) { return engine.save(*source, path); });
+}
+
+void Engine::concat(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
+                    api::Json written, TextDone done) {
+  work_on(parts, std::move(done), [parts, out, written](Engine& engine) {
+    return engine.keep(engine.concat(parts, out, written));
+  });
+}
+
+void Engine::timeline(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
+                      api::Json written, TextDone done) {
+  work_on(parts, std::move(done),
+          [parts, out, written](Engine& engine) { return engine.timeline(parts, out, written); });
+}
+
+void Engine::probe(std::shared_ptr<MediaSource> source,
+                   std::function<void(Result<api::Json>)> done) {
+  work_on({source}, std::move(done), [source](Engine& engine) { return engine.probe(*source); });
+}
+
+void Engine::ask(Question question, std::vector<std::shared_ptr<MediaSource>> about,
+                 std::weak_ptr<void> owner, std::function<void(Result<int>)> done) {
+  std::function<void(Result<Question>)> recorded = [self = shared_from_this(), owner,
+                                                    done](Result<Question> row) {
+    row ? self->await_answer(*row, {owner, done}) : done(std::move(row.error()));
+  };
+  work_on(about, std::move(recorded),
+          [question, about](Engine& engine) { return engine.record_question(question, about); });
+}
+
+std::vector<Question> Engine::questions() const {
+  std::lock_guard lock(questions_mutex);
+  return questions_;
+}
+
+void Engine::answer_question(std::int64_t question, int choice, std::function<void(Status)> done) {
+  work(Lane::light, std::move(done),
+       [question, choice](Engine& engine) { return engine.answer(question, choice); });
+}
+
+void Engine::read(const std::string& path, TextDone done) {
+  constexpr std::uint64_t kMost = 16u << 20;
+  work(Lane::light, std::move(done), [path](Engine& engine) {
+    auto file = engine.input_path(path);
+    return file ? read_file(*file, kMost) : file;
+  });
+}
+
+std::size_t Engine::pending() const { return static_cast<std::size_t>(operations + active); }
+
+bool Engine::is_busy() const {
+  return std::ranges::any_of(jobs(), [](const auto& job) {
+    std::lock_guard lock(job->mutex);
+    return job->active && job->machine.phase < Phase::accepted && job->waiting_for.empty();
+  });
+}
+
+std::vector<std::shared_ptr<Job>> Engine::jobs() const {
+  std::lock_guard lock(jobs_mutex);
+  return jobs_;
+}
+
+std::vector<std::shared_ptr<Job>> Engine::changes(std::uint64_t& since) const {
+  std::vector<std::shared_ptr<Job>> changed;
+  std::lock_guard lock(jobs_mutex);
+  for (auto at = changes_.upper_bound(since); at != changes_.end(); ++at)
+    if (auto job = at->second.lock()) changed.push_back(std::move(job));
+  since = last_change;
+  return changed;
+}
+
+std::vector<Work> Engine::works() const {
+  std::lock_guard lock(file_work_mutex);
+  return {file_work.begin(), file_work.end()};
+}
+
+Bill Engine::bill() const {
+  Bill bill;
+  bill.estimated = false;
+  for (const auto& job : jobs()) {
+    if (job->background) continue;
+    const JobSnapshot shot = snapshot(job);
+    if (shot.submitted) ++bill.submitted;
+    if (shot.reused) ++bill.reused;
+    if (shot.phase == Phase::failed) ++bill.failed;
+    if (shot.phase == Phase::failed && shot.replayed) ++bill.replayed;
+    if (shot.phase != Phase::failed && shot.phase != Phase::stored &&
+        shot.phase != Phase::succeeded)
+      ++bill.open;
+    if (shot.phase == Phase::looking_up || shot.phase == Phase::ambiguous)
+      bill.in_doubt = api::decimal(bill.in_doubt + shot.cost_usd);
+    if (!shot.submitted || shot.phase == Phase::failed) continue;
+    bill.usd = api::decimal(bill.usd + shot.cost_usd);
+    if (!shot.cost_is_real) bill.estimated = true;
+  }
+  return bill;
+}
+
+void Engine::stop_submitting() {
+  submitting = false;
+  call_next();
+}
+
+void Engine::set_limits(const Limits& wanted) {
+  {
+    std::lock_guard lock(slots_mutex);
+    limits = wanted;
+  }
+  call_next();
+}
 
 Result<std::string> service_name(const EngineOptions& options) {
   if (!options.service.empty()) return options.service;
   return net::service_address(options.base_url.empty() ? kDefaultBaseUrl : options.base_url);
 }
 
-Result<std::unique_ptr<Engine>> make_engine(EngineOptions options) {
+Result<std::shared_ptr<Engine>> make_engine(EngineOptions options) {
   if (options.base_url.empty()) options.base_url = kDefaultBaseUrl;
   if (!options.callback.empty() && !api::is_url(options.callback))
     return Error{.message = "callback is no http address: " + api::excerpt(options.callback, 80),
@@ -328,14 +283,26 @@ Result<std::unique_ptr<Engine>> make_engine(EngineOptions options) {
   }
   const auto transport = options.transport;
   const auto purse = options.purse;
-  auto core =
-      std::make_shared<Core>(std::move(options), *service, transport, std::move(environment));
+  auto engine =
+      std::make_shared<Engine>(std::move(options), *service, transport, std::move(environment));
+  engine->pool.set_interrupt([weak = std::weak_ptr(engine)] {
+    const auto living = weak.lock();
+    if (!living) return;
+    living->closing = true;
+    living->transport->stop();
+  });
   {
     std::lock_guard lock(purse->mutex);
-    std::erase_if(purse->engines, [](const auto& engine) { return engine.expired(); });
-    purse->engines.push_back(core);
+    std::erase_if(purse->engines, [](const auto& other) { return other.expired(); });
+    purse->engines.push_back(engine);
   }
-  return std::unique_ptr<Engine>(std::make_unique<EngineImpl>(std::move(core)));
+  // Work under way keeps it, too; whoever drops this one ends it.
+  return std::shared_ptr<Engine>(engine.get(), [kept = engine](Engine* ended) {
+    if (ended->home.is_here())
+      ended->close();
+    else  // a forked child has none of the threads that this takes
+      new (std::nothrow) std::shared_ptr<Engine>(kept);
+  });
 }
 
 }  // namespace kling::engine

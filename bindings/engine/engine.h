@@ -6,24 +6,35 @@
 // CompletionQueue::drain(). Destroying returns within about 100 ms even while a name look-up hangs.
 #pragma once
 
+#include <exception>
+#include <list>
+#include <thread>
+#include <unordered_map>
+
 #include "api/callback.h"
-#include "engine/admission.h"
+#include "base/leaving.h"
+#include "base/watches.h"
 #include "engine/completion_queue.h"
 #include "engine/confinement.h"
 #include "engine/job.h"
+#include "engine/ledger.h"
 #include "engine/media_source.h"
-#include "engine/question.h"
+#include "engine/poll_schedule.h"
+#include "engine/step.h"
+#include "engine/worker_pool.h"
 #include "net/environment.h"
 
 namespace kling::net {
 class Transport;
-}
+struct HttpOutcome;
+}  // namespace kling::net
 
 namespace kling::engine {
 
 inline constexpr const char* kDefaultBaseUrl = "https://api.cometapi.com";
 
-class Core;
+class Engine;
+struct Sending;
 
 /// What a job waits for until its purse is released.
 inline constexpr const char* kYourWord = "your word";
@@ -31,7 +42,7 @@ inline constexpr const char* kYourWord = "your word";
 /// The engines of one process, whose spending is one, whatever ledger each has.
 struct Purse {
   std::mutex mutex;
-  std::vector<std::weak_ptr<Core>> engines;
+  std::vector<std::weak_ptr<Engine>> engines;
   std::atomic<bool> held{false};  ///< nothing is sent until a person has agreed (release)
 };
 
@@ -132,105 +143,315 @@ struct Bill {
 using JobDone = std::function<void(Result<std::shared_ptr<Job>>)>;
 using TextDone = std::function<void(Result<std::string>)>;
 
-class Engine {
+/// What is virtual is so for a double of the Lua floor's tests.
+class Engine : public std::enable_shared_from_this<Engine> {
  public:
+  /// Use make_engine().
+  Engine(EngineOptions options, std::string service, std::shared_ptr<net::Transport> transport,
+         std::shared_ptr<net::Environment> environment);
   virtual ~Engine() = default;
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  const EngineOptions options;  ///< as it was made
 
   /// Starts a job: look at local media, check again, claim the step in the ledger, send. `prepared`
   /// gets the job once it is recorded, which is an earlier one when this means the same row; an
   /// error means that nothing was paid and the job is void.
-  virtual std::shared_ptr<Job> create(CreateRequest request, JobDone prepared) = 0;
+  virtual std::shared_ptr<Job> create(CreateRequest request, JobDone prepared);
   /// The job of a handle or id, from this run or the ledger; it is polled when it is open.
-  virtual void find(const std::string& handle, JobDone done) = 0;
-  virtual JobSnapshot snapshot(const std::shared_ptr<Job>& job) const = 0;
+  virtual void find(const std::string& handle, JobDone done);
+  virtual JobSnapshot snapshot(const std::shared_ptr<Job>& job) const;
   /// Calls `reached` once the job has come so far (in the next drain() when it has already), unless
-  /// its `owner` has gone. A paused job that somebody waits for is resumed.
-  virtual void watch(const std::shared_ptr<Job>& job, Milestone milestone,
-                     std::weak_ptr<void> owner, std::function<void()> reached) = 0;
+  /// its owner has gone. A paused job that somebody waits for is resumed.
+  virtual void watch(const std::shared_ptr<Job>& job, Milestone milestone, Watch reached);
   /// A callback of the service has come: the job that it speaks of is asked about soon, once. Not
   /// when it is not signed as it should be, or no job of this engine's ledger is meant (kind auth,
   /// invalid). `done` gets the job's handle.
-  virtual void notify(api::CallbackRequest request, TextDone done) = 0;
+  virtual void notify(api::CallbackRequest request, TextDone done);
   /// One GET.
-  virtual void query(const QueryTarget& target, std::function<void(Result<QueryResult>)> done) = 0;
+  virtual void query(const QueryTarget& target, std::function<void(Result<QueryResult>)> done);
   /// Any other endpoint. A POST is recorded before it is sent, never repeated, and replayed from
   /// the ledger by the next run; its job has an answer() instead of a clip. `done` gets the body.
-  virtual void post(const std::string& target, api::Json body, CreateRequest asked,
-                    JobDone prepared) = 0;
-  virtual api::Json answer(const std::shared_ptr<Job>& job) const = 0;
-  virtual void get(const std::string& target, std::function<void(Result<api::Json>)> done) = 0;
+  virtual void post(const std::string& target, api::Json body, CreateRequest request,
+                    JobDone prepared);
+  virtual api::Json answer(const std::shared_ptr<Job>& job) const;
+  virtual void get(const std::string& target, std::function<void(Result<api::Json>)> done);
 
   /// Makes the bytes of a picture or clip; `done` gets the local path.
-  virtual void materialize(std::shared_ptr<MediaSource> source, TextDone done) = 0;
+  virtual void materialize(std::shared_ptr<MediaSource> source, TextDone done);
   /// The same; `done` gets what is in the file, at most 2 GiB.
-  virtual void bytes(std::shared_ptr<MediaSource> source, TextDone done) = 0;
+  virtual void bytes(std::shared_ptr<MediaSource> source, TextDone done);
   /// Saves a picture or clip to `path` ("dir/" picks a name); `done` gets the path written.
-  virtual void save(std::shared_ptr<MediaSource> source, const std::string& path,
-                    TextDone done) = 0;
+  virtual void save(std::shared_ptr<MediaSource> source, const std::string& path, TextDone done);
   /// Joins clips and stills; the seam frame is dropped where a clip was generated from the last
-  /// frame of the part before it. `options` are what media::film_options() takes. A film that is
+  /// frame of the part before it. `written` is what media::film_options() takes. A film that is
   /// what it would become is not made again. `done` gets the path.
   virtual void concat(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
-                      api::Json options, TextDone done) = 0;
+                      api::Json written, TextDone done);
   /// Writes the same film as a timeline for editors (OpenTimelineIO).
   virtual void timeline(std::vector<std::shared_ptr<MediaSource>> parts, const std::string& out,
-                        api::Json options, TextDone done) = 0;
+                        api::Json written, TextDone done);
   /// Facts of a clip or video as JSON: duration width height fps video_codec audio_codec bytes.
   virtual void probe(std::shared_ptr<MediaSource> source,
-                     std::function<void(Result<api::Json>)> done) = 0;
+                     std::function<void(Result<api::Json>)> done);
 
   /// The text of a file that the script may read.
-  virtual void read(const std::string& path, TextDone done) = 0;
+  virtual void read(const std::string& path, TextDone done);
 
   /// Operations whose completion has not run yet, and jobs that are not at rest.
-  virtual std::size_t pending() const = 0;
+  virtual std::size_t pending() const;
 
   /// A question to a person about these media, or with the choices that it has. Recorded under what
   /// it asks: an answer of an earlier run, or of anybody from now on, is the one. `done` gets its
   /// number, unless its `owner` has gone. Not an operation of pending(): it may take days.
-  virtual void ask(Question, std::vector<std::shared_ptr<MediaSource>> /*about*/,
-                   std::weak_ptr<void> /*owner*/, std::function<void(Result<int>)> /*done*/) {}
+  virtual void ask(Question question, std::vector<std::shared_ptr<MediaSource>> about,
+                   std::weak_ptr<void> owner, std::function<void(Result<int>)> done);
   /// Those that this run has asked, answered or not.
-  virtual std::vector<Question> questions() const { return {}; }
+  std::vector<Question> questions() const;
   /// A person's answer, to any question of the ledger. Errors (kind invalid): no such question, no
   /// such choice.
-  virtual void answer_question(std::int64_t /*question*/, int /*choice*/,
-                               std::function<void(Status)> /*done*/) {}
+  virtual void answer_question(std::int64_t question, int choice, std::function<void(Status)> done);
 
   /// Whether a paid request is about to be sent, or was sent and is not answered yet.
-  virtual bool is_busy() const { return false; }
+  bool is_busy() const;
   /// Every job of this run, oldest first.
-  virtual std::vector<std::shared_ptr<Job>> jobs() const = 0;
+  virtual std::vector<std::shared_ptr<Job>> jobs() const;
   /// Those that changed after `since` (0: all), each once, the latest change last; moves `since`
   /// on. Any number of readers, each with a number of its own: nobody need look at all jobs.
-  virtual std::vector<std::shared_ptr<Job>> changes(std::uint64_t& since) const = 0;
-  virtual std::vector<Work> works() const = 0;
-  virtual Bill bill() const = 0;
-  virtual const EngineOptions& options() const = 0;  ///< as it was made
+  virtual std::vector<std::shared_ptr<Job>> changes(std::uint64_t& since) const;
+  std::vector<Work> works() const;
+  Bill bill() const;
   /// From now on nothing new is sent (Ctrl-C): jobs not yet sent stay recorded for the next run.
-  virtual void stop_submitting() = 0;
+  void stop_submitting();
   /// Its purse is not held any more.
-  virtual void release() {}
+  void release() { call_next(); }
   /// A new run on this engine (a host reloads its script): requests pair up with the steps of the
   /// ledger as after a restart. Jobs of the run before end once nothing of theirs is on its way;
   /// those that the new run asks for again go on.
-  virtual void begin_run() {}
+  void begin_run();
   /// The script came to a good end: what it does not ask for any more and was never sent is
   /// forgotten. It did without those that are `untold`, whose end no wait has told: a failure of
   /// theirs is not asked again. Blocks on the ledger.
-  virtual void end_run(const std::vector<std::shared_ptr<Ask>>& /*untold*/) {}
-  virtual std::string key() const = 0;
+  void end_run(const std::vector<std::shared_ptr<Ask>>& untold);
+  std::string key() const;
   /// Another key for the requests from now on: the jobs stay, and those that wait for want of one
   /// go on when somebody asks.
-  virtual void set_key(const std::string& key) = 0;
+  void set_key(const std::string& key);
   /// Other limits from now on. A job that was stopped by the budget is sent when somebody waits for
   /// it again.
-  virtual void set_limits(const Limits& limits) = 0;
+  void set_limits(const Limits& limits);
+
+ private:
+  friend class Working;
+  friend Result<std::shared_ptr<Engine>> make_engine(EngineOptions options);
+
+  // --- engine.cpp
+  /// Runs `task` on a worker and hands its result to `done` on the owner's thread, where it may be
+  /// run after this engine has gone.
+  template <class Done, class Task>
+  void work(Lane lane, Done done, Task task);
+  /// The same, once the clips behind `sources` lie in the store or failed to.
+  template <class Done, class Task>
+  void work_on(const std::vector<std::shared_ptr<MediaSource>>& sources, Done done, Task task);
+
+  // --- driver.cpp: the job machine's hands
+  void start(const std::shared_ptr<Job>& job);
+  void resume(const std::shared_ptr<Job>& job);
+  void run(const std::shared_ptr<Job>& job, Event event, Lane lane);
+  void refuse(Job& job, const Error& error);
+  void wait(const std::shared_ptr<Job>& job, const Action& action);
+  void run_soon(const std::shared_ptr<Job>& job, const Event& event);
+  Event perform(const std::shared_ptr<Job>& job, ActionType action);
+  Event carry_out(const std::shared_ptr<Job>& job, ActionType action);
+
+  Millis next_look(Job& job);
+  void sleep(const std::shared_ptr<Job>& job, Millis delay);
+  void call(const std::shared_ptr<Job>& job);
+  bool may_retire(const Job& job, ActionType next) const;
+  bool retire(const std::shared_ptr<Job>& job);
+
+  /// Does what only the want of memory can prevent, and what must not be left undone.
+  template <class Work>
+  void insist(Work work) {
+    for (;;) {
+      try {
+        return work();
+      } catch (const std::exception&) {
+        if (closing) return;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      }
+    }
+  }
+
+  // --- slots.cpp: who may be sent next
+  Limits limits_now();
+  bool is_next(Job& job);
+  void leave_line(Job& job);
+  void call_next();
+  void wait_for_slot(const std::shared_ptr<Job>& job);
+
+  // --- records.cpp: actions on the ledger
+  Event write_intent(const std::shared_ptr<Job>& job);
+  bool join(const std::shared_ptr<Job>& job, const Claim& claim);
+  Event revisit(Job& job);
+  Event take_claim(Job& job, const Claim& claim);
+  Event mark_sending(Job& job);
+  Event admit_to_send(Job& job);
+  Usage spent_elsewhere();
+  Event record(Job& job, ActionType action);
+  void load(Job& job, const Step& row);
+  std::shared_ptr<Job> job_of(std::int64_t id);
+  void follow_orphans();
+
+  // --- exchange.cpp: actions on the service
+  Event post(Job& job);
+  Event look_up(Job& job);
+  Event probe_look_up(const Job& job);
+  std::optional<bool> is_ours(const Job& job, const api::Task& task, const std::string& date);
+  bool of_another_step(const Job& job, const api::Task& task);
+  Event get(Job& job);
+  void learn_lookup(const Job& job, bool works);
+  /// GET `target`, or what is below it under `id`.
+  net::HttpOutcome fetch(const std::string& target, const std::string& id = {});
+
+  // --- preparing.cpp: from a script's request to a digest and to a body
+  Status inspect(Sending& sending);
+  Result<Identities> identities(const Sending& sending);
+  Status build_body(Job& job, Sending& sending);
+  Result<std::string> uploaded(const std::string& path);
+
+  // --- questions.cpp: what only a person can say
+  struct Asker {
+    std::weak_ptr<void> owner;
+    std::function<void(Result<int>)> tell;
+  };
+  Result<Question> record_question(Question question,
+                                   const std::vector<std::shared_ptr<MediaSource>>& about);
+  void await_answer(const Question& question, Asker asker);
+  void look_for_answers();
+  bool take_answers();
+  Status answer(std::int64_t id, int choice);
+
+  // --- hearing.cpp: callbacks of the service
+  Result<std::string> callback_url(std::int64_t row);
+  Result<std::string> notify(const api::CallbackRequest& request);
+  void hear(const std::shared_ptr<Job>& job, bool ended);
+
+  // --- finding.cpp: jobs and tasks that a script names
+  Result<std::shared_ptr<Job>> find(const std::string& text);
+  Result<QueryResult> query(const QueryTarget& wanted);
+  Result<api::Json> get_json(const std::string& target);
+  Result<std::optional<Step>> find_row(const Handle& handle);
+
+  // --- media_work.cpp: bytes of pictures and clips
+  Event download(Job& job);
+  Result<std::string> materialize(MediaSource& source);
+  Result<std::string> save(MediaSource& source, const std::string& path);
+  Result<std::string> concat(const std::vector<std::shared_ptr<MediaSource>>& parts,
+                             const std::string& wanted, const api::Json& written);
+  Result<std::string> keep(Result<std::string> film);
+  Result<api::Json> probe(MediaSource& source);
+  Result<std::string> fresh_url(Job& job, int video);
+  Result<std::string> fetch_video(Job& job, int video, const std::string& path);
+  Result<std::string> clip_file(Job& job, int video);
+  Result<std::string> video_file(const MediaSource& source);
+  Result<std::string> make_sheet(MediaSource& source);
+  Result<std::string> timeline(const std::vector<std::shared_ptr<MediaSource>>& parts,
+                               const std::string& wanted, const api::Json& written);
+  struct Reel;
+  Result<Reel> read_reel(const std::vector<std::shared_ptr<MediaSource>>& parts,
+                         const std::string& wanted, const api::Json& written);
+  api::Json told_of(const MediaSource& part, const std::vector<Step>& rows);
+  Status note_derived(const std::string& path, const std::string& identity);
+  std::string find_clip(const std::string& file);
+  Result<MediaSource::Recipe> resolve(const MediaSource& source);
+  Result<std::string> identify(const MediaSource& source);
+  Result<std::string> origin_or_content(const std::string& sha256);
+  Result<std::string> store_folder();
+  Result<std::string> store_path(const std::string& name);
+  /// Where a script's file is written, and where it is found again, if the script may.
+  Result<std::string> output_path(const std::string& path) const;
+  Result<std::string> input_path(const std::string& path);
+
+  // --- engine_state.cpp
+  void close();
+  std::shared_ptr<Job> new_job(const api::Endpoint* definition);
+  Result<std::shared_ptr<Ledger>> ledger();
+  void learn_from_history();
+  void log(const char* level, const std::string& message) const;
+  /// How much of its body is out, or of its clip has come; 1: all, or no more is moved.
+  void tell_transfer(Job& job, double part);
+  void publish(Job& job);
+  /// REQUIRES: job.mutex is held.
+  void set_active(Job& job, bool active);
+  void drop(Job& job);
+  Millis now() const { return clock->now(); }
+
+  const Birthplace home;
+  std::map<std::string, int> sequences;  ///< requests of each task; owner's thread
+  std::uint64_t orders = 0;              ///< likewise: jobs so far
+  const std::string service;
+  const std::shared_ptr<net::Transport> transport;
+  const std::shared_ptr<net::Environment> environment;  ///< shared with the transport
+  const std::shared_ptr<CompletionQueue> queue;
+  const std::shared_ptr<Clock> clock;  // outlives the pool's threads
+  WorkerPool pool;
+  std::atomic<bool> closing{false};
+  std::atomic<bool> submitting{true};
+  std::atomic<unsigned> present_run{0};
+  std::atomic<int> waits{0};   // jobs that wait for their next look
+  std::atomic<int> active{0};  // jobs that are, but for those in the background
+  std::atomic<Millis> last_end{0};
+  Durations durations;
+  std::atomic<int> operations{0};  // whose completion has not been posted
+
+  // What this run has asked for (asks.h).
+  std::mutex claim_mutex;
+  AskCounts asked;
+  std::map<std::string, std::set<int>> given, taken;  ///< ordinals by digest
+  int differing = 0;  ///< steps that differ from the last run of the script
+
+  mutable std::mutex jobs_mutex;
+  std::vector<std::shared_ptr<Job>> jobs_;
+  std::map<std::uint64_t, std::weak_ptr<Job>> changes_;  ///< each job by its last change
+  std::uint64_t last_change = 0;
+  std::unordered_map<std::int64_t, std::weak_ptr<Job>> by_row;
+
+  /// Where a file went, by its content; nothing: on its way.
+  std::mutex uploads_mutex;
+  std::condition_variable uploads_changed;
+  std::map<std::string, std::shared_ptr<std::optional<Result<std::string>>>> uploads;
+
+  mutable std::mutex file_work_mutex;
+  std::list<Work> file_work;
+
+  mutable std::mutex questions_mutex;
+  std::vector<Question> questions_;
+  std::vector<std::pair<std::int64_t, Asker>> askers;
+  std::set<std::string> asked_again;  ///< digests: only once in a run
+
+  std::mutex slots_mutex;
+  Limits limits;
+  LearntSlots learnt_slots;
+  std::map<std::uint64_t, std::weak_ptr<Job>> line;  ///< waiting for a slot, by order
+
+  mutable std::mutex key_mutex_;
+  std::string key_;
+  std::mutex open_mutex_;
+  std::shared_ptr<Ledger> ledger_;
+  std::once_flag history_read_;
+  std::mutex folder_mutex_;
+  std::string folder_;
+  std::string temporary_folder_;
+  UnsharedDescriptor temporary_lock_;  ///< of the file beside it: somebody uses it
+  std::mutex origins_mutex_;
+  std::map<std::string, std::string> film_origins_;
 };
 
 /// Makes an engine; checks the options (kind invalid: base URL). No I/O: ledger and network are
 /// opened by the first operation, whose completion gets their errors.
-Result<std::unique_ptr<Engine>> make_engine(EngineOptions options);
+Result<std::shared_ptr<Engine>> make_engine(EngineOptions options);
 
 /// The name of the service in addresses, as make_engine() takes it from the options.
 Result<std::string> service_name(const EngineOptions& options);

@@ -3,7 +3,7 @@
 
 #include "api/decode_error.h"
 #include "api/text.h"
-#include "engine/core.h"
+#include "engine/inside.h"
 
 namespace kling::engine {
 namespace {
@@ -68,7 +68,7 @@ bool says_yes(const api::Json& body) {
 
 }  // namespace
 
-net::HttpOutcome Core::fetch(const std::string& target, const std::string& id) {
+net::HttpOutcome Engine::fetch(const std::string& target, const std::string& id) {
   net::HttpRequest request;
   request.target = id.empty() ? target : target + "/" + net::percent_encode(id);
   request.deadline = net::Milliseconds(options.get_deadline);
@@ -78,7 +78,7 @@ net::HttpOutcome Core::fetch(const std::string& target, const std::string& id) {
   return transport->send(request);
 }
 
-Event Core::post(Job& job) {
+Event Engine::post(Job& job) {
   net::HttpRequest request;
   request.method = "POST";
   request.target = job.step.target;
@@ -171,7 +171,7 @@ Event Core::post(Job& job) {
 }
 
 /// For the next time: whether this service finds such jobs by external id.
-void Core::learn_lookup(const Job& job, bool works) {
+void Engine::learn_lookup(const Job& job, bool works) {
   auto book = ledger();
   if (!book) return;
   if (Status learnt = (*book)->learn_lookup(service, job.step.endpoint, works, now()); !learnt)
@@ -179,7 +179,7 @@ void Core::learn_lookup(const Job& job, bool works) {
 }
 
 /// A task belongs to one step; kling.request may ask for what it likes.
-bool Core::of_another_step(const Job& job, const api::Task& task) {
+bool Engine::of_another_step(const Job& job, const api::Task& task) {
   auto book = ledger();
   if (!book || job.definition == nullptr) return false;
   const auto rows = (*book)->find_by_task(task.id);
@@ -192,7 +192,8 @@ bool Core::of_another_step(const Job& job, const api::Task& task) {
 /// Whether the answer to a look-up by external id tells of our task. One that carries no external
 /// id proves it only where look-ups are known to work; a service that cannot look up may answer
 /// with any task. Nothing: it could not be found out now.
-std::optional<bool> Core::is_ours(const Job& job, const api::Task& task, const std::string& date) {
+std::optional<bool> Engine::is_ours(const Job& job, const api::Task& task,
+                                    const std::string& date) {
   if (task.id.empty() || of_another_step(job, task)) return false;
   if (!task.external_id.empty()) return task.external_id == job.step.external_id;
   auto book = ledger();
@@ -211,7 +212,7 @@ std::optional<bool> Core::is_ours(const Job& job, const api::Task& task, const s
   return probed.works == Known::yes;
 }
 
-Event Core::look_up(Job& job) {
+Event Engine::look_up(Job& job) {
   const net::HttpOutcome outcome = fetch(job.step.target, job.step.external_id);
   if (outcome.stage != Stage::answered) return {.type = EventType::unreachable};
   const api::Answer answer = api::decode_query(outcome.status, outcome.body);
@@ -235,7 +236,7 @@ Event Core::look_up(Job& job) {
   return {.type = is_no(outcome) ? EventType::not_found : EventType::unreachable};
 }
 
-Event Core::probe_look_up(const Job& job) {
+Event Engine::probe_look_up(const Job& job) {
   Event event{.type = EventType::probed};
   auto book = ledger();
   if (!book) return event;
@@ -252,7 +253,7 @@ Event Core::probe_look_up(const Job& job) {
   return event;
 }
 
-Event Core::get(Job& job) {
+Event Engine::get(Job& job) {
   {
     std::lock_guard lock(job.mutex);
     job.ask_now = false;

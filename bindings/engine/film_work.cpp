@@ -4,7 +4,7 @@
 #include "api/text.h"
 #include "base/digest.h"
 #include "base/files.h"
-#include "engine/core.h"
+#include "engine/inside.h"
 #include "engine/media/ffmpeg.h"
 
 namespace kling::engine {
@@ -18,14 +18,14 @@ constexpr double kStillSeconds = 2;
 
 /// The parts of a film as files, and what they are: by origin, which is what frames of the film
 /// count as, and by content.
-struct Core::Reel {
+struct Engine::Reel {
   std::vector<media::Segment> segments;
   media::FilmOptions options;
   std::string out, origins, picture = "picture 1\n", sound = "sound 1\n";
 };
 
-Result<Core::Reel> Core::read_reel(const std::vector<std::shared_ptr<MediaSource>>& parts,
-                                   const std::string& wanted, const api::Json& written) {
+Result<Engine::Reel> Engine::read_reel(const std::vector<std::shared_ptr<MediaSource>>& parts,
+                                       const std::string& wanted, const api::Json& written) {
   Reel reel;
   auto how = media::film_options(written);
   if (!how) return how.error();
@@ -92,8 +92,8 @@ Result<Core::Reel> Core::read_reel(const std::vector<std::shared_ptr<MediaSource
   return reel;
 }
 
-Result<std::string> Core::concat(const std::vector<std::shared_ptr<MediaSource>>& parts,
-                                 const std::string& wanted, const api::Json& written) {
+Result<std::string> Engine::concat(const std::vector<std::shared_ptr<MediaSource>>& parts,
+                                   const std::string& wanted, const api::Json& written) {
   auto reel = read_reel(parts, wanted, written);
   if (!reel) return reel.error();
   auto& [segments, how, out, origins, picture, sound] = *reel;
@@ -139,7 +139,7 @@ Result<std::string> Core::concat(const std::vector<std::shared_ptr<MediaSource>>
 
 /// What is told of a shot. Shots of the same script that are called the same, or ask for the same,
 /// are its other takes.
-api::Json Core::told_of(const MediaSource& part, const std::vector<Step>& rows) {
+api::Json Engine::told_of(const MediaSource& part, const std::vector<Step>& rows) {
   api::Json told = {{"name", label_of(part)}, {"metadata", api::Json::object()}};
   if (!part.job) return told;
   std::lock_guard lock(part.job->mutex);
@@ -164,8 +164,8 @@ api::Json Core::told_of(const MediaSource& part, const std::vector<Step>& rows) 
   return told;
 }
 
-Result<std::string> Core::timeline(const std::vector<std::shared_ptr<MediaSource>>& parts,
-                                   const std::string& wanted, const api::Json& written) {
+Result<std::string> Engine::timeline(const std::vector<std::shared_ptr<MediaSource>>& parts,
+                                     const std::string& wanted, const api::Json& written) {
   auto reel = read_reel(parts, wanted, written);
   if (!reel) return reel.error();
   auto book = ledger();
@@ -179,7 +179,7 @@ Result<std::string> Core::timeline(const std::vector<std::shared_ptr<MediaSource
   return reel->out;
 }
 
-Result<std::string> Core::make_sheet(MediaSource& source) {
+Result<std::string> Engine::make_sheet(MediaSource& source) {
   const MediaSource::Sheet& sheet = *source.sheet;
   std::vector<media::Cell> cells;
   auto identity = identify(source);

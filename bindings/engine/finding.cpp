@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "api/text.h"
-#include "engine/core.h"
+#include "engine/inside.h"
 
 namespace kling::engine {
 namespace {
@@ -67,7 +67,7 @@ Result<std::optional<Step>> find_step(Ledger& book, const Handle& handle) {
   return find_by_beginning(book, kind, id);
 }
 
-Result<std::optional<Step>> Core::find_row(const Handle& handle) {
+Result<std::optional<Step>> Engine::find_row(const Handle& handle) {
   auto book = ledger();
   if (!book) return book.error();
   auto found = find_step(**book, handle);
@@ -78,7 +78,7 @@ Result<std::optional<Step>> Core::find_row(const Handle& handle) {
   return found;
 }
 
-Result<std::shared_ptr<Job>> Core::find(const std::string& text) {
+Result<std::shared_ptr<Job>> Engine::find(const std::string& text) {
   auto handle = parse_handle(text);
   if (!handle) return handle.error();
   auto row = find_row(*handle);
@@ -102,7 +102,7 @@ Result<std::shared_ptr<Job>> Core::find(const std::string& text) {
   }
   {
     std::lock_guard lock(jobs_mutex);
-    jobs.push_back(job);
+    jobs_.push_back(job);
     set_active(*job, true);
     if (*row) by_row.insert_or_assign((*row)->id, job);
   }
@@ -110,7 +110,7 @@ Result<std::shared_ptr<Job>> Core::find(const std::string& text) {
   return job;
 }
 
-Result<QueryResult> Core::query(const QueryTarget& wanted) {
+Result<QueryResult> Engine::query(const QueryTarget& wanted) {
   Result<Handle> handle = Handle{.external_id = wanted.external_id};
   if (wanted.external_id.empty()) handle = parse_handle(wanted.text);
   if (!handle) return handle.error();
@@ -129,7 +129,7 @@ Result<QueryResult> Core::query(const QueryTarget& wanted) {
   return QueryResult{*answer.task, to_string({endpoint->name, answer.task->id, ""}), outcome.body};
 }
 
-Result<api::Json> Core::get_json(const std::string& target) {
+Result<api::Json> Engine::get_json(const std::string& target) {
   const net::HttpOutcome outcome = fetch(target);
   if (outcome.stage != net::HttpOutcome::Stage::answered) return outcome.error;
   const api::Json body = api::parse_json(outcome.body);

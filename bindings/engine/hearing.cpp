@@ -1,7 +1,7 @@
 // Callbacks of the service: a hint that a job is worth a look. What they say is not believed, as
 // anybody can send one; whose job they mean is told by a token of ours in the path, or by an id.
 #include "base/digest.h"
-#include "engine/core.h"
+#include "engine/inside.h"
 
 namespace kling::engine {
 namespace {
@@ -23,7 +23,7 @@ std::string take_last(std::string& path) {
 
 }  // namespace
 
-Result<std::string> Core::callback_url(std::int64_t row) {
+Result<std::string> Engine::callback_url(std::int64_t row) {
   auto book = ledger();
   if (!book) return book.error();
   auto secret = (*book)->secret();
@@ -33,7 +33,7 @@ Result<std::string> Core::callback_url(std::int64_t row) {
          "/" + token_of(*secret, number);
 }
 
-Result<std::string> Core::notify(const api::CallbackRequest& request) {
+Result<std::string> Engine::notify(const api::CallbackRequest& request) {
   auto told = api::read_callback(request, options.webhook_secret, now() / 1000);
   if (!told) return told.error();
   auto book = ledger();
@@ -62,7 +62,7 @@ Result<std::string> Core::notify(const api::CallbackRequest& request) {
   return to_string(Handle{(*row)->endpoint, (*row)->task_id, (*row)->external_id});
 }
 
-void Core::hear(const std::shared_ptr<Job>& job, bool ended) {
+void Engine::hear(const std::shared_ptr<Job>& job, bool ended) {
   bool at_once = false;
   {
     std::lock_guard lock(job->mutex);

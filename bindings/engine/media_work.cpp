@@ -5,7 +5,7 @@
 #include "base/digest.h"
 #include "base/file_kind.h"
 #include "base/files.h"
-#include "engine/core.h"
+#include "engine/inside.h"
 #include "engine/media/ffmpeg.h"
 #include "net/download.h"
 
@@ -160,7 +160,7 @@ media::Segment segment_of(const MediaSource& source, const std::string& path) {
   return segment;
 }
 
-Result<std::string> Core::origin_or_content(const std::string& sha256) {
+Result<std::string> Engine::origin_or_content(const std::string& sha256) {
   auto book = ledger();
   if (!book) return book.error();
   auto known = (*book)->origin_of(sha256);
@@ -169,7 +169,7 @@ Result<std::string> Core::origin_or_content(const std::string& sha256) {
 }
 
 /// The recipe once the file was looked at: neither `still` nor `part`.
-Result<Recipe> Core::resolve(const MediaSource& source) {
+Result<Recipe> Engine::resolve(const MediaSource& source) {
   if (source.recipe != Recipe::still && source.recipe != Recipe::part) return source.recipe;
   auto file = input_path(source.path);
   if (!file) return file.error();
@@ -185,7 +185,7 @@ Result<Recipe> Core::resolve(const MediaSource& source) {
 }
 
 /// What a picture or clip counts as in addresses: its origin, else its content.
-Result<std::string> Core::identify(const MediaSource& source) {
+Result<std::string> Engine::identify(const MediaSource& source) {
   auto recipe = resolve(source);
   if (!recipe) return recipe.error();
   const auto taken_from = [&](const std::string& step, const std::string& whole) {
@@ -224,20 +224,20 @@ Result<std::string> Core::identify(const MediaSource& source) {
   return taken_from(*content, *content);
 }
 
-Result<std::string> Core::store_path(const std::string& name) {
+Result<std::string> Engine::store_path(const std::string& name) {
   auto folder = store_folder();
   if (!folder) return folder;
   return (fs::path(*folder) / name).string();
 }
 
 /// A clip that was stored: where it was, or under its name in the store that there is now.
-std::string Core::find_clip(const std::string& file) {
+std::string Engine::find_clip(const std::string& file) {
   if (file.empty() || is_file(file)) return file;
   auto here = store_path(fs::path(file).filename().string());
   return here && is_file(*here) ? *here : file;
 }
 
-Event Core::download(Job& job) {
+Event Engine::download(Job& job) {
   std::lock_guard fetching(job.file_mutex);
   if (is_file(job.step.file)) return {.type = EventType::downloaded};
   auto path = store_path(clip_name(job, 0));
@@ -257,7 +257,7 @@ Event Core::download(Job& job) {
 }
 
 /// Fetches a video from the address known now. Never asks the service.
-Result<std::string> Core::fetch_video(Job& job, int video, const std::string& path) {
+Result<std::string> Engine::fetch_video(Job& job, int video, const std::string& path) {
   net::DownloadOptions how;
   const std::string url = [&] {
     std::lock_guard lock(job.mutex);
@@ -300,7 +300,7 @@ Result<std::string> Core::fetch_video(Job& job, int video, const std::string& pa
 }
 
 /// The clip as a local file, fetched when it is not there.
-Result<std::string> Core::clip_file(Job& job, int video) {
+Result<std::string> Engine::clip_file(Job& job, int video) {
   std::lock_guard fetching(job.file_mutex);
   if (video == 0 && is_file(job.step.file)) return job.step.file;
   auto path = store_path(clip_name(job, video));
@@ -322,13 +322,13 @@ Result<std::string> Core::clip_file(Job& job, int video) {
 }
 
 /// The whole video that a clip or a frame is taken from.
-Result<std::string> Core::video_file(const MediaSource& source) {
+Result<std::string> Engine::video_file(const MediaSource& source) {
   if (source.job) return clip_file(*source.job, source.video);
   auto path = input_path(source.path);
   return !path || is_file(*path) ? path : no_such_file(*path);
 }
 
-Result<std::string> Core::output_path(const std::string& path) const {
+Result<std::string> Engine::output_path(const std::string& path) const {
   if (options.output_folder.empty()) return writable(options.confinement, path);
   std::error_code ignored;
   const std::string full = fs::absolute(path, ignored).lexically_normal().string();
@@ -336,7 +336,7 @@ Result<std::string> Core::output_path(const std::string& path) const {
 }
 
 /// What is in the store, a confined script may name as well.
-Result<std::string> Core::input_path(const std::string& path) {
+Result<std::string> Engine::input_path(const std::string& path) {
   if (!options.confinement.on) {
     auto written = output_path(path);
     return written && is_file(*written) ? *written : path;
@@ -350,14 +350,14 @@ Result<std::string> Core::input_path(const std::string& path) {
   return readable(options.confinement, path);
 }
 
-Status Core::note_derived(const std::string& path, const std::string& identity) {
+Status Engine::note_derived(const std::string& path, const std::string& identity) {
   auto hash = hash_file(path);
   auto book = ledger();
   if (!hash) return hash.error();
   return book ? (*book)->record_derived(*hash, identity) : book.error();
 }
 
-Result<std::string> Core::materialize(MediaSource& source) {
+Result<std::string> Engine::materialize(MediaSource& source) {
   if (const std::string made = source.made(); is_file(made)) return made;
   auto recipe = resolve(source);
   if (!recipe) return recipe.error();
@@ -413,7 +413,7 @@ Result<std::string> Core::materialize(MediaSource& source) {
 }
 
 /// Remembers where a film is: people look for it later.
-Result<std::string> Core::keep(Result<std::string> film) {
+Result<std::string> Engine::keep(Result<std::string> film) {
   std::error_code error;
   if (auto book = ledger(); film && book)
     (void)(*book)->record_film({.path = std::filesystem::absolute(*film, error).string(),
@@ -422,7 +422,7 @@ Result<std::string> Core::keep(Result<std::string> film) {
   return film;
 }
 
-Result<api::Json> Core::probe(MediaSource& source) {
+Result<api::Json> Engine::probe(MediaSource& source) {
   auto path = materialize(source);
   if (!path) return path.error();
   auto facts = media::probe(*path);
@@ -437,7 +437,7 @@ Result<api::Json> Core::probe(MediaSource& source) {
                    {"path", *path}};
 }
 
-Result<std::string> Core::save(MediaSource& source, const std::string& wanted) {
+Result<std::string> Engine::save(MediaSource& source, const std::string& wanted) {
   std::error_code ignored;
   if (wanted.empty())
     return Error{.message = "save needs a path", .hint = "for example save(\"shot.mp4\")"};

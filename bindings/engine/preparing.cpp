@@ -4,7 +4,7 @@
 #include "api/text.h"
 #include "base/digest.h"
 #include "base/files.h"
-#include "engine/core.h"
+#include "engine/inside.h"
 
 namespace kling::engine {
 namespace {
@@ -36,7 +36,7 @@ Status check_again(const api::Request& request) {
 
 }  // namespace
 
-Status Core::inspect(Sending& sending) {
+Status Engine::inspect(Sending& sending) {
   api::Request& request = sending.request.request;
   bool looked = false;
   for (api::MediaInput& input : request.media) {
@@ -63,7 +63,7 @@ Status Core::inspect(Sending& sending) {
   return looked ? check_again(request) : Done{};
 }
 
-Result<Identities> Core::identities(const Sending& sending) {
+Result<Identities> Engine::identities(const Sending& sending) {
   Identities names;
   std::optional<Working> working;
   for (const api::MediaInput& input : sending.request.request.media) {
@@ -87,7 +87,7 @@ Result<Identities> Core::identities(const Sending& sending) {
   return names;
 }
 
-Status Core::build_body(Job& job, Sending& sending) {
+Status Engine::build_body(Job& job, Sending& sending) {
   net::Body body;
   if (job.definition == nullptr) {
     body.push_back({.text = api::to_text(sending.other_body)});
@@ -173,7 +173,7 @@ Status Core::build_body(Job& job, Sending& sending) {
   return Done{};
 }
 
-Result<std::string> Core::uploaded(const std::string& path) {
+Result<std::string> Engine::uploaded(const std::string& path) {
   const auto found = input_path(path);
   auto hash = found ? hash_file(*found) : found;
   if (!hash) return hash.error();
@@ -201,7 +201,7 @@ Result<std::string> Core::uploaded(const std::string& path) {
   return error;
 }
 
-Result<std::string> Core::fresh_url(Job& job, int video) {
+Result<std::string> Engine::fresh_url(Job& job, int video) {
   std::unique_lock lock(job.mutex);
   if (job.step.task_id.empty())
     return Error{

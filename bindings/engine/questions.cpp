@@ -5,7 +5,7 @@
 #include "api/text.h"
 #include "base/digest.h"
 #include "base/terminal.h"
-#include "engine/core.h"
+#include "engine/inside.h"
 
 namespace kling::engine {
 namespace {
@@ -68,8 +68,8 @@ api::Json to_json(const Question& question) {
 }
 
 /// Finds or makes the question's row. Blocks on the disk.
-Result<Question> Core::record_question(Question question,
-                                       const std::vector<std::shared_ptr<MediaSource>>& about) {
+Result<Question> Engine::record_question(Question question,
+                                         const std::vector<std::shared_ptr<MediaSource>>& about) {
   std::string address = question.kind + "\n" + question.text;
   std::set<std::string> known;
   for (std::size_t i = 0; i < about.size(); ++i) {
@@ -102,13 +102,13 @@ Result<Question> Core::record_question(Question question,
   if (!row) return row;
   asked_again.insert(question.digest);
   if (options.take_first && row->answer == 0) row->answer = 1;
-  std::erase_if(questions, [&](const Question& other) { return other.id == row->id; });
-  questions.push_back(*row);
+  std::erase_if(questions_, [&](const Question& other) { return other.id == row->id; });
+  questions_.push_back(*row);
   return row;
 }
 
 /// On the owner's thread.
-void Core::await_answer(const Question& question, Asker asker) {
+void Engine::await_answer(const Question& question, Asker asker) {
   if (question.answer != 0) {
     if (options.take_first && question.at == 0)
       log("question", to_text(question) + "\na plan takes the first");
@@ -126,7 +126,7 @@ void Core::await_answer(const Question& question, Asker asker) {
 }
 
 /// Again and again on a worker, while somebody waits for one.
-void Core::look_for_answers() {
+void Engine::look_for_answers() {
   const Millis hour = 3'600'000;
   const double real = static_cast<double>(clock->real_millis_until(now() + hour));
   const auto delay = real < 1 ? Millis(kLookForAnswers) : Millis(kLookForAnswers * hour / real) + 1;
@@ -136,17 +136,17 @@ void Core::look_for_answers() {
 }
 
 /// Tells those whose answer is in the ledger; false when nobody waits for another.
-bool Core::take_answers() {
+bool Engine::take_answers() {
   auto book = ledger();
   const auto rows = book ? (*book)->questions() : Result<std::vector<Question>>(book.error());
   std::lock_guard lock(questions_mutex);
   if (rows)
     for (const Question& row : *rows)
-      for (Question& known : questions)
+      for (Question& known : questions_)
         if (known.id == row.id) known.answer = row.answer, known.at = row.at;
   std::erase_if(askers, [&](auto& one) {
-    const auto found = std::ranges::find(questions, one.first, &Question::id);
-    if (one.second.owner.expired() || found == questions.end()) return true;
+    const auto found = std::ranges::find(questions_, one.first, &Question::id);
+    if (one.second.owner.expired() || found == questions_.end()) return true;
     if (found->answer != 0)
       queue->post([tell = one.second.tell, answer = found->answer] { tell(answer); });
     return found->answer != 0;
@@ -155,7 +155,7 @@ bool Core::take_answers() {
 }
 
 /// Blocks on the disk.
-Status Core::answer(std::int64_t id, int choice) {
+Status Engine::answer(std::int64_t id, int choice) {
   auto book = ledger();
   if (!book) return book.error();
   const auto rows = (*book)->questions();

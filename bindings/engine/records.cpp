@@ -4,7 +4,7 @@
 #include <iterator>
 
 #include "api/text.h"
-#include "engine/core.h"
+#include "engine/inside.h"
 
 namespace kling::engine {
 namespace {
@@ -44,7 +44,7 @@ void name_origins(api::Json& value, const Identities& names) {
 }  // namespace
 
 /// Fills the job from its row in the ledger.
-void Core::load(Job& job, const Step& row) {
+void Engine::load(Job& job, const Step& row) {
   const auto result = api::parse_json(row.result);
   const std::string file = find_clip(row.file);
   std::lock_guard lock(job.mutex);
@@ -74,7 +74,7 @@ void Core::load(Job& job, const Step& row) {
 }
 
 /// The job that carries a row out; null: none does.
-std::shared_ptr<Job> Core::job_of(std::int64_t id) {
+std::shared_ptr<Job> Engine::job_of(std::int64_t id) {
   std::lock_guard lock(jobs_mutex);
   const auto found = by_row.find(id);
   auto job = found == by_row.end() ? nullptr : found->second.lock();
@@ -82,7 +82,7 @@ std::shared_ptr<Job> Core::job_of(std::int64_t id) {
 }
 
 /// Equal requests are told apart by their order, so this is done in the lane for claims.
-Event Core::write_intent(const std::shared_ptr<Job>& shared) {
+Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
   Job& job = *shared;
   auto book = ledger();
   if (!book) return failed_record(job, book.error());
@@ -166,7 +166,7 @@ Event Core::write_intent(const std::shared_ptr<Job>& shared) {
 
 /// One job a row: another ask that got the same row gets its job, which goes on when it rests
 /// although nothing is settled.
-bool Core::join(const std::shared_ptr<Job>& job, const Claim& claim) {
+bool Engine::join(const std::shared_ptr<Job>& job, const Claim& claim) {
   std::shared_ptr<Job> other;
   bool earlier = false;
   {
@@ -204,7 +204,7 @@ bool Core::join(const std::shared_ptr<Job>& job, const Claim& claim) {
   return true;
 }
 
-Event Core::take_claim(Job& job, const Claim& claim) {
+Event Engine::take_claim(Job& job, const Claim& claim) {
   load(job, claim.step);
   if (auto book = ledger(); book)
     if (auto known = (*book)->lookup_known(service, job.step.endpoint); known && *known)
@@ -225,7 +225,7 @@ Event Core::take_claim(Job& job, const Claim& claim) {
   return {.type = EventType::claimed, .step = state, .foreign = claim.foreign};
 }
 
-Event Core::revisit(Job& job) {
+Event Engine::revisit(Job& job) {
   auto book = ledger();
   if (!book) return failed_record(job, book.error());
   auto claim = (*book)->revisit(job.step.id);
@@ -235,7 +235,7 @@ Event Core::revisit(Job& job) {
 
 /// Who waits for a slot sees to it that each job which holds one comes to its end: what no living
 /// process follows is followed here, though nobody of this script asked for it.
-void Core::follow_orphans() {
+void Engine::follow_orphans() {
   auto book = ledger();
   if (!book) return;
   const auto orphans = (*book)->take_orphans(service, now());
@@ -250,7 +250,7 @@ void Core::follow_orphans() {
     job->is_prepared = job->reused = true;
     {
       std::lock_guard lock(jobs_mutex);
-      jobs.push_back(job);
+      jobs_.push_back(job);
       set_active(*job, true);
       by_row[step.id] = job;
     }
@@ -258,7 +258,7 @@ void Core::follow_orphans() {
   }
 }
 
-Event Core::mark_sending(Job& job) {
+Event Engine::mark_sending(Job& job) {
   const Event event = admit_to_send(job);
   if (event.type != EventType::no_slot) leave_line(job);
   return event;
@@ -267,10 +267,10 @@ Event Core::mark_sending(Job& job) {
 /// By this process's other clients, as far as they have ledgers of their own, and what runs for
 /// them at the service that this one does not see. REQUIRES: the purse's mutex is held, until what
 /// is to be spent here is recorded.
-Usage Core::spent_elsewhere() {
-  const auto place = [](const Core& core) {
+Usage Engine::spent_elsewhere() {
+  const auto place = [](const Engine& engine) {
     std::error_code code;
-    return std::filesystem::weakly_canonical(core.options.ledger_path, code).string();
+    return std::filesystem::weakly_canonical(engine.options.ledger_path, code).string();
   };
   Usage spent;
   // Slots are those of a service, money and jobs those of a run: each take is one.
@@ -300,7 +300,7 @@ Usage Core::spent_elsewhere() {
   return spent;
 }
 
-Event Core::admit_to_send(Job& job) {
+Event Engine::admit_to_send(Job& job) {
   const auto stopped = [&job](const Error& error) {
     return failed(job, EventType::stopped, error);
   };
@@ -351,7 +351,7 @@ Event Core::admit_to_send(Job& job) {
   return {.type = EventType::done};
 }
 
-Event Core::record(Job& job, ActionType action) {
+Event Engine::record(Job& job, ActionType action) {
   const Event done{.type = EventType::done};
   const bool failing = action == ActionType::record_failure || action == ActionType::ask;
   {

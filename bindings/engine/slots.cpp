@@ -1,6 +1,6 @@
 // Slots: jobs that wait until another one has ended, first in, first out. The ledger decides
 // whether a slot is free; here is only who asks it next, so that a thousand waiting jobs do not.
-#include "engine/core.h"
+#include "engine/inside.h"
 
 namespace kling::engine {
 namespace {
@@ -11,7 +11,7 @@ constexpr Millis kLookAgain = 15'000;
 
 }  // namespace
 
-Limits Core::limits_now() {
+Limits Engine::limits_now() {
   std::lock_guard lock(slots_mutex);
   Limits now_allowed = lower(limits, options.most);
   now_allowed.slots = learnt_slots.ceiling(now_allowed.slots, now());
@@ -19,13 +19,13 @@ Limits Core::limits_now() {
 }
 
 /// Joins the line; true for its head.
-bool Core::is_next(Job& job) {
+bool Engine::is_next(Job& job) {
   std::lock_guard lock(slots_mutex);
   line[job.order] = job.weak_from_this();
   return line.begin()->first == job.order;
 }
 
-void Core::leave_line(Job& job) {
+void Engine::leave_line(Job& job) {
   {
     std::lock_guard lock(slots_mutex);
     if (line.erase(job.order) == 0) return;
@@ -33,12 +33,12 @@ void Core::leave_line(Job& job) {
   call_next();
 }
 
-void Core::wait_for_slot(const std::shared_ptr<Job>& job) {
+void Engine::wait_for_slot(const std::shared_ptr<Job>& job) {
   sleep(job, is_next(*job) ? kAskAgain : kLookAgain);
 }
 
 /// A slot may be free, or nothing is sent any more: the head of the line looks at once.
-void Core::call_next() {
+void Engine::call_next() {
   std::shared_ptr<Job> head;
   {
     std::lock_guard lock(slots_mutex);

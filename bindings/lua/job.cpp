@@ -105,8 +105,9 @@ int job_wait(lua_State* L) {
   const auto& now = push_snapshot(L, job);
   if (has_ended(now) && now.finished_at > state_of(L).scheduler.begun() && !is_replayed(job.ask)) {
     // The engine is told that the script knows of the end.
-    pure(L,
-         [&] { job.client->engine->watch(job.job, engine::Milestone::finished, job.job, [] {}); });
+    pure(L, [&] {
+      job.client->engine->watch(job.job, engine::Milestone::finished, {job.job, [] {}});
+    });
     return push_outcome(L, job);
   }
   return watch(L, engine::Milestone::finished, deadline, waited);
@@ -145,19 +146,19 @@ void watch_job(const JobRef& ref, engine::Milestone milestone,
   // That it is still open must be noticed, too.
   if (is_replayed(ref.ask)) scheduler->arrive({.ask = ref.ask, .waiting = ticket, .tell = [] {}});
   ref.client->engine->watch(
-      ref.job, milestone, ticket,
+      ref.job, milestone,
       // Held weakly: the job holds this, and the client the job.
-      [waiting = std::weak_ptr(ticket), of = std::weak_ptr(ref.client),
-       job = std::weak_ptr(ref.job), ask = ref.ask, milestone, tell] {
-        const auto open = waiting.lock();
-        const auto client = of.lock();
-        const auto come = job.lock();
-        if (!open || !client || !come || !client->engine || *open->scheduler == nullptr) return;
-        const auto now = client->engine->snapshot(come);
-        const bool accepted = milestone == engine::Milestone::accepted && now.accepted_at != 0;
-        (*open->scheduler)
-            ->arrive({accepted ? now.accepted_at : now.finished_at, ask, waiting, tell});
-      });
+      {ticket, [waiting = std::weak_ptr(ticket), of = std::weak_ptr(ref.client),
+                job = std::weak_ptr(ref.job), ask = ref.ask, milestone, tell] {
+         const auto open = waiting.lock();
+         const auto client = of.lock();
+         const auto come = job.lock();
+         if (!open || !client || !come || !client->engine || *open->scheduler == nullptr) return;
+         const auto now = client->engine->snapshot(come);
+         const bool accepted = milestone == engine::Milestone::accepted && now.accepted_at != 0;
+         (*open->scheduler)
+             ->arrive({accepted ? now.accepted_at : now.finished_at, ask, waiting, tell});
+       }});
 }
 
 int push_job(lua_State* L, Call& call) {

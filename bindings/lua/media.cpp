@@ -147,11 +147,11 @@ int clip_path(lua_State* L, const ClipRef& clip) {
   if (clip.source->edited()) return media_made(L, clip);
   if (clip.source->job == nullptr) return push_some(L, clip.source->path);
   engine::Engine& engine = engine_of(L, *clip.client);
-  if (!engine.options().store) return 0;
+  if (!engine.options.store) return 0;
   lua_settop(L, 2);
   Wait& wait = new_wait(L);
   pure(L, [&] {
-    engine.watch(clip.source->job, engine::Milestone::stored, wait.ticket, wake(wait.ticket));
+    engine.watch(clip.source->job, engine::Milestone::stored, {wait.ticket, wake(wait.ticket)});
   });
   return state_of(L).scheduler.park(L, *wait.ticket, kNever, was_stored, 0);
 }

@@ -14,7 +14,7 @@ struct ModuleOptions {
   engine::EngineOptions engine;  ///< the defaults that kling.configure{} changes
   /// Makes the engine on first need; null: engine::make_engine. A host that starts quickly loads
   /// the library behind it only then.
-  std::function<Result<std::unique_ptr<engine::Engine>>(engine::EngineOptions)> make_engine;
+  std::function<Result<std::shared_ptr<engine::Engine>>(engine::EngineOptions)> make_engine;
   std::shared_ptr<engine::CompletionQueue> queue;  ///< null: one of its own on the wall clock
   bool own_interpreter = false;  ///< ours: wrap coroutine at once and let module bodies wait
   std::function<void(const std::string& level, const std::string& message)>
@@ -24,7 +24,7 @@ struct ModuleOptions {
 /// The service a module table talks to: options, and the engine once it was needed.
 struct Client {
   engine::EngineOptions options;
-  std::unique_ptr<engine::Engine> engine;
+  std::shared_ptr<engine::Engine> engine;
 };
 
 /// One Lua state's scheduler and engines. Lives in a userdata of the registry and ends with the
@@ -78,7 +78,7 @@ class Runtime {
     for (engine::Engine* engine : engines()) engine->end_run(scheduler.untold());
   }
   /// Takes the engines out of a state that is closed next, so that their jobs go on.
-  std::vector<std::unique_ptr<engine::Engine>> take_engines();
+  std::vector<std::shared_ptr<engine::Engine>> take_engines();
   engine::CompletionQueue& queue() { return scheduler.queue(); }
 
   // For the bindings.

@@ -84,8 +84,8 @@ void Runtime::cancel(TaskId id) {
   if (task != nullptr && task->phase != Task::Phase::done) scheduler.cancel(*task);
 }
 
-std::vector<std::unique_ptr<engine::Engine>> Runtime::take_engines() {
-  std::vector<std::unique_ptr<engine::Engine>> taken;
+std::vector<std::shared_ptr<engine::Engine>> Runtime::take_engines() {
+  std::vector<std::shared_ptr<engine::Engine>> taken;
   for (const auto& client : clients_)
     if (client->engine) taken.push_back(std::move(client->engine));
   return taken;

@@ -53,8 +53,8 @@ void Board::update() {
   const std::string asked = questions.dump();
   std::lock_guard lock(mutex_);
   if (engines.empty() || (news.empty() && asked == questions_)) return;
-  ledger_ = engines.front()->options().ledger_path;
-  run_ = engines.front()->options().run_name();
+  ledger_ = engines.front()->options.ledger_path;
+  run_ = engines.front()->options.run_name();
   questions_ = asked;
   for (auto& [row, now] : news) live_[row] = std::move(now);
   ++version_;

@@ -43,7 +43,8 @@ class Waiting {
       engine_->find(target.handle, [this, &target](Result<std::shared_ptr<engine::Job>> job) {
         target.job = std::move(job);
         if (target.job)
-          engine_->watch(*target.job, engine::Milestone::stored, *target.job, [this] { --open_; });
+          engine_->watch(*target.job, engine::Milestone::stored,
+                         {*target.job, [this] { --open_; }});
         else
           --open_;
       });
@@ -146,7 +147,7 @@ class Waiting {
 
   WaitOptions& options_;
   Service service_;
-  std::unique_ptr<engine::Engine> engine_;
+  std::shared_ptr<engine::Engine> engine_;
   std::optional<Progress> progress_;
   std::string service_name_;
   std::vector<Target> targets_;

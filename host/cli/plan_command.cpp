@@ -64,7 +64,7 @@ class Plan {
   }
 
  private:
-  Result<std::unique_ptr<engine::Engine>> make(engine::EngineOptions options, Service& simulated) {
+  Result<std::shared_ptr<engine::Engine>> make(engine::EngineOptions options, Service& simulated) {
     if (!run_.simulation.with_real_ledger) options.service = "sim";
     auto service = engine::service_name(options);
     if (!service) return service.error();
@@ -100,8 +100,8 @@ class Plan {
       for (const engine::Question& one : engine->questions())
         if (json_) Voice::line({{"question", engine::to_json(one)}});
     for (engine::Engine* engine : engines) {
-      price_factor = engine->options().price_factor;
-      auto book = engine::open_ledger(engine->options().ledger_path);
+      price_factor = engine->options.price_factor;
+      auto book = engine::open_ledger(engine->options.ledger_path);
       for (const auto& job : engine->jobs()) {
         const engine::JobSnapshot shot = engine->snapshot(job);
         const auto found = known_.find(shot.address);

@@ -29,7 +29,7 @@ struct RunOptions : JobOptions {
 
   // Of a plan:
   /// Makes the engines; null: those of the service.
-  std::function<Result<std::unique_ptr<engine::Engine>>(engine::EngineOptions, Service&)>
+  std::function<Result<std::shared_ptr<engine::Engine>>(engine::EngineOptions, Service&)>
       make_engine;
   /// Called at the end, in place of the bill.
   std::function<void(const std::vector<engine::Engine*>&)> report;

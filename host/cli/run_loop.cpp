@@ -110,13 +110,12 @@ class Run {
   /// costs, and whether to go on. True while that is not answered.
   bool ask_to_pay(const std::vector<engine::Engine*>& engines) {
     constexpr std::int64_t kThis = -1;
-    if (engines.empty() || !engines[0]->options().purse->held || leaving_ || given_up_)
-      return false;
+    if (engines.empty() || !engines[0]->options.purse->held || leaving_ || given_up_) return false;
     int shots = 0, unpriced = 0;
     double usd = 0;
     bool limited = true;
     for (engine::Engine* engine : engines) {
-      const engine::Limits& limits = engine->options().limits;
+      const engine::Limits& limits = engine->options.limits;
       limited = limited && (limits.budget_usd >= 0 || limits.budget_jobs >= 0);
       for (const auto& job : engine->jobs()) {
         const engine::JobSnapshot shot = engine->snapshot(job);
@@ -148,7 +147,7 @@ class Run {
     if (!person_ || text.starts_with('n')) {
       leave(engines);
     } else {
-      engines[0]->options().purse->held = false;
+      engines[0]->options.purse->held = false;
       for (engine::Engine* engine : engines) engine->release();
     }
     return true;
@@ -331,7 +330,7 @@ class Run {
     double price_factor = 1;
     for (engine::Engine* engine : runtime_.engines()) {
       const engine::Bill part = engine->bill();
-      price_factor = engine->options().price_factor;
+      price_factor = engine->options.price_factor;
       bill.submitted += part.submitted;
       bill.reused += part.reused;
       bill.failed += part.failed;

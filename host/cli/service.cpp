@@ -144,7 +144,7 @@ Status Service::connect(engine::EngineOptions& options) {
   return Done{};
 }
 
-Result<std::unique_ptr<engine::Engine>> Service::make_engine(engine::EngineOptions options) {
+Result<std::shared_ptr<engine::Engine>> Service::make_engine(engine::EngineOptions options) {
   if (Status connected = connect(options); !connected.ok()) return connected.error();
   return engine::make_engine(std::move(options));
 }

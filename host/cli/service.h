@@ -50,7 +50,7 @@ class Service {
 
   /// Points `options` at the simulator, which the first call starts; leaves them without --sim.
   Status connect(engine::EngineOptions& options);
-  Result<std::unique_ptr<engine::Engine>> make_engine(engine::EngineOptions options);
+  Result<std::shared_ptr<engine::Engine>> make_engine(engine::EngineOptions options);
   /// Runs an operation of an engine to its end, or to Ctrl-C. `begin` is given who is told.
   template <class Value, class Begin>
   Result<Value> ended(Begin begin) {

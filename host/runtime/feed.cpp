@@ -44,7 +44,7 @@ void Feed::look(const Engines& engines) {
         told_next_.push_back(job);
         record.was_accepted = record.accepted;
       }
-      record.event = name_of(now, engine->options().store, record.was_accepted);
+      record.event = name_of(now, engine->options.store, record.was_accepted);
       record.accepted = !now.task_id.empty();
     }
     for (const engine::Question& question : engine->questions())

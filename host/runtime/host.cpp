@@ -135,13 +135,13 @@ void kling_host::set_borders(lua_State* L) {
   lua_call(L, hooks_.log != nullptr ? 2 : 1, 0);
 }
 
-Result<std::unique_ptr<engine::Engine>> kling_host::make_engine(engine::EngineOptions chosen) {
+Result<std::shared_ptr<engine::Engine>> kling_host::make_engine(engine::EngineOptions chosen) {
   if (chosen.key.empty() && hooks_.get_key != nullptr)
     chosen.key = text_of(hooks_.get_key(hooks_.user));
   const std::string url = chosen.base_url.empty() ? engine::kDefaultBaseUrl : chosen.base_url;
-  std::unique_ptr<engine::Engine>* kept = nullptr;
+  std::shared_ptr<engine::Engine>* kept = nullptr;
   for (auto& engine : kept_) {
-    const engine::EngineOptions& has = engine->options();
+    const engine::EngineOptions& has = engine->options;
     if (has.base_url != url || has.ledger_path != chosen.ledger_path || has.take != chosen.take)
       continue;
     // The key tells two clients of one service apart, and may have been changed.

@@ -36,7 +36,7 @@ struct kling_host {
   bool read_json(const char* text, kling::api::Json& value);
   const char* give(const kling::api::Json& value);
   const char* give(std::string text);  ///< empty: none
-  kling::Result<std::unique_ptr<kling::engine::Engine>> make_engine(
+  kling::Result<std::shared_ptr<kling::engine::Engine>> make_engine(
       kling::engine::EngineOptions chosen);
   /// `push` pushes the function that becomes a task.
   void set_borders(lua_State* L);
@@ -61,7 +61,7 @@ struct kling_host {
   lua_State* state_ = nullptr;
   kling::lua::Runtime* runtime_ = nullptr;
   kling_task generation_ = 0;  ///< of the state: in the upper half of a kling_task
-  std::vector<std::unique_ptr<kling::engine::Engine>> kept_;  ///< of states before
+  std::vector<std::shared_ptr<kling::engine::Engine>> kept_;  ///< of states before
   std::shared_ptr<kling::runtime::Feed> feed_ = std::make_shared<kling::runtime::Feed>();
   std::map<std::string, kling::runtime::Function> functions_;  ///< registered, under their names
   std::string error_, text_;

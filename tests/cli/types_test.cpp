@@ -172,7 +172,7 @@ TEST_CASE("fields of values are documented under the names that the code answers
       {"RequestOptions",
        found(part(source("bindings/lua/create.cpp"), "Status take_meta(", "\n}\n"),
              "(?:take|seconds)\\(\"(\\w+)\"")},
-      {"Probe", found(part(source("bindings/engine/media_work.cpp"), "Core::probe(", "\n}"),
+      {"Probe", found(part(source("bindings/engine/media_work.cpp"), "Engine::probe(", "\n}"),
                       "\\{\"(\\w+)\", ")},
   };
   for (const auto& [name, fields] : real) {

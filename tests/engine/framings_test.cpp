@@ -85,7 +85,7 @@ struct FramedRun {
     REQUIRE(engine.ok());
     bool done = false;
     const auto job = Stage::create(**engine, Stage::shot());
-    (*engine)->watch(job, Milestone::stored, job, [&] { done = true; });
+    (*engine)->watch(job, Milestone::stored, {job, [&] { done = true; }});
     const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(3);
     while (!done && std::chrono::steady_clock::now() < end) {
       queue->drain();

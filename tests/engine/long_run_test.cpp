@@ -31,7 +31,7 @@ void check_unending(const std::vector<std::string>& faults, Millis span, EngineO
   service.min_run = service.max_run = 60'000;
   Stage stage(with_faults(faults, service), std::move(options));
   const auto job = stage.create(stage.shot());
-  stage.engine->watch(job, Milestone::stored, job, [&] { rests = true; });
+  stage.engine->watch(job, Milestone::stored, {job, [&] { rests = true; }});
   const Millis since = stage.clock->now();
   std::string waited;
   REQUIRE(stage.until([&] {

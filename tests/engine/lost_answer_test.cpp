@@ -313,7 +313,7 @@ TEST_CASE("who asks again about a lost answer is told once it was looked for aga
   bool told = false;
   stage.engine->create(std::move(again), [&](Result<std::shared_ptr<Job>> job) { second = *job; });
   REQUIRE(stage.until([&] { return second != nullptr && held; }));
-  stage.engine->watch(second, Milestone::finished, second, [&] { told = true; });
+  stage.engine->watch(second, Milestone::finished, {second, [&] { told = true; }});
   for (int i = 0; i < 20; ++i) stage.queue->drain();
   CHECK_FALSE(told);
   holds = false;

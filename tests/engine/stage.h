@@ -34,7 +34,7 @@ struct Stage {
   sim::Options service;  ///< as it was started
   std::unique_ptr<sim::Simulator> simulator;
   EngineOptions options;
-  std::unique_ptr<Engine> engine;
+  std::shared_ptr<Engine> engine;
 
   explicit Stage(sim::Options wanted = {}, EngineOptions chosen = {})
       : service(std::move(wanted)), options(std::move(chosen)) {
@@ -66,7 +66,7 @@ struct Stage {
     engine.reset();
     engine = make();
   }
-  std::unique_ptr<Engine> make() const {
+  std::shared_ptr<Engine> make() const {
     auto made = make_engine(options);
     REQUIRE_MESSAGE(made.ok(), (made ? "" : made.error().message));
     return std::move(*made);
@@ -113,8 +113,8 @@ struct Stage {
   JobSnapshot finish(const std::shared_ptr<Job>& job) { return finish(*engine, job); }
   JobSnapshot finish(Engine& with, const std::shared_ptr<Job>& job) {
     bool done = false;
-    with.watch(job, options.store ? Milestone::stored : Milestone::finished, job,
-               [&] { done = true; });
+    with.watch(job, options.store ? Milestone::stored : Milestone::finished,
+               {job, [&] { done = true; }});
     const bool ended = until([&] { return done; });
     const JobSnapshot seen = with.snapshot(job);
     CAPTURE(name(seen.phase));

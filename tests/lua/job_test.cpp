@@ -206,9 +206,9 @@ TEST_CASE("configure comes before the first job and names unknown options") {
     other.text2video { prompt = "y" }
   )lua"));
   CHECK(lua.runtime->engines().size() == 2);
-  CHECK(lua.runtime->engines()[0]->options().poll_interval == 500);
-  CHECK_FALSE(lua.runtime->engines()[0]->options().store);
-  CHECK(lua.runtime->engines()[1]->options().key == "other");
+  CHECK(lua.runtime->engines()[0]->options.poll_interval == 500);
+  CHECK_FALSE(lua.runtime->engines()[0]->options.store);
+  CHECK(lua.runtime->engines()[1]->options.key == "other");
   CHECK(lua.runtime->engines()[1]->jobs().size() == 1);
 }
 

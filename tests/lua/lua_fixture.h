@@ -44,12 +44,12 @@ struct Lua {
       logged.push_back(level + ": " + text);
     };
     options.make_engine =
-        [this](engine::EngineOptions chosen) -> Result<std::unique_ptr<engine::Engine>> {
+        [this](engine::EngineOptions chosen) -> Result<std::shared_ptr<engine::Engine>> {
       if (no_engine) return *no_engine;
-      auto made = std::make_unique<engine::FakeEngine>(std::move(chosen));
+      auto made = std::make_shared<engine::FakeEngine>(std::move(chosen));
       engine = made.get();
       made->finish_at_once = finish_at_once;
-      return std::unique_ptr<engine::Engine>(std::move(made));
+      return std::shared_ptr<engine::Engine>(std::move(made));
     };
     lua_pushcfunction(state, limits ? open<open_safe> : open<open_module>);
     lua_pushlightuserdata(state, &options);

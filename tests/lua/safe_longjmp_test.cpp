@@ -22,8 +22,8 @@ struct SafeLua {
     options.engine.ledger_path = ":memory:";
     options.engine.confinement.roots = {KLING_SOURCE_DIR "/scripts"};
     options.make_engine = [](engine::EngineOptions chosen) {
-      return Result<std::unique_ptr<engine::Engine>>(
-          std::make_unique<engine::FakeEngine>(std::move(chosen)));
+      return Result<std::shared_ptr<engine::Engine>>(
+          std::make_shared<engine::FakeEngine>(std::move(chosen)));
     };
     lua_pushcfunction(state, [](lua_State* L) {
       open_safe(L, std::move(*static_cast<ModuleOptions*>(lua_touserdata(L, 1))));

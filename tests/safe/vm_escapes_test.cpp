@@ -694,7 +694,7 @@ TEST_CASE("key: a budget of the host can be lowered and not raised") {
     assert(kling.text2video { prompt = 'x' }.state)
   )");
   REQUIRE_FALSE(safe.runtime->engines().empty());
-  CHECK(safe.runtime->engines()[0]->options().limits.budget_usd == 1);
+  CHECK(safe.runtime->engines()[0]->options.limits.budget_usd == 1);
 }
 
 TEST_CASE("key: it shows in nothing that a script can print") {

@@ -1,5 +1,3 @@
-#include "engine/core.h"
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -9,6 +7,7 @@
 #include "api/text.h"
 #include "base/digest.h"
 #include "base/files.h"
+#include "engine/inside.h"
 
 namespace kling::engine {
 namespace {
@@ -48,8 +47,8 @@ std::string plain_key(const std::string& pasted) {
 
 }  // namespace
 
-Core::Core(EngineOptions chosen, std::string service_name, std::shared_ptr<net::Transport> http,
-           std::shared_ptr<net::Environment> around)
+Engine::Engine(EngineOptions chosen, std::string service_name, std::shared_ptr<net::Transport> http,
+               std::shared_ptr<net::Environment> around)
     : options(std::move(chosen)),
       service(std::move(service_name)),
       transport(std::move(http)),
@@ -61,21 +60,21 @@ Core::Core(EngineOptions chosen, std::string service_name, std::shared_ptr<net::
       limits(options.limits),
       key_(plain_key(options.key)) {}
 
-std::string Core::key() const {
+std::string Engine::key() const {
   std::lock_guard lock(key_mutex_);
   return key_;
 }
 
-void Core::set_key(const std::string& key) {
+void Engine::set_key(const std::string& key) {
   std::lock_guard lock(key_mutex_);
   key_ = plain_key(key);
 }
 
-void Core::log(const char* level, const std::string& message) const {
+void Engine::log(const char* level, const std::string& message) const {
   if (options.log) options.log(level, message);
 }
 
-Result<std::shared_ptr<Ledger>> Core::ledger() {
+Result<std::shared_ptr<Ledger>> Engine::ledger() {
   std::lock_guard lock(open_mutex_);
   if (!ledger_) {
     auto opened = open_ledger(options.ledger_path.empty() ? ":memory:" : options.ledger_path);
@@ -95,7 +94,7 @@ Result<std::shared_ptr<Ledger>> Core::ledger() {
 }
 
 /// What earlier runs saw. Once; blocks on the ledger.
-void Core::learn_from_history() {
+void Engine::learn_from_history() {
   std::call_once(history_read_, [this] {
     auto book = ledger();
     if (!book) return;
@@ -107,7 +106,7 @@ void Core::learn_from_history() {
   });
 }
 
-Result<std::string> Core::store_folder() {
+Result<std::string> Engine::store_folder() {
   std::lock_guard lock(folder_mutex_);
   if (!folder_.empty()) return folder_;
   std::string folder = options.store_folder;
@@ -127,14 +126,14 @@ Result<std::string> Core::store_folder() {
   return folder_;
 }
 
-void Core::close() {
+void Engine::close() {
   closing = true;
   transport->stop();
   pool.stop();
   std::vector<Watch> dropped;  // one may hold this engine, so they are destroyed unlocked
   {
     std::lock_guard lock(jobs_mutex);
-    for (const auto& job : jobs) {
+    for (const auto& job : jobs_) {
       std::lock_guard job_lock(job->mutex);
       std::move(job->watches.begin(), job->watches.end(), std::back_inserter(dropped));
       job->watches.clear();
@@ -151,7 +150,7 @@ void Core::close() {
 }
 
 /// Null: of kling.request, whose answer is its result.
-std::shared_ptr<Job> Core::new_job(const api::Endpoint* definition) {
+std::shared_ptr<Job> Engine::new_job(const api::Endpoint* definition) {
   auto job = std::make_shared<Job>();
   job->definition = definition;
   job->step.service = service;
@@ -169,7 +168,7 @@ std::shared_ptr<Job> Core::new_job(const api::Endpoint* definition) {
 }
 
 /// May be called again when it threw: what was told is gone from the lists.
-void Core::tell_transfer(Job& job, double part) {
+void Engine::tell_transfer(Job& job, double part) {
   {
     std::lock_guard lock(job.mutex);
     const double percent = part < 1 ? std::floor(part * 100) / 100 : -1;
@@ -178,7 +177,7 @@ void Core::tell_transfer(Job& job, double part) {
   insist([&] { publish(job); });
 }
 
-void Core::publish(Job& job) {
+void Engine::publish(Job& job) {
   Result<std::shared_ptr<Job>> outcome = job.shared_from_this();
   {
     std::lock_guard lock(job.mutex);
@@ -192,12 +191,12 @@ void Core::publish(Job& job) {
   }
   {
     std::lock_guard lock(jobs_mutex);
-    auto entry = changes.extract(job.changed);
+    auto entry = changes_.extract(job.changed);
     if (entry && !job.gone) {  // moved, which takes no memory
       entry.key() = job.changed = ++last_change;
-      changes.insert(changes.end(), std::move(entry));
+      changes_.insert(changes_.end(), std::move(entry));
     } else if (!job.gone) {
-      changes.emplace(last_change + 1, job.weak_from_this());
+      changes_.emplace(last_change + 1, job.weak_from_this());
       job.changed = ++last_change;
     }
   }
@@ -215,19 +214,19 @@ void Core::publish(Job& job) {
     job.sending.reset();
 }
 
-void Core::set_active(Job& job, bool now_active) {
+void Engine::set_active(Job& job, bool now_active) {
   if (!job.background) active += int(now_active) - int(job.active);
   job.active = now_active;
 }
 
 /// REQUIRES: jobs_mutex is held.
-void Core::drop(Job& job) {
+void Engine::drop(Job& job) {
   job.gone = true;
-  changes.erase(job.changed);
-  std::erase_if(jobs, [&job](const auto& other) { return other.get() == &job; });
+  changes_.erase(job.changed);
+  std::erase_if(jobs_, [&job](const auto& other) { return other.get() == &job; });
 }
 
-void Core::watch(const std::shared_ptr<Job>& job, Milestone milestone, Watch watch) {
+void Engine::watch(const std::shared_ptr<Job>& job, Milestone milestone, Watch watch) {
   bool stopped = false;
   {
     std::lock_guard lock(job->mutex);

@@ -1,0 +1,132 @@
+// What the engine's files share and its users do not see. A Job is run by one worker at a time.
+#pragma once
+
+#include "engine/engine.h"
+#include "net/transport.h"
+
+namespace kling::engine {
+
+namespace media {
+struct Segment;
+}
+
+/// What a job needs until its request was answered; dropped then.
+struct Sending {
+  CreateRequest request;
+  api::Json other_body;  ///< of kling.request
+  int sequence = 0;
+  net::Body body;     ///< made just before the first POST
+  bool made = false;  ///< by another worker than the one that sends it
+  /// Where the body is made: uploads take time, frames ffmpeg, other things only the ledger.
+  Lane lane() const {
+    if (request.request.uploads && !request.request.media.empty()) return Lane::transfer;
+    return request.sources.empty() ? Lane::post : Lane::media;
+  }
+  JobDone prepared;  ///< called once
+};
+
+/// What callbacks have told of a job. Once one came, the others will, and polls are rare; not after
+/// one that told of the end too early.
+enum class Heard : std::uint8_t { nothing, progress, end };
+
+/// A step with what happens to it now: run by one worker at a time, which alone writes what
+/// `mutex` guards.
+class Job : public std::enable_shared_from_this<Job> {
+ public:
+  // Set before the job is shared.
+  const api::Endpoint* definition = nullptr;  ///< null: kling.request
+  Millis poll_interval = 0;
+  std::string job_class;  ///< of those that take equally long
+  JobPolicy policy;
+
+  std::atomic<unsigned> run{0};      ///< the run of Engine::present_run that asked for it last
+  std::uint64_t order = 0;           ///< among the jobs of this engine: first in, first out
+  double estimate_usd = -1;          ///< of what is to be sent; < 0: the price is not known
+  double price_factor = 1;           ///< of the list price
+  std::atomic<unsigned> wait{0};     ///< number of the present wait
+  std::atomic<bool> asleep{false};   ///< waits: who sets it back runs the job
+  bool polls = false;                ///< counted in Engine::waits; for the worker that runs it
+  std::unique_ptr<Sending> sending;  ///< only for the worker that runs the job; null once answered
+  std::mutex file_mutex;             ///< held while the clip is fetched
+  bool gone = false;                 ///< void, or of an earlier run; guarded by Engine::jobs_mutex
+  std::uint64_t changed = 0;         ///< its key in Engine::changes; likewise
+
+  // Guarded by `mutex`.
+  mutable std::mutex mutex;
+  Step step;  ///< the ledger's row; its id is 0 while nothing is recorded there
+  JobState machine;
+  std::string waiting_for;  ///< for people
+  std::vector<api::Video> videos;
+  std::optional<Error> error;        ///< why it failed, asks or paused
+  std::optional<Error> store_error;  ///< why the clip could not be stored
+  bool differs = false, replayed = false, reused = false, submitted = false, observed = false;
+  bool background = false;  ///< followed for its slot only: nobody of this script asked for it
+  Millis expected = 0;
+  double progress = -1;  ///< what the service says; < 0: nothing
+  double transfer = -1;  ///< of the body that goes up, the clip that comes down; < 0: neither
+  Heard heard = Heard::nothing;
+  bool ask_now = false;  ///< a callback told of the end while the job was busy
+  bool active = false;   ///< being run, or waiting for its time; else at rest (Engine::set_active)
+  bool is_prepared = false;
+  api::TaskState seen = api::TaskState::queued;
+  Millis polled_at = 0;     ///< the last time it was not done yet; 0: not known
+  bool timed = false;       ///< accepted_at is when the service took it, not when it was found
+  Millis result_at = 0;     ///< when the URLs were fresh; 0: before this run
+  std::string starts_from;  ///< origin of the picture it begins with, when it has one
+  api::Json answer;         ///< the body of kling.request
+  std::string raw;          ///< of the last answer, until it is recorded
+  std::vector<Watch> watches;
+};
+
+/// While it lives, people are told of this work.
+class Working {
+ public:
+  Working(Engine& engine, std::string what) : engine_(engine) {
+    std::lock_guard lock(engine_.file_work_mutex);
+    work_ = engine_.file_work.insert(engine_.file_work.end(), {.what = std::move(what)});
+  }
+  ~Working() {
+    std::lock_guard lock(engine_.file_work_mutex);
+    engine_.file_work.erase(work_);
+  }
+  Working(const Working&) = delete;
+  Working& operator=(const Working&) = delete;
+  void reached(double part) {
+    std::lock_guard lock(engine_.file_work_mutex);
+    work_->part = part;
+  }
+
+ private:
+  Engine& engine_;
+  std::list<Work>::iterator work_;
+};
+
+// These read a job whose mutex is held.
+std::string handle_of(const Job& job);
+JobSnapshot snapshot_of(const Job& job);
+/// The address of a video as it was last told; it may have expired. Empty: none.
+std::string known_url(const Job& job, int video);
+/// True when `job` has come as far as `milestone`.
+bool reached(const Job& job, Milestone milestone);
+/// The result column of the ledger.
+std::string result_text(const Job& job);
+/// Made without memory, as it may be what is missing.
+Error out_of_memory(Kind kind);
+/// Writes task facts (state, videos, cost) into the job.
+void note_task(Job& job, const api::Task& task, Millis now);
+/// REQUIRES: job.mutex is held.
+void note_error(Job& job, Error error);
+/// Notes the error and makes the event that tells of it.
+Event failed(Job& job, EventType type, const Error& error, bool explained = true);
+
+// Of media_work.cpp and film_work.cpp; these block on the disk.
+bool is_file(const std::string& path);
+Error no_such_file(const std::string& path);
+/// A name for a file in the store.
+std::string short_name(const std::string& identity);
+/// What people call it.
+std::string label_of(const MediaSource& source);
+/// The file at `path` with the cuts of `source`.
+media::Segment segment_of(const MediaSource& source, const std::string& path);
+
+}  // namespace kling::engine
