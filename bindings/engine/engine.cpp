@@ -224,24 +224,29 @@ std::vector<Work> Engine::works() const {
   return {file_work.begin(), file_work.end()};
 }
 
-Bill Engine::bill() const {
+std::vector<JobSnapshot> snapshots(const std::vector<Engine*>& engines) {
+  std::vector<JobSnapshot> all;
+  for (const Engine* engine : engines)
+    for (const auto& job : engine->jobs()) all.push_back(engine->snapshot(job));
+  return all;
+}
+
+Bill bill_of(const std::vector<Engine*>& engines) {
   Bill bill;
-  bill.estimated = false;
-  for (const auto& job : jobs()) {
-    if (job->background) continue;
-    const JobSnapshot shot = snapshot(job);
+  bill.estimated = engines.empty();
+  for (const JobSnapshot& shot : snapshots(engines)) {
+    if (shot.background) continue;
+    const bool failed = shot.phase == Phase::failed;
     if (shot.submitted) ++bill.submitted;
     if (shot.reused) ++bill.reused;
-    if (shot.phase == Phase::failed) ++bill.failed;
-    if (shot.phase == Phase::failed && shot.replayed) ++bill.replayed;
-    if (shot.phase != Phase::failed && shot.phase != Phase::stored &&
-        shot.phase != Phase::succeeded)
-      ++bill.open;
+    if (failed) ++bill.failed;
+    if (failed && shot.replayed) ++bill.replayed;
+    if (!failed && shot.phase != Phase::stored && shot.phase != Phase::succeeded) ++bill.open;
     if (shot.phase == Phase::looking_up || shot.phase == Phase::ambiguous)
-      bill.in_doubt = api::decimal(bill.in_doubt + shot.cost_usd);
-    if (!shot.submitted || shot.phase == Phase::failed) continue;
-    bill.usd = api::decimal(bill.usd + shot.cost_usd);
-    if (!shot.cost_is_real) bill.estimated = true;
+      bill.in_doubt = api::decimal(bill.in_doubt + shot.cost());
+    if (!shot.submitted || failed) continue;
+    bill.usd = api::decimal(bill.usd + shot.cost());
+    if (!shot.cost_usd) bill.estimated = true;
   }
   return bill;
 }

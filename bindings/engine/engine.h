@@ -140,6 +140,11 @@ struct Bill {
   bool estimated = true;  ///< some of it is an estimate
 };
 
+class Engine;
+/// Every job of these engines, oldest first in each.
+std::vector<JobSnapshot> snapshots(const std::vector<Engine*>& engines);
+Bill bill_of(const std::vector<Engine*>& engines);
+
 using JobDone = std::function<void(Result<std::shared_ptr<Job>>)>;
 using TextDone = std::function<void(Result<std::string>)>;
 
@@ -221,7 +226,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// on. Any number of readers, each with a number of its own: nobody need look at all jobs.
   virtual std::vector<std::shared_ptr<Job>> changes(std::uint64_t& since) const;
   std::vector<Work> works() const;
-  Bill bill() const;
   /// From now on nothing new is sent (Ctrl-C): jobs not yet sent stay recorded for the next run.
   void stop_submitting();
   /// Its purse is not held any more.

@@ -266,39 +266,14 @@ JobSnapshot snapshot_of(const Job& job) {
   static constexpr const char* kStates[] = {"preparing", "sending",   "sending",   "sending",
                                             "sending",   "queued",    "succeeded", "succeeded",
                                             "failed",    "ambiguous", "paused"};  // of the phases
-  JobSnapshot shot;
-  const Step& step = job.step;
+  JobSnapshot shot{job.step, job};
   shot.handle = handle_of(job);
-  shot.row = step.id;
-  shot.endpoint = step.endpoint;
-  shot.task_id = step.task_id;
-  shot.external_id = step.external_id;
-  shot.address = step.address;
-  shot.summary = step.summary;
-  shot.name = step.name;
-  shot.where = step.script;
-  shot.path = step.file;
-  shot.cost_usd = step.cost_usd.value_or(step.estimate_usd);
-  shot.cost_is_real = step.cost_usd.has_value();
-  shot.created_at = step.created_at;
-  shot.accepted_at = step.accepted_at;
-  shot.finished_at = step.finished_at;
-  shot.waiting_for = job.waiting_for;
-  shot.videos = job.videos;
-  shot.differs = job.differs;
-  shot.replayed = job.replayed;
-  shot.reused = job.reused;
-  shot.submitted = job.submitted;
-  shot.observed = job.observed;
-  shot.expected = job.expected;
   shot.phase = job.machine.phase;
-  shot.progress = shot.phase == Phase::succeeded || shot.phase == Phase::stored ? 1 : job.progress;
-  shot.transfer = job.transfer;
+  if (shot.phase == Phase::succeeded || shot.phase == Phase::stored) shot.progress = 1;
   shot.state = kStates[static_cast<std::size_t>(shot.phase)];
   if (shot.phase == Phase::accepted && job.seen != api::TaskState::queued) shot.state = "running";
-  if (!job.videos.empty()) shot.duration = job.videos[0].duration;
-  if (shot.phase >= Phase::failed) shot.error = job.error;
-  if (shot.phase == Phase::succeeded && !job.active) shot.store_error = job.store_error;
+  if (shot.phase < Phase::failed) shot.error.reset();
+  if (shot.phase != Phase::succeeded || job.active) shot.store_error.reset();
   return shot;
 }
 

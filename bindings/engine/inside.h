@@ -31,7 +31,7 @@ enum class Heard : std::uint8_t { nothing, progress, end };
 
 /// A step with what happens to it now: run by one worker at a time, which alone writes what
 /// `mutex` guards.
-class Job : public std::enable_shared_from_this<Job> {
+class Job : public std::enable_shared_from_this<Job>, public JobFacts {
  public:
   // Set before the job is shared.
   const api::Endpoint* definition = nullptr;  ///< null: kling.request
@@ -51,19 +51,10 @@ class Job : public std::enable_shared_from_this<Job> {
   bool gone = false;                 ///< void, or of an earlier run; guarded by Engine::jobs_mutex
   std::uint64_t changed = 0;         ///< its key in Engine::changes; likewise
 
-  // Guarded by `mutex`.
+  // Guarded by `mutex`, as are its facts.
   mutable std::mutex mutex;
   Step step;  ///< the ledger's row; its id is 0 while nothing is recorded there
   JobState machine;
-  std::string waiting_for;  ///< for people
-  std::vector<api::Video> videos;
-  std::optional<Error> error;        ///< why it failed, asks or paused
-  std::optional<Error> store_error;  ///< why the clip could not be stored
-  bool differs = false, replayed = false, reused = false, submitted = false, observed = false;
-  bool background = false;  ///< followed for its slot only: nobody of this script asked for it
-  Millis expected = 0;
-  double progress = -1;  ///< what the service says; < 0: nothing
-  double transfer = -1;  ///< of the body that goes up, the clip that comes down; < 0: neither
   Heard heard = Heard::nothing;
   bool ask_now = false;  ///< a callback told of the end while the job was busy
   bool active = false;   ///< being run, or waiting for its time; else at rest (Engine::set_active)

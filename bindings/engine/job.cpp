@@ -6,20 +6,20 @@
 namespace kling::engine {
 namespace {
 
-template <std::string JobSnapshot::*Text>
+template <auto Text>
 api::Json text(const JobSnapshot& job) {
   return job.*Text;
 }
-template <std::string JobSnapshot::*Text>
+template <auto Text>
 api::Json some(const JobSnapshot& job) {
   return (job.*Text).empty() ? api::Json() : api::Json(job.*Text);
 }
-template <Millis JobSnapshot::*Time>
+template <auto Time>
 api::Json seconds(const JobSnapshot& job) {
   return job.*Time == 0 ? api::Json() : api::Json(static_cast<double>(job.*Time) / 1000);
 }
 
-template <double JobSnapshot::*Part>
+template <auto Part>
 api::Json part(const JobSnapshot& job) {
   return job.*Part < 0 ? api::Json() : api::Json(job.*Part);
 }
@@ -30,9 +30,9 @@ constexpr JobField kJobFields[] = {
     {"state", text<&JobSnapshot::state>},
     {"kind", text<&JobSnapshot::endpoint>},
     {"external_id", some<&JobSnapshot::external_id>},
-    {"path", some<&JobSnapshot::path>},
+    {"path", some<&JobSnapshot::file>},
     {"name", some<&JobSnapshot::name>},
-    {"where", text<&JobSnapshot::where>},
+    {"where", text<&JobSnapshot::script>},
     {"waiting_for", some<&JobSnapshot::waiting_for>},
     {"prompt", some<&JobSnapshot::summary>},
     {"created", seconds<&JobSnapshot::created_at>},
@@ -40,7 +40,7 @@ constexpr JobField kJobFields[] = {
     {"expected", seconds<&JobSnapshot::expected>},
     {"progress", part<&JobSnapshot::progress>},
     {"transfer", part<&JobSnapshot::transfer>},
-    {"cost", [](const JobSnapshot& job) { return api::Json(api::decimal(job.cost_usd)); }},
+    {"cost", [](const JobSnapshot& job) { return api::Json(api::decimal(job.cost())); }},
     {"reused", [](const JobSnapshot& job) { return api::Json(job.reused); }},
     {"error", [](const JobSnapshot& job) { return job.error ? to_json(*job.error) : api::Json(); }},
 };

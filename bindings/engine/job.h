@@ -5,6 +5,7 @@
 #include <span>
 
 #include "engine/job_machine.h"
+#include "engine/ledger.h"
 
 namespace kling::engine {
 
@@ -16,40 +17,31 @@ enum class Milestone {
   stored,    ///< the clip lies in the store, or that ended with an error
 };
 
-struct JobSnapshot {
-  std::string handle;
-  std::int64_t row = 0;  ///< of the ledger; 0: not recorded there
-  std::string endpoint;  ///< "text2video"
-  std::string task_id;   ///< empty until accepted
-  std::string external_id;
-  std::string address;
-  Phase phase = Phase::fresh;
-  /// For scripts: preparing sending queued running succeeded failed ambiguous paused.
-  std::string state;
-  std::string
-      waiting_for;      ///< for people: "the network", "a slot", "another process"; may be empty
-  std::string summary;  ///< the start of the prompt
-  std::string name;     ///< what the script calls the shot; may be empty
-  std::string where;    ///< script and line of the call
-  std::string path;     ///< of the stored clip; empty until stored
+/// What happens to a step now.
+struct JobFacts {
+  std::string waiting_for;  ///< for people: "the network", "a slot"; may be empty
   std::vector<api::Video> videos;
-  double duration = 0;  ///< seconds of the clip, when known
-  double cost_usd = 0;  ///< real when `cost_is_real`, else the estimate
-  bool cost_is_real = false;
-  bool differs = false;    ///< this place of the script asked something else in the last run
-  bool replayed = false;   ///< failed in an earlier run, which went on after it: not sent again
-  bool reused = false;     ///< found finished or accepted in the ledger: not paid by this run
-  bool submitted = false;  ///< this run sent (or adopted) the paid request
-  bool observed = false;   ///< a script waits or waited for its end, so it knows of an error
-  Millis created_at = 0;
-  Millis accepted_at = 0;
-  Millis finished_at = 0;
-  Millis expected = 0;  ///< ms from accepted to done that jobs like this take; 0: not known yet
-  /// 0 to 1: what the service says, else a guess by `expected`; < 0: not known.
+  bool differs = false;     ///< this place of the script asked something else in the last run
+  bool replayed = false;    ///< failed in an earlier run, which went on after it: not sent again
+  bool reused = false;      ///< found finished or accepted in the ledger: not paid by this run
+  bool submitted = false;   ///< this run sent (or adopted) the paid request
+  bool observed = false;    ///< a script waits or waited for its end, so it knows of an error
+  bool background = false;  ///< followed for its slot only: nobody of this script asked for it
+  Millis expected = 0;      ///< ms from accepted to done that jobs like this take; 0: not known
+  /// 0 to 1: what the service says; in a snapshot else a guess by `expected`. < 0: not known.
   double progress = -1;
   double transfer = -1;        ///< 0 to 1, of what goes up or comes down now; < 0: nothing does
   std::optional<Error> error;  ///< why it failed, asks or paused
   std::optional<Error> store_error;  ///< why the clip could not be stored
+};
+
+struct JobSnapshot : StepFacts, JobFacts {
+  std::string handle;
+  Phase phase = Phase::fresh;
+  /// For scripts: preparing sending queued running succeeded failed ambiguous paused.
+  std::string state;
+  /// Seconds of the clip; 0: not known.
+  double duration() const { return videos.empty() ? 0 : videos[0].duration; }
 };
 
 /// A field under the name that scripts, --json and kling_host_jobs have for it.

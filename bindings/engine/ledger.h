@@ -12,39 +12,45 @@
 
 namespace kling::engine {
 
+/// What people are told of a step.
+struct StepFacts {
+  std::int64_t id = 0;   ///< of its row; 0: not recorded
+  std::string endpoint;  ///< "text2video", …; "request" for kling.request
+  std::string address;
+  std::string external_id;
+  std::string task_id;  ///< empty until accepted
+  std::string script;   ///< and line: "film.lua:12"
+  std::string summary;  ///< the start of the prompt
+  std::string name;     ///< what the script calls the shot; may be empty
+  std::string file;     ///< where the clip is stored; empty: nowhere yet
+  Millis created_at = 0, accepted_at = 0, finished_at = 0;
+  double estimate_usd = 0;
+  std::optional<double> cost_usd;  ///< what the service said it deducted
+  double cost() const { return cost_usd.value_or(estimate_usd); }
+};
+
 /// One attempt of a step: a row of the ledger. A definite failure is followed by another row with
 /// the same digest and ordinal and the next attempt.
-struct Step {
-  std::int64_t id = 0;
+struct Step : StepFacts {
   std::string service;
-  std::string endpoint;  ///< "text2video", …; "request" for kling.request
   std::string digest;
   int ordinal = 0;
-  std::string address;
   int attempt = 1;
-  std::string external_id;
   bool own_external_id = false;  ///< set by the user, sent verbatim
   std::string task_path;         ///< which task of the script asked, for example "main/2"
   int nth = 0;                   ///< how many equal requests came before in that task
   StepState state = StepState::intended;
-  std::string owner;  ///< the process that holds an open intent
-  std::string task_id;
+  std::string owner;    ///< the process that holds an open intent
   std::string target;   ///< "/kling/v1/videos/text2video": POST here, GET target/id
-  std::string script;   ///< for people: "film.lua:12"
-  std::string summary;  ///< for people: the start of the prompt
-  std::string name;     ///< for people: what the script calls the shot; may be empty
   std::string request;  ///< the body without bytes of media, for people
   std::string run;      ///< the script and take whose budget it is
   std::string result;   ///< JSON: what decode gave ({"videos":[…]}), signed URLs included
   std::string error;    ///< JSON of the Error when failed or ambiguous
-  std::string file;     ///< where the clip is stored; empty: nowhere yet
   std::string file_sha256;
-  Millis created_at = 0, sent_at = 0, accepted_at = 0, finished_at = 0;
+  Millis sent_at = 0;
   Millis took = 0;          ///< from accepted to done, where a process saw it; 0: not known
   bool superseded = false;  ///< read: the last clean run of its script did not ask for it
   bool abandoned = false;   ///< a person gave it up, though it may have been accepted
-  double estimate_usd = 0;
-  std::optional<double> cost_usd;  ///< what the service said it deducted
 };
 
 struct Claim {

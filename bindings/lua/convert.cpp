@@ -127,8 +127,8 @@ class Reader {
     if (clip->source->job == nullptr) return true;
     const auto now = snapshot(*clip->client, clip->source->job);
     const auto video = static_cast<std::size_t>(clip->source->video);
-    out = {{"clip", now.handle}, {"duration", now.duration}};
-    if (!now.path.empty()) out["path"] = now.path;
+    out = {{"clip", now.handle}, {"duration", now.duration()}};
+    if (!now.file.empty()) out["path"] = now.file;
     if (video < now.videos.size()) out["url"] = now.videos[video].url;
     return true;
   }

@@ -117,7 +117,7 @@ int was_accepted(lua_State* L, int, lua_KContext) {
   JobRef& job = check_job(L);
   if (!state_of(L).scheduler.woken(L, *own_object<Wait>(L, 2).ticket)) return timed_out(L, job);
   const auto& now = push_snapshot(L, job);
-  if (now.task_id.empty() && now.error) return raise_of(L, job, *now.error, now.where.c_str());
+  if (now.task_id.empty() && now.error) return raise_of(L, job, *now.error, now.script.c_str());
   lua_pushvalue(L, 1);
   return 1;
 }
@@ -130,7 +130,7 @@ int push_answer(lua_State* L, int, lua_KContext) {
   JobRef& job = check_job(L);
   state_of(L).scheduler.woken(L, *own_object<Wait>(L, 2).ticket);
   const auto& now = push_snapshot(L, job);
-  if (now.error) return raise_of(L, job, *now.error, now.where.c_str());
+  if (now.error) return raise_of(L, job, *now.error, now.script.c_str());
   if (!has_ended(now)) return raise_message(L, Kind::interrupted, "the request was not sent");
   api::Json& answer = new_object<api::Json>(L);
   pure(L, [&] { answer = job.client->engine->answer(job.job); });
@@ -171,7 +171,7 @@ int push_job(lua_State* L, Call& call) {
     const auto& now = push_snapshot(L, job);
     pure(L, [&] {
       job.ask = std::make_shared<engine::Ask>();
-      job.ask->row = now.row;
+      job.ask->row = now.id;
       job.ask->ready = true;
     });
     lua_pop(L, 1);
@@ -193,14 +193,14 @@ int push_outcome(lua_State* L, const JobRef& job) {
   const auto& now = push_snapshot(L, job);
   using engine::Phase;
   if (now.phase == Phase::succeeded || now.phase == Phase::stored) return push_clip_of(L, job);
-  if (now.error) return raise_of(L, job, *now.error, now.where.c_str());
+  if (now.error) return raise_of(L, job, *now.error, now.script.c_str());
   auto& error = new_object<Error>(L);
   pure(L, [&] {
     error.kind = Kind::protocol;
     error.message = now.handle + " ended as " + now.state + " without a reason";
     error.job = now.handle;
   });
-  return raise_of(L, job, error, now.where.c_str());
+  return raise_of(L, job, error, now.script.c_str());
 }
 
 void define_job(lua_State* L) {

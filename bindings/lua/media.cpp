@@ -58,10 +58,10 @@ std::string describe(const ImageRef& media) {
   if (source.job != nullptr && media.client->engine) {
     const auto now = media.client->engine->snapshot(source.job);
     of = now.handle;
-    if (source.recipe == Recipe::clip && now.duration > 0)
-      std::snprintf(length, sizeof length, ", %.1f s", now.duration);
-    if (source.recipe == Recipe::clip && !now.path.empty() && !source.edited())
-      return "Clip " + of + length + ", " + now.path;
+    if (source.recipe == Recipe::clip && now.duration() > 0)
+      std::snprintf(length, sizeof length, ", %.1f s", now.duration());
+    if (source.recipe == Recipe::clip && !now.file.empty() && !source.edited())
+      return "Clip " + of + length + ", " + now.file;
   } else if (source.job != nullptr) {
     of = "a closed job";
   }
@@ -139,8 +139,8 @@ int was_stored(lua_State* L, int, lua_KContext) {
   const ClipRef& clip = check_clip(L);
   state_of(L).scheduler.woken(L, *own_object<Wait>(L, 3).ticket);
   const auto& now = push_snapshot(L, clip);
-  if (now.path.empty() && now.store_error) return raise(L, *now.store_error, now.where.c_str());
-  return push_some(L, now.path);
+  if (now.file.empty() && now.store_error) return raise(L, *now.store_error, now.script.c_str());
+  return push_some(L, now.file);
 }
 
 int clip_path(lua_State* L, const ClipRef& clip) {
@@ -187,8 +187,8 @@ int clip_index(lua_State* L) {
   if (std::strcmp(key, "job") == 0) return push_maker(L, clip);
   const auto& now = push_snapshot(L, clip);
   if (std::strcmp(key, "videos") == 0) return push_videos(L, now.videos), 1;
-  if (std::strcmp(key, "duration") == 0 && now.duration > 0)
-    return lua_pushnumber(L, now.duration), 1;
+  if (std::strcmp(key, "duration") == 0 && now.duration() > 0)
+    return lua_pushnumber(L, now.duration()), 1;
   const auto index = static_cast<std::size_t>(clip.source->video);
   if (std::strcmp(key, "url") == 0 && index < now.videos.size()) {
     lua_pushstring(L, now.videos[index].url.c_str());

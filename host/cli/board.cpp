@@ -43,8 +43,8 @@ void Board::update() {
   for (engine::Engine* engine : engines) {
     for (const auto& job : engine->changes(seen_[engine])) {
       const engine::JobSnapshot shot = engine->snapshot(job);
-      if (shot.row == 0 || engine != engines.front()) continue;
-      json& now = news[shot.row] = {{"state", shot.state}, {"waiting_for", shot.waiting_for}};
+      if (shot.id == 0 || engine != engines.front()) continue;
+      json& now = news[shot.id] = {{"state", shot.state}, {"waiting_for", shot.waiting_for}};
       if (shot.expected != 0) now["expected"] = static_cast<double>(shot.expected) / 1000;
     }
     for (const engine::Question& question : engine->questions())

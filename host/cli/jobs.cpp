@@ -74,7 +74,7 @@ nlohmann::json to_json(const Step& row) {
                          {"state", engine::name(row.state)},
                          {"external_id", row.external_id},
                          {"created", seconds(row.created_at)},
-                         {"cost", row.cost_usd.value_or(row.estimate_usd)},
+                         {"cost", row.cost()},
                          {"cost_is_real", row.cost_usd.has_value()},
                          {"where", row.script},
                          {"summary", row.summary}};

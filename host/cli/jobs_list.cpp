@@ -30,8 +30,7 @@ bool is_wanted(const ListOptions& options, const Step& row) {
 std::string money(const Step& row) {
   if (row.state == engine::StepState::failed) return "$0.00";
   char text[32];
-  std::snprintf(text, sizeof text, "%s$%.2f", row.cost_usd ? "" : "~",
-                row.cost_usd.value_or(row.estimate_usd));
+  std::snprintf(text, sizeof text, "%s$%.2f", row.cost_usd ? "" : "~", row.cost());
   return text;
 }
 
@@ -111,7 +110,7 @@ int run_list(const ListOptions& options) {
   double paid = 0, expected = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const Step& row = rows[i];
-    const double usd = row.cost_usd.value_or(row.estimate_usd);
+    const double usd = row.cost();
     open += is_open(row) ? 1 : 0;
     failed += row.state == engine::StepState::failed ? 1 : 0;
     if (row.state != engine::StepState::failed) (is_open(row) ? expected : paid) += usd;

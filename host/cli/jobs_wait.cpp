@@ -172,7 +172,7 @@ int wait_for(Waiting& waiting, const WaitOptions& options) {
     if (*target.job) shot = waiting.engine().snapshot(*target.job);
     left = left || shot.state != "succeeded";
     if (shot.state == "succeeded" && !options.voice.json)
-      std::printf("%s  succeeded  %s\n", shot.handle.c_str(), shot.path.c_str());
+      std::printf("%s  succeeded  %s\n", shot.handle.c_str(), shot.file.c_str());
     if (shot.store_error)
       options.voice.note(shot.handle + ": the clip is not stored: " + shot.store_error->message);
   }

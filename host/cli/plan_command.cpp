@@ -111,8 +111,7 @@ class Plan {
         if (shot.differs) ++differing;
         const bool to_pay = state == "new" || state == "failed";
         const Step planned = row_of(book, shot);
-        const double price = to_pay || row == nullptr ? planned.estimate_usd
-                                                      : row->cost_usd.value_or(row->estimate_usd);
+        const double price = to_pay || row == nullptr ? planned.estimate_usd : row->cost();
         double& sum = to_pay ? usd : paid;
         if (!shot.replayed) sum = api::decimal(sum + price);
         if (to_pay && price <= 0) ++unpriced;
@@ -180,12 +179,12 @@ class Plan {
                             {"seconds", text("duration")},
                             {"usd", api::decimal(price)},
                             {"differs", shot.differs},
-                            {"where", shot.where},
+                            {"where", shot.script},
                             {"name", shot.name},
                             {"summary", shot.summary}}}});
     std::printf("%-9s %-18s %-16s %-4s %4s %8.2f  %s  %s\n", state.c_str(), shot.endpoint.c_str(),
                 text("model_name").c_str(), text("mode").c_str(), text("duration").c_str(), price,
-                titled(shot.name, shot.summary).c_str(), shot.where.c_str());
+                titled(shot.name, shot.summary).c_str(), shot.script.c_str());
   }
 
   RunOptions& run_;

@@ -35,7 +35,7 @@ double speed_of(const Clock& clock) {
 /// What --json tells of it.
 nlohmann::json event_of(const engine::JobSnapshot& job) {
   nlohmann::json event = engine::to_json(job);
-  if (job.duration > 0) event["duration"] = job.duration;
+  if (job.duration() > 0) event["duration"] = job.duration();
   return event;
 }
 
@@ -87,7 +87,7 @@ std::string Progress::describe(const engine::JobSnapshot& job, std::size_t colum
   text = fitted(text, columns);
   const bool titled = job.summary.starts_with(job.name);
   for (const std::string& one :
-       {job.endpoint, job.where, titled || waits ? "" : job.summary, job.path})
+       {job.endpoint, job.script, titled || waits ? "" : job.summary, job.file})
     if (!one.empty() && columns_of(text) + columns_of(one) + 2 <= columns) text += "  " + one;
   return text;
 }
@@ -101,7 +101,7 @@ std::vector<const Progress::Shown*> Progress::look(const std::vector<engine::Eng
       engine::JobSnapshot now = engine->snapshot(job);
       if (now.external_id.empty() && now.task_id.empty()) continue;  // not recorded yet
       Shown& shown = shown_[numbers_.try_emplace(job.get(), numbers_.size() + 1).first->second];
-      now.videos.clear();
+      for (api::Video& video : now.videos) video.url.clear(), video.watermark_url.clear();
       shown.job = std::move(now);
       const std::string told =
           shown.job.state + (shown.job.waiting_for.empty() ? "" : " " + shown.job.waiting_for);
@@ -203,9 +203,9 @@ std::string Progress::totals(std::size_t columns) const {
     if (job.state == "failed") ++failed;
     if (job.state == "succeeded") ++(is_downloaded(job) ? unstored : stored);
     if (job.reused || job.state == "failed") continue;
-    usd += job.cost_usd;
-    if (job.state == "succeeded") spent += job.cost_usd;
-    estimated = estimated || !job.cost_is_real;
+    usd += job.cost();
+    if (job.state == "succeeded") spent += job.cost();
+    estimated = estimated || !job.cost_usd;
   }
   if (running > 0) left += static_cast<Millis>((waiting + running - 1) / running) * usual;
   std::vector<std::string> parts;

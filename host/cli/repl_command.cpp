@@ -1,4 +1,5 @@
 // kling repl: a session in which each input runs as a task. Jobs go on while lines are typed.
+#include <algorithm>
 
 #include "cli/board.h"
 #include "cli/progress.h"
@@ -98,9 +99,9 @@ class Session {
 
   std::string jobs_text() const {
     std::string text;
-    for_each_job([&](const engine::JobSnapshot& job) {
+    for (const auto& job : jobs()) {
       text += (text.empty() ? "" : "\n") + job.handle + "  " + progress_.describe(job);
-    });
+    }
     return text.empty() ? "no jobs in this session; kling jobs list shows the ledger's" : text;
   }
 
@@ -229,12 +230,12 @@ class Session {
   /// What the session's jobs cost; `latest` gets the last one's name for kling.job.
   double cost(std::string& latest) const {
     double usd = 0;
-    for_each_job([&](const engine::JobSnapshot& job) {
-      if (job.reused || job.state == "failed" || job.phase < engine::Phase::intended) return;
-      if (job.error && !job.submitted) return;  // it was not sent
-      usd += job.cost_usd;
+    for (const auto& job : jobs()) {
+      if (job.reused || job.state == "failed" || job.phase < engine::Phase::intended) continue;
+      if (job.error && !job.submitted) continue;  // it was not sent
+      usd += job.cost();
       latest = short_id(job);
-    });
+    }
     return usd;
   }
 
@@ -251,20 +252,16 @@ class Session {
     tell(text);
   }
 
-  template <class Visit>
-  void for_each_job(Visit visit) const {
-    for (engine::Engine* engine : runtime_.engines())
-      for (const auto& job : engine->jobs()) visit(engine->snapshot(job));
-  }
+  std::vector<engine::JobSnapshot> jobs() const { return engine::snapshots(runtime_.engines()); }
 
   /// After Ctrl-C: the jobs that the input made or waited for go on.
   void tell_open_jobs(Millis since) {
     std::string text = "interrupted";
-    for_each_job([&](const engine::JobSnapshot& job) {
+    for (const auto& job : jobs()) {
       if (!is_over(job) && (job.observed || job.created_at >= since))
         text += "\n" + job.name + " goes on (" + job.state + "): kling.job(\"" + short_id(job) +
                 "\"):wait()";
-    });
+    }
     if (!console_.interactive()) leaving_ = true;
     if (!console_.interactive()) code_ = kExitInterrupted;
     tell(text);
@@ -279,8 +276,8 @@ class Session {
   /// Waits until no request is without an answer (Ctrl-C: not even that), then names what is open.
   void leave() {
     for (bool told = false; !console_.told_to_leave();) {
-      int unanswered = 0;
-      for_each_job([&](const engine::JobSnapshot& job) { unanswered += is_answered(job) ? 0 : 1; });
+      const auto unanswered =
+          std::ranges::count_if(jobs(), [](const auto& job) { return !is_answered(job); });
       if (unanswered == 0 || console_.take_interrupts() > 0) break;
       if (!std::exchange(told, true))
         tell("waiting for the answer to " + std::to_string(unanswered) +
@@ -290,14 +287,14 @@ class Session {
     }
     for (engine::Engine* engine : runtime_.engines()) engine->stop_submitting();
     tell_news();
-    for_each_job([&](const engine::JobSnapshot& job) {
-      const bool stored = job.state != "succeeded" || !job.path.empty() || job.store_error;
+    for (const auto& job : jobs()) {
+      const bool stored = job.state != "succeeded" || !job.file.empty() || job.store_error;
       if (!is_over(job)) {
         tell("open: " + job.handle + " (" + job.state + ")");
       } else if (!stored) {
         tell("not stored yet: " + job.handle + "; kling.job finds it again");
       }
-    });
+    }
   }
 
   const Voice& voice_;

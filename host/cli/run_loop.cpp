@@ -1,4 +1,5 @@
 // A run from its first turn to its bill: tasks, jobs and interrupts, questions, what went wrong.
+#include <algorithm>
 
 #include <poll.h>
 
@@ -14,12 +15,9 @@ namespace {
 
 /// True when every job has an id or has come to rest: nothing would be lost by leaving.
 bool all_answered(const std::vector<engine::Engine*>& engines) {
-  for (engine::Engine* engine : engines)
-    for (const auto& job : engine->jobs()) {
-      const std::string state = engine->snapshot(job).state;
-      if (state == "preparing" || state == "sending") return false;
-    }
-  return true;
+  return std::ranges::none_of(engine::snapshots(engines), [](const auto& job) {
+    return job.state == "preparing" || job.state == "sending";
+  });
 }
 
 std::size_t pending(const std::vector<engine::Engine*>& engines) {
@@ -97,10 +95,7 @@ class Run {
 
   static int count(const std::vector<engine::Engine*>& engines,
                    bool (*is)(const engine::JobSnapshot&)) {
-    int found = 0;
-    for (engine::Engine* engine : engines)
-      for (const auto& job : engine->jobs()) found += is(engine->snapshot(job)) ? 1 : 0;
-    return found;
+    return static_cast<int>(std::ranges::count_if(engine::snapshots(engines), is));
   }
   static bool goes_on(const engine::JobSnapshot& job) {
     return job.phase == engine::Phase::accepted;
@@ -117,14 +112,13 @@ class Run {
     for (engine::Engine* engine : engines) {
       const engine::Limits& limits = engine->options.limits;
       limited = limited && (limits.budget_usd >= 0 || limits.budget_jobs >= 0);
-      for (const auto& job : engine->jobs()) {
-        const engine::JobSnapshot shot = engine->snapshot(job);
-        if (is_under_way(shot)) return false;  // not recorded yet
-        if (shot.waiting_for != engine::kYourWord) continue;
-        ++shots;
-        if (shot.cost_usd <= 0) ++unpriced;
-        usd = api::decimal(usd + shot.cost_usd);
-      }
+    }
+    for (const engine::JobSnapshot& shot : engine::snapshots(engines)) {
+      if (is_under_way(shot)) return false;  // not recorded yet
+      if (shot.waiting_for != engine::kYourWord) continue;
+      ++shots;
+      if (shot.cost() <= 0) ++unpriced;
+      usd = api::decimal(usd + shot.cost());
     }
     if (shots == 0) return false;
     std::string text = limited ? "y" : "";
@@ -297,7 +291,8 @@ class Run {
     if (code_ == kExitDone)
       code_ = job.state == "failed" ? int{kExitGenerationFailed} : exit_code(job.error->kind);
     if (options_.voice.json) return;  // its event told
-    tell(job.where + ": " + job.error->message, options_.voice.typed(job.error->hint), called(job));
+    tell(job.script + ": " + job.error->message, options_.voice.typed(job.error->hint),
+         called(job));
   }
 
   /// "shot 3, 91be04d"
@@ -306,52 +301,33 @@ class Run {
            (job.address.empty() ? job.handle : job.address.substr(0, 7));
   }
   std::string called(const std::string& handle) const {
-    for (const engine::Engine* engine : runtime_.engines())
-      for (const auto& job : engine->jobs()) {
-        const engine::JobSnapshot shot = engine->snapshot(job);
-        const bool is = shot.handle == handle ||
-                        (!shot.external_id.empty() && handle.ends_with("~" + shot.external_id));
-        if (is && !handle.empty()) return called(shot);
-      }
+    for (const engine::JobSnapshot& shot : engine::snapshots(runtime_.engines()))
+      if (!handle.empty() && (shot.handle == handle || (!shot.external_id.empty() &&
+                                                        handle.ends_with("~" + shot.external_id))))
+        return called(shot);
     return handle;
   }
 
   bool is_made_anew() const {
-    for (engine::Engine* engine : runtime_.engines())
-      for (const auto& job : engine->jobs())
-        if (engine->snapshot(job).name == options_.again) return true;
-    return false;
+    return std::ranges::any_of(engine::snapshots(runtime_.engines()),
+                               [this](const auto& job) { return job.name == options_.again; });
   }
 
   int finish() {
     runtime_.queue().drain();  // what workers had to say
     std::vector<engine::JobSnapshot> unobserved;
-    engine::Bill bill;
-    double price_factor = 1;
-    for (engine::Engine* engine : runtime_.engines()) {
-      const engine::Bill part = engine->bill();
-      price_factor = engine->options.price_factor;
-      bill.submitted += part.submitted;
-      bill.reused += part.reused;
-      bill.failed += part.failed;
-      bill.replayed += part.replayed;
-      bill.open += part.open;
-      bill.usd = api::decimal(bill.usd + part.usd);
-      bill.in_doubt = api::decimal(bill.in_doubt + part.in_doubt);
-      bill.estimated = (bill.submitted > part.submitted && bill.estimated) || part.estimated;
-      for (const auto& job : engine->jobs()) {
-        const engine::JobSnapshot shot = engine->snapshot(job);
-        const bool by_us =
-            leaving_ || (given_up_ && shot.error && shot.error->kind == Kind::interrupted);
-        if (shot.error && !shot.observed && !by_us) unobserved.push_back(shot);
-        // A clip that could not be stored is not lost, but its owner must know.
-        if (shot.store_error)
-          options_.voice.note(shot.handle +
-                              ": the clip is not stored: " + shot.store_error->message);
-        if ((leaving_ || options_.detach) && shot.error == std::nullopt &&
-            shot.state != "succeeded")
-          options_.voice.note("open: " + shot.handle);
-      }
+    const auto engines = runtime_.engines();
+    const engine::Bill bill = engine::bill_of(engines);
+    const double price_factor = engines.empty() ? 1 : engines.back()->options.price_factor;
+    for (const engine::JobSnapshot& shot : engine::snapshots(engines)) {
+      const bool by_us =
+          leaving_ || (given_up_ && shot.error && shot.error->kind == Kind::interrupted);
+      if (shot.error && !shot.observed && !by_us) unobserved.push_back(shot);
+      // A clip that could not be stored is not lost, but its owner must know.
+      if (shot.store_error)
+        options_.voice.note(shot.handle + ": the clip is not stored: " + shot.store_error->message);
+      if ((leaving_ || options_.detach) && !shot.error && shot.state != "succeeded")
+        options_.voice.note("open: " + shot.handle);
     }
     if (options_.report) {
       options_.report(runtime_.engines());

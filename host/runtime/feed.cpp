@@ -21,7 +21,7 @@ std::string text_of(const engine::JobSnapshot& job) {
 /// What a program would call this change.
 const char* name_of(const engine::JobSnapshot& job, bool stores, bool was_accepted) {
   using engine::Phase;
-  const bool here = !stores || !job.path.empty() || job.store_error;
+  const bool here = !stores || !job.file.empty() || job.store_error;
   if (job.phase == Phase::stored || (job.phase == Phase::succeeded && here)) return "succeeded";
   if (job.phase >= Phase::failed) return "failed";
   return job.task_id.empty() || was_accepted ? "progress" : "accepted";

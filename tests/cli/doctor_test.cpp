@@ -276,12 +276,13 @@ TEST_CASE("doctor looks at ledger and folders") {
   {
     auto ledger = engine::open_ledger(file);
     REQUIRE(ledger.ok());
-    const auto claim = (*ledger)->claim({.service = "sim",
-                                         .endpoint = "text2video",
-                                         .digest = "d",
-                                         .task_path = "main",
-                                         .target = "/x"},
-                                        {});
+    engine::Step asked;
+    asked.service = "sim";
+    asked.endpoint = "text2video";
+    asked.digest = "d";
+    asked.task_path = "main";
+    asked.target = "/x";
+    const auto claim = (*ledger)->claim(asked, {});
     REQUIRE(claim.ok());
     engine::Step step = claim->step;
     step.error = "{}";

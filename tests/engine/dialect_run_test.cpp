@@ -14,7 +14,7 @@ void run_all(const std::string& dialect) {
   const JobSnapshot text = stage.run(stage.shot());
   auto source = std::make_shared<MediaSource>();
   source->recipe = MediaSource::Recipe::last_frame;
-  source->path = text.path;
+  source->path = text.file;
   std::string picture;
   bool made = false;
   stage.engine->materialize(source, [&](Result<std::string> path) {
@@ -41,10 +41,10 @@ void run_all(const std::string& dialect) {
                   (seen.store_error ? seen.store_error->message : ""));
     CHECK(!seen.task_id.empty());
     CHECK(seen.submitted);
-    CHECK(seen.duration > 4.9);
-    CHECK(std::filesystem::file_size(seen.path) > 10'000);
-    CHECK(seen.cost_usd > 0);
-    const auto facts = media::probe(seen.path);
+    CHECK(seen.duration() > 4.9);
+    CHECK(std::filesystem::file_size(seen.file) > 10'000);
+    CHECK(seen.cost() > 0);
+    const auto facts = media::probe(seen.file);
     REQUIRE(facts.ok());
     CHECK(facts->duration == doctest::Approx(5.04).epsilon(0.03));
   }
@@ -56,7 +56,7 @@ void run_all(const std::string& dialect) {
   const int queries = stage.count().queries;
   const JobSnapshot again = stage.run(stage.shot());
   CHECK(again.reused);
-  CHECK(again.path == text.path);
+  CHECK(again.file == text.file);
   CHECK(stage.count().creates == 4);
   CHECK(stage.count().queries == queries);
 }

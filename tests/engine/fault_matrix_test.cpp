@@ -113,7 +113,7 @@ void run(Cell& cell, const std::string& line, bool store) {
   }
   if (count.accepted == 1) CHECK_MESSAGE(again.phase == Phase::stored, name(again.phase));
   CHECK(stage.count().creates == count.creates);
-  if (store) CHECK(std::filesystem::file_size(again.path) > 10'000);
+  if (store) CHECK(std::filesystem::file_size(again.file) > 10'000);
   cell.text =
       std::to_string(count.creates) + "/" + std::to_string(count.accepted) + " " + name(seen.phase);
 }

@@ -31,7 +31,7 @@ class FakeEngine : public Engine {
     job->now.state = "running";
     job->now.phase = Phase::accepted;
     job->now.task_id = std::to_string(number);
-    job->now.where = request.where;
+    job->now.script = request.where;
     job->now.created_at = 1'700'000'000'000;
     job->request = std::move(request);
     made.push_back(job);
@@ -120,8 +120,7 @@ class FakeEngine : public Engine {
   void succeed(FakeJob& job, Millis finished_at = 0) {
     job.now.phase = Phase::stored;
     job.now.state = "succeeded";
-    job.now.path = "/store/" + job.now.task_id + ".mp4";
-    job.now.duration = 5;
+    job.now.file = "/store/" + job.now.task_id + ".mp4";
     job.now.finished_at = finished_at ? finished_at : options.queue->clock().now();
     job.now.videos = {{"v" + job.now.task_id, "https://h/" + job.now.task_id + ".mp4", "", 5}};
     tell(job);
