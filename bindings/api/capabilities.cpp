@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cstdio>
 
 #include "api/text.h"
 
@@ -175,11 +174,7 @@ std::optional<Estimate> estimate(const Endpoint&, const Json& body) {
 }
 
 std::string price_basis(double factor) {
-  std::string list = "list price of 2026-09";
-  if (factor == 1) return list;
-  char text[32];
-  std::snprintf(text, sizeof text, "%.10g", factor);
-  return std::string(text) + " of the " + list;
+  return (factor == 1 ? "" : printed("%.10g of the ", factor)) + "list price of 2026-09";
 }
 
 std::string price_source(double factor) {

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstdio>
 
 #include "api/fields.h"
 #include "api/text.h"
@@ -14,11 +13,7 @@ constexpr double kWidestRatio = 2.5;
 constexpr auto kError = Finding::Level::error;
 constexpr auto kWarning = Finding::Level::warning;
 
-std::string plain(double number) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.10g", number);
-  return buffer;
-}
+std::string plain(double number) { return printed("%.10g", number); }
 
 /// The rules that each row of the table states by itself.
 class Checker {

@@ -2,6 +2,8 @@
 // Not a log entry and not a control-flow device. Plain data: any thread, never blocks.
 #pragma once
 
+#include <cstdarg>
+#include <cstdio>
 #include <string>
 #include <utility>
 #include <variant>
@@ -35,6 +37,16 @@ inline const char* name(Kind kind) {
                                            "protocol",    "task_failed", "ambiguous", "budget",
                                            "interrupted", "media",       "ledger",    "script"};
   return kNames[static_cast<std::size_t>(kind)];
+}
+
+/// As printf writes it; at most 250 bytes.
+[[gnu::format(printf, 1, 2)]] inline std::string printed(const char* format, ...) {
+  char text[251];
+  va_list values;
+  va_start(values, format);
+  std::vsnprintf(text, sizeof text, format, values);
+  va_end(values);
+  return text;
 }
 
 /// One failure, in words a person can act on. Holds no secret: no key, no signed URL.

@@ -1,7 +1,6 @@
 #include "engine/admission.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "api/capabilities.h"
 
@@ -14,11 +13,7 @@ constexpr double kRounding = 1e-6;
 
 }  // namespace
 
-std::string dollars(double usd) {
-  char text[32];
-  std::snprintf(text, sizeof text, "$%.2f", usd);
-  return text;
-}
+std::string dollars(double usd) { return printed("$%.2f", usd); }
 
 Limits lower(const Limits& one, const Limits& other) {
   const auto least = [](auto a, auto b) { return a < 0 || (b >= 0 && b < a) ? b : a; };

@@ -127,10 +127,9 @@ Result<std::string> Engine::concat(const std::vector<std::shared_ptr<MediaSource
       if (Status kept = (*book)->record_derived(sha256_hex(what + *content), counts); !kept)
         return kept.error();
     std::error_code ignored;
-    char facts[80];
-    std::snprintf(facts, sizeof facts, ": %.1f s, %dx%d, %.1f MB", film->seconds, film->width,
-                  film->height, static_cast<double>(fs::file_size(out, ignored)) / 1e6);
-    log("info", wanted + facts);
+    log("info",
+        wanted + printed(": %.1f s, %dx%d, %.1f MB", film->seconds, film->width, film->height,
+                         static_cast<double>(fs::file_size(out, ignored)) / 1e6));
   }
   std::lock_guard lock(origins_mutex_);
   film_origins_[out] = "film:" + sha256_hex(origins);

@@ -90,10 +90,9 @@ Result<bool> must_convert(const std::string& from, const std::string& to) {
 
 /// "trim 1.5 to 3 of ", "mute of "; empty of a whole clip.
 std::string cut_of(const MediaSource& source) {
-  char text[100] = "";
-  if (source.from > 0 || source.to > 0)
-    std::snprintf(text, sizeof text, "trim %.6f to %.6f of ", source.from, source.to);
-  return (source.mute ? "mute of " : "") + std::string(text);
+  const bool trimmed = source.from > 0 || source.to > 0;
+  return (source.mute ? "mute of " : "") +
+         (trimmed ? printed("trim %.6f to %.6f of ", source.from, source.to) : "");
 }
 
 /// For the clip itself: what was asked for, of which model, and where it is found again. Neither

@@ -54,24 +54,22 @@ std::shared_ptr<MediaSource> make_frame(const MediaSource& from, Recipe recipe, 
 std::string describe(const ImageRef& media) {
   const MediaSource& source = *media.source;
   std::string of = source.path;
-  char length[99] = "";
+  std::string length;
   if (source.job != nullptr && media.client->engine) {
     const auto now = media.client->engine->snapshot(source.job);
     of = now.handle;
     if (source.recipe == Recipe::clip && now.duration() > 0)
-      std::snprintf(length, sizeof length, ", %.1f s", now.duration());
+      length = printed(", %.1f s", now.duration());
     if (source.recipe == Recipe::clip && !now.file.empty() && !source.edited())
       return "Clip " + of + length + ", " + now.file;
   } else if (source.job != nullptr) {
     of = "a closed job";
   }
   if (source.to > 0)
-    std::snprintf(length, sizeof length, ", %g to %g s", source.from, source.to);
+    length = printed(", %g to %g s", source.from, source.to);
   else if (source.from > 0)
-    std::snprintf(length, sizeof length, ", from %g s on", source.from);
+    length = printed(", from %g s on", source.from);
   if (source.mute) of += ", muted";
-  char at[48];
-  std::snprintf(at, sizeof at, "Image frame at %g s of ", source.seconds);
   switch (source.recipe) {
     case Recipe::file:
     case Recipe::still:
@@ -79,7 +77,7 @@ std::string describe(const ImageRef& media) {
     case Recipe::bytes: return "Image of " + std::to_string(source.bytes.size()) + " bytes";
     case Recipe::sheet: return "Image sheet of " + std::to_string(source.sheet->of.size());
     case Recipe::last_frame: return "Image last frame of " + of;
-    case Recipe::frame_at: return at + of;
+    case Recipe::frame_at: return printed("Image frame at %g s of ", source.seconds) + of;
     case Recipe::clip: return "Clip " + of + length;
   }
   return "Image";

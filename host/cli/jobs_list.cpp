@@ -29,9 +29,7 @@ bool is_wanted(const ListOptions& options, const Step& row) {
 
 std::string money(const Step& row) {
   if (row.state == engine::StepState::failed) return "$0.00";
-  char text[32];
-  std::snprintf(text, sizeof text, "%s$%.2f", row.cost_usd ? "" : "~", row.cost());
-  return text;
+  return printed("%s$%.2f", row.cost_usd ? "" : "~", row.cost());
 }
 
 /// The shortest beginning of its address that no other step has, of seven characters or more.
@@ -98,11 +96,8 @@ int run_list(const ListOptions& options) {
       ::isatty(STDOUT_FILENO) != 0 ? terminal_size(STDOUT_FILENO).columns : 1000;
   const auto print = [&](const std::string& id, const char* state, const std::string& age,
                          const std::string& cost, const std::string& what) {
-    char part[80];
-    std::snprintf(part, sizeof part, "%-*s  %-9s  ", int(widest), id.c_str(), state);
-    std::string line = part;
-    std::snprintf(part, sizeof part, "%7s  %7s  ", age.c_str(), cost.c_str());
-    if (columns >= 60) line += part;
+    std::string line = printed("%-*s  %-9s  ", int(widest), id.c_str(), state);
+    if (columns >= 60) line += printed("%7s  %7s  ", age.c_str(), cost.c_str());
     std::printf("%s\n", fitted(line + what, columns).c_str());
   };
   print("ID", "STATE", "AGE", "COST", "SHOT");
@@ -120,12 +115,9 @@ int run_list(const ListOptions& options) {
           (row.superseded ? "(superseded) " : "") + (take.empty() ? "" : "[" + take + "] ") +
               printable(titled(row.name, row.summary)) + "  " + printable(row.script));
   }
-  char totals[200];
-  std::snprintf(totals, sizeof totals, "%zu clip%s, $%.2f", rows.size() - open - failed,
-                rows.size() - open - failed == 1 ? "" : "s", paid);
-  std::string text = totals;
-  std::snprintf(totals, sizeof totals, "; %zu open, about $%.2f", open, expected);
-  if (open > 0) text += totals;
+  const std::size_t clips = rows.size() - open - failed;
+  std::string text = printed("%zu clip%s, $%.2f", clips, clips == 1 ? "" : "s", paid);
+  if (open > 0) text += printed("; %zu open, about $%.2f", open, expected);
   if (failed > 0) text += "; " + std::to_string(failed) + " failed";
   if (superseded > 0) text += "; " + std::to_string(superseded) + " superseded";
   std::printf("%s\n", wrapped(text, STDOUT_FILENO).c_str());

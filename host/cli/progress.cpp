@@ -15,10 +15,8 @@ constexpr std::size_t kMostWorks = 3;    // of lines on files
 constexpr std::size_t kMostWide = 1000;  // of a line in a log
 
 std::string minutes(Millis span) {
-  char text[32];
   const long whole = static_cast<long>(std::max<Millis>(span, 0) / 1000);
-  std::snprintf(text, sizeof text, "%ld:%02ld", whole / 60, whole % 60);
-  return text;
+  return printed("%ld:%02ld", whole / 60, whole % 60);
 }
 
 /// Its clip is on the way to the store.
@@ -178,11 +176,7 @@ void Progress::restore() {
   drawn_ = true;
 }
 
-std::string Progress::simulated() const {
-  char text[40];
-  std::snprintf(text, sizeof text, "simulated time, %gx", speed_);
-  return text;
-}
+std::string Progress::simulated() const { return printed("simulated time, %gx", speed_); }
 
 /// Such as "3 of 6 done, $0.63 of about $1.26, about 4 min left", as far as it fits.
 std::string Progress::totals(std::size_t columns) const {
@@ -211,9 +205,8 @@ std::string Progress::totals(std::size_t columns) const {
   std::vector<std::string> parts;
   if (over < shown_.size())
     parts.push_back(std::to_string(over) + " of " + std::to_string(shown_.size()) + " done");
-  char text[80];
-  std::snprintf(text, sizeof text, "$%.2f of %s$%.2f", spent, estimated ? "about " : "", usd);
-  if (usd > 0 && over < shown_.size()) parts.push_back(text);
+  if (usd > 0 && over < shown_.size())
+    parts.push_back(printed("$%.2f of %s$%.2f", spent, estimated ? "about " : "", usd));
   const auto seconds = static_cast<long>(static_cast<double>(left) / 1000 / speed_);
   if (seconds > 0)
     parts.push_back("about " +
@@ -253,9 +246,7 @@ void Progress::draw() {
   }
   if (open > most) line("and " + std::to_string(open - most) + " more", "2");
   for (const engine::Work& work : works_) {
-    char part[16] = "";
-    if (work.part >= 0) std::snprintf(part, sizeof part, " %.0f %%", work.part * 100);
-    line(work.what + part, "36");
+    line(work.what + (work.part >= 0 ? printed(" %.0f %%", work.part * 100) : ""), "36");
   }
   if (open > 0 || unstored > 0) line(totals(size.columns - 1), "2");
   if (!widths_.empty()) restore();

@@ -166,9 +166,7 @@ class Session {
     const std::string answer = result.ok ? interpreter_.finish() : "";
     if (!answer.empty()) voice_.json ? Voice::line({{"result", answer}}) : console_.say(answer);
     const std::chrono::duration<double> took = Steady::now() - started;
-    char text[40];
-    std::snprintf(text, sizeof text, "%.3f s", took.count());
-    if (timed) tell(text);
+    if (timed) tell(printed("%.3f s", took.count()));
   }
 
   /// Asks who types about the oldest open question. False: there is none, or nobody types.
@@ -246,10 +244,8 @@ class Session {
     const double before = std::exchange(told_usd_, usd);
     if (usd <= before || !console_.interactive()) return;
     paid_[input] = job;
-    char text[80];
-    std::snprintf(text, sizeof text, "about $%.2f, $%.2f in this session%s", usd - before, usd,
-                  simulated_ ? " if it were real" : "");
-    tell(text);
+    tell(printed("about $%.2f, $%.2f in this session%s", usd - before, usd,
+                 simulated_ ? " if it were real" : ""));
   }
 
   std::vector<engine::JobSnapshot> jobs() const { return engine::snapshots(runtime_.engines()); }

@@ -246,11 +246,9 @@ class Run {
     const std::string left = what_is_left(engines);  // what waits wakes up to be stopped
     stop(engines);
     if (!overdue()) return options_.voice.note("interrupted; " + left);
-    char span[32];
-    std::snprintf(span, sizeof span, "%.10g", options_.deadline);
     (void)options_.voice.fail(
         {.kind = Kind::interrupted,
-         .message = std::string("the deadline of ") + span + " seconds has passed",
+         .message = printed("the deadline of %.10g seconds has passed", options_.deadline),
          .hint = left});
   }
 
@@ -342,15 +340,14 @@ class Run {
                      {"in_doubt_usd", bill.in_doubt},
                      {"estimated", bill.estimated}}}});
     } else if (bill.submitted + bill.reused + bill.failed + bill.open > 0) {
-      char text[200];
-      std::snprintf(text, sizeof text, "%d submitted, %d reused, %s$%.2f", bill.submitted,
-                    bill.reused, bill.estimated && bill.usd > 0 ? "about " : "", bill.usd);
-      std::string line = text;
-      if (bill.estimated && bill.usd > 0) line += " (" + api::price_basis(price_factor) + ")";
+      const bool about = bill.estimated && bill.usd > 0;
+      std::string line = printed("%d submitted, %d reused, %s$%.2f", bill.submitted, bill.reused,
+                                 about ? "about " : "", bill.usd);
+      if (about) line += " (" + api::price_basis(price_factor) + ")";
       if (bill.failed > 0) line += ", " + std::to_string(bill.failed) + " failed";
       if (bill.open > 0) line += ", " + std::to_string(bill.open) + " still open";
-      std::snprintf(text, sizeof text, "; lost answers may have cost $%.2f more", bill.in_doubt);
-      if (bill.in_doubt > 0) line += text;
+      if (bill.in_doubt > 0)
+        line += printed("; lost answers may have cost $%.2f more", bill.in_doubt);
       options_.voice.note(line);
       outcome_ = line;
       if (bill.replayed > 0)

@@ -158,9 +158,7 @@ Millis Service::deadline(int real_milliseconds) const {
 std::string Service::summary(const std::vector<engine::Engine*>& engines) const {
   if (!simulator_) return "";
   const double usd = engine::bill_of(engines).usd;
-  char text[80];
-  std::snprintf(text, sizeof text, "; for real about $%.2f", usd);
-  return std::string("rehearsal: nothing was paid") + (usd > 0 ? text : "");
+  return "rehearsal: nothing was paid" + (usd > 0 ? printed("; for real about $%.2f", usd) : "");
 }
 
 // ---- kling sim: the simulator as a server, until Ctrl-C ----

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <iterator>
 #include <sstream>
 
@@ -21,10 +20,7 @@ std::string colour(double hue, double light) {
     const double wave = 0.5 + 0.5 * std::cos(6.28318530718 * (hue + offset));
     return static_cast<int>(std::lround(255 * std::clamp(light * (0.25 + 0.75 * wave), 0.0, 1.0)));
   };
-  char text[16];
-  std::snprintf(text, sizeof text, "0x%02x%02x%02x", channel(0), channel(1 / 3.0),
-                channel(2 / 3.0));
-  return text;
+  return printed("0x%02x%02x%02x", channel(0), channel(1 / 3.0), channel(2 / 3.0));
 }
 
 /// A moving pattern, the same for the same seed: rays or a spiral around a point that circles the
@@ -87,11 +83,7 @@ std::vector<std::string> words_of(const std::string& text) {
   return {std::istream_iterator<std::string>(stream), {}};
 }
 
-std::string seconds(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3f", value);
-  return text;
-}
+std::string seconds(double value) { return printed("%.3f", value); }
 
 /// The command line and the filter graph of one clip, grown input by input.
 class Drawing {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstdio>
 #include <sstream>
 
 namespace kling::sim {
@@ -22,9 +21,7 @@ std::string reason(const View& view, State state) {
 }
 
 std::string units(const View& view, State state) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.4g", state == State::failed ? 0 : view.task.order.units);
-  return text;
+  return printed("%.4g", state == State::failed ? 0 : view.task.order.units);
 }
 
 /// The fields that real answers leave null, set to null wherever they are.
