@@ -69,7 +69,7 @@ Event cut_short(Job& job, ActionType action) {
                      action == ActionType::get || action == ActionType::download;
   const bool sent = action == ActionType::post;
   std::lock_guard lock(job.mutex);
-  job.error = out_of_memory(asked || sent ? Kind::network : Kind::ledger);
+  job.error = boxed_out_of_memory(asked || sent ? Kind::network : Kind::ledger);
   return {.type = sent    ? EventType::lost
                   : asked ? EventType::unreachable
                           : EventType::ledger_failed};
@@ -145,7 +145,7 @@ void Engine::resume(const std::shared_ptr<Job>& job) {
   } catch (const std::exception&) {
     std::lock_guard lock(job->mutex);
     job->machine.before = std::exchange(job->machine.phase, Phase::paused);
-    job->error = out_of_memory(Kind::interrupted);
+    job->error = boxed_out_of_memory(Kind::interrupted);
     set_active(*job, false);
     throw;
   }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <iterator>
@@ -290,10 +291,14 @@ std::string result_text(const Job& job) {
   return api::to_text(api::Json{{"videos", videos}});
 }
 
-Error out_of_memory(Kind kind) {
-  Error error{.kind = kind};
-  error.message = "out of memory";
-  return error;
+const Error& out_of_memory(Kind kind) {
+  static const auto kErrors = [] {
+    std::array<Error, std::size_t(Kind::script) + 1> errors;
+    for (std::size_t i = 0; i < errors.size(); ++i)
+      errors[i] = {.kind = Kind(i), .message = "out of memory"};
+    return errors;
+  }();
+  return kErrors[std::size_t(kind)];
 }
 
 void note_task(Job& job, const api::Task& task, Millis now) {
@@ -320,7 +325,7 @@ void note_task(Job& job, const api::Task& task, Millis now) {
 void note_error(Job& job, Error error) {
   if (error.job.empty() && !(job.step.task_id.empty() && job.step.external_id.empty()))
     error.job = handle_of(job);
-  job.error = std::move(error);
+  job.error = std::make_shared<const Error>(std::move(error));
 }
 
 Event failed(Job& job, EventType type, const Error& error, bool explained) {

@@ -102,7 +102,11 @@ bool reached(const Job& job, Milestone milestone);
 /// The result column of the ledger.
 std::string result_text(const Job& job);
 /// Made without memory, as it may be what is missing.
-Error out_of_memory(Kind kind);
+const Error& out_of_memory(Kind kind);
+/// Likewise.
+inline std::shared_ptr<const Error> boxed_out_of_memory(Kind kind) {
+  return {std::shared_ptr<void>(), &out_of_memory(kind)};
+}
 /// Writes task facts (state, videos, cost) into the job.
 void note_task(Job& job, const api::Task& task, Millis now);
 /// REQUIRES: job.mutex is held.

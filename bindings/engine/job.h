@@ -30,9 +30,10 @@ struct JobFacts {
   Millis expected = 0;      ///< ms from accepted to done that jobs like this take; 0: not known
   /// 0 to 1: what the service says; in a snapshot else a guess by `expected`. < 0: not known.
   double progress = -1;
-  double transfer = -1;        ///< 0 to 1, of what goes up or comes down now; < 0: nothing does
-  std::optional<Error> error;  ///< why it failed, asks or paused
-  std::optional<Error> store_error;  ///< why the clip could not be stored
+  double transfer = -1;  ///< 0 to 1, of what goes up or comes down now; < 0: nothing does
+  // Boxed: most jobs have none, and an Error is large.
+  std::shared_ptr<const Error> error;        ///< why it failed, asks or paused; null: no reason
+  std::shared_ptr<const Error> store_error;  ///< why the clip could not be stored; null: it could
 };
 
 struct JobSnapshot : StepFacts, JobFacts {

@@ -248,7 +248,7 @@ Event Engine::download(Job& job) {
     return {.type = EventType::downloaded};
   }
   const Error& error = saved.error();
-  job.store_error = error;
+  job.store_error = std::make_shared<const Error>(error);
   if (error.code == "expired") return {.type = EventType::expired};
   // What no repetition can mend must not keep a run waiting for ever.
   const bool passes = error.kind == Kind::network && error.retryable;

@@ -102,24 +102,31 @@ int job_wait(lua_State* L) {
   JobRef& job = check_job(L);
   const Millis deadline = read_deadline(L, 2);
   state_of(L).scheduler.check_can_wait(L);
-  const auto& now = push_snapshot(L, job);
-  if (has_ended(now) && now.finished_at > state_of(L).scheduler.begun() && !is_replayed(job.ask)) {
+  // No value of Lua's: who waits would carry it until the next collections.
+  bool ended = false;
+  pure(L, [&] {
+    const engine::JobSnapshot now = job.client->engine->snapshot(job.job);
+    ended =
+        has_ended(now) && now.finished_at > state_of(L).scheduler.begun() && !is_replayed(job.ask);
     // The engine is told that the script knows of the end.
-    pure(L, [&] {
-      job.client->engine->watch(job.job, engine::Milestone::finished, {job.job, [] {}});
-    });
-    return push_outcome(L, job);
-  }
+    if (ended) job.client->engine->watch(job.job, engine::Milestone::finished, {job.job, [] {}});
+  });
+  if (ended) return push_outcome(L, job);
   return watch(L, engine::Milestone::finished, deadline, waited);
 }
 
 int was_accepted(lua_State* L, int, lua_KContext) {
   JobRef& job = check_job(L);
   if (!state_of(L).scheduler.woken(L, *own_object<Wait>(L, 2).ticket)) return timed_out(L, job);
+  bool refused = false;
+  pure(L, [&] {
+    const engine::JobSnapshot now = job.client->engine->snapshot(job.job);
+    refused = now.task_id.empty() && now.error;
+  });
+  lua_settop(L, 1);
+  if (!refused) return 1;
   const auto& now = push_snapshot(L, job);
-  if (now.task_id.empty() && now.error) return raise_of(L, job, *now.error, now.script.c_str());
-  lua_pushvalue(L, 1);
-  return 1;
+  return raise_of(L, job, *now.error, now.script.c_str());
 }
 
 int job_accepted(lua_State* L) {

@@ -68,12 +68,12 @@ class Waiting {
   std::optional<int> failure(const Target& target) const {
     engine::JobSnapshot shot;
     if (target.job && *target.job) shot = engine_->snapshot(*target.job);
-    std::optional<Error> error = target.job ? shot.error : target.job.error();
-    if (!error) return std::nullopt;
-    error->job = target.handle;
-    if (!options_.voice.json && !error->message.starts_with(target.handle))
-      error->message = target.handle + ": " + error->message;
-    const int code = options_.voice.fail(*error);
+    if (target.job && !shot.error) return std::nullopt;
+    Error error = target.job ? *shot.error : target.job.error();
+    error.job = target.handle;
+    if (!options_.voice.json && !error.message.starts_with(target.handle))
+      error.message = target.handle + ": " + error.message;
+    const int code = options_.voice.fail(error);
     return shot.state == "failed" ? int{kExitGenerationFailed} : code;
   }
 

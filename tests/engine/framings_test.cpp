@@ -121,7 +121,7 @@ void check_framing(const test::Framing& framing, const std::string& what, bool f
     CHECK(seen.phase == Phase::succeeded);
     CHECK(reason.find(framing.fault) != reason.npos);
     for (int runs = 0; runs < 3 && service.count("download") <= 3; ++runs)
-      CHECK(place.run(service.url()).error == std::nullopt);
+      CHECK(place.run(service.url()).error == nullptr);
     CHECK(place.run(service.url()).phase == Phase::stored);
   }
   CHECK(service.count("create") == 1);

@@ -128,10 +128,8 @@ class FakeEngine : public Engine {
   void fail(FakeJob& job, const std::string& message) {
     job.now.phase = Phase::failed;
     job.now.state = "failed";
-    job.now.error = Error{};
-    job.now.error->kind = Kind::task_failed;
-    job.now.error->message = message;
-    job.now.error->job = job.now.handle;
+    job.now.error = std::make_shared<const Error>(
+        Error{.kind = Kind::task_failed, .message = message, .job = job.now.handle});
     tell(job);
   }
 
