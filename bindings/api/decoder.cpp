@@ -37,6 +37,14 @@ std::vector<const Json*> levels_of(Json& body) {
   return levels;
 }
 
+/// The id of a task under one of the keys. A number with a fraction or an exponent has lost digits.
+std::string id_of(const Json& level, std::initializer_list<const char*> keys) {
+  for (const char* key : keys)
+    if (const Json& id = member(level, key); !id.is_number_float() && !scalar_text(id).empty())
+      return bare(scalar_text(id));
+  return {};
+}
+
 /// The first value that is not empty under one of the keys.
 std::string first_text(const Json& level, std::initializer_list<const char*> keys) {
   for (const char* key : keys)
@@ -88,7 +96,7 @@ Word read_word(std::string text) {
       {"failure", TaskState::failed},
       {"fail", TaskState::failed},
   }};
-  const std::string word = lower(text);
+  const std::string word = lower(bare(text));
   const auto* found = std::find_if(kWords.begin(), kWords.end(),
                                    [&](const auto& row) { return word == row.first; });
   if (found == kWords.end()) return {std::move(text), std::nullopt};
@@ -126,14 +134,17 @@ TaskState settle(const std::vector<Word>& words, bool has_url, std::vector<std::
 
 // ---- results
 
-void add_video(std::vector<Video>& videos, const Json& source) {
+void add_video(Task& task, const Json& source) {
   Video video;
   video.url = tidy_url(first_text(source, {"url"}));
-  if (!is_url(video.url)) return;
+  if (!is_url(video.url)) {
+    if (task.no_url.empty()) task.no_url = excerpt(video.url, 80);
+    return;
+  }
   video.id = first_text(source, {"id"});
   video.watermark_url = tidy_url(first_text(source, {"watermark_url"}));
   video.duration = number_of(member(source, "duration"));
-  videos.push_back(std::move(video));
+  task.videos.push_back(std::move(video));
 }
 
 void add_url(std::vector<std::string>& urls, const Json& source) {
@@ -144,13 +155,13 @@ void add_url(std::vector<std::string>& urls, const Json& source) {
 
 void read_results(const Json& level, Task& task) {
   const Json& result = member(level, "task_result");
-  for (const Json& video : member(result, "videos")) add_video(task.videos, video);
+  for (const Json& video : member(result, "videos")) add_video(task, video);
   for (const char* key : {"images", "audios"})
     for (const Json& other : member(result, key)) add_url(task.others, other);
   for (const Json& output : member(level, "outputs")) {
     const std::string type = first_text(output, {"type"});
     if (type.empty() || type == "video") {
-      add_video(task.videos, output);
+      add_video(task, output);
     } else {
       add_url(task.others, output);
     }
@@ -163,8 +174,7 @@ void read_loose_url(const Json& level, bool success, Task& task) {
   if (url.empty()) url = first_text(member(level, "metadata"), {"url"});
   // Old versions keep the address of a success in fail_reason.
   if (url.empty() && success) url = first_text(level, {"fail_reason"});
-  if (task.videos.empty() && is_url(tidy_url(url)))
-    add_video(task.videos, Json::object({{"url", url}}));
+  if (task.videos.empty() && is_url(tidy_url(url))) add_video(task, Json::object({{"url", url}}));
 }
 
 /// What is no amount leaves the estimate as it is.
@@ -222,11 +232,11 @@ std::optional<Task> read_task(const std::vector<const Json*>& levels, Answer& an
   // The outermost id is the one this service answers queries for. `id` beside a task_id is a row
   // number of the proxy's database.
   for (const Json* level : tasks) {
-    keep_first(task.id, first_text(*level, {"task_id"}));
+    keep_first(task.id, id_of(*level, {"task_id"}));
     const std::string word = first_text(*level, {"task_status", "status"});
     if (!word.empty()) words.push_back(read_word(word));
   }
-  for (const Json* level : tasks) keep_first(task.id, first_text(*level, {"id"}));
+  for (const Json* level : tasks) keep_first(task.id, id_of(*level, {"id"}));
   const bool success = !words.empty() && words.front().state == TaskState::succeeded;
   for (auto level = tasks.rbegin(); level != tasks.rend(); ++level) {  // Kling's own words first
     keep_first(task.external_id, first_text(member(**level, "task_info"), {"external_task_id"}));
@@ -315,6 +325,17 @@ Answer decode(Asked asked, int http_status, std::string_view text) {
 const char* name(TaskState state) {
   static constexpr const char* kNames[] = {"queued", "running", "succeeded", "failed"};
   return kNames[static_cast<std::size_t>(state)];
+}
+
+bool is_another(const Task& task, const std::string& id, const std::string& external_id) {
+  return !task.id.empty() && task.id != id && !task.external_id.empty() && !external_id.empty() &&
+         task.external_id != external_id;
+}
+
+Error another_task(const Task& task) {
+  return {.kind = Kind::protocol,
+          .message = "the service answered with another task: " + excerpt(task.id, 80),
+          .hint = "ask again later; if it stays so, tell the service"};
 }
 
 Answer decode_create(int http_status, std::string_view body) {

@@ -27,6 +27,7 @@ struct Task {
   double progress = -1;             ///< 0 to 1, where the service says "30%"; < 0: it does not
   std::string message;              ///< task_status_msg or fail_reason
   std::vector<Video> videos;        ///< only those with a URL; [0] is the clip
+  std::string no_url;               ///< what stands in the place of a video's URL, and is none
   std::vector<std::string> others;  ///< URLs of images or audios
   std::int64_t created_at = 0;      ///< ms since 1970; 0 unknown
   std::int64_t updated_at = 0;
@@ -59,6 +60,10 @@ struct Answer {
 Answer decode_create(int http_status, std::string_view body);
 /// The answer of a query (GET), by task id or external id.
 Answer decode_query(int http_status, std::string_view body);
+
+/// Names neither this id nor this external id, but others: no answer to the question for them.
+bool is_another(const Task& task, const std::string& id, const std::string& external_id);
+Error another_task(const Task& task);
 
 /// Parses JSON with a depth limit (64) and without exceptions; a discarded value when it is none.
 /// Integers that do not fit 64 bits are kept as text.

@@ -316,6 +316,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool of_another_step(const Job& job, const api::Task& task);
   Event get(Job& job);
   void learn_lookup(const Job& job, bool works);
+  void tell_warnings(Job& job, const api::Answer& answer) const;
   /// GET `target`, or what is below it under `id`.
   net::HttpOutcome fetch(const std::string& target, const std::string& id = {});
 

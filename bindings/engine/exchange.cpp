@@ -68,6 +68,15 @@ bool says_yes(const api::Json& body) {
 
 }  // namespace
 
+/// Once, however often the service says it.
+void Engine::tell_warnings(Job& job, const api::Answer& answer) const {
+  std::string all;
+  for (const std::string& warning : answer.warnings) all += "\n" + warning;
+  if (all.empty() || std::exchange(job.warned, all) == all) return;
+  for (const std::string& warning : answer.warnings)
+    log("warning", job.step.script + ": " + warning);
+}
+
 net::HttpOutcome Engine::fetch(const std::string& target, const std::string& id) {
   net::HttpRequest request;
   request.target = id.empty() ? target : target + "/" + net::percent_encode(id);
@@ -96,10 +105,13 @@ Event Engine::post(Job& job) {
   };
   if (outcome.stage == Stage::not_sent) return fail(EventType::not_sent, outcome.error);
   if (outcome.stage == Stage::aborted) return fail(EventType::refused, outcome.error);
-  // What came of an answer may name the task all the same.
-  const bool named = job.definition != nullptr && outcome.status / 100 == 2 &&
-                     api::decode_create(outcome.status, outcome.body).task.has_value();
-  if (outcome.stage == Stage::lost && !named) return fail(EventType::lost, outcome.error);
+  const api::Answer answer = api::decode_create(outcome.status, outcome.body);
+  // What came of an answer may name the task, or be a refusal by its status, all the same.
+  const bool named =
+      job.definition != nullptr && outcome.status / 100 == 2 && answer.task.has_value();
+  const bool refused = outcome.status / 100 == 4 && answer.refusal == api::Refusal::definite;
+  if (outcome.stage == Stage::lost && !named && !refused)
+    return fail(EventType::lost, outcome.error);
 
   {
     std::lock_guard lock(job.mutex);
@@ -117,12 +129,10 @@ Event Engine::post(Job& job) {
     if (!whole)
       return fail(EventType::lost, {.kind = Kind::protocol, .message = "the answer is not JSON"});
   }
-  const api::Answer answer = api::decode_create(outcome.status, outcome.body);
-  for (const std::string& warning : answer.warnings)
-    log("warning", job.step.script + ": " + warning);
+  tell_warnings(job, answer);
   // A redirect comes from a wrong address, or from a service that took the request first: only when
   // a look-up is sent away as well has nobody accepted anything.
-  if (job.definition != nullptr && is_redirect(outcome)) {
+  if (job.definition != nullptr && is_redirect(outcome) && !answer.task) {
     const net::HttpOutcome again = fetch(job.step.target, job.step.external_id);
     if (again.stage != Stage::answered || !is_redirect(again))
       return fail(EventType::lost, answer.error);
@@ -262,7 +272,9 @@ Event Engine::get(Job& job) {
   const auto fail = [&job](EventType type, const Error& error) { return failed(job, type, error); };
   if (outcome.stage != Stage::answered) return fail(EventType::unreachable, outcome.error);
   const api::Answer answer = api::decode_query(outcome.status, outcome.body);
-  for (const std::string& warning : answer.warnings) log("warning", warning);
+  tell_warnings(job, answer);
+  if (answer.task && api::is_another(*answer.task, job.step.task_id, job.step.external_id))
+    return fail(EventType::unreachable, api::another_task(*answer.task));
   if (answer.task) {
     note_task(job, *answer.task, now());
     std::lock_guard lock(job.mutex);
@@ -274,7 +286,8 @@ Event Engine::get(Job& job) {
     if (polled.gap)
       note_error(job,
                  {.kind = Kind::protocol,
-                  .message = "the service says that the clip is done but gives no address for it",
+                  .message = "the service says that the clip is done but gives no address for it" +
+                             (answer.task->no_url.empty() ? "" : ": " + answer.task->no_url),
                   .hint = "run again later; the job is safe"});
     return polled;
   }

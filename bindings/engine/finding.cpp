@@ -126,6 +126,8 @@ Result<QueryResult> Engine::query(const QueryTarget& wanted) {
   const api::Answer answer = api::decode_query(outcome.status, outcome.body);
   for (const std::string& warning : answer.warnings) log("warning", warning);
   if (!answer.task) return answer.error;
+  if (api::is_another(*answer.task, id, *row ? (*row)->external_id : handle->external_id))
+    return api::another_task(*answer.task);
   return QueryResult{*answer.task, to_string({endpoint->name, answer.task->id, ""}), outcome.body};
 }
 
@@ -182,6 +184,8 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
   if (outcome.stage != net::HttpOutcome::Stage::answered) return outcome.error;
   const api::Answer answer = api::decode_query(outcome.status, outcome.body);
   if (!answer.task) return answer.error;
+  if (api::is_another(*answer.task, adopt, step.external_id))
+    return api::another_task(*answer.task);
   const auto owners = (*book)->find_by_task(answer.task->id);
   if (!owners) return owners.error();
   for (const Step& other : *owners)

@@ -66,6 +66,7 @@ class Job : public std::enable_shared_from_this<Job>, public JobFacts {
   std::string starts_from;  ///< origin of the picture it begins with, when it has one
   api::Json answer;         ///< the body of kling.request
   std::string raw;          ///< of the last answer, until it is recorded
+  std::string warned;       ///< what was warned of last
   std::vector<Watch> watches;
 };
 

@@ -13,11 +13,11 @@ namespace {
 
 const std::string kTaskId = "861309198188019719";
 
-/// A service of three answers, one of which comes framed as told, the first three times.
+/// A service of three answers, one of which comes framed as told, the first `times` times.
 class FramedService {
  public:
-  FramedService(const test::Framing& framing, std::string what, bool finds)
-      : framing_(framing), what_(std::move(what)), finds_(finds) {}
+  FramedService(const test::Framing& framing, std::string what, bool finds, int times = 3)
+      : framing_(framing), what_(std::move(what)), finds_(finds), times_(times) {}
 
   std::string url() const { return server_.url(); }
   int count(const std::string& what) {
@@ -37,7 +37,7 @@ class FramedService {
         std::lock_guard lock(mutex_);
         count = ++counts_[what];
       }
-      if (what == what_ && count <= 3) return test::play(peer, framing_.framing(body));
+      if (what == what_ && count <= times_) return test::play(peer, framing_.framing(body));
       const bool lost = what == "query" && !finds_ && request.find(kTaskId) == request.npos;
       if (!peer.send(lost ? answer(R"({"code":1203,"message":"task not found"})", "", "404 No")
                           : test::sized(body)))
@@ -63,6 +63,7 @@ class FramedService {
   const test::Framing& framing_;
   const std::string what_;
   const bool finds_;
+  const int times_;
   std::mutex mutex_;
   std::map<std::string, int> counts_;
   std::string external_id_;
@@ -158,7 +159,74 @@ const Damage kDamages[] = {
      }},
 };
 
+/// Answers that are whole HTTP, and odd. Each comes as often as it is asked for, or a few times.
+struct Odd {
+  const char* name;
+  const char* what;
+  std::string (*framing)(const std::string& body);
+  Phase end;
+  int queries;
+  const char* reason = "";
+  int times = 99;
+};
+
+const Odd kOdd[] = {
+    {"a refusal by its status, cut off", "create",
+     [](const std::string&) {
+       return std::string("HTTP/1.1 413 Too Large\r\nContent-Length: 500\r\n\r\n{\"co");
+     },
+     Phase::failed, 0, "HTTP 413"},
+    {"a key that is refused, cut off", "create",
+     [](const std::string&) {
+       return std::string("HTTP/1.1 401 No\r\nContent-Length: 500\r\n\r\n{\"co");
+     },
+     Phase::failed, 0, "HTTP 401"},
+    {"an error without a name, cut off", "create",
+     [](const std::string&) {
+       return std::string("HTTP/1.1 400 No\r\nContent-Length: 500\r\n\r\n{\"co");
+     },
+     Phase::stored, 1},
+    {"a redirect that tells of the task", "create",
+     [](const std::string& b) {
+       return test::sized(b, "Location: /login\r\n", "HTTP/1.1 302 Found\r\n");
+     },
+     Phase::stored, 1},
+    {"an id that has lost its digits", "create",
+     [](const std::string& b) { return instead(b, '"' + kTaskId + '"', "8.613091981880197e17"); },
+     Phase::stored, 1},
+    {"the failure of another task", "query",
+     [](const std::string& b) {
+       Json body = Json::parse(b);
+       body["data"].update({{"task_id", "7"}, {"task_status", "failed"}});
+       body["data"]["task_info"]["external_task_id"] = "another";
+       return test::sized(body.dump());
+     },
+     Phase::stored, 3, "", 2},
+    {"blanks around the status", "query",
+     [](const std::string& b) { return instead(b, "\"succeed\"", "\" succeed\\t\\u0000\""); },
+     Phase::stored, 1},
+    {"an address that is none", "query",
+     [](const std::string& b) { return instead(b, "\"http:", "\"oss:"); }, Phase::paused, 6,
+     "gives no address for it: oss://127.0.0.1"},
+};
+
 }  // namespace
+
+TEST_CASE("an odd answer is read as what it is, and says what is odd") {
+  for (const Odd& odd : kOdd) {
+    CAPTURE(odd.name);
+    const test::Framing framing{odd.name, odd.framing};
+    FramedService service(framing, odd.what, true, odd.times);
+    FramedRun place;
+    const JobSnapshot seen = place.run(service.url());
+    const std::string reason = seen.error ? seen.error->message : "";
+    CHECK_MESSAGE(seen.phase == odd.end, name(seen.phase), ": ", reason);
+    CHECK(service.count("create") == 1);
+    CHECK(service.count("query") == odd.queries);
+    CHECK_MESSAGE(reason.find(odd.reason) != reason.npos, reason);
+    if (odd.end == Phase::stored) CHECK(seen.task_id == kTaskId);
+  }
+}
 
 TEST_CASE("an accepted task whose id can be read is never asked for again") {
   for (const Damage& damage : kDamages) {
