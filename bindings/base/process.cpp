@@ -106,6 +106,11 @@ Error process_error(const std::string& program, const std::string& what, std::st
   return {.kind = Kind::media, .message = program + " " + what, .hint = std::move(hint)};
 }
 
+std::string spoken(milliseconds time) {
+  const bool seconds = time.count() % 1000 == 0;
+  return std::to_string(time.count() / (seconds ? 1000 : 1)) + (seconds ? " s" : " ms");
+}
+
 Error start_error(const std::string& program, int error_number) {
   if (error_number != ENOENT)
     return process_error(program, "cannot be started: " + system_message(error_number));
@@ -169,8 +174,7 @@ Result<ProcessOutput> run_process(const std::vector<std::string>& argv,
   }
   keep_tail(result.messages, limits.message_bytes);
   if (too_late)
-    return process_error(program, "did not end within " + std::to_string(limits.time.count()) +
-                                      " ms and was stopped");
+    return process_error(program, "did not end within " + spoken(limits.time) + " and was stopped");
   if (too_much())
     return process_error(program, "wrote more than " + std::to_string(limits.output_bytes) +
                                       " bytes of output and was stopped");

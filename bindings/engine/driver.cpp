@@ -110,6 +110,7 @@ void Engine::start(const std::shared_ptr<Job>& job) {
   if (Status started = pool.start(); !started) return refuse(*job, started.error());
   std::function<void()> work = [self = shared_from_this(), job] {
     Status looked = Done{};
+    self->hear_of_delays();
     try {
       looked = self->inspect(*job->sending);
     } catch (const std::exception&) {
@@ -158,6 +159,7 @@ void Engine::run_soon(const std::shared_ptr<Job>& job, const Event& event) {
 
 void Engine::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
   if (std::exchange(job->polls, false)) --waits;
+  hear_of_delays();
   while (true) {
     event.now = now();
     Transition step = next(job->machine, event, job->policy);

@@ -32,6 +32,7 @@ void Engine::work(Lane lane, Done done, Task task) {
   }
   std::function<void()> work = [self = shared_from_this(), tell = std::move(tell),
                                 result = result.get(), task = std::move(task)]() mutable {
+    self->hear_of_delays();
     try {
       *result = task(*self);
     } catch (const std::exception&) {  // it says so already

@@ -308,6 +308,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::shared_ptr<Job> job_of(std::int64_t id);
   void follow_orphans();
 
+  /// From what this thread does next, which is work of ours.
+  void hear_of_delays();
+
   // --- exchange.cpp: actions on the service
   Event post(Job& job);
   Event look_up(Job& job);

@@ -126,6 +126,10 @@ std::string content_of(const MediaSource& source, const std::string& path) {
 
 }  // namespace
 
+void Engine::hear_of_delays() {
+  media::tell_delays([this](const std::string& text) { log("info", text); });
+}
+
 bool is_file(const std::string& path) {
   std::error_code error;
   return !path.empty() && fs::is_regular_file(path, error);

@@ -54,11 +54,12 @@ Finding not_known() {
   return warning("unknown, as the service did not answer", "fix the problem above first");
 }
 
-/// The standard output of a tool; nothing when it is missing or fails.
-std::optional<std::string> output_of(const std::vector<std::string>& argv) {
+/// The standard output of a tool.
+Result<std::string> output_of(const std::vector<std::string>& argv) {
   const auto ran = run_process(argv, {.time = seconds(5)});
-  if (!ran || ran->exit_code != 0) return std::nullopt;
-  return ran->output;
+  if (!ran) return ran.error();
+  if (ran->exit_code == 0) return ran->output;
+  return Error{.message = argv[0] + " fails with exit code " + std::to_string(ran->exit_code)};
 }
 
 Finding check_versions(Patient&) {
@@ -152,7 +153,7 @@ Finding check_ffmpeg(Patient&) {
   for (const char* tool : {"ffmpeg", "ffprobe"}) {
     const auto output = output_of({tool, "-version"});
     if (!output)
-      return problem(std::string(tool) + " is missing or does not run",
+      return problem(output.error().message,
                      "install the package ffmpeg; frames, films and --sim need it");
     const std::size_t end = std::min(output->find(" Copyright"), output->find('\n'));
     found += (found.empty() ? "" : ", ") + output->substr(0, end);
@@ -163,7 +164,8 @@ Finding check_ffmpeg(Patient&) {
 
 Finding check_codecs(Patient&) {
   const auto encoders = output_of({"ffmpeg", "-hide_banner", "-encoders"});
-  const auto filters = output_of({"ffmpeg", "-hide_banner", "-filters"});
+  const auto filters =
+      encoders ? output_of({"ffmpeg", "-hide_banner", "-filters"}) : encoders.error();
   if (!encoders || !filters)
     return warning("unknown, as ffmpeg does not run", "install the package ffmpeg");
   for (const char* encoder : {"libx264", "aac"})

@@ -482,6 +482,51 @@ TEST_CASE("three times the parts take at most three times the programs, with no 
   CHECK(three.longest <= one.longest * 18 / 16 + 500);  // a piece has two neighbours
 }
 
+TEST_CASE("four hundred parts are one film, each frame in its place") {
+  TempFolder folder;
+  std::vector<media::Segment> parts;
+  std::vector<int> wanted, is;
+  for (int i = 0; i < 400; ++i) {
+    parts.push_back({.path = make({}, i % 2 * 4), .frames = kFrames});
+    for (int n = 0; n < kFrames; ++n) wanted.push_back(i % 2 * 4 + n);
+  }
+  const auto film = media::concat(parts, folder / "film.mp4", {}, {});
+  REQUIRE(film.ok());
+  CHECK(!film->reencoded);
+  for (const Look& look : looks(folder / "film.mp4")) is.push_back(look.number);
+  CHECK(is == wanted);
+}
+
+TEST_CASE("a part that is damaged or cut off is joined with a word, and a good one without") {
+  TempFolder folder;
+  const std::string whole =
+      read_file(make({.again = "-c copy -movflags +faststart"}), 1 << 20).value();
+  const std::string matroska = read_file(make({.ending = "mkv"}), 1 << 20).value();
+  const auto data = whole.find("mdat") + 4;
+  std::string broken = whole;
+  broken.replace(data + (whole.size() - data) / 2, 600, std::string(600, '\xAA'));
+  const struct {
+    const char* name;
+    std::string bytes;
+    bool told;
+  } kRows[] = {{"whole.mp4", whole, false},
+               {"whole.mkv", matroska, false},
+               {"cut.mp4", whole.substr(0, whole.size() - 300), true},
+               {"cut.mkv", matroska.substr(0, matroska.size() - 600), true},
+               {"broken.mp4", broken, true}};
+  for (const auto& row : kRows) {
+    CAPTURE(std::string(row.name));
+    REQUIRE(write_file(folder / row.name, row.bytes).ok());
+    std::vector<std::string> told;
+    const auto warn = [&](const std::string& text) { told.push_back(text); };
+    CHECK(media::concat({{make({})}, {folder / row.name}}, folder / "film.mp4", {}, warn).ok());
+    CHECK(media::last_frame(folder / row.name, folder / "last.png", warn).ok());
+    CHECK(told.size() == (row.told ? 2 : 0));
+    for (const std::string& text : told)
+      CHECK(text.find(std::string(row.name) + " may be damaged or cut off (") != text.npos);
+  }
+}
+
 TEST_CASE("a video is known by its content, and the reason of a failure is the reason") {
   TempFolder folder;
   std::filesystem::copy_file(make({}), folder / "video");

@@ -10,7 +10,7 @@
 #include "base/files.h"
 #include "base/process.h"
 #include "base/temp_folder.h"
-#include "engine/media/ffmpeg.h"
+#include "engine/media/tool.h"
 
 using namespace kling;
 using namespace kling::engine;
@@ -170,7 +170,7 @@ TEST_CASE("a broken or missing or foreign file is a media error that names it") 
   REQUIRE(write_file(folder / "cut.mp4", whole.substr(0, whole.size() / 2)).ok());
   const auto cut = media::probe(folder / "cut.mp4");
   REQUIRE(!cut);
-  CHECK(has(cut.error().message, "cut.mp4 cannot be read: Invalid data"));
+  CHECK(has(cut.error().message, "cut.mp4 cannot be read: its index (moov) is missing"));
   CHECK(!has(cut.error().message, "\n"));
 
   REQUIRE(write_file(folder / "page.mp4", "<html>404</html>").ok());
@@ -488,6 +488,37 @@ TEST_CASE("a film that cannot be made leaves the old one") {
   CHECK(!join({}, folder / "film.mp4"));
   CHECK(read_file(folder / "film.mp4", 10).value() == "old");
   CHECK(folder.size() == 4);
+}
+
+TEST_CASE("a program that hangs is named with its file, and does not hang for ever") {
+  TempFolder folder;
+  make_clip(folder / "a.mp4", {.frames = 2});
+  const std::string path = ::getenv("PATH"), go = folder / "go";
+  // Hangs until somebody has been told.
+  const std::string hanging = "#!/bin/sh\ni=0\nwhile [ ! -e " + go +
+                              " ] && [ $i -lt 600 ]; do i=$((i+1)); sleep 0.1; done\nPATH='" +
+                              path + "' exec ffprobe \"$@\"\n";
+  REQUIRE(write_file(folder / "ffprobe", hanging).ok());
+  std::filesystem::permissions(folder / "ffprobe", std::filesystem::perms::owner_all);
+  REQUIRE(media::check_ffmpeg().ok());
+  ::setenv("PATH", (folder.path() + ":" + path).c_str(), 1);
+  std::vector<std::string> told;
+  media::tell_delays(
+      [&](const std::string& text) {
+        told.push_back(text);
+        CHECK(write_file(go, "").ok());
+      },
+      std::chrono::milliseconds(1));
+  const auto probe = media::probe(folder / "a.mp4");
+  media::tell_delays({});
+  const auto stopped =
+      media::run_tool({"sleep", "600"}, folder / "a.mp4", {.time = std::chrono::milliseconds(20)});
+  ::setenv("PATH", path.c_str(), 1);
+  CHECK(probe.ok());
+  REQUIRE(!told.empty());
+  CHECK(has(told.back(), "still waiting for ffprobe, which works on " + folder.path() + "/a.mp4"));
+  REQUIRE(!stopped);
+  CHECK(has(stopped.error().message, "a.mp4: sleep did not end within 20 ms and was stopped"));
 }
 
 TEST_CASE("a missing ffmpeg is one clear error") {

@@ -17,7 +17,7 @@ struct Stretch {
 
 /// No frame in the stretch is no error: then no file is written.
 Status write_frames(const Source& source, const Stretch& stretch, const std::string& part,
-                    bool png = true) {
+                    bool png = true, std::string* damage = nullptr) {
   Arguments arguments, options = input_options(source);
   if (stretch.from > 0) options.insert(options.end(), {"-ss", decimal(stretch.from)});
   add_input(arguments, source, options);
@@ -32,7 +32,7 @@ Status write_frames(const Source& source, const Stretch& stretch, const std::str
   if (stretch.first_frame_only) arguments.insert(arguments.end(), {"-frames:v", "1"});
   arguments.insert(arguments.end(), {"-f", "image2", "-update", "1", "-c:v", png ? "png" : "mjpeg",
                                      "-q:v", "2", "file:" + part});
-  return run_ffmpeg(arguments, source.path);
+  return run_ffmpeg(arguments, source.path, std::chrono::minutes(10), {}, damage);
 }
 
 /// The picture that was written beside `path`, to its place once it is known to decode.
@@ -48,7 +48,10 @@ Status commit_picture(const PartPath& part, const std::string& path) {
 /// decoded from a stretch before `at`: -sseof counts from the end of the longest stream, so it
 /// finds nothing when the sound outlasts the picture, and -ss alone gives the next frame, not the
 /// one shown.
-Status write_shown_frame(const Source& source, std::optional<double> at, const std::string& png) {
+Status write_shown_frame(const Source& source, std::optional<double> at, const std::string& png,
+                         const Warn& warn) {
+  warn_of_colours(source, warn);
+  std::string damage;
   if (Status status = check_folder(png); !status) return status;
   const PartPath part(png);
   const auto written = [&] {
@@ -60,13 +63,15 @@ Status write_shown_frame(const Source& source, std::optional<double> at, const s
     Stretch stretch{.from = std::max(0.0, end - back)};
     // A frame that starts within the next millisecond is meant: times are rounded on the way.
     if (at) stretch.length = end - stretch.from + 0.001;
-    if (Status status = write_frames(source, stretch, part.path()); !status) return status;
+    if (Status status = write_frames(source, stretch, part.path(), true, &damage); !status)
+      return status;
     if (written() || stretch.from == 0) break;
   }
   if (!written()) {  // the video starts later than the sound: its first frame stands in
     Status status = write_frames(source, {.first_frame_only = true}, part.path());
     if (!status) return status;
   }
+  warn_of_damage(source.path, damage, warn);
   if (!written()) return media_error(source.path, "has no frame that can be decoded");
 
   return commit_picture(part, png);
@@ -89,8 +94,7 @@ Result<Probe> probe(const std::string& path, bool count_frames) {
 Status last_frame(const std::string& video, const std::string& png, const Warn& warn) {
   const auto source = inspect_video(video);
   if (!source) return source.error();
-  warn_of_colours(*source, warn);
-  return write_shown_frame(*source, std::nullopt, png);
+  return write_shown_frame(*source, std::nullopt, png, warn);
 }
 
 Status frame_at(const std::string& video, double seconds, const std::string& png,
@@ -103,8 +107,7 @@ Status frame_at(const std::string& video, double seconds, const std::string& png
   if (seconds >= source->duration)
     return media_error(video, "has no frame at " + decimal(seconds) + " s: it is " +
                                   decimal(source->duration) + " s long");
-  warn_of_colours(*source, warn);
-  return write_shown_frame(*source, seconds, png);
+  return write_shown_frame(*source, seconds, png, warn);
 }
 
 Status convert_picture(const std::string& picture, const std::string& out) {

@@ -3,6 +3,7 @@
 // blocks for the length of the work. Inputs are untrusted files.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <vector>
@@ -33,6 +34,10 @@ using Warn = std::function<void(const std::string&)>;
 
 /// How far the work is: seconds written, or the part of all.
 using Reached = std::function<void(double)>;
+
+/// Who is told, of this thread, which program works on which file when it has said nothing for so
+/// long; null: nobody.
+void tell_delays(Warn tell, std::chrono::milliseconds after = std::chrono::seconds(10));
 
 /// Where ffmpeg and ffprobe lie, for the whole process; empty: on PATH.
 void use_tools(const std::string& folder);

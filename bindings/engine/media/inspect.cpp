@@ -160,11 +160,17 @@ Result<Source> inspect(const std::string& path, bool count_frames) {
                     "json",          "-show_data_hash", "MD5",       "-show_entries", kEntries};
   if (count_frames) argv.push_back("-count_frames");
   add_input(argv, source);
-  const auto output = run_process(argv, {.time = std::chrono::minutes(10)});
+  const auto output =
+      run_tool(argv, path, {.time = count_frames ? std::chrono::minutes(10) : kProbe});
   if (!output) return output.error();
+  if (output->messages.find("moov atom not found") != std::string::npos)
+    return media_error(path, "cannot be read: its index (moov) is missing, so it is cut off",
+                       "get the file again, or wait until it is written");
   const Json json = Json::parse(output->output, nullptr, false);
   if (output->exit_code != 0 || !json.is_object())
     return media_error(path, "cannot be read: " + reason(output->messages, path));
+
+  if (count_frames && !output->messages.empty()) source.damage = reason(output->messages, path);
 
   const Json format = member(json, "format");
   const double start = number(format, "start_time");

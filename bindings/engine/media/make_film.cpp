@@ -381,8 +381,10 @@ Result<FilmResult> concat(const std::vector<Segment>& segments, const std::strin
                   .seconds = shape.seconds(shape.frames),
                   .width = shape.width,
                   .height = shape.height};
-  for (const Part& part : parts)
+  for (const Part& part : parts) {
     film.counted.push_back(part.source.is_picture ? 0 : part.source.frames);
+    warn_of_damage(part.source.path, part.source.damage, warn);
+  }
   if (!(there || can_copy(parts, shape)) || !make(true) || !is_whole(true)) {
     there.reset();
     film.reencoded = true;

@@ -30,7 +30,38 @@ struct Tools {
 };
 Tools& g_tools = *new Tools;
 
+struct Delays {
+  Warn tell;
+  std::chrono::milliseconds after{0};
+};
+thread_local Delays t_delays;
+
 }  // namespace
+
+void tell_delays(Warn tell, std::chrono::milliseconds after) {
+  t_delays = {std::move(tell), after};
+}
+
+Result<ProcessOutput> run_tool(const Arguments& argv, const std::string& subject,
+                               ProcessLimits limits) {
+  const std::string what = subject.empty() ? "" : ", which works on " + printable(subject, 300);
+  std::size_t seen = 0;  // of its output, a sign of life
+  auto due = std::chrono::steady_clock::now() + t_delays.after;
+  const auto read = std::move(limits.read);
+  limits.read = [&](std::string& output) {
+    if (output.size() != seen) due = std::chrono::steady_clock::now() + t_delays.after;
+    if (read) read(output);
+    seen = output.size();
+    if (!t_delays.tell || std::chrono::steady_clock::now() < due) return;
+    due = std::chrono::steady_clock::time_point::max();
+    t_delays.tell("still waiting for " + argv[0] + what);
+  };
+  auto result = run_process(argv, limits);
+  if (result || subject.empty()) return result;
+  Error error = result.error();
+  error.message = printable(subject, 300) + ": " + error.message;
+  return error;
+}
 
 std::string reason(string_view messages, const std::string& subject) {
   while (!messages.empty() && messages.back() == '\n') messages.remove_suffix(1);
@@ -103,6 +134,12 @@ void warn_of_colours(const Source& source, const Warn& warn) {
        "first, with an editor or ffmpeg's filters zscale and tonemap");
 }
 
+void warn_of_damage(const std::string& path, const std::string& damage, const Warn& warn) {
+  if (damage.empty() || !warn) return;
+  warn(printable(path, 300) + " may be damaged or cut off (" + damage +
+       "): look at what is made of it, or get the file again");
+}
+
 void use_tools(const std::string& folder) {
   std::lock_guard lock(g_tools.mutex);
   g_tools.folder = folder;
@@ -121,7 +158,7 @@ Status check_ffmpeg() {
     std::lock_guard lock(g_tools.mutex);
     if (g_tools.good == place) return Done{};
   }
-  const auto output = run_process({ffmpeg, "-version"});
+  const auto output = run_tool({ffmpeg, "-version"}, "", {.time = kProbe});
   if (!output) return output.error();
   // "ffmpeg version 5.1.9-0+deb12u1", "n7.1"; a build from no release tells its library's number.
   const std::string& text = output->output;
@@ -148,7 +185,7 @@ Status check_ffmpeg() {
 }
 
 Status run_ffmpeg(const Arguments& arguments, const std::string& subject,
-                  std::chrono::milliseconds time, const Reached& reached) {
+                  std::chrono::milliseconds time, const Reached& reached, std::string* damage) {
   Arguments argv = {tool("ffmpeg"), "-nostdin", "-hide_banner", "-loglevel", "repeat+error", "-y"};
   ProcessLimits limits{.time = time};
   if (reached) {
@@ -163,8 +200,9 @@ Status run_ffmpeg(const Arguments& arguments, const std::string& subject,
     };
   }
   argv.insert(argv.end(), arguments.begin(), arguments.end());
-  const auto result = run_process(argv, limits);
+  const auto result = run_tool(argv, subject, limits);
   if (!result) return result.error();
+  if (damage && !result->messages.empty()) *damage = reason(result->messages, subject);
   if (result->exit_code == 0) return Done{};
   return media_error(subject, "could not be made or read: " + reason(result->messages, subject));
 }

@@ -39,6 +39,7 @@ struct Source : Probe {
   std::string matrix;  ///< of its colours, by its tag or, untagged, by its size
   bool full_range = false;
   std::string beyond;  ///< what its colours have and a film has not: "HDR (PQ)"; mostly empty
+  std::string damage;  ///< what decoding all of it complained of; mostly empty
   std::string look;    ///< equal in files whose pictures can be copied one after the other
 };
 
@@ -55,14 +56,25 @@ std::string scaled(const Source& source, int width, int height);
 /// Warns when the colours of `source` cannot be kept.
 void warn_of_colours(const Source& source, const Warn& warn);
 
+/// Warns that the file at `path` is not what was once written there, when a tool has said so.
+void warn_of_damage(const std::string& path, const std::string& damage, const Warn& warn);
+
 /// What ffmpeg, not ffprobe, is to be told of it: releases differ in which pictures they turn.
 Arguments input_options(const Source& source);
 
 /// Runs ffmpeg with `arguments`; a failure becomes an error about `subject`, a path. `reached` is
-/// told how many seconds are written.
+/// told how many seconds are written, `damage` what it complains of all the same.
 Status run_ffmpeg(const Arguments& arguments, const std::string& subject,
                   std::chrono::milliseconds time = std::chrono::minutes(10),
-                  const Reached& reached = {});
+                  const Reached& reached = {}, std::string* damage = nullptr);
+
+/// What a look at a file or at a program takes at most; counting its frames is work.
+inline constexpr std::chrono::seconds kProbe{60};
+
+/// Runs a tool that works on `subject`, a path, which an error names. Whoever is to be told of
+/// delays is told when nothing comes of it for a while.
+Result<ProcessOutput> run_tool(const Arguments& argv, const std::string& subject,
+                               ProcessLimits limits);
 
 /// The last line that a tool wrote, without its own address and the file's name, which our own
 /// message gives.
