@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "api/fields.h"
+#include "api/endpoint.h"
 #include "api/text.h"
 
 namespace kling::api {

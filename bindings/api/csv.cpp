@@ -1,4 +1,3 @@
-#include "api/csv.h"
 
 #include <algorithm>
 

@@ -24,7 +24,6 @@ struct ErrorRow {
 };
 std::span<const ErrorRow> error_rows();
 
-/// What the service says went wrong.
 struct Fault {
   bool found = false;
   std::string code;

@@ -71,8 +71,6 @@ std::int64_t millis_of(const Json& level, std::initializer_list<const char*> key
   return 0;
 }
 
-// ---- states
-
 struct Word {
   std::string text;
   std::optional<TaskState> state;  ///< nothing: a word we do not know
@@ -131,8 +129,6 @@ TaskState settle(const std::vector<Word>& words, bool has_url, std::vector<std::
   return outer == TaskState::succeeded && has_url && words.back().state ? TaskState::succeeded
                                                                         : TaskState::running;
 }
-
-// ---- results
 
 void add_video(Task& task, const Json& source) {
   Video video;

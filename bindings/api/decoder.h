@@ -8,7 +8,6 @@
 namespace kling::api {
 
 enum class TaskState { queued, running, succeeded, failed };
-/// "queued", "running", "succeeded", "failed"
 const char* name(TaskState state);
 
 struct Video {

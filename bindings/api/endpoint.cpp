@@ -76,4 +76,108 @@ Error to_error(const Endpoint& endpoint, const std::vector<Finding>& findings) {
   return error;
 }
 
+namespace {
+
+const Param* find_param(const Endpoint& endpoint, std::string_view name) {
+  const auto found =
+      std::ranges::find_if(endpoint.params, [&](const Param& param) { return param.name == name; });
+  return found == endpoint.params.end() ? nullptr : &*found;
+}
+
+/// A default must never make a legal request illegal.
+std::string default_for(const Request& request, const Param& param) {
+  if (param.name == "duration") {
+    if (edits_video(request)) return {};
+    if (has_own_shots(request)) return std::to_string(shots_seconds(request));
+  }
+  if (param.name == "aspect_ratio" &&
+      (edits_video(request) || any_item(request, "image_list", "type", "first_frame")))
+    return {};
+  return param.default_value;
+}
+
+}  // namespace
+
+bool absent(const Json& value) {
+  if (value.is_string()) return value.get_ref<const std::string&>().empty();
+  return value.is_null() || (value.is_structured() && value.empty());
+}
+
+bool blank(const Json& value) {
+  return absent(value) || (value.is_string() && is_blank(value.get_ref<const std::string&>()));
+}
+
+bool overridden(const Request& request, std::string_view name) {
+  return request.extra.is_object() && request.extra.contains(name);
+}
+
+const Json* given(const Request& request, std::string_view name) {
+  const Json& value = member(overridden(request, name) ? request.extra : request.fields, name);
+  return absent(value) ? nullptr : &value;
+}
+
+std::string effective(const Request& request, std::string_view name) {
+  if (const Json* value = given(request, name)) return scalar_text(*value);
+  const Endpoint* endpoint = find_endpoint(request.endpoint);
+  const Param* param = endpoint == nullptr ? nullptr : find_param(*endpoint, name);
+  return param == nullptr ? std::string() : default_for(request, *param);
+}
+
+std::size_t count_of(const Request& request, std::string_view name) {
+  const Json* list = given(request, name);
+  return list != nullptr && list->is_array() ? list->size() : 0;
+}
+
+const MediaInput* media_of(const Request& request, const Json& value) {
+  const Json& index = member(value, "$media");
+  if (!index.is_number_integer() || index.get<std::int64_t>() < 0) return nullptr;
+  const auto i = index.get<std::size_t>();
+  return i < request.media.size() ? &request.media[i] : nullptr;
+}
+
+bool any_item(const Request& request, std::string_view list, std::string_view key,
+              std::string_view value) {
+  const Json* items = given(request, list);
+  if (items == nullptr || !items->is_array()) return false;
+  return std::any_of(items->begin(), items->end(),
+                     [&](const Json& item) { return scalar_text(member(item, key)) == value; });
+}
+
+bool edits_video(const Request& request) {
+  // Without a refer_type the service takes the video as the base.
+  return count_of(request, "video_list") > 0 &&
+         !any_item(request, "video_list", "refer_type", "feature");
+}
+
+bool has_own_shots(const Request& request) {
+  const Json* multi_shot = given(request, "multi_shot");
+  return multi_shot != nullptr && *multi_shot == true && count_of(request, "multi_prompt") > 0 &&
+         effective(request, "shot_type") != "intelligence";
+}
+
+std::int64_t shots_seconds(const Request& request) {
+  std::int64_t sum = 0;
+  const Json* shots = given(request, "multi_prompt");
+  if (shots == nullptr || !shots->is_array()) return 0;
+  for (const Json& shot : *shots) {
+    const std::int64_t seconds = whole_number(scalar_text(member(shot, "duration"))).value_or(0);
+    sum += std::clamp<std::int64_t>(seconds, 0, 1000);
+  }
+  return sum;
+}
+
+Json wire_body(const Endpoint& endpoint, const Request& request) {
+  Json body = Json::object();
+  for (const Param& param : endpoint.params) {
+    const Json& value = member(request.fields, param.name);
+    if (!absent(value)) {
+      body[param.name] = value;
+    } else if (std::string preset = default_for(request, param); !preset.empty()) {
+      body[param.name] = std::move(preset);
+    }
+  }
+  if (request.extra.is_object()) body.update(request.extra);
+  return body;
+}
+
 }  // namespace kling::api

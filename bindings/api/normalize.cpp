@@ -2,7 +2,7 @@
 #include <charconv>
 #include <cmath>
 
-#include "api/fields.h"
+#include "api/endpoint.h"
 #include "api/text.h"
 #include "base/digest.h"
 

@@ -16,7 +16,6 @@ namespace kling::api {
 
 using Json = nlohmann::json;  // keys are kept sorted, which makes dump() canonical
 
-/// What the bytes of a local picture tell.
 struct ImageFacts {
   std::string format;  ///< "jpeg", "png", or "" when it is neither
   int width = 0;       ///< pixels as shown: EXIF orientation is applied
@@ -57,7 +56,6 @@ struct MediaInput {
   std::size_t tag = 0;              ///< the caller's own index (for `derived`), kept untouched
 };
 
-/// One call of an endpoint's function.
 struct Request {
   std::string endpoint;          ///< "text2video", …
   bool uploads = false;          ///< files that the service does not take are put elsewhere first
@@ -68,7 +66,6 @@ struct Request {
   std::vector<MediaInput> media;
 };
 
-/// What a check found.
 struct Finding {
   enum class Level { warning, error };
   Level level = Level::error;

@@ -166,8 +166,6 @@ void append_common(std::vector<Param>& params) {
               "lost answer is found again.")});
 }
 
-// ---- endpoints
-
 std::vector<Param> text2video() {
   std::vector<Param> params = {
       prompt("What the video shows."),

@@ -5,20 +5,17 @@
 
 namespace kling::api {
 
-/// Unicode characters in UTF-8 text.
 std::size_t characters(std::string_view utf8);
 /// The offset of the first byte that is no UTF-8, or npos.
 std::size_t bad_utf8(std::string_view text);
 /// True when nothing of it can be seen: blanks of every script, marks without width, controls.
 bool is_blank(std::string_view utf8);
-/// ASCII letters in lower case.
 std::string lower(std::string_view text);
 /// Whether a word is in a list that is separated by spaces.
 bool has_word(std::string_view words, std::string_view word);
 std::string joined(const std::vector<std::string>& words, std::string_view separator);
 /// A decimal integer without spaces or leading zeros; nothing when it is none or exceeds 64 bits.
 std::optional<std::int64_t> whole_number(std::string_view text);
-/// True for http:// and https:// addresses.
 bool is_url(std::string_view text);
 /// An address as services and people write it, made one that can be called: what stands around it
 /// is cut off, line breaks within are dropped, and blanks are encoded.
@@ -44,5 +41,11 @@ std::string bare(std::string_view pasted);
 Result<std::string> bare_key(std::string_view pasted, const std::string& source);
 /// Takes the byte order mark off a text. Error (invalid): it is UTF-16. `name`: the file's.
 Status take_byte_order_mark(std::string& text, const std::string& name);
+
+/// The rows of a CSV file as objects: the first row names the columns, empty cells are left out.
+/// Commas, semicolons or tabs separate, or what a first line "sep=;" names; a cell in quotes may
+/// hold them, line breaks and "" for a quote. Error (invalid): what is wrong, with the row as a
+/// spreadsheet counts and the column.
+Result<Json> read_csv(std::string text, const std::string& name);
 
 }  // namespace kling::api

@@ -25,7 +25,6 @@ class Clock {
  public:
   virtual ~Clock() = default;
 
-  /// The present time on this clock.
   virtual Millis now() const = 0;
 
   /// Waits until `wake` is notified or `deadline` is reached (kNever: only a notification ends it);

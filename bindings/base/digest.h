@@ -28,15 +28,12 @@ class Sha256 {
 /// 64 lower-case hex digits.
 std::string sha256_hex(std::string_view data);
 
-/// HMAC-SHA256: 32 bytes.
 std::string hmac_sha256(std::string_view key, std::string_view data);
 /// Compares in a time that does not tell where they differ.
 bool equal_secrets(std::string_view a, std::string_view b);
-/// Lower-case hex digits of any bytes.
 std::string hex(std::string_view data);
 
 std::string base64_encode(std::string_view data);
-/// The length of base64_encode for `size` bytes.
 constexpr std::size_t base64_size(std::size_t size) { return (size + 2) / 3 * 4; }
 /// Decodes standard Base64, white space ignored. False when it is none; `out` is then unchanged.
 bool base64_decode(std::string_view text, std::string& out);

@@ -20,7 +20,6 @@ Status read_pieces(const std::string& path, const std::function<bool(std::string
 /// The whole file, at most `cap` bytes. Errors (kind media) name the path and the reason.
 Result<std::string> read_file(const std::string& path, std::uint64_t cap);
 
-/// The first bytes of a file, and the size of all of it.
 struct FileHead {
   std::string data;
   std::uint64_t size = 0;
@@ -33,7 +32,6 @@ std::function<std::string(std::uint64_t at, std::size_t count)> read_from(const 
 /// SHA-256 of a file's content as hex digits, read in pieces; its size in `size` when not null.
 Result<std::string> hash_file(const std::string& path, std::uint64_t* size = nullptr);
 
-/// Makes the folder and those above it.
 Status make_folders(const std::string& folder);
 
 /// Writes `data` beside `path`, syncs it and renames it onto `path`. Mode 0600 when `secret`.

@@ -18,7 +18,6 @@ struct Limits {
 /// What both allow.
 Limits lower(const Limits& one, const Limits& other);
 
-/// What the ledger counts.
 struct Usage {
   int open = 0;    ///< jobs between submit and end, this one not among them
   int jobs = 0;    ///< submitted by this script and not failed
@@ -34,7 +33,6 @@ enum class Admission {
 /// `estimate_usd` < 0: the price is not known, which no budget in money can cover.
 Admission admit(const Limits& limits, const Usage& usage, double estimate_usd);
 
-/// "$0.42"
 std::string dollars(double usd);
 
 /// Why a step is over budget, and what to do. REQUIRES: admit() said over_budget.

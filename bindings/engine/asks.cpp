@@ -6,7 +6,6 @@
 namespace kling::engine {
 namespace {
 
-/// The rows of one step.
 struct Rows {
   std::vector<Attempt>::const_iterator first, last;
   const Attempt& newest() const { return *std::prev(last); }

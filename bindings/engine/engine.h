@@ -94,7 +94,6 @@ struct EngineOptions {
   std::function<void(const char* action, bool done)> on_action;
 };
 
-/// One call of an endpoint's function.
 struct CreateRequest {
   api::Request request;  ///< normalized; `tag` of its derived media indexes `sources`
   std::vector<std::shared_ptr<MediaSource>> sources;
@@ -128,7 +127,6 @@ struct Work {
   double part = -1;  ///< of it that is done, 0 to 1; < 0: not known
 };
 
-/// What a run did, for its last line.
 struct Bill {
   int submitted = 0;
   int reused = 0;
@@ -174,7 +172,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// when it is not signed as it should be, or no job of this engine's ledger is meant (kind auth,
   /// invalid). `done` gets the job's handle.
   virtual void notify(api::CallbackRequest request, TextDone done);
-  /// One GET.
   virtual void query(const QueryTarget& target, std::function<void(Result<QueryResult>)> done);
   /// Any other endpoint. A POST is recorded before it is sent, never repeated, and replayed from
   /// the ledger by the next run; its job has an answer() instead of a clip. `done` gets the body.
@@ -287,8 +284,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
       }
     }
   }
-
-  // --- slots.cpp: who may be sent next
   Limits limits_now();
   bool is_next(Job& job);
   void leave_line(Job& job);
@@ -341,12 +336,10 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool take_answers();
   Status answer(std::int64_t id, int choice);
 
-  // --- hearing.cpp: callbacks of the service
+  // --- finding.cpp: jobs and tasks that a script names, or a callback
   Result<std::string> callback_url(std::int64_t row);
   Result<std::string> notify(const api::CallbackRequest& request);
   void hear(const std::shared_ptr<Job>& job, bool ended);
-
-  // --- finding.cpp: jobs and tasks that a script names
   Result<std::shared_ptr<Job>> find(const std::string& text);
   Result<QueryResult> query(const QueryTarget& wanted);
   Result<api::Json> get_json(const std::string& target);

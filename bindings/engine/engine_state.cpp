@@ -258,11 +258,6 @@ bool reached(const Job& job, Milestone milestone) {
   return true;
 }
 
-std::string handle_of(const Job& job) {
-  return to_string(Handle{job.step.endpoint, job.step.task_id,
-                          job.step.task_id.empty() ? job.step.external_id : ""});
-}
-
 JobSnapshot snapshot_of(const Job& job) {
   static constexpr const char* kStates[] = {"preparing", "sending",   "sending",   "sending",
                                             "sending",   "queued",    "succeeded", "succeeded",

@@ -94,13 +94,11 @@ class Working {
 };
 
 // These read a job whose mutex is held.
-std::string handle_of(const Job& job);
+inline std::string handle_of(const Job& job) { return handle_of(job.step); }
 JobSnapshot snapshot_of(const Job& job);
 /// The address of a video as it was last told; it may have expired. Empty: none.
 std::string known_url(const Job& job, int video);
-/// True when `job` has come as far as `milestone`.
 bool reached(const Job& job, Milestone milestone);
-/// The result column of the ledger.
 std::string result_text(const Job& job);
 /// Made without memory, as it may be what is missing.
 const Error& out_of_memory(Kind kind);
@@ -108,21 +106,17 @@ const Error& out_of_memory(Kind kind);
 inline std::shared_ptr<const Error> boxed_out_of_memory(Kind kind) {
   return {std::shared_ptr<void>(), &out_of_memory(kind)};
 }
-/// Writes task facts (state, videos, cost) into the job.
 void note_task(Job& job, const api::Task& task, Millis now);
 /// REQUIRES: job.mutex is held.
 void note_error(Job& job, Error error);
-/// Notes the error and makes the event that tells of it.
 Event failed(Job& job, EventType type, const Error& error, bool explained = true);
 
 // Of media_work.cpp and film_work.cpp; these block on the disk.
 bool is_file(const std::string& path);
 Error no_such_file(const std::string& path);
-/// A name for a file in the store.
 std::string short_name(const std::string& identity);
 /// What people call it.
 std::string label_of(const MediaSource& source);
-/// The file at `path` with the cuts of `source`.
 media::Segment segment_of(const MediaSource& source, const std::string& path);
 
 }  // namespace kling::engine

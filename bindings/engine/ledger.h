@@ -70,7 +70,6 @@ struct Marked {
   Usage usage;  ///< as far as a limit asks for it, in the same transaction; without this step
 };
 
-/// One line of a step's history.
 struct JournalRow {
   std::int64_t step = 0;
   Millis at = 0;     ///< 0: not told
@@ -176,7 +175,6 @@ class Ledger {
   virtual Status answer(std::int64_t question, int choice, Millis now) = 0;
   virtual Result<std::vector<Question>> questions() = 0;  ///< oldest first
 
-  /// A film that a script has joined.
   virtual Status record_film(const Film& film) = 0;
   virtual Result<std::vector<Film>> films() = 0;  ///< the newest last
 
@@ -197,7 +195,7 @@ Result<std::shared_ptr<Ledger>> open_ledger(const std::string& path,
                                             const LedgerOptions& options = {});
 
 /// As people name it: "kling:text2video/861309…", or "…/~" and the external id before acceptance.
-std::string handle_of(const Step& row);
+std::string handle_of(const StepFacts& row);
 
 struct Handle;
 /// The step that has this id or external id, or the only one of which it is the beginning of one or
@@ -213,7 +211,6 @@ Result<std::vector<Step>> copy_ledger(const std::string& path, const std::string
 /// or it cannot be read, which seed() notices.
 std::string read_seed(const std::string& path, const std::string& run);
 
-/// "SQLite 3.40.1"
 std::string ledger_library_version();
 
 }  // namespace kling::engine

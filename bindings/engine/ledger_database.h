@@ -44,7 +44,6 @@ class Database {
   Status sync();
   /// Undoes what is open: where an exception has left before the end.
   void undo() noexcept;
-  /// Makes the transaction fail.
   void fail(Error error);
   bool ok() const { return !error_; }
 
@@ -57,7 +56,6 @@ class Database {
   std::int64_t last_id() const { return sqlite3_last_insert_rowid(handle_); }
   /// The file, absolute; empty for ":memory:".
   const std::string& file() const { return file_; }
-  /// For messages: "the ledger /path".
   std::string title() const { return "the ledger " + (file_.empty() ? "in memory" : file_); }
 
  private:

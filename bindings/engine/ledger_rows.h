@@ -37,7 +37,6 @@ void keep(Database& db, const std::vector<Caught>& caught);
 /// That this ask got the row; what was kept of another one that it had got before goes.
 void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64_t row);
 
-/// Ledger::forget_answers.
 std::int64_t old_answers(Database& database, Millis before, bool forget);
 
 /// The steps `where`, which is SQL with a ? for each of `values`.
@@ -50,7 +49,6 @@ std::vector<Step> read_steps(Database& database, const std::string& where,
   return rows;
 }
 
-/// The questions `where`, likewise.
 template <class... Values>
 std::vector<Question> read_questions(Database& database, const std::string& where,
                                      const Values&... values) {

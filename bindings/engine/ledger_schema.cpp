@@ -4,7 +4,23 @@
 namespace kling::engine {
 namespace {
 
-using Migration = std::vector<const char*>;
+using Migration = std::vector<std::string>;
+
+/// Of the table of steps, from the first version on.
+const auto& kStepColumns = *new std::string(
+    "id INTEGER PRIMARY KEY AUTOINCREMENT, service TEXT NOT NULL,"
+    " endpoint TEXT NOT NULL, digest TEXT NOT NULL, ordinal INTEGER NOT NULL,"
+    " address TEXT NOT NULL, attempt INTEGER NOT NULL, external_id TEXT NOT NULL,"
+    " own_external_id INTEGER NOT NULL, task_path TEXT NOT NULL, nth INTEGER NOT NULL,"
+    " state TEXT NOT NULL CHECK (state IN"
+    " ('intended', 'sending', 'accepted', 'succeeded', 'failed', 'ambiguous')),"
+    " owner TEXT NOT NULL, task_id TEXT NOT NULL DEFAULT '', target TEXT NOT NULL,"
+    " script TEXT NOT NULL, summary TEXT NOT NULL, request TEXT NOT NULL,"
+    " result TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '',"
+    " file TEXT NOT NULL DEFAULT '', file_sha256 TEXT NOT NULL DEFAULT '',"
+    " created_at INTEGER NOT NULL, sent_at INTEGER NOT NULL DEFAULT 0,"
+    " accepted_at INTEGER NOT NULL DEFAULT 0, finished_at INTEGER NOT NULL DEFAULT 0,"
+    " estimate_usd REAL NOT NULL, cost_usd REAL");
 
 /// Entry n leads from version n to n + 1. Never change one that was released: append.
 /// AUTOINCREMENT, as an id is remembered by running programs and must not come back.
@@ -12,19 +28,7 @@ const auto& kMigrations = *new std::vector<Migration>{
     {
         "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
         "CREATE TABLE owners (id TEXT PRIMARY KEY, pid INTEGER NOT NULL, host TEXT NOT NULL)",
-        "CREATE TABLE steps (id INTEGER PRIMARY KEY AUTOINCREMENT, service TEXT NOT NULL,"
-        " endpoint TEXT NOT NULL, digest TEXT NOT NULL, ordinal INTEGER NOT NULL,"
-        " address TEXT NOT NULL, attempt INTEGER NOT NULL, external_id TEXT NOT NULL,"
-        " own_external_id INTEGER NOT NULL, task_path TEXT NOT NULL, nth INTEGER NOT NULL,"
-        " state TEXT NOT NULL CHECK (state IN"
-        " ('intended', 'sending', 'accepted', 'succeeded', 'failed', 'ambiguous')),"
-        " owner TEXT NOT NULL, task_id TEXT NOT NULL DEFAULT '', target TEXT NOT NULL,"
-        " script TEXT NOT NULL, summary TEXT NOT NULL, request TEXT NOT NULL,"
-        " result TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '',"
-        " file TEXT NOT NULL DEFAULT '', file_sha256 TEXT NOT NULL DEFAULT '',"
-        " created_at INTEGER NOT NULL, sent_at INTEGER NOT NULL DEFAULT 0,"
-        " accepted_at INTEGER NOT NULL DEFAULT 0, finished_at INTEGER NOT NULL DEFAULT 0,"
-        " estimate_usd REAL NOT NULL, cost_usd REAL, UNIQUE (service, digest, ordinal))",
+        "CREATE TABLE steps (" + kStepColumns + ", UNIQUE (service, digest, ordinal))",
         "CREATE INDEX steps_task ON steps (task_id)",
         "CREATE INDEX steps_external ON steps (external_id)",
         "CREATE TABLE journal (id INTEGER PRIMARY KEY, step INTEGER NOT NULL, at INTEGER NOT NULL,"
@@ -46,21 +50,10 @@ const auto& kMigrations = *new std::vector<Migration>{
     },
     {
         // A row is an attempt. What each ask of a script got, so that the next run gets the same.
-        "CREATE TABLE attempts (id INTEGER PRIMARY KEY AUTOINCREMENT, service TEXT NOT NULL,"
-        " endpoint TEXT NOT NULL, digest TEXT NOT NULL, ordinal INTEGER NOT NULL,"
-        " address TEXT NOT NULL, attempt INTEGER NOT NULL, external_id TEXT NOT NULL,"
-        " own_external_id INTEGER NOT NULL, task_path TEXT NOT NULL, nth INTEGER NOT NULL,"
-        " state TEXT NOT NULL CHECK (state IN"
-        " ('intended', 'sending', 'accepted', 'succeeded', 'failed', 'ambiguous')),"
-        " owner TEXT NOT NULL, task_id TEXT NOT NULL DEFAULT '', target TEXT NOT NULL,"
-        " script TEXT NOT NULL, summary TEXT NOT NULL, request TEXT NOT NULL,"
-        " result TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '',"
-        " file TEXT NOT NULL DEFAULT '', file_sha256 TEXT NOT NULL DEFAULT '',"
-        " created_at INTEGER NOT NULL, sent_at INTEGER NOT NULL DEFAULT 0,"
-        " accepted_at INTEGER NOT NULL DEFAULT 0, finished_at INTEGER NOT NULL DEFAULT 0,"
-        " estimate_usd REAL NOT NULL, cost_usd REAL, run TEXT NOT NULL DEFAULT '',"
-        " took INTEGER NOT NULL DEFAULT 0, abandoned INTEGER NOT NULL DEFAULT 0,"
-        " name TEXT NOT NULL DEFAULT '', UNIQUE (service, digest, ordinal, attempt))",
+        "CREATE TABLE attempts (" + kStepColumns +
+            ", run TEXT NOT NULL DEFAULT '', took INTEGER NOT NULL DEFAULT 0,"
+            " abandoned INTEGER NOT NULL DEFAULT 0, name TEXT NOT NULL DEFAULT '',"
+            " UNIQUE (service, digest, ordinal, attempt))",
         "INSERT INTO attempts SELECT id, service, endpoint, digest, ordinal, address, attempt,"
         " external_id, own_external_id, task_path, nth, state, owner, task_id, target, script,"
         " summary, request, result, error, file, file_sha256, created_at, sent_at, accepted_at,"
@@ -125,7 +118,7 @@ Status migrate(Database& database) {
   database.begin(true);
   const auto version = std::size_t(read_version(database));  // another process may have been first
   for (std::size_t i = version; database.ok() && i < kMigrations.size(); ++i)
-    for (const char* sql : kMigrations[i]) database.run(sql);
+    for (const std::string& sql : kMigrations[i]) database.run(sql);
   database.run("INSERT INTO meta (name, value) VALUES ('prefix', ?) ON CONFLICT (name) DO NOTHING",
                random_prefix());
   database.run("PRAGMA application_id = " + std::to_string(kApplication));

@@ -302,7 +302,6 @@ Result<std::string> Engine::fetch_video(Job& job, int video, const std::string& 
   return path;
 }
 
-/// The clip as a local file, fetched when it is not there.
 Result<std::string> Engine::clip_file(Job& job, int video) {
   std::lock_guard fetching(job.file_mutex);
   if (video == 0 && is_file(job.step.file)) return job.step.file;
@@ -324,7 +323,6 @@ Result<std::string> Engine::clip_file(Job& job, int video) {
   return saved;
 }
 
-/// The whole video that a clip or a frame is taken from.
 Result<std::string> Engine::video_file(const MediaSource& source) {
   if (source.job) return clip_file(*source.job, source.video);
   auto path = input_path(source.path);

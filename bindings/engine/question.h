@@ -20,7 +20,6 @@ struct Question {
   Millis at = 0;  ///< when it was answered
 };
 
-/// How many answers there are.
 int answers(const Question& question);
 /// The answer that a person means by `text`: its number, or its text; 0: none of them.
 int read_answer(const Question& question, const std::string& text);

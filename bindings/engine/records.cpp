@@ -43,7 +43,6 @@ void name_origins(api::Json& value, const Identities& names) {
 
 }  // namespace
 
-/// Fills the job from its row in the ledger.
 void Engine::load(Job& job, const Step& row) {
   const auto result = api::parse_json(row.result);
   const std::string file = find_clip(row.file);

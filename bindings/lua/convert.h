@@ -8,7 +8,6 @@
 
 namespace kling::lua {
 
-/// The only value of kling.null.
 struct Null {};
 /// A picture and a clip as scripts hold them. `client` is opaque here.
 struct Client;

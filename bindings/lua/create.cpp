@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "api/capabilities.h"
-#include "api/fields.h"
+#include "api/endpoint.h"
 #include "api/text.h"
 #include "lua/runtime_state.h"
 #include "lua/safe/limits.h"

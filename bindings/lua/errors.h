@@ -52,7 +52,6 @@ Status put(Result<Value> value, Value& there) {
   there = std::move(*value);
   return Done{};
 }
-/// Raises an Error that `fill` writes.
 template <class Fill>
 int raise_new(lua_State* L, Kind kind, Fill fill) {
   Error& error = new_object<Error>(L);

@@ -4,7 +4,6 @@
 #include <cstring>
 #include <iterator>
 
-#include "api/csv.h"
 #include "api/text.h"
 #include "lua/runtime_state.h"
 #include "lua/safe/limits.h"

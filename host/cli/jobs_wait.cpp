@@ -80,19 +80,13 @@ class Waiting {
   /// The handle of the job that a callback speaks of, and whether the service says that it ended.
   Result<std::string> hear(const api::CallbackRequest& callback, bool& ended) {
     if (Status started = start(); !started.ok()) return started.error();
-    std::optional<Result<std::string>> heard;
-    engine_->notify(callback,
-                    [&](Result<std::string> handle) { heard.emplace(std::move(handle)); });
-    until([&] { return heard.has_value(); });
-    if (!heard) return std::string();
-    if (!*heard) return *heard;
-    std::optional<Result<engine::QueryResult>> seen;
-    engine_->query({.text = **heard},
-                   [&](Result<engine::QueryResult> result) { seen.emplace(std::move(result)); });
-    until([&] { return seen.has_value(); });
-    if (seen && !*seen) return seen->error();
-    ended = seen && (**seen).task.state >= api::TaskState::succeeded;
-    return *heard;
+    auto heard = service_.ended<std::string>([&](auto told) { engine_->notify(callback, told); });
+    if (!heard) return heard;
+    const auto seen = service_.ended<engine::QueryResult>(
+        [&](auto told) { engine_->query({.text = *heard}, told); });
+    if (!seen) return seen.error();
+    ended = seen->task.state >= api::TaskState::succeeded;
+    return heard;
   }
 
   const std::vector<Target>& targets() const { return targets_; }
@@ -194,8 +188,8 @@ int run_notify(WaitOptions& options) {
   Waiting waiting(options);
   bool ended = false;
   const auto handle = waiting.hear(callback, ended);
-  if (!handle) return options.voice.fail(handle.error());
   if (interrupted()) return leave(options.voice);
+  if (!handle) return options.voice.fail(handle.error());
   options.handles = {*handle};
   if (ended) return wait_for(waiting, options);
   return options.voice.result({{"handle", *handle}, {"state", "running"}},
@@ -260,6 +254,56 @@ std::function<int()> set_up_jobs_save(CLI::App& app) {
       ->type_name("FILE");
   app.footer("Example: kling jobs save kling:text2video/861309198188019719 shot.mp4");
   return [options] { return run_save(*options); };
+}
+
+// ---- kling query HANDLE: one GET ----
+
+namespace {
+
+struct QueryOptions : LedgerOptions {
+  std::string handle;
+  std::string kind;
+};
+
+int run_query(const QueryOptions& options) {
+  Service service(options);
+  if (Status opened = service.open(""); !opened.ok()) return options.voice.fail(opened.error());
+  auto engine = service.make_engine(service.settings);
+  if (!engine) return options.voice.fail(engine.error());
+
+  const auto found = service.ended<engine::QueryResult>([&](auto done) {
+    (*engine)->query({.text = options.handle, .external_id = "", .endpoint = options.kind},
+                     std::move(done));
+  });
+  if (!found) return options.voice.fail(found.error());
+  const api::Task& task = found->task;
+  nlohmann::json videos = nlohmann::json::array();
+  std::string text = found->handle + "  " + api::name(task.state) +
+                     (task.message.empty() ? "" : "  ") + task.message + "\n";
+  for (const api::Video& video : task.videos) {
+    videos.push_back({{"id", video.id}, {"url", video.url}, {"duration", video.duration}});
+    text += video.url + "\n";
+  }
+  return options.voice.result({{"handle", found->handle},
+                               {"status", api::name(task.state)},
+                               {"message", task.message},
+                               {"videos", videos},
+                               {"raw", api::parse_json(found->raw)}},
+                              text);
+}
+
+}  // namespace
+
+std::function<int()> set_up_query(CLI::App& app) {
+  auto options = std::make_shared<QueryOptions>();
+  options->voice.add_options(app);
+  options->service.add_options(app);
+  options->simulation.add_options(app);
+  add_handle(app, options->handle, "kling:text2video/8613…, or an id the ledger knows");
+  app.add_option("--kind", options->kind,
+                 "what a bare id is: text2video, image2video, multi_image2video, omni");
+  app.footer("Example: kling query kling:text2video/861309198188019719");
+  return [options] { return run_query(*options); };
 }
 
 }  // namespace kling::cli

@@ -4,8 +4,8 @@
 
 #include <thread>
 
+#include "sim/contract.h"
 #include "sim/faults.h"
-#include "sim/task.h"
 
 namespace kling::sim {
 

@@ -7,8 +7,8 @@
 #include <set>
 
 #include "base/error.h"
+#include "sim/contract.h"
 #include "sim/pictures.h"
-#include "sim/task.h"
 
 namespace kling::sim {
 

@@ -65,4 +65,53 @@ const Json* member_of(const Json& object, const std::string& member) {
   return &*found;
 }
 
+State Task::state(Millis now) const {
+  if (now < starts) return State::submitted;
+  if (now < ends) return State::processing;
+  return order.failure.empty() ? State::succeed : State::failed;
+}
+
+Millis Task::updated(Millis now) const {
+  if (now < starts) return created;
+  return now < ends ? starts : ends;
+}
+
+std::string Task::duration() const {
+  const int millis = frames() * 1000 / order.fps;
+  std::string fraction = std::to_string(1000 + millis % 1000).substr(1);
+  return std::to_string(millis / 1000) + "." + fraction;
+}
+
+const char* name(State state) {
+  constexpr const char* kNames[] = {"submitted", "processing", "succeed", "failed"};
+  return kNames[static_cast<int>(state)];
+}
+
+// One line a type; only here, as the reading half throws.
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Order, kind, prompt, model, mode, seconds, sound,
+                                                width, height, fps, first, last, others, source,
+                                                failure, units, callback_url)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Task, id, kling_id, video_id, external_id, clip,
+                                                order, created, starts, ends)
+
+Json task_json(const Task& task) { return Json(nlohmann::json(task)); }
+
+std::optional<Task> read_task(const Json& json) {
+  try {
+    Task task = nlohmann::json(json).get<Task>();
+    if (!task.id.empty() && !task.clip.empty() && task.order.fps > 0) return task;
+  } catch (const nlohmann::json::exception&) {
+  }
+  return std::nullopt;
+}
+
+std::uint64_t hash_of(std::string_view text) {
+  std::uint64_t hash = 14695981039346656037u;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  // The low bits of short texts differ little; one round of mixing spreads them.
+  hash ^= hash >> 31;
+  hash *= 0x9E3779B97F4A7C15u;
+  return hash ^ (hash >> 29);
+}
+
 }  // namespace kling::sim

@@ -2,7 +2,7 @@
 
 #include "base/digest.h"
 #include "base/files.h"
-#include "sim/task.h"
+#include "sim/contract.h"
 
 namespace kling::sim {
 namespace {

@@ -6,8 +6,8 @@
 #include <deque>
 #include <unordered_map>
 
+#include "sim/contract.h"
 #include "sim/simulator.h"
-#include "sim/task.h"
 
 namespace kling::sim {
 

@@ -4,8 +4,8 @@
 
 #include <variant>
 
+#include "sim/contract.h"
 #include "sim/pictures.h"
-#include "sim/task.h"
 
 namespace kling::sim {
 

@@ -1,7 +1,7 @@
 // Tables as they are in the world, and one sentence for each fault.
-#include "api/csv.h"
-
 #include <doctest/doctest.h>
+
+#include "api/text.h"
 
 using namespace kling;
 using namespace kling::api;

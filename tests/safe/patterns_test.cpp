@@ -5,7 +5,7 @@
 #include <doctest/doctest.h>
 #include <lua.hpp>
 
-#include "lua/safe/functions.h"
+#include "lua/safe/limits.h"
 
 namespace {
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "api/capabilities.h"
-#include "api/fields.h"
+#include "api/endpoint.h"
 #include "api/text.h"
 
 namespace kling::api {

@@ -67,8 +67,6 @@ Verdict cfg_scale_model(const Request& r) {
                  "leave it out");
 }
 
-// ---- camera, sound, shots
-
 Verdict camera_shape(const Request& r) {
   const Json* camera = given(r, "camera_control");
   if (camera == nullptr) return {};

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "lua/safe.h"
-#include "lua/safe/functions.h"
+#include "lua/safe/limits.h"
 
 namespace kling::lua {
 namespace {

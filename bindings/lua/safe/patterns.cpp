@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "lua/safe/functions.h"
+#include "lua/safe/limits.h"
 #include "lua/safe/matcher.h"
 
 namespace kling::lua {

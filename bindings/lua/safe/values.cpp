@@ -1,7 +1,6 @@
 // Errors and metatables in the safe profile.
 #include <cstring>
 
-#include "lua/safe/functions.h"
 #include "lua/safe/limits.h"
 
 namespace kling::lua {
