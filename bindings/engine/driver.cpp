@@ -8,8 +8,9 @@
 namespace kling::engine {
 namespace {
 
-// Twenty GETs a second, however many jobs there are.
-constexpr Millis kRequestSpacing = 50;
+// Forty GETs a second, however many jobs there are; the service documents no limit of them.
+constexpr Millis kRequestSpacing = 25;
+constexpr Millis kJustNow = 2'000;
 constexpr Millis kRareLook = 60'000;  // between two polls of a job whose callbacks come
 
 /// What was marked is sent, and what became of it recorded, by the same worker: also while the
@@ -201,6 +202,7 @@ void Engine::wait(const std::shared_ptr<Job>& job, const Action& action) {
   if (action.delay == kSlotDelay) return wait_for_slot(job);
   Millis delay = action.delay;
   if (delay == kPollDelay) {
+    learn_open(*job);
     delay = next_look(*job);
     if (job->poll_interval > 0 && delay > 0) delay = job->poll_interval;
   }
@@ -208,12 +210,32 @@ void Engine::wait(const std::shared_ptr<Job>& job, const Action& action) {
   delay = action.least >= 0 ? random_delay(action.least, delay)
                             : random_delay(delay - delay / 10, delay + delay / 10);
   if (!std::exchange(job->polls, true)) ++waits;
+  job->may_hasten = action.delay == kPollDelay && job->poll_interval == 0;
   sleep(job, delay);
+}
+
+void Engine::learn_open(const Job& job) {
+  std::lock_guard lock(job.mutex);
+  if (job.polled_at != 0) durations.learn_open(job.job_class, job.polled_at - job.step.accepted_at);
+}
+
+/// Jobs like those that run have just turned out to be quicker than was expected.
+void Engine::hasten(const std::string& job_class) {
+  const auto all = [&] {
+    std::lock_guard lock(jobs_mutex);
+    return jobs_;
+  }();
+  for (const auto& job : all) {
+    if (!job->may_hasten || job->job_class != job_class || !job->asleep.exchange(false)) continue;
+    const Millis left = job->wakes_at - now();
+    insist([&] { sleep(job, std::min(next_look(*job), std::max<Millis>(left, 0))); });
+  }
 }
 
 /// Has the job run on after so long, or when it is called.
 void Engine::sleep(const std::shared_ptr<Job>& job, Millis delay) {
   const unsigned wait = ++job->wait;
+  job->wakes_at = now() + delay;
   job->asleep = true;
   pool.submit_at(now() + delay, Lane::light, [self = shared_from_this(), job, wait] {
     if (job->wait == wait && job->asleep.exchange(false))
@@ -305,12 +327,15 @@ bool Engine::retire(const std::shared_ptr<Job>& job) {
 /// By the schedule, as far as the process's budget of requests goes.
 Millis Engine::next_look(Job& job) {
   learn_from_history();
-  const Expectation expected = durations.expect(job.job_class);
   std::lock_guard lock(job.mutex);
+  const Millis past = now() - job.step.accepted_at;
+  const Expectation expected = durations.expect(job.job_class);
   job.expected = expected.median;
   if (std::exchange(job.ask_now, false)) return 0;
-  const Millis past = now() - job.step.accepted_at;
-  Millis delay = std::max(poll_delay(expected, past), waits * kRequestSpacing);
+  Millis delay = job.polled_at == 0 && past < kJustNow
+                     ? first_look(expected, random_delay(0, 1'000))
+                     : poll_delay(expected, past);
+  delay = std::max(delay, waits * kRequestSpacing);
   // Only in case that the last callback is lost.
   if (job.heard == Heard::progress)
     delay = std::max({delay, 3 * expected.median - past, kRareLook});

@@ -39,12 +39,14 @@ class Job : public std::enable_shared_from_this<Job>, public JobFacts {
   std::string job_class;  ///< of those that take equally long
   JobPolicy policy;
 
-  std::atomic<unsigned> run{0};      ///< the run of Engine::present_run that asked for it last
-  std::uint64_t order = 0;           ///< among the jobs of this engine: first in, first out
-  double estimate_usd = -1;          ///< of what is to be sent; < 0: the price is not known
-  double price_factor = 1;           ///< of the list price
-  std::atomic<unsigned> wait{0};     ///< number of the present wait
-  std::atomic<bool> asleep{false};   ///< waits: who sets it back runs the job
+  std::atomic<unsigned> run{0};         ///< the run of Engine::present_run that asked for it last
+  std::uint64_t order = 0;              ///< among the jobs of this engine: first in, first out
+  double estimate_usd = -1;             ///< of what is to be sent; < 0: the price is not known
+  double price_factor = 1;              ///< of the list price
+  std::atomic<unsigned> wait{0};        ///< number of the present wait
+  std::atomic<bool> asleep{false};      ///< waits: who sets it back runs the job
+  std::atomic<bool> may_hasten{false};  ///< its wait is the schedule's
+  std::atomic<Millis> wakes_at{0};
   bool polls = false;                ///< counted in Engine::waits; for the worker that runs it
   std::unique_ptr<Sending> sending;  ///< only for the worker that runs the job; null once answered
   std::mutex file_mutex;             ///< held while the clip is fetched

@@ -384,7 +384,7 @@ Event Engine::record(Job& job, ActionType action) {
       case ActionType::release: return book.release(step);
       case ActionType::record_accepted: return book.record_accepted(step, job.raw, now());
       case ActionType::record_result:
-        durations.learn(job.job_class, step.took);
+        if (durations.learn(job.job_class, step.took)) hasten(job.job_class);
         return book.record_result(step, job.raw, step.finished_at);
       case ActionType::record_failure: return book.record_failure(step, job.raw, step.finished_at);
       case ActionType::record_file: return book.record_file(step, now());
