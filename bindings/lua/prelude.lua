@@ -90,20 +90,26 @@ local function wait_on(group, waits, keys, i, value)
   return true
 end
 
-function kling.all(items, options)
-  local tell = teller(options)
-  local group <close> = core.group()
-  local keys, waits = begin_all(group, items, "all")
-  local results, total = {}, #keys
+-- The results of all, as they come; `go_on` is called after each.
+local function gather(group, waits, keys, tell, total, go_on)
+  local results = {}
   for i in group.next, group do
     local ok, value = pcall(outcome, waits[i])
     if not ok then give_up(group, waits, value) end
     if not wait_on(group, waits, keys, i, value) then
       results[keys[i]] = value
       tell(total)
+      go_on()
     end
   end
   return results
+end
+
+function kling.all(items, options)
+  local tell = teller(options)
+  local group <close> = core.group()
+  local keys, waits = begin_all(group, items, "all")
+  return gather(group, waits, keys, tell, #keys, function() end)
 end
 
 -- The first that succeeds; when none does, the first error.
@@ -134,7 +140,7 @@ function kling.map(list, fn, options)
   end
   local tell = teller(options)
   local group <close> = core.group()
-  local waits, keys, results, begun = {}, {}, {}, 0
+  local waits, keys, begun = {}, {}, 0
   local function start()
     local i = begun + 1
     if i > #list then return end
@@ -148,16 +154,7 @@ function kling.map(list, fn, options)
   for _ = 1, min(limit, #list) do
     start()
   end
-  for i in group.next, group do
-    local ok, value = pcall(outcome, waits[i])
-    if not ok then give_up(group, waits, value) end
-    if not wait_on(group, waits, keys, i, value) then
-      results[keys[i]] = value
-      tell(#list)
-      start()
-    end
-  end
-  return results
+  return gather(group, waits, keys, tell, #list, start)
 end
 
 function kling.timeout(seconds, fn, ...)
