@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <charconv>
 
 #include "api/capabilities.h"
@@ -77,28 +76,15 @@ struct Word {
 };
 
 Word read_word(std::string text) {
-  static constexpr std::array<std::pair<const char*, TaskState>, 15> kWords = {{
-      {"submitted", TaskState::queued},
-      {"not_start", TaskState::queued},
-      {"queued", TaskState::queued},
-      {"pending", TaskState::queued},
-      {"processing", TaskState::running},
-      {"in_progress", TaskState::running},
-      {"running", TaskState::running},
-      {"unknown", TaskState::running},
-      {"succeed", TaskState::succeeded},
-      {"succeeded", TaskState::succeeded},
-      {"success", TaskState::succeeded},
-      {"completed", TaskState::succeeded},
-      {"failed", TaskState::failed},
-      {"failure", TaskState::failed},
-      {"fail", TaskState::failed},
-  }};
+  static constexpr std::pair<const char*, TaskState> kWords[] = {
+      {"submitted not_start queued pending", TaskState::queued},
+      {"processing in_progress running unknown", TaskState::running},
+      {"succeed succeeded success completed", TaskState::succeeded},
+      {"failed failure fail", TaskState::failed}};
   const std::string word = lower(bare(text));
-  const auto* found = std::find_if(kWords.begin(), kWords.end(),
-                                   [&](const auto& row) { return word == row.first; });
-  if (found == kWords.end()) return {std::move(text), std::nullopt};
-  return {std::move(text), found->second};
+  for (const auto& [words, state] : kWords)
+    if (word.find(' ') == word.npos && has_word(words, word)) return {std::move(text), state};
+  return {std::move(text), std::nullopt};
 }
 
 /// A level that speaks of a task by itself, rather than of the exchange around it.
