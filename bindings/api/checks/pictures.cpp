@@ -112,4 +112,114 @@ std::vector<Check> picture_checks() {
             Feature::elements)};
 }
 
+// ---- Omni ----
+
+namespace {
+
+constexpr const char* kO1 = "kling-video-o1";
+
+bool has_first_frame(const Request& r) { return any_item(r, "image_list", "type", "first_frame"); }
+bool has_video(const Request& r) { return count_of(r, "video_list") > 0; }
+
+Verdict frames(const Request& r) {
+  int first = 0, end = 0;
+  if (const Json* images = given(r, "image_list"); images && images->is_array())
+    for (const Json& image : *images) {
+      const std::string type = scalar_text(member(image, "type"));
+      first += type == "first_frame" ? 1 : 0;
+      end += type == "end_frame" ? 1 : 0;
+    }
+  if (first > 1 || end > 1)
+    return error("image_list",
+                 "image_list has " + std::to_string(first) + " first frames and " +
+                     std::to_string(end) + " end frames; the limit is 1 of each",
+                 "leave type out for plain references");
+  if (end == 0 || first > 0) return {};
+  return error("image_list", "an end frame needs a first frame too",
+               "add a picture with type = \"first_frame\"");
+}
+
+Verdict o1_end_frame(const Request& r) {
+  const std::size_t count = count_of(r, "image_list");
+  if (!has_end_frame(r) || count <= 2 || effective(r, "model_name") != kO1) return {};
+  return error("image_list",
+               "kling-video-o1 takes no end frame with " + std::to_string(count) +
+                   " pictures; the limit is 2",
+               "keep the first and the end frame only, or take kling-v3-omni");
+}
+
+Verdict reference_count(const Request& r) {
+  const std::size_t elements = count_of(r, "element_list");
+  const std::size_t count = count_of(r, "image_list") + elements;
+  const std::size_t limit = has_video(r) ? 4 : 7;
+  if (count > limit)
+    return error("image_list",
+                 "pictures and elements are " + std::to_string(count) + " together; the limit is " +
+                     std::to_string(limit) + (has_video(r) ? " with a video" : ""),
+                 "leave some out");
+  if (!has_first_frame(r) || elements == 0) return {};
+  const bool none = has_end_frame(r) && effective(r, "model_name") == kO1;
+  if (elements <= (none ? 0u : 3u)) return {};
+  return error("element_list",
+               "element_list has " + std::to_string(elements) + " items; the limit is " +
+                   (none ? "0 with first and end frame in kling-video-o1" : "3 with a first frame"),
+               "leave some out");
+}
+
+Verdict video_duration(const Request& r) {
+  if (!has_video(r) || !given(r, "duration")) return {};
+  if (edits_video(r))
+    return warning("duration", "duration is ignored when a video is edited", "leave it out");
+  if (seconds_of(r) <= 10) return {};
+  return error("duration",
+               "duration = " + excerpt(effective(r, "duration"), 20) +
+                   "; the limit with a video is at most 10 seconds",
+               "give 3 to 10");
+}
+
+Verdict o1_duration(const Request& r) {
+  const std::string duration = effective(r, "duration");
+  const bool plain = count_of(r, "element_list") == 0 && !has_video(r) &&
+                     count_of(r, "image_list") == (has_first_frame(r) ? 1u : 0u);
+  if (!plain || effective(r, "model_name") != kO1 || duration == "5" || duration == "10") return {};
+  return warning("duration",
+                 "duration = " + excerpt(duration, 20) +
+                     "; without reference pictures the documents allow 5 or 10 only",
+                 "give 5 or 10");
+}
+
+}  // namespace
+
+std::vector<Check> omni_checks() {
+  return {
+      {kOmni, "image_list.frames", "One first frame, and one end frame only beside it.",
+       "image_list", frames},
+      {kOmni, "image_list.o1_end_frame", "kling-video-o1: no end frame with over 2 pictures.",
+       "image_list model_name", o1_end_frame},
+      rule(kOmni, "image_list.base", "First and end frames exclude a video to edit.",
+           "image_list video_list",
+           error("image_list", "first and end frames exclude a video to edit",
+                 "leave out the pictures' type, or write refer_type = \"feature\""),
+           [](const Request& r) {
+             return edits_video(r) && (has_first_frame(r) || has_end_frame(r));
+           }),
+      {kOmni, "references.count",
+       "Pictures and elements: at most 7, with a video 4; elements beside a first frame: 3.",
+       "image_list element_list video_list model_name", reference_count},
+      rule(kOmni, "sound.video", "Sound cannot be made with a video.", "sound video_list",
+           error("sound", "sound on is not supported with a video",
+                 "leave sound out; keep_original_sound = \"yes\" keeps the video's"),
+           [](const Request& r) { return has_video(r) && has_sound(r); }),
+      needs(kOmni, "sound.model", "Sound needs kling-v3-omni.", "sound", Feature::sound, has_sound),
+      {kOmni, "duration.video", "With a video at most 10 s; ignored when it is edited.",
+       "duration video_list", video_duration},
+      {kOmni, "duration.o1", "kling-video-o1 without references: 5 or 10 s.",
+       "duration model_name image_list element_list video_list", o1_duration},
+      rule(kOmni, "shots.intelligence", "intelligence was measured not to work with omni.",
+           "shot_type",
+           warning("shot_type", "shot_type intelligence was measured not to work here",
+                   "write shot_type = \"customize\" with multi_prompt"),
+           [](const Request& r) { return effective(r, "shot_type") == "intelligence"; })};
+}
+
 }  // namespace kling::api
