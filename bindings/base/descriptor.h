@@ -7,6 +7,13 @@
 
 namespace kling {
 
+/// A base of what stands in one place.
+struct NotCopied {
+  NotCopied() = default;
+  NotCopied(const NotCopied&) = delete;
+  NotCopied& operator=(const NotCopied&) = delete;
+};
+
 class Descriptor {
  public:
   explicit Descriptor(int number = -1) : number_(number) {}

@@ -79,8 +79,6 @@ class PartFile {
   ~PartFile() {
     if (file_) ::unlink(part_.c_str());
   }
-  PartFile(const PartFile&) = delete;
-  PartFile& operator=(const PartFile&) = delete;
 
   /// False after a failure, which commit() reports.
   bool append(std::string_view data) {

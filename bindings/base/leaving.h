@@ -26,12 +26,10 @@ void end_threads_first();
 
 /// While one lives, no child is made: for short calls into OpenSSL, whose locks a child would find
 /// held for ever when it exits. Not nested, and nothing is awaited meanwhile.
-class NoFork {
+class NoFork : NotCopied {
  public:
   NoFork();
   ~NoFork();
-  NoFork(const NoFork&) = delete;
-  NoFork& operator=(const NoFork&) = delete;
 };
 
 /// A descriptor that forked children must not hold: closed in them, and none there.

@@ -5,11 +5,13 @@
 #include <ctime>
 #include <initializer_list>
 
+#include "base/descriptor.h"
+
 namespace kling {
 
 /// All of them: threads started within inherit that, so that the program's own threads get its
 /// signals.
-class SignalBlock {
+class SignalBlock : NotCopied {
  public:
   SignalBlock() {
     sigset_t all;
@@ -17,8 +19,6 @@ class SignalBlock {
     pthread_sigmask(SIG_SETMASK, &all, &before_);
   }
   ~SignalBlock() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalBlock(const SignalBlock&) = delete;
-  SignalBlock& operator=(const SignalBlock&) = delete;
 
  private:
   sigset_t before_;
@@ -26,7 +26,7 @@ class SignalBlock {
 
 /// Only SIGPIPE, which cpp-httplib and OpenSSL raise when a peer has gone; one that came meanwhile
 /// is dropped, so that a library user's process is neither killed nor told.
-class PipeSignalBlock {
+class PipeSignalBlock : NotCopied {
  public:
   PipeSignalBlock() {
     sigemptyset(&pipe_);
@@ -40,8 +40,6 @@ class PipeSignalBlock {
     }
     pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   }
-  PipeSignalBlock(const PipeSignalBlock&) = delete;
-  PipeSignalBlock& operator=(const PipeSignalBlock&) = delete;
 
  private:
   sigset_t pipe_;

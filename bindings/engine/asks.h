@@ -44,8 +44,6 @@ struct Raised {
   Raised(std::shared_ptr<Ask> of, Kind what, int count, std::shared_ptr<const Raised> older)
       : ask(std::move(of)), kind(what), timeouts(count), before(std::move(older)) {}
   ~Raised();
-  Raised(const Raised&) = delete;
-  Raised& operator=(const Raised&) = delete;
 
   const std::shared_ptr<Ask> ask;
   const Kind kind;     ///< script: another error keeps its result from who asks next

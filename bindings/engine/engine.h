@@ -13,7 +13,6 @@
 
 #include "api/callback.h"
 #include "base/leaving.h"
-#include "base/watches.h"
 #include "engine/completion_queue.h"
 #include "engine/confinement.h"
 #include "engine/job.h"
@@ -153,8 +152,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Engine(EngineOptions options, std::string service, std::shared_ptr<net::Transport> transport,
          std::shared_ptr<net::Environment> environment);
   virtual ~Engine() = default;
-  Engine(const Engine&) = delete;
-  Engine& operator=(const Engine&) = delete;
 
   const EngineOptions options;  ///< as it was made
 

@@ -73,7 +73,7 @@ class Job : public std::enable_shared_from_this<Job>, public JobFacts {
 };
 
 /// While it lives, people are told of this work.
-class Working {
+class Working : NotCopied {
  public:
   Working(Engine& engine, std::string what) : engine_(engine) {
     std::lock_guard lock(engine_.file_work_mutex);
@@ -83,8 +83,6 @@ class Working {
     std::lock_guard lock(engine_.file_work_mutex);
     engine_.file_work.erase(work_);
   }
-  Working(const Working&) = delete;
-  Working& operator=(const Working&) = delete;
   void reached(double part) {
     std::lock_guard lock(engine_.file_work_mutex);
     work_->part = part;

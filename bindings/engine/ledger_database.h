@@ -30,8 +30,6 @@ class Database {
   /// Writes what the database `from` holds into the new file `to`. `from` is only read.
   static Status copy(const std::string& from, const std::string& to);
   ~Database();
-  Database(const Database&) = delete;
-  Database& operator=(const Database&) = delete;
 
   /// Forgets an earlier failure and starts a transaction, in which what is read stays as it is: one
   /// that writes takes the lock at once.
@@ -84,7 +82,7 @@ class Database {
 };
 
 /// One run of a cached statement. REQUIRES: no other Query of the same SQL is alive.
-class Query {
+class Query : NotCopied {
  public:
   template <class... Values>
   Query(Database& database, const std::string& sql, const Values&... values)
@@ -92,8 +90,6 @@ class Query {
     (bind(values), ...);
   }
   ~Query();
-  Query(const Query&) = delete;
-  Query& operator=(const Query&) = delete;
 
   /// Steps to the next row; false at the end and after a failure.
   bool next();

@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "base/error.h"
 
 namespace kling::engine {
@@ -17,14 +18,12 @@ namespace kling::engine {
 /// in the order of submission.
 enum class Lane { claim, light, post, transfer, media };
 
-class WorkerPool {
+class WorkerPool : NotCopied {
  public:
   static constexpr std::size_t kMaxThreads = 24;
 
   explicit WorkerPool(std::shared_ptr<Clock> clock);
   ~WorkerPool();
-  WorkerPool(const WorkerPool&) = delete;
-  WorkerPool& operator=(const WorkerPool&) = delete;
 
   /// Before the first start(): what ends the waits of the threads, called at exit().
   void set_interrupt(std::function<void()> interrupt);

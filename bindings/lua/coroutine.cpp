@@ -49,7 +49,7 @@ int transfer(lua_State* L, int arguments, bool wrapped) {
     return failed(L, thread, wrapped);
   }
   lua_xmove(L, thread, arguments);
-  Scheduler* scheduler = scheduler_of(L);
+  Scheduler* scheduler = runtime_of(L);
   lua_State* const before = scheduler ? scheduler->passable : nullptr;
   if (scheduler != nullptr)
     scheduler->passable = before == L && lua_isyieldable(L) ? thread : nullptr;

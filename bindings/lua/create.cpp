@@ -152,8 +152,8 @@ int create(lua_State* L) {
     call.request = std::make_unique<engine::CreateRequest>();
     if (Status prepared = prepare(L, state, endpoint, call, bytes); !prepared) return prepared;
     auto& asked = *call.request;
-    if (asked.name.empty()) asked.name = default_name(state.scheduler.running(), asked.request);
-    asked.name = state.scheduler.shot_name(asked.name);
+    if (asked.name.empty()) asked.name = default_name(state.running(), asked.request);
+    asked.name = state.shot_name(asked.name);
     note_ask(L, call, asked, here);
     return Done{};
   });

@@ -65,13 +65,13 @@ bool has_ended(const engine::JobSnapshot& now) {
 }
 
 int raise_of(lua_State* L, const JobRef& job, const Error& error, const char* asked) {
-  state_of(L).scheduler.note_raised(L, job.ask, error.kind);
+  state_of(L).note_raised(L, job.ask, error.kind);
   return raise(L, error, asked);
 }
 
 int timed_out(lua_State* L, const JobRef& job) {
   const auto& now = push_snapshot(L, job);
-  state_of(L).scheduler.note_raised(L, job.ask, Kind::timeout);
+  state_of(L).note_raised(L, job.ask, Kind::timeout);
   return raise_new(L, Kind::timeout, [&](Error& error) {
     error.message =
         now.handle + " was still " + now.state + " when the wait timed out; the job goes on";
@@ -89,25 +89,24 @@ int watch(lua_State* L, engine::Milestone milestone, Millis deadline, lua_KFunct
   wait.ticket->until = deadline;
   pure(L, [&] { wait.ticket->awaited.push_back({.ask = job.ask}); });
   pure(L, [&] { watch_job(job, milestone, wait.ticket, wake(wait.ticket)); });
-  return state_of(L).scheduler.park(L, *wait.ticket, deadline, next, 0);
+  return state_of(L).park(L, *wait.ticket, deadline, next, 0);
 }
 
 int waited(lua_State* L, int, lua_KContext) {
   JobRef& job = check_job(L);
-  if (!state_of(L).scheduler.woken(L, *own_object<Wait>(L, 2).ticket)) return timed_out(L, job);
+  if (!state_of(L).woken(L, *own_object<Wait>(L, 2).ticket)) return timed_out(L, job);
   return push_outcome(L, job);
 }
 
 int job_wait(lua_State* L) {
   JobRef& job = check_job(L);
   const Millis deadline = read_deadline(L, 2);
-  state_of(L).scheduler.check_can_wait(L);
+  state_of(L).check_can_wait(L);
   // No value of Lua's: who waits would carry it until the next collections.
   bool ended = false;
   pure(L, [&] {
     const engine::JobSnapshot now = job.client->engine->snapshot(job.job);
-    ended =
-        has_ended(now) && now.finished_at > state_of(L).scheduler.begun() && !is_replayed(job.ask);
+    ended = has_ended(now) && now.finished_at > state_of(L).begun() && !is_replayed(job.ask);
     // The engine is told that the script knows of the end.
     if (ended) job.client->engine->watch(job.job, engine::Milestone::finished, {job.job, [] {}});
   });
@@ -117,7 +116,7 @@ int job_wait(lua_State* L) {
 
 int was_accepted(lua_State* L, int, lua_KContext) {
   JobRef& job = check_job(L);
-  if (!state_of(L).scheduler.woken(L, *own_object<Wait>(L, 2).ticket)) return timed_out(L, job);
+  if (!state_of(L).woken(L, *own_object<Wait>(L, 2).ticket)) return timed_out(L, job);
   bool refused = false;
   pure(L, [&] {
     const engine::JobSnapshot now = job.client->engine->snapshot(job.job);
@@ -135,7 +134,7 @@ int job_accepted(lua_State* L) {
 
 int push_answer(lua_State* L, int, lua_KContext) {
   JobRef& job = check_job(L);
-  state_of(L).scheduler.woken(L, *own_object<Wait>(L, 2).ticket);
+  state_of(L).woken(L, *own_object<Wait>(L, 2).ticket);
   const auto& now = push_snapshot(L, job);
   if (now.error) return raise_of(L, job, *now.error, now.script.c_str());
   if (!has_ended(now)) return raise_message(L, Kind::interrupted, "the request was not sent");

@@ -135,7 +135,7 @@ engine::JobSnapshot& push_snapshot(lua_State* L, const ClipRef& clip) {
 
 int was_stored(lua_State* L, int, lua_KContext) {
   const ClipRef& clip = check_clip(L);
-  state_of(L).scheduler.woken(L, *own_object<Wait>(L, 3).ticket);
+  state_of(L).woken(L, *own_object<Wait>(L, 3).ticket);
   const auto& now = push_snapshot(L, clip);
   if (now.file.empty() && now.store_error) return raise(L, *now.store_error, now.script.c_str());
   return push_some(L, now.file);
@@ -151,7 +151,7 @@ int clip_path(lua_State* L, const ClipRef& clip) {
   pure(L, [&] {
     engine.watch(clip.source->job, engine::Milestone::stored, {wait.ticket, wake(wait.ticket)});
   });
-  return state_of(L).scheduler.park(L, *wait.ticket, kNever, was_stored, 0);
+  return state_of(L).park(L, *wait.ticket, kNever, was_stored, 0);
 }
 
 int push_duration(lua_State* L, Call& call) {
@@ -426,7 +426,7 @@ int verb_of_list(lua_State* L) {
   check_path(L, 2);
   lua_settop(L, 3);
   read_options(L, verb);
-  state_of(L).scheduler.check_can_wait(L);
+  state_of(L).check_can_wait(L);
   lua_newtable(L);
   return take_parts<verb>(L, LUA_OK, 0);
 }

@@ -72,7 +72,7 @@ Runtime& open_module(lua_State* L, ModuleOptions&& options) {
   define<ClientRef>(L, "kling.Client");
   define_media(L);
   define_tasks(L);
-  if (own) state.scheduler.wrap_coroutines(L);
+  if (own) state.wrap_coroutines(L);
 
   ClientRef& client = new_object<ClientRef>(L);
   pure(L, [&] {

@@ -27,9 +27,8 @@ struct Client {
   std::shared_ptr<engine::Engine> engine;
 };
 
-/// One Lua state's scheduler and engines. Lives in a userdata of the registry and ends with the
-/// state.
-class Runtime {
+/// One Lua state's tasks and engines. Lives in a userdata of the registry and ends with the state.
+class Runtime : public Scheduler {
  public:
   Runtime(lua_State* main, ModuleOptions options);
   ~Runtime();
@@ -39,34 +38,24 @@ class Runtime {
   TaskId spawn(lua_State* L, int arguments, const char* name);
   /// Runs ready tasks, completions and due timers for about `budget_us` (0: one round). Returns
   /// true while tasks are ready to go on at once. Never blocks; a running slice is not cut.
-  bool run(std::int64_t budget_us) { return scheduler.run(main_, budget_us); }
+  using Scheduler::cancel, Scheduler::release, Scheduler::run;
+  bool run(std::int64_t budget_us) { return Scheduler::run(main(), budget_us); }
   /// run() for a host that calls it from a Lua function (kling_pump). From the first call on,
   /// waits outside of tasks raise "start it with kling.spawn" instead of blocking.
   bool pump(lua_State* L, std::int64_t budget_us);
   /// Blocks until a completion arrives, a timer is due, `deadline` passes or wake() is called.
   void wait(Millis deadline);
-  /// When the next timer is due on the clock; kNever: none.
-  Millis next_timer() const { return scheduler.next_timer(); }
   TaskResult result(TaskId task) const;
-  bool knows(TaskId task) const { return scheduler.find(task) != nullptr; }  ///< and not released
-  /// Tasks that have not ended.
-  std::size_t unfinished() const { return scheduler.unfinished(); }
-  std::string deadlock() const { return scheduler.deadlock(); }
-  /// Errors of spawned tasks that nobody waited for, since the last call.
-  std::vector<TaskResult> take_unobserved() { return scheduler.take_unobserved(); }
+  bool knows(TaskId task) const { return find(task) != nullptr; }  ///< and not released
   /// Pushes what a task has returned and tells how many values; 0 for one that has not (yet), -1
   /// when there is no room. Never raises.
   int push_results(lua_State* L, TaskId task);
   /// Has `watch` told when a task has ended. It must be there.
-  void watch(TaskId task, Watch watch) {
-    add_watch(scheduler.find(task)->watches, std::move(watch));
-  }
+  void watch(TaskId task, Watch watch) { add_watch(find(task)->watches, std::move(watch)); }
   /// The host will not ask for this task again: its results may go.
   void release(TaskId task);
   /// Raises `interrupted` in this and every later wait of one task. Jobs go on.
   void cancel(TaskId task);
-  /// Raises `interrupted` in the waits of every task (Ctrl-C). Jobs go on.
-  void cancel_all() { scheduler.cancel_all(); }
   /// A callback of the service, as a web server got it: the job that it speaks of is asked about
   /// soon. An error for what is none, or not signed as it should be.
   Status notify(const api::CallbackRequest& request);
@@ -75,14 +64,12 @@ class Runtime {
   std::vector<engine::Engine*> engines() const;
   /// The script came to a good end (Engine::end_run).
   void end_run() {
-    for (engine::Engine* engine : engines()) engine->end_run(scheduler.untold());
+    for (engine::Engine* engine : engines()) engine->end_run(untold());
   }
   /// Takes the engines out of a state that is closed next, so that their jobs go on.
   std::vector<std::shared_ptr<engine::Engine>> take_engines();
-  engine::CompletionQueue& queue() { return scheduler.queue(); }
 
   // For the bindings.
-  lua_State* main() const { return main_; }
   /// Plain C++; may throw.
   void add_client(std::shared_ptr<Client> client) { clients_.push_back(std::move(client)); }
   std::size_t clients() const { return clients_.size(); }
@@ -91,18 +78,16 @@ class Runtime {
   /// Logs a warning the first time it is seen.
   void warn(const std::string& message);
   /// False in a forked child, which has none of the threads that engines need.
-  bool is_here() const { return !home_ || home_->is_here(); }
+  bool is_here() const { return !born_ || born_->is_here(); }
 
   ModuleOptions options;
-  Scheduler scheduler;
 
  private:
   static int spawn_protected(lua_State* L);
 
-  lua_State* const main_;
   std::vector<std::shared_ptr<Client>> clients_;
   std::set<std::string> warned_;
-  std::optional<Birthplace> home_;  ///< of the first engine
+  std::optional<Birthplace> born_;  ///< of the first engine
   const char* spawn_name_ = "";
   TaskId spawned_ = 0;
 };

@@ -16,10 +16,9 @@ char home_key;
 }  // namespace
 
 Runtime::Runtime(lua_State* main, ModuleOptions chosen)
-    : options(std::move(chosen)),
-      scheduler(main, options.queue ? options.queue
-                                    : std::make_shared<engine::CompletionQueue>(make_clock())),
-      main_(main) {
+    : Scheduler(main, chosen.queue ? chosen.queue
+                                   : std::make_shared<engine::CompletionQueue>(make_clock())),
+      options(std::move(chosen)) {
   options.queue = options.engine.queue = {};
 }
 
@@ -35,29 +34,27 @@ TaskId Runtime::spawn(lua_State* L, int arguments, const char* name) {
   lua_insert(L, -arguments - 2);
   if (lua_pcall(L, arguments + 1, 0, 0) == LUA_OK) return spawned_;
   lua_pop(L, 1);
-  scheduler.release(L, spawned_);
+  Scheduler::release(L, spawned_);
   return 0;
 }
 
 int Runtime::spawn_protected(lua_State* L) {
   Runtime& self = state_of(L);
-  pure(L, [&] { self.spawned_ = self.scheduler.announce(self.spawn_name_); });
-  self.scheduler.find(self.spawned_)->observed = true;  // the host asks for the result
-  self.scheduler.start(L, self.spawned_, lua_gettop(L) - 1);
+  pure(L, [&] { self.spawned_ = self.announce(self.spawn_name_); });
+  self.find(self.spawned_)->observed = true;  // the host asks for the result
+  self.start(L, self.spawned_, lua_gettop(L) - 1);
   return 0;
 }
 
 bool Runtime::pump(lua_State* L, std::int64_t budget_us) {
-  scheduler.set_host_pumps();
-  return scheduler.run(L, budget_us);
+  set_host_pumps();
+  return Scheduler::run(L, budget_us);
 }
 
-void Runtime::wait(Millis deadline) {
-  scheduler.queue().wait(std::min(deadline, scheduler.next_timer()));
-}
+void Runtime::wait(Millis deadline) { queue().wait(std::min(deadline, next_timer())); }
 
 TaskResult Runtime::result(TaskId id) const {
-  const Task* task = scheduler.find(id);
+  const Task* task = find(id);
   TaskResult result;
   if (task == nullptr || task->phase != Task::Phase::done) return result;
   if (task->failure != nullptr) return *task->failure;
@@ -66,7 +63,7 @@ TaskResult Runtime::result(TaskId id) const {
 }
 
 int Runtime::push_results(lua_State* L, TaskId id) {
-  const Task* task = scheduler.find(id);
+  const Task* task = find(id);
   if (task == nullptr || task->phase != Task::Phase::done || task->failure != nullptr) return 0;
   const int count = lua_gettop(task->thread);
   if (!lua_checkstack(L, count + LUA_MINSTACK)) return -1;
@@ -75,13 +72,13 @@ int Runtime::push_results(lua_State* L, TaskId id) {
 }
 
 void Runtime::release(TaskId task) {
-  scheduler.release(main_, task);
-  scheduler.sweep();
+  Scheduler::release(main(), task);
+  sweep();
 }
 
 void Runtime::cancel(TaskId id) {
-  Task* task = scheduler.find(id);
-  if (task != nullptr && task->phase != Task::Phase::done) scheduler.cancel(*task);
+  Task* task = find(id);
+  if (task != nullptr && task->phase != Task::Phase::done) Scheduler::cancel(*task);
 }
 
 std::vector<std::shared_ptr<engine::Engine>> Runtime::take_engines() {
@@ -94,7 +91,7 @@ std::vector<std::shared_ptr<engine::Engine>> Runtime::take_engines() {
 Status Runtime::notify(const api::CallbackRequest& request) {
   const std::string& secret =
       (clients_.empty() ? options.engine : clients_.front()->options).webhook_secret;
-  const auto read = api::read_callback(request, secret, scheduler.queue().clock().now() / 1000);
+  const auto read = api::read_callback(request, secret, queue().clock().now() / 1000);
   if (!read) return read.error();
   for (engine::Engine* engine : engines()) engine->notify(request, [](const auto&) {});
   return Done{};
@@ -109,13 +106,13 @@ std::vector<engine::Engine*> Runtime::engines() const {
 
 Status Runtime::open_engine(Client& client) {
   engine::EngineOptions chosen = client.options;
-  chosen.queue = scheduler.shared_queue();
+  chosen.queue = shared_queue();
   if (!chosen.log) chosen.log = options.log;
   auto made = options.make_engine ? options.make_engine(std::move(chosen))
                                   : engine::make_engine(std::move(chosen));
   if (!made) return made.error();
   client.engine = std::move(*made);
-  if (!home_) home_.emplace();
+  if (!born_) born_.emplace();
   return Done{};
 }
 
@@ -143,11 +140,6 @@ Runtime* find_anywhere(lua_State* L) {
 Runtime* runtime_of(lua_State* L) {
   Runtime* state = find_anywhere(L);
   return state != nullptr && state->is_here() ? state : nullptr;
-}
-
-Scheduler* scheduler_of(lua_State* L) {
-  Runtime* state = runtime_of(L);
-  return state ? &state->scheduler : nullptr;
 }
 
 Runtime& state_of(lua_State* L) {
@@ -188,7 +180,7 @@ Call& new_call(lua_State* L, const std::shared_ptr<Client>& client) {
 }
 
 Call& new_call_unopened(lua_State* L, const std::shared_ptr<Client>& client, bool at_once) {
-  Scheduler& scheduler = state_of(L).scheduler;
+  Scheduler& scheduler = state_of(L);
   scheduler.check_can_wait(L, at_once);
   std::size_t bytes = 0;
   for (int i = lua_gettop(L); i > 0; --i)
@@ -205,7 +197,7 @@ Call& new_call_unopened(lua_State* L, const std::shared_ptr<Client>& client, boo
 }
 
 Wait& new_wait(lua_State* L) {
-  Scheduler& scheduler = state_of(L).scheduler;
+  Scheduler& scheduler = state_of(L);
   scheduler.check_can_wait(L);
   Wait& wait = new_object<Wait>(L);
   pure(L, [&] { wait.ticket = std::make_shared<Ticket>(scheduler.home()); });
@@ -213,7 +205,7 @@ Wait& new_wait(lua_State* L) {
 }
 
 void note_ask(lua_State* L, Call& call, engine::CreateRequest& request, const Where& here) {
-  Scheduler& scheduler = state_of(L).scheduler;
+  Scheduler& scheduler = state_of(L);
   Task* task = scheduler.running();
   request.task_path = task ? task->path : "main";
   // Nobody waits for a script, so nothing of its own can be kept from who waits.
@@ -246,7 +238,7 @@ Millis read_deadline(lua_State* L, int index) {
     raise_message(L, Kind::invalid, "timeout is a number of seconds");
   const lua_Number seconds = lua_tonumber(L, -1);
   lua_pop(L, 1);
-  return state_of(L).scheduler.deadline(seconds);
+  return state_of(L).deadline(seconds);
 }
 
 // ---- configure{ upload = function }: the script's function puts a file where the service can
@@ -290,7 +282,7 @@ void begin(Runtime& runtime, lua_State* L, const Upload& upload) {
   }
   if (task == 0) return upload.done(Error{.message = "not enough memory"});
   const auto owner = std::make_shared<int>();
-  add_watch(runtime.scheduler.find(task)->watches,
+  add_watch(runtime.find(task)->watches,
             {.owner = owner, .tell = [&runtime, L, task, owner, done = upload.done] {
                done(address_of(runtime, L, task));
                runtime.release(task);
@@ -301,8 +293,8 @@ void begin(Runtime& runtime, lua_State* L, const Upload& upload) {
 
 std::function<void(const std::string&, engine::TextDone)> upload_by(Runtime& runtime,
                                                                     int function) {
-  return [home = runtime.scheduler.home(), queue = runtime.scheduler.shared_queue(), &runtime,
-          function](const std::string& path, engine::TextDone done) {
+  return [home = runtime.home(), queue = runtime.shared_queue(), &runtime, function](
+             const std::string& path, engine::TextDone done) {
     queue->post([home, &runtime, upload = Upload{function, path, std::move(done)}] {
       if (*home != nullptr) begin(runtime, runtime.main(), upload);
     });

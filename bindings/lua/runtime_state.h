@@ -28,8 +28,6 @@ struct TaskRef {
 /// EngineOptions::upload by a function of the script, which is a reference in the registry.
 std::function<void(const std::string&, engine::TextDone)> upload_by(Runtime& runtime, int function);
 
-/// Null where runtime_of() is.
-Scheduler* scheduler_of(lua_State* L);
 /// Raises when the state is closing.
 Runtime& state_of(lua_State* L);
 /// The client that a module function is bound to (its first upvalue).
@@ -99,10 +97,10 @@ int push_reply_json(lua_State* L, Call& call);
 template <int (*Push)(lua_State*, Call&)>
 int answered(lua_State* L, int, lua_KContext index) {
   Call& call = own_object<Call>(L, static_cast<int>(index));
-  state_of(L).scheduler.woken(L, *call.reply);
+  state_of(L).woken(L, *call.reply);
   if (call.reply->failed) {
     for (const Awaited& asked : call.reply->awaited)
-      state_of(L).scheduler.note_raised(L, asked.ask, call.reply->error.kind);
+      state_of(L).note_raised(L, asked.ask, call.reply->error.kind);
     return raise(L, call.reply->error);
   }
   return Push(L, call);
@@ -110,7 +108,7 @@ int answered(lua_State* L, int, lua_KContext index) {
 /// Waits for the answer of the Call on top of the stack, then pushes it with `Push`.
 template <int (*Push)(lua_State*, Call&)>
 int await(lua_State* L, Call& call) {
-  return state_of(L).scheduler.park(L, *call.reply, kNever, answered<Push>, lua_gettop(L));
+  return state_of(L).park(L, *call.reply, kNever, answered<Push>, lua_gettop(L));
 }
 
 /// Reads {timeout=} of a wait at `index`; kNever without one.

@@ -40,12 +40,10 @@ void refill(lua_State* L);
 
 /// Counts the time of a call into Lua that is not made by Runtime::run (which counts its own). May
 /// be nested. Does nothing on other states. On the host's stack only: not across a Lua error.
-class Slice {
+class Slice : NotCopied {
  public:
   explicit Slice(lua_State* L);
   ~Slice();
-  Slice(const Slice&) = delete;
-  Slice& operator=(const Slice&) = delete;
 
  private:
   lua_State* const L_;

@@ -19,11 +19,9 @@ constexpr std::size_t kMostUnobserved = 1000;
 constexpr int kMostRefused = 1000;
 
 /// Marks that run() runs.
-struct Turn {
+struct Turn : NotCopied {
   explicit Turn(bool& flag) : driving(flag) { driving = true; }
   ~Turn() { driving = false; }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
   bool& driving;
 };
 

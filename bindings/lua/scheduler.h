@@ -11,7 +11,6 @@
 #include <tuple>
 #include <unordered_map>
 
-#include "base/watches.h"
 #include "engine/engine.h"
 #include "lua/guard.h"
 
@@ -141,8 +140,6 @@ class Scheduler {
  public:
   Scheduler(lua_State* main, std::shared_ptr<engine::CompletionQueue> queue);
   ~Scheduler();
-  Scheduler(const Scheduler&) = delete;
-  Scheduler& operator=(const Scheduler&) = delete;
 
   /// A task record for `path` (empty: the next child of the running task). Plain C++; may throw.
   TaskId announce(std::string path);
@@ -153,16 +150,20 @@ class Scheduler {
   /// Frees what was released. Does nothing while tasks run.
   void sweep();
   void cancel(Task& task);
+  /// Raises `interrupted` in the waits of every task (Ctrl-C). Jobs go on.
   void cancel_all();
   /// os.exit of a script in a host: its first task and all that came of it end here and now, which
   /// no pcall catches. Use as: return end_script(…).
   int end_script(lua_State* L, int code);
 
+  lua_State* main() const { return main_; }
   Task* find(TaskId task) const;
   Task* running() const { return running_; }
+  /// Tasks that have not ended.
   std::size_t unfinished() const { return unfinished_; }
   /// Where tasks wait for each other, when nothing else can end ("a.lua:3, a.lua:4"), else empty.
   std::string deadlock() const;
+  /// Errors of spawned tasks that nobody waited for, since the last call.
   std::vector<TaskResult> take_unobserved();
   const std::shared_ptr<Scheduler*>& home() const { return home_; }
   Millis now() const { return queue_->clock().now(); }
@@ -182,6 +183,7 @@ class Scheduler {
   /// Runtime::run on behalf of `L`; nothing of Lua is entered when no task is ready. An error of
   /// the loop itself is dropped, or left on the stack when `failed` asks for it.
   bool run(lua_State* L, std::int64_t budget_us, bool* failed = nullptr);
+  /// When the next timer is due on the clock; kNever: none.
   Millis next_timer() const {
     return timers_.empty() || !arrivals_.empty() ? kNever : timers_.front().due;
   }

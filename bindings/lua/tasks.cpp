@@ -12,14 +12,14 @@ constexpr const char* kTask = "kling.Task";
 
 Task& check_task(lua_State* L, int index) {
   const TaskRef& ref = check_object<TaskRef>(L, index, kTask);
-  Task* task = state_of(L).scheduler.find(ref.id);
+  Task* task = state_of(L).find(ref.id);
   if (task == nullptr) luaL_error(L, "kling is closing");
   return *task;
 }
 
 int task_gc(lua_State* L) {
   const TaskRef* ref = test_object<TaskRef>(L, 1);
-  Scheduler* scheduler = scheduler_of(L);
+  Scheduler* scheduler = runtime_of(L);
   if (ref != nullptr && scheduler != nullptr) scheduler->release(L, ref->id);
   return collect_object<TaskRef>(L);
 }
@@ -27,7 +27,7 @@ int task_gc(lua_State* L) {
 int spawn(lua_State* L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   const int arguments = lua_gettop(L) - 1;
-  Scheduler& scheduler = state_of(L).scheduler;
+  Scheduler& scheduler = state_of(L);
   scheduler.wrap_coroutines(L);
   TaskRef& ref = new_object<TaskRef>(L);
   lua_insert(L, 1);
@@ -48,14 +48,14 @@ int push_results(lua_State* L, Task& task) {
   }
   task.observed = true;
   // A script that raised an error of its own has had its results.
-  if (task.failure->is_kling_error) state_of(L).scheduler.note_lost(L, task.asked);
-  state_of(L).scheduler.note_failed(L, task);
+  if (task.failure->is_kling_error) state_of(L).note_lost(L, task.asked);
+  state_of(L).note_failed(L, task);
   if (lua_gettop(thread) > 0)
     push_left(L, task, -1);
   else  // memory was short for its own error
     lua_pushlstring(L, task.failure->message.data(), task.failure->message.size());
   ErrorValue* value = test_object<ErrorValue>(L, -1);
-  Task* waiter = state_of(L).scheduler.running();
+  Task* waiter = state_of(L).running();
   luaL_traceback(L, L, nullptr, 0);
   const char* here = lua_tostring(L, -1);
   pure(L, [&] {
@@ -71,7 +71,7 @@ int push_results(lua_State* L, Task& task) {
 
 int hand_on_results(lua_State* L, Task& task) {
   pure(L, [&] {
-    if (!task.failure) state_of(L).scheduler.hand_on(task);
+    if (!task.failure) state_of(L).hand_on(task);
   });
   return push_results(L, task);
 }
@@ -79,9 +79,8 @@ int hand_on_results(lua_State* L, Task& task) {
 int task_waited(lua_State* L, int, lua_KContext) {
   Task& task = check_task(L, 1);
   const Ticket& ticket = *own_object<Wait>(L, 2).ticket;
-  if (state_of(L).scheduler.woken(L, *own_object<Wait>(L, 2).ticket))
-    return hand_on_results(L, task);
-  state_of(L).scheduler.note_unended(L, ticket, Kind::timeout);
+  if (state_of(L).woken(L, *own_object<Wait>(L, 2).ticket)) return hand_on_results(L, task);
+  state_of(L).note_unended(L, ticket, Kind::timeout);
   return raise_new(L, Kind::timeout, [&](Error& error) {
     error.message = "task " + task.path + " was still running when the wait timed out";
     error.retryable = true;
@@ -90,7 +89,7 @@ int task_waited(lua_State* L, int, lua_KContext) {
 
 int task_wait(lua_State* L) {
   Task& task = check_task(L, 1);
-  Scheduler& scheduler = state_of(L).scheduler;
+  Scheduler& scheduler = state_of(L);
   const Millis deadline = read_deadline(L, 2);
   if (&task == scheduler.running()) luaL_error(L, "a task cannot wait for itself");
   lua_settop(L, 1);
@@ -106,7 +105,7 @@ int task_wait(lua_State* L) {
 
 int task_cancel(lua_State* L) {
   Task& task = check_task(L, 1);
-  Scheduler& scheduler = state_of(L).scheduler;
+  Scheduler& scheduler = state_of(L);
   if (task.phase != Task::Phase::done) pure(L, [&] { scheduler.cancel(task); });
   return 0;
 }
@@ -131,7 +130,7 @@ int task_tostring(lua_State* L) {
 }
 
 int slept(lua_State* L, int, lua_KContext) {
-  state_of(L).scheduler.woken(L, *own_object<Wait>(L, 1).ticket);
+  state_of(L).woken(L, *own_object<Wait>(L, 1).ticket);
   return 0;
 }
 
@@ -139,7 +138,7 @@ int sleep(lua_State* L) {
   const lua_Number seconds = luaL_checknumber(L, 1);
   lua_settop(L, 0);
   Wait& wait = new_wait(L);
-  Scheduler& scheduler = state_of(L).scheduler;
+  Scheduler& scheduler = state_of(L);
   return scheduler.park(L, *wait.ticket, scheduler.deadline(seconds), slept, 0);
 }
 
@@ -180,7 +179,7 @@ struct GroupRef {
 Group& check_group(lua_State* L) { return *check_object<GroupRef>(L, 1, "kling.Group").group; }
 
 int new_group(lua_State* L) {
-  Scheduler& scheduler = state_of(L).scheduler;
+  Scheduler& scheduler = state_of(L);
   GroupRef& ref = new_object<GroupRef>(L);
   pure(L, [&] { ref.group = std::make_shared<Group>(scheduler.home()); });
   return 1;
@@ -212,7 +211,7 @@ int group_add(lua_State* L) {
 
 int next_arrived(lua_State* L, int, lua_KContext) {
   Group& group = check_group(L);
-  Scheduler& scheduler = state_of(L).scheduler;
+  Scheduler& scheduler = state_of(L);
   scheduler.woken(L, group);
   group.done = false;
   if (group.told == group.arrived.size()) {
@@ -226,7 +225,7 @@ int next_arrived(lua_State* L, int, lua_KContext) {
 /// group:next(): the index of an item that has ended, earliest first; nil when none is left.
 int group_next(lua_State* L) {
   check_group(L);
-  state_of(L).scheduler.check_can_wait(L);
+  state_of(L).check_can_wait(L);
   lua_settop(L, 1);
   return next_arrived(L, LUA_OK, 0);
 }
@@ -234,7 +233,7 @@ int group_next(lua_State* L) {
 /// group:cancel(error), also at the end of its scope: interrupts the tasks that still run.
 int group_cancel(lua_State* L) {
   Group& group = check_group(L);
-  Scheduler& scheduler = state_of(L).scheduler;
+  Scheduler& scheduler = state_of(L);
   const bool failed = !lua_isnoneornil(L, 2) && !group.cancelled;
   group.cancelled = true;
   pure(L, [&] {
@@ -271,7 +270,7 @@ int outcome(lua_State* L) {
 int also(lua_State* L) {
   ErrorValue* value = test_object<ErrorValue>(L, 1);
   const TaskRef* ref = test_object<TaskRef>(L, 2);
-  Scheduler& scheduler = state_of(L).scheduler;
+  Scheduler& scheduler = state_of(L);
   Task* other = ref ? scheduler.find(ref->id) : nullptr;
   if (other == nullptr || other->failure == nullptr) return 0;
   other->observed = true;
@@ -291,7 +290,7 @@ int also(lua_State* L) {
 }
 
 int now(lua_State* L) {
-  lua_pushnumber(L, static_cast<lua_Number>(state_of(L).scheduler.now()) / 1000);
+  lua_pushnumber(L, static_cast<lua_Number>(state_of(L).now()) / 1000);
   return 1;
 }
 
@@ -315,7 +314,7 @@ int refuse(lua_State* L) {
 }
 
 int stepped(lua_State* L, int, lua_KContext) {
-  lua_pushboolean(L, state_of(L).scheduler.woken(L, check_group(L)));
+  lua_pushboolean(L, state_of(L).woken(L, check_group(L)));
   return 1;
 }
 
@@ -324,7 +323,7 @@ int group_step(lua_State* L) {
   Group& group = check_group(L);
   const lua_Number seconds = luaL_checknumber(L, 2);
   lua_settop(L, 1);
-  Scheduler& scheduler = state_of(L).scheduler;
+  Scheduler& scheduler = state_of(L);
   return scheduler.park(L, group, scheduler.deadline(seconds), stepped, 0);
 }
 

@@ -16,8 +16,6 @@ class Board {
   Board(std::string title, std::shared_ptr<engine::CompletionQueue> queue)
       : title_(std::move(title)), token_(random_hex(16)), queue_(std::move(queue)) {}
   ~Board();
-  Board(const Board&) = delete;
-  Board& operator=(const Board&) = delete;
   Status listen();
   const std::string& address() const { return address_; }
   /// Whose engines are shown.

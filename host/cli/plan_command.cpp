@@ -14,7 +14,7 @@ using engine::Step;
 using engine::StepState;
 
 /// A folder that is gone with this object.
-struct Scratch {
+struct Scratch : NotCopied {
   fs::path path = fs::temp_directory_path() / ("kling-plan-" + random_hex(8));
   Scratch() {
     fs::create_directory(path);
@@ -24,8 +24,6 @@ struct Scratch {
     std::error_code ignored;
     fs::remove_all(path, ignored);
   }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
 };
 
 /// What a run would do about a step, given how its ledger row stands.

@@ -17,14 +17,12 @@
 
 namespace kling::repl {
 
-struct Console::Editor {
+struct Console::Editor : NotCopied {
   explicit Editor(Console& console);
   ~Editor() {
     ::el_end(line);
     ::history_end(past);
   }
-  Editor(const Editor&) = delete;
-  Editor& operator=(const Editor&) = delete;
 
   static Console& owner(EditLine* line) {
     void* console = nullptr;

@@ -27,8 +27,6 @@ class Console {
   /// make it before any thread.
   Console();
   ~Console();
-  Console(const Console&) = delete;
-  Console& operator=(const Console&) = delete;
 
   /// A person types, so prompts are shown.
   bool interactive() const { return interactive_; }

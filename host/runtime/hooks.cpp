@@ -234,7 +234,7 @@ int answer(kling_call* call, const char* text, bool failed) {
 int call_program(lua_State* L) {
   const auto& function = *static_cast<Function*>(lua_touserdata(L, lua_upvalueindex(1)));
   const int count = lua_gettop(L);
-  lua::Scheduler& scheduler = lua::state_of(L).scheduler;
+  lua::Scheduler& scheduler = lua::state_of(L);
   lua::Call& call = lua::new_object<lua::Call>(L);
   lua::pure_or_raise(L, call.error, [&]() -> Status {
     call.reply = std::make_shared<lua::Reply>(scheduler.home());

@@ -36,8 +36,6 @@ class Bell {
  public:
   Bell(void (*hook)(void*), void* user, std::shared_ptr<engine::CompletionQueue> queue);
   ~Bell() { stop(); }
-  Bell(const Bell&) = delete;
-  Bell& operator=(const Bell&) = delete;
 
   /// A tick is over, and the next is due at this time.
   void set(Millis due);

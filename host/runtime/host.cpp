@@ -112,7 +112,7 @@ bool kling_host::open() {
 
 static int exit_script(lua_State* L) {
   const int code = lua_isboolean(L, 1) ? !lua_toboolean(L, 1) : int(luaL_optinteger(L, 1, 0));
-  return lua::state_of(L).scheduler.end_script(L, code);
+  return lua::state_of(L).end_script(L, code);
 }
 
 static int say(lua_State* L) {

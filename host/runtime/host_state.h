@@ -23,8 +23,6 @@ struct kling_host {
     bell_.reset();
     if (state_ != nullptr) lua_close(state_);
   }
-  kling_host(const kling_host&) = delete;
-  kling_host& operator=(const kling_host&) = delete;
 
   /// Makes the Lua state. False: error_ tells why.
   bool open();

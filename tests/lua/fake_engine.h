@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "base/watches.h"
 #include "engine/inside.h"
 
 namespace kling::engine {

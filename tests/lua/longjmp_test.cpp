@@ -195,7 +195,7 @@ std::string quoted(const char* body, int times) {
 void forget_given_up(Lua& lua) {
   const auto given_up = [](const Watch& watch) { return watch.owner.expired(); };
   for (const auto& job : lua.engine->made) std::erase_if(job->watches, given_up);
-  auto& scheduler = lua.runtime->scheduler;
+  auto& scheduler = *lua.runtime;
   for (TaskId id = 1; id < 100'000; ++id)
     if (Task* task = scheduler.find(id)) std::erase_if(task->watches, given_up);
 }

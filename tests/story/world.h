@@ -276,7 +276,7 @@ class World {
   static int note(lua_State* L) {
     World& world = self(L);
     if (world.events_ == nullptr || world.killed_) return 0;
-    const lua::Task* task = lua::state_of(L).scheduler.running();
+    const lua::Task* task = lua::state_of(L).running();
     world.events_->push_back({task ? task->path : "", luaL_checkstring(L, 1),
                               luaL_optstring(L, 2, ""), luaL_optstring(L, 3, ""),
                               static_cast<int>(luaL_optinteger(L, 4, 0)),
