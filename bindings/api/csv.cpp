@@ -68,7 +68,7 @@ std::string trimmed(const std::string& cell) {
 
 }  // namespace
 
-Result<Json> read_csv(std::string text, const std::string& name) {
+Result<Json> read_csv(std::string text, const std::string& name, Json* numbers) {
   if (Status read = take_byte_order_mark(text, name); !read) return read.error();
   Error error{.message = name + ": "};
   const auto wrong = [&](std::size_t row, const std::string& column, const std::string& what) {
@@ -103,6 +103,9 @@ Result<Json> read_csv(std::string text, const std::string& name) {
       for (std::size_t i = 0; i < names.size(); ++i)
         if (!names[i].empty() && std::count(names.begin(), names.end(), names[i]) > 1)
           return wrong(1, names[i], "two columns have this name");
+      for (const std::string& cell : names)
+        if (whole_number(cell))
+          return wrong(1, cell, "the first row names the columns, such as prompt,duration");
       continue;
     }
     Json row = Json::object();
@@ -115,8 +118,13 @@ Result<Json> read_csv(std::string text, const std::string& name) {
                          "not in quotes?");
       row[names[i]] = cells[i];
     }
-    if (!row.empty()) rows.push_back(std::move(row));
+    if (row.empty()) continue;
+    rows.push_back(std::move(row));
+    if (numbers != nullptr) numbers->push_back(number);
   }
+  if (rows.empty())
+    return Error{.message = name + (names.empty() ? " is empty" : " has no rows below its first"),
+                 .hint = "the first row names the columns, such as prompt,duration"};
   return rows;
 }
 

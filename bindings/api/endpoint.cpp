@@ -1,6 +1,7 @@
 #include "api/endpoint.h"
 
 #include <algorithm>
+#include <set>
 
 #include "api/text.h"
 
@@ -70,9 +71,12 @@ Error to_error(const Endpoint& endpoint, const std::vector<Finding>& findings) {
   Error error;
   error.kind = Kind::invalid;
   error.field = told.front()->field;
-  error.hint = told.front()->hint;
-  for (const Finding* finding : told)
+  std::set<std::string> fields, hints;
+  for (const Finding* finding : told) {
     error.message += (error.message.empty() ? endpoint.name + ": " : "; ") + finding->message;
+    if (fields.insert(finding->field).second && hints.insert(finding->hint).second)
+      error.hint += (error.hint.empty() ? "" : "; ") + finding->hint;
+  }
   return error;
 }
 

@@ -242,6 +242,16 @@ class Normalizer {
                 "kling.configure { upload = function(path) … return url end }");
   }
 
+  /// What was meant by a text that is no path here; null: it may be one.
+  static const char* meant_address(const std::string& text) {
+    if (lower(text.substr(0, 4)) == "www.")
+      return "write https:// before an address, ./ before a folder";
+    if (lower(text.substr(0, 5)) == "file:") return "give the path alone: what follows file://";
+    if (text.size() > 2 && text[1] == ':' && (text[2] == '\\' || text[2] == '/'))
+      return "a disk of Windows lies elsewhere here, such as /mnt/c/…";
+    return nullptr;
+  }
+
   /// False after a finding.
   bool classify(MediaInput& input, std::string text, const std::string& path) {
     if (is_url(text)) {
@@ -266,8 +276,10 @@ class Normalizer {
                   "give a path to a JPEG or PNG file");
     } else if (text.starts_with("~/")) {
       return fail("media.home", path,
-                  "~ is no folder for Lua: " + path + " is " + excerpt(text, 200),
+                  "Lua does not know the folder ~: " + path + " is " + excerpt(text, 200),
                   "write os.getenv(\"HOME\") .. \"" + excerpt(text.substr(1), 200) + "\"");
+    } else if (const char* hint = meant_address(text)) {
+      return fail("media.address", path, path + " is no path: " + excerpt(text, 200), hint);
     } else {
       input.source = MediaInput::Source::file;
     }

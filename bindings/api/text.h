@@ -46,6 +46,6 @@ Status take_byte_order_mark(std::string& text, const std::string& name);
 /// Commas, semicolons or tabs separate, or what a first line "sep=;" names; a cell in quotes may
 /// hold them, line breaks and "" for a quote. Error (invalid): what is wrong, with the row as a
 /// spreadsheet counts and the column.
-Result<Json> read_csv(std::string text, const std::string& name);
+Result<Json> read_csv(std::string text, const std::string& name, Json* numbers = nullptr);
 
 }  // namespace kling::api

@@ -20,10 +20,9 @@ Error media_error(std::string message) {
 }
 
 Error file_error(const char* verb, const std::string& path, int error_number) {
+  if (error_number == ENOENT && verb == std::string_view("read")) return no_such_file(path);
   Error error =
       media_error(std::string("cannot ") + verb + " " + path + ": " + system_message(error_number));
-  if (error_number == ENOENT)
-    error.hint = "check the path; relative ones start at the working folder";
   if (error_number == ENOSPC || error_number == EDQUOT) error.hint = "free space and run again";
   return error;
 }
@@ -102,6 +101,12 @@ class PartFile {
 };
 
 }  // namespace
+
+Error no_such_file(const std::string& path) {
+  return {.kind = Kind::media,
+          .message = "no such file: " + path,
+          .hint = "check the path; relative ones start at the working folder"};
+}
 
 Status read_pieces(const std::string& path, const std::function<bool(std::string_view)>& take) {
   // Non-blocking, as opening a pipe without a writer would wait for ever.

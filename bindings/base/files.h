@@ -29,6 +29,9 @@ Result<FileHead> read_head(const std::string& path, std::uint64_t count);
 /// Gives a regular file's bytes from a place on, at most so many; none when there are none.
 std::function<std::string(std::uint64_t at, std::size_t count)> read_from(const std::string& path);
 
+/// Kind media: there is none at `path`.
+Error no_such_file(const std::string& path);
+
 /// SHA-256 of a file's content as hex digits, read in pieces; its size in `size` when not null.
 Result<std::string> hash_file(const std::string& path, std::uint64_t* size = nullptr);
 

@@ -242,7 +242,8 @@ Bill bill_of(const std::vector<Engine*>& engines) {
     if (shot.reused) ++bill.reused;
     if (failed) ++bill.failed;
     if (failed && shot.replayed) ++bill.replayed;
-    if (!failed && shot.phase != Phase::stored && shot.phase != Phase::succeeded) ++bill.open;
+    if (!failed && shot.phase != Phase::stored && shot.phase != Phase::succeeded)
+      ++(shot.unsent() ? bill.unsent : bill.open);
     if (shot.phase == Phase::looking_up || shot.phase == Phase::ambiguous)
       bill.in_doubt = api::decimal(bill.in_doubt + shot.cost());
     if (!shot.submitted || failed) continue;

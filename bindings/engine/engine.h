@@ -131,7 +131,8 @@ struct Bill {
   int reused = 0;
   int failed = 0;
   int replayed = 0;       ///< of those: failed earlier and not sent again
-  int open = 0;           ///< neither finished nor failed
+  int open = 0;           ///< sent, and neither finished nor failed
+  int unsent = 0;         ///< nothing of them ever left
   double usd = 0;         ///< of the submitted ones that did not fail
   double in_doubt = 0;    ///< of those whose answer is lost
   bool estimated = true;  ///< some of it is an estimate
@@ -363,7 +364,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Result<Reel> read_reel(const std::vector<std::shared_ptr<MediaSource>>& parts,
                          const std::string& wanted, const api::Json& written);
   api::Json told_of(const MediaSource& part, const std::vector<Step>& rows);
-  Status note_derived(const std::string& path, const std::string& identity);
+  Status note_derived(const std::string& path, const std::string& identity,
+                      const std::string& by = "");
+  std::string unpaid() const;
+  Result<std::string> spare(const std::string& place);
+  Status note_unpaid(const std::string& place);
   std::string find_clip(const std::string& file);
   Result<MediaSource::Recipe> resolve(const MediaSource& source);
   Result<std::string> identify(const MediaSource& source);

@@ -24,6 +24,43 @@ struct Engine::Reel {
   std::string out, origins, picture = "picture 1\n", sound = "sound 1\n";
 };
 
+/// Of a run whose files may not take the place of paid ones, what it is; else nothing.
+std::string Engine::unpaid() const {
+  return service == "sim" ? "sim" : options.draft ? "draft" : "";
+}
+
+/// `place`, or beside it, where a file lies that no rehearsal or draft has written.
+Result<std::string> Engine::spare(const std::string& place) {
+  const std::string what = unpaid();
+  if (what.empty() || !is_file(place)) return place;
+  const auto hash = hash_file(place);
+  const auto known = hash ? origin_or_content(sha256_hex(what + *hash)) : hash;
+  if (!known || *known == what) return known ? place : known;
+  fs::path beside(place);
+  beside.replace_filename(beside.stem().string() + "-" + what + beside.extension().string());
+  log("warning", place + " may be paid for, and stays as it is; this " +
+                     (what == "sim" ? "rehearsal" : "draft") + " writes " +
+                     beside.filename().string());
+  return beside.string();
+}
+
+/// Remembers what `place` holds, so that the next rehearsal may write there.
+Status Engine::note_unpaid(const std::string& place) {
+  const std::string what = unpaid();
+  if (what.empty()) return Done{};
+  return note_derived(place, what, what);
+}
+
+/// Remembers where a film is: people look for it later.
+Result<std::string> Engine::keep(Result<std::string> film) {
+  std::error_code error;
+  if (auto book = ledger(); film && book)
+    (void)(*book)->record_film({.path = std::filesystem::absolute(*film, error).string(),
+                                .run = options.run_name(),
+                                .at = now()});
+  return film;
+}
+
 Result<Engine::Reel> Engine::read_reel(const std::vector<std::shared_ptr<MediaSource>>& parts,
                                        const std::string& wanted, const api::Json& written) {
   Reel reel;
@@ -31,6 +68,7 @@ Result<Engine::Reel> Engine::read_reel(const std::vector<std::shared_ptr<MediaSo
   if (!how) return how.error();
   reel.options = std::move(*how);
   auto out = output_path(wanted);
+  if (out) out = spare(*out);
   if (!out) return out.error();
   reel.out = *out;
   if (parts.empty()) return Error{.message = "concat needs at least one clip"};
@@ -97,6 +135,7 @@ Result<std::string> Engine::concat(const std::vector<std::shared_ptr<MediaSource
   auto reel = read_reel(parts, wanted, written);
   if (!reel) return reel.error();
   auto& [segments, how, out, origins, picture, sound] = *reel;
+  const std::string name = (fs::path(wanted).parent_path() / fs::path(out).filename()).string();
   auto book = ledger();
   if (!book) return book.error();
   // What the film was when it had been made of this; the value is how many frames the parts have.
@@ -107,7 +146,7 @@ Result<std::string> Engine::concat(const std::vector<std::shared_ptr<MediaSource
     return known ? *known : std::nullopt;
   };
   if (noted(picture + sound)) {
-    log("info", wanted + " is up to date");
+    log("info", name + " is up to date");
   } else {
     if (const auto counts = noted(picture)) {
       how.keep_picture = true;
@@ -126,10 +165,10 @@ Result<std::string> Engine::concat(const std::vector<std::shared_ptr<MediaSource
     for (const std::string& what : {picture, picture + sound})
       if (Status kept = (*book)->record_derived(sha256_hex(what + *content), counts); !kept)
         return kept.error();
+    if (Status known = note_unpaid(out); !known) return known.error();
     std::error_code ignored;
-    log("info",
-        wanted + printed(": %.1f s, %dx%d, %.1f MB", film->seconds, film->width, film->height,
-                         static_cast<double>(fs::file_size(out, ignored)) / 1e6));
+    log("info", name + printed(": %.1f s, %dx%d, %.1f MB", film->seconds, film->width, film->height,
+                               static_cast<double>(fs::file_size(out, ignored)) / 1e6));
   }
   std::lock_guard lock(origins_mutex_);
   film_origins_[out] = "film:" + sha256_hex(origins);
@@ -175,6 +214,7 @@ Result<std::string> Engine::timeline(const std::vector<std::shared_ptr<MediaSour
   const auto text = media::timeline(reel->segments, reel->out, reel->options, told);
   if (!text) return text.error();
   if (Status saved = write_file(reel->out, *text); !saved) return saved.error();
+  if (Status noted = note_unpaid(reel->out); !noted) return noted.error();
   return reel->out;
 }
 

@@ -113,7 +113,6 @@ Event failed(Job& job, EventType type, const Error& error, bool explained = true
 
 // Of media_work.cpp and film_work.cpp; these block on the disk.
 bool is_file(const std::string& path);
-Error no_such_file(const std::string& path);
 std::string short_name(const std::string& identity);
 /// What people call it.
 std::string label_of(const MediaSource& source);

@@ -23,9 +23,10 @@ struct StepFacts {
   std::string summary;  ///< the start of the prompt
   std::string name;     ///< what the script calls the shot; may be empty
   std::string file;     ///< where the clip is stored; empty: nowhere yet
-  Millis created_at = 0, accepted_at = 0, finished_at = 0;
+  Millis created_at = 0, sent_at = 0, accepted_at = 0, finished_at = 0;
   double estimate_usd = 0;
   std::optional<double> cost_usd;  ///< what the service said it deducted
+  bool unsent() const { return sent_at == 0 && task_id.empty(); }  ///< nothing of it ever left
   double cost() const { return cost_usd.value_or(estimate_usd); }
 };
 
@@ -47,7 +48,6 @@ struct Step : StepFacts {
   std::string result;   ///< JSON: what decode gave ({"videos":[…]}), signed URLs included
   std::string error;    ///< JSON of the Error when failed or ambiguous
   std::string file_sha256;
-  Millis sent_at = 0;
   Millis took = 0;          ///< from accepted to done, where a process saw it; 0: not known
   bool superseded = false;  ///< read: the last clean run of its script did not ask for it
   bool abandoned = false;   ///< a person gave it up, though it may have been accepted

@@ -69,6 +69,9 @@ std::string given_name(const MediaSource& source, const std::string& from) {
   return name + fs::path(from).extension().string();
 }
 
+constexpr const char* kOtherThanClips =
+    "png jpg jpeg webp gif bmp tif tiff heic heif avif avi webm mkv";
+
 /// A picture is what its name says: this one is written again for that, or refused. Nothing when
 /// it can be copied as it is.
 Result<bool> must_convert(const std::string& from, const std::string& to) {
@@ -80,11 +83,10 @@ Result<bool> must_convert(const std::string& from, const std::string& to) {
     is = facts->is;
   if (ending == "png") return is != "PNG";
   if (ending == "jpg" || ending == "jpeg") return is != "JPEG";
-  for (const char* other : {"webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "avif", "mp4",
-                            "mov", "m4v", "webm", "mkv"})
-    if (ending == other && !(ending == "webp" && is == "WebP"))
-      return Error{.message = to + ": a picture is not saved as ." + ending,
-                   .hint = "name it .png, .jpg or .jpeg; kling.concat makes a film of it"};
+  if (ending == "webp" && is == "WebP") return false;
+  if (api::has_word(kOtherThanClips, ending) || media::check_ending(to, false))
+    return Error{.message = to + ": a picture is not saved as ." + ending,
+                 .hint = "name it .png, .jpg or .jpeg; kling.concat makes a film of it"};
   return false;
 }
 
@@ -136,12 +138,6 @@ bool is_file(const std::string& path) {
 }
 
 std::string short_name(const std::string& identity) { return sha256_hex(identity).substr(0, 16); }
-
-Error no_such_file(const std::string& path) {
-  return {.kind = Kind::media,
-          .message = "no such file: " + path,
-          .hint = "check the path; it counts from the working directory"};
-}
 
 std::string label_of(const MediaSource& source) {
   if (!source.job) return fs::path(source.path).stem().string();
@@ -351,11 +347,12 @@ Result<std::string> Engine::input_path(const std::string& path) {
   return readable(options.confinement, path);
 }
 
-Status Engine::note_derived(const std::string& path, const std::string& identity) {
+Status Engine::note_derived(const std::string& path, const std::string& identity,
+                            const std::string& by) {
   auto hash = hash_file(path);
-  auto book = ledger();
-  if (!hash) return hash.error();
-  return book ? (*book)->record_derived(*hash, identity) : book.error();
+  auto book = hash ? ledger() : hash.error();
+  if (!book) return book.error();
+  return (*book)->record_derived(by.empty() ? *hash : sha256_hex(by + *hash), identity);
 }
 
 Result<std::string> Engine::materialize(MediaSource& source) {
@@ -413,16 +410,6 @@ Result<std::string> Engine::materialize(MediaSource& source) {
   return path;
 }
 
-/// Remembers where a film is: people look for it later.
-Result<std::string> Engine::keep(Result<std::string> film) {
-  std::error_code error;
-  if (auto book = ledger(); film && book)
-    (void)(*book)->record_film({.path = std::filesystem::absolute(*film, error).string(),
-                                .run = options.run_name(),
-                                .at = now()});
-  return film;
-}
-
 Result<api::Json> Engine::probe(MediaSource& source) {
   auto path = materialize(source);
   if (!path) return path.error();
@@ -445,6 +432,8 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   auto place = output_path(wanted);
   if (!place) return place;
   fs::path target(*place);
+  if (source.recipe == Recipe::clip && api::has_word(kOtherThanClips, extension_of(wanted)))
+    if (Status fits = media::check_ending(wanted, false); !fits) return fits.error();
   auto from = materialize(source);
   if (!from) return from;
   // A clip that tells what made it counts as the clip without that.
@@ -454,29 +443,32 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   };
   const auto content = counts_as(*from);
   if (!content) return content;
-  if (wanted.back() == '/' || fs::is_directory(target, ignored))
+  if (wanted.back() == '/' || fs::is_directory(target, ignored)) {
     target = free_name(target / given_name(source, *from), [&](const std::string& there) {
       const auto known = counts_as(there);
       return known && *known == *content;
     });
+  } else {
+    place = spare(*place);
+    if (!place) return place;
+    target = *place;
+  }
   if (Status made = make_folders(target.parent_path().string()); !made) return made.error();
   if (fs::equivalent(*from, target, ignored)) return target.string();
+  Result<bool> done = false;
   if (source.recipe != Recipe::clip) {
-    const auto convert = must_convert(*from, target.string());
-    if (!convert) return convert.error();
-    if (*convert) {
+    done = must_convert(*from, target.string());
+    if (done && *done)
       if (Status made = media::convert_picture(*from, target.string()); !made) return made.error();
-      return target.string();
-    }
   } else if (source.job) {
-    auto told = media::copy_with_comment(*from, target.string(), what_made(source, key()));
-    if (!told) return told.error();
-    if (*told) {
+    done = media::copy_with_comment(*from, target.string(), what_made(source, key()));
+    if (done && *done)
       if (Status noted = note_derived(target.string(), *content); !noted) return noted.error();
-      return target.string();
-    }
   }
-  if (Status copied = copy_file(*from, target.string()); !copied.ok()) return copied.error();
+  if (!done) return done.error();
+  if (!*done)
+    if (Status copied = copy_file(*from, target.string()); !copied) return copied.error();
+  if (Status noted = note_unpaid(target.string()); !noted) return noted.error();
   return target.string();
 }
 

@@ -21,8 +21,11 @@ struct Question {
 };
 
 int answers(const Question& question);
-/// The answer that a person means by `text`: its number, or its text; 0: none of them.
+/// The answer that a person means by `text`: its number, its text, or what its clip alone is
+/// called; 0: none of them.
 int read_answer(const Question& question, const std::string& text);
+/// What is said of a text that is none.
+std::string no_answer(const Question& question, const std::string& text);
 /// What stands before the typed answer: "question 1, yes or no: ".
 std::string answer_prompt(const Question& question);
 /// The question with its choices, a line each, fit for a terminal.

@@ -1,6 +1,7 @@
 // Questions for people: recorded before anybody sees them, answered by whoever comes first.
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 
 #include "api/text.h"
 #include "base/digest.h"
@@ -30,16 +31,35 @@ int answers(const Question& question) {
 }
 
 int read_answer(const Question& question, const std::string& text) {
-  const auto* const end = text.data() + text.size();
-  for (int i = 0; question.kind == "ask" && i < answers(question); ++i)
-    if (text == question.choices[std::size_t(i)]) return i + 1;
-  int number = 0;
-  if (const auto [at, failed] = std::from_chars(text.data(), end, number);
-      failed == std::errc() && at == end)
-    return number >= 1 && number <= answers(question) ? number : 0;
-  if (question.kind != "approve") return 0;
   const std::string word = api::lower(text);
-  return word == "y" || word == "yes" ? 1 : word == "n" || word == "no" ? 2 : 0;
+  const bool approve = question.kind == "approve";
+  if (approve && (word == "y" || word == "yes")) return 1;
+  if (approve && (word == "n" || word == "no")) return 2;
+  int found = 0, count = 0, number = 0;
+  for (int i = 0; !approve && !word.empty() && i < answers(question); ++i) {
+    api::Json names = question.choices[std::size_t(i)];
+    if (names.is_object())
+      names["file"] = std::filesystem::path(names.value("path", "")).filename().string();
+    if (std::any_of(names.begin(), names.end(), [&](const api::Json& name) {
+          return api::lower(name.get<std::string>()) == word;
+        }))
+      found = i + 1, ++count;
+  }
+  if (count == 1) return found;
+  const auto* const end = text.data() + text.size();
+  const auto [at, failed] = std::from_chars(text.data(), end, number);
+  const bool good = failed == std::errc() && at == end && number > 0 && number <= answers(question);
+  return good ? number : 0;
+}
+
+std::string no_answer(const Question& question, const std::string& text) {
+  use_utf8();
+  const std::string id = std::to_string(question.id);
+  return "\"" + fitted(text, kWidest) + "\" is no answer to question " + id + ": type " +
+         (question.kind == "approve"
+              ? "yes or no"
+              : "1 to " + std::to_string(answers(question)) +
+                    (question.kind == "ask" ? ", or one of the texts" : ", or the name of one"));
 }
 
 std::string answer_prompt(const Question& question) {
@@ -102,13 +122,16 @@ Result<Question> Engine::record_question(Question question,
   if (!row) return row;
   asked_again.insert(question.digest);
   if (options.take_first && row->answer == 0) row->answer = 1;
-  std::erase_if(questions_, [&](const Question& other) { return other.id == row->id; });
-  questions_.push_back(*row);
   return row;
 }
 
-/// On the owner's thread.
+/// On the owner's thread, so that nobody is asked before the question is told.
 void Engine::await_answer(const Question& question, Asker asker) {
+  {
+    std::lock_guard lock(questions_mutex);
+    std::erase_if(questions_, [&](const Question& other) { return other.id == question.id; });
+    questions_.push_back(question);
+  }
   if (question.answer != 0) {
     if (options.take_first && question.at == 0)
       log("question", to_text(question) + "\na plan takes the first");

@@ -120,7 +120,13 @@ Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call
   std::vector<api::Finding> errors;
   for (const auto& finding : findings)
     if (request.strict || finding.level == api::Finding::Level::error) errors.push_back(finding);
-  if (!errors.empty()) return api::to_error(endpoint, errors);
+  if (!errors.empty()) {
+    Error error = api::to_error(endpoint, errors);
+    const auto cell = state.cells.find(error.field + "\n" +
+                                       api::scalar_text(api::member(request.fields, error.field)));
+    if (cell != state.cells.end()) error.message += " (" + cell->second + ")";
+    return error;
+  }
   for (const auto& finding : findings)
     state.warn(endpoint.name + ": " + finding.message +
                (finding.hint.empty() ? "" : " (" + finding.hint + ")"));
@@ -131,8 +137,12 @@ Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call
 int create(lua_State* L) {
   const auto& endpoint = *static_cast<const api::Endpoint*>(lua_touserdata(L, lua_upvalueindex(2)));
   const bool prompt = lua_type(L, 1) == LUA_TSTRING;
-  const char* got = lua_istable(L, 2) ? "two arguments" : luaL_typename(L, 1);
-  if ((!prompt && !lua_istable(L, 1)) || lua_istable(L, 2))
+  const bool two = lua_istable(L, 2);
+  const bool unnamed = lua_istable(L, 1) && lua_rawgeti(L, 1, 1) != LUA_TNIL;
+  const char* got = two       ? "two arguments"
+                    : unnamed ? "a value without its field's name"
+                              : luaL_typename(L, 1);
+  if ((!prompt && !lua_istable(L, 1)) || two || unnamed)
     raise_new(L, Kind::invalid, [&](Error& error) {
       error.message = endpoint.name + " takes one table, got " + got;
       error.hint = "write kling." + endpoint.name + " { prompt = \"…\", duration = 5 }";

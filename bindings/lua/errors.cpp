@@ -158,7 +158,7 @@ const char* check_path(lua_State* L, int index) {
   const char* path = luaL_checkstring(L, index);
   if (path[0] != '~' || (path[1] != '/' && path[1] != '\0')) return path;
   raise_new(L, Kind::invalid, [&](Error& error) {
-    error.message = std::string("~ is no folder for Lua: ") + path;
+    error.message = std::string("Lua does not know the folder ~: ") + path;
     error.hint = std::string("write os.getenv(\"HOME\") .. \"") + (path + 1) + "\"";
   });
   return path;

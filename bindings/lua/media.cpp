@@ -338,13 +338,15 @@ Status discard(const Result<Value>& result) {
 /// The options at 3 are replaced by what they say, checked before any part is waited for.
 void read_options(lua_State* L, Verb verb) {
   if (!lua_isnil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
+  const char* path = lua_tostring(L, 2);
   auto& call = new_object<Call>(L);
   pure_or_raise(L, call.error, [&]() -> Status {
     call.json = api::Json::object();
-    if (lua_isnil(L, 3)) return Done{};
-    if (Status written = put(to_json(L, 3, nullptr), call.json); !written) return written;
+    if (!lua_isnil(L, 3))
+      if (Status written = put(to_json(L, 3, nullptr), call.json); !written) return written;
     if (verb == Verb::sheet) return discard(sheet_of(call.json));
-    return discard(engine::media::film_options(call.json, kVerbNames[int(verb)]));
+    Status read = discard(engine::media::film_options(call.json, kVerbNames[int(verb)]));
+    return read ? engine::media::check_ending(path, verb == Verb::timeline) : read;
   });
   lua_replace(L, 3);
 }
@@ -387,23 +389,6 @@ int join(lua_State* L) {
   return await < verb == Verb::timeline ? push_reply_text : push_film > (L, call);
 }
 
-/// Takes the parts from the one after `done` on; the value on top is that one, waited for.
-template <Verb verb>
-int take_parts(lua_State* L, int, lua_KContext done) {
-  if (done > 0) lua_rawseti(L, 4, done);
-  const auto count = static_cast<lua_KContext>(lua_rawlen(L, 1));
-  while (++done <= count) {
-    lua_rawgeti(L, 1, done);
-    if (test_object<JobRef>(L, -1) != nullptr || test_object<TaskRef>(L, -1) != nullptr) {
-      lua_getfield(L, -1, "wait");
-      lua_insert(L, -2);
-      lua_callk(L, 1, 1, done, take_parts<verb>);
-    }
-    lua_rawseti(L, 4, done);
-  }
-  return join<verb>(L);
-}
-
 template <Verb verb>
 int verb_of_list(lua_State* L) {
   const char* name = kVerbNames[int(verb)];
@@ -411,10 +396,13 @@ int verb_of_list(lua_State* L) {
     lua_pushfstring(L, "%s %s", name, what);
     raise_message(L, Kind::invalid, lua_tostring(L, -1), hint);
   };
-  if (!lua_istable(L, 1)) wrong("takes a list of clips first", kExamples[int(verb)]);
+  if (!lua_istable(L, 1))
+    wrong("takes a list of clips first", lua_isnil(L, 1)
+                                             ? "if a function gave the list, does it have a return?"
+                                             : kExamples[int(verb)]);
   if (lua_rawlen(L, 1) == 0)
     wrong("got an empty list: there is nothing to join",
-          "if it came from kling.map, its function has to return the clip");
+          "the function that made the clips, or that kling.map was given, has to return them");
   if (verb == Verb::sheet) {
     lua_settop(L, 2);
     lua_pushliteral(L, "");
@@ -428,7 +416,7 @@ int verb_of_list(lua_State* L) {
   read_options(L, verb);
   state_of(L).check_can_wait(L);
   lua_newtable(L);
-  return take_parts<verb>(L, LUA_OK, 0);
+  return take_items<join<verb>>(L, LUA_OK, 0);
 }
 
 }  // namespace

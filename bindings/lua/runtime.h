@@ -74,6 +74,9 @@ class Runtime : public Scheduler {
   void add_client(std::shared_ptr<Client> client) { clients_.push_back(std::move(client)); }
   std::size_t clients() const { return clients_.size(); }
   Status open_engine(Client& client);
+  /// "column\ntext" of tables of CSV, and where the first cell of these stands.
+  std::map<std::string, std::string> cells;
+  std::vector<std::shared_ptr<void>> cells_memory;  ///< what that takes of a limited state
   void log(const std::string& level, const std::string& message);
   /// Logs a warning the first time it is seen.
   void warn(const std::string& message);

@@ -111,6 +111,22 @@ int await(lua_State* L, Call& call) {
   return state_of(L).park(L, *call.reply, kNever, answered<Push>, lua_gettop(L));
 }
 
+/// Puts the items of the list at 1 into the table at 4, and what jobs and tasks come to in their
+/// place; then goes on with `Next`. The value on top is item `done`, waited for.
+template <lua_CFunction Next>
+int take_items(lua_State* L, int, lua_KContext done) {
+  const auto count = static_cast<lua_KContext>(lua_rawlen(L, 1));
+  for (;; lua_rawgeti(L, 1, done)) {
+    while (test_object<JobRef>(L, -1) != nullptr || test_object<TaskRef>(L, -1) != nullptr) {
+      lua_getfield(L, -1, "wait");
+      lua_insert(L, -2);
+      lua_callk(L, 1, 1, done, take_items<Next>);
+    }
+    if (done > 0) lua_rawseti(L, 4, done);
+    if (++done > count) return Next(L);
+  }
+}
+
 /// Reads {timeout=} of a wait at `index`; kNever without one.
 Millis read_deadline(lua_State* L, int index);
 

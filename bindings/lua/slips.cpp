@@ -73,14 +73,14 @@ constexpr MemberSlip kMembers[] = {
     {"kling.Job", "download write export", "wait for its clip: job:wait():save(\"shot.mp4\")"},
     {"kling.Job", "cancel stop abort kill",
      "what was sent cannot be called back; task:cancel() ends a task's waits"},
-    {"kling.Clip", "wait accepted", "leave it out: a Clip is there already"},
+    {"kling.Clip", "wait accepted", "leave it out: a Clip is already finished"},
     {"kling.Clip", "seconds length", "write clip.duration"},
     {"kling.Clip", "file filename filepath", "write clip.path"},
     {"kling.Clip", "download write export", "write clip:save(\"shot.mp4\")"},
     {"kling.Clip", "first_frame thumbnail poster", "write clip:frame(0)"},
     {"kling.Clip", "size resolution", "write clip:probe().width and .height"},
-    {"kling.Image", "last_frame frame", "leave it out: an Image is a picture already"},
-    {"kling.Image", "wait", "leave it out: an Image is there already"},
+    {"kling.Image", "last_frame frame", "leave it out: an Image is already a picture"},
+    {"kling.Image", "wait", "leave it out: an Image needs no wait"},
     {"kling.Task", "result results value", "write task:wait()"},
     {"kling.Task", "state status", "write task.done"},
 };
@@ -203,6 +203,10 @@ std::string meant_instead(std::string_view message) {
   }
   if (const std::string name = between(message, "module '", "' not found"); !name.empty())
     return api::did_you_mean(name, {"kling"}).empty() ? "" : "did you mean require \"kling\"?";
+  if (message.find("(for iterator") != message.npos) return "write for i, item in ipairs(list) do";
+  if (message.ends_with("attempt to index a nil value") ||
+      message.find("index a nil value (local '") != message.npos)
+    return "if a function gave it, does that have a return?";
   if (message.find("nil value (field '?')") != message.npos ||
       message.find("nil value (field 'integer index')") != message.npos)
     return "the list has no such item; did a function for kling.map forget its return?";

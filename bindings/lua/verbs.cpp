@@ -128,7 +128,27 @@ int push_parsed(lua_State* L, Call& call) {
   return 1;
 }
 
-template <Result<api::Json> (*Parse)(std::string, const std::string&)>
+/// The same of a table, and where each cell of it stands, should a request of it be wrong.
+int push_rows(lua_State* L, Call& call) {
+  Runtime& state = state_of(L);
+  hold_memory(L, 2 * call.reply->text.size(), call.reply->memory);
+  pure_or_raise(L, call.error, [&]() -> Status {
+    api::Json numbers;
+    auto rows = api::read_csv(std::move(call.reply->text), call.text, &numbers);
+    if (!rows) return rows.error();
+    call.json = std::move(*rows);
+    for (std::size_t i = 0; i < numbers.size(); ++i)
+      for (const auto& [column, cell] : call.json[i].items())
+        state.cells.try_emplace(column + "\n" + cell.get<std::string>(),
+                                call.text + ", row " + numbers[i].dump());
+    state.cells_memory.push_back(std::move(call.reply->memory));
+    return Done{};
+  });
+  push_json(L, call.json);
+  return 1;
+}
+
+template <int (*Push)(lua_State*, Call&)>
 int read_as(lua_State* L) {
   const char* path = check_path(L, 1);
   Call& call = new_call(L, bound_client(L));
@@ -136,7 +156,7 @@ int read_as(lua_State* L) {
     call.text = path;
     call.client->engine->read(path, text_into(call));
   });
-  return await<push_parsed<Parse>>(L, call);
+  return await<Push>(L, call);
 }
 
 Result<api::Json> parse_file(std::string text, const std::string& name) {
@@ -148,7 +168,7 @@ Result<api::Json> parse_file(std::string text, const std::string& name) {
 
 /// json(path): what the file holds; json(value): the value as text.
 int json(lua_State* L) {
-  if (lua_type(L, 1) == LUA_TSTRING) return read_as<parse_file>(L);
+  if (lua_type(L, 1) == LUA_TSTRING) return read_as<push_parsed<parse_file>>(L);
   Call& call = new_call_unopened(L, bound_client(L));
   pure_or_raise(L, call.error, [&] { return put(to_json(L, 1, nullptr), call.json); });
   return push_text(L, [&] { return api::to_text(call.json); });
@@ -391,7 +411,7 @@ int client(lua_State* L) {
 
 const luaL_Reg kVerbs[] = {{"query", with_dot<query>},   {"notify", with_dot<notify>},
                            {"job", with_dot<find_job>},  {"request", with_dot<request>},
-                           {"log", with_dot<log>},       {"csv", with_dot<read_as<api::read_csv>>},
+                           {"log", with_dot<log>},       {"csv", with_dot<read_as<push_rows>>},
                            {"json", with_dot<json>},     {"configure", with_dot<configure>},
                            {"client", with_dot<client>}, {nullptr, nullptr}};
 

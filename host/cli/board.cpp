@@ -160,7 +160,7 @@ int Board::take_answer(const std::string& body) {
 
 void BoardOptions::add_options(CLI::App& app) {
   auto* const shown =
-      app.add_flag("--board", on, "show what goes on as a page, on this machine only");
+      app.add_flag("--board", on, "show progress as a web page, on this machine only");
   app.add_flag("--open", open_it, "show that page in the browser")->needs(shown);
 }
 

@@ -5,6 +5,7 @@
 
 #include <lua.hpp>
 #include <termios.h>
+#include <unistd.h>
 
 #include "api/text.h"
 #include "base/files.h"
@@ -207,7 +208,7 @@ Finding check_ledger(Patient& patient) {
   if (!ledger) return problem(ledger.error());
   const auto steps = (*ledger)->list(0);
   if (!steps) return problem(steps.error());
-  const std::string count = std::to_string(steps->size()) + " jobs";
+  const std::string count = std::to_string(steps->size()) + (steps->size() == 1 ? " job" : " jobs");
   std::string undecided;
   for (const engine::Step& step : *steps)
     if (step.state == engine::StepState::ambiguous)
@@ -284,6 +285,10 @@ std::optional<std::string> ask_secretly(const char* question) {
 int run_login(const Voice& voice, const ServiceOptions& options) {
   voice.note("sign in at https://www.cometapi.com, make an API key in its console, top up there");
   const auto line = ask_secretly("The key (it is not shown): ");
+  if (!line && ::isatty(STDIN_FILENO) == 0)
+    return voice.fail({.kind = Kind::auth,
+                       .message = "no key came: standard input is no terminal, and is empty",
+                       .hint = "run kling login in a terminal, or set KLING_API_KEY"});
   if (!line) return kExitInterrupted;
   auto key = api::bare_key(*line, "what you typed");
   if (!key) return voice.fail(key.error());

@@ -58,7 +58,8 @@ print(kling.concat({ shot, storm }, "out/film.mp4").path)
 constexpr const char* kReadme = R"(# A film with kling
 
     kling run --sim film.lua     # rehearse: real HTTP, real clips, no money
-    kling run film.lua           # for real; the key is in KLING_API_KEY
+    kling login                  # once: asks for your key and keeps it
+    kling run film.lua           # for real
     kling jobs                   # what was made, and what it cost
 
 Run it again: nothing that was paid is paid twice. What was sent and paid is in `.kling/`; keep it.

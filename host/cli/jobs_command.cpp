@@ -54,7 +54,7 @@ int run_resolve(const ResolveOptions& options) {
   if (!resolved.ok()) return options.voice.fail(resolved.error());
   const std::string what = options.voice.typed(
       options.resubmit  ? "will be sent again by the next run of its script"
-      : options.abandon ? row->sent_at == 0 && row->task_id.empty()
+      : options.abandon ? row->unsent()
                               ? "is given up; it was never sent"
                               : "is given up; a new one is asked for, and paid, by kling run "
                                 "--retry-failed"
@@ -71,9 +71,10 @@ std::function<int()> set_up_jobs_resolve(CLI::App& app) {
       ->type_name("ID");
   app.add_flag("--resubmit", options->resubmit,
                "it was not accepted: the next run sends it again, and pays");
-  app.add_flag("--abandon", options->abandon,
-               "give it up, whatever it waits for: what may have been accepted is asked for again "
-               "only by kling run --retry-failed, and paid");
+  app.add_flag(
+      "--abandon", options->abandon,
+      "give the job up; if it may have been accepted, only kling run --retry-failed asks for "
+      "it again, and pays");
   app.add_flag("--sim", options->simulation.on, "look in the simulator's ledger");
   app.footer("Example: kling jobs resolve HANDLE --adopt 861309198188019719");
   return [options] { return run_resolve(*options); };
@@ -107,12 +108,7 @@ int run_answer(const AnswerOptions& options) {
                                           " has no question " + std::to_string(options.id),
                                .hint = "kling jobs answer lists those that wait"});
   if (answer == 0)
-    return options.voice.fail(
-        {.message =
-             "\"" + printable(options.choice) + "\" is no answer to question " +
-             std::to_string(options.id) + "; one is " +
-             (row->kind == "approve" ? "yes or no" : "1 to " + std::to_string(answers(*row))) +
-             "\n" + to_text(*row)});
+    return options.voice.fail({.message = no_answer(*row, options.choice) + "\n" + to_text(*row)});
   const Status kept = (*book)->answer(options.id, answer, make_clock()->now());
   if (!kept) return options.voice.fail(kept.error());
   options.voice.note("answered; " +
@@ -139,7 +135,8 @@ std::function<int()> set_up_jobs_answer(CLI::App& app) {
   auto* const id = app.add_option("id", options->id, "the question's number; none: those that wait")
                        ->type_name("ID")
                        ->check(CLI::PositiveNumber);
-  app.add_option("choice", options->choice, "its number, or its text; yes or no")
+  app.add_option("choice", options->choice,
+                 "its number, its text or the name of its clip; yes or no")
       ->type_name("CHOICE")
       ->needs(id);
   app.footer(

@@ -210,7 +210,7 @@ int run_show(const ShowOptions& options) {
 std::function<int()> set_up_jobs_list(CLI::App& app) {
   auto options = std::make_shared<ListOptions>();
   options->add_ledger_options(app);
-  app.add_option("--state", options->states, "only those; may be repeated")
+  app.add_option("--state", options->states, "only jobs in this state; may be repeated")
       ->check(CLI::IsMember(std::vector<std::string>{"intended", "sending", "accepted", "succeeded",
                                                      "failed", "ambiguous"}))
       ->allow_extra_args(false);
@@ -220,7 +220,7 @@ std::function<int()> set_up_jobs_list(CLI::App& app) {
   app.add_option("--script", options->script, "only this script's, from the ledger beside it")
       ->type_name("FILE");
   app.add_flag("--open", options->open_only, "only what is neither finished nor failed");
-  app.add_option("--limit", options->limit, "at most so many, the newest first (0: all)")
+  app.add_option("--limit", options->limit, "show at most this many, the newest first (0: all)")
       ->check(not_negative());
   app.footer("Example: kling jobs list --open --kind text2video");
   return [options] { return run_list(*options); };

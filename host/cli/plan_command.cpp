@@ -180,9 +180,10 @@ class Plan {
                             {"where", shot.script},
                             {"name", shot.name},
                             {"summary", shot.summary}}}});
-    std::printf("%-9s %-18s %-16s %-4s %4s %8.2f  %s  %s\n", state.c_str(), shot.endpoint.c_str(),
+    std::printf("%-9s %-18s %-16s %-4s %4s %8.2f  %s  %s%s\n", state.c_str(), shot.endpoint.c_str(),
                 text("model_name").c_str(), text("mode").c_str(), text("duration").c_str(), price,
-                titled(shot.name, shot.summary).c_str(), shot.script.c_str());
+                titled(shot.name, shot.summary).c_str(), shot.script.c_str(),
+                shot.differs ? "  (differs from last time)" : "");
   }
 
   RunOptions& run_;

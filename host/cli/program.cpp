@@ -73,7 +73,7 @@ void tell_unknown(const CLI::App& app, const std::string& path, const std::strin
 void set_up(CLI::App& app, int& code, std::string_view only) {
   app.name("kling");
   app.formatter(std::make_shared<Formatter>());
-  app.set_version_flag("-V,--version", "kling " KLING_VERSION);
+  app.set_version_flag("-v,-V,--version", "kling " KLING_VERSION);
   app.description("Lua workflows for Kling video generation: nothing paid twice, nothing lost");
   app.require_subcommand(1);
   app.footer(

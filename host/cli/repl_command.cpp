@@ -179,6 +179,7 @@ class Session {
         const auto read = console_.read_line(engine::answer_prompt(open), line);
         interrupted = read != repl::Console::Read::line;
         const int answer = interrupted ? 0 : engine::read_answer(open, line);
+        if (!interrupted && answer == 0) console_.say(engine::no_answer(open, line));
         if (answer == 0) return true;
         answered_.emplace(engine, open.id);
         engine->answer_question(open.id, answer, [](const Status&) {});

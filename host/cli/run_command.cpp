@@ -206,7 +206,7 @@ void RunOptions::add_take_options() {
   app->add_flag("--draft", draft,
                 "a take of its own at the lowest price: std, the shortest clips, no sound");
   app->add_option("--again", again,
-                  "make the shot of this name anew: the newest counts from then on")
+                  "make the shot of this name again; the new one is used from then on")
       ->type_name("NAME");
   board.add_options(*app);
   app->add_flag("--retry-failed", retry_failed,
@@ -248,14 +248,15 @@ std::function<int()> set_up_run(CLI::App& app) {
       ->check(CLI::Range(0.001, 1e8))
       ->check(not_negative().description(""));
   app.add_option("--listen", options->listen,
-                 "take the service's callbacks here, so that it need hardly be asked")
+                 "receive the service's callbacks here, so that fewer queries are needed")
       ->type_name("HOST:PORT")
       ->check(CLI::Validator(
           [](std::string& text) { return text.empty() ? "an address is HOST:PORT" : ""; }, ""));
   app.add_option("--public-url", options->public_url, "where the service reaches --listen")
       ->type_name("URL");
   app.add_flag("--detach", options->detach, "leave as soon as every request is answered");
-  app.add_flag("--notify", options->notify, "ring the bell at the end, and tell the desktop");
+  app.add_flag("--notify", options->notify,
+               "at the end ring the bell and show a desktop notification");
   app.add_flag("--strict", options->strict, "warnings about requests are errors");
   app.add_flag("--no-store", options->no_store, "do not keep finished clips beside the ledger");
   app.add_option("--max-jobs", options->limits.slots, "how many jobs may run at a time")
@@ -267,7 +268,9 @@ std::function<int()> set_up_run(CLI::App& app) {
                  "how many jobs the script may submit, its earlier runs included")
       ->check(not_negative());
   app.prefix_command();  // what follows the script is the script's
-  app.footer("Examples:\n  kling run --sim scripts/quickstart.lua\n  kling run film.lua draft 3");
+  app.footer(
+      "Examples:\n  kling run --sim scripts/quickstart.lua\n  kling run film.lua sunset 3   two "
+      "words for the script");
   return [options] { return run_script(*options); };
 }
 

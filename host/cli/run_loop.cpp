@@ -139,7 +139,7 @@ class Run {
     }
     asking_ = 0;
     if (!person_ || text.starts_with('n')) {
-      leave(engines);
+      leave(engines, "");
     } else {
       engines[0]->options.purse->held = false;
       for (engine::Engine* engine : engines) engine->release();
@@ -170,7 +170,7 @@ class Run {
       asking_ = 0;
       whose->answer_question(open.id, answer, [](const Status&) {});
     } else {
-      std::fputs(prompt.c_str(), stderr);
+      std::fputs((engine::no_answer(open, *line) + "\n" + prompt).c_str(), stderr);
     }
     return true;
   }
@@ -240,12 +240,12 @@ class Run {
     return text;
   }
 
-  void leave(const std::vector<engine::Engine*>& engines) {
+  void leave(const std::vector<engine::Engine*>& engines, const char* why = "interrupted; ") {
     leaving_ = true;
     heed_interrupt();
     const std::string left = what_is_left(engines);  // what waits wakes up to be stopped
     stop(engines);
-    if (!overdue()) return options_.voice.note("interrupted; " + left);
+    if (!overdue()) return options_.voice.note(why + left);
     (void)options_.voice.fail(
         {.kind = Kind::interrupted,
          .message = printed("the deadline of %.10g seconds has passed", options_.deadline),
@@ -324,7 +324,8 @@ class Run {
       // A clip that could not be stored is not lost, but its owner must know.
       if (shot.store_error)
         options_.voice.note(shot.handle + ": the clip is not stored: " + shot.store_error->message);
-      if ((leaving_ || options_.detach) && !shot.error && shot.state != "succeeded")
+      if ((leaving_ || options_.detach) && !shot.unsent() && !shot.error &&
+          shot.state != "succeeded")
         options_.voice.note("open: " + shot.handle);
     }
     if (options_.report) {
@@ -335,17 +336,18 @@ class Run {
                      {"reused", bill.reused},
                      {"failed", bill.failed},
                      {"not_sent_again", bill.replayed},
-                     {"open", bill.open},
+                     {"open", bill.open + bill.unsent},
                      {"usd", bill.usd},
                      {"in_doubt_usd", bill.in_doubt},
                      {"estimated", bill.estimated}}}});
-    } else if (bill.submitted + bill.reused + bill.failed + bill.open > 0) {
+    } else if (bill.submitted + bill.reused + bill.failed + bill.open + bill.unsent > 0) {
       const bool about = bill.estimated && bill.usd > 0;
       std::string line = printed("%d submitted, %d reused, %s$%.2f", bill.submitted, bill.reused,
                                  about ? "about " : "", bill.usd);
       if (about) line += " (" + api::price_basis(price_factor) + ")";
       if (bill.failed > 0) line += ", " + std::to_string(bill.failed) + " failed";
       if (bill.open > 0) line += ", " + std::to_string(bill.open) + " still open";
+      if (bill.unsent > 0) line += ", " + std::to_string(bill.unsent) + " not sent";
       if (bill.in_doubt > 0)
         line += printed("; lost answers may have cost $%.2f more", bill.in_doubt);
       options_.voice.note(line);

@@ -45,9 +45,10 @@ void ServiceOptions::add_options(CLI::App& app) {
 
 void ServiceOptions::add_waiting_options(CLI::App& app) {
   app.add_option("--poll-interval", poll_interval,
-                 "seconds between two looks at a job (KLING_POLL_INTERVAL)")
+                 "seconds between two queries of a job (KLING_POLL_INTERVAL)")
       ->check(not_negative());
-  app.add_option("--patience", patience, "seconds a lost answer is searched for (KLING_PATIENCE)")
+  app.add_option("--patience", patience,
+                 "how many seconds a lost answer is looked for (KLING_PATIENCE)")
       ->check(not_negative());
 }
 
@@ -72,7 +73,7 @@ void SimulationOptions::add_service_options(CLI::App& app) {
       ->check(not_negative().description(""))
       ->capture_default_str();
   add("--dialect", service.dialect,
-      "whose answers it gives, such as comet, or native,omni=wrapped for one endpoint")
+      "the form of its answers, such as comet; native,omni=wrapped sets it for one endpoint")
       ->check(CLI::Validator(check_dialect, ""))
       ->capture_default_str();
   add("--fault", service.faults,
@@ -80,7 +81,7 @@ void SimulationOptions::add_service_options(CLI::App& app) {
       "repeated")
       ->allow_extra_args(false)  // the next word may be the script
       ->transform(CLI::Validator(read_fault, "LINE"));
-  add("--seed", service.seed, "another number, another series of random events");
+  add("--seed", service.seed, "the seed of its random events");
   add("--slots", service.slots, "tasks at once, more are refused with code 1303 (0: no limit)")
       ->check(not_negative());
   add("--credit", service.units, "units to spend, at US$ 0.14, then code 1102 (0: no limit)")
@@ -90,7 +91,8 @@ void SimulationOptions::add_service_options(CLI::App& app) {
   };
   flag("--no-lookup", service.external_lookup,
        "tasks are not found by external id, as with some proxies");
-  flag("--no-unique", service.external_unique, "external ids need not be unique, likewise");
+  flag("--no-unique", service.external_unique,
+       "external ids may be used twice, as with some proxies");
 }
 
 void JobOptions::add_options(CLI::App& app) {

@@ -119,6 +119,11 @@ int run_view(const ViewOptions& options) {
   if (!options.sheet.empty() || !options.otio.empty())
     return write_media(options, (*data)["cards"]);
   if (options.voice.json) return Voice::line(*data), int{kExitDone};
+  if (*book == nullptr) return options.note_absent(), kExitError;
+  if ((*data)["cards"].empty() && (*data)["films"].empty() && (*data)["questions"].empty())
+    return options.voice.fail({.message = "the ledger " + options.ledger_path() +
+                                          " has no shots of " + (*data)["title"].get<std::string>(),
+                               .hint = "kling jobs lists what it has"});
   const fs::path folder = options.folder.empty()
                               ? fs::path(options.ledger_path()).parent_path() / "view"
                               : fs::path(options.folder);

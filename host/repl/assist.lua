@@ -288,13 +288,21 @@ end
 
 local function padded(text, width) return text .. rep(" ", width - #text) end
 
+local function call_of(fn)
+  local names = {}
+  for i, param in ipairs(fn.params) do
+    names[i] = param.name
+  end
+  return fn.name .. "(" .. concat(names, ", ") .. ")"
+end
+
 -- What something is, and below it what is in it.
 local function page(head, doc, ...)
   local lines = { head, wrapped(doc, "  ") }
   for _, rows in ipairs { ... } do
     for _, row in ipairs(rows) do
       local first = match(row.doc, "^.-%.%f[%s%z]") or row.doc
-      insert(lines, "  " .. padded(row.name, 16) .. " " .. kind_of(row))
+      insert(lines, "  " .. padded(row.params and ":" .. call_of(row) or row.name, 16) .. " " .. kind_of(row))
       insert(lines, wrapped(first, rep(" ", 19)))
     end
   end
@@ -317,12 +325,7 @@ local function endpoint_help(endpoint)
 end
 
 local function function_help(fn, before)
-  local names = {}
-  for i, param in ipairs(fn.params) do
-    names[i] = param.name
-  end
-  local call = before .. fn.name .. "(" .. concat(names, ", ") .. ")"
-  return page(call, fn.doc, fn.params, (fields_of(fn.name)))
+  return page(before .. call_of(fn), fn.doc, fn.params, (fields_of(fn.name)))
 end
 
 local function overview()

@@ -209,6 +209,10 @@ function run_input(source, first_line)
   local fn, message, more = compile(source, host.chunk_name, first_line)
   if fn then return "run", fn end
   if more then return "more", message end
+  if find(source, "^%s*kling%s+%a+") then
+    message =
+      "that is for the shell: leave with Ctrl-D, or type it in another terminal; .load FILE runs a script here"
+  end
   return "error", message
 end
 

@@ -12,8 +12,8 @@
 ---@field retry? boolean true: send it again although it failed in an earlier run and the script went on.
 ---@field strict? boolean Warnings about requests are errors.
 ---@field lost? "ask" A lost answer stops the job at once, for you to decide.
----@field patience? number Seconds that a lost answer is searched for.
----@field poll? number Seconds between two looks at the job.
+---@field patience? number How many seconds a lost answer is looked for.
+---@field poll? number Seconds between two queries of the job.
 
 ---Settings of configure and client.
 ---@class kling.Options
@@ -22,8 +22,8 @@
 ---@field ledger? string A path, or ":memory:".
 ---@field store? boolean|string Whether finished clips are kept; or the folder for them.
 ---@field insecure? boolean Allow http:// elsewhere than on this machine.
----@field patience? number Seconds that a lost answer is searched for.
----@field poll? number Seconds between two looks at the job.
+---@field patience? number How many seconds a lost answer is looked for.
+---@field poll? number Seconds between two queries of the job.
 ---@field limits? {jobs: integer|false} How many jobs may run at a time.
 ---@field budget? number|{usd?: number, jobs?: integer|false}|false What the script may cost in US dollars, or submit, with its earlier runs.
 ---@field callback? string The https address of your web server: each request gets a callback_url below it.
@@ -34,11 +34,11 @@
 ---@field user_agent? string Such as "MyGame/1.2": who servers are told is calling.
 ---@field price_factor? number What your account is charged of the list price, such as 0.8: scales every estimate.
 ---@field lost? "ask" A lost answer stops the job at once, for you to decide.
----@field take? string Another complete take of the script.
----@field replay? boolean Whether a request that an earlier run of this program made is gone on with, and not made anew; true for scripts, false for typed lines and in a program's own Lua.
+---@field take? string Another take of the whole script.
+---@field replay? boolean Whether a request of an earlier run is continued instead of made again. Default: true for scripts, false for typed lines and in a program's own Lua.
 ---@field strict? boolean Warnings about requests are errors.
 
----An address that is signed anew each time: the id is what it counts as.
+---A URL whose signature changes each time; `id` stands for the file.
 ---@class kling.Address
 ---@field url string Where the picture or video lies.
 ---@field id string Its identity, such as "hero-v3".
@@ -50,7 +50,7 @@
 
 ---Of kling.map.
 ---@class kling.MapOptions
----@field limit? integer So many at once; all when left out.
+---@field limit? integer How many run at once. Default: all.
 ---@field on_progress? fun(done: integer, total: integer) Called when one more has ended.
 
 ---Of kling.still.
@@ -83,7 +83,7 @@
 
 -- What functions give.
 
----One generation. Its fields are a snapshot; reading them asks nobody.
+---One generation. Its fields show what is known now; reading them sends nothing.
 ---@class kling.Job
 ---@field handle string Finds the job again, in any session.
 ---@field id? string The service's id; nil until the request is accepted.
@@ -147,12 +147,12 @@ function Clip:bytes() end
 ---@return kling.Image
 function Clip:last_frame() end
 
----The picture shown at that time.
+---The picture at this time.
 ---@param seconds number From the start.
 ---@return kling.Image
 function Clip:frame(seconds) end
 
----A part of it, to the frame; made when it is needed. In a film it is cut there and then.
+---A part of it, exact to the frame. It is made when it is needed; concat cuts it by itself.
 ---@param from number Seconds from the start.
 ---@param to? number Where it ends; its end when left out.
 ---@return kling.Clip
@@ -201,7 +201,7 @@ function Task:cancel() end
 
 ---What is raised. tostring gives the script's line, the message and the hint.
 ---@class kling.Error
----@field kind "invalid"|"auth"|"balance"|"policy"|"rate_limit"|"network"|"timeout"|"server"|"protocol"|"task_failed"|"ambiguous"|"budget"|"interrupted"|"media"|"ledger"|"script" To branch on.
+---@field kind "invalid"|"auth"|"balance"|"policy"|"rate_limit"|"network"|"timeout"|"server"|"protocol"|"task_failed"|"ambiguous"|"budget"|"interrupted"|"media"|"ledger"|"script" What kind of error it is: test this in a script.
 ---@field message string What happened.
 ---@field hint? string What to do.
 ---@field field? string Of the request, that is wrong.
@@ -519,7 +519,7 @@ function kling.still(from, options) end
 
 ---Joins clips to one film, which has the size and rate of the first generated clip. A clip that begins with the last frame of the one before shows it once. Each sound lasts as long as its picture. A film that is there already, of the same parts and options, is not made again.
 ---@async
----@param parts (kling.Clip|kling.Image|string)[] Clips, stills and paths.
+---@param parts (kling.Clip|kling.Image|kling.Job|kling.Task|string)[] Clips, stills and paths. Jobs and tasks are waited for.
 ---@param path string Where the film goes.
 ---@param options? kling.FilmOptions Its sound, transitions and size.
 ---@return kling.Clip
@@ -527,7 +527,7 @@ function kling.concat(parts, path, options) end
 
 ---The same film as a timeline for an editor: OpenTimelineIO, with the clips' own files, cuts, crossfades, prompts, and other takes of a shot as alternates. Returns the path written.
 ---@async
----@param parts (kling.Clip|kling.Image|string)[] Clips, stills and paths.
+---@param parts (kling.Clip|kling.Image|kling.Job|kling.Task|string)[] Clips, stills and paths. Jobs and tasks are waited for.
 ---@param path string Mostly "film.otio".
 ---@param options? kling.FilmOptions As for concat.
 ---@return string
@@ -535,7 +535,7 @@ function kling.timeline(parts, path, options) end
 
 ---A contact sheet: small pictures of clips side by side, to choose from. It is made when it is needed.
 ---@async
----@param items (kling.Clip|kling.Image|string)[] Clips, images and paths.
+---@param items (kling.Clip|kling.Image|kling.Job|kling.Task|string)[] Clips, images and paths. Jobs and tasks are waited for.
 ---@param options? kling.SheetOptions Its columns and labels.
 ---@return kling.Image
 function kling.sheet(items, options) end
@@ -543,15 +543,16 @@ function kling.sheet(items, options) end
 ---Asks a person which of these is taken. The answer is kept: the next run does not ask.
 ---@async
 ---@generic C: kling.Clip|kling.Image
+---@overload fun(question: string, jobs: (kling.Job|kling.Task)[]): kling.Clip
 ---@param question string
----@param clips C[] One alone is returned at once.
+---@param clips C[] One alone is returned at once. Jobs and tasks are waited for.
 ---@return C
 function kling.pick(question, clips) end
 
 ---Asks a person whether these are good. The answer is kept.
 ---@async
 ---@param question string
----@param clips (kling.Clip|kling.Image)[] What it is about.
+---@param clips (kling.Clip|kling.Image|kling.Job|kling.Task)[] What it is about. Jobs and tasks are waited for.
 ---@return boolean
 function kling.approve(question, clips) end
 
@@ -593,7 +594,7 @@ function kling.map(list, fn, options) end
 ---@return kling.Task
 function kling.spawn(fn, ...) end
 
----Lets time pass.
+---Waits this long; other tasks continue.
 ---@async
 ---@param seconds number Fractions count.
 function kling.sleep(seconds) end
@@ -606,7 +607,7 @@ function kling.sleep(seconds) end
 ---@return any
 function kling.timeout(seconds, fn, ...) end
 
----Takes a callback of the service: the job that it speaks of is asked about soon. nil and why for what is no callback.
+---Hands in a callback of the service: its job is then queried soon. Returns nil and the reason if it is no callback.
 ---@param path string Of the request that your web server got.
 ---@param body string As it came.
 ---@param headers? table<string, string> Needed where a webhook_secret is set.

@@ -29,7 +29,9 @@ TEST_CASE("on a terminal nothing is sent before a person has agreed to what it c
     no.type("n\n");
     CHECK(no.end() == 130);
     CAPTURE(no.screen);
-    CHECK(contains(no.screen, "nothing was sent. "));
+    CHECK(contains(no.screen, "kling: nothing was sent. "));
+    CHECK(contains(no.screen, "0 submitted, 0 reused, $0.00, 2 not sent"));
+    CHECK_FALSE(contains(no.screen, "open"));
     CHECK(stage.service->counters().creates == 0);
   }
   Typist yes(stage, kPlainRun);
@@ -80,7 +82,9 @@ TEST_CASE("who sits at the terminal answers what the script asks, and Ctrl-C lea
     Typist other(stage, kPlainRun);
     CHECK(other.shows("question 1, 1 to 2: "));
     other.type("3\n");
-    CHECK(other.shows("1 to 2: 3\r\nquestion 1, 1 to 2: "));
+    CHECK(
+        other.shows("1 to 2: 3\r\n\"3\" is no answer to question 1: type 1 to 2, or one of the "
+                    "texts\r\nquestion 1, 1 to 2: "));
     other.type("night\n");
     CHECK(other.end() == 0);
     CHECK(contains(other.screen, "night\r\n"));
@@ -149,6 +153,7 @@ TEST_CASE("who types at the REPL is asked there, and Ctrl-C leaves the question 
   session.type("return kling.ask('How?', { 'fast', 'well' })\n");
   REQUIRE(session.shows("question 1, 1 to 2: "));
   session.type("perhaps\n2\n");
+  CHECK(session.shows("\"perhaps\" is no answer to question 1: type 1 to 2"));
   CHECK(session.shows("\"well\""));
   session.type("return kling.ask('Which?', { 'red', 'blue' })\n");
   REQUIRE(session.shows("question 2, 1 to 2: "));

@@ -111,6 +111,43 @@ TEST_CASE("a film whose parts and options and file are what they were is not mad
   CHECK(stage.service->counters().accepted == 2);
 }
 
+TEST_CASE("a rehearsal or a draft writes beside a film, clip or picture that may be paid for") {
+  const Stage stage(kTwoShotFilm + R"(
+print(one:save("one.mp4"), one:last_frame():save("one.png"), one:last_frame():save("one.jpg"))
+print(kling.concat({ one, two }, "film.mp4").path, kling.timeline({ one, two }, "film.otio")))");
+  const auto run = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "run");
+    words.emplace_back("film.lua");
+    const Outcome outcome = stage.run(words);
+    INFO(outcome.err);
+    CHECK(outcome.code == 0);
+    return outcome;
+  };
+  const std::vector<std::string> rehearsal = {"--sim", "--speed", "100000"};
+  const std::string plain = "one.mp4\tone.png\tone.jpg\nfilm.mp4\tfilm.otio\n";
+  const std::vector<std::string> names = {"one.mp4", "one.png", "one.jpg", "film.mp4", "film.otio"};
+  for (int again = 0; again < 2; ++again) CHECK(run(rehearsal).out == plain);
+  CHECK(run({}).out == plain);  // a run for money takes the rehearsal's place
+  std::map<std::string, std::string> paid;
+  for (const std::string& name : names) {
+    std::ofstream(stage.folder / name, std::ios::app) << "\n";  // the same simulator made both
+    paid[name] = read_file(stage.folder / name, 1 << 28).value();
+  }
+  for (int again = 0; again < 2; ++again) {
+    const Outcome beside = run(rehearsal);
+    CHECK(beside.out == "one-sim.mp4\tone-sim.png\tone-sim.jpg\nfilm-sim.mp4\tfilm-sim.otio\n");
+    CHECK(tells(beside.err,
+                "film.mp4 may be paid for, and stays as it is; this rehearsal writes "
+                "film-sim.mp4"));
+    CHECK(run({"--draft"}).out ==
+          "one-draft.mp4\tone-draft.png\tone-draft.jpg\nfilm-draft.mp4\tfilm-draft.otio\n");
+  }
+  for (const std::string& name : names)
+    CHECK_MESSAGE(read_file(stage.folder / name, 1 << 28).value() == paid[name], name);
+  for (const std::string& name : names) fs::remove(stage.folder / name);
+  for (int again = 0; again < 2; ++again) CHECK(run({"--draft"}).out == plain);
+}
+
 TEST_CASE("a trimmed or mute clip is made when it is needed, and pictures of it are paid once") {
   const std::string script = R"(
 local kling = require "kling"

@@ -47,6 +47,39 @@ TEST_CASE(
   CHECK(contains(stage.run({"jobs", "answer"}).out, "2  film.lua:5 asks"));
 }
 
+TEST_CASE(
+    "jobs and tasks are waited for, and a clip is chosen by its number, name, path or handle") {
+  const Stage stage(R"(local kling = require "kling"
+local function shot(name) return kling.text2video { prompt = "A kite", name = name } end
+local red, blue = shot "Red", kling.spawn(shot, "Blue")
+print(kling.pick("Which kite?", { red, blue }).job.name)
+print(kling.approve("Both?", { red, blue, shot "Green" }))
+)");
+  CHECK(stage.run().code == 4);
+  const std::string open = stage.run({"jobs", "answer"}).out;
+  const std::size_t at = open.find("Blue, ") + 6;
+  const std::string path = open.substr(at, open.find('\n', at) - at);
+  const std::string file = path.substr(path.rfind('/') + 1);
+  REQUIRE(file.ends_with(".mp4"));
+  for (const char* choice : {"2", "Blue", "BLUE", path.c_str(), file.c_str()}) {
+    CHECK(answer(stage, "1").code == 0);
+    CHECK(answer(stage, choice).code == 0);
+    const Outcome run = stage.run();
+    CAPTURE(run.err);
+    CHECK(run.code == 4);
+    CHECK(run.out == "Blue\n");
+  }
+  for (const char* choice : {"Green", "3", "0", ""}) {
+    const Outcome refused = answer(stage, choice);
+    CHECK(refused.code == 1);
+    CHECK(contains(refused.err, "is no answer to question 1: type 1 to 2, or the name of one\n"));
+  }
+  CHECK(contains(answer(stage, "maybe", "2").err, "is no answer to question 2: type yes or no\n"));
+  CHECK(answer(stage, "Yes", "2").code == 0);
+  CHECK(stage.run().out == "Blue\ntrue\n");
+  CHECK(stage.service->counters().creates == 3);
+}
+
 TEST_CASE("other tasks go on while a question waits") {
   const Stage stage(R"(local kling = require "kling"
 kling.all {
@@ -112,7 +145,7 @@ local image = kling.image "a.png"
 try(kling.pick, "", { image })
 try(kling.pick, "Which?", {})
 try(kling.pick, "Which?", { image, 7 })
-try(kling.pick, "Which?", { image, kling.text2video "A kite" })
+try(kling.approve, "Well?", { kling.spawn(function() return 7 end) })
 try(kling.approve, nil, { image })
 try(kling.ask, "Which?", { "one" })
 try(kling.ask, "Which?", { "one", "two", "one" })
@@ -127,8 +160,8 @@ print(kling.pick("Which?", { image }) == image)
   CHECK(run.code == 0);
   for (const char* told :
        {"film.lua:2: pick wants the question first, as text", "pick got an empty list",
-        "pick: item 2 is a number; it takes clips and images",
-        "pick: item 2 is a kling.Job; it takes clips and images",
+        "pick: item 2 is a number; it takes clips, images and jobs",
+        "approve: item 1 is a number; it takes clips, images and jobs",
         "approve wants the question first, as text", "ask: one choice is none",
         "ask: item 3, \"one\", is there before it", "ask: item 2 is a table; it takes texts",
         "item 2 is the same clip as one before it", "the question is longer than 2000 bytes",

@@ -53,6 +53,16 @@ TEST_CASE("an error in a pipe is told with its line and the exit code is one") {
   CHECK(stage.service->counters().creates == 0);
 }
 
+TEST_CASE("a command of the shell is answered, and help on a value shows its calls") {
+  const Stage stage("");
+  const Outcome run = repl(stage, "kling run film.lua\nhelp 'Clip'\n");
+  CAPTURE(run.out);
+  CHECK(run.code == 1);
+  CHECK(contains(run.err, "that is for the shell: leave with Ctrl-D"));
+  for (const char* call : {"  :save(path)", "  :trim(from, to?)", "  :mute()"})
+    CHECK_MESSAGE(contains(run.out, call), call);
+}
+
 TEST_CASE("the same line again makes a new clip") {
   Stage stage("");
   const std::string line = "kling.text2video { prompt = 'A kite' }:wait().duration > 5\n";

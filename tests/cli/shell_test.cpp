@@ -162,7 +162,7 @@ TEST_CASE("a command line that is nearly right is told what is right") {
 
 TEST_CASE("version and help are found under the names that people try") {
   Stage stage("");
-  for (const char* word : {"--version", "-V", "version"}) {
+  for (const char* word : {"--version", "-V", "-v", "version"}) {
     const Outcome run = stage.run({word});
     CHECK(run.code == 0);
     CHECK(run.out.starts_with("kling 0."));

@@ -119,6 +119,13 @@ TEST_CASE("the page of a film is a folder that holds all it shows, and nothing e
   const Outcome none = stage.run({"view", "--sheet", "x.png", "--take", "none", "film.lua"});
   CHECK(none.code == 1);
   CHECK(contains(none.err, "no finished shot"));
+  const Outcome other = stage.run({"view", "-o", "none", "other.lua"});
+  CHECK(other.code == 1);
+  CHECK(contains(other.err, "ledger.db has no shots of other.lua\n  do: kling jobs lists"));
+  const Outcome rehearsed = stage.run({"view", "--sim", "-o", "none"});
+  CHECK(rehearsed.code == 1);
+  CHECK(contains(rehearsed.err, "there is no ledger at"));
+  CHECK_FALSE(std::filesystem::exists(stage.folder / "none"));
 }
 
 TEST_CASE("a browser shows the page without a complaint, and hostile prompts are only text") {

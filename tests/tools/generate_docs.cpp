@@ -341,7 +341,7 @@ std::optional<std::string> errors() {
 std::string slips() {
   std::ostringstream out;
   out << kHeader
-      << "# What people write, and what to write\n\nA mistake is answered before anything "
+      << "# Common mistakes, and what to write instead\n\nA mistake is answered before anything "
          "is sent, with the line of the script and what to write instead.\nScripts begin with "
          "`local kling = require \"kling\"`, which is left out here.\n";
   for (const SlipSample& sample : kSlipSamples) {

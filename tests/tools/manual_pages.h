@@ -89,8 +89,9 @@ inline std::string program_page() {
   page.paragraph(program.get_description() + ".")
       .paragraph(
           "A script asks for clips, waits for them and joins them. Every request is written to a "
-          "ledger before it is sent: the same command again pays for nothing twice, and goes on "
-          "where a run was stopped.");
+          "ledger before it is sent. Run the same command again: nothing is paid twice, and the "
+          "run "
+          "continues where it stopped.");
   page.section("COMMANDS");
   for (const CLI::App* command : program.get_subcommands([](const CLI::App*) { return true; }))
     describe_command(page, *command, "kling " + command->get_name());

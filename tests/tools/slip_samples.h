@@ -174,7 +174,7 @@ print(clip.first_frame))lua",
      R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
 clip:wait())lua",
      R"lua(kling: film.lua:3: a Clip has no wait
-  do: leave it out: a Clip is there already
+  do: leave it out: a Clip is already finished
 )lua",
      ""},
     {"",
@@ -194,7 +194,7 @@ clip:save())lua",
     {"",
      R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
 clip:save("~/shot.mp4"))lua",
-     R"lua(kling: film.lua:3: ~ is no folder for Lua: ~/shot.mp4
+     R"lua(kling: film.lua:3: Lua does not know the folder ~: ~/shot.mp4
   do: write os.getenv("HOME") .. "/shot.mp4"
 )lua",
      ""},
@@ -216,22 +216,58 @@ kling.text2video { prompt = "After " .. clip })lua",
      R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
 print(clip:last_frame().last_frame))lua",
      R"lua(kling: film.lua:3: an Image has no last_frame
-  do: leave it out: an Image is a picture already
+  do: leave it out: an Image is already a picture
 )lua",
      ""},
     {"", R"lua(kling.image2video { image = "~/hero.png", prompt = "It runs" })lua",
-     R"lua(kling: film.lua:2: image2video: ~ is no folder for Lua: image is ~/hero.png
+     R"lua(kling: film.lua:2: image2video: Lua does not know the folder ~: image is ~/hero.png
   do: write os.getenv("HOME") .. "/hero.png"
 )lua",
      ""},
     {"", R"lua(kling.image2video { image = "hero.png", prompt = "It runs" })lua",
-     R"lua(kling: film.lua:2: cannot read hero.png: No such file or directory
+     R"lua(kling: film.lua:2: no such file: hero.png
   do: check the path; relative ones start at the working folder
 )lua",
      ""},
     {"", R"lua(kling.omni { video_list = { "old.mp4" }, prompt = "It snows" })lua",
      R"lua(kling: film.lua:2: omni: video_list[1].video_url: the service takes videos by URL only
   do: give the https:// address of the file or a generated Clip, or say where files go: kling.configure { upload = function(path) … return url end }
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.image2video { image = clip.last_frame, prompt = "It runs" })lua",
+     R"lua(kling: film.lua:3: image is a function, which cannot be sent
+  do: call it, such as clip:last_frame()
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip:save("shot.png"))lua",
+     R"lua(kling: film.lua:3: shot.png: a clip is an MP4
+  do: name it shot.mp4
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip:save("shot.avi"))lua",
+     R"lua(kling: film.lua:3: shot.avi: a clip is an MP4
+  do: name it shot.mp4
+)lua",
+     ""},
+    {"", R"lua(kling.image2video { image = "www.example.org/fox.png", prompt = "It runs" })lua",
+     R"lua(kling: film.lua:2: image2video: image is no path: www.example.org/fox.png
+  do: write https:// before an address, ./ before a folder
+)lua",
+     ""},
+    {"", R"lua(kling.image2video { image = "file:///home/me/fox.png", prompt = "It runs" })lua",
+     R"lua(kling: film.lua:2: image2video: image is no path: file:///home/me/fox.png
+  do: give the path alone: what follows file://
+)lua",
+     ""},
+    {"", R"lua(kling.image2video { image = "C:\\pictures\\fox.png", prompt = "It runs" })lua",
+     R"lua(kling: film.lua:2: image2video: image is no path: C:\pictures\fox.png
+  do: a disk of Windows lies elsewhere here, such as /mnt/c/…
 )lua",
      ""},
     {"Dots and colons", R"lua(kling:text2video { prompt = "A fox" })lua",
@@ -331,7 +367,7 @@ kling.all { clip })lua",
 end)
 kling.concat(clips, "film.mp4"))lua",
      R"lua(kling: film.lua:5: concat got an empty list: there is nothing to join
-  do: if it came from kling.map, its function has to return the clip
+  do: the function that made the clips, or that kling.map was given, has to return them
 )lua",
      ""},
     {"",
@@ -383,6 +419,85 @@ kling.concat({ clip }, "film.mp4", { music = "song.mp3" }))lua",
   do: begin with: local kling = require "kling"
 )lua",
      ""},
+    {"",
+     R"lua(local job = kling.text2video("A fox")
+print(kling.pick("Which?", { job }).job.prompt))lua",
+     "",
+     R"lua(A fox
+)lua"},
+    {"", R"lua(kling.text2video { "A fox", duration = 5 })lua",
+     R"lua(kling: film.lua:2: text2video takes one table, got a value without its field's name
+  do: write kling.text2video { prompt = "…", duration = 5 }
+)lua",
+     ""},
+    {"",
+     R"lua(local function shot() kling.text2video("A fox"):wait() end
+shot():save("fox.mp4"))lua",
+     R"lua(kling: film.lua:3: attempt to index a nil value
+  do: if a function gave it, does that have a return?
+)lua",
+     ""},
+    {"",
+     R"lua(local function shot() kling.text2video("A fox"):wait() end
+kling.concat(shot(), "film.mp4"))lua",
+     R"lua(kling: film.lua:3: concat takes a list of clips first
+  do: if a function gave the list, does it have a return?
+)lua",
+     ""},
+    {"",
+     R"lua(local function shot() kling.text2video("A fox"):wait() end
+kling.concat({ shot(), shot() }, "film.mp4"))lua",
+     R"lua(kling: film.lua:3: concat got an empty list: there is nothing to join
+  do: the function that made the clips, or that kling.map was given, has to return them
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.concat({ clip }, "film.avi"))lua",
+     R"lua(kling: film.lua:3: film.avi: a clip is an MP4
+  do: name it film.mp4
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.concat({ clip }, "film"))lua",
+     R"lua(kling: film.lua:3: film: a clip is an MP4
+  do: name it film.mp4
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.timeline({ clip }, "film.mp4"))lua",
+     R"lua(kling: film.lua:3: film.mp4: a timeline is named .otio
+  do: name it film.otio
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.concat({ clip }, "film.mp4", { crossfade = "0.5" }))lua",
+     R"lua(kling: film.lua:3: concat: crossfade is "0.5"; it wants a number from 0 to 60
+)lua",
+     ""},
+    {"",
+     R"lua(io.open("shots.csv", "w"):write("A fox,5\nA crow,10\n"):close()
+kling.csv("shots.csv"))lua",
+     R"lua(kling: film.lua:3: shots.csv: row 1, column 5: the first row names the columns, such as prompt,duration
+)lua",
+     ""},
+    {"",
+     R"lua(io.open("shots.csv", "w"):write("prompt\n"):close()
+kling.csv("shots.csv"))lua",
+     R"lua(kling: film.lua:3: shots.csv has no rows below its first
+  do: the first row names the columns, such as prompt,duration
+)lua",
+     ""},
+    {"",
+     R"lua(io.open("shots.csv", "w"):write("prompt,duration\nA fox,5\nA crow,77\n"):close()
+for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video { prompt = row.prompt, duration = row.duration } end)lua",
+     R"lua(kling: film.lua:3: text2video: duration = 77; the limit is at most 15 seconds (shots.csv, row 3)
+  do: give 3 to 15
+)lua",
+     ""},
     {"The fields of a request", R"lua(kling.text2video { duration = 5 })lua",
      R"lua(kling: film.lua:2: text2video: prompt is missing
   do: describe the shot, for example prompt = "A red kite over a beach"
@@ -391,6 +506,11 @@ kling.concat({ clip }, "film.mp4", { music = "song.mp3" }))lua",
     {"", R"lua(kling.text2video { promt = "A fox" })lua",
      R"lua(kling: film.lua:2: text2video: there is no field promt
   do: write prompt = "…"
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { promt = "A fox", length = 5 })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field length; there is no field promt
+  do: write duration = 5; write prompt = "…"
 )lua",
      ""},
     {"", R"lua(kling.text2video { text = "A fox" })lua",
@@ -569,6 +689,13 @@ kling.text2video { prompt = "A fox" })lua",
   // the first shot
                ^
   do: a comment begins with --
+)lua",
+     ""},
+    {"",
+     R"lua(local shots = { "A fox", "A crow" }
+for shot in shots do kling.text2video(shot) end)lua",
+     R"lua(kling: film.lua:3: attempt to call a table value (for iterator 'for iterator')
+  do: write for i, item in ipairs(list) do
 )lua",
      ""},
     {"", R"lua(print("take " .. take))lua",

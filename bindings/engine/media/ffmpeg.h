@@ -108,6 +108,8 @@ struct FilmOptions {
 
 /// What a script wrote, checked: the error (kind invalid) names field, value and limit.
 Result<FilmOptions> film_options(const nlohmann::json& written, const char* verb = "concat");
+/// Refuses a path whose name is not one of what is written there: a clip (or film), a timeline.
+Status check_ending(const std::string& path, bool timeline);
 Status sheet_options(const nlohmann::json& written, int& columns, int& frames, bool& labels);
 
 struct FilmResult {

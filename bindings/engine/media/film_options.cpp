@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "api/endpoint.h"
+#include "base/files.h"
 #include "engine/media/ffmpeg.h"
 
 namespace kling::engine::media {
@@ -40,9 +41,8 @@ struct Fields {
     const Json* field = find(key);
     if (field == nullptr) return;
     constexpr bool kWhole = std::is_integral_v<Number>;
-    char limit[80];
-    std::snprintf(limit, sizeof limit, "a %s from %g to %g", kWhole ? "whole number" : "number",
-                  least, most);
+    const std::string limit =
+        printed("a %s from %g to %g", kWhole ? "whole number" : "number", least, most);
     if (!field->is_number() || !(*field >= least && *field <= most) ||  // NaN is in no range
         (kWhole && field->get<double>() != double(field->get<int>())))
       return refuse(key, *field, limit);
@@ -122,6 +122,16 @@ Result<FilmOptions> film_options(const Json& written, const char* verb) {
     wrong = "mix says how loud the clips' own sound stays under audio, which is missing";
   if (!wrong.empty()) return Error{.message = verb + (": " + wrong)};
   return options;
+}
+
+Status check_ending(const std::string& path, bool timeline) {
+  const std::string ending = extension_of(path);
+  if (timeline ? ending == "otio" : ending == "mp4" || ending == "m4v" || ending == "mov")
+    return Done{};
+  return Error{
+      .message = path + (timeline ? ": a timeline is named .otio" : ": a clip is an MP4"),
+      .hint = "name it " +
+              std::filesystem::path(path).replace_extension(timeline ? "otio" : "mp4").string()};
 }
 
 Status sheet_options(const Json& written, int& columns, int& frames, bool& labels) {

@@ -51,9 +51,7 @@ Status sheet(const std::vector<Cell>& cells, int columns, bool labels, const std
       const double at =
           std::max(0.0, source.video_start + cells[i].share * (last - source.video_start));
       options.insert(options.end(), {"-ss", decimal(at)});
-      char seconds[32];
-      std::snprintf(seconds, sizeof seconds, "  %.1f s", at);
-      label += seconds;
+      label += printed("  %.1f s", at);
     }
     add_input(arguments, source, options);
     const double fit = std::min(double(kCellWidth) / source.width, double(height) / source.height);

@@ -83,7 +83,7 @@ typedef struct kling_host_options {
   const char* store;    /* folder for finished clips; default: beside the ledger */
   const char* profile;  /* "full" (default) or "safe" */
   size_t memory_limit;  /* bytes of the Lua state */
-  double poll;          /* seconds between two looks at a job; default: the schedule */
+  double poll;          /* seconds between two queries of a job; default: the schedule */
   int max_jobs;         /* jobs at the service at a time */
   double max_cost;      /* US$ that a script may spend, its earlier runs included */
   /* What follows is for the profile "safe" (docs/safe.md tells what it cannot prevent). A script
