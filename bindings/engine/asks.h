@@ -35,7 +35,10 @@ struct Ask {
       0;  ///< time-outs that are raised again at once: the recorded run went on after them
   std::atomic<bool> ready{false};
   std::atomic<bool> followed{false};  ///< a later ask got what follows from its error
+  std::atomic<bool> lost{false};      ///< another error kept its result from who asked
+  bool known = false;                 ///< the row is older; set before `ready`
   int raised = 0;                     ///< time-outs raised so far; of the owner's thread
+  bool delivered = false;             ///< a script has its result; likewise
 };
 
 /// An error of a job that was raised into a task, after those `before` it. A task's children begin
@@ -46,7 +49,7 @@ struct Raised {
   ~Raised();
 
   const std::shared_ptr<Ask> ask;
-  const Kind kind;     ///< script: another error keeps its result from who asks next
+  const Kind kind;     ///< script: as far as it is lost
   const int timeouts;  ///< of `ask`, up to this one
   std::shared_ptr<const Raised> before;
   std::shared_ptr<void> memory;           ///< what this takes of a script's limit

@@ -130,6 +130,7 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
   std::map<std::int64_t, Ask*> raised;
   for (const Raised* entry = request.story.get(); entry != nullptr; entry = entry->before.get())
     if (Ask& ask = *entry->ask; ask.ready && !ask.followed && ask.digest == wanted.digest &&
+                                (entry->kind != Kind::script || ask.lost) &&
                                 raised.emplace(ask.row, &ask).second)
       asking.story.push_back(ask.row);
   auto claimed = (*book)->claim(wanted, asking);
@@ -147,6 +148,7 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
   ask.nth = asking.nth;
   ask.row = claim.step.id;
   ask.timeouts = claim.timeouts;
+  ask.known = !claim.created;
   ask.ready = true;
   if (claim.differs && !options.typed) {
     ++differing;

@@ -1,5 +1,6 @@
 // What was raised into the tasks of a scheduler, and into whom it goes on.
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "lua/errors.h"
@@ -12,8 +13,8 @@ void Scheduler::note_raised(lua_State* L, const std::shared_ptr<engine::Ask>& as
   // An interruption tells nothing that an earlier error of the job does not tell; as far as a loop
   // of short waits goes.
   const engine::Raised* entry = story().get();
+  const bool cut_off = kind == Kind::interrupted || kind == Kind::timeout;
   pure(L, [&] {
-    const bool cut_off = kind == Kind::interrupted || kind == Kind::timeout;
     if (!cut_off)
       std::erase(untold_, ask);
     else if (untold_.empty() || untold_.back() != ask)
@@ -24,6 +25,10 @@ void Scheduler::note_raised(lua_State* L, const std::shared_ptr<engine::Ask>& as
     entry = entry->before.get();
   }
   if (kind == Kind::timeout) ++ask->raised;
+  // What was asked for before a failure, and not waited for so far, is lost with it.
+  const auto& asked = running_ != nullptr ? running_->asked : root_asked_;
+  for (std::size_t i = 0; i < asked.size() && !cut_off; ++i)
+    if (!asked[i]->delivered && !asked[i]->lost && asked[i] != ask) note_lost(L, {&asked[i], 1});
   add_raised(L, ask, kind, ask->raised);
 }
 
@@ -74,7 +79,19 @@ std::vector<std::shared_ptr<engine::Ask>> Scheduler::unended(
 
 void Scheduler::note_lost(lua_State* L, std::span<const std::shared_ptr<engine::Ask>> asked) {
   for (std::size_t i = 0; i < asked.size(); ++i)
-    if (!asked[i]->followed) add_raised(L, asked[i], Kind::script, asked[i]->raised);
+    if (!asked[i]->followed) {
+      asked[i]->lost = true;
+      add_raised(L, asked[i], Kind::script, asked[i]->raised);
+    }
+}
+
+void Scheduler::note_ask(const std::shared_ptr<engine::Ask>& ask) {
+  const bool waited_for = running_ != nullptr && running_->root != running_->id;
+  auto& asked = running_ != nullptr ? running_->asked : root_asked_;
+  // Nobody waits for a script: what it has got cannot be kept from anybody.
+  if (!waited_for && std::has_single_bit(asked.size()))
+    std::erase_if(asked, [](const auto& one) { return one->delivered; });
+  asked.push_back(ask);
 }
 
 void Scheduler::hand_on(Task& ended) {

@@ -198,7 +198,11 @@ int await_answer(lua_State* L, Call& call) {
 int push_outcome(lua_State* L, const JobRef& job) {
   const auto& now = push_snapshot(L, job);
   using engine::Phase;
-  if (now.phase == Phase::succeeded || now.phase == Phase::stored) return push_clip_of(L, job);
+  if (now.phase == Phase::succeeded || now.phase == Phase::stored) {
+    job.ask->delivered = true;
+    job.ask->lost = false;
+    return push_clip_of(L, job);
+  }
   if (now.error) return raise_of(L, job, *now.error, now.script.c_str());
   auto& error = new_object<Error>(L);
   pure(L, [&] {

@@ -93,17 +93,25 @@ int push_reply_text(lua_State* L, Call& call) {
   return 1;
 }
 
+/// A Call on the media at 1: an error of it is one of the job that made the clip.
+Call& call_on(lua_State* L, const ImageRef& media) {
+  Call& call = new_call(L, media.client);
+  if (const ClipRef* clip = test_object<ClipRef>(L, 1); clip != nullptr && clip->made_by)
+    pure(L, [&] { call.reply->made_by = clip->made_by->ask; });
+  return call;
+}
+
 int media_save(lua_State* L) {
   const ImageRef& media = check_media(L);
   const char* path = check_path(L, 2);
-  Call& call = new_call(L, media.client);
+  Call& call = call_on(L, media);
   pure(L, [&] { call.client->engine->save(media.source, path, text_into(call)); });
   return await<push_reply_text>(L, call);
 }
 
 int media_bytes(lua_State* L) {
   const ImageRef& media = check_media(L);
-  Call& call = new_call(L, media.client);
+  Call& call = call_on(L, media);
   pure(L, [&] { call.client->engine->bytes(media.source, text_into(call)); });
   return await<push_reply_text>(L, call);
 }

@@ -206,13 +206,23 @@ Wait& new_wait(lua_State* L) {
 
 void note_ask(lua_State* L, Call& call, engine::CreateRequest& request, const Where& here) {
   Scheduler& scheduler = state_of(L);
-  Task* task = scheduler.running();
+  const Task* task = scheduler.running();
   request.task_path = task ? task->path : "main";
-  // Nobody waits for a script, so nothing of its own can be kept from who waits.
-  if (task != nullptr && task->root != task->id) task->asked.push_back(request.ask);
+  scheduler.note_ask(request.ask);
   request.where = here.text;
   request.story = scheduler.story();
   call.reply->awaited.push_back({.ask = request.ask});
+}
+
+void note_taken(lua_State* L, bool taken) {
+  const auto count = static_cast<lua_Integer>(lua_rawlen(L, 1));
+  for (lua_Integer i = 1; i <= count; ++i, lua_pop(L, 1)) {
+    lua_rawgeti(L, 1, i);
+    if (const JobRef* job = test_object<JobRef>(L, -1); job != nullptr) {
+      job->ask->delivered = taken;
+      if (taken) job->ask->lost = false;
+    }
+  }
 }
 
 bool is_replayed(const std::shared_ptr<engine::Ask>& ask) { return ask->raised < ask->timeouts; }

@@ -44,7 +44,8 @@ struct Reply : Ticket {
   api::Json json;
   std::shared_ptr<engine::Job> job;
   engine::QueryResult query;
-  std::shared_ptr<void> memory;  ///< what the question takes of a limited state
+  std::shared_ptr<engine::Ask> made_by;  ///< of the clip it is about; null: none
+  std::shared_ptr<void> memory;          ///< what the question takes of a limited state
 
   void fail(Error why) {
     error = std::move(why);
@@ -101,6 +102,8 @@ int answered(lua_State* L, int, lua_KContext index) {
   if (call.reply->failed) {
     for (const Awaited& asked : call.reply->awaited)
       state_of(L).note_raised(L, asked.ask, call.reply->error.kind);
+    if (call.reply->made_by)
+      state_of(L).note_raised(L, call.reply->made_by, call.reply->error.kind);
     return raise(L, call.reply->error);
   }
   return Push(L, call);
@@ -111,6 +114,8 @@ int await(lua_State* L, Call& call) {
   return state_of(L).park(L, *call.reply, kNever, answered<Push>, lua_gettop(L));
 }
 
+/// Whether the script has what the jobs in the list at 1 came to.
+void note_taken(lua_State* L, bool taken);
 /// Puts the items of the list at 1 into the table at 4, and what jobs and tasks come to in their
 /// place; then goes on with `Next`. The value on top is item `done`, waited for.
 template <lua_CFunction Next>
@@ -120,10 +125,11 @@ int take_items(lua_State* L, int, lua_KContext done) {
     while (test_object<JobRef>(L, -1) != nullptr || test_object<TaskRef>(L, -1) != nullptr) {
       lua_getfield(L, -1, "wait");
       lua_insert(L, -2);
+      note_taken(L, false);  // an error of this one keeps the clips of those before
       lua_callk(L, 1, 1, done, take_items<Next>);
     }
     if (done > 0) lua_rawseti(L, 4, done);
-    if (++done > count) return Next(L);
+    if (++done > count) return note_taken(L, true), Next(L);
   }
 }
 

@@ -196,9 +196,11 @@ class Scheduler {
   void note_unended(lua_State* L, const Ticket& ticket, Kind kind);
   /// And by what was raised into `task`, which came to nothing.
   void note_failed(lua_State* L, const Task& task);
-  /// And by what gave results, or may give some, that an error keeps from who asks next: an equal
-  /// ask gets those.
+  /// And by what gave results, or may give some, that an error keeps from who asked: an equal ask
+  /// gets those.
   void note_lost(lua_State* L, std::span<const std::shared_ptr<engine::Ask>> asked);
+  /// The running task, or who asks outside of tasks, makes this ask. Plain C++; may throw.
+  void note_ask(const std::shared_ptr<engine::Ask>& ask);
   /// The results of an ended task reach the running one. Plain C++; may throw.
   void hand_on(Task& ended);
   /// Asks whose wait was cut off, and who asked was not told a failure later on.
@@ -269,7 +271,7 @@ class Scheduler {
   Task* running_ = nullptr;
   bool driving_ = false;  ///< within run()
   engine::Story root_story_;
-  std::vector<std::shared_ptr<engine::Ask>> untold_;
+  std::vector<std::shared_ptr<engine::Ask>> untold_, root_asked_;
   bool host_pumps_ = false;
   bool interrupted_ = false;  ///< ends a block()
 };

@@ -54,7 +54,7 @@ TEST_CASE("an error in a pipe is told with its line and the exit code is one") {
 }
 
 TEST_CASE("a command of the shell is answered, and help on a value shows its calls") {
-  const Stage stage("");
+  Stage stage("");
   const Outcome run = repl(stage, "kling run film.lua\nhelp 'Clip'\n");
   CAPTURE(run.out);
   CHECK(run.code == 1);

@@ -178,6 +178,34 @@ end)",
      {},
      2,
      0},
+    {"two shots at once are tried again after one of them failed",
+     R"(for _ = 1, 3 do
+  print((pcall(function()
+    local a = kling.text2video { prompt = "a" }
+    kling.text2video { prompt = "a bloodbath" }:wait()
+    return a:wait()
+  end)))
+end)",
+     {},
+     1,
+     1},
+    {"a film is joined from jobs, and again after one of them failed",
+     R"(for _ = 1, 3 do
+  print((pcall(kling.concat, {
+    kling.text2video { prompt = "a" }, kling.text2video { prompt = "a bloodbath" },
+    kling.text2video { prompt = "b" } }, "film.mp4")))
+end)",
+     {},
+     2,
+     1},
+    {"a clip that could not be had is not made anew",
+     R"(for _ = 1, 3 do
+  local ok, bytes = pcall(function() return kling.text2video { prompt = "a" }:wait():bytes() end)
+  if ok then break end
+end)",
+     {"download#1-2: wrong-length"},
+     1,
+     0},
     {"a result that a task was not content with is made anew",
      R"(for i = 1, 3 do
   local task = kling.spawn(function()
@@ -283,6 +311,35 @@ ask("end"):wait())",
       CHECK_MESSAGE(contains(again.err, " 0 submitted"), again.err);
     }
   }
+}
+
+TEST_CASE("what was settled after a run does not overtake what that run saw") {
+  sim::Options options;
+  options.external_lookup = false;
+  options.faults = {"create/omni-video#1: accept, drop"};
+  Stage stage(R"(local kling = require 'kling'
+local function ask(prompt) return kling.text2video { prompt = prompt }:wait() end
+local _, key = kling.any { a = kling.omni { prompt = "S" },
+  b = kling.spawn(function() for i = 1, 5 do ask("B" .. i) end return ask "B" end) }
+print(key)
+ask("C" .. key)
+)",
+              options);
+  const Outcome first = stage.run({"run", "--no-store", "--patience", "0.1", "film.lua"});
+  CAPTURE(first.err);
+  REQUIRE(first.out == "b\n");
+  const std::string table = stage.run({"jobs", "--state", "ambiguous"}).out;
+  const std::size_t row = table.find('\n') + 1;
+  const std::string handle = table.substr(row, table.find(' ', row) - row);
+  std::ofstream(stage.folder / "list.lua")
+      << "print(require('kling').request('GET', '/kling/v1/videos/omni-video').data[1].task_id)";
+  std::string task = stage.run({"run", "list.lua"}).out;
+  task.pop_back();
+  REQUIRE(stage.run({"jobs", "resolve", handle, "--adopt", task}).code == 0);
+  const auto creates = stage.service->counters().creates;
+  for (int run = 0; run < 2; ++run)
+    CHECK(stage.run({"run", "--no-store", "film.lua"}).out == "b\n");
+  CHECK(stage.service->counters().creates == creates);
 }
 
 TEST_CASE(

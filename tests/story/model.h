@@ -59,6 +59,7 @@ class Model {
     std::vector<std::string> children;  // since it entered
     std::string entered, joins;
     std::map<int, std::string> waiting;  // ask, id
+    std::set<int> delivered;             // asks whose clip it has
     std::map<int, std::string> made;     // likewise: what it, or who it waited for, asked for
     bool failed = false;
     std::map<std::string, int> asked;  // by prompt
@@ -135,7 +136,11 @@ class Model {
       task.waiting[event.ask] = event.id;
     } else if (event.what == "clip" || event.what == "raised") {
       task.waiting.erase(event.ask);
+      if (event.what == "clip") task.delivered.insert(event.ask);
       if (event.what == "raised") {
+        // What was not waited for so far is lost with the error.
+        for (const auto& [ask, id] : task.made)
+          if (ask != event.ask && !task.delivered.count(ask)) raise(task, ask, id, "script", false);
         const Entry entry = raise(task, event.ask, event.id, event.how, true);
         run_.seals[{event.path, index}] = entry.seal;
       }
