@@ -114,7 +114,7 @@ error 'oops')",
     CAPTURE(run.err);
     CHECK(run.code == 1);
     CHECK(contains(run.err, "film.lua:8: oops"));
-    CHECK(contains(run.err, "1 still open"));
+    CHECK(contains(run.err, "1 not sent"));
     CHECK_FALSE(contains(run.err, "the wait was cancelled"));
     CHECK(stage.service->counters().creates == 1);
     CHECK(std::filesystem::exists(stage.folder / ".kling/clips"));

@@ -260,8 +260,8 @@ clip:save("shot.avi"))lua",
   do: write https:// before an address, ./ before a folder
 )lua",
      ""},
-    {"", R"lua(kling.image2video { image = "file:///home/me/fox.png", prompt = "It runs" })lua",
-     R"lua(kling: film.lua:2: image2video: image is no path: file:///home/me/fox.png
+    {"", R"lua(kling.image2video { image = "file:///pictures/fox.png", prompt = "It runs" })lua",
+     R"lua(kling: film.lua:2: image2video: image is no path: file:///pictures/fox.png
   do: give the path alone: what follows file://
 )lua",
      ""},
