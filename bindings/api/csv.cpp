@@ -1,7 +1,9 @@
 
 #include <algorithm>
 
+#include "api/decoder.h"
 #include "api/text.h"
+#include "base/file_kind.h"
 
 namespace kling::api {
 namespace {
@@ -70,11 +72,21 @@ std::string trimmed(const std::string& cell) {
 
 Result<Json> read_csv(std::string text, const std::string& name, Json* numbers) {
   if (Status read = take_byte_order_mark(text, name); !read) return read.error();
+  // The end of a text on CP/M and DOS, which some programs still write.
+  if (const auto end = text.find('\x1a'); text.find_first_not_of("\x1a\r\n", end) == text.npos)
+    text.resize(std::min(end, text.size()));
   Error error{.message = name + ": "};
   const auto wrong = [&](std::size_t row, const std::string& column, const std::string& what) {
     error.message += "row " + std::to_string(row) + ", column " + column + ": " + what;
     return error;
   };
+  if (text.starts_with('<') || text.starts_with("%PDF") || text.starts_with("PK\3\4") ||
+      parse_json(text).is_structured()) {
+    const std::string kind = file_kind(text).name;
+    error.message += "is " + (kind == "text" ? "JSON" : kind) + ", no table";
+    error.hint = "save the table as CSV UTF-8";
+    return error;
+  }
   const bool zero = text.find('\0') != text.npos;
   if (zero || bad_utf8(text) != text.npos) {
     error.message += zero ? "is no text: it holds a zero byte" : "is not UTF-8";

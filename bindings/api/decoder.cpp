@@ -309,15 +309,13 @@ const char* name(TaskState state) {
   return kNames[static_cast<std::size_t>(state)];
 }
 
-bool is_another(const Task& task, const std::string& id, const std::string& external_id) {
-  return !task.id.empty() && task.id != id && !task.external_id.empty() && !external_id.empty() &&
-         task.external_id != external_id;
-}
-
-Error another_task(const Task& task) {
-  return {.kind = Kind::protocol,
-          .message = "the service answered with another task: " + excerpt(task.id, 80),
-          .hint = "ask again later; if it stays so, tell the service"};
+Status is_that(const Task& task, const std::string& id, const std::string& external_id) {
+  if (task.id.empty() || task.id == id || task.external_id.empty() || external_id.empty() ||
+      task.external_id == external_id)
+    return Done{};
+  return Error{.kind = Kind::protocol,
+               .message = "the service answered with another task: " + excerpt(task.id, 80),
+               .hint = "ask again later; if it stays so, tell the service"};
 }
 
 Answer decode_create(int http_status, std::string_view body) {

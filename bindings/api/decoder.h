@@ -60,9 +60,9 @@ Answer decode_create(int http_status, std::string_view body);
 /// The answer of a query (GET), by task id or external id.
 Answer decode_query(int http_status, std::string_view body);
 
-/// Names neither this id nor this external id, but others: no answer to the question for them.
-bool is_another(const Task& task, const std::string& id, const std::string& external_id);
-Error another_task(const Task& task);
+/// An error when it names neither this id nor this external id, but others: that is no answer to
+/// the question for them.
+Status is_that(const Task& task, const std::string& id, const std::string& external_id);
 
 /// Parses JSON with a depth limit (64) and without exceptions; a discarded value when it is none.
 /// Integers that do not fit 64 bits are kept as text.

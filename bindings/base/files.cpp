@@ -103,8 +103,11 @@ class PartFile {
 }  // namespace
 
 Error no_such_file(const std::string& path) {
+  struct stat info {};
+  const bool there = ::stat(path.c_str(), &info) == 0;
+  const char* const what = S_ISDIR(info.st_mode) ? ": it is a folder" : ": it is no file";
   return {.kind = Kind::media,
-          .message = "no such file: " + path,
+          .message = there ? "cannot read " + path + what : "no such file: " + path,
           .hint = "check the path; relative ones start at the working folder"};
 }
 
@@ -113,8 +116,7 @@ Status read_pieces(const std::string& path, const std::function<bool(std::string
   Descriptor file = open_file(path, O_RDONLY | O_NONBLOCK);
   struct stat info {};
   if (!file || ::fstat(file.get(), &info) != 0) return file_error("read", path, errno);
-  if (S_ISDIR(info.st_mode)) return file_error("read", path, EISDIR);
-  if (!S_ISREG(info.st_mode)) return media_error("cannot read " + path + ": not a file");
+  if (!S_ISREG(info.st_mode)) return no_such_file(path);
   std::vector<char> piece(std::min<std::size_t>(kPiece, std::size_t(info.st_size) + 4096));
   while (true) {
     const ssize_t size = ::read(file.get(), piece.data(), piece.size());

@@ -59,6 +59,17 @@ std::size_t columns_of(std::string_view text) {
   return columns;
 }
 
+std::string printable(std::string_view text) {
+  use_utf8();
+  std::string shown;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find_first_of("\n\t"), text.size());
+    shown += fitted(text.substr(0, end), text.npos) + std::string(text.substr(end, 1));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return shown;
+}
+
 std::string fitted(std::string_view text, std::size_t columns) {
   std::string line;
   while (!text.empty()) {

@@ -23,6 +23,8 @@ void use_utf8();
 
 /// Columns that UTF-8 text takes. REQUIRES: use_utf8() was called on this thread.
 std::size_t columns_of(std::string_view text);
+/// The text without what a terminal would obey instead of showing; lines and tabs stay.
+std::string printable(std::string_view text);
 /// As much of the text as fits into `columns`, without anything that moves a terminal's cursor.
 std::string fitted(std::string_view text, std::size_t columns);
 

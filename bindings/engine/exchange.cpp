@@ -70,11 +70,9 @@ bool says_yes(const api::Json& body) {
 
 /// Once, however often the service says it.
 void Engine::tell_warnings(Job& job, const api::Answer& answer) const {
-  std::string all;
-  for (const std::string& warning : answer.warnings) all += "\n" + warning;
-  if (all.empty() || std::exchange(job.warned, all) == all) return;
-  for (const std::string& warning : answer.warnings)
-    log("warning", job.step.script + ": " + warning);
+  const std::string all = api::joined(answer.warnings, "; ");
+  if (!all.empty() && std::exchange(job.warned, all) != all)
+    log("warning", job.step.script + ": " + all);
 }
 
 net::HttpOutcome Engine::fetch(const std::string& target, const std::string& id) {
@@ -273,9 +271,9 @@ Event Engine::get(Job& job) {
   if (outcome.stage != Stage::answered) return fail(EventType::unreachable, outcome.error);
   const api::Answer answer = api::decode_query(outcome.status, outcome.body);
   tell_warnings(job, answer);
-  if (answer.task && api::is_another(*answer.task, job.step.task_id, job.step.external_id))
-    return fail(EventType::unreachable, api::another_task(*answer.task));
   if (answer.task) {
+    if (Status that = is_that(*answer.task, job.step.task_id, job.step.external_id); !that)
+      return fail(EventType::unreachable, that.error());
     note_task(job, *answer.task, now());
     std::lock_guard lock(job.mutex);
     const Event polled = told(EventType::polled, *answer.task);

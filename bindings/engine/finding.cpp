@@ -127,8 +127,8 @@ Result<QueryResult> Engine::query(const QueryTarget& wanted) {
   const api::Answer answer = api::decode_query(outcome.status, outcome.body);
   for (const std::string& warning : answer.warnings) log("warning", warning);
   if (!answer.task) return answer.error;
-  if (api::is_another(*answer.task, id, *row ? (*row)->external_id : handle->external_id))
-    return api::another_task(*answer.task);
+  const std::string& external_id = *row ? (*row)->external_id : handle->external_id;
+  if (Status that = is_that(*answer.task, id, external_id); !that) return that.error();
   return QueryResult{*answer.task, to_string({endpoint->name, answer.task->id, ""}), outcome.body};
 }
 
@@ -185,8 +185,7 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
   if (outcome.stage != net::HttpOutcome::Stage::answered) return outcome.error;
   const api::Answer answer = api::decode_query(outcome.status, outcome.body);
   if (!answer.task) return answer.error;
-  if (api::is_another(*answer.task, adopt, step.external_id))
-    return api::another_task(*answer.task);
+  if (Status that = is_that(*answer.task, adopt, step.external_id); !that) return that.error();
   const auto owners = (*book)->find_by_task(answer.task->id);
   if (!owners) return owners.error();
   for (const Step& other : *owners)

@@ -273,13 +273,19 @@ Result<std::string> Engine::fetch_video(Job& job, int video, const std::string& 
   how.allow_private = base && net::reach_of_host(base->origin.host) != net::kPublic;
   // What the internet's service says must not make us ask around in this network.
   const auto address = net::parse_url(url);
-  if (!address) return address.error();
+  const auto unfetched = [&job](Error error) {
+    std::lock_guard lock(job.mutex);
+    if (error.hint.empty())
+      error.hint = "the job is safe; kling query " + handle_of(job) + " shows the address";
+    return error;
+  };
+  if (!address) return unfetched(address.error());
   if (!options.confinement.on && !how.allow_private &&
       net::reach_of_host(address->origin.host) != net::kPublic)
-    return Error{
-        .kind = Kind::media,
-        .message = "the service names a private address for the clip, which is not fetched: " +
-                   net::display(*address)};
+    return unfetched(
+        {.kind = Kind::media,
+         .message = "the service names a private address for the clip, which is not fetched: " +
+                    net::display(*address)});
   if (options.confinement.on)
     how.allowed = [this, &base](const net::Origin& origin) {
       return reach_allowed(options.confinement, origin, base->origin);
@@ -290,7 +296,7 @@ Result<std::string> Engine::fetch_video(Job& job, int video, const std::string& 
   how.on_part = [&](double part) { tell_transfer(job, part); };
   auto got = net::download(url, path, how);
   tell_transfer(job, 1);
-  if (!got) return got.error();
+  if (!got) return unfetched(got.error());
   if (video == 0) {
     std::lock_guard lock(job.mutex);
     job.step.file_sha256 = got->sha256;

@@ -73,7 +73,9 @@ class Reader {
     if (!take(size)) return fail("is too large");
     const std::size_t bad = api::bad_utf8({data, size});
     if (bad != std::string_view::npos) {
-      error_.hint = "The bytes of a picture are given as kling.bytes(s).";
+      error_.hint =
+          "The bytes of a picture are given as kling.bytes(s), a file of such a name as "
+          "kling.image(path).";
       return fail("is not UTF-8 text (at byte " + std::to_string(bad + 1) + ")");
     }
     return out = std::string(data, size), true;

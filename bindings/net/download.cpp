@@ -162,7 +162,7 @@ class Download {
           continues_at(range, part_.size(), part_.source().total))
         return error_of(part_.resume());
       if (resuming) return start_over(place_ + " continued with other bytes than it was asked for");
-      if (range.starts_with("bytes 0-")) return take_whole(head);  // its boxes tell
+      if (range.empty() || range.starts_with("bytes 0-")) return take_whole(head);  // boxes tell
     } else if (head.status / 100 == 2) {
       return take_whole(head);
     }

@@ -88,9 +88,9 @@ std::string coloured(const std::string& text, const char* colour) {
   return std::string("\x1b[") + colour + "m" + text + "\x1b[0m";
 }
 
-std::string wrapped(const std::string& text, int descriptor) {
+std::string wrapped(const std::string& given, int descriptor) {
+  const std::string text = printable(given);
   if (::isatty(descriptor) == 0) return text;
-  use_utf8();
   const std::size_t columns = terminal_size(descriptor).columns;
   std::string out, word;
   std::size_t at = 0;
@@ -158,7 +158,7 @@ void Voice::line(const nlohmann::json& value) {
 }
 
 int Voice::result(const nlohmann::json& value, const std::string& text) const {
-  if (!json) return print(text);
+  if (!json) return print(::isatty(STDOUT_FILENO) != 0 ? printable(text) : text);
   line(value);
   return kExitDone;
 }
@@ -205,7 +205,7 @@ int Voice::fail(const lua::TaskResult& task, const std::string& job) const {
     tell(text, typed(hint), apart ? job : "");
     // One frame is the line that the message begins with.
     if (std::ranges::count(task.traceback, '\n') > 1)
-      std::fprintf(stderr, "%s\n", task.traceback.c_str());
+      std::fprintf(stderr, "%s\n", printable(task.traceback).c_str());
   }
   return task.is_kling_error ? exit_code(task.error.kind) : int{kExitError};
 }

@@ -8,12 +8,13 @@
 #include <tuple>
 
 #include "base/files.h"
+#include "base/terminal.h"
 #include "cli/jobs.h"
 
 namespace kling {
 extern const std::string_view kEditorTypes, kLuarc, kLuacheckrc;  // scripts/
-extern const std::string_view kBash, kZsh, kFish;       // docs/completion
-extern const std::string_view kManProgram, kManModule;  // docs/man
+extern const std::string_view kBash, kZsh, kFish;                 // docs/completion
+extern const std::string_view kManProgram, kManModule;            // docs/man
 }  // namespace kling
 
 namespace kling::cli {

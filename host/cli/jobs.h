@@ -36,8 +36,6 @@ nlohmann::json to_json(const engine::Step& row);
 std::string titled(const std::string& name, const std::string& summary);
 /// "2026-11-21 13:05:58" of this place; empty for 0.
 std::string local_time(Millis at);
-/// `text` with nothing in it that moves a terminal's cursor.
-std::string printable(std::string text);
 
 /// The argument that names a job.
 void add_handle(CLI::App& app, std::string& handle,

@@ -1,6 +1,7 @@
 // kling jobs: the table of its subcommands, and the decisions that only a person can make.
 #include <algorithm>
 
+#include "base/terminal.h"
 #include "cli/jobs.h"
 #include "engine/step.h"
 

@@ -1,5 +1,6 @@
 #include "runtime/settings.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -8,6 +9,7 @@
 
 #include <sys/stat.h>
 
+#include "api/endpoint.h"
 #include "api/text.h"
 #include "base/files.h"
 
@@ -42,10 +44,22 @@ Result<std::map<std::string, std::string>> read_config() {
   std::string text(std::istreambuf_iterator<char>(file), {});
   if (Status read = api::take_byte_order_mark(text, path.string()); !read) return read.error();
   std::istringstream lines(text);
+  const std::vector<std::string> known = {"key", "base_url", "webhook_secret", "ask",
+                                          "price_factor"};
+  int number = 0;
   for (std::string line; std::getline(lines, line);) {
-    const auto equals = line.find('=');
-    if (line.empty() || line.front() == '#' || equals == std::string::npos) continue;
-    values[api::bare(line.substr(0, equals))] = api::bare(line.substr(equals + 1));
+    ++number;
+    const auto equals = std::min(line.find('='), line.size());
+    const std::string name = api::bare(std::string_view(line).substr(0, equals));
+    if (name.empty() || name.front() == '#') continue;
+    if (equals == line.size() || std::ranges::find(known, name) == known.end()) {
+      const std::string near = api::did_you_mean(name, known);
+      return Error{.message = path.string() + ":" + std::to_string(number) +
+                              ": there is no setting \"" + api::excerpt(name, 40) + "\"" +
+                              (near.empty() ? "" : "; did you mean " + near + "?"),
+                   .hint = "a line is NAME = VALUE, with a NAME of " + api::joined(known, ", ")};
+    }
+    values[name] = api::bare(std::string_view(line).substr(equals + 1));
   }
   return values;
 }

@@ -29,6 +29,8 @@ TEST_CASE("a table is read however a spreadsheet has saved it") {
       {"another separator", "\xEF\xBB\xBFSEP=|\nprompt|name\nA; fox, red|a\n",
        R"([{"prompt":"A; fox, red","name":"a"}])"},
       {"a column of that name", "sep=a,b\n1,2\n", R"([{"sep=a":"1","b":"2"}])"},
+      {"the end of a text on DOS", "prompt,name\r\nA fox,a\r\n\x1A\r\n",
+       R"([{"prompt":"A fox","name":"a"}])"},
   };
   for (const auto& one : cases) {
     CAPTURE(one.what);
@@ -51,6 +53,10 @@ TEST_CASE("a fault of a table is told with its row and column") {
       {"A fox,5\nA crow,10\n", "row 1, column 5: the first row names the columns"},
       {"", "shots.csv is empty"},
       {"prompt,name\n\n,\n", "shots.csv has no rows below its first"},
+      {"<!DOCTYPE html>\n<title>Sign in</title>\n",
+       "shots.csv: is a web page or other XML, no table"},
+      {"PK\3\4 and a table of a spreadsheet", "shots.csv: is a ZIP archive, no table"},
+      {"[{\"prompt\": \"A fox\"}]", "shots.csv: is JSON, no table"},
       {"prompt\nA f\xF6x\n", "shots.csv: is not UTF-8"},
       {std::string("p\0r\0", 4), "shots.csv is text in UTF-16"},
       {std::string("\0p\0r\0o", 6), "shots.csv is text in UTF-16"},

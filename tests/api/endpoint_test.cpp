@@ -22,14 +22,11 @@ Json body_of(std::string_view endpoint, std::string_view fields) {
   return wire_body(*find_endpoint(endpoint), request);
 }
 
-std::string big(std::uint32_t value, int bytes) {
-  std::string text;
-  while (bytes-- > 0) text += static_cast<char>(value >> (8 * bytes) & 0xFF);
-  return text;
-}
 std::string png(std::uint32_t width, std::uint32_t height) {
-  return std::string("\x89PNG\r\n\x1a\n", 8) + big(13, 4) + "IHDR" + big(width, 4) +
-         big(height, 4) + std::string(9, '\0') + big(0, 4) + "IEND" + big(0, 4);
+  return "\x89PNG\r\n\x1a\n" +
+         test::png_chunk("IHDR",
+                         test::big(width, 4) + test::big(height, 4) + std::string(5, '\0')) +
+         test::png_chunk("IDAT", test::kPngData) + test::png_chunk("IEND", "");
 }
 }  // namespace
 

@@ -10,6 +10,24 @@
 
 namespace kling::api::test {
 
+/// A number of so many bytes, the high one first.
+inline std::string big(std::uint64_t value, unsigned size) {
+  std::string bytes;
+  while (size-- > 0) bytes += static_cast<char>(value >> 8 * size & 0xFF);
+  return bytes;
+}
+
+/// A part of a PNG file, with its checksum.
+inline std::string png_chunk(const std::string& type, const std::string& data) {
+  std::uint32_t sum = ~0u;
+  for (const unsigned char c : type + data) {
+    sum ^= c;
+    for (int bit = 0; bit < 8; ++bit) sum = sum >> 1 ^ ((sum & 1) != 0 ? 0xEDB88320 : 0);
+  }
+  return big(data.size(), 4) + type + data + big(~sum, 4);
+}
+const std::string kPngData = "\x78\x9C and more";
+
 /// The smallest request of an endpoint that no rule minds.
 inline Json smallest(std::string_view endpoint) {
   if (endpoint == "image2video")

@@ -304,7 +304,7 @@ TEST_CASE("login checks a key, keeps it for this user alone and leaves the other
   options.key = "sk-right-0123456789";
   Patient patient(options);
   patient.environment[0] = "KLING_API_KEY=";
-  patient.write_config("# mine\npoll = 3\nkey = sk-old\n", 0600);
+  patient.write_config("# mine\nask = true\nkey = sk-old\n", 0600);
   std::ofstream(patient.folder / "stdin") << "sk-wrong\n";
   const Outcome wrong = patient.run({"login"});
   CAPTURE(wrong.err);
@@ -319,7 +319,7 @@ TEST_CASE("login checks a key, keeps it for this user alone and leaves the other
   const std::string path = patient.folder / "config/kling/config";
   std::ostringstream text;
   text << std::ifstream(path).rdbuf();
-  CHECK(text.str() == "# mine\npoll = 3\nkey = sk-right-0123456789\n");
+  CHECK(text.str() == "# mine\nask = true\nkey = sk-right-0123456789\n");
   struct stat facts {};
   REQUIRE(::stat(path.c_str(), &facts) == 0);
   CHECK((facts.st_mode & 0777) == 0600);

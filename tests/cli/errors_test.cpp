@@ -157,6 +157,42 @@ TEST_CASE("wrong use exits with two") {
   CHECK(stage.run({"run", "missing.lua"}).code == 1);
 }
 
+TEST_CASE("what could not be printed is an error") {
+  const Stage stage("print('x')");
+  std::ofstream(stage.folder / "word.lua") << "io.write('x')";
+  for (const char* words : {"run film.lua", "run word.lua", "help", "--version"}) {
+    Child child({"/bin/sh", "-c", std::string(KLING_PROGRAM) + " " + words + " >/dev/full"},
+                stage.folder.path(), stage.environment);
+    const Outcome run = child.wait();
+    CAPTURE(std::string(words));
+    CHECK(run.code == 1);
+    CHECK(contains(run.err, "standard output could not be written whole"));
+  }
+  Child closed({"/bin/sh", "-c", KLING_PROGRAM " run film.lua >&-"}, stage.folder.path(),
+               stage.environment);
+  CHECK(closed.wait().code == 0);
+}
+
+TEST_CASE("what is no file is named as what it is, and its name moves no terminal") {
+  const Stage stage("");
+  std::filesystem::create_directories(stage.folder / "shots");
+  REQUIRE(::mkfifo((stage.folder / "pipe.png").c_str(), 0600) == 0);
+  for (const auto& [name, says] : {std::pair{"shots", "cannot read shots: it is a folder"},
+                                   {"pipe.png", "cannot read pipe.png: it is no file"},
+                                   {"a\\0b", "no such file: a"},
+                                   {"no\\27[2Jne\\u{202e}.png", "no such file: no [2Jne?.png"},
+                                   {"\\xE9.png", "no such file: ?.png"}})
+    for (const char* verb : {"still", "image"}) {
+      std::ofstream(stage.folder / "film.lua")
+          << "require('kling')." << verb << "('" << name << "'):save('x.png')";
+      const Outcome run = stage.run();
+      CAPTURE(run.err);
+      CHECK(run.code == 1);
+      CHECK(contains(run.err, says));
+      CHECK(contains(run.err, "do: "));
+    }
+}
+
 TEST_CASE("an error that is no text still has the script's line") {
   const struct {
     const char* script;

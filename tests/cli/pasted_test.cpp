@@ -161,6 +161,29 @@ TEST_CASE("a config file may begin with a byte order mark and quote its values")
   CHECK(run.code == 0);
 }
 
+TEST_CASE("a line of the config file that means nothing is named with its place") {
+  Stage stage(kSimple);
+  std::filesystem::create_directories(stage.folder / "kling");
+  const std::string path = stage.folder / "kling/config";
+  stage.environment[0] = "XDG_CONFIG_HOME=" + stage.folder.path();
+  for (const auto& [line, says] :
+       {std::pair{"kye = sk-right", "there is no setting \"kye\"; did you mean key?"},
+        {"baseurl = https://x", "there is no setting \"baseurl\"; did you mean base_url?"},
+        {"[kling]", "there is no setting \"[kling]\""},
+        {"key sk-right", "there is no setting \"key [key]\""}}) {
+    std::ofstream(path) << "# mine\n\n  # more\nask = true\n" << line << "\n";
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+    std::filesystem::permissions(
+        path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    const Outcome run = stage.run();
+    CAPTURE(run.err);
+    CHECK(run.code == 1);
+    CHECK(contains(run.err, path + ":5: " + says));
+    CHECK(contains(run.err, "do: a line is NAME = VALUE"));
+    CHECK_FALSE(contains(run.err, "sk-right"));
+  }
+}
+
 TEST_CASE("sizes and counts take K, M and G") {
   const Stage stage("local t = {} for i = 1, 1e5 do t[i] = { i } end print('fits')");
   const auto run = [&](const char* option, const char* value) {

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstdlib>
 
-#include "api/request.h"
+#include "api/text.h"
 #include "base/file_kind.h"
 #include "base/files.h"
 #include "engine/media/tool.h"
@@ -16,13 +16,11 @@ constexpr const char* kEntries =
     "format=duration,start_time:stream:stream_disposition=attached_pic:stream_side_data";
 
 using Json = nlohmann::json;
+using api::member;
 
 /// A field as text, whatever type ffprobe gave it; empty when it is missing.
 std::string text(const Json& object, const char* key) {
-  const auto field = object.find(key);
-  if (field == object.end()) return "";
-  if (field->is_string()) return field->get<std::string>();
-  return field->is_number_integer() ? std::to_string(field->get<std::int64_t>()) : "";
+  return api::scalar_text(member(object, key));
 }
 
 template <class Number = double>
@@ -42,10 +40,6 @@ Rate ratio(const Json& object, const char* key) {
   if (error == std::errc() && separator != end)
     std::from_chars(separator + 1, end, rate.denominator);
   return rate.numerator > 0 && rate.denominator > 0 ? rate : Rate{};
-}
-
-Json member(const Json& object, const char* key) {
-  return object.is_object() && object.contains(key) ? object[key] : Json();
 }
 
 /// A constant rate is the nominal one but for a frame: the last may be shown longer. A screen that
