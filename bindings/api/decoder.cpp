@@ -36,18 +36,12 @@ std::vector<const Json*> levels_of(Json& body) {
   return levels;
 }
 
-/// The id of a task under one of the keys. A number with a fraction or an exponent has lost digits.
-std::string id_of(const Json& level, std::initializer_list<const char*> keys) {
-  for (const char* key : keys)
-    if (const Json& id = member(level, key); !id.is_number_float() && !scalar_text(id).empty())
-      return bare(scalar_text(id));
-  return {};
-}
-
-/// The first value that is not empty under one of the keys.
+/// The first value that is not empty under one of the keys. No fraction: an id that is written so
+/// has lost digits.
 std::string first_text(const Json& level, std::initializer_list<const char*> keys) {
   for (const char* key : keys)
-    if (std::string text = scalar_text(member(level, key)); !text.empty()) return text;
+    if (const Json& value = member(level, key); !value.is_number_float())
+      if (std::string text = scalar_text(value); !text.empty()) return text;
   return {};
 }
 
@@ -214,11 +208,11 @@ std::optional<Task> read_task(const std::vector<const Json*>& levels, Answer& an
   // The outermost id is the one this service answers queries for. `id` beside a task_id is a row
   // number of the proxy's database.
   for (const Json* level : tasks) {
-    keep_first(task.id, id_of(*level, {"task_id"}));
+    keep_first(task.id, first_text(*level, {"task_id"}));
     const std::string word = first_text(*level, {"task_status", "status"});
     if (!word.empty()) words.push_back(read_word(word));
   }
-  for (const Json* level : tasks) keep_first(task.id, id_of(*level, {"id"}));
+  for (const Json* level : tasks) keep_first(task.id, first_text(*level, {"id"}));
   const bool success = !words.empty() && words.front().state == TaskState::succeeded;
   for (auto level = tasks.rbegin(); level != tasks.rend(); ++level) {  // Kling's own words first
     keep_first(task.external_id, first_text(member(**level, "task_info"), {"external_task_id"}));

@@ -62,10 +62,9 @@ std::size_t columns_of(std::string_view text) {
 std::string printable(std::string_view text) {
   use_utf8();
   std::string shown;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find_first_of("\n\t"), text.size());
-    shown += fitted(text.substr(0, end), text.npos) + std::string(text.substr(end, 1));
-    text.remove_prefix(std::min(end + 1, text.size()));
+  for (std::size_t at = 0, end = 0; at <= text.size(); at = end + 1) {
+    end = std::min(text.find_first_of("\n\t", at), text.size());
+    shown += fitted(text.substr(at, end - at), text.npos) + std::string(text.substr(end, 1));
   }
   return shown;
 }
