@@ -37,6 +37,7 @@ struct Ask {
   std::atomic<bool> followed{false};  ///< a later ask got what follows from its error
   std::atomic<bool> lost{false};      ///< another error kept its result from who asked
   bool known = false;                 ///< the row is older; set before `ready`
+  bool settled = false;               ///< and had ended; likewise
   int raised = 0;                     ///< time-outs raised so far; of the owner's thread
   bool delivered = false;             ///< a script has its result; likewise
 };

@@ -149,6 +149,8 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
   ask.row = claim.step.id;
   ask.timeouts = claim.timeouts;
   ask.known = !claim.created;
+  ask.settled = ask.known &&
+                (claim.step.state == StepState::succeeded || claim.step.state == StepState::failed);
   ask.ready = true;
   if (claim.differs && !options.typed) {
     ++differing;

@@ -106,7 +106,8 @@ int job_wait(lua_State* L) {
   bool ended = false;
   pure(L, [&] {
     const engine::JobSnapshot now = job.client->engine->snapshot(job.job);
-    ended = has_ended(now) && now.finished_at > state_of(L).begun() && !is_replayed(job.ask);
+    ended = has_ended(now) && now.finished_at > state_of(L).begun() && !is_replayed(job.ask) &&
+            (job.ask->delivered || !job.ask->known);
     // The engine is told that the script knows of the end.
     if (ended) job.client->engine->watch(job.job, engine::Milestone::finished, {job.job, [] {}});
   });
@@ -154,7 +155,8 @@ void watch_job(const JobRef& ref, engine::Milestone milestone,
   ref.client->engine->watch(
       ref.job, milestone,
       // Held weakly: the job holds this, and the client the job.
-      {ticket, [waiting = std::weak_ptr(ticket), of = std::weak_ptr(ref.client),
+      {ticket, [due = ref.ask->settled ? scheduler->expect() : nullptr,
+                waiting = std::weak_ptr(ticket), of = std::weak_ptr(ref.client),
                 job = std::weak_ptr(ref.job), ask = ref.ask, milestone, tell] {
          const auto open = waiting.lock();
          const auto client = of.lock();

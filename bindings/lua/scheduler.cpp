@@ -278,9 +278,15 @@ void Scheduler::arrive(Arrival arrival) {
   if (&list == &arrivals_) std::push_heap(list.begin(), list.end());
 }
 
+std::shared_ptr<void> Scheduler::expect() {
+  ++*due_;
+  return {nullptr, [due = due_](void*) { --*due; }};
+}
+
 bool Scheduler::is_quiet() const {
   const auto blocked = blocked_.lock();
-  return ready_.first == nullptr && brief_ == 0 && !(blocked && blocked->brief && !blocked->done);
+  return ready_.first == nullptr && brief_ == 0 && *due_ == 0 &&
+         !(blocked && blocked->brief && !blocked->done);
 }
 
 /// The next of what an earlier run saw, once all that followed from the one before is done.

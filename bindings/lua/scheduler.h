@@ -211,6 +211,8 @@ class Scheduler {
 
   void set_host_pumps() { host_pumps_ = true; }
   void wake(TaskId task, std::uint32_t serial);
+  /// While it lives, something of an earlier run is about to arrive. Plain C++; may throw.
+  std::shared_ptr<void> expect();
   /// Tells it at once, or when its turn comes.
   void arrive(Arrival arrival);
   /// When this run began: what is older was seen by an earlier one.
@@ -259,7 +261,9 @@ class Scheduler {
   std::vector<Arrival> arrivals_;  ///< of earlier runs, a heap
   std::vector<Arrival> held_;      ///< those whose wait is to end first
   const Millis begun_;
-  std::size_t brief_ = 0;          ///< tasks that wait for a brief ticket
+  std::size_t brief_ = 0;  ///< tasks that wait for a brief ticket
+  /// What expect() gave; shared, as it is let go on any thread.
+  std::shared_ptr<std::atomic<int>> due_ = std::make_shared<std::atomic<int>>(0);
   std::weak_ptr<Ticket> blocked_;  ///< what is waited for outside of tasks
   TaskId last_id_ = 0;
   std::uint64_t waits_ = 0;  ///< begun so far

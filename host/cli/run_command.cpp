@@ -89,7 +89,9 @@ std::string random_seed(const engine::EngineOptions& settings, const std::string
       !kept.empty())
     return kept;
   std::error_code error;
-  const std::string text = fs::absolute(script, error).string() + "\n" + settings.take;
+  // However it was spelled: processes that begin at once must draw the same numbers.
+  const fs::path path = fs::weakly_canonical(fs::absolute(script, error), error);
+  const std::string text = path.string() + "\n" + settings.take;
   std::uint32_t part[4];
   std::seed_seq(text.begin(), text.end()).generate(std::begin(part), std::end(part));
   return std::to_string(lua_Integer(part[0]) << 32 | part[1]) + " " +
