@@ -365,8 +365,19 @@ class Run {
            .hint = "kling jobs list shows the names"});
     for (const lua::TaskResult& task : runtime_.take_unobserved()) report(task);
     for (const engine::JobSnapshot& job : unobserved) report_unobserved(job);
-    for (const lua::TaskResult& task : failures_)
-      (void)options_.voice.fail(task, called(task.error.job));
+    // A hundred shots may fail for one reason.
+    std::map<std::string, int> alike;
+    const auto reason = [](const lua::TaskResult& task) {
+      return task.where + "\n" + task.error.message + "\n" + task.error.hint;
+    };
+    for (const lua::TaskResult& task : failures_) ++alike[reason(task)];
+    for (const lua::TaskResult& task : failures_) {
+      const int more = std::exchange(alike[reason(task)], 0) - 1;
+      if (more >= 0) (void)options_.voice.fail(task, called(task.error.job));
+      if (more > 0)
+        options_.voice.note(std::to_string(more) + (more == 1 ? " task" : " tasks") +
+                            " more ended for the same reason");
+    }
     if (code_ == kExitDone && !leaving_ && !options_.detach && !options_.report) runtime_.end_run();
     if (options_.notify) notify();
     return leaving_ ? int{kExitInterrupted} : code_;

@@ -282,3 +282,16 @@ TEST_CASE("a script's error is told once and last, and that a paid job still run
   CHECK(run.err.ends_with(error));
   CHECK(run.err.find("a Job has no save") == run.err.rfind("a Job has no save"));
 }
+
+TEST_CASE("shots that fail for one reason are told once, with their number") {
+  Stage stage(
+      "local kling = require 'kling'\nfor i = 1, 20 do kling.spawn(function()\n"
+      "  kling.text2video { prompt = 'shot ' .. i, duration = 99 }\nend) end");
+  const Outcome run = stage.run({"run", "film.lua"});
+  CAPTURE(run.err);
+  CHECK(run.code == 1);
+  const std::string reason = "film.lua:3: text2video: duration";
+  CHECK(contains(run.err, reason));
+  CHECK(run.err.find(reason) == run.err.rfind(reason));
+  CHECK(contains(run.err, "19 tasks more ended for the same reason"));
+}
