@@ -278,6 +278,7 @@ int also(lua_State* L) {
   const TaskResult& failure = *other->failure;
   if (failure.is_kling_error && failure.error.kind == Kind::interrupted) return 0;
   pure(L, [&] {
+    if (value != nullptr && to_text(*value) == failure.message) return;  // one reason, told once
     const std::string text =
         "\ntask " + other->path + " failed too: " + failure.message + "\n" + failure.traceback;
     if (value != nullptr) {

@@ -64,6 +64,11 @@ void tell_unknown(const CLI::App& app, const std::string& path, const std::strin
     for (const CLI::App* one : app.get_subcommands([](const CLI::App*) { return true; }))
       known.push_back(one->get_name());
   const std::string near = kling::api::did_you_mean(word.substr(0, word.find('=')), known);
+  // It may be the key itself.
+  if (!option && path == "kling login")
+    return kling::cli::tell(
+        "kling login takes no key as an argument: your shell keeps what is typed",
+        "kling login asks for it; if that was your key, make a new one");
   const char* what = option ? "option" : known.empty() ? "argument" : "command";
   kling::cli::tell(
       path + " has no " + what + " " + word + (near.empty() ? "" : "; did you mean " + near + "?"),

@@ -1,7 +1,9 @@
 // A run from its first turn to its bill: tasks, jobs and interrupts, questions, what went wrong.
 #include <algorithm>
+#include <cctype>
 
 #include <poll.h>
+#include <termios.h>
 
 #include "api/capabilities.h"
 #include "api/text.h"
@@ -124,6 +126,7 @@ class Run {
     std::string text = limited ? "y" : "";
     if (!limited && asking_ != kThis) {
       asking_ = kThis;
+      forget_typed();
       std::fprintf(stderr, "%d new shot%s, about %s%s; more may follow; go on? [Y/n] ", shots,
                    shots == 1 ? "" : "s", engine::dollars(usd).c_str(),
                    unpriced > 0 ? " and what has no known price" : "");
@@ -162,7 +165,10 @@ class Run {
     const bool is_new = std::exchange(asking_, person_ && !leaving_ ? open.id : 0) != asking_;
     if (asking_ == 0) return whose != nullptr;
     const std::string prompt = engine::answer_prompt(open);
-    if (is_new) std::fputs(prompt.c_str(), stderr);
+    if (is_new) {
+      forget_typed();
+      std::fputs(prompt.c_str(), stderr);
+    }
     const auto line = read_line();
     if (!line) return true;
     if (const int answer = engine::read_answer(open, *line); answer != 0) {
@@ -173,6 +179,11 @@ class Run {
       std::fputs((engine::no_answer(open, *line) + "\n" + prompt).c_str(), stderr);
     }
     return true;
+  }
+
+  /// A line that was typed before the question cannot be its answer.
+  void forget_typed() const {
+    if (person_) (void)::tcflush(STDIN_FILENO, TCIFLUSH);
   }
 
   /// What was typed, when there is a line. At its end nobody sits here any more.
@@ -274,13 +285,17 @@ class Run {
     if (leaving_) return true;
     const auto engines = runtime_.engines();
     stop(engines);
+    std::string place =
+        main.where.empty() ? main.message.substr(0, main.message.find(": ")) : main.where;
+    if (place.empty() || std::isdigit(static_cast<unsigned char>(place.back())) == 0)
+      place = "the script";
     if (const int going = count(engines, goes_on); going > 0)
-      options_.voice.note(
-          main.message.substr(0, main.message.find(": ")) + (failed ? " failed; " : "; ") +
-          (going == 1 ? "1 job that is paid for still runs"
-                      : std::to_string(going) + " jobs that are paid for still run") +
-          "; waiting for " + (going == 1 ? "it" : "them") +
-          " (Ctrl-C leaves, and they go on at the service)");
+      options_.voice.note((failed ? place + " failed; " : "the script was stopped; ") +
+                          (going == 1
+                               ? "1 job that is paid for still runs"
+                               : std::to_string(going) + " jobs that are paid for still run") +
+                          "; waiting for " + (going == 1 ? "it" : "them") +
+                          " (Ctrl-C leaves, and they go on at the service)");
     return true;
   }
 

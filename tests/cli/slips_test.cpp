@@ -141,3 +141,12 @@ TEST_CASE("what people write by mistake is answered with what to write") {
   }
   CHECK(rows > 90);
 }
+
+TEST_CASE("a key that is typed behind login is not shown again") {
+  Stage stage("");
+  const Outcome run = stage.run({"login", "sk-0123456789abcdef"});
+  CAPTURE(run.err);
+  CHECK(run.code == 2);
+  CHECK(contains(run.err, "takes no key as an argument"));
+  CHECK_FALSE(contains(run.err, "0123456789"));
+}
