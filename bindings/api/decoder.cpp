@@ -25,7 +25,7 @@ std::vector<const Json*> levels_of(Json& body) {
   Json* level = &body;
   while (levels.size() < kLevels) {
     unfold(*level);
-    if (level->is_array() && !level->empty()) level = &level->front();
+    if (level->is_array() && level->size() == 1) level = &level->front();  // of more, which?
     if (!level->is_object()) break;
     levels.push_back(level);
     if (const auto result = level->find("task_result"); result != level->end()) unfold(*result);

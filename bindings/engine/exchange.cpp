@@ -228,7 +228,10 @@ Event Engine::look_up(Job& job) {
     const api::Task& task = *answer.task;
     const std::optional<bool> ours = is_ours(job, task, outcome.date);
     if (!ours) return {.type = EventType::unreachable};
-    if (!*ours) return {.type = EventType::not_found};
+    if (!*ours) {  // who answers with another task does not look up
+      learn_lookup(job, false);
+      return {.type = EventType::not_found, .works = Known::no};
+    }
     if (!task.external_id.empty()) learn_lookup(job, true);
     note_task(job, task, now());
     std::lock_guard lock(job.mutex);

@@ -234,7 +234,9 @@ class Machine {
     switch (e.type) {
       case EventType::accepted: return adopt();
       case EventType::denied: return pause();
-      case EventType::not_found: return not_found();
+      case EventType::not_found:
+        if (e.works == Known::no) s.lookup = Known::no;
+        return not_found();
       case EventType::probed:
         s.lookup = e.works;
         if (s.asked) return e.works == Known::yes ? act(ActionType::revisit) : not_found();

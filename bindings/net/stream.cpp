@@ -111,7 +111,10 @@ ssize_t Stream::unpack(char* to, size_t size) {
     spoiled_ = !zip_ended_ && result != Z_OK && result != Z_BUF_ERROR;
     if (zip_.avail_out < size) return ssize_t(size - zip_.avail_out);
     if (spoiled_) return -1;
-    if (!zip_ended_ && body_.empty() && (spoiled_ = fill() == 0)) return -1;
+    if (zip_ended_ || !body_.empty()) continue;
+    const int next = fill();  // ended too early, or cut off
+    spoiled_ = next == 0;
+    if (next <= 0) return -1;
   }
 }
 

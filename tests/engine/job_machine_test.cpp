@@ -172,6 +172,18 @@ TEST_CASE("a lost answer is repeated only where look-ups are known to work") {
   }
 }
 
+TEST_CASE("a look-up that answers with another task proves nothing, and nothing is repeated") {
+  for (const Known known : {Known::unknown, Known::yes}) {
+    Play play;
+    play.state.lookup = known;
+    play.until_posted();
+    CHECK(play.on(EventType::lost) == ActionType::look_up);
+    CHECK(play.on(Event{.type = EventType::not_found, .works = Known::no}) == ActionType::ask);
+    CHECK(play.on(EventType::done) == ActionType::rest);
+    CHECK(play.state.phase == Phase::ambiguous);
+  }
+}
+
 TEST_CASE("an outage during the search costs no patience") {
   Play play;
   play.until_posted();

@@ -450,6 +450,13 @@ TEST_CASE("an answer that was packed unasked is unpacked up to the cap") {
     });
     CHECK(transport_to(server.url())->send(get()).body.find("code") == std::string::npos);
   }
+  // The connection ends within a packed body: at once, and as what it is.
+  RawServer server([&](Peer& peer, int) {
+    peer.read_request();
+    const std::string sent = answer(whole, "Content-Encoding: gzip\r\n");
+    peer.send(sent.substr(0, sent.size() - 8));
+  });
+  CHECK(transport_to(server.url())->send(get()).stage != Stage::answered);
 }
 
 TEST_CASE("a redirect is returned and not followed") {
