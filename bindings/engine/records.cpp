@@ -264,6 +264,8 @@ void Engine::follow_orphans() {
 Event Engine::mark_sending(Job& job) {
   const Event event = admit_to_send(job);
   if (event.type != EventType::no_slot) leave_line(job);
+  std::lock_guard lock(job.mutex);
+  if (event.type == EventType::done && job.step.sent_at == 0) job.step.sent_at = now();
   return event;
 }
 
@@ -399,6 +401,10 @@ Event Engine::record(Job& job, ActionType action) {
     log("warning", handle_of(job) + ": " + written.error().message + ". " + written.error().hint);
     // The error a failed job ends with stays what the service said.
     return failing ? Event{.type = EventType::ledger_failed} : failed_record(job, written.error());
+  }
+  if (action == ActionType::clear_sending) {
+    std::lock_guard told(job.mutex);
+    job.step.sent_at = 0;
   }
   if (action == ActionType::release) return done;  // it rests with the reason that it has
   std::lock_guard lock(job.mutex);
