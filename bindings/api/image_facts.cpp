@@ -20,18 +20,6 @@ class Bytes {
     return static_cast<unsigned char>(piece_[place - start_]);
   }
 
-  /// Whether the checksum at `end` is that of what stands before it.
-  bool has_sum(std::uint64_t place, std::uint64_t end) {
-    std::uint32_t sum = ~0u;
-    for (; place < end; ++place) {
-      const int byte = at(place);
-      if (byte < 0) return true;  // cut off, which is told otherwise
-      sum ^= std::uint32_t(byte);
-      for (int bit = 0; bit < 8; ++bit) sum = sum >> 1 ^ (0xEDB88320 & -(sum & 1));
-    }
-    return ~sum == number(end, 4);
-  }
-
   std::uint32_t number(std::uint64_t place, unsigned size, bool little = false) {
     std::uint32_t value = 0;
     for (unsigned i = 0; i < size; ++i) {
@@ -75,30 +63,19 @@ void size(ImageFacts& facts, std::uint32_t width, std::uint32_t height) {
   facts.height = static_cast<int>(height);
 }
 
-/// Only of what everybody decodes: the rest may have any checksum.
 void png(Bytes& bytes, ImageFacts& facts) {
-  bool data = false, sound = true;
   for (std::uint64_t at = 8; bytes.at(at) >= 0;) {  // chunks: length, type, data, checksum
     const std::uint32_t type = bytes.number(at + 4, 4);
     const std::uint64_t end = at + 8 + bytes.number(at, 4);
     if (type == 0x49484452) size(facts, bytes.number(at + 8, 4), bytes.number(at + 12, 4));  // IHDR
-    const bool is_data = type == 0x49444154;  // IDAT; a head of zlib stands before all
-    if (is_data && !data && end > at + 9) sound = sound && bytes.number(at + 8, 2) % 31 == 0;
-    data = data || is_data;
-    if (is_data || type == 0x49484452) sound = sound && bytes.has_sum(at + 4, end);
-    if (type == 0x6163544C) facts.is = kAnimated;  // acTL
-    if (type == 0x43674249) {                      // CgBI
+    if (type == 0x6163544C) facts.is = kAnimated;                                            // acTL
+    if (type == 0x43674249) {                                                                // CgBI
       facts.is = "a PNG as iPhone programs have it inside";
       facts.cure = "convert it, on a Mac with sips -s format png IN --out OUT.png";
     }
     if (type == 0x65584966) facts.orientation = orientation(bytes, at + 8, end);  // eXIf
     at = end + 4;
-    if (type != 0x49454E44 || bytes.at(at - 1) < 0) continue;  // IEND
-    if ((!data || !sound) && facts.width != 0 && (facts.is == "PNG" || facts.is == kAnimated)) {
-      facts.is = data ? "a PNG with damaged data" : "a PNG without data";
-      facts.cure = "get it or save it again";
-    }
-    return;
+    if (type == 0x49454E44 && bytes.at(at - 1) >= 0) return;  // IEND
   }
   facts.whole = false;
 }

@@ -287,10 +287,12 @@ std::string result_text(const Job& job) {
 }
 
 const Error& out_of_memory(Kind kind) {
-  static const auto kErrors = [] {
-    std::array<Error, std::size_t(Kind::script) + 1> errors;
-    for (std::size_t i = 0; i < errors.size(); ++i)
-      errors[i] = {.kind = Kind(i), .message = "out of memory"};
+  using Errors = std::array<Error, std::size_t(Kind::script) + 1>;
+  alignas(Errors) static std::byte place[sizeof(Errors)];
+  static const Errors& kErrors = *[] {  // never destroyed: workers may outlive main
+    auto* errors = new (place) Errors;
+    for (std::size_t i = 0; i < errors->size(); ++i)
+      (*errors)[i] = {.kind = Kind(i), .message = "out of memory"};
     return errors;
   }();
   return kErrors[std::size_t(kind)];

@@ -49,7 +49,7 @@ TEST_CASE("a read error names path and reason") {
   REQUIRE(!missing);
   CHECK(missing.error().message == "no such file: " + folder / "none.png");
   CHECK(missing.error().hint == "check the path; relative ones start at the working folder");
-  CHECK(read_file(folder.path(), 10).error().message.find("directory") != std::string::npos);
+  CHECK(read_file(folder.path(), 10).error().message.find("it is a folder") != std::string::npos);
 }
 
 TEST_CASE("a pipe without a writer is refused instead of waited for") {
