@@ -10,9 +10,9 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-/// Kept for options to come, or typed by who means to pay nothing, or no more than so much: a script
-/// gets none of them unseen.
-constexpr std::string_view kReserved[] = {"notify", "dry-run", "plan", "preview", "rehearse",
+/// Kept for options to come, or typed by who means to pay nothing, or no more than so much: a
+/// script gets none of them unseen.
+constexpr std::string_view kReserved[] = {"notify", "dry-run", "plan",  "preview",  "rehearse",
                                           "budget", "cost",    "price", "max-price"};
 
 /// A word as it was meant: what turns "--" into a dash is undone, capitals and underscores too.
