@@ -29,8 +29,9 @@ bool open_pipe(Pipe& pipe) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return false;
   pipe.read = Descriptor(ends[0]);
-  const Descriptor low(ends[1]);
-  pipe.write = Descriptor(::fcntl(low.get(), F_DUPFD_CLOEXEC, kFailure + 1));
+  pipe.write = Descriptor(ends[1]);
+  if (ends[1] <= kFailure)
+    pipe.write = Descriptor(::fcntl(ends[1], F_DUPFD_CLOEXEC, kFailure + 1));
   return pipe.write && ::fcntl(pipe.read.get(), F_SETFL, O_NONBLOCK) == 0;
 }
 
