@@ -30,8 +30,7 @@ bool open_pipe(Pipe& pipe) {
   if (::pipe2(ends, O_CLOEXEC) != 0) return false;
   pipe.read = Descriptor(ends[0]);
   pipe.write = Descriptor(ends[1]);
-  if (ends[1] <= kFailure)
-    pipe.write = Descriptor(::fcntl(ends[1], F_DUPFD_CLOEXEC, kFailure + 1));
+  if (ends[1] <= kFailure) pipe.write = Descriptor(::fcntl(ends[1], F_DUPFD_CLOEXEC, kFailure + 1));
   return pipe.write && ::fcntl(pipe.read.get(), F_SETFL, O_NONBLOCK) == 0;
 }
 
