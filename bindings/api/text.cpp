@@ -177,6 +177,11 @@ std::string scalar_text(const Json& value) {
 }
 
 std::string to_text(const Json& value) {
+  // Most texts need no escapes, and setting up a serializer costs more than they do.
+  if (const auto* text = value.get_ptr<const std::string*>())
+    if (std::ranges::all_of(*text,
+                            [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; }))
+      return '"' + *text + '"';
   return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

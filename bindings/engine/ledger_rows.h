@@ -1,6 +1,7 @@
 // Steps, and what is kept about them, in the tables of the ledger's database.
 #pragma once
 
+#include "api/decoder.h"
 #include "api/text.h"
 #include "base/digest.h"
 #include "base/files.h"
