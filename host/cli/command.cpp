@@ -93,23 +93,29 @@ std::string wrapped(const std::string& given, int descriptor) {
   if (::isatty(descriptor) == 0) return text;
   const std::size_t columns = terminal_size(descriptor).columns;
   std::string out, word;
-  std::size_t at = 0;
+  std::size_t at = 0, blanks = 0, indent = 4;
   for (std::size_t i = 0; i <= text.size(); ++i) {
     if (i < text.size() && text[i] != ' ' && text[i] != '\n') {
       word += text[i];
       continue;
     }
+    // A table goes on below the column where its second one began.
+    if (!word.empty() && blanks > 1 && at > blanks && at + 20 < columns) indent = at;
+    blanks = word.empty() ? blanks + 1 : 1;
     const std::size_t width = columns_of(word);
-    if (at > 4 && at + width >= columns) {
-      out += "\n    ";
-      at = 4;
+    if (at > indent && at + width >= columns) {
+      out += "\n" + std::string(indent, ' ');
+      at = indent;
     }
     out += word;
     at += width + 1;
     word.clear();
     if (i == text.size()) break;
     out += text[i];
-    if (text[i] == '\n') at = 0;
+    if (text[i] == '\n') {
+      at = blanks = 0;
+      indent = 4;
+    }
   }
   return out;
 }

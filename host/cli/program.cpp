@@ -117,7 +117,7 @@ int kling::cli::run_program(int argc, char** argv) {
   // A word that is no command matches none: the help lists them without their options.
   set_up(app, code, words.empty() || words[0].empty() ? "-" : words[0]);
   if (words.empty()) {
-    std::fputs(app.help().c_str(), stderr);
+    std::fputs(kling::cli::wrapped(app.help(), STDERR_FILENO).c_str(), stderr);
     return code;
   }
   const std::string first = words[0];
@@ -135,7 +135,9 @@ int kling::cli::run_program(int argc, char** argv) {
   try {
     app.parse(words);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // help, or the version
+    if (dynamic_cast<const CLI::CallForHelp*>(&error) != nullptr)
+      return kling::cli::print(kling::cli::wrapped(app.help(), STDOUT_FILENO));
+    if (error.get_exit_code() == 0) return app.exit(error);  // the version
     const CLI::App* last = &app;
     std::string path = "kling";
     for (auto given = app.get_subcommands(); !given.empty(); given = last->get_subcommands()) {
