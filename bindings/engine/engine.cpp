@@ -87,14 +87,14 @@ void Engine::find(const std::string& handle, JobDone done) {
   work(Lane::light, std::move(done), [handle](Engine& engine) { return engine.find(handle); });
 }
 
-JobSnapshot Engine::snapshot(const std::shared_ptr<Job>& job) const {
+void Engine::read(const std::shared_ptr<Job>& job, const ReadJob& reader) const {
   std::lock_guard lock(job->mutex);
-  JobSnapshot shot = snapshot_of(*job);
-  if (shot.phase == Phase::accepted && shot.progress < 0 && shot.expected > 0) {
-    const auto past = static_cast<double>(now() - shot.accepted_at);
-    const double part = past / static_cast<double>(shot.expected);
-    shot.progress = std::floor(100 * std::clamp(part, 0.0, 0.99)) / 100;
-  }
+  reader(view_of(*job, now()));
+}
+
+JobSnapshot Engine::snapshot(const std::shared_ptr<Job>& job) const {
+  JobSnapshot shot;
+  read(job, [&](const JobView& view) { shot = JobSnapshot(view); });
   return shot;
 }
 

@@ -144,6 +144,7 @@ std::vector<JobSnapshot> snapshots(const std::vector<Engine*>& engines);
 Bill bill_of(const std::vector<Engine*>& engines);
 
 using JobDone = std::function<void(Result<std::shared_ptr<Job>>)>;
+using ReadJob = std::function<void(const JobView&)>;
 using TextDone = std::function<void(Result<std::string>)>;
 
 /// What is virtual is so for a double of the Lua floor's tests.
@@ -162,7 +163,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   virtual std::shared_ptr<Job> create(CreateRequest request, JobDone prepared);
   /// The job of a handle or id, from this run or the ledger; it is polled when it is open.
   virtual void find(const std::string& handle, JobDone done);
-  virtual JobSnapshot snapshot(const std::shared_ptr<Job>& job) const;
+  /// Calls `reader` at once, with the job locked: it copies what it needs, and calls nothing here.
+  virtual void read(const std::shared_ptr<Job>& job, const ReadJob& reader) const;
+  JobSnapshot snapshot(const std::shared_ptr<Job>& job) const;
   /// Calls `reached` once the job has come so far (in the next drain() when it has already), unless
   /// its owner has gone. A paused job that somebody waits for is resumed.
   virtual void watch(const std::shared_ptr<Job>& job, Milestone milestone, Watch reached);

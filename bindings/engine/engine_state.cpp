@@ -258,19 +258,23 @@ bool reached(const Job& job, Milestone milestone) {
   return true;
 }
 
-JobSnapshot snapshot_of(const Job& job) {
+JobView view_of(const Job& job, Millis now) {
   static constexpr const char* kStates[] = {"preparing", "sending",   "sending",   "sending",
                                             "sending",   "queued",    "succeeded", "succeeded",
                                             "failed",    "ambiguous", "paused"};  // of the phases
-  JobSnapshot shot{job.step, job};
-  shot.handle = handle_of(job);
-  shot.phase = job.machine.phase;
-  if (shot.phase == Phase::succeeded || shot.phase == Phase::stored) shot.progress = 1;
-  shot.state = kStates[static_cast<std::size_t>(shot.phase)];
-  if (shot.phase == Phase::accepted && job.seen != api::TaskState::queued) shot.state = "running";
-  if (shot.phase < Phase::failed) shot.error.reset();
-  if (shot.phase != Phase::succeeded || job.active) shot.store_error.reset();
-  return shot;
+  const Phase phase = job.machine.phase;
+  JobView view{job.step,     job, phase, kStates[static_cast<std::size_t>(phase)],
+               job.progress, {},  {}};
+  if (phase == Phase::succeeded || phase == Phase::stored) view.progress = 1;
+  if (phase == Phase::accepted && job.seen != api::TaskState::queued) view.state = "running";
+  if (phase == Phase::accepted && view.progress < 0 && job.expected > 0) {
+    const auto past = static_cast<double>(now - job.step.accepted_at);
+    const double part = past / static_cast<double>(job.expected);
+    view.progress = std::floor(100 * std::clamp(part, 0.0, 0.99)) / 100;
+  }
+  if (phase >= Phase::failed) view.error = job.error;
+  if (phase == Phase::succeeded && !job.active) view.store_error = job.store_error;
+  return view;
 }
 
 std::string known_url(const Job& job, int video) {

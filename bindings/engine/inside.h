@@ -95,7 +95,7 @@ class Working : NotCopied {
 
 // These read a job whose mutex is held.
 inline std::string handle_of(const Job& job) { return handle_of(job.step); }
-JobSnapshot snapshot_of(const Job& job);
+JobView view_of(const Job& job, Millis now);
 /// The address of a video as it was last told; it may have expired. Empty: none.
 std::string known_url(const Job& job, int video);
 bool reached(const Job& job, Milestone milestone);

@@ -6,53 +6,71 @@
 namespace kling::engine {
 namespace {
 
+template <class T>
+const T& of(const JobView& view, T StepFacts::*fact) {
+  return view.step.*fact;
+}
+template <class T>
+const T& of(const JobView& view, T JobFacts::*fact) {
+  return view.job.*fact;
+}
+
 template <auto Text>
-api::Json text(const JobSnapshot& job) {
-  return job.*Text;
+api::Json text(const JobView& view) {
+  return of(view, Text);
 }
 template <auto Text>
-api::Json some(const JobSnapshot& job) {
-  return (job.*Text).empty() ? api::Json() : api::Json(job.*Text);
+api::Json some(const JobView& view) {
+  return of(view, Text).empty() ? api::Json() : api::Json(of(view, Text));
 }
 template <auto Time>
-api::Json seconds(const JobSnapshot& job) {
-  return job.*Time == 0 ? api::Json() : api::Json(static_cast<double>(job.*Time) / 1000);
+api::Json seconds(const JobView& view) {
+  const Millis time = of(view, Time);
+  return time == 0 ? api::Json() : api::Json(static_cast<double>(time) / 1000);
 }
-
-template <auto Part>
-api::Json part(const JobSnapshot& job) {
-  return job.*Part < 0 ? api::Json() : api::Json(job.*Part);
-}
+api::Json part(double part) { return part < 0 ? api::Json() : api::Json(part); }
 
 constexpr JobField kJobFields[] = {
-    {"handle", text<&JobSnapshot::handle>},
-    {"id", some<&JobSnapshot::task_id>},
-    {"state", text<&JobSnapshot::state>},
-    {"kind", text<&JobSnapshot::endpoint>},
-    {"external_id", some<&JobSnapshot::external_id>},
-    {"path", some<&JobSnapshot::file>},
-    {"name", some<&JobSnapshot::name>},
-    {"where", text<&JobSnapshot::script>},
-    {"waiting_for", some<&JobSnapshot::waiting_for>},
-    {"prompt", some<&JobSnapshot::summary>},
-    {"created", seconds<&JobSnapshot::created_at>},
-    {"finished", seconds<&JobSnapshot::finished_at>},
-    {"expected", seconds<&JobSnapshot::expected>},
-    {"progress", part<&JobSnapshot::progress>},
-    {"transfer", part<&JobSnapshot::transfer>},
-    {"cost", [](const JobSnapshot& job) { return api::Json(api::decimal(job.cost())); }},
-    {"reused", [](const JobSnapshot& job) { return api::Json(job.reused); }},
-    {"error", [](const JobSnapshot& job) { return job.error ? to_json(*job.error) : api::Json(); }},
+    {"handle", [](const JobView& view) { return api::Json(handle_of(view.step)); }},
+    {"id", some<&StepFacts::task_id>},
+    {"state", [](const JobView& view) { return api::Json(view.state); }},
+    {"kind", text<&StepFacts::endpoint>},
+    {"external_id", some<&StepFacts::external_id>},
+    {"path", some<&StepFacts::file>},
+    {"name", some<&StepFacts::name>},
+    {"where", text<&StepFacts::script>},
+    {"waiting_for", some<&JobFacts::waiting_for>},
+    {"prompt", some<&StepFacts::summary>},
+    {"created", seconds<&StepFacts::created_at>},
+    {"finished", seconds<&StepFacts::finished_at>},
+    {"expected", seconds<&JobFacts::expected>},
+    {"progress", [](const JobView& view) { return part(view.progress); }},
+    {"transfer", [](const JobView& view) { return part(view.job.transfer); }},
+    {"cost", [](const JobView& view) { return api::Json(api::decimal(view.step.cost())); }},
+    {"reused", [](const JobView& view) { return api::Json(view.job.reused); }},
+    {"error", [](const JobView& view) { return view.error ? to_json(*view.error) : api::Json(); }},
 };
 
 }  // namespace
 
 std::span<const JobField> job_fields() { return kJobFields; }
 
+JobSnapshot::JobSnapshot(const JobView& view)
+    : StepFacts(view.step),
+      JobFacts(view.job),
+      handle(handle_of(view.step)),
+      phase(view.phase),
+      state(view.state) {
+  progress = view.progress;
+  error = view.error;
+  store_error = view.store_error;
+}
+
 api::Json to_json(const JobSnapshot& job) {
+  const JobView view = job.view();
   api::Json json;
   for (const JobField& field : kJobFields)
-    if (api::Json value = field.get(job); !value.is_null()) json[field.name] = std::move(value);
+    if (api::Json value = field.get(view); !value.is_null()) json[field.name] = std::move(value);
   return json;
 }
 

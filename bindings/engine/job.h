@@ -36,7 +36,24 @@ struct JobFacts {
   std::shared_ptr<const Error> store_error;  ///< why the clip could not be stored; null: it could
 };
 
+/// What is told of a job, without a copy of it: of the job itself while its mutex is held, or of a
+/// snapshot.
+struct JobView {
+  const StepFacts& step;
+  const JobFacts& job;
+  Phase phase;
+  const char* state;  ///< see JobSnapshot
+  double progress;    ///< with the guess where the service says nothing
+  std::shared_ptr<const Error> error, store_error;  ///< of the state it is in; null: none
+};
+
 struct JobSnapshot : StepFacts, JobFacts {
+  JobSnapshot() = default;
+  explicit JobSnapshot(const JobView& view);
+  JobView view() const {
+    return {*this, *this, phase, state.c_str(), progress, error, store_error};
+  }
+
   std::string handle;
   Phase phase = Phase::fresh;
   /// For scripts: preparing sending queued running succeeded failed ambiguous paused.
@@ -48,7 +65,7 @@ struct JobSnapshot : StepFacts, JobFacts {
 /// A field under the name that scripts, --json and kling_host_jobs have for it.
 struct JobField {
   const char* name;
-  api::Json (*get)(const JobSnapshot&);  ///< null: this job has none
+  api::Json (*get)(const JobView&);  ///< null: this job has none
 };
 std::span<const JobField> job_fields();
 api::Json to_json(const JobSnapshot& job);

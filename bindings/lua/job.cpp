@@ -40,12 +40,17 @@ int job_index(lua_State* L) {
     push_json(L, request);
     return 1;
   }
-  const auto& now = push_snapshot(L, job);
-  if (std::strcmp(key, "error") == 0 && now.error) return push_error(L, *now.error);
+  if (std::strcmp(key, "error") == 0) {
+    const auto& now = push_snapshot(L, job);
+    return now.error ? push_error(L, *now.error) : 0;
+  }
   for (const engine::JobField& field : engine::job_fields()) {
     if (std::strcmp(key, field.name) != 0) continue;
     api::Json& value = new_object<api::Json>(L);
-    pure(L, [&] { value = field.get(now); });
+    pure(L, [&] {
+      const auto get = [&](const engine::JobView& now) { value = field.get(now); };
+      job.client->engine->read(job.job, get);
+    });
     if (value.is_null() || value == "") return 0;
     push_json(L, value);
     return 1;

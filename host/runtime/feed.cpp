@@ -6,7 +6,7 @@ namespace kling::runtime {
 namespace {
 
 /// As engine::to_json says it, without making the object: there may be thousands.
-std::string text_of(const engine::JobSnapshot& job) {
+std::string text_of(const engine::JobView& job) {
   std::string text;
   for (const engine::JobField& field : engine::job_fields()) {
     const api::Json value = field.get(job);
@@ -19,34 +19,37 @@ std::string text_of(const engine::JobSnapshot& job) {
 }
 
 /// What a program would call this change.
-const char* name_of(const engine::JobSnapshot& job, bool stores, bool was_accepted) {
+const char* name_of(const engine::JobView& job, bool stores, bool was_accepted) {
   using engine::Phase;
-  const bool here = !stores || !job.file.empty() || job.store_error;
+  const bool here = !stores || !job.step.file.empty() || job.store_error;
   if (job.phase == Phase::stored || (job.phase == Phase::succeeded && here)) return "succeeded";
   if (job.phase >= Phase::failed) return "failed";
-  return job.task_id.empty() || was_accepted ? "progress" : "accepted";
+  return job.step.task_id.empty() || was_accepted ? "progress" : "accepted";
 }
 
 }  // namespace
 
+void Feed::take(const std::shared_ptr<engine::Job>& job, const engine::JobView& now, bool stores) {
+  Record& record = records_[job];
+  std::string text = text_of(now);
+  if (text == record.text) return;
+  const engine::StepFacts& step = now.step;
+  record.text = std::move(text);
+  record.handle = handle_of(step);
+  if (step.task_id.empty()) record.early_handle = record.handle;
+  if (step.task_id.empty() && step.external_id.empty()) return;  // not recorded yet
+  if (record.event == nullptr) {
+    told_next_.push_back(job);
+    record.was_accepted = record.accepted;
+  }
+  record.event = name_of(now, stores, record.was_accepted);
+  record.accepted = !step.task_id.empty();
+}
+
 void Feed::look(const Engines& engines) {
   for (const engine::Engine* engine : engines) {
-    for (auto& job : engine->changes(seen_[engine])) {
-      const engine::JobSnapshot now = engine->snapshot(job);
-      Record& record = records_[job];
-      std::string text = text_of(now);
-      if (text == record.text) continue;
-      record.text = std::move(text);
-      record.handle = now.handle;
-      if (now.task_id.empty()) record.early_handle = now.handle;
-      if (now.task_id.empty() && now.external_id.empty()) continue;  // not recorded yet
-      if (record.event == nullptr) {
-        told_next_.push_back(job);
-        record.was_accepted = record.accepted;
-      }
-      record.event = name_of(now, engine->options.store, record.was_accepted);
-      record.accepted = !now.task_id.empty();
-    }
+    for (auto& job : engine->changes(seen_[engine]))
+      engine->read(job, [&](const engine::JobView& now) { take(job, now, engine->options.store); });
     for (const engine::Question& question : engine->questions())
       if (question.answer == 0 && asked_.emplace(engine, question.id).second)
         add(R"({"event":"question","question":)" + api::to_text(engine::to_json(question)) + "}");
@@ -75,7 +78,8 @@ std::string Feed::list(const Engines& engines) {
       ++count;
       if (text.size() > 1) text += ',';
       const auto record = records_.find(job);
-      text += record != records_.end() ? record->second.text : text_of(engine->snapshot(job));
+      text +=
+          record != records_.end() ? record->second.text : text_of(engine->snapshot(job).view());
     }
   if (records_.size() > 2 * count + 100)  // those of runs before, which nobody has any more
     std::erase_if(records_, [](const auto& record) {

@@ -39,6 +39,8 @@ class Feed {
     unsigned long long task;
     std::string text;
   };
+  void take(const std::shared_ptr<engine::Job>& job, const engine::JobView& now, bool stores);
+
   std::unordered_map<std::shared_ptr<engine::Job>, Record> records_;
   std::deque<std::shared_ptr<engine::Job>> told_next_;
   std::deque<Other> others_;

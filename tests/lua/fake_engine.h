@@ -48,7 +48,9 @@ class FakeEngine : public Engine {
     error.message = "no such job";
     options.queue->post([done, error] { done(error); });
   }
-  JobSnapshot snapshot(const std::shared_ptr<Job>& job) const override { return fake(job).now; }
+  void read(const std::shared_ptr<Job>& job, const ReadJob& reader) const override {
+    reader(fake(job).now.view());
+  }
   void watch(const std::shared_ptr<Job>& job, Milestone milestone, Watch watch) override {
     ++watches;
     if (has_reached(fake(job), milestone)) return options.queue->post(std::move(watch.tell));
