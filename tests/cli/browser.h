@@ -72,6 +72,11 @@ class Browser {
     }
     return false;
   }
+  /// "light" or "dark".
+  void prefer(const char* scheme) {
+    call("Emulation.setEmulatedMedia",
+         {{"features", {{{"name", "prefers-color-scheme"}, {"value", scheme}}}}});
+  }
   void press(const std::string& key, int code) {
     for (const char* type : {"keyDown", "keyUp"})
       call("Input.dispatchKeyEvent", {{"type", type},
