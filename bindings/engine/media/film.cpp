@@ -1,6 +1,11 @@
 #include "engine/media/film.h"
 
 #include <algorithm>
+#include <atomic>
+#include <future>
+#include <system_error>
+
+#include "base/signals.h"
 
 namespace kling::engine::media {
 namespace {
@@ -146,9 +151,24 @@ Result<Film> read_film(const std::vector<Segment>& segments, const std::string& 
                        const FilmOptions& options) {
   if (segments.empty()) return media_error(out, "cannot be made of no parts");
   if (Status status = check_folder(out); !status) return status.error();
+  if (Status usable = check_ffmpeg(); !usable) return usable.error();
   Film film;
-  for (const Segment& segment : segments) {
-    auto part = read_part(segment);
+  // Each look is a program's start: several at once, or one after the other where no thread starts.
+  std::vector<Result<Part>> read(segments.size(), Error{});
+  std::atomic<std::size_t> next{0};
+  const auto look = [&] {
+    for (std::size_t i; (i = next++) < segments.size();) read[i] = read_part(segments[i]);
+  };
+  std::vector<std::future<void>> others;
+  try {
+    const SignalBlock signals;
+    while (others.size() < std::min<std::size_t>(3, segments.size() - 1))
+      others.push_back(std::async(std::launch::async, look));
+  } catch (const std::system_error&) {
+  }
+  look();
+  for (std::future<void>& other : others) other.get();
+  for (Result<Part>& part : read) {
     if (!part) return part.error();
     film.parts.push_back(std::move(*part));
   }
