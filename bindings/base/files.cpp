@@ -206,7 +206,8 @@ std::string extension_of(const std::string& path) {
 }
 
 std::string system_message(int error_number) {
-  return std::generic_category().message(error_number);
+  return std::generic_category().message(error_number) +
+         (error_number == EFBIG ? ", for the limit that ulimit -f shows" : "");
 }
 
 Result<UnsharedDescriptor> try_lock(const std::string& path) {

@@ -156,6 +156,7 @@ class Download {
     const auto is = [&head](std::initializer_list<int> statuses) {
       return std::ranges::find(statuses, head.status) != statuses.end();
     };
+    endless_ = head.endless;
     if (head.status == 206) {
       const std::string range = head.header("Content-Range");
       if (resuming && !head.packed && is_the_same(head) &&
@@ -221,7 +222,7 @@ class Download {
     if (total != 0 && part_.size() < total)
       return incomplete(" sent " + size + " of " + std::to_string(total) + " bytes");
     if (!is_film()) return not_mp4();
-    if (!part_.has_whole_boxes()) {
+    if (!part_.has_whole_boxes(endless_)) {
       Error error = incomplete(" ended after " + size + " bytes, within the film");
       if (total == 0) return error;
       error.retryable = !std::exchange(cut_, true);  // it announces no more: twice is enough
@@ -292,7 +293,8 @@ class Download {
   std::optional<std::string> location_;  ///< of the last answer, when it was a redirect
   Steady::time_point window_start_;
   std::uint64_t window_bytes_ = 0;
-  bool cut_ = false;  ///< what came as announced was not the whole film
+  bool endless_ = false;  ///< the film ended with the connection, which may end at any time
+  bool cut_ = false;      ///< what came as announced was not the whole film
 };
 
 }  // namespace

@@ -32,10 +32,10 @@ Descriptor open_locked(const std::string& path, bool& in_use) {
 }  // namespace
 
 Error PartFile::failed(const char* verb, int error_number) const {
-  const bool full = error_number == ENOSPC || error_number == EDQUOT;
+  const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG;
   return failure(Kind::media,
                  std::string("cannot ") + verb + " " + part_ + ": " + system_message(error_number),
-                 full ? "free space and run again; what has arrived is kept" : "");
+                 full ? "make room and run again; what has arrived is kept" : "");
 }
 
 Result<PartFile> PartFile::open(const std::string& path) {
@@ -124,25 +124,27 @@ std::string PartFile::start() const {
   return start + gathered_.substr(0, 256 - start.size());
 }
 
-bool PartFile::has_whole_boxes() const {
-  std::uint64_t at = 0;
-  while (at < size_) {
+bool PartFile::has_whole_boxes(bool all) const {
+  bool moov = !all, mdat = !all;
+  for (std::uint64_t at = 0; at < size_;) {
     unsigned char head[16] = {};
     const ssize_t have = ::pread(file_.get(), head, sizeof head, off_t(at));
-    if (have < 8 || head[0] >= ' ') return true;  // not of the film
+    if (have < 8 || head[0] >= ' ') break;  // not of the film
     const auto number = [&head](int from, int count) {
       std::uint64_t value = 0;
       for (int i = 0; i < count; ++i) value = value << 8 | head[from + i];
       return value;
     };
+    moov = moov || number(4, 4) == 0x6d6f6f76;
+    mdat = mdat || number(4, 4) == 0x6d646174;
     std::uint64_t box = number(0, 4);
-    if (box == 0) return true;  // reaches to the end by definition
+    if (box == 0) break;  // reaches to the end by definition
     if (box == 1) box = have == 16 ? number(8, 8) : 0;
-    if (box < 8) return true;
+    if (box < 8) break;
     if (box > size_ - at) return false;
     at += box;
   }
-  return true;
+  return moov && mdat;
 }
 
 Result<std::string> PartFile::commit() {

@@ -31,6 +31,8 @@ std::string film(std::size_t size, char fill = 'm') {
   return text;
 }
 
+const std::string kIndex("\0\0\0\x08moov", 8);
+
 /// Pauses of seconds pass in milliseconds.
 DownloadOptions fast() {
   static const std::shared_ptr<Clock> clock = make_clock(1000.0);
@@ -212,6 +214,11 @@ TEST_CASE("what is not the whole film never replaces a good file") {
        Kind::network, ""},
       {"cut without a length", "HTTP/1.1 200 OK\r\n\r\n" + content.substr(0, 60'000), Kind::media,
        ""},
+      {"ended by the connection before its index", "HTTP/1.1 200 OK\r\n\r\n" + content, Kind::media,
+       "", "ended after 100000 bytes, within the film"},
+      {"ended by the connection before its pictures",
+       "HTTP/1.0 200 OK\r\n\r\n" + content.substr(0, 16) + kIndex, Kind::media, "",
+       "ended after 24 bytes, within the film"},
       {"larger than allowed", "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n" + content,
        Kind::media, ""},
       {"expired", answer("<Error>Request has expired</Error>", "", "403 Forbidden"), Kind::media,
@@ -267,10 +274,10 @@ TEST_CASE("what is not the whole film never replaces a good file") {
   }
   RawServer server([&](Peer& peer, int) {
     peer.read_request();
-    peer.send("HTTP/1.1 200 OK\r\n\r\n" + content);
+    peer.send("HTTP/1.1 200 OK\r\n\r\n" + content + kIndex);
   });
   CHECK(download(server.url() + "/clip.mp4", path, fast()).ok());
-  CHECK((content_of(path) == content));
+  CHECK((content_of(path) == content + kIndex));
 }
 
 TEST_CASE("a whole film is taken whatever the status says and whatever stands behind it") {
@@ -329,7 +336,9 @@ TEST_CASE("a full disk is media with its reason and keeps the good file") {
   std::signal(SIGXFSZ, old_handler);
   REQUIRE(!result.ok());
   CHECK(result.error().kind == Kind::media);
-  CHECK(result.error().message.find("File too large") != std::string::npos);
+  CHECK(result.error().message.find("File too large, for the limit that ulimit -f shows") !=
+        std::string::npos);
+  CHECK(!result.error().hint.empty());
   CHECK(files.requests().size() == 1);
   CHECK(content_of(path) == "good");
   CHECK(!download(files.server.url() + "/clip.mp4", folder.path + "/no/clip.mp4", fast()).ok());
@@ -371,15 +380,22 @@ TEST_CASE("redirects are followed to allowed places only") {
   });
   location = files.server.url() + "/real.mp4";
   CHECK(download(server.url() + "/clip.mp4", path, fast()).ok());
-  for (const char* refused :
-       {"http://192.0.2.1/x.mp4", "https://10.1.2.3/x.mp4", "https://[fd00::1]/x.mp4",
-        "ftp://127.0.0.1/x", "https://u:p@files.example/x", "/again"}) {
+  for (const auto& [refused, says] :
+       {std::pair{"http://192.0.2.1/x.mp4", "a redirect to 192.0.2.1/x.mp4 is refused: plain http"},
+        {"https://10.1.2.3/x.mp4", "a redirect to 10.1.2.3/x.mp4 is refused"},
+        {"https://[fd00::1]/x.mp4", "a redirect to [fd00::1]/x.mp4 is refused"},
+        {"ftp://127.0.0.1/x", "a bad address: the URL must start with https:// or http://"},
+        {"http://127.0.0.1:0/x", "a bad address: the URL's port is not a number from 1 to 65535"},
+        {"https://u:p@files.example/x", "name or password is refused"},
+        {"", "redirects to a bad address: none"},
+        {"/again", "redirects more than 5 times"}}) {
     CAPTURE(refused);
     location = refused;
     const auto result = download(server.url() + "/clip.mp4", path, fast());
     REQUIRE(!result.ok());
     CHECK(result.error().kind == Kind::network);
     CHECK(!result.error().retryable);
+    CHECK_MESSAGE(result.error().message.find(says) != std::string::npos, result.error().message);
   }
   CHECK(!download("http://files.example/x.mp4", path, fast()).ok());
   CHECK((content_of(path) == content));

@@ -22,8 +22,9 @@ inline const string kPause = "\1pause\1";  ///< in an answer: 0.3 s pass here
 inline string film_of(std::size_t size) {
   string text(
       "\0\0\0\x10"
-      "ftypisom\0\0\0\0",
-      16);
+      "ftypisom\0\0\0\0"
+      "\0\0\0\x08moov",
+      24);
   const std::size_t rest = size - text.size();
   for (int shift = 24; shift >= 0; shift -= 8) text += char(rest >> shift & 0xff);
   text += "mdat";
