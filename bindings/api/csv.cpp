@@ -12,24 +12,23 @@ using Cells = std::vector<std::string>;
 
 /// What stands most often in the first line outside of quotes.
 char separator_of(std::string_view text) {
-  std::size_t commas = 0, semicolons = 0, tabs = 0;
+  constexpr std::string_view kSeparators = ",;\t";
+  int counts[3] = {};
   bool quoted = false;
   for (const char c : text) {
     if (c == '"') quoted = !quoted;
     if (quoted) continue;
     if (c == '\n' || c == '\r') break;
-    commas += c == ',';
-    semicolons += c == ';';
-    tabs += c == '\t';
+    if (const auto at = kSeparators.find(c); at != kSeparators.npos) ++counts[at];
   }
-  if (tabs > commas && tabs > semicolons) return '\t';
-  return semicolons > commas ? ';' : ',';
+  return kSeparators[std::size_t(std::ranges::max_element(counts) - counts)];
 }
 
 /// Takes the next row off `rest`; false: a quote in its last cell is not as it should be.
 bool take_row(std::string_view& rest, char separator, Cells& cells) {
   cells.assign(1, "");
-  bool quoted = false, was_quoted = false, right = true;
+  bool quoted = false, was_quoted = false;
+  std::string behind;  // the closing quote
   std::size_t at = 0;
   for (; at < rest.size(); ++at) {
     const char c = rest[at];
@@ -47,25 +46,18 @@ bool take_row(std::string_view& rest, char separator, Cells& cells) {
     } else if (c == '"' && is_blank(cell) && !was_quoted) {
       cell.clear();
       quoted = true;
-    } else if (c == separator) {
+    } else if (c == separator && is_blank(behind)) {
       cells.emplace_back();
       was_quoted = false;
     } else if (c == '\n' || c == '\r') {
       at += rest.substr(at).starts_with("\r\n") ? 2 : 1;
       break;
     } else {
-      right = right && (!was_quoted || c == ' ');
-      if (!was_quoted) cell += c;
+      (was_quoted ? behind : cell) += c;
     }
-    if (!right) break;
   }
   rest.remove_prefix(at);
-  return right && !quoted;
-}
-
-std::string trimmed(const std::string& cell) {
-  const std::size_t from = cell.find_first_not_of(" \t");
-  return from == cell.npos ? "" : cell.substr(from, cell.find_last_not_of(" \t") - from + 1);
+  return is_blank(behind) && !quoted;
 }
 
 }  // namespace
@@ -101,7 +93,9 @@ Result<Json> read_csv(std::string text, const std::string& name, Json* numbers) 
   }
   Cells names, cells;
   Json rows = Json::array();
+  if (separator == '"') return wrong(1, "1", "a quote cannot separate; write sep=; or sep=,");
   for (std::size_t number = 1; !rest.empty(); ++number) {
+    const bool comment = number > 1 && rest.front() == '#';
     const bool whole = take_row(rest, separator, cells);
     const auto column = [&](std::size_t i) {
       return i < names.size() && !names[i].empty() ? names[i] : std::to_string(i + 1);
@@ -109,7 +103,10 @@ Result<Json> read_csv(std::string text, const std::string& name, Json* numbers) 
     if (!whole)
       return wrong(number, column(cells.size() - 1),
                    "a quote is not closed, or something follows it; write \"\" for a quote");
-    std::ranges::transform(cells, cells.begin(), trimmed);
+    if (comment)
+      return wrong(number, column(0),
+                   "# begins no comment here; take the row out, or write \"#…\"");
+    for (std::string& cell : cells) cell = bare(cell, false);
     if (number == 1) {
       names = cells;
       for (std::size_t i = 0; i < names.size(); ++i)

@@ -72,8 +72,13 @@ Error to_error(const Endpoint& endpoint, const std::vector<Finding>& findings) {
   error.kind = Kind::invalid;
   error.field = told.front()->field;
   std::set<std::string> fields, hints;
+  std::string said;  // of the one before, without its field
   for (const Finding* finding : told) {
-    error.message += (error.message.empty() ? endpoint.name + ": " : "; ") + finding->message;
+    const bool names = finding->message.starts_with(finding->field);
+    const std::string words = finding->message.substr(names ? finding->field.size() : 0);
+    const bool again = names && std::exchange(said, words) == words;
+    error.message += error.message.empty() ? endpoint.name + ": " : again ? " (" : "; ";
+    error.message += again ? finding->field + " too)" : finding->message;
     if (fields.insert(finding->field).second && hints.insert(finding->hint).second)
       error.hint += (error.hint.empty() ? "" : "; ") + finding->hint;
   }

@@ -57,8 +57,7 @@ constexpr std::uint32_t kLargest = 0x7FFFFFFF;
 constexpr int kMostSide = 16'384;  // nobody decodes more
 
 void size(ImageFacts& facts, std::uint32_t width, std::uint32_t height) {
-  if (facts.width != 0 || width == 0 || height == 0 || width > kLargest || height > kLargest)
-    return;
+  if (facts.width != 0 || width - 1 >= kLargest || height - 1 >= kLargest) return;
   facts.width = static_cast<int>(width);
   facts.height = static_cast<int>(height);
 }
@@ -67,9 +66,10 @@ void png(Bytes& bytes, ImageFacts& facts) {
   for (std::uint64_t at = 8; bytes.at(at) >= 0;) {  // chunks: length, type, data, checksum
     const std::uint32_t type = bytes.number(at + 4, 4);
     const std::uint64_t end = at + 8 + bytes.number(at, 4);
-    if (type == 0x49484452) size(facts, bytes.number(at + 8, 4), bytes.number(at + 12, 4));  // IHDR
-    if (type == 0x6163544C) facts.is = kAnimated;                                            // acTL
-    if (type == 0x43674249) {                                                                // CgBI
+    if (type == 0x49484452 && end == at + 21)  // IHDR
+      size(facts, bytes.number(at + 8, 4), bytes.number(at + 12, 4));
+    if (type == 0x6163544C) facts.is = kAnimated;  // acTL
+    if (type == 0x43674249) {                      // CgBI
       facts.is = "a PNG as iPhone programs have it inside";
       facts.cure = "convert it, on a Mac with sips -s format png IN --out OUT.png";
     }

@@ -198,20 +198,21 @@ constexpr std::string_view kQuotes[] = {"\"",     "'",      "`",      "<",      
                                         "\u2019", "\u201c", "\u201d", "\u00ab", "\u00bb"};
 
 /// Bytes of the blank or quote at the start or the end of `text`; 0: there is none.
-std::size_t wrapping(std::string_view text, bool at_end) {
+std::size_t wrapping(std::string_view text, bool at_end, bool quotes) {
   for (std::size_t length = 1; length <= std::min<std::size_t>(4, text.size()); ++length) {
     const std::string_view piece =
         at_end ? text.substr(text.size() - length) : text.substr(0, length);
-    if (is_blank(piece) || std::ranges::find(kQuotes, piece) != std::end(kQuotes)) return length;
+    if (is_blank(piece) || (quotes && std::ranges::find(kQuotes, piece) != std::end(kQuotes)))
+      return length;
   }
   return 0;
 }
 
 }  // namespace
 
-std::string bare(std::string_view pasted) {
-  while (const std::size_t length = wrapping(pasted, false)) pasted.remove_prefix(length);
-  while (const std::size_t length = wrapping(pasted, true)) pasted.remove_suffix(length);
+std::string bare(std::string_view pasted, bool quotes) {
+  while (const std::size_t length = wrapping(pasted, false, quotes)) pasted.remove_prefix(length);
+  while (const std::size_t length = wrapping(pasted, true, quotes)) pasted.remove_suffix(length);
   return std::string(pasted);
 }
 
@@ -227,7 +228,13 @@ Result<std::string> bare_key(std::string_view pasted, const std::string& source)
     }
   }
   while (key.ends_with(';') || key.ends_with(',')) key = bare(key.substr(0, key.size() - 1));
-  if (lower(key) == "bearer") return std::string();
+  const std::string word = lower(key);
+  if (word == "bearer") return std::string();
+  if (has_word("null undefined none nil false true changeme sk-...", word) ||
+      (word.find("your") != word.npos && word.find("key") != word.npos))
+    return Error{.kind = Kind::auth,
+                 .message = "the key in " + source + " is a word in place of one, as \"null\"",
+                 .hint = "copy yours from your account's page: it is one word such as sk-…"};
   const auto odd = std::ranges::find_if_not(key, [](char c) {
     return in_token(c) || std::string_view("~+/=:").find(c) != std::string_view::npos;
   });
@@ -243,7 +250,7 @@ Result<std::string> bare_key(std::string_view pasted, const std::string& source)
 }
 
 Status take_byte_order_mark(std::string& text, const std::string& name) {
-  if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
+  while (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);  // by each program that saved it
   using namespace std::string_view_literals;
   const std::string_view start = std::string_view(text).substr(0, 4);
   const auto zero = [start](std::size_t i) { return i < start.size() && start[i] == '\0'; };

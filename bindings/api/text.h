@@ -34,8 +34,8 @@ std::string to_text(const Json& value);
 /// A member of an object; a null value when `value` is no object or has none.
 const Json& member(const Json& value, std::string_view key);
 
-/// Without the blanks and quotes around it.
-std::string bare(std::string_view pasted);
+/// Without the blanks and, where they are not meant, the quotes around it.
+std::string bare(std::string_view pasted, bool quotes = true);
 /// A key without what came with it: blanks, quotes, "Bearer ", the name of its variable. Error
 /// (auth): blanks or foreign letters are inside of it. `source`: whose, in words.
 Result<std::string> bare_key(std::string_view pasted, const std::string& source);

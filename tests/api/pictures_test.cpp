@@ -140,6 +140,22 @@ std::vector<Row> rows() {
            chunk("IHDR", number(0, 4) + number(480, 4) + "\x08\x02" + number(0, 3)) +
            chunk("IEND", ""),
        "PNG without a size", 0, 0},
+      {"PNG of no height",
+       "\x89PNG\r\n\x1a\n" +
+           chunk("IHDR", number(640, 4) + number(0, 4) + "\x08\x02" + number(0, 3)) +
+           chunk("IEND", ""),
+       "PNG without a size", 0, 0},
+      {"PNG whose head is too short",
+       "\x89PNG\r\n\x1a\n" + chunk("IHDR", number(640, 4) + number(480, 4)) + chunk("IEND", ""),
+       "PNG without a size", 0, 0},
+      {"PNG whose head is too long",
+       "\x89PNG\r\n\x1a\n" + chunk("IHDR", number(640, 4) + number(480, 4) + number(0, 9)) +
+           chunk("IEND", ""),
+       "PNG without a size", 0, 0},
+      {"PNG without a head", "\x89PNG\r\n\x1a\n" + chunk("IDAT", "data") + chunk("IEND", ""),
+       "PNG without a size", 0, 0},
+      {"JPEG of no width", jpeg("", 0xC0, 0, 480), "JPEG without a size", 0, 0},
+      {"JPEG without a frame", kStart + kScan, "JPEG without a size", 0, 0},
       {"PNG of an iPhone's program", png().insert(8, chunk("CgBI", number(0, 4))),
        "a PNG as iPhone programs have it inside"},
       {"PNG behind a byte order mark", "\xEF\xBB\xBF" + png(),

@@ -464,6 +464,15 @@ TEST_CASE("the messages of several findings become one error") {
   CHECK(error.message.find("; sound = \"loud\"") != std::string::npos);
   CHECK(error.message.find("retired") == std::string::npos);
   CHECK(error.hint.find("did you mean pro?") == 0);
+  // One picture in two places is told once.
+  const Endpoint& multi = *find_endpoint("multi_image2video");
+  Request twice;
+  twice.fields = parse_json(R"({"prompt":"x","image_list":[{"image":"a"},{"image":"a"}]})");
+  REQUIRE(normalize(multi, twice).empty());
+  for (MediaInput& input : twice.media) input.facts = read_image_facts("no picture");
+  CHECK(to_error(multi, check(multi, twice)).message ==
+        "multi_image2video: image_list[1].image is text; the service takes JPEG and PNG pictures "
+        "(image_list[2].image too)");
 }
 
 TEST_CASE("any structure in the place of a field is survived") {

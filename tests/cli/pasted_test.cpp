@@ -36,7 +36,13 @@ TEST_CASE("a key is what is left when everything that was pasted with it is gone
                                      {"sk-ri\tght", "has a blank"},
                                      {"sk-ri\u2026", "has a blank"},
                                      {"<sk-ri\u2026>", "has a blank"},
-                                     {"sk-ri ght # mine", "has a blank"}}) {
+                                     {"sk-ri ght # mine", "has a blank"},
+                                     {"null", "is a word in place of one"},
+                                     {"undefined", "is a word in place of one"},
+                                     {"None", "is a word in place of one"},
+                                     {"sk-...", "is a word in place of one"},
+                                     {"<your-api-key>", "is a word in place of one"},
+                                     {"your-key-here", "is a word in place of one"}}) {
     Stage stage(kSimple, options);
     stage.environment[0] = std::string("KLING_API_KEY=") + pasted;
     Outcome run = stage.run();
