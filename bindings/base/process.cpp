@@ -180,8 +180,9 @@ Result<ProcessOutput> run_process(const std::vector<std::string>& argv,
                                       " bytes of output and was stopped");
   if (WIFSIGNALED(status)) {
     if (WTERMSIG(status) == SIGXFSZ)
-      return process_error(program, "wanted to write a file larger than " +
-                                        std::to_string(limits.file_bytes) + " bytes");
+      return process_error(
+          program, "wanted to write a file larger than its limit",
+          "see ulimit -f; ours is " + std::to_string(limits.file_bytes) + " bytes");
     return process_error(program, "was ended by signal " + std::to_string(WTERMSIG(status)));
   }
   result.exit_code = WEXITSTATUS(status);

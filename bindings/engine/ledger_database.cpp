@@ -223,8 +223,8 @@ Error Database::failure() const {
                           "free space and run again; nothing was lost");
     case SQLITE_IOERR:
       if (extended == SQLITE_IOERR_WRITE || extended == SQLITE_IOERR_SHMSIZE)
-        return ledger_error(title() + " cannot be written: the disk or a quota is full, or broken",
-                            "free space and run again; nothing was lost");
+        return ledger_error(title() + " cannot be written: the disk, a quota or ulimit -f is full",
+                            "free space or raise the limit, and run again; nothing was lost");
       return ledger_error(title() + " cannot be read or written: " + words, kElsewhere);
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:

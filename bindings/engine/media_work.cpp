@@ -151,12 +151,7 @@ std::string label_of(const MediaSource& source) {
 }
 
 media::Segment segment_of(const MediaSource& source, const std::string& path) {
-  media::Segment segment;
-  segment.path = path;
-  segment.from = source.from;
-  segment.to = source.to;
-  segment.mute = source.mute;
-  return segment;
+  return {.path = path, .from = source.from, .to = source.to, .mute = source.mute};
 }
 
 Result<std::string> Engine::origin_or_content(const std::string& sha256) {
@@ -180,7 +175,9 @@ Result<Recipe> Engine::resolve(const MediaSource& source) {
   return Error{.kind = Kind::media,
                .message = *file + " is " + kind.name +
                           ", and neither a picture nor a video that can be read",
-               .hint = cure_of(kind)};
+               .hint = kind.family == FileKind::sound
+                           ? "a sound goes under a film: { audio = PATH }"
+                           : cure_of(kind)};
 }
 
 /// What a picture or clip counts as in addresses: its origin, else its content.

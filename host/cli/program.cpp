@@ -104,6 +104,7 @@ int kling::cli::run_program(int argc, char** argv) {
   // A parent's ways are inherited: "ignore" would lose ffmpeg's end, and what its thread blocked
   // neither we nor what a script starts would hear.
   std::signal(SIGCHLD, SIG_DFL);
+  std::signal(SIGXFSZ, [](int) {});  // a file beyond "ulimit -f" is an error of its write
   sigset_t none;
   sigemptyset(&none);
   pthread_sigmask(SIG_SETMASK, &none, nullptr);

@@ -157,11 +157,9 @@ bool SafeRun::watched(const std::function<bool()>& run) const {
 }
 
 lua::Limits SafeRun::limits() const {
-  lua::Limits limits;
-  limits.memory_bytes = memory_;
-  limits.instructions = instructions_;
-  limits.wall_ms = std::max<std::int64_t>(1, std::int64_t(wall_ * 1000));
-  return limits;
+  return {.memory_bytes = memory_,
+          .instructions = instructions_,
+          .wall_ms = std::max<std::int64_t>(1, std::int64_t(wall_ * 1000))};
 }
 
 void SafeRun::confine(engine::EngineOptions& engine) const {

@@ -79,7 +79,7 @@ Status write_shown_frame(const Source& source, std::optional<double> at, const s
 
 Result<Source> inspect_video(const std::string& path) {
   auto source = inspect(path, false);
-  if (source && source->video_index < 0) return media_error(path, "has no video, only sound");
+  if (source && source->video_index < 0) return no_video(path);
   return source;
 }
 

@@ -87,7 +87,7 @@ Result<Part> read_part(const Segment& segment) {
   if (!source) return source.error();
   if (segment.frames > 0) source->frames = segment.frames;
   if (segment.mute) source->audio_index = -1;
-  if (source->video_index < 0) return media_error(segment.path, "has no video, only sound");
+  if (source->video_index < 0) return no_video(segment.path);
   if (source->is_picture != (still > 0))
     return media_error(segment.path, source->is_picture
                                          ? "is a picture: say how many seconds it is shown"

@@ -30,7 +30,7 @@ Status sheet(const std::vector<Cell>& cells, int columns, bool labels, const std
     if (sources.contains(cell.path)) continue;
     auto source = inspect(cell.path, false);
     if (!source) return source.error();
-    if (source->video_index < 0) return media_error(cell.path, "has no video, only sound");
+    if (source->video_index < 0) return no_video(cell.path);
     sources.emplace(cell.path, std::move(*source));
   }
   // All have the shape of the first.

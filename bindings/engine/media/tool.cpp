@@ -76,11 +76,13 @@ std::string reason(string_view messages, const std::string& subject) {
 }
 
 Error media_error(const std::string& path, const std::string& what, std::string hint) {
-  Error error;
-  error.kind = Kind::media;
-  error.message = printable(path, 300) + " " + what;
-  error.hint = std::move(hint);
-  return error;
+  return {
+      .kind = Kind::media, .message = printable(path, 300) + " " + what, .hint = std::move(hint)};
+}
+
+Error no_video(const std::string& path) {
+  return media_error(path, "has no video, only sound",
+                     "give a file with a picture; a sound under the film is its { audio = PATH }");
 }
 
 Status check_folder(const std::string& path) {
@@ -173,11 +175,8 @@ Status check_ffmpeg() {
   }
   if (old) {
     const auto line = text.substr(0, std::min(text.find(" Copyright"), text.find('\n')));
-    Error error;
-    error.kind = Kind::media;
-    error.message = printable(line, 99) + " on PATH is too old: frames and films need 5.1 or later";
-    error.hint = "install a newer ffmpeg, or put one first on PATH";
-    return error;
+    return media_error(line, "on PATH is too old: frames and films need 5.1 or later",
+                       "install a newer ffmpeg, or put one first on PATH");
   }
   std::lock_guard lock(g_tools.mutex);
   g_tools.good = place;

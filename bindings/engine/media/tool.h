@@ -81,6 +81,7 @@ Result<ProcessOutput> run_tool(const Arguments& argv, const std::string& subject
 std::string reason(std::string_view messages, const std::string& subject);
 
 Error media_error(const std::string& path, const std::string& what, std::string hint = "");
+Error no_video(const std::string& path);
 
 /// Says early and plainly that nothing can be written at `path`; ffmpeg would say it late.
 Status check_folder(const std::string& path);
