@@ -45,6 +45,18 @@ std::string first_text(const Json& level, std::initializer_list<const char*> key
   return {};
 }
 
+/// Nothing for the words that programs write where there is no id.
+std::string id_text(const std::string& said) {
+  std::string id = bare(said);
+  return has_word("null undefined none nil nan false true 0 -1", lower(id)) ? "" : id;
+}
+
+/// Not "..", no sentence, and no letter of it is broken.
+bool can_be_id(std::string_view id) {
+  return id.find_first_not_of("./-") != id.npos && id.find_first_of("<>\"'`{}?\\") == id.npos &&
+         std::ranges::all_of(id, [](char c) { return c > ' ' && c < 0x7F; });
+}
+
 double number_of(const Json& value) {
   double number = 0;
   const std::string text = scalar_text(value);
@@ -213,6 +225,8 @@ std::optional<Task> read_task(const std::vector<const Json*>& levels, Answer& an
     if (!word.empty()) words.push_back(read_word(word));
   }
   for (const Json* level : tasks) keep_first(task.id, first_text(*level, {"id"}));
+  task.id = id_text(task.id);
+  if (!can_be_id(task.id)) task.id.clear();
   const bool success = !words.empty() && words.front().state == TaskState::succeeded;
   for (auto level = tasks.rbegin(); level != tasks.rend(); ++level) {  // Kling's own words first
     keep_first(task.external_id, first_text(member(**level, "task_info"), {"external_task_id"}));
@@ -225,6 +239,7 @@ std::optional<Task> read_task(const std::vector<const Json*>& levels, Answer& an
     if (!task.cost_usd) task.cost_usd = read_cost(**level, task.cost_is_listed);
     if (task.videos.empty()) read_results(**level, task);
   }
+  task.external_id = id_text(task.external_id);
   for (const Json* level : tasks) read_loose_url(*level, success, task);
 
   if (!words.empty()) {
@@ -261,14 +276,18 @@ Answer decode(Asked asked, int http_status, std::string_view text) {
   bool whole = false;
   Json body = parse_answer(text, whole);
   const std::vector<const Json*> levels = levels_of(body);
-  // Of what was cut off or stands in a page, the id of a new task counts, which nobody tells twice.
-  if (levels.empty() || (!whole && (asked == Asked::query || http_status / 100 != 2))) {
+  const Fault fault = levels.empty() ? Fault() : find_fault(levels, http_status);
+  // Of what was cut off or stands in a page, the id of a new task counts, which nobody tells twice,
+  // and the reason of a refusal. A redirect may tell of the task that it leads to.
+  const bool create = asked == Asked::create, refused = create && http_status / 100 == 4;
+  const bool good = http_status / 100 == 2 || (create && http_status / 100 == 3);
+  const bool named = whole || (refused && !(fault.code + fault.message).empty());
+  if (levels.empty() || !(named || (create && good))) {
     refuse_unreadable(answer, asked, http_status, text);
     return answer;
   }
-  const Fault fault = find_fault(levels, http_status);
   answer.request_id = read_request_id(levels, fault);
-  const bool ok = http_status / 100 == 2 && !fault.found;
+  const bool ok = good && !fault.found;
 
   std::optional<Task> task = read_task(levels, answer);
   // Beside an error, only an answer that names a task and its state counts as one: "still pending"
@@ -284,7 +303,7 @@ Answer decode(Asked asked, int http_status, std::string_view text) {
     return answer;
   }
   answer.warnings.clear();
-  if (fault.found && whole) {
+  if (fault.found && named) {
     refuse(answer, asked, http_status, fault);
   } else if (ok && asked == Asked::query && found_nothing(body)) {
     refuse(answer, asked, 404, {});
@@ -304,11 +323,15 @@ const char* name(TaskState state) {
 }
 
 Status is_that(const Task& task, const std::string& id, const std::string& external_id) {
-  if (task.id.empty() || task.id == id || task.external_id.empty() || external_id.empty() ||
-      task.external_id == external_id)
-    return Done{};
+  // Some proxies put a mark of theirs before an external id. Asked for by one, a task has an id.
+  const std::string& external = task.external_id;
+  const bool marked = external_id.size() > 15 && external.ends_with(external_id);
+  const bool silent = external.empty() || external_id.empty();
+  if (external == id || external == external_id ? !external.empty() : marked) return Done{};
+  if (silent && (task.id.empty() || task.id == id || id == external_id)) return Done{};
   return Error{.kind = Kind::protocol,
-               .message = "the service answered with another task: " + excerpt(task.id, 80),
+               .message = "the service answered with another task: " + excerpt(task.id, 80) +
+                          (external.empty() ? "" : ", external id " + excerpt(external, 80)),
                .hint = "ask again later; if it stays so, tell the service"};
 }
 

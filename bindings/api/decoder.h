@@ -60,8 +60,8 @@ Answer decode_create(int http_status, std::string_view body);
 /// The answer of a query (GET), by task id or external id.
 Answer decode_query(int http_status, std::string_view body);
 
-/// An error when it names neither this id nor this external id, but others: that is no answer to
-/// the question for them.
+/// An error when it names another id, and not this external id, or another external id: that is no
+/// answer to the question for them.
 Status is_that(const Task& task, const std::string& id, const std::string& external_id);
 
 /// Parses JSON with a depth limit (64) and without exceptions; a discarded value when it is none.

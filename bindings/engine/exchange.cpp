@@ -103,13 +103,16 @@ Event Engine::post(Job& job) {
   };
   if (outcome.stage == Stage::not_sent) return fail(EventType::not_sent, outcome.error);
   if (outcome.stage == Stage::aborted) return fail(EventType::refused, outcome.error);
-  const api::Answer answer = api::decode_create(outcome.status, outcome.body);
+  api::Answer answer = api::decode_create(outcome.status, outcome.body);
   // What came of an answer may name the task, or be a refusal by its status, all the same.
   const bool named =
-      job.definition != nullptr && outcome.status / 100 == 2 && answer.task.has_value();
-  const bool refused = outcome.status / 100 == 4 && answer.refusal == api::Refusal::definite;
-  if (outcome.stage == Stage::lost && !named && !refused)
-    return fail(EventType::lost, outcome.error);
+      job.definition != nullptr && outcome.status / 100 < 4 && answer.task.has_value();
+  const bool refused =
+      outcome.status / 100 == 4 && !answer.task && answer.refusal != api::Refusal::unavailable;
+  if (outcome.stage == Stage::lost) {
+    if (!named && !refused) return fail(EventType::lost, outcome.error);
+    answer.error.message += " (cut off: " + outcome.error.message + ")";
+  }
 
   {
     std::lock_guard lock(job.mutex);

@@ -185,7 +185,6 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
   if (outcome.stage != net::HttpOutcome::Stage::answered) return outcome.error;
   const api::Answer answer = api::decode_query(outcome.status, outcome.body);
   if (!answer.task) return answer.error;
-  if (Status that = is_that(*answer.task, adopt, step.external_id); !that) return that.error();
   const auto owners = (*book)->find_by_task(answer.task->id);
   if (!owners) return owners.error();
   for (const Step& other : *owners)
@@ -195,6 +194,7 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
                    .hint =
                        "look for another task in your account's list, or say --resubmit or "
                        "--abandon"};
+  if (Status that = is_that(*answer.task, adopt, step.external_id); !that) return that.error();
   decided.task_id = answer.task->id;
   return (*book)->record_accepted(decided, outcome.body, now);
 }

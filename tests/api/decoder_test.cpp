@@ -573,6 +573,40 @@ TEST_CASE("any structure in the place of a value is survived") {
   }
 }
 
+TEST_CASE("an answer to a query is believed when it names the task that was asked for, or none") {
+  const std::string ours = "kling-1a2b3c4d-0123456789abcdef-1";
+  const struct {
+    std::string id, external, asked, asked_external;
+    bool believed;
+  } rows[] = {
+      {"8613", ours, "8613", ours, true},
+      {"8613", "", "8613", ours, true},
+      {"", "", "8613", ours, true},
+      {"", ours, "8613", ours, true},
+      {"8613", "their own", "8613", "", true},     // asked for by id alone
+      {"task_9", ours, "8613", ours, true},        // its id is another one to the proxy
+      {"8613", "u7-" + ours, "8613", ours, true},  // marked by a proxy
+      {"8613", "my shot", "my shot", "", true},    // a bare external id
+      {"8613", "", "my shot", "my shot", true},    // a handle of an external id
+      {"7", "", "8613", ours, false},
+      {"7", "", "8613", "", false},
+      {"7", "another", "8613", ours, false},
+      {"8613", "another", "8613", ours, false},
+      {"8613", ours + "1", "8613", ours, false},  // the eleventh attempt is not the first
+      {"", "another", "8613", ours, false},
+      {"8613", "another", "8613", "r", false},  // a short id of the user's own
+      {"8613", "another", "my shot", "my shot", false},
+  };
+  for (const auto& row : rows) {
+    Task task;
+    task.id = row.id;
+    task.external_id = row.external;
+    CAPTURE(row.id);
+    CAPTURE(row.external);
+    CHECK(is_that(task, row.asked, row.asked_external).ok() == row.believed);
+  }
+}
+
 TEST_CASE("a code or words of the service count whatever the HTTP status is") {
   using enum Kind;
   const struct {

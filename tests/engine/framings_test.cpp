@@ -168,40 +168,124 @@ struct Odd {
   int queries;
   const char* reason = "";
   int times = 99;
+  bool finds = true;  ///< the task by its external id
+  int creates = 1;
 };
+
+/// A refusal whose body breaks off.
+std::string cut(const std::string& status, const std::string& body) {
+  return "HTTP/1.1 " + status + "\r\nContent-Length: 500\r\n\r\n" + body;
+}
+
+std::string with_id(const std::string& body, const std::string& id) {
+  return instead(body, "\"" + kTaskId + "\"", id);
+}
+
+/// The answer to a query with what it says of its task replaced: null takes it out.
+std::string about(const std::string& body, const Json& data, const char* external_id) {
+  Json changed = Json::parse(body);
+  changed["data"].update(data);
+  changed["data"]["task_info"] = Json::object();
+  if (external_id != nullptr) changed["data"]["task_info"]["external_task_id"] = external_id;
+  return test::sized(changed.dump());
+}
 
 const Odd kOdd[] = {
     {"a refusal by its status, cut off", "create",
-     [](const std::string&) {
-       return std::string("HTTP/1.1 413 Too Large\r\nContent-Length: 500\r\n\r\n{\"co");
-     },
-     Phase::failed, 0, "HTTP 413"},
+     [](const std::string&) { return cut("413 Too Large", "{\"co"); }, Phase::failed, 0,
+     "HTTP 413"},
     {"a key that is refused, cut off", "create",
-     [](const std::string&) {
-       return std::string("HTTP/1.1 401 No\r\nContent-Length: 500\r\n\r\n{\"co");
-     },
-     Phase::failed, 0, "HTTP 401"},
+     [](const std::string&) { return cut("401 No", "{\"co"); }, Phase::failed, 0, "HTTP 401"},
     {"an error without a name, cut off", "create",
-     [](const std::string&) {
-       return std::string("HTTP/1.1 400 No\r\nContent-Length: 500\r\n\r\n{\"co");
-     },
-     Phase::stored, 1},
+     [](const std::string&) { return cut("400 No", "{\"co"); }, Phase::stored, 1},
+    {"an error without a name, cut off and not looked up", "create",
+     [](const std::string&) { return cut("400 No", "{\"co"); }, Phase::failed, 1,
+     "HTTP 400 with something unexpected: {\"co (cut off: the connection to ", 99, false},
+    {"an error with a name, cut off behind it", "create",
+     [](const std::string&) { return cut("400 No", "{\"code\":1301,\"message\":\"no\",\"re"); },
+     Phase::failed, 0, "the content was refused: no (HTTP 400, code 1301) (cut off", 99, false},
+    {"an error with half a name, cut off", "create",
+     [](const std::string&) { return cut("400 No", "{\"code\":130"); }, Phase::failed, 1,
+     "(cut off", 99, false},
+    {"a lost answer in a proxy's words, cut off behind them", "create",
+     [](const std::string&) { return cut("400 No", "{\"message\":\"context canceled\","); },
+     Phase::ambiguous, 14, "broke before the answer was whole", 99, false},
+    {"too many requests, cut off", "create",
+     [](const std::string&) { return cut("429 Many", "{\"co"); }, Phase::stored, 1, "", 1, false,
+     2},
+    {"a conflict, cut off", "create",
+     [](const std::string&) { return cut("409 Conflict", "{\"co"); }, Phase::stored, 1},
     {"a redirect that tells of the task", "create",
      [](const std::string& b) {
        return test::sized(b, "Location: /login\r\n", "HTTP/1.1 302 Found\r\n");
      },
-     Phase::stored, 1},
-    {"an id that has lost its digits", "create",
-     [](const std::string& b) { return instead(b, '"' + kTaskId + '"', "8.613091981880197e17"); },
-     Phase::stored, 1},
-    {"the failure of another task", "query",
+     Phase::stored, 1, "", 99, false},
+    {"a redirect that tells of the task, cut off", "create",
+     [](const std::string& b) { return cut("302 Found\r\nLocation: /login", b); }, Phase::stored, 1,
+     "", 99, false},
+    {"a redirect that names the task only", "create",
      [](const std::string& b) {
        Json body = Json::parse(b);
-       body["data"].update({{"task_id", "7"}, {"task_status", "failed"}});
-       body["data"]["task_info"]["external_task_id"] = "another";
-       return test::sized(body.dump());
+       body["data"].erase("task_status");
+       return test::sized(body.dump(), "Location: /x\r\n", "HTTP/1.1 303 See Other\r\n");
+     },
+     Phase::stored, 1, "", 99, false},
+    {"an id that has lost its digits", "create",
+     [](const std::string& b) { return with_id(b, "8.613091981880197e17"); }, Phase::stored, 1},
+    {"an id that is the word null", "create",
+     [](const std::string& b) { return with_id(b, "\"null\""); }, Phase::stored, 1},
+    {"an id that is the word undefined", "create",
+     [](const std::string& b) { return with_id(b, "\" Undefined\""); }, Phase::stored, 1},
+    {"an id that is zero", "create", [](const std::string& b) { return with_id(b, "0"); },
+     Phase::stored, 1},
+    {"an id that is the folder above", "create",
+     [](const std::string& b) { return with_id(b, "\"..\""); }, Phase::stored, 1},
+    {"an id that is half a letter", "create",
+     [](const std::string& b) { return with_id(b, "\"\\ud800\""); }, Phase::stored, 1},
+    {"an id that holds a broken byte", "create",
+     [](const std::string& b) { return with_id(b, "\"8613\xff\""); }, Phase::stored, 1},
+    {"an id that is a sentence", "create",
+     [](const std::string& b) { return with_id(b, "\"please wait\""); }, Phase::stored, 1},
+    {"an id that is none beside a row's number", "create",
+     [](const std::string& b) { return with_id(b, "\"null\",\"id\":12"); }, Phase::stored, 1},
+    {"a page before it", "create",
+     [](const std::string& b) { return test::sized("<br />\n<b>Warning</b>: x\n" + b); },
+     Phase::stored, 1},
+    {"an id with blanks around it", "create",
+     [](const std::string& b) { return with_id(b, "\" " + kTaskId + "\\n\""); }, Phase::stored, 1,
+     "", 99, false},
+    {"the failure of another task", "query",
+     [](const std::string& b) {
+       return about(b, {{"task_id", "7"}, {"task_status", "failed"}}, "another");
      },
      Phase::stored, 3, "", 2},
+    {"the failure of another task without an external id", "query",
+     [](const std::string& b) {
+       return about(b, {{"task_id", "7"}, {"task_status", "failed"}}, nullptr);
+     },
+     Phase::stored, 3, "", 2},
+    {"the clip of another task", "query",
+     [](const std::string& b) {
+       return about(b, {{"task_id", "7"}}, nullptr);
+     },
+     Phase::stored, 3, "", 2},
+    {"the failure of our id under another external id", "query",
+     [](const std::string& b) {
+       return about(b, {{"task_status", "failed"}}, "another");
+     },
+     Phase::stored, 3, "", 2},
+    {"no id at all", "query",
+     [](const std::string& b) {
+       return about(b, {{"task_id", nullptr}}, nullptr);
+     },
+     Phase::stored, 1},
+    {"words instead of ids", "query",
+     [](const std::string& b) {
+       return about(b, {{"task_id", "null"}}, "undefined");
+     },
+     Phase::stored, 1},
+    {"another id with our external id", "query",
+     [](const std::string& b) { return with_id(b, "\"task_9\""); }, Phase::stored, 1},
     {"blanks around the status", "query",
      [](const std::string& b) { return instead(b, "\"succeed\"", "\" succeed\\t\\u0000\""); },
      Phase::stored, 1},
@@ -216,12 +300,12 @@ TEST_CASE("an odd answer is read as what it is, and says what is odd") {
   for (const Odd& odd : kOdd) {
     CAPTURE(odd.name);
     const test::Framing framing{odd.name, odd.framing};
-    FramedService service(framing, odd.what, true, odd.times);
+    FramedService service(framing, odd.what, odd.finds, odd.times);
     FramedRun place;
     const JobSnapshot seen = place.run(service.url());
     const std::string reason = seen.error ? seen.error->message : "";
     CHECK_MESSAGE(seen.phase == odd.end, name(seen.phase), ": ", reason);
-    CHECK(service.count("create") == 1);
+    CHECK(service.count("create") == odd.creates);
     CHECK(service.count("query") == odd.queries);
     CHECK_MESSAGE(reason.find(odd.reason) != reason.npos, reason);
     if (odd.end == Phase::stored) CHECK(seen.task_id == kTaskId);
