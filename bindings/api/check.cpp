@@ -94,6 +94,7 @@ class Checker {
       add(kError, param, "value", path,
           " = " + shown(value) + " is not one of: " + joined(all, ", "),
           nearest.empty() && param.name == "mode" ? meant_field("", "resolution")
+          : nearest.empty() && all.size() <= 3    ? "give \"" + joined(all, "\" or \"") + '"'
           : nearest.empty()
               ? "one that is newer than this program goes into extra = { " + param.name + " = … }"
               : "did you mean " + nearest + "?");
@@ -107,7 +108,7 @@ class Checker {
     add(kError, param, "range", path,
         " = " + plain(value) + "; the limit is " + (low ? "at least " : "at most ") +
             plain(low ? *rule.minimum : *rule.maximum) + unit,
-        rule.minimum && rule.maximum
+        rule.minimum && rule.maximum && *unit == '\0'
             ? "give " + plain(*rule.minimum) + " to " + plain(*rule.maximum)
             : param.doc);
   }

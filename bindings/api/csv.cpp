@@ -12,8 +12,8 @@ using Cells = std::vector<std::string>;
 
 /// What stands most often in the first line outside of quotes.
 char separator_of(std::string_view text) {
-  constexpr std::string_view kSeparators = ",;\t";
-  int counts[3] = {};
+  constexpr std::string_view kSeparators = ",;\t|";
+  int counts[4] = {};
   bool quoted = false;
   for (const char c : text) {
     if (c == '"') quoted = !quoted;
@@ -109,6 +109,9 @@ Result<Json> read_csv(std::string text, const std::string& name, Json* numbers) 
     for (std::string& cell : cells) cell = bare(cell, false);
     if (number == 1) {
       names = cells;
+      for (std::string& cell : names)  // PROMPT
+        if (std::ranges::none_of(cell, [](char c) { return c >= 'a' && c <= 'z'; }))
+          cell = lower(cell);
       for (std::size_t i = 0; i < names.size(); ++i)
         if (!names[i].empty() && std::count(names.begin(), names.end(), names[i]) > 1)
           return wrong(1, names[i], "two columns have this name");

@@ -8,9 +8,9 @@ namespace kling::api {
 namespace {
 
 constexpr const char* kKey = "check the key: KLING_API_KEY, and that it belongs to this base URL";
-constexpr const char* kCredit = "top up the account; nothing was started";
-constexpr const char* kContent = "change the prompt or the pictures; nothing was started";
-constexpr const char* kFields = "correct the field that the message names; nothing was started";
+constexpr const char* kCredit = "top up the account; it was not started";
+constexpr const char* kContent = "change the prompt or the pictures; it was not started";
+constexpr const char* kFields = "correct the field that the message names; it was not started";
 constexpr const char* kSlower = "wait and send it again, or run fewer jobs at once";
 constexpr const char* kAddress =
     "check the base URL (KLING_BASE_URL): this path is not the service's";

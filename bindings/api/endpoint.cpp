@@ -62,26 +62,26 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
 }
 
 Error to_error(const Endpoint& endpoint, const std::vector<Finding>& findings) {
-  std::vector<const Finding*> told;
-  for (const Finding& finding : findings)
-    if (finding.level == Finding::Level::error) told.push_back(&finding);
-  if (told.empty())
-    for (const Finding& finding : findings) told.push_back(&finding);
-
-  Error error;
-  error.kind = Kind::invalid;
-  error.field = told.front()->field;
-  std::set<std::string> fields, hints;
-  std::string said;  // of the one before, without its field
-  for (const Finding* finding : told) {
-    const bool names = finding->message.starts_with(finding->field);
-    const std::string words = finding->message.substr(names ? finding->field.size() : 0);
-    const bool again = names && std::exchange(said, words) == words;
-    error.message += error.message.empty() ? endpoint.name + ": " : again ? " (" : "; ";
-    error.message += again ? finding->field + " too)" : finding->message;
-    if (fields.insert(finding->field).second && hints.insert(finding->hint).second)
-      error.hint += (error.hint.empty() ? "" : "; ") + finding->hint;
+  const bool errors = std::ranges::any_of(
+      findings, [](const Finding& one) { return one.level == Finding::Level::error; });
+  std::set<std::string> fields;  // one fault of each is enough to read
+  std::string said;              // of the one before, without its field
+  std::vector<Finding> faults;
+  for (const Finding& one : findings) {
+    if ((errors && one.level != Finding::Level::error) || !fields.insert(one.field).second)
+      continue;
+    const bool names = one.message.starts_with(one.field);
+    const std::string words = one.message.substr(names ? one.field.size() : 0);
+    if (names && std::exchange(said, words) == words)
+      faults.back().message += " (" + one.field + " too)";
+    else
+      faults.push_back(one);
   }
+  Error error{.message = endpoint.name + ": ", .field = faults[0].field};
+  if (faults.size() == 1) error.hint = faults[0].hint;
+  if (faults.size() == 1) return error.message += faults[0].message, error;
+  error.message += std::to_string(faults.size()) + " fields are wrong";
+  for (const Finding& one : faults) error.message += "\n  " + one.message + "\n    do: " + one.hint;
   return error;
 }
 

@@ -37,7 +37,7 @@ constexpr FieldSlip kSlips[] = {
     {"", "video video_url video_list", "kling.omni edits a video: video_list = { clip }"},
     {"", "ratio aspect aspectratio format shape", "write aspect_ratio = \"16:9\""},
     {"", "resolution size quality width height definition", kMode},
-    {"", "length seconds time secs duration_seconds", "write duration = 5"},
+    {"", "length lenght dur len seconds time secs duration_seconds", "write duration = 5"},
     {"", "seed fps frame_rate frames steps num_frames sampler scheduler motion_bucket_id", kNone},
     {"", "cfg guidance guidance_scale scale", "write cfg_scale = 0.5"},
     {"", "text description promt caption", "write prompt = \"…\""},

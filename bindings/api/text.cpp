@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <regex>
 
 namespace kling::api {
 namespace {
@@ -218,15 +219,9 @@ std::string bare(std::string_view pasted, bool quotes) {
 
 Result<std::string> bare_key(std::string_view pasted, const std::string& source) {
   std::string key = bare(pasted);
-  for (bool found = true; found;) {
-    found = false;
-    for (const char* before :
-         {"export ", "authorization:", "bearer ", "kling_api_key=", "cometapi_key=", "key ="}) {
-      if (!lower(key).starts_with(before)) continue;
-      key = bare(std::string_view(key).substr(std::string_view(before).size()));
-      found = true;
-    }
-  }
+  static const std::regex before(
+      "^(export |authorization:|bearer |kling_api_key=|cometapi_key=|key =)", std::regex::icase);
+  for (std::smatch match; std::regex_search(key, match, before);) key = bare(match.suffix().str());
   while (key.ends_with(';') || key.ends_with(',')) key = bare(key.substr(0, key.size() - 1));
   const std::string word = lower(key);
   if (word == "bearer") return std::string();

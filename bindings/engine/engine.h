@@ -42,7 +42,8 @@ inline constexpr const char* kYourWord = "your word";
 struct Purse {
   std::mutex mutex;
   std::vector<std::weak_ptr<Engine>> engines;
-  std::atomic<bool> held{false};  ///< nothing is sent until a person has agreed (release)
+  std::atomic<bool> held{false};    ///< nothing is sent until a person has agreed (release)
+  std::atomic<bool> spared{false};  ///< a draft was cheaper than its shot
 };
 
 struct EngineOptions {

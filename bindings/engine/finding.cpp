@@ -22,13 +22,15 @@ std::string id_of(const Handle& handle) {
   return handle.task_id.empty() ? handle.external_id : handle.task_id;
 }
 
-/// The row that `id` is the beginning of an id of, or of a step's address: of attempts at one step
-/// the newest.
+/// The newest row of this name, else the one whose id or step's address begins with `id`: of
+/// attempts at one step the newest.
 Result<std::optional<Step>> find_by_beginning(Ledger& book, const std::string& kind,
                                               const std::string& id) {
   auto rows = book.list(0);
   if (!rows) return rows.error();
   std::vector<const Step*> begun;
+  for (const Step& row : *rows)
+    if (row.name == id && kind.empty()) return std::optional(row);
   for (const Step& row : *rows) {
     if (!kind.empty() && kind != row.endpoint) continue;
     const auto is_older = [&](const Step* newer) { return newer->address == row.address; };
@@ -39,10 +41,10 @@ Result<std::optional<Step>> find_by_beginning(Ledger& book, const std::string& k
   if (begun.empty()) return std::optional<Step>();
   if (begun.size() == 1) return std::optional(*begun.front());
   std::string names;
-  for (std::size_t i = 0; i < std::min<std::size_t>(begun.size(), 3); ++i)
-    names += (i == 0 ? "" : ", ") + handle_of(*begun[i]);
+  for (std::size_t i = 0; i < std::min<std::size_t>(begun.size(), 10); ++i)
+    names += "\n  " + handle_of(*begun[i]) + "  " + begun[i]->name;
   return Error{.message = std::to_string(begun.size()) + " jobs begin with " + id,
-               .hint = "write more of one: " + names + (begun.size() > 3 ? ", …" : "")};
+               .hint = "write more of one:" + names + (begun.size() > 10 ? "\n  …" : "")};
 }
 
 }  // namespace

@@ -19,7 +19,8 @@ std::string label(const api::Json& choice) {
   if (choice.is_string()) return choice.get<std::string>();
   std::string text = choice.value("name", "");
   for (const char* field : {"path", "handle"})
-    if (const std::string more = choice.value(field, ""); !more.empty())
+    if (const std::string more = choice.value(field, "");
+        !more.empty() && (text.empty() || more.find("kling-plan-") == more.npos))
       return text + (text.empty() ? "" : ", ") + more;
   return text;
 }
@@ -134,7 +135,8 @@ void Engine::await_answer(const Question& question, Asker asker) {
   }
   if (question.answer != 0) {
     if (options.take_first && question.at == 0)
-      log("question", to_text(question) + "\na plan takes the first");
+      log("question", to_text(question) + "\na plan goes on as if the answer were " +
+                          (question.kind == "approve" ? "yes" : "the first"));
     return asker.tell(question.answer);
   }
   log("question",

@@ -110,10 +110,15 @@ Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call
 
   auto findings = api::normalize(endpoint, request);
   if (options.draft) {
+    const auto price = api::estimate(endpoint, api::wire_body(endpoint, request));
     api::Request draft = request;
     draft.fields = api::as_draft(endpoint.name, api::effective(request, "model_name"),
                                  std::move(draft.fields));
     if (!has_error(api::check(endpoint, draft))) request.fields = std::move(draft.fields);
+    const auto least = api::estimate(endpoint, api::wire_body(endpoint, request));
+    options.purse->spared = options.purse->spared || !price || !least || least->usd < price->usd;
+    if (price && least && least->usd >= price->usd)
+      state.warn("--draft: a shot at the lowest price costs the same as a draft, and pays again");
   }
   if (!has_error(findings))
     for (auto& finding : api::check(endpoint, request)) findings.push_back(std::move(finding));
@@ -124,7 +129,9 @@ Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call
     Error error = api::to_error(endpoint, errors);
     const auto cell = state.cells.find(error.field + "\n" +
                                        api::scalar_text(api::member(request.fields, error.field)));
-    if (cell != state.cells.end()) error.message += " (" + cell->second + ")";
+    if (cell == state.cells.end()) return error;
+    error.message += " (" + cell->second + ")";
+    if (errors.front().id == "field.unknown") error.hint = "name each: { prompt = row.prompt }";
     return error;
   }
   for (const auto& finding : findings)

@@ -85,7 +85,8 @@ std::string user_frames(const char* traceback) {
   while (traceback != nullptr && *traceback != '\0') {
     const char* end = std::strchr(traceback, '\n');
     const std::string_view line(traceback, end ? end - traceback : std::strlen(traceback));
-    if (!line.starts_with("\t[C]:") && !line.starts_with("\t[kling]:")) {
+    if (!line.starts_with("\t[C]:") && !line.starts_with("\t[kling]:") &&
+        line != "\t(...tail calls...)") {
       if (!kept.empty()) kept += '\n';
       kept += line;
     }

@@ -226,17 +226,22 @@ int clip_mute(lua_State* L) {
 
 int clip_trim(lua_State* L) {
   const ClipRef& clip = check_clip(L);
-  const lua_Number from = luaL_checknumber(L, 2);
-  if (!(from >= 0 && from < 1e6))
-    luaL_error(L, "trim: from is %f; it is seconds from the start, 0 or more", from);
   const MediaSource& of = *clip.source;
-  lua_Number to = 0;
-  if (!lua_isnoneornil(L, 3)) {
-    to = luaL_checknumber(L, 3);
-    if (!(to > from && to < 1e6))
-      luaL_error(L, "trim: to is %f; it is seconds from the start, more than from (%f)", to, from);
-    if (of.to > 0 && of.from + to > of.to + 0.001)
-      luaL_error(L, "trim: to is %f; the clip was trimmed to %f s before", to, of.to - of.from);
+  const bool ends = !lua_isnoneornil(L, 3);
+  const lua_Number from = lua_isnumber(L, 2) ? lua_tonumber(L, 2) : -1;
+  const lua_Number to = lua_isnumber(L, 3) ? lua_tonumber(L, 3) : 0;
+  // Of an uncut clip the service tells a length, which may be rounded.
+  const lua_Number known = of.to > 0 || of.job == nullptr ? 0 : push_snapshot(L, clip).duration();
+  const lua_Number length = (of.to > 0 ? of.to : known > 0 ? known : 1e6) - of.from;
+  if (!(from >= 0 && from < length &&
+        (!ends || (to > from && to <= length + (known > 0 ? 0.25 : 0.001))))) {
+    const char* end = ends ? luaL_tolstring(L, 3, nullptr) : "its end";
+    const char* start = luaL_tolstring(L, 2, nullptr);
+    raise_new(L, Kind::invalid, [&](Error& error) {
+      error.message = std::string("trim: ") + start + " to " + end + " is no part of this clip";
+      if (of.to + known > 0) error.message += printed(", which is %.1f s long", length);
+      error.hint = "write clip:trim(1, 4), in seconds from its start";
+    });
   }
   return push_cut(L, clip, [&](MediaSource& cut) {
     if (to > 0) cut.to = cut.from + to;

@@ -95,12 +95,13 @@ int ask_about(lua_State* L) {
   const char* text = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &size) : "";
   bool blank = false;
   pure(L, [&] { blank = api::is_blank({text, size}); });
-  if (blank) return wrong(" wants the question first, as text", "write \"Which take?\"");
+  constexpr const char* form = "write (\"Day or night?\", { one, two })";
+  if (blank) return wrong(" wants the question first, as text", form);
   if (size > kLongest) return wrong(": the question is longer than 2000 bytes", "");
   if (!lua_istable(L, 2))
     return wrong(clips ? " wants a list of clips after the question"
                        : " wants a list of choices after the question",
-                 clips ? "write { one, two }" : "write { \"day\", \"night\" }");
+                 form);
   lua_settop(L, 2);
   lua_insert(L, 1);
   const auto count = static_cast<lua_Integer>(lua_rawlen(L, 1));

@@ -245,7 +245,7 @@ Millis read_deadline(lua_State* L, int index) {
   }
   if (lua_getfield(L, index, "timeout") == LUA_TNIL) return lua_pop(L, 1), kNever;
   if (lua_type(L, -1) != LUA_TNUMBER)
-    raise_message(L, Kind::invalid, "timeout is a number of seconds");
+    raise_message(L, Kind::invalid, "timeout is a number of seconds", "write timeout = 60");
   const lua_Number seconds = lua_tonumber(L, -1);
   lua_pop(L, 1);
   return state_of(L).deadline(seconds);

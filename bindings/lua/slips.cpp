@@ -1,6 +1,7 @@
 // Slips in a script: what was probably meant.
 #include <algorithm>
 #include <cctype>
+#include <regex>
 
 #include "api/endpoint.h"
 #include "api/text.h"
@@ -18,12 +19,12 @@ std::string between(std::string_view text, std::string_view before, std::string_
   return std::string(text.substr(from, to == text.npos ? 0 : to - from));
 }
 
-/// The value that has a method of this name: "job" or "clip"; empty: none has.
-std::string owner_of(std::string_view method) {
+/// A method of this name, and in `owner` the value that has it: "job" or "clip"; null: none has.
+const ManualFunction* method_of(std::string_view name, std::string& owner) {
   for (const ManualClass& value : manual().values_of)
-    for (const ManualFunction& one : value.methods)
-      if (one.name == method) return short_name(value.name);
-  return {};
+    for (const ManualFunction& method : value.methods)
+      if (owner = short_name(value.name); method.name == name) return &method;
+  return nullptr;
 }
 
 std::vector<std::string> function_names() {
@@ -36,14 +37,16 @@ std::vector<std::string> function_names() {
 /// `name` was called, and was nil: a method of a value, or a field of a table.
 std::string called(const std::string& name, bool method) {
   std::vector<std::string> known = function_names();
-  if (const std::string owner = owner_of(name); !method && !owner.empty())
-    return "write " + owner + ":" + name + "(…): it belongs to the " + owner;
+  if (std::string owner; method_of(name, owner) != nullptr)
+    return method ? "this is no " + owner + "; an item of a list is list[1]:" + name + "(…)"
+                  : "write " + owner + ":" + name + "(…): it belongs to the " + owner;
   if (method) {
     known.clear();
     for (const ManualClass& value : manual().values_of)
       for (const ManualFunction& one : value.methods) known.push_back(one.name);
   }
-  std::erase_if(known, [](const std::string& one) { return one.size() < 4; });  // near everything
+  // Short ones are near everything.
+  std::erase_if(known, [&](const std::string& one) { return one.size() < 4 && one != name; });
   const std::string near = api::did_you_mean(name, known);
   return near.empty() ? near
                       : std::string("did you mean ") + (method ? ":" : "kling.") + near + "?";
@@ -53,10 +56,9 @@ std::string called(const std::string& name, bool method) {
 std::string call_form(std::string_view name) {
   for (const ManualFunction& function : manual().functions)
     if (function.name == name) return "write " + call_of(function, "kling.");
-  for (const ManualClass& value : manual().values_of)
-    for (const ManualFunction& method : value.methods)
-      if (method.name == name) return "write " + call_of(method, short_name(value.name) + ":");
-  return {};
+  std::string owner;
+  const ManualFunction* method = method_of(name, owner);
+  return method == nullptr ? "" : "write " + call_of(*method, owner + ":");
 }
 
 /// Names of other tools, and wishes.
@@ -74,7 +76,7 @@ constexpr MemberSlip kMembers[] = {
     {"kling.Job", "cancel stop abort kill",
      "what was sent cannot be called back; task:cancel() ends a task's waits"},
     {"kling.Clip", "wait accepted", "leave it out: a Clip is already finished"},
-    {"kling.Clip", "seconds length", "write clip.duration"},
+    {"kling.Clip", "seconds length lenght", "write clip.duration"},
     {"kling.Clip", "file filename filepath", "write clip.path"},
     {"kling.Clip", "download write export", "write clip:save(\"shot.mp4\")"},
     {"kling.Clip", "first_frame thumbnail poster", "write clip:frame(0)"},
@@ -116,32 +118,50 @@ std::vector<std::string> members_of(std::string_view owner) {
 }
 
 struct Hint {
-  const char* part;  ///< of the line that does not compile
+  const char* where;  ///< a pattern of the line that does not compile, or of Lua's message
   const char* says;
 };
 constexpr Hint kHints[] = {
-    {"\xE2\x80\x9C", "use straight quotes: \" instead of “ and ”"},
-    {"\xE2\x80\x9D", "use straight quotes: \" instead of “ and ”"},
-    {"\xE2\x80\x9E", "use straight quotes: \" instead of „ and “"},
-    {"\xC2\xAB", "use straight quotes: \" instead of « and »"},
-    {"\xE2\x80\x98", "use straight quotes: ' instead of ‘ and ’"},
-    {"\xE2\x80\x99", "use straight quotes: ' instead of ‘ and ’"},
+    {"“|”", "use straight quotes: \" instead of “ and ”"},
+    {"„", "use straight quotes: \" instead of „ and “"},
+    {"«|»", "use straight quotes: \" instead of « and »"},
+    {"‘|’", "use straight quotes: ' instead of ‘ and ’"},
     {"\xC2\xA0", "there is a no-break space in this line: type the space anew"},
-    {"\xE2\x80\x93", "there is a long dash in this line: a minus is -, a comment begins with --"},
-    {"\xE2\x80\xA6", "there is … in this line: put what belongs there"},
+    {"–", "there is a long dash in this line: a minus is -, a comment begins with --"},
+    {"…", "there is … in this line: put what belongs there"},
     {"!=", "Lua's \"not equal\" is ~="},
     {"&&", "Lua's \"and\" is the word and"},
-    {"||", "Lua's \"or\" is the word or"},
-    {"+=", "Lua has no +=: write x = x + 1"},
-    {"//", "a comment begins with --"},
+    {"\\|\\|", "Lua's \"or\" is the word or"},
+    {"\\+=", "Lua has no +=: write x = x + 1"},
+    {"^ *//|// ", "a comment begins with --"},
+    {"require kling", "write require \"kling\", in quotes"},
+    {"= ~/", "a path stands in quotes, and begins with os.getenv(\"HOME\") instead of ~"},
+    {"^ *local \\w+:", "leave out local: it names something new"},
+    {"unfinished string", "close this text with a quote; several lines stand in [[ and ]]"},
+    {"'then' expected near '='", "to compare two values, write =="},
+    {"<eof> expected near 'end'", "this end is one too many"},
+    {"function arguments exp", "a method is called with brackets, such as job:wait()"},
+};
+
+/// The same of a message while the script runs.
+constexpr Hint kMeant[] = {
+    {"nil value \\(global 'kling'", "begin with: local kling = require \"kling\""},
+    {"\\(for iterator", "write for i, item in ipairs(list) do"},
+    {"index a nil value \\(local", "its function needs a return; kling.all gives one table"},
+    {"index a nil value$", "if a function gave it, does that have a return?"},
+    {"index a nil value \\(global", "it has no value; a text, such as a path, stands in quotes"},
+    {"arithmetic on a", "a comment begins with --; a text, such as a path, stands in quotes"},
+    {"nil value \\(field '(\\?|integer index)'",
+     "the list has no such item; did a function for kling.map forget its return?"},
+    {"concatenate a kling.Clip value",
+     "kling.concat({ one, two }, \"film.mp4\") joins clips; as text write tostring(clip)"},
 };
 
 std::string syntax_hint(const std::string& message, const std::string& line,
                         const std::string& near) {
+  const std::string both = line.substr(0, 1000) + "\n" + message.substr(0, 1000);
   for (const Hint& hint : kHints)
-    if (line.find(hint.part) != line.npos) return hint.says;
-  if (message.find("function arguments expected") != message.npos)
-    return "a method is called with brackets, such as job:wait()";
+    if (std::regex_search(both, std::regex(hint.where))) return hint.says;
   const auto at = near.empty() ? line.npos : line.find('\'' + near);
   const auto letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; };
   if (at != line.npos && at > 0 && letter(line[at - 1]) && letter(near[0]))
@@ -194,46 +214,28 @@ std::string meant_member(std::string_view owner, std::string_view name) {
 }
 
 std::string meant_instead(std::string_view message) {
-  if (message.find("nil value (global 'kling')") != message.npos)
-    return "begin with: local kling = require \"kling\"";
-  if (const std::string name = between(message, "call a nil value (global '", "'"); !name.empty()) {
-    const std::vector<std::string> known = function_names();
-    if (std::ranges::count(known, name) > 0) return "did you mean kling." + name + "?";
-    return {};
-  }
+  const std::string text(message.substr(0, 1000));
+  for (const Hint& hint : kMeant)
+    if (std::regex_search(text, std::regex(hint.where))) return hint.says;
+  if (const std::string name = between(message, "call a nil value (global '", "'"); !name.empty())
+    return called(name, false);
   if (const std::string name = between(message, "module '", "' not found"); !name.empty())
     return api::did_you_mean(name, {"kling"}).empty() ? "" : "did you mean require \"kling\"?";
-  if (message.find("(for iterator") != message.npos) return "write for i, item in ipairs(list) do";
-  if (message.ends_with("attempt to index a nil value") ||
-      message.find("index a nil value (local '") != message.npos)
-    return "if a function gave it, does that have a return?";
-  if (message.find("nil value (field '?')") != message.npos ||
-      message.find("nil value (field 'integer index')") != message.npos)
-    return "the list has no such item; did a function for kling.map forget its return?";
+  if (const std::string what = between(message, "concatenate a nil value (", ")"); !what.empty())
+    return what + " was given no value: is it spelt as where it was set?";
   if (const std::string name = between(message, "nil value (method '", "'"); !name.empty())
     return called(name, true);
   if (const std::string name = between(message, "nil value (field '", "'"); !name.empty())
     return called(name, false);
-  if (message.find("concatenate a kling.Clip value") != message.npos)
-    return "kling.concat({ one, two }, \"film.mp4\") joins clips; as text write tostring(clip)";
-  if (const std::string name = between(message, "bad argument #", "'"); !name.empty())
-    return call_form(between(message, "to '", "'"));
-  return {};
+  return call_form(
+      between(text.substr(std::min(text.find("bad argument #"), text.size())), "to '", "'"));
 }
 
 std::string explain_syntax(const std::string& message, std::string_view source) {
   // film.lua:2: unexpected symbol near '<\226>'
-  std::size_t number = 0;
-  for (std::size_t at = message.find(':'); at != message.npos; at = message.find(':', at + 1)) {
-    std::size_t digit = at + 1;
-    number = 0;
-    for (; digit < message.size() && std::isdigit(static_cast<unsigned char>(message[digit])) != 0;
-         ++digit)
-      number = std::min<std::size_t>(number * 10 + std::size_t(message[digit] - '0'), 1u << 30);
-    if (digit > at + 1 && message.substr(digit, 2) == ": ") break;
-    number = 0;
-  }
-  if (number == 0) return message;
+  std::smatch place;
+  if (!std::regex_search(message, place, std::regex(":([0-9]{1,9}): "))) return message;
+  const std::size_t number = std::stoul(place[1]);
   std::string_view rest = source;
   for (std::size_t i = 1; i < number && !rest.empty(); ++i) {
     const std::size_t end = rest.find('\n');
@@ -251,7 +253,9 @@ std::string explain_syntax(const std::string& message, std::string_view source) 
     near.clear();
   }
   std::string text = message;
-  const std::string hint = syntax_hint(message, line, near);
+  std::string_view end = source.substr(0, source.find_last_not_of(" \t\r\n") + 1);
+  end.remove_prefix(end.rfind('\n') + 1);
+  const std::string hint = syntax_hint(message, line.empty() ? std::string(end) : line, near);
   constexpr std::size_t kLongestLine = 400, kShown = 74;
   if (!line.empty() && line.size() <= kLongestLine) {
     std::size_t column = near == "<eof>" ? line.size()

@@ -137,10 +137,15 @@ int push_rows(lua_State* L, Call& call) {
     auto rows = api::read_csv(std::move(call.reply->text), call.text, &numbers);
     if (!rows) return rows.error();
     call.json = std::move(*rows);
-    for (std::size_t i = 0; i < numbers.size(); ++i)
-      for (const auto& [column, cell] : call.json[i].items())
-        state.cells.try_emplace(column + "\n" + cell.get<std::string>(),
+    api::Json columns = api::Json::object();
+    for (const api::Json& row : call.json) columns.update(row);
+    for (const auto& [column, unused] : columns.items()) {
+      for (std::size_t i = 0; i < numbers.size(); ++i)
+        state.cells.try_emplace(column + "\n" + call.json[i].value(column, ""),
                                 call.text + ", row " + numbers[i].dump());
+      if (api::meant_field("", column).starts_with("write duration"))
+        state.warn(call.text + ": a request calls the column " + column + " duration");
+    }
     state.cells_memory.push_back(std::move(call.reply->memory));
     return Done{};
   });

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <cstdlib>
 #include <cstring>
+#include <regex>
 #include <thread>
 
 #include <poll.h>
@@ -51,6 +52,7 @@ int exit_code(Kind kind) {
 CLI::Validator not_negative() {
   const auto check = [](std::string& text) -> std::string {
     double number = 0;
+    if (text.starts_with('$')) text.erase(0, 1);  // of money
     if (CLI::detail::lexical_cast(text, number) && number >= 0 && number < 1e18) return {};
     return "takes a number that is 0 or more, not " + text;
   };
@@ -66,10 +68,9 @@ void add_commands(CLI::App& app, std::span<const Command> table, int& code, std:
       // Before the command's name they would be another command's: `kling jobs --sim prune`.
       for (const CLI::Option* option : sub->get_parent()->get_options())
         if (option->count() > 0) {
-          std::fprintf(stderr, "kling: %s stands behind %s: kling %s %s %s\n",
-                       option->get_name().c_str(), sub->get_name().c_str(),
-                       sub->get_parent()->get_name().c_str(), sub->get_name().c_str(),
-                       option->get_name().c_str());
+          const std::string path = "kling " + sub->get_parent()->get_name() + " " + sub->get_name();
+          tell(option->get_name() + " stands before " + sub->get_name(),
+               "write " + path + " " + option->get_name());
           code = kExitUsage;
           return;
         }
@@ -126,7 +127,7 @@ void tell(const std::string& problem, const std::string& hint, const std::string
     if (!text.empty())
       std::fputs((coloured(label, colour) + shown.substr(std::strlen(label))).c_str(), stderr);
   };
-  line("kling: ", "31", problem);
+  line("kling: ", "31", problem.empty() ? "an error without a text" : problem);
   line("  do: ", "32", hint);
   line("  job: ", "2", job);
 }
@@ -140,20 +141,10 @@ void Voice::add_options(CLI::App& owner) {
 std::string Voice::typed(std::string hint) const {
   const CLI::Option* sim = app == nullptr ? nullptr : app->get_option_no_throw("--sim");
   if (sim == nullptr || sim->count() == 0) return hint;
-  constexpr std::string_view kOurs = "kling ";
-  for (std::size_t at = hint.find(kOurs); at != hint.npos; at = hint.find(kOurs, at)) {
-    at += kOurs.size();
-    for (const std::string_view command :
-         {"jobs list", "jobs show", "jobs wait", "jobs save", "jobs resolve", "jobs answer",
-          "jobs prune", "jobs", "run", "plan", "query", "repl"}) {
-      const std::size_t end = at + command.size();
-      if (hint.compare(at, command.size(), command) != 0) continue;
-      if (end < hint.size() && std::isalnum(static_cast<unsigned char>(hint[end])) != 0) continue;
-      if (hint.compare(end, 6, " --sim") != 0) hint.insert(end, " --sim");
-      break;
-    }
-  }
-  return hint;
+  static const std::regex ours(
+      "(kling (jobs( (list|show|wait|save|resolve|answer|prune))?|run|plan|query|repl)\\b)( "
+      "--sim)?");
+  return std::regex_replace(hint, ours, "$1 --sim");
 }
 
 void Voice::line(const nlohmann::json& value) {

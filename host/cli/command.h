@@ -56,6 +56,8 @@ CommandSetUp set_up_run, set_up_plan, set_up_repl, set_up_query, set_up_jobs, se
 
 /// Writes `text` to standard output and returns the exit code.
 int print(std::string_view text);
+/// A word as it is typed in a shell.
+std::string quoted(const std::string& word);
 /// The text in a colour ("31") of a terminal, where standard error is one and NO_COLOR is not set.
 std::string coloured(const std::string& text, const char* colour);
 /// The text with its lines broken between words, where `descriptor` is a terminal.

@@ -129,7 +129,7 @@ std::function<int()> set_up_init(CLI::App& app) {
     const int code = write_project(options->voice, options->folder, files);
     if (code == kExitDone)
       options->voice.note("now: kling run --sim " +
-                          (fs::path(options->folder) / "film.lua").lexically_normal().string());
+                          quoted((fs::path(options->folder) / "film.lua").lexically_normal()));
     return code;
   };
 }

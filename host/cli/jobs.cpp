@@ -56,7 +56,8 @@ std::string script_of(const Step& row) {
 Result<Step> find_step(const LedgerOptions& options, const std::string& text) {
   const auto ledger = options.open();
   if (!ledger) return ledger.error();
-  const auto handle = engine::parse_handle(text);
+  auto handle = engine::parse_handle(text);
+  if (!handle && !text.starts_with("kling:")) handle = engine::Handle{.task_id = text};  // a name
   if (!handle) return handle.error();
   auto row = *ledger ? find_step(**ledger, *handle) : std::optional<Step>();
   if (!row) return row.error();

@@ -20,7 +20,7 @@ struct LedgerOptions : JobOptions {
 };
 
 /// The step that `text` names: a handle in either form, a task id, an external id or an address,
-/// whole or its unique beginning. Errors (invalid): none, several (named).
+/// whole or its unique beginning, or the name of a shot. Errors (invalid): none, several (named).
 Result<engine::Step> find_step(const LedgerOptions& options, const std::string& text);
 
 /// Of the run (--take); empty: none.

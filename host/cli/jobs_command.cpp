@@ -100,6 +100,8 @@ int run_answer(const AnswerOptions& options) {
       if (options.voice.json || row.answer != 0) continue;
       std::printf("%lld  %s\n", static_cast<long long>(row.id), to_text(row).c_str());
     }
+    if (std::ranges::count(*rows, 0, &engine::Question::answer) == 0)
+      options.voice.note("no question waits for an answer");
     return kExitDone;
   }
   const auto row = std::ranges::find(*rows, options.id, &engine::Question::id);

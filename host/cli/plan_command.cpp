@@ -1,6 +1,7 @@
 // kling plan SCRIPT: what a run would submit, what is paid already, what it would cost. The script
 // runs against the simulator, at once, on a copy of the ledger: nothing is sent, nothing recorded,
 // and what it saves goes to a temporary folder.
+#include <regex>
 
 #include "api/capabilities.h"
 #include "api/text.h"
@@ -26,18 +27,11 @@ struct Scratch : NotCopied {
   }
 };
 
-/// What a run would do about a step, given how its ledger row stands.
+/// What a run would do about a step, given how its ledger row stands; one that was recorded and
+/// never sent is new.
 const char* fate(const Step* row) {
-  if (row == nullptr) return "new";
-  switch (row->state) {
-    case StepState::succeeded: return "paid";
-    case StepState::accepted:
-    case StepState::sending: return "running";
-    case StepState::failed: return "failed";
-    case StepState::ambiguous: return "ambiguous";
-    default:  // recorded, but never sent
-      return "new";
-  }
+  constexpr const char* kFates[] = {"new", "running", "running", "paid", "failed", "ambiguous"};
+  return row == nullptr ? "new" : kFates[int(row->state)];
 }
 
 class Plan {
@@ -57,6 +51,8 @@ class Plan {
     run_.voice.quiet = true;
     run_.voice.warns = !json_;
     const int code = run_script(run_);
+    if (code != kExitDone && copies_ > 0 && !json_)
+      std::puts("the script ended with an error: what comes behind that is not in this plan");
     // What a run would stop for, this one tells.
     return code == kExitDone && over_budget_ ? int{kExitDecision} : code;
   }
@@ -106,9 +102,17 @@ class Plan {
         const Step* row = found == known_.end() ? nullptr : &found->second;
         const std::string state = shot.replayed ? "refused" : fate(row);
         ++counts[state];
-        if (shot.differs) ++differing;
         const bool to_pay = state == "new" || state == "failed";
         const Step planned = row_of(book, shot);
+        // What was asked, but for which of our shots it was made from.
+        const auto words = [](const Step& step) {
+          static const std::regex from(" of step [0-9a-f]{32}");
+          return std::regex_replace(step.endpoint + step.request, from, "");
+        };
+        const bool carried = shot.differs && std::ranges::any_of(known_, [&](const auto& known) {
+                               return words(known.second) == words(planned);
+                             });
+        if (shot.differs && !carried) ++differing;
         const double price = to_pay || row == nullptr ? planned.estimate_usd : row->cost();
         double& sum = to_pay ? usd : paid;
         if (!shot.replayed) sum = api::decimal(sum + price);
@@ -120,7 +124,7 @@ class Plan {
                   api::as_draft(shot.endpoint, api::scalar_text(api::member(body, "model_name")),
                                 body)))
             draft = api::decimal(draft + least->usd * price_factor);
-        show(state, shot, price, body);
+        show(state, shot, price, body, carried);
       }
     }
     over_budget_ = limits_.budget_usd >= 0 && usd + paid > limits_.budget_usd + 1e-6;
@@ -140,6 +144,8 @@ class Plan {
       std::printf("%d refused (not sent again): kling run --retry-failed asks anew\n",
                   counts["refused"]);
     if (draft > 0 && draft < usd) std::printf("with --draft about $%.2f\n", draft);
+    if (draft > 0 && draft >= usd && !engines[0]->options.purse->spared)
+      std::puts("the draft costs what the film costs");
     if (differing > 0)
       std::printf("%d %s from last time\n", differing,
                   differing == 1 ? "step differs" : "steps differ");
@@ -164,7 +170,7 @@ class Plan {
   }
 
   void show(const std::string& state, const engine::JobSnapshot& shot, double price,
-            const api::Json& body) const {
+            const api::Json& body, bool carried) const {
     const auto text = [&body](const char* field) {
       return api::scalar_text(api::member(body, field));
     };
@@ -183,7 +189,9 @@ class Plan {
     std::printf("%-9s %-18s %-16s %-4s %4s %8.2f  %s  %s%s\n", state.c_str(), shot.endpoint.c_str(),
                 text("model_name").c_str(), text("mode").c_str(), text("duration").c_str(), price,
                 titled(shot.name, shot.summary).c_str(), shot.script.c_str(),
-                shot.differs ? "  (differs from last time)" : "");
+                carried        ? "  (made from what differs)"
+                : shot.differs ? "  (differs from last time)"
+                               : "");
   }
 
   RunOptions& run_;
@@ -207,7 +215,7 @@ std::function<int()> set_up_plan(CLI::App& app) {
   app.add_flag("--strict", options->strict, "warnings about requests are errors");
   app.add_option("--max-cost", options->limits.budget_usd,
                  "exit with 4 when the script would cost more US$ in all")
-      ->check(not_negative());
+      ->transform(not_negative());
   app.prefix_command();
   app.footer("Example: kling plan scripts/quickstart.lua");
   return [options] { return Plan(*options).run(); };

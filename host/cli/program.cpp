@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <regex>
 
 #include <fcntl.h>
 
@@ -53,6 +54,17 @@ struct Formatter : CLI::Formatter {
   }
 };
 
+/// What is wrong with the words of a command, not in the library's terms.
+std::string in_our_words(std::string text) {
+  for (const auto& [theirs, ours] :
+       {std::pair(" is required$", " is missing"),
+        {": [0-9]+ required .* missing$", " wants a value behind it"},
+        {"^Could not convert: (.*) = ", "$1 wants a whole number, not "},
+        {": Value ", ": "}})
+    text = std::regex_replace(text, std::regex(theirs), ours);
+  return text;
+}
+
 /// What to write instead of a word that the command `app` does not know.
 void tell_unknown(const CLI::App& app, const std::string& path, const std::string& word) {
   const bool option = word.starts_with('-');
@@ -69,6 +81,8 @@ void tell_unknown(const CLI::App& app, const std::string& path, const std::strin
     return kling::cli::tell(
         "kling login takes no key as an argument: your shell keeps what is typed",
         "kling login asks for it; if that was your key, make a new one");
+  if (app.get_prefix_command() && !option)
+    return kling::cli::tell("-- stands before the script", "write " + path + " " + word);
   const char* what = option ? "option" : known.empty() ? "argument" : "command";
   kling::cli::tell(
       path + " has no " + what + " " + word + (near.empty() ? "" : "; did you mean " + near + "?"),
@@ -145,10 +159,12 @@ int kling::cli::run_program(int argc, char** argv) {
       last = given.front();
       path += " " + last->get_name();
     }
-    if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr)
-      tell_unknown(*last, path, app.remaining(true).front());
+    if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr)
+      kling::cli::tell(in_our_words(error.what()), path + " --help");
+    else if (first.starts_with('-') && last != &app)
+      kling::cli::tell(first + " stands before the command", "write " + path + " " + first + " …");
     else
-      kling::cli::tell(error.what(), path + " --help");
+      tell_unknown(*last, path, app.remaining(true).front());
     return kling::cli::kExitUsage;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "kling: %s\n", error.what());

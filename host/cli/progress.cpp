@@ -59,14 +59,16 @@ std::string Progress::describe(const engine::JobSnapshot& job, std::size_t colum
   use_utf8();
   // A request that waits is not being sent.
   const bool waits = !job.waiting_for.empty();
-  std::string state = waits && job.phase < engine::Phase::accepted ? "" : job.state + " ";
+  const bool unsent = is_over(job) && job.unsent();
+  std::string state = unsent ? "not sent" : job.state + " ";
+  if (waits && job.phase < engine::Phase::accepted) state.clear();
   if (job.transfer >= 0)
     state += (job.phase < engine::Phase::accepted ? "up " : "down ") +
              std::to_string(int(job.transfer * 100)) + " % ";
   const Millis until = job.finished_at != 0 ? job.finished_at : clock_.now();
   if (job.reused) {
     state += "(paid before)";
-  } else {
+  } else if (!unsent) {
     state += minutes(until - job.created_at);
     const Millis expected = job.accepted_at - job.created_at + job.expected;
     if (!is_over(job) && job.expected > 0 && job.accepted_at != 0)

@@ -3,6 +3,7 @@
 
 #include "cli/board.h"
 #include "cli/progress.h"
+#include "lua/manual.h"
 #include "repl/console.h"
 #include "script/script.h"
 
@@ -64,7 +65,9 @@ class Session {
       if (verdict == Verdict::more) continue;
       // Such as one that came from the history.
       if (const auto paid = paid_.find(pending); paid != paid_.end())
-        tell("this input pays again; what it made before is kling.job(\"" + paid->second + "\")");
+        tell("this makes a new one; what it made before is kling.job(\"" + paid->second + "\")");
+      if (verdict == Verdict::error)
+        text = lua::explain_syntax(text, std::string(std::size_t(first_line) - 1, '\n') + pending);
       obey(verdict, text);
       tell_price(pending);
       pending.clear();

@@ -223,6 +223,10 @@ int run_script(RunOptions& options) {
   }
   if (words.empty()) {
     const std::string name = options.app->get_name();
+    for (const CLI::Option* option : options.app->get_options())
+      if (!option->empty() && option->results().back().ends_with(".lua"))
+        std::fprintf(stderr, "kling: %s took %s as its value\n", option->get_name().c_str(),
+                     option->results().back().c_str());
     std::fprintf(stderr, "kling %s: which script? For example: kling %s --sim film.lua\n",
                  name.c_str(), name.c_str());
     return kExitUsage;
@@ -233,6 +237,9 @@ int run_script(RunOptions& options) {
   // Before there is a child: it is in the background of the terminal, which would stop it.
   const auto source = script::read(words.front());
   if (!source) return options.voice.fail(source.error());
+  for (std::size_t i = 1; i < words.size(); ++i)
+    if (words[i].ends_with(".lua") && fs::is_regular_file(words[i]))
+      options.voice.note("warning: " + words[i] + " is no second script, but an argument");
   const auto run = [&] { return run_source(options, words, *source); };
   return options.safe.on() ? options.safe.in_child(options.voice, run) : run();
 }
@@ -265,7 +272,7 @@ std::function<int()> set_up_run(CLI::App& app) {
       ->check(CLI::Range(1, 10000));
   app.add_option("--max-cost", options->limits.budget_usd,
                  "what the script may cost in US$, its earlier runs included")
-      ->check(not_negative());
+      ->transform(not_negative());
   app.add_option("--max-submissions", options->limits.budget_jobs,
                  "how many jobs the script may submit, its earlier runs included")
       ->check(not_negative());

@@ -127,9 +127,11 @@ class Run {
     if (!limited && asking_ != kThis) {
       asking_ = kThis;
       forget_typed();
-      std::fprintf(stderr, "%d new shot%s, about %s%s; more may follow; go on? [Y/n] ", shots,
+      const bool same = options_.draft && !engines[0]->options.purse->spared;
+      std::fprintf(stderr, "%d new shot%s, about %s%s%s; more may follow; go on? [Y/n] ", shots,
                    shots == 1 ? "" : "s", engine::dollars(usd).c_str(),
-                   unpriced > 0 ? " and what has no known price" : "");
+                   unpriced > 0 ? " and what has no known price" : "",
+                   same ? "; the draft costs what the film costs" : "");
     }
     if (!limited) {
       const auto line = read_line();

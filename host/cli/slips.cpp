@@ -1,6 +1,5 @@
 #include <algorithm>
-#include <cctype>
-#include <cstring>
+#include <regex>
 
 #include "api/text.h"
 #include "cli/run.h"
@@ -16,25 +15,9 @@ constexpr std::string_view kReserved[] = {"notify", "dry-run", "plan",  "preview
                                           "budget", "cost",    "price", "max-price"};
 
 /// A word as it was meant: what turns "--" into a dash is undone, capitals and underscores too.
-std::string plain(std::string_view word) {
-  std::string text;
-  for (std::size_t i = 0; i < word.size(); ++i) {
-    const std::string_view three = word.substr(i, 3);
-    const bool dash = (three >= "\u2010" && three <= "\u2015") || three == "\u2212";
-    text += dash || word[i] == '_' ? '-' : word[i];
-    if (dash) i += 2;
-  }
-  return api::lower(text);
-}
-
-std::string quoted(const std::string& word) {
-  const auto harmless = [](unsigned char c) {
-    return std::isalnum(c) != 0 || c >= 0x80 || std::strchr("-_./:=@%+,", c) != nullptr;
-  };
-  if (!word.empty() && std::ranges::all_of(word, harmless)) return word;
-  std::string text = "'";
-  for (const char c : word) text += c == '\'' ? "'\\''" : std::string(1, c);
-  return text + "'";
+std::string plain(const std::string& word) {
+  static const std::regex dash("_|\u2010|\u2011|\u2012|\u2013|\u2014|\u2015|\u2212");
+  return api::lower(std::regex_replace(word, dash, "-"));
 }
 
 std::string line_of(const Words& words) {
@@ -63,15 +46,10 @@ std::string name_of(const std::string& word, const CLI::App& app) {
   const std::string name = text.substr(dashes);
   if (dashes == 0 || name.empty()) return "";
   // "-q", and several in one word: the first decides.
-  if (dashes == 1 && std::ranges::all_of(name, [&](char letter) {
-        return app.get_option_no_throw(std::string("-") + letter) != nullptr;
-      }))
-    return app.get_option_no_throw("-" + name.substr(0, 1))->get_lnames().front();
+  const auto flag = [&](char c) { return app.get_option_no_throw(std::string("-") + c); };
+  if (dashes == 1 && std::ranges::all_of(name, flag)) return flag(name[0])->get_lnames().front();
   const auto means = [&](const std::string& option) {
-    const auto solid = [](std::string joined) {
-      std::erase(joined, '-');
-      return joined;
-    };
+    const auto solid = [](const auto& one) { return std::regex_replace(one, std::regex("-"), ""); };
     return solid(option) == solid(name) || (name.size() >= 3 && option.starts_with(name)) ||
            (option == "sim" && name.starts_with(option));
   };
@@ -86,6 +64,12 @@ std::string name_of(const std::string& word, const CLI::App& app) {
 }
 
 }  // namespace
+
+std::string quoted(const std::string& word) {
+  if (!word.empty() && word.find_first_of(" \t\n'\"\\$`!*?[]{}()<>|&;#~^") == word.npos)
+    return word;
+  return "'" + std::regex_replace(word, std::regex("'"), "'\\''") + "'";
+}
 
 std::string take_slips(const CLI::App& app, Words& words) {
   // Behind what is no script there is nothing to look for: another error tells.
@@ -102,8 +86,7 @@ std::string take_slips(const CLI::App& app, Words& words) {
       typed.push_back(*word);
       continue;
     }
-    if (slip.empty()) first = std::size_t(word - words.begin());
-    if (slip.empty()) slip = *word;
+    if (slip.empty()) first = std::size_t(word - words.begin()), slip = *word;
     const CLI::Option* option = app.get_option_no_throw("--" + name);
     if (option == nullptr) {
       if (foreign.empty()) foreign = *word;

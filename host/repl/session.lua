@@ -109,6 +109,7 @@ local function compile(source, chunk_name, first_line, only_statements)
     fn, message = load(text, chunk_name, "t")
     if not fn then
       local more = find(message, "<eof>$") or why and find(why, "<eof>$") -- "1 +", too
+      if find(message, "unfinished string") and not find(source, "\\$") then more = nil end
       return nil, message, more ~= nil
     end
   end
@@ -209,7 +210,9 @@ function run_input(source, first_line)
   local fn, message, more = compile(source, host.chunk_name, first_line)
   if fn then return "run", fn end
   if more then return "more", message end
-  if find(source, "^%s*kling%s+%a+") then
+  local topic = match(source, "^%s*help%s+([%w_.]+)%s*$")
+  if topic then return run_input(("help %q"):format(topic), first_line) end
+  if find(source, "^%s*kling%s+%a+") or find(source, "^%s*run%s+%S+%s*$") then
     message =
       "that is for the shell: leave with Ctrl-D, or type it in another terminal; .load FILE runs a script here"
   end

@@ -179,6 +179,8 @@ std::string find_ledger(const ServiceSettings& options, const std::string& scrip
   // A link to a script elsewhere may stand beside the ledger that knows it.
   if (home.empty() && !script.empty())
     home = nearest_ledger_folder(fs::absolute(script, error).lexically_normal().parent_path());
+  if (!home.empty() && !script.empty() && home.parent_path() != folder)
+    notice = "the records are in " + home.string();
   if (home.empty()) home = folder / ".kling";
   if (!fs::exists(home, error) && !is_writable(folder)) {
     home = xdg_folder("XDG_STATE_HOME", ".local/state");

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "api/text.h"
+#include "base/file_kind.h"
 #include "base/files.h"
 #include "lua/convert.h"
 
@@ -18,9 +19,17 @@ Result<std::string> read(const std::string& path) {
     std::error_code error;
     std::ifstream file(path, std::ios::binary);
     if (!file || fs::is_directory(path, error))
-      return Error{.message = "cannot read the script " + path, .hint = "check the path"};
+      return Error{.message = "cannot read the script " + path,
+                   .hint = fs::exists(path + ".lua", error) ? "did you mean " + path + ".lua?"
+                                                            : "name a file such as film.lua"};
     source.assign(std::istreambuf_iterator<char>(file), {});
   }
+  const FileKind& kind = file_kind(std::string_view(source).substr(0, 256));
+  const bool binary = source.find('\0') != source.npos || api::bad_utf8(source) != source.npos;
+  if ((binary &&
+       (kind.family != FileKind::other || std::string_view(kind.name).starts_with("a "))) ||
+      source.starts_with('<'))
+    return Error{.message = path + " is " + kind.name + ", not a script", .hint = "name a .lua"};
   if (Status read = api::take_byte_order_mark(source, path == "-" ? "standard input" : path); !read)
     return read.error();
   if (source.starts_with('#')) source.insert(0, "--");

@@ -108,6 +108,35 @@ TEST_CASE("a draft is another take, as cheap as it can be, and a plan tells both
                  "0 submitted, 2 reused"));
 }
 
+TEST_CASE("a draft that costs what the film costs says so before anything is paid") {
+  const Stage stage(R"(local kling = require "kling"
+kling.text2video { prompt = "one", duration = os.getenv("LONG") and 10 or 5 }
+kling.text2video { prompt = "two" })");
+  const char* same = "the draft costs what the film costs\n";
+  CHECK(contains(stage.run({"plan", "film.lua"}).out, same));
+  CHECK(contains(stage.run({"plan", "--draft", "film.lua"}).out, same));
+  const std::vector<std::string> draft = {"run", "--draft", "--no-store", "film.lua"};
+  {
+    Typist asked(stage, draft);
+    CHECK(asked.shows("2 new shots, about $0.42; the draft costs what the film costs; more may"));
+    asked.type("n\n");
+    CHECK(asked.end() == 130);
+  }
+  ::setenv("LONG", "1", 1);
+  {
+    Typist asked(stage, draft);
+    CHECK(asked.shows("--draft: a shot at the lowest price costs the same as a draft"));
+    CHECK(asked.shows("2 new shots, about $0.42; more may follow"));
+    asked.type("n\n");
+    CHECK(asked.end() == 130);
+  }
+  CHECK_FALSE(contains(stage.run({"plan", "--draft", "film.lua"}).out, same));
+  ::unsetenv("LONG");
+  CHECK(stage.service->counters().creates == 0);
+  CHECK(contains(stage.run(draft).err,
+                 "--draft: a shot at the lowest price costs the same as a draft, and pays again"));
+}
+
 TEST_CASE("one shot is made again, the newest counts from then on, and the old one is superseded") {
   const Stage stage(kPairOfShots);
   CHECK(stage.run(kPlainRun).code == 0);

@@ -118,7 +118,7 @@ TEST_CASE("an error is the problem, what to do and the job, a line each") {
   const std::string error = run.err.substr(last);
   CHECK(error.starts_with("kling: film.lua:2: no credit left: "));
   CHECK(contains(error,
-                 " (HTTP 429, code 1102)\n  do: top up the account; nothing was started\n"
+                 " (HTTP 429, code 1102)\n  do: top up the account; it was not started\n"
                  "  job: A kite, "));
   CHECK(std::count(error.begin(), error.end(), '\n') == 3);
   CHECK_FALSE(contains(error, "\x1b["));

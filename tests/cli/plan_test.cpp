@@ -92,8 +92,9 @@ TEST_CASE("what was paid is told as paid and an edited step as one that differs"
   CAPTURE(plan.out);
   // The edited step, and the one that is made from it.
   CHECK(contains(plan.out, "2 to submit, about $1.47; 1 paid or running, $0.21"));
-  CHECK(contains(plan.out, "2 steps differ from last time"));
+  CHECK(contains(plan.out, "1 step differs from last time\n"));
   CHECK(contains(plan.out, "  (differs from last time)\n"));
+  CHECK(contains(plan.out, "  (made from what differs)\n"));
   CHECK(bytes(stage.folder / ".kling/ledger.db") == before);
   CHECK(stage.service->counters().creates == 3);
 

@@ -142,6 +142,76 @@ TEST_CASE("what people write by mistake is answered with what to write") {
   CHECK(rows > 90);
 }
 
+TEST_CASE("a slip on the command line is answered in words of ours") {
+  const Stage stage(kPaying);
+  std::ofstream(stage.folder / "two.lua") << "";
+  std::ofstream(stage.folder / "clip.mp4") << std::string(
+      "\0\0\0\x18"
+      "ftypisom\0\0",
+      14);
+  std::ofstream(stage.folder / "page.lua") << "<!DOCTYPE html>\n";
+  const struct {
+    std::vector<std::string> words;
+    const char* err;
+  } rows[] = {
+      {{"--sim", "run", "film.lua"},
+       "kling: --sim stands before the command\n  do: write kling run --sim …\n"},
+      {{"jobs", "--sim", "show", "x"},
+       "kling: --sim stands before show\n  do: write kling jobs show --sim\n"},
+      {{"run", "--", "film.lua"},
+       "kling: -- stands before the script\n  do: write kling run film.lua\n"},
+      {{"run", "--take", "film.lua"},
+       "kling: --take took film.lua as its value\nkling run: which script? For example: kling run "
+       "--sim film.lua\n"},
+      {{"run", "film"}, "kling: cannot read the script film\n  do: did you mean film.lua?\n"},
+      {{"run", "."}, "kling: cannot read the script .\n  do: name a file such as film.lua\n"},
+      {{"run", "clip.mp4"}, "kling: clip.mp4 is MP4 or MOV, not a script\n  do: name a .lua\n"},
+      {{"run", "page.lua"},
+       "kling: page.lua is a web page or other XML, not a script\n  do: name a .lua\n"},
+      {{"jobs", "show"}, "kling: handle is missing\n  do: kling jobs show --help\n"},
+      {{"run", "--take"}, "kling: --take wants a value behind it\n  do: kling run --help\n"},
+      {{"run", "--sim", "--seed", "x", "film.lua"},
+       "kling: --seed wants a whole number, not x\n  do: kling run --help\n"},
+      {{"run", "--max-jobs", "0", "film.lua"},
+       "kling: --max-jobs: 0 not in range 1 to 10000\n  do: kling run --help\n"},
+  };
+  for (const auto& row : rows) {
+    const Outcome run = stage.run(row.words);
+    CHECK(run.code != 0);
+    CHECK(run.err == row.err);
+  }
+  CHECK(stage.service->counters().creates == 0);
+  const Outcome paid = stage.run({"run", "--max-cost", "$1", "film.lua", "two.lua"});
+  CHECK(paid.code == 0);
+  CHECK(contains(paid.err, "kling: warning: two.lua is no second script, but an argument\n"));
+  CHECK(stage.run({"run", "--max-cost", "$x", "film.lua"}).code == 2);
+  CHECK(contains(stage.run({"init", "my film"}).err, "kling run --sim 'my film/film.lua'\n"));
+  CHECK(stage.run({"jobs", "answer"}).err == "kling: no question waits for an answer\n");
+}
+
+TEST_CASE("a job is named by the name of its shot, and those with one beginning are listed") {
+  const Stage stage(
+      "local kling = require 'kling'\nfor i = 1, 2 do\n  kling.text2video { prompt = "
+      "'x' .. i, name = 'shot ' .. i }:wait()\nend");
+  CHECK(stage.run().code == 0);
+  const Outcome shown = stage.run({"jobs", "show", "shot 2"});
+  CAPTURE(shown.err);
+  CHECK(shown.code == 0);
+  CHECK(contains(shown.out, "  name         shot 2\n"));
+  const Outcome many = stage.run({"jobs", "show", "kling:text2video/" + std::string(1, '8')});
+  CAPTURE(many.err);
+  CHECK(many.code == 1);
+}
+
+TEST_CASE("a script whose records are in a folder above says so") {
+  const Stage stage(kPaying);
+  CHECK(stage.run().code == 0);
+  std::filesystem::create_directory(stage.folder / "scenes");
+  std::filesystem::copy(stage.folder / "film.lua", stage.folder / "scenes/one.lua");
+  CHECK(contains(stage.run({"run", "scenes/one.lua"}).err, "kling: the records are in "));
+  CHECK_FALSE(contains(stage.run().err, "the records are in"));
+}
+
 TEST_CASE("a key that is typed behind login is not shown again") {
   Stage stage("");
   const Outcome run = stage.run({"login", "sk-0123456789abcdef"});

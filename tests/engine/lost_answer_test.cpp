@@ -235,7 +235,7 @@ TEST_CASE("a task that has failed when it is first seen tells why") {
   REQUIRE(seen.error != nullptr);
   CHECK(seen.error->kind == kind);
   CHECK(seen.error->message.find(service->reason) != std::string::npos);
-  CHECK(seen.error->hint.find("nothing was started") == std::string::npos);
+  CHECK(seen.error->hint.find("not started") == std::string::npos);
   CHECK(seen.error->hint.find("the service says that it charged $0.21; change the") == 0);
 }
 

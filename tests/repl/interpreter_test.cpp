@@ -89,6 +89,7 @@ TEST_CASE("an input is an expression first and a statement else") {
   CHECK(session.enter("  ") == "");
   CHECK(session.enter("error('boom')") == "!input:1: boom");
   CHECK(contains(session.enter("x = = 1"), "!input:1:"));
+  CHECK(contains(session.enter("x = \"abc"), "!input:1: unfinished string"));
 }
 
 TEST_CASE("an input that is not complete wants more lines") {
@@ -268,6 +269,8 @@ TEST_CASE("help knows endpoints and fields and functions and values") {
   };
   CHECK(contains(help("help(kling.image2video)"), "image_tail"));
   CHECK(contains(help("help 'omni.image_list'"), "Pictures"));
+  CHECK(contains(help("help omni.image_list"), "Pictures"));
+  CHECK(contains(help("help imge2video"), "did you mean image2video?"));
   CHECK(contains(help("help 'omni_video'"), "kling.omni"));
   CHECK(contains(help("help(kling.map)"), "kling.map(list, fn, options?)"));
   CHECK(contains(help("help 'Job'"), "handle"));

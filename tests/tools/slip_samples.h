@@ -270,6 +270,53 @@ clip:save("shot.avi"))lua",
   do: a disk of Windows lies elsewhere here, such as /mnt/c/…
 )lua",
      ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+print(clip.lenght))lua",
+     R"lua(kling: film.lua:3: a Clip has no lenght
+  do: write clip.duration
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip:trim(4, 1))lua",
+     R"lua(kling: film.lua:3: trim: 4 to 1 is no part of this clip, which is 5.0 s long
+  do: write clip:trim(1, 4), in seconds from its start
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip:trim(7, 9))lua",
+     R"lua(kling: film.lua:3: trim: 7 to 9 is no part of this clip, which is 5.0 s long
+  do: write clip:trim(1, 4), in seconds from its start
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip:trim("0:01"))lua",
+     R"lua(kling: film.lua:3: trim: 0:01 to its end is no part of this clip, which is 5.0 s long
+  do: write clip:trim(1, 4), in seconds from its start
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+job:wait { timeout = "1m" })lua",
+     R"lua(kling: film.lua:3: timeout is a number of seconds
+  do: write timeout = 60
+)lua",
+     ""},
+    {"", R"lua(kling.image2video { image = hero.png, prompt = "It runs" })lua",
+     R"lua(kling: film.lua:2: attempt to index a nil value (global 'hero')
+  do: it has no value; a text, such as a path, stands in quotes
+)lua",
+     ""},
+    {"", R"lua(kling.image2video { image = ~/hero.png, prompt = "It runs" })lua",
+     R"lua(kling: film.lua:2: unexpected symbol near '/'
+  kling.image2video { image = ~/hero.png, prompt = "It runs" }
+                               ^
+  do: a path stands in quotes, and begins with os.getenv("HOME") instead of ~
+)lua",
+     ""},
     {"Dots and colons", R"lua(kling:text2video { prompt = "A fox" })lua",
      R"lua(kling: film.lua:2: text2video was called with a colon
   do: write kling.text2video with a dot
@@ -495,7 +542,76 @@ kling.csv("shots.csv"))lua",
      R"lua(io.open("shots.csv", "w"):write("prompt,duration\nA fox,5\nA crow,77\n"):close()
 for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video { prompt = row.prompt, duration = row.duration } end)lua",
      R"lua(kling: film.lua:3: text2video: duration = 77; the limit is at most 15 seconds (shots.csv, row 3)
-  do: give 3 to 15
+  do: Length in seconds: 5 or 10; kling-v3: 3 to 15. 5 is sent when none is given.
+)lua",
+     ""},
+    {"", R"lua(concat({}, "film.mp4"))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (global 'concat')
+  do: did you mean kling.concat?
+)lua",
+     ""},
+    {"", R"lua(save("fox.mp4"))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (global 'save')
+  do: write clip:save(…): it belongs to the clip
+)lua",
+     ""},
+    {"",
+     R"lua(local one, two = kling.all { kling.text2video("A fox"), kling.text2video("A crow") }
+two:save("crow.mp4"))lua",
+     R"lua(kling: film.lua:3: attempt to index a nil value (local 'two')
+  do: its function needs a return; kling.all gives one table
+)lua",
+     ""},
+    {"",
+     R"lua(local both = kling.all { kling.text2video("A fox"), kling.text2video("A crow") }
+both:save("crow.mp4"))lua",
+     R"lua(kling: film.lua:3: attempt to call a nil value (method 'save')
+  do: this is no clip; an item of a list is list[1]:save(…)
+)lua",
+     ""},
+    {"", R"lua(kling.approve({ kling.text2video("A fox") }, "Go on?"))lua",
+     R"lua(kling: film.lua:2: approve wants the question first, as text
+  do: write ("Day or night?", { one, two })
+)lua",
+     ""},
+    {"", R"lua(kling.ask({ "day", "night" }, "When?"))lua",
+     R"lua(kling: film.lua:2: ask wants the question first, as text
+  do: write ("Day or night?", { one, two })
+)lua",
+     ""},
+    {"",
+     R"lua(local function shot() return kling.text2video { promt = "A fox" } end
+local function scene() return shot() end
+scene())lua",
+     R"lua(kling: film.lua:2: text2video: there is no field promt
+  do: write prompt = "…"
+stack traceback:
+	film.lua:2: in function <film.lua:2>
+	film.lua:4: in main chunk
+)lua",
+     ""},
+    {"", R"lua(error("", 0))lua",
+     R"lua(kling: an error without a text
+)lua",
+     ""},
+    {"",
+     R"lua(io.open("shots.csv", "w"):write("PROMPT|NAME\nA fox|one\n"):close()
+print(kling.csv("shots.csv")[1].prompt))lua",
+     "",
+     R"lua(A fox
+)lua"},
+    {"",
+     R"lua(io.open("shots.csv", "w"):write("prompt,name\nA fox,one\n,two\n"):close()
+for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video(row) end)lua",
+     R"lua(kling: film.lua:3: text2video: prompt is missing (shots.csv, row 3)
+  do: describe the shot, for example prompt = "A red kite over a beach"
+)lua",
+     ""},
+    {"",
+     R"lua(io.open("shots.csv", "w"):write("prompt,notes\nA fox,red\n"):close()
+for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video(row) end)lua",
+     R"lua(kling: film.lua:3: text2video: there is no field notes (shots.csv, row 2)
+  do: name each: { prompt = row.prompt }
 )lua",
      ""},
     {"The fields of a request", R"lua(kling.text2video { duration = 5 })lua",
@@ -509,8 +625,11 @@ for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video { prompt = row.
 )lua",
      ""},
     {"", R"lua(kling.text2video { promt = "A fox", length = 5 })lua",
-     R"lua(kling: film.lua:2: text2video: there is no field length; there is no field promt
-  do: write duration = 5; write prompt = "…"
+     R"lua(kling: film.lua:2: text2video: 2 fields are wrong
+  there is no field length
+    do: write duration = 5
+  there is no field promt
+    do: write prompt = "…"
 )lua",
      ""},
     {"", R"lua(kling.text2video { text = "A fox" })lua",
@@ -614,7 +733,7 @@ for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video { prompt = row.
 )lua",
      ""},
     {"", R"lua(kling.text2video { prompt = "A fox", mode = "1080p" })lua",
-     R"lua(kling: film.lua:2: text2video: mode = "1080p" is not one of: std, pro, 4k; kling-v2-6 has no mode 1080p
+     R"lua(kling: film.lua:2: text2video: mode = "1080p" is not one of: std, pro, 4k
   do: mode = "pro" is 1080p, mode = "std" is 720p, "4k" needs kling-v3; aspect_ratio is the shape
 )lua",
      ""},
@@ -629,6 +748,32 @@ for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video { prompt = row.
      "",
      R"lua(fox.mp4
 )lua"},
+    {"", R"lua(kling.text2video { prompt = "A fox", lenght = 5 })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field lenght
+  do: write duration = 5
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", duration = 0 })lua",
+     R"lua(kling: film.lua:2: text2video: duration = 0; the limit is at least 3 seconds
+  do: Length in seconds: 5 or 10; kling-v3: 3 to 15. 5 is sent when none is given.
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", sound = "yes" })lua",
+     R"lua(kling: film.lua:2: text2video: sound = "yes" is not one of: on, off
+  do: give "on" or "off"
+)lua",
+     ""},
+    {"",
+     R"lua(kling.text2video { prompt = "A fox", duration = 99, mode = "best", sound = "yes" })lua",
+     R"lua(kling: film.lua:2: text2video: 3 fields are wrong
+  mode = "best" is not one of: std, pro, 4k
+    do: mode = "pro" is 1080p, mode = "std" is 720p, "4k" needs kling-v3; aspect_ratio is the shape
+  duration = 99; the limit is at most 15 seconds
+    do: Length in seconds: 5 or 10; kling-v3: 3 to 15. 5 is sent when none is given.
+  sound = "yes" is not one of: on, off
+    do: give "on" or "off"
+)lua",
+     ""},
     {"Lua itself", R"lua(kling.text2video { prompt = “A fox” })lua",
      R"lua(kling: film.lua:2: unexpected symbol near '<\226>'
   kling.text2video { prompt = “A fox” }
@@ -700,6 +845,54 @@ for shot in shots do kling.text2video(shot) end)lua",
      ""},
     {"", R"lua(print("take " .. take))lua",
      R"lua(kling: film.lua:2: attempt to concatenate a nil value (global 'take')
+  do: global 'take' was given no value: is it spelt as where it was set?
+)lua",
+     ""},
+    {"", R"lua(local clip:save("fox.mp4"))lua",
+     R"lua(kling: film.lua:2: unexpected symbol near ':'
+  local clip:save("fox.mp4")
+            ^
+  do: leave out local: it names something new
+)lua",
+     ""},
+    {"",
+     R"lua(local prompt = "A fox
+kling.text2video(prompt))lua",
+     R"lua(kling: film.lua:2: unfinished string near '"A fox'
+  local prompt = "A fox
+                 ^
+  do: close this text with a quote; several lines stand in [[ and ]]
+)lua",
+     ""},
+    {"", R"lua(if take = 5 then print("five") end)lua",
+     R"lua(kling: film.lua:2: 'then' expected near '='
+  if take = 5 then print("five") end
+          ^
+  do: to compare two values, write ==
+)lua",
+     ""},
+    {"", R"lua(for i = 1, 2 do print(i) end end)lua",
+     R"lua(kling: film.lua:2: <eof> expected near 'end'
+  for i = 1, 2 do print(i) end end
+                           ^
+  do: this end is one too many
+)lua",
+     ""},
+    {"", R"lua(!local kling = require kling)lua",
+     R"lua(kling: film.lua:2: syntax error near <eof>
+  do: write require "kling", in quotes
+)lua",
+     ""},
+    {"", R"lua(local shots = 3 // three of them)lua",
+     R"lua(kling: film.lua:2: syntax error near 'them'
+  local shots = 3 // three of them
+                              ^
+  do: a comment begins with --
+)lua",
+     ""},
+    {"", R"lua(local shots = 3 // three)lua",
+     R"lua(kling: film.lua:2: attempt to perform arithmetic on a nil value (global 'three')
+  do: a comment begins with --; a text, such as a path, stands in quotes
 )lua",
      ""},
 };

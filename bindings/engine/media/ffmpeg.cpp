@@ -105,8 +105,8 @@ Status frame_at(const std::string& video, double seconds, const std::string& png
   const auto source = inspect_video(video);
   if (!source) return source.error();
   if (seconds >= source->duration)
-    return media_error(video, "has no frame at " + decimal(seconds) + " s: it is " +
-                                  decimal(source->duration) + " s long");
+    return media_error(
+        video, printed("has no frame at %.4g s: it is %.4g s long", seconds, source->duration));
   return write_shown_frame(*source, seconds, png, warn);
 }
 

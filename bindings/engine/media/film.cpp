@@ -58,8 +58,8 @@ Status cut_part(Part& part) {
   const Source& source = part.source;
   const double start = source.video_start, length = std::max(source.duration, source.video_end);
   if (cut.from >= length || cut.to > length + kNear)
-    return media_error(cut.path, "is " + decimal(length) + " s long, and is to be cut at " +
-                                     decimal(cut.from >= length ? cut.from : cut.to) + " s");
+    return media_error(cut.path, printed("is %.4g s long, and is to be cut at %.4g s", length,
+                                         cut.from >= length ? cut.from : cut.to));
   const auto frame_from = [&](double seconds) {
     const double frame = std::ceil((seconds - start - kNear) * source.fps);
     return std::clamp<std::int64_t>(std::int64_t(frame), 0, source.frames);
@@ -124,8 +124,8 @@ Status lay_out_parts(std::vector<Part>& parts, Shape& shape, const FilmOptions& 
     const int fades = (i > 0 ? 1 : 0) + (i + 1 < parts.size() ? 1 : 0);
     if (shape.blend > 0 && part.frames <= fades * shape.blend)
       return media_error(part.segment.path,
-                         "is shown for " + decimal(shape.seconds(part.frames)) +
-                             " s, too short for crossfade = " + decimal(options.crossfade),
+                         printed("is shown for %.4g s, too short for crossfade = %.4g",
+                                 shape.seconds(part.frames), options.crossfade),
                          "a part is longer than the crossfades at its ends");
     if (i == 0 || shape.blend > 0) continue;
     Part& before = parts[i - 1];
@@ -140,7 +140,7 @@ Status lay_out_parts(std::vector<Part>& parts, Shape& shape, const FilmOptions& 
   }
   if (options.fade.from + options.fade.to > shape.seconds(shape.frames))
     return media_error(
-        out, "is " + decimal(shape.seconds(shape.frames)) + " s long, shorter than what fades",
+        out, printed("is %.4g s long, shorter than what fades", shape.seconds(shape.frames)),
         "fade = { from, to } are seconds at its beginning and end");
   return Done{};
 }
