@@ -208,7 +208,8 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
 namespace {
 
 constexpr std::size_t kTokenSize = 32;
-constexpr Millis kJustAsked = 5'000;  // however often we are told that it has ended
+constexpr Millis kJustAsked =
+    5'000;  // between two looks, however often we are told that it has ended
 
 std::string token_of(const std::string& secret, const std::string& row) {
   return hex(hmac_sha256(secret, "callback " + row)).substr(0, kTokenSize);
@@ -265,20 +266,24 @@ Result<std::string> Engine::notify(const api::CallbackRequest& request) {
 
 void Engine::hear(const std::shared_ptr<Job>& job, bool ended) {
   bool at_once = false;
+  Millis pause = 0;
   {
     std::lock_guard lock(job->mutex);
     const Phase phase = job->machine.phase;
     if (phase < Phase::sending || phase > Phase::accepted || phase == Phase::foreign) return;
-    if (job->heard == Heard::end || (ended && now() - job->polled_at < kJustAsked)) return;
+    // The first that tells of the end is believed at once; if it was wrong, others may be.
+    if (ended && job->heard == Heard::end)
+      pause = std::max<Millis>(0, job->polled_at + kJustAsked - now());
     // An answer that was lost: the task exists. A poll that failed is repeated in its own time.
     at_once = ended || phase == Phase::looking_up;
-    if (!at_once && (job->heard == Heard::progress || job->machine.tries > 0)) return;
+    if (!at_once && (job->heard != Heard::nothing || job->machine.tries > 0)) return;
     job->heard = ended ? Heard::end : Heard::progress;
-    job->ask_now = at_once;
+    job->ask_now = at_once && pause == 0;
     if (phase == Phase::sending) return;
   }
-  if (at_once) return call(job);
-  if (!job->asleep.exchange(false)) return;
+  if (at_once && pause == 0) return call(job);
+  if ((pause > 0 && job->wakes_at - now() <= pause) || !job->asleep.exchange(false)) return;
+  if (pause > 0) return insist([&] { sleep(job, pause); });
   insist([&] { wait(job, {.type = ActionType::wait, .delay = kPollDelay}); });
 }
 

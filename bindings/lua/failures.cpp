@@ -173,8 +173,10 @@ int Scheduler::explain(lua_State* L) {
   close_thread(thread, L);
   if (task.exits) {
     pure(L, [&] {
-      failure.error = {.kind = Kind::interrupted, .code = std::to_string(task.exit_code)};
-      failure.message = failure.error.message = "os.exit(" + failure.error.code + ")";
+      failure.error.kind = Kind::interrupted;
+      if (!task.cancelled) failure.error.code = std::to_string(task.exit_code);
+      failure.message = failure.error.message =
+          task.cancelled ? "the wait was cancelled" : "os.exit(" + failure.error.code + ")";
     });
     task.observed = true;
     return 0;

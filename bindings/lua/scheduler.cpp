@@ -75,6 +75,7 @@ TaskId Scheduler::announce(std::string path) {
   task->id = ++last_id_;
   task->root = running_ != nullptr ? running_->root : last_id_;
   task->held = true;
+  task->exits = running_ != nullptr && running_->exits;  // begun by a __close on the way out
   tasks_.emplace(last_id_, std::move(task));
   return last_id_;
 }
@@ -153,6 +154,8 @@ int Scheduler::leave(lua_State* L) {
     lua_pushlightuserdata(L, wait_mark());
     return lua_yield(L, 1);
   }
+  // In a __tostring that its failure is told with: the thread is not its own.
+  if (running_->phase == Task::Phase::ending) return luaL_error(L, "os.exit");
   // In table.sort and such: nothing on this thread goes on after the error.
   const lua_Hook stop = [](lua_State* thread, lua_Debug*) { luaL_error(thread, "os.exit"); };
   for (lua_State* thread : {L, running_->thread}) lua_sethook(thread, stop, LUA_MASKCOUNT, 1);
@@ -438,7 +441,7 @@ void Scheduler::finish(lua_State* L, Task& task, int status) {
       close_thread(task.thread, L);
     }
     running_ = nullptr;
-    if (task.exits && task.exit_code == 0) {
+    if (task.exits && task.exit_code == 0 && !task.cancelled) {
       task.failure.reset();
       lua_settop(task.thread, 0);
     } else if (++unobserved_ > kMostUnobserved)

@@ -124,17 +124,26 @@ int descriptor(lua_State* L) {
   return 1;
 }
 
+// Missing in a Lua before 5.4 (host/CMakeLists.txt).
+#pragma weak lua_newuserdatauv
+
+bool is_ours(lua_State* L) {
+  return lua_newuserdatauv != nullptr && lua_version(L) == LUA_VERSION_NUM;
+}
+
+/// Null: the module is not open there.
+lua::Runtime* runtime_in(lua_State* L) {
+  return L != nullptr && is_ours(L) ? lua::runtime_of(L) : nullptr;
+}
+
 }  // namespace
 }  // namespace kling
 
 extern "C" {
 
-// Missing in a Lua before 5.4 (host/CMakeLists.txt).
-#pragma weak lua_newuserdatauv
-
 int luaopen_kling(lua_State* L) {
   using namespace kling;
-  if (lua_newuserdatauv == nullptr || lua_version(L) != LUA_VERSION_NUM)
+  if (!is_ours(L))
     return luaL_error(L, "this kling is for Lua 5.4, and the program around it is another Lua");
   luaL_checkversion(L);
   // It is open, and package.loaded was cleared; not where opening has failed half-way.
@@ -155,7 +164,7 @@ int luaopen_kling(lua_State* L) {
 }
 
 int kling_pump(lua_State* L, long long microseconds) {
-  kling::lua::Runtime* runtime = kling::lua::runtime_of(L);
+  kling::lua::Runtime* runtime = kling::runtime_in(L);
   try {
     return runtime != nullptr ? int{runtime->pump(L, microseconds)} : -1;
   } catch (const std::exception&) {
@@ -164,7 +173,7 @@ int kling_pump(lua_State* L, long long microseconds) {
 }
 
 int kling_fd(lua_State* L) {
-  kling::lua::Runtime* runtime = kling::lua::runtime_of(L);
+  kling::lua::Runtime* runtime = kling::runtime_in(L);
   return runtime != nullptr ? runtime->queue().fd() : -1;
 }
 

@@ -4,15 +4,20 @@ local exit, say = ...
 local concat, pack, error, tostring = table.concat, table.pack, error, tostring
 local open_lines = io and io.lines
 
-local pending = ""
+local pending = {}
+local function flush_log()
+  local line = concat(pending)
+  pending = {}
+  say(line)
+end
 local function write_log(text)
-  local rest = 1
-  pending = pending .. text
-  for line, after in pending:gmatch "([^\n]*)\n()" do
-    say(line)
-    rest = after
+  local from, at = 1, text:find("\n", 1, true)
+  while at do
+    pending[#pending + 1] = text:sub(from, at - 1)
+    flush_log()
+    from, at = at + 1, text:find("\n", at + 1, true)
   end
-  pending = pending:sub(rest)
+  if from <= #text then pending[#pending + 1] = text:sub(from) end
 end
 
 if say then
@@ -28,11 +33,20 @@ if not io then return end -- the profile "safe"
 
 os.exit = exit -- luacheck: globals os.exit
 local input, output, methods = io.stdin, io.stdout, getmetatable(io.stdout).__index
-local write = methods.write
+local write, flush = methods.write, methods.flush
+local function no_input() error("a script inside a program has no standard input", 3) end
+if debug then debug.debug = no_input end -- luacheck: globals debug.debug
+for _, name in ipairs { "dofile", "loadfile" } do
+  local stock = _G[name]
+  _G[name] = function(path, ...)
+    if path == nil then no_input() end
+    return stock(path, ...)
+  end
+end
 for _, name in ipairs { "read", "lines" } do
   local stock = methods[name]
   methods[name] = function(file, ...)
-    if file == input then error("a script inside a program has no standard input", 2) end
+    if file == input then no_input() end
     return stock(file, ...)
   end
 end
@@ -41,10 +55,16 @@ function methods.write(file, ...)
   write_log(concat { ... })
   return file
 end
--- luacheck: globals io.read io.lines io.write
+function methods.flush(file)
+  if file ~= output or not say then return flush(file) end
+  if pending[1] then flush_log() end
+  return file
+end
+-- luacheck: globals io.read io.lines io.write io.flush
 function io.read(...) return io.input():read(...) end
 function io.lines(name, ...)
   if name == nil then return io.input():lines() end
   return open_lines(name, ...)
 end
 function io.write(...) return io.output():write(...) end
+function io.flush() return io.output():flush() end

@@ -90,7 +90,8 @@ std::string Feed::list(const Engines& engines) {
 
 std::string Feed::find(const std::string& handle) const {
   for (const auto& [job, record] : records_)
-    if (record.handle == handle || record.early_handle == handle) return record.text;
+    if (!handle.empty() && (record.handle == handle || record.early_handle == handle))
+      return record.text;
   return {};
 }
 

@@ -51,8 +51,8 @@ Value guarded(kling_host* host, Value otherwise, std::initializer_list<const voi
   return value;
 }
 template <class Value, class Work>
-Value guarded(kling_host* host, Value otherwise, Work work) {
-  return guarded(host, otherwise, {}, work);
+Value guarded(kling_host* host, Value otherwise, Work work, bool from_callback = true) {
+  return guarded(host, otherwise, {}, work, from_callback);
 }
 
 /// As far as the program knew the options when it was compiled; the rest is zero.
@@ -153,14 +153,17 @@ kling_task kling_host_run_file(kling_host* host, const char* path, const char* a
 }
 
 int kling_host_tick(kling_host* host, long long budget_us) {
-  return guarded(host, -1, [&] {
-    if (host->clock_) host->clock_->set(host->hooks_.now(host->hooks_.user));
-    if (host->state_ == nullptr) return 0;
-    if (host->safe_) lua::refill(host->state_);
-    const bool more = host->runtime_->run(budget_us);
-    if (host->bell_) host->bell_->set(more ? 0 : host->runtime_->next_timer());
-    return int{more};
-  });
+  return guarded(
+      host, -1,
+      [&] {
+        if (host->clock_) host->clock_->set(host->hooks_.now(host->hooks_.user));
+        if (host->state_ == nullptr) return 0;
+        if (host->safe_) lua::refill(host->state_);
+        const bool more = host->runtime_->run(budget_us);
+        if (host->bell_) host->bell_->set(more ? 0 : host->runtime_->next_timer());
+        return int{more};
+      },
+      false);
 }
 
 int kling_host_fd(kling_host* host) {

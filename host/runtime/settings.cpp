@@ -36,6 +36,9 @@ Result<std::map<std::string, std::string>> read_config() {
   const fs::path path = config_path();
   struct stat facts {};
   if (::stat(path.c_str(), &facts) != 0) return values;
+  if (!S_ISREG(facts.st_mode))
+    return Error{.message = path.string() + " is no file",
+                 .hint = "kling login writes it anew once it is gone"};
   if ((facts.st_mode & 077) != 0)
     return Error{.kind = Kind::auth,
                  .message = path.string() + " holds a key and can be read by others",

@@ -157,9 +157,11 @@ class Host {
     host_.reset(kling_host_new(&c, why, sizeof why));
     options_->error = why;
   }
-  ~Host() { host_.reset(); }  // before what its hooks use
+  ~Host() { close(); }
   Host(Host&&) noexcept = default;
   Host& operator=(Host&& other) noexcept {
+    if (this == &other) return *this;
+    close();
     host_ = std::move(other.host_);
     options_ = std::move(other.options_);
     return *this;
@@ -189,12 +191,17 @@ class Host {
   /// See kling_host_register.
   bool provide(const std::string& name, Function function) {
     if (!host_) return false;
-    auto& kept = options_->functions[name];
-    kept = std::make_unique<Function>(std::move(function));
-    const auto call = [](void* user, kling_call* handle, const char* arguments) {
-      (*static_cast<Function*>(user))(Call(handle), arguments);
+    auto slot = std::make_unique<Slot>();
+    const auto known = options_->functions.find(name);
+    Slot* const user = known != options_->functions.end() ? known->second.get() : slot.get();
+    const auto call = [](void* at, kling_call* handle, const char* arguments) {
+      const Slot running = *static_cast<Slot*>(at);  // it may provide another under its own name
+      (*running)(Call(handle), arguments);
     };
-    return kling_host_register(get(), name.c_str(), call, kept.get()) == 0;
+    if (kling_host_register(get(), name.c_str(), call, user) != 0) return false;
+    *user = std::make_shared<Function>(std::move(function));
+    if (user == slot.get()) options_->functions[name] = std::move(slot);
+    return true;
   }
   /// 0: see error().
   Task call(const std::string& function, const char* arguments = nullptr) {
@@ -251,11 +258,16 @@ class Host {
   bool reload() { return host_ && kling_host_reload(get()) == 0; }
 
  private:
+  using Slot = std::shared_ptr<Function>;
   struct Kept {
     HostOptions options;
     std::string key, error;
-    std::map<std::string, std::unique_ptr<Function>> functions;
+    std::map<std::string, std::unique_ptr<Slot>> functions;
   };
+  /// A host that may not be freed here (another thread, a callback) lives on, with what it uses.
+  void close() noexcept {
+    if (host_ && kling_host_free(host_.release()) != KLING_OK) (void)options_.release();
+  }
   struct Free {
     void operator()(kling_host* host) const { kling_host_free(host); }
   };
