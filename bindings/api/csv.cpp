@@ -95,7 +95,8 @@ Result<Json> read_csv(std::string text, const std::string& name, Json* numbers) 
   Json rows = Json::array();
   if (separator == '"') return wrong(1, "1", "a quote cannot separate; write sep=; or sep=,");
   for (std::size_t number = 1; !rest.empty(); ++number) {
-    const bool comment = number > 1 && rest.front() == '#';
+    if (number > 1 && rest.front() == '#')
+      return wrong(number, "1", "# begins no comment here; take the row out, or write \"#…\"");
     const bool whole = take_row(rest, separator, cells);
     const auto column = [&](std::size_t i) {
       return i < names.size() && !names[i].empty() ? names[i] : std::to_string(i + 1);
@@ -103,9 +104,6 @@ Result<Json> read_csv(std::string text, const std::string& name, Json* numbers) 
     if (!whole)
       return wrong(number, column(cells.size() - 1),
                    "a quote is not closed, or something follows it; write \"\" for a quote");
-    if (comment)
-      return wrong(number, column(0),
-                   "# begins no comment here; take the row out, or write \"#…\"");
     for (std::string& cell : cells) cell = bare(cell, false);
     if (number == 1) {
       names = cells;

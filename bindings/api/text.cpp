@@ -225,23 +225,22 @@ Result<std::string> bare_key(std::string_view pasted, const std::string& source)
   while (key.ends_with(';') || key.ends_with(',')) key = bare(key.substr(0, key.size() - 1));
   const std::string word = lower(key);
   if (word == "bearer") return std::string();
-  if (has_word("null undefined none nil false true changeme sk-...", word) ||
-      (word.find("your") != word.npos && word.find("key") != word.npos))
-    return Error{.kind = Kind::auth,
-                 .message = "the key in " + source + " is a word in place of one, as \"null\"",
-                 .hint = "copy yours from your account's page: it is one word such as sk-…"};
   const auto odd = std::ranges::find_if_not(key, [](char c) {
     return in_token(c) || std::string_view("~+/=:").find(c) != std::string_view::npos;
   });
-  if (odd != key.end()) {
-    const std::string what = *odd > ' ' && *odd < 0x7F
-                                 ? std::string("the character ") + *odd
-                                 : "a blank, a line break or a foreign letter";
-    return Error{.kind = Kind::auth,
-                 .message = "the key in " + source + " has " + what + " inside",
-                 .hint = "copy it again from your account's page: it is one word such as sk-…"};
-  }
-  return key;
+  std::string what;
+  if (odd != key.end())
+    what = "has " +
+           (*odd > ' ' && *odd < 0x7F ? std::string("the character ") + *odd
+                                      : "a blank, a line break or a foreign letter") +
+           " inside";
+  if (has_word("null undefined none nil false true changeme sk-...", word) ||
+      (word.find("your") != word.npos && word.find("key") != word.npos))
+    what = "is a word in place of one, as \"null\"";
+  if (what.empty()) return key;
+  return Error{.kind = Kind::auth,
+               .message = "the key in " + source + " " + what,
+               .hint = "copy it again from your account's page: it is one word such as sk-…"};
 }
 
 Status take_byte_order_mark(std::string& text, const std::string& name) {

@@ -84,7 +84,10 @@ class Download {
       if (allowed == 0) return refuse(url, hops);
       if ((reach_of_host(url.origin.host) & allowed) == 0) return refuse(url, hops);
       location_.reset();
-      Connection connection(url.origin, connection_options(allowed), environment_);
+      ConnectionOptions how{.read_timeout = options_.stall_timeout, .allowed = allowed};
+      how.connect_timeout = std::min(how.connect_timeout, options_.stall_timeout);
+      how.keep_alive = false;
+      Connection connection(url.origin, how, environment_);
       std::optional<Error> error = fetch(connection, url);
       if (error || !location_) return error;
       Result<Url> next = location_->empty() ? invalid("none") : resolve_url(url, *location_);
@@ -99,15 +102,6 @@ class Download {
     const std::string reason = " is refused: plain http, or a local or private address";
     return hops == 0 ? invalid(display(url) + reason)
                      : permanent("a redirect to " + display(url) + reason);
-  }
-
-  ConnectionOptions connection_options(unsigned allowed) const {
-    ConnectionOptions options;
-    options.connect_timeout = std::min(options.connect_timeout, options_.stall_timeout);
-    options.read_timeout = options_.stall_timeout;
-    options.keep_alive = false;
-    options.allowed = allowed;
-    return options;
   }
 
   /// One request. No error and no location_: the whole body has been appended.
