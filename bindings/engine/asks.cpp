@@ -78,7 +78,7 @@ Choice choose(const std::vector<Attempt>& rows, std::int64_t recorded, const Ask
 
   const Attempt* best = nullptr;
   const auto rank = [](const Attempt& row) {
-    return std::tuple(row.recorded, !row.exact, row.ordinal);
+    return std::tuple(row.recorded, row.state == StepState::failed, !row.exact, row.ordinal);
   };
   for (auto row = rows.begin(); row != rows.end();) {
     const Rows step = step_of(rows, *row);

@@ -456,6 +456,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   UnsharedDescriptor temporary_lock_;  ///< of the file beside it: somebody uses it
   std::mutex origins_mutex_;
   std::map<std::string, std::string> film_origins_;
+  std::map<std::string, std::string> saved_;  ///< by path, what was saved there first
 };
 
 /// Makes an engine; checks the options (kind invalid: base URL). No I/O: ledger and network are

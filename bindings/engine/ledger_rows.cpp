@@ -62,13 +62,22 @@ std::string from_kept(const Database& database, const std::string& kept) {
   return kept.empty() ? "" : (fs::path(database.file()).parent_path() / kept).string();
 }
 
-int count_open(Database& database, const Step& row, Millis now) {
-  return database
-      .read<int>(
-          "SELECT COUNT(*) FROM steps WHERE service = ? AND id <> ?"
-          " AND (state = 'sending' AND sent_at > ? OR state = 'accepted' AND accepted_at > ?)",
-          row.service, row.id, now - kForgotten, now - kForgotten)
-      .value_or(0);
+int count_open(Database& database, const Step& row, Millis now, Owner& owner) {
+  int open = 0;
+  for (Query query(
+           database,
+           "SELECT CASE state WHEN 'sending' THEN owner ELSE '' END AS sender, COUNT(*)"
+           " FROM steps WHERE service = ? AND id <> ? AND (state = 'sending' AND sent_at > ?"
+           " OR state = 'accepted' AND accepted_at > ?) GROUP BY sender",
+           row.service, row.id, now - kForgotten, now - kForgotten);
+       query.next();) {
+    std::string sender;
+    int count = 0;
+    query >> sender >> count;
+    // Of a process that died nobody knows whether it runs; a refusal (1303) would tell.
+    if (sender.empty() || sender == owner.id() || owner.lives(database, sender)) open += count;
+  }
+  return open;
 }
 
 Usage count_spent(Database& database, const Step& row, const std::string& owner) {
@@ -76,7 +85,8 @@ Usage count_spent(Database& database, const Step& row, const std::string& owner)
   Query spent(database,
               "SELECT COUNT(*), COALESCE(SUM(COALESCE(cost_usd, estimate_usd)), 0.0)"
               " FROM steps WHERE id <> ? AND run = ? AND (run <> '' OR owner = ?)"
-              " AND state IN ('sending', 'accepted', 'succeeded', 'ambiguous')",
+              " AND (state IN ('sending', 'accepted', 'succeeded', 'ambiguous')"
+              " OR abandoned = 1 AND task_id <> '')",
               row.id, row.run, owner);
   if (spent.next()) spent >> usage.jobs >> usage.usd;
   return usage;
@@ -88,8 +98,8 @@ std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const A
   for (Query query(
            database,
            "SELECT id, ordinal, abandoned, task_path = ? AND nth = ?, state,"
-           // A time-out that the script went on after is told again, whatever came of the job.
-           " COALESCE((SELECT 1 + MAX(CASE timeouts WHEN 0 THEN kept ELSE 2 END)"
+           // A time-out that the script went on after is told again, with what came of the job.
+           " COALESCE((SELECT 1 + MAX(kept OR timeouts > 0)"
            " FROM asks WHERE step = steps.id AND asks.script = ?), 0),"
            " CASE state WHEN 'failed' THEN error ELSE '' END FROM steps"
            " WHERE service = ? AND digest = ? ORDER BY ordinal, attempt",
@@ -102,7 +112,7 @@ std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const A
     row.state = state_of(database, state);
     row.recorded = asks > 0;
     row.kept = row.state == StepState::failed && asks > 1 &&
-               (asks > 2 || is_kept(error_from_json(api::parse_json(error)).kind));
+               is_kept(error_from_json(api::parse_json(error)).kind);
   }
   return rows;
 }

@@ -49,7 +49,7 @@ Step read_step(Database& database, Query& query);
 std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const Asking& asking);
 
 /// How many of its service's jobs are running beside this step.
-int count_open(Database& database, const Step& row, Millis now);
+int count_open(Database& database, const Step& row, Millis now, Owner& owner);
 /// What its script has spent beside it. Typed input has no script: there it is this process,
 /// `owner`.
 Usage count_spent(Database& database, const Step& row, const std::string& owner);

@@ -118,7 +118,7 @@ class SqliteLedger : public Ledger {
       const Step row = present(step.id);
       if (limits.budget_jobs >= 0 || limits.budget_usd >= 0)
         marked.usage = count_spent(db_, row, owner_.id());
-      if (limits.slots >= 0) marked.usage.open = count_open(db_, row, now);
+      if (limits.slots >= 0) marked.usage.open = count_open(db_, row, now, owner_);
       marked.admission = admit(limits, marked.usage, estimate_usd);
       if (marked.admission != Admission::admitted) return std::nullopt;
       if (auto taken = check_own_id(db_, owner_, row)) return taken;
@@ -267,7 +267,7 @@ class SqliteLedger : public Ledger {
   Result<Usage> usage(const Step& beside, Millis now) override {
     return work(false, [&] {
       Usage usage = count_spent(db_, beside, owner_.id());
-      usage.open = count_open(db_, beside, now);
+      usage.open = count_open(db_, beside, now, owner_);
       return usage;
     });
   }

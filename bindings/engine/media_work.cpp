@@ -70,7 +70,7 @@ std::string given_name(const MediaSource& source, const std::string& from) {
 }
 
 constexpr const char* kOtherThanClips =
-    "png jpg jpeg webp gif bmp tif tiff heic heif avif avi webm mkv";
+    "png jpg jpeg webp gif bmp tif tiff heic heif avif avi webm mkv lua csv json txt md wav mp3";
 
 /// A picture is what its name says: this one is written again for that, or refused. Nothing when
 /// it can be copied as it is.
@@ -455,6 +455,10 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
     place = spare(*place);
     if (!place) return place;
     target = *place;
+    std::lock_guard lock(origins_mutex_);
+    const auto& [path, first] = *saved_.try_emplace(*place, *content).first;
+    if (first != *content && !options.typed)
+      log("warning", path + ": another clip was saved there before, and is overwritten");
   }
   if (Status made = make_folders(target.parent_path().string()); !made) return made.error();
   if (fs::equivalent(*from, target, ignored)) return target.string();

@@ -320,7 +320,9 @@ Event Engine::admit_to_send(Job& job) {
   if (key().empty()) return stopped(no_key());
   if (options.purse->held) return is_next(job), Event{.type = EventType::no_slot};
   const Limits limits_of_now = limits_now();
-  if (limits_of_now.slots >= 0 && !is_next(job)) return {.type = EventType::no_slot};
+  // What may be at the service already has its slot: the line may wait for that one.
+  if (limits_of_now.slots >= 0 && job.step.sent_at == 0 && !is_next(job))
+    return {.type = EventType::no_slot};
   if (!std::exchange(job.sending->made, false)) {
     if (Status built = build_body(job, *job.sending); !built.ok()) return stopped(built.error());
     job.sending->made = job.sending->lane() != Lane::post;

@@ -17,6 +17,8 @@ constexpr std::int64_t kLongestTurnUs = 3'600'000'000;
 constexpr std::size_t kMostUnobserved = 1000;
 /// A cancelled task that catches each error and waits again is ended after that many waits.
 constexpr int kMostRefused = 1000;
+/// Of tasks that are never quiet: then the next of an earlier run's results comes all the same.
+constexpr int kMostRestless = 1000;
 
 /// Marks that run() runs.
 struct Turn : NotCopied {
@@ -75,7 +77,9 @@ TaskId Scheduler::announce(std::string path) {
   task->id = ++last_id_;
   task->root = running_ != nullptr ? running_->root : last_id_;
   task->held = true;
-  task->exits = running_ != nullptr && running_->exits;  // begun by a __close on the way out
+  // Begun by a __close on the way out; or by a loop that is to end, which would pay at each turn.
+  task->exits = running_ != nullptr && running_->exits;
+  task->cancelled = running_ != nullptr && running_->cancelled;
   tasks_.emplace(last_id_, std::move(task));
   return last_id_;
 }
@@ -294,7 +298,11 @@ bool Scheduler::is_quiet() const {
 
 /// The next of what an earlier run saw, once all that followed from the one before is done.
 void Scheduler::tell_arrivals() {
-  while (is_quiet()) {
+  const bool nothing = arrivals_.empty() && held_.empty();
+  restless_ = nothing || is_quiet() ? 0 : restless_ + 1;
+  const bool overdue = restless_ > kMostRestless;
+  if (overdue) restless_ = 0;
+  for (bool tell = overdue || is_quiet(); tell; tell = is_quiet()) {
     const auto held = std::ranges::stable_partition(held_, &Arrival::is_held);
     const std::vector<Arrival> released(held.begin(), held.end());
     held_.erase(held.begin(), held.end());

@@ -260,6 +260,7 @@ class Scheduler {
   std::vector<Timer> timers_;
   std::vector<Arrival> arrivals_;  ///< of earlier runs, a heap
   std::vector<Arrival> held_;      ///< those whose wait is to end first
+  int restless_ = 0;               ///< turns without quiet since the last of them was told
   const Millis begun_;
   std::size_t brief_ = 0;  ///< tasks that wait for a brief ticket
   /// What expect() gave; shared, as it is let go on any thread.

@@ -147,8 +147,8 @@ class Plan {
     if (draft > 0 && draft >= usd && !engines[0]->options.purse->spared)
       std::puts("the draft costs what the film costs");
     if (differing > 0)
-      std::printf("%d %s from last time\n", differing,
-                  differing == 1 ? "step differs" : "steps differ");
+      std::printf("%d step%s from last time\n", differing,
+                  differing == 1 ? " differs" : "s differ");
     if (counts["ambiguous"] > 0)
       std::printf("%d need a decision first: kling jobs list --state ambiguous\n",
                   counts["ambiguous"]);

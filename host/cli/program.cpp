@@ -82,7 +82,8 @@ void tell_unknown(const CLI::App& app, const std::string& path, const std::strin
         "kling login takes no key as an argument: your shell keeps what is typed",
         "kling login asks for it; if that was your key, make a new one");
   if (app.get_prefix_command() && !option)
-    return kling::cli::tell("-- stands before the script", "write " + path + " " + word);
+    return kling::cli::tell("-- stands before the script",
+                            "leave it out: the same line without it");
   const char* what = option ? "option" : known.empty() ? "argument" : "command";
   kling::cli::tell(
       path + " has no " + what + " " + word + (near.empty() ? "" : "; did you mean " + near + "?"),

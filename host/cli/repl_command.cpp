@@ -262,8 +262,7 @@ class Session {
         text += "\n" + job.name + " goes on (" + job.state + "): kling.job(\"" + short_id(job) +
                 "\"):wait()";
     }
-    if (!console_.interactive()) leaving_ = true;
-    if (!console_.interactive()) code_ = kExitInterrupted;
+    if (!console_.interactive()) leaving_ = true, code_ = kExitInterrupted;
     tell(text);
   }
 

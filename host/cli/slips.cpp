@@ -102,15 +102,10 @@ std::string take_slips(const CLI::App& app, Words& words) {
     return "";
   }
   const std::string command = "kling " + app.get_name();
-  Words right = given(app);
-  right.insert(right.end(), moved.begin(), moved.end());
-  right.insert(right.end(), typed.begin(), typed.end());
-  right.insert(right.end(), end, words.end());
-  Words passed = given(app);
-  passed.insert(passed.end(), words.begin(), words.begin() + std::ptrdiff_t(first));
-  passed.emplace_back("--");
-  std::copy_if(words.begin() + std::ptrdiff_t(first), words.end(), std::back_inserter(passed),
-               [](const std::string& word) { return word != "--"; });
+  const std::string own = command + line_of(given(app));
+  const auto behind = words.begin() + std::ptrdiff_t(first);
+  Words rest(behind, words.end());
+  std::erase(rest, "--");
   std::string text = slip + " stands behind the script, where " + command + " does not read it";
   if (!foreign.empty())
     text += (foreign == slip ? ", and " : "; ") + command + " has no " + foreign +
@@ -118,8 +113,11 @@ std::string take_slips(const CLI::App& app, Words& words) {
                  ? " (kling run has)"
                  : " (the name is reserved)");
   text += ". Nothing was run.\n";
-  if (!moved.empty()) text += "  options stand before it:      " + command + line_of(right) + "\n";
-  return text + "  for the script's own options: " + command + line_of(passed) + "\n";
+  if (!moved.empty())
+    text += "  options stand before it:      " + own + line_of(moved) + line_of(typed) +
+            line_of({end, words.end()}) + "\n";
+  return text + "  for the script's own options: " + own + line_of({words.begin(), behind}) +
+         " --" + line_of(rest) + "\n";
 }
 
 }  // namespace kling::cli

@@ -372,7 +372,7 @@ function repl.help(topic)
   if topic == nil or rawequal(topic, kling) then
     lines = overview()
   elseif type(topic) == "string" then
-    lines = find_help(topic)
+    lines = find_help(topic) or find_help("text2video." .. topic) or find_help("omni." .. topic)
     if not lines then
       local near = host.near(topic)
       lines = { "there is no help on " .. topic .. (near ~= "" and "; did you mean " .. near .. "?" or "") }

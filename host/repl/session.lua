@@ -109,8 +109,8 @@ local function compile(source, chunk_name, first_line, only_statements)
     fn, message = load(text, chunk_name, "t")
     if not fn then
       local more = find(message, "<eof>$") or why and find(why, "<eof>$") -- "1 +", too
-      if find(message, "unfinished string") and not find(source, "\\$") then more = nil end
-      return nil, message, more ~= nil
+      local open = find(message, "unfinished string") and not find(source, "\\$")
+      return nil, message, more ~= nil and not open
     end
   end
   fn = with_locals(text, is_expression, chunk_name) or fn
@@ -207,11 +207,12 @@ local command = {
 }
 
 function run_input(source, first_line)
+  source = gsub(source, "^%s*help%s+([%w_.]+)%s*$", 'help "%1"')
+  local word = match(source, "^%s*(h[elp][elp][elp])%s*$") -- hlep
+  if word and not cells[word] and rawget(globals, word) == nil then source = "help" end
   local fn, message, more = compile(source, host.chunk_name, first_line)
   if fn then return "run", fn end
   if more then return "more", message end
-  local topic = match(source, "^%s*help%s+([%w_.]+)%s*$")
-  if topic then return run_input(("help %q"):format(topic), first_line) end
   if find(source, "^%s*kling%s+%a+") or find(source, "^%s*run%s+%S+%s*$") then
     message =
       "that is for the shell: leave with Ctrl-D, or type it in another terminal; .load FILE runs a script here"
@@ -227,9 +228,8 @@ function repl.submit(source, first_line)
   local name, rest = match(source, "^%s*%.(%a+)%s*(.-)%s*$")
   if name and command[name] then return command[name](rest, first_line) end
   if name then return "error", "there is no command ." .. name .. "; .help lists them" end
-  if find(source, "^%s*quit%s*$") or find(source, "^%s*exit%s*$") then
-    if rawget(globals, match(source, "%a+")) == nil then return "quit" end
-  end
+  local word = match(source, "^%s*(%a+)%s*$")
+  if (word == "quit" or word == "exit") and rawget(globals, word) == nil then return "quit" end
   return run_input(source, first_line)
 end
 

@@ -159,7 +159,7 @@ TEST_CASE("a slip on the command line is answered in words of ours") {
       {{"jobs", "--sim", "show", "x"},
        "kling: --sim stands before show\n  do: write kling jobs show --sim\n"},
       {{"run", "--", "film.lua"},
-       "kling: -- stands before the script\n  do: write kling run film.lua\n"},
+       "kling: -- stands before the script\n  do: leave it out: the same line without it\n"},
       {{"run", "--take", "film.lua"},
        "kling: --take took film.lua as its value\nkling run: which script? For example: kling run "
        "--sim film.lua\n"},
@@ -205,6 +205,19 @@ TEST_CASE("a job is named by the name of its shot, and those with one beginning 
   const Outcome many = stage.run({"jobs", "show", "kling:text2video/" + made.out});
   CAPTURE(many.err);
   CHECK(many.code == 1);
+}
+
+TEST_CASE("a clip that takes the place of another of the same script says so") {
+  const Stage stage(R"(local kling = require "kling"
+local one = kling.text2video { prompt = "one" }:wait()
+local two = kling.text2video { prompt = "two" }:wait()
+one:save("shot.mp4") one:save("shot.mp4") two:save("shot.mp4"))");
+  const Outcome run = stage.run();
+  CAPTURE(run.err);
+  CHECK(run.code == 0);
+  const std::string warning = "warning: shot.mp4: another clip was saved there before";
+  CHECK(contains(run.err, warning));
+  CHECK(run.err.find(warning) == run.err.rfind(warning));
 }
 
 TEST_CASE("a script whose records are in a folder above says so") {

@@ -78,6 +78,30 @@ print(clip.url ~= nil))",
      {},
      2,
      0},
+    {"a loser that tries again by tasks of its own begins nothing any more",
+     R"(local won = kling.any {
+  function()
+    while not pcall(function()
+      return kling.spawn(function() return kling.text2video { prompt = "slow", duration = 10 }:wait() end):wait()
+    end) do end
+  end,
+  function()
+    kling.text2video { prompt = "fast" }:accepted()
+    return "fast"
+  end,
+}
+print(won))",
+     {},
+     2,
+     0},
+    {"a task that waits by looping, and what an earlier run had seen",
+     R"(local task = kling.spawn(function() return kling.text2video { prompt = "a" }:wait() end)
+while not task.done do coroutine.yield() end
+kling.text2video { prompt = "b" }:wait()
+print "e")",
+     {},
+     2,
+     0},
     {"a map of equal requests",
      R"(local clips = kling.map({ 1, 2, 3 }, function()
   return kling.text2video { prompt = "same" }:wait()

@@ -271,6 +271,8 @@ TEST_CASE("help knows endpoints and fields and functions and values") {
   CHECK(contains(help("help 'omni.image_list'"), "Pictures"));
   CHECK(contains(help("help omni.image_list"), "Pictures"));
   CHECK(contains(help("help imge2video"), "did you mean image2video?"));
+  CHECK(contains(help("help duration"), "text2video.duration: seconds"));
+  CHECK(contains(help("hlep"), "text2video"));
   CHECK(contains(help("help 'omni_video'"), "kling.omni"));
   CHECK(contains(help("help(kling.map)"), "kling.map(list, fn, options?)"));
   CHECK(contains(help("help 'Job'"), "handle"));

@@ -32,6 +32,12 @@ TEST_CASE("os exit ends the script with its children and no pcall catches it") {
     CHECK(failure["error"]["code"] == "5");
   }
   CHECK(host.get("marks") == R"("ccccccc")");
+  // In what its failure is told with: nobody else ends.
+  run(host, "error(setmetatable({}, { __tostring = function() os.exit(1) end }))");
+  run(host,
+      "local t <close> = setmetatable({}, { __close = function()"
+      " kling.spawn(function() survived = true end) end }) os.exit(5)");
+  CHECK(run(host, "kling.sleep(0.01) return survived") == Json({nullptr}));
   CHECK(run(host, "os.exit(true)") == Json::array());
   CHECK(run(host, "os.exit()") == Json::array());
   CHECK(run(host, "os.exit(false)")["error"]["code"] == "1");
@@ -72,6 +78,12 @@ TEST_CASE("what a script prints is logged and it reads no input of the program")
          {"io.read()", "io.stdin:read('a')", "for l in io.lines() do end", "io.stdin:lines()()"})
       CHECK(run(host, read)["message"].get<std::string>().find("no standard input") !=
             std::string::npos);
+    for (const char* read : {"dofile()", "loadfile()", "debug.debug()"})
+      CHECK(run(host, read)["message"].get<std::string>().find("no standard input") !=
+            std::string::npos);
+    printed.clear();
+    run(host, "for i = 1, 3000 do io.write('x') end io.flush() io.write('next\\n')");
+    CHECK(printed == "print:" + std::string(3000, 'x') + "|print:next|");
     CHECK(run(host, "for line in io.lines('" + path + "') do return line end") == Json({"kept"}));
   }
 }

@@ -104,3 +104,19 @@ TEST_CASE("the program calls a function of its scripts as a task") {
   CHECK(host.call("nothing.at.all") == 0);
   CHECK(host.call("broken", "{}") == 0);
 }
+
+TEST_CASE("a function may be given again under its name, also by itself while it runs") {
+  const Stage stage;
+  Host host(stage.options);
+  std::string said;
+  host.provide("swap", [&, kept = std::string(100, 'a')](Call call, const char*) {
+    CHECK(host.provide("swap", [](Call other, const char*) { other.answer("2"); }));
+    said = kept;
+    call.answer("1");
+  });
+  CHECK(run(host, "return swap(), swap()") == Json({1, 2}));
+  CHECK(said == std::string(100, 'a'));
+  std::thread([&] { CHECK_FALSE(host.provide("swap", [](Call, const char*) {})); }).join();
+  CHECK(run(host, "return swap()") == Json({2}));
+  CHECK(host.job("") == "");
+}
