@@ -138,7 +138,7 @@ Result<std::string> Engine::concat(const std::vector<std::shared_ptr<MediaSource
   const std::string name = (fs::path(wanted).parent_path() / fs::path(out).filename()).string();
   auto book = ledger();
   if (!book) return book.error();
-  // What the film was when it had been made of this; the value is how many frames the parts have.
+  // What the film was when it had been made of this; the value is what its parts' files hold.
   const auto noted = [&, &out = out](const std::string& what) -> std::optional<std::string> {
     if (!is_file(out)) return std::nullopt;
     const auto content = hash_file(out);
@@ -148,10 +148,10 @@ Result<std::string> Engine::concat(const std::vector<std::shared_ptr<MediaSource
   if (noted(picture + sound)) {
     log("info", name + " is up to date");
   } else {
-    if (const auto counts = noted(picture)) {
+    if (const auto found = noted(picture)) {
       how.keep_picture = true;
-      std::istringstream numbers(*counts);
-      for (media::Segment& segment : segments) numbers >> segment.frames;
+      std::istringstream lines(*found);
+      for (media::Segment& segment : segments) std::getline(lines, segment.known);
     }
     Working working(*this, "joining " + fs::path(out).filename().string());
     auto film = media::concat(
@@ -160,10 +160,10 @@ Result<std::string> Engine::concat(const std::vector<std::shared_ptr<MediaSource
     if (!film) return film.error();
     auto content = hash_file(out);
     if (!content) return content;
-    std::string counts;
-    for (const std::int64_t count : film->counted) counts += std::to_string(count) + " ";
+    std::string found;
+    for (const std::string& of_part : film->found) found += of_part + "\n";
     for (const std::string& what : {picture, picture + sound})
-      if (Status kept = (*book)->record_derived(sha256_hex(what + *content), counts); !kept)
+      if (Status kept = (*book)->record_derived(sha256_hex(what + *content), found); !kept)
         return kept.error();
     if (Status known = note_unpaid(out); !known) return known.error();
     std::error_code ignored;

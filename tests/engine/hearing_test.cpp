@@ -39,7 +39,9 @@ struct Called : Stage {
 
   explicit Called(const std::vector<std::string>& faults = {},
                   EngineOptions chosen = without_store())
-      : Stage(with_faults(faults), std::move(chosen)) {
+      : Called(with_faults(faults), std::move(chosen)) {}
+  Called(sim::Options service_options, EngineOptions chosen)
+      : Stage(std::move(service_options), std::move(chosen)) {
     options.callback = listening.address() + "/base/";
     open_engine();
     told = engine.get();
@@ -78,6 +80,17 @@ TEST_CASE("a job whose callbacks come is asked about twice at most") {
     }
     CHECK(queries <= 16);
   }
+}
+
+TEST_CASE("a job that ends soon after it was accepted is heard at once") {
+  sim::Options quick = with_faults({});
+  quick.min_run = quick.max_run = 1'500;
+  Called stage(std::move(quick), without_store());
+  const auto job = stage.create(stage.shot());
+  const JobSnapshot done = stage.finish(job);
+  CHECK(done.phase == Phase::stored);
+  CHECK(done.finished_at - done.accepted_at < 4'000);
+  CHECK(stage.count().queries <= 2);
 }
 
 TEST_CASE("a job whose callbacks are lost is polled as one without") {

@@ -83,7 +83,7 @@ struct Segment {
   double from = 0;                ///< of a video: what comes before is not shown
   double to = 0;                  ///< > 0: nor is what comes from here on
   bool mute = false;
-  std::int64_t frames = 0;  ///< of all of the video, when they were counted before
+  std::string known;  ///< FilmResult::found of a file with these bytes; empty: look
 };
 
 /// Seconds at the beginning and at the end.
@@ -117,7 +117,7 @@ struct FilmResult {
   double seconds = 0;
   int width = 0, height = 0;
   bool reencoded = false;  ///< the picture; sound always is, so that it has no gap at a seam
-  std::vector<std::int64_t> counted;  ///< frames of each part's file, 0 for a picture
+  std::vector<std::string> found;  ///< in each part's file, as JSON
 };
 
 /// The film as a timeline for an editor: the text of an OpenTimelineIO file at `out`. `told` has

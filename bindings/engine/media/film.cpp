@@ -5,9 +5,26 @@
 #include <future>
 #include <system_error>
 
+#include <nlohmann/json.hpp>
+
+#include "base/file_kind.h"
 #include "base/signals.h"
 
 namespace kling::engine::media {
+
+using Json = nlohmann::json;
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Rate, numerator, denominator)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Source, duration, width, height, fps, frames, video_codec,
+                                   audio_codec, bytes, is_picture, orientation, rate, constant_rate,
+                                   time_base, video_index, audio_index, video_start, video_end,
+                                   audio_end, pixel_format, matrix, full_range, beyond, damage,
+                                   look)
+
+std::string note_of(const Source& source) {
+  return Json(source).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 namespace {
 
 constexpr double kCross = 0.04;  // seconds that a sound goes on beyond a cut, where there is more
@@ -79,13 +96,27 @@ Status cut_part(Part& part) {
   return Done{};
 }
 
+/// What an earlier look at these bytes has found. How they are opened is not for notes to say.
+std::optional<Source> known_source(const Segment& segment) {
+  const Json json = Json::parse(segment.known, nullptr, false);
+  if (!json.is_object()) return std::nullopt;
+  try {
+    auto source = json.get<Source>();
+    source.path = segment.path;
+    source.demuxer = file_kind_at(segment.path).demuxer;
+    return source;
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
+}
+
 Result<Part> read_part(const Segment& segment) {
   const double still = segment.still_seconds;
   if (!(still >= 0 && still <= 3600))
     return media_error(segment.path, "must be shown for 0 to 3600 seconds");
-  auto source = inspect(segment.path, still == 0 && segment.frames == 0);
+  auto known = known_source(segment);
+  auto source = known ? Result(std::move(*known)) : inspect(segment.path, still == 0);
   if (!source) return source.error();
-  if (segment.frames > 0) source->frames = segment.frames;
   if (segment.mute) source->audio_index = -1;
   if (source->video_index < 0) return no_video(segment.path);
   if (source->is_picture != (still > 0))

@@ -57,6 +57,9 @@ struct Film {
   std::optional<Source> song;
 };
 
+/// A source as Segment::known has it.
+std::string note_of(const Source& source);
+
 /// Looks at all files, and checks that they can be a film at `out` with these options.
 Result<Film> read_film(const std::vector<Segment>& segments, const std::string& out,
                        const FilmOptions& options);

@@ -382,7 +382,7 @@ Result<FilmResult> concat(const std::vector<Segment>& segments, const std::strin
                   .width = shape.width,
                   .height = shape.height};
   for (const Part& part : parts) {
-    film.counted.push_back(part.source.is_picture ? 0 : part.source.frames);
+    film.found.push_back(note_of(part.source));
     warn_of_damage(part.source.path, part.source.damage, warn);
   }
   if (!(there || can_copy(parts, shape)) || !make(true) || !is_whole(true)) {
