@@ -132,8 +132,13 @@ void Scheduler::sweep() {
 }
 
 void Scheduler::free_released() {
-  while (const Task* task = released_.pop())  // who is to be told of a failure needs its record
-    if (task->failure == nullptr || task->observed) tasks_.erase(task->id);
+  while (const Task* task = released_.pop()) {
+    const bool lost = task->failure != nullptr && !task->observed;
+    if (lost && !tell_lost) continue;  // take_unobserved() needs its record
+    if (lost) tell_lost(*task->failure);
+    unobserved_ -= lost && unobserved_ > 0 ? 1 : 0;
+    tasks_.erase(task->id);
+  }
 }
 
 void Scheduler::cancel(Task& task) {
@@ -392,6 +397,7 @@ bool Scheduler::run(lua_State* L, std::int64_t budget_us, bool* failed) {
     lua_pushcfunction(L, resume_ready);
     lua_pushlightuserdata(L, this);
     const int status = lua_pcall(L, 1, 0, 0);
+    free_released();
     if (is_stopped(L)) cancel_all();  // all end now, before a host allows the next script more
     if (status == LUA_OK) continue;
     if (failed != nullptr) return *failed = true;
@@ -411,7 +417,6 @@ int Scheduler::resume_ready(lua_State* L) {
     self.resume(L, *task);
     if (self.stop_at_us_ != 0 && steady_us() >= self.stop_at_us_) break;
   }
-  self.free_released();
   return 0;
 }
 

@@ -165,6 +165,8 @@ class Scheduler {
   std::string deadlock() const;
   /// Errors of spawned tasks that nobody waited for, since the last call.
   std::vector<TaskResult> take_unobserved();
+  /// Told of each such error once nobody can wait for it any more, outside of Lua. Null: nobody.
+  std::function<void(const TaskResult&)> tell_lost;
   const std::shared_ptr<Scheduler*>& home() const { return home_; }
   Millis now() const { return queue_->clock().now(); }
   /// The moment `seconds` from now; at most a hundred years, at least now.

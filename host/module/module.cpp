@@ -10,6 +10,15 @@
 namespace kling {
 namespace {
 
+void log(const std::string& level, const std::string& message) {
+  const bool plain = level == "info";
+  std::fprintf(stderr, "kling: %s%s%s\n", plain ? "" : level.c_str(), plain ? "" : ": ",
+               message.c_str());
+}
+
+/// Of a task that nobody waited for: else it would end in silence.
+void log_lost(const lua::TaskResult& task) { log("error", task.message); }
+
 using lua::pure;
 
 constexpr std::chrono::seconds kLastWait{10};
@@ -21,6 +30,7 @@ void wait_for_requests(lua::Runtime& runtime) {
   const auto is_busy = [&] {
     return std::ranges::any_of(runtime.engines(), &engine::Engine::is_busy);
   };
+  for (const lua::TaskResult& lost : runtime.take_unobserved()) log_lost(lost);
   while (is_busy() && std::chrono::steady_clock::now() < until) {
     engine::CompletionQueue& queue = runtime.queue();
     queue.drain();
@@ -64,12 +74,6 @@ void guard_the_end(lua_State* L) {
     lua_setfield(L, -2, "exit");
   }
   lua_settop(L, top);
-}
-
-void log(const std::string& level, const std::string& message) {
-  const bool plain = level == "info";
-  std::fprintf(stderr, "kling: %s%s%s\n", plain ? "" : level.c_str(), plain ? "" : ": ",
-               message.c_str());
 }
 
 /// What opening needs, where a Lua error may pass.
@@ -155,6 +159,7 @@ int luaopen_kling(lua_State* L) {
   lua::pure(L, [&] { read_settings(opening, script); });
   script::add_folder(L, opening.folder);
   lua::open_module(L, std::move(*opening.options));
+  lua::runtime_of(L)->tell_lost = log_lost;
   guard_the_end(L);
   lua_pushcfunction(L, pump);
   lua_setfield(L, -2, "pump");

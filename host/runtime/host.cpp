@@ -101,6 +101,12 @@ bool kling_host::open() {
   if (state_ == nullptr) return fail("not enough memory for a Lua state");
   if (call([&](lua_State* L) {
         runtime_ = &script::open(L, safe_, std::move(module));
+        runtime_->tell_lost = [this](const lua::TaskResult& task) {
+          if (hooks_.log != nullptr)
+            hooks_.log(hooks_.user, "error", task.message.c_str());
+          else
+            std::fprintf(stderr, "kling: error: %s\n", task.message.c_str());
+        };
         set_borders(L);
         for (auto& [name, function] : functions_) runtime::set_function(L, name.c_str(), function);
       }))

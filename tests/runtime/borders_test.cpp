@@ -88,6 +88,27 @@ TEST_CASE("what a script prints is logged and it reads no input of the program")
   }
 }
 
+TEST_CASE("an error of a task that nobody can wait for any more is logged once") {
+  Stage stage;
+  std::string logged;
+  stage.options.log = [&](const char* level, const char* line) {
+    logged += std::string(level) + ":" + line + "|";
+  };
+  Host host(stage.options);
+  run(host, R"(
+    local kling = require "kling"
+    local held = kling.spawn(function() error "held" end)
+    kling.spawn(function() error "boom" end)
+    for _ = 1, 3 do
+      kling.sleep(0.001)
+      collectgarbage()
+    end
+    return pcall(held.wait, held)
+  )");
+  run(host, "collectgarbage()");
+  CHECK(logged == "error:test.lua:4: boom|");
+}
+
 TEST_CASE("a loop without descriptors is woken when there is something to tick for") {
   Stage stage;
   std::atomic<int> rung{0};
