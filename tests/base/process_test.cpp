@@ -135,7 +135,7 @@ TEST_CASE("a file larger than its limit ends the process however quick it is") {
       const auto result =
           run_process({"truncate", "-s", "2M", folder / "x"}, {.file_bytes = 1 << 20});
       CHECK_FALSE(result);
-      if (!result) CHECK(has(result.error().message, "larger than 1048576 bytes"));
+      if (!result) CHECK(has(result.error().message, "larger than its limit"));
       CHECK(std::filesystem::file_size(folder / "x") == 0);
     }
   }).join();
