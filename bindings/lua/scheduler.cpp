@@ -65,6 +65,9 @@ Scheduler::~Scheduler() { *home_ = nullptr; }
 TaskId Scheduler::announce(std::string path) {
   auto task = std::make_unique<Task>();
   if (path.empty()) {
+    // Begun by a __close on the way out; or by a loop that is to end, and would pay at each turn.
+    task->exits = running_ != nullptr && running_->exits;
+    task->cancelled = running_ != nullptr && running_->cancelled;
     const std::string parent = running_ ? running_->path : "main";
     path = parent + "/" + std::to_string(++(running_ ? running_->spawned : root_spawned_));
     // Of tasks within tasks without end: each would be longer than the one before.
@@ -77,9 +80,6 @@ TaskId Scheduler::announce(std::string path) {
   task->id = ++last_id_;
   task->root = running_ != nullptr ? running_->root : last_id_;
   task->held = true;
-  // Begun by a __close on the way out; or by a loop that is to end, which would pay at each turn.
-  task->exits = running_ != nullptr && running_->exits;
-  task->cancelled = running_ != nullptr && running_->cancelled;
   tasks_.emplace(last_id_, std::move(task));
   return last_id_;
 }
