@@ -219,7 +219,7 @@ std::string bare(std::string_view pasted, bool quotes) {
 
 Result<std::string> bare_key(std::string_view pasted, const std::string& source) {
   std::string key = bare(pasted);
-  static const std::regex before(
+  static const std::regex& before = *new std::regex(
       "^(export |authorization:|bearer |kling_api_key=|cometapi_key=|key =)", std::regex::icase);
   for (std::smatch match; std::regex_search(key, match, before);) key = bare(match.suffix().str());
   while (key.ends_with(';') || key.ends_with(',')) key = bare(key.substr(0, key.size() - 1));
