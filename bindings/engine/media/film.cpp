@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include <nlohmann/json.hpp>
+#include <sys/resource.h>
 
 #include "base/file_kind.h"
 #include "base/signals.h"
@@ -193,7 +194,10 @@ Result<Film> read_film(const std::vector<Segment>& segments, const std::string& 
   std::vector<std::future<void>> others;
   try {
     const SignalBlock signals;
-    while (others.size() < std::min<std::size_t>(3, segments.size() - 1))
+    rlimit descriptors{};
+    ::getrlimit(RLIMIT_NOFILE, &descriptors);  // each takes half a dozen
+    const std::size_t most = descriptors.rlim_cur < 256 ? 0 : 3;
+    while (others.size() < std::min(most, segments.size() - 1))
       others.push_back(std::async(std::launch::async, look));
   } catch (const std::system_error&) {
   }
