@@ -208,8 +208,8 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
 namespace {
 
 constexpr std::size_t kTokenSize = 32;
-constexpr Millis kJustAsked =
-    5'000;  // between two looks, however often we are told that it has ended
+/// Between two looks, however often we are told that it has ended.
+constexpr Millis kJustAsked = 5'000;
 
 std::string token_of(const std::string& secret, const std::string& row) {
   return hex(hmac_sha256(secret, "callback " + row)).substr(0, kTokenSize);
