@@ -49,14 +49,22 @@ int exit_code(Kind kind) {
   }
 }
 
-CLI::Validator not_negative() {
-  const auto check = [](std::string& text) -> std::string {
+CLI::Validator number_in(double low, double high) {
+  const auto told = [](double number) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.15g", number);
+    return std::string(text);
+  };
+  const bool bounded = high < kUnbounded;
+  const std::string range =
+      bounded ? "from " + told(low) + " to " + told(high) : "that is " + told(low) + " or more";
+  const auto check = [=](std::string& text) -> std::string {
     double number = 0;
     if (text.starts_with('$')) text.erase(0, 1);  // of money
-    if (CLI::detail::lexical_cast(text, number) && number >= 0 && number < 1e18) return {};
-    return "takes a number that is 0 or more, not " + text;
+    if (CLI::detail::lexical_cast(text, number) && number >= low && number <= high) return {};
+    return "takes a number " + range + ", not " + text;
   };
-  return {check, "NONNEGATIVE"};
+  return {check, high < kUnbounded ? told(low) + "-" + told(high) : ""};
 }
 
 void add_commands(CLI::App& app, std::span<const Command> table, int& code, std::string_view only) {

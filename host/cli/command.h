@@ -36,8 +36,9 @@ struct Command {
   CommandSetUp* set_up;
 };
 
-/// A number that is 0 or more. The library's own message tells the largest number in full.
-CLI::Validator not_negative();
+constexpr double kUnbounded = 1e18;
+/// A number of this range. The messages of the library's own check differ from version to version.
+CLI::Validator number_in(double low, double high = kUnbounded);
 
 /// Adds the commands of `table` to `app`. The one that is called leaves its exit code in `code`.
 /// `only`: options and arguments are built for this one alone; empty: for all.

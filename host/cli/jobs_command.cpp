@@ -137,7 +137,7 @@ std::function<int()> set_up_jobs_answer(CLI::App& app) {
   options->add_ledger_options(app);
   auto* const id = app.add_option("id", options->id, "the question's number; none: those that wait")
                        ->type_name("ID")
-                       ->check(CLI::PositiveNumber);
+                       ->check(number_in(1));
   app.add_option("choice", options->choice,
                  "its number, its text or the name of its clip; yes or no")
       ->type_name("CHOICE")

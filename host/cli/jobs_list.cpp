@@ -221,7 +221,7 @@ std::function<int()> set_up_jobs_list(CLI::App& app) {
       ->type_name("FILE");
   app.add_flag("--open", options->open_only, "only what is neither finished nor failed");
   app.add_option("--limit", options->limit, "show at most this many, the newest first (0: all)")
-      ->check(not_negative());
+      ->check(number_in(0));
   app.footer("Example: kling jobs list --open --kind text2video");
   return [options] { return run_list(*options); };
 }
@@ -322,7 +322,7 @@ std::function<int()> set_up_jobs_prune(CLI::App& app) {
                  "folder of the finished clips (default: beside the ledger)")
       ->type_name("DIR");
   app.add_option("--older-than", options->days, "days since the job finished")
-      ->check(CLI::Range(0.0, 36500.0))
+      ->check(number_in(0.0, 36500.0))
       ->capture_default_str();
   app.add_flag("--yes", options->yes, "delete; without it, only say what would be deleted");
   app.footer("Example: kling jobs prune --older-than 90");

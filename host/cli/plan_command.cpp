@@ -215,7 +215,7 @@ std::function<int()> set_up_plan(CLI::App& app) {
   app.add_flag("--strict", options->strict, "warnings about requests are errors");
   app.add_option("--max-cost", options->limits.budget_usd,
                  "exit with 4 when the script would cost more US$ in all")
-      ->transform(not_negative());
+      ->transform(number_in(0));
   app.prefix_command();
   app.footer("Example: kling plan scripts/quickstart.lua");
   return [options] { return Plan(*options).run(); };

@@ -399,7 +399,7 @@ std::function<int()> set_up_repl(CLI::App& app) {
   auto options = std::make_shared<ReplOptions>();
   options->add_options(app);
   app.add_option("--max-cost", options->limits.budget_usd, "what the session may cost in US$")
-      ->check(not_negative());
+      ->check(number_in(0));
   options->board.add_options(app);
   app.footer(
       "Examples:\n  kling repl --sim\n  echo 'help(\"omni.image_list\")' | kling repl\n"

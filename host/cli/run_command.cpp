@@ -254,8 +254,7 @@ std::function<int()> set_up_run(CLI::App& app) {
   app.add_flag("--re-ask", options->ask_again, "ask again what was answered in an earlier run");
   app.add_option("--deadline", options->deadline,
                  "real seconds after which the run ends; its jobs go on at the service")
-      ->check(CLI::Range(0.001, 1e8))
-      ->check(not_negative().description(""));
+      ->check(number_in(0.001, 1e8));
   app.add_option("--listen", options->listen,
                  "receive the service's callbacks here, so that fewer queries are needed")
       ->type_name("HOST:PORT")
@@ -269,13 +268,13 @@ std::function<int()> set_up_run(CLI::App& app) {
   app.add_flag("--strict", options->strict, "warnings about requests are errors");
   app.add_flag("--no-store", options->no_store, "do not keep finished clips beside the ledger");
   app.add_option("--max-jobs", options->limits.slots, "how many jobs may run at a time")
-      ->check(CLI::Range(1, 10000));
+      ->check(number_in(1, 10000));
   app.add_option("--max-cost", options->limits.budget_usd,
                  "what the script may cost in US$, its earlier runs included")
-      ->transform(not_negative());
+      ->transform(number_in(0));
   app.add_option("--max-submissions", options->limits.budget_jobs,
                  "how many jobs the script may submit, its earlier runs included")
-      ->check(not_negative());
+      ->check(number_in(0));
   app.prefix_command();  // what follows the script is the script's
   app.footer(
       "Examples:\n  kling run --sim scripts/quickstart.lua\n  kling run film.lua sunset 3   two "

@@ -128,15 +128,14 @@ void SafeRun::add_options(CLI::App& app) {
       ->needs(profile);
   app.add_option("--memory", memory_, "safe: bytes the script may use, such as 64M")
       ->transform(counted(1024))
-      ->check(CLI::Range(std::size_t{1} << 20, std::size_t{1} << 40))
+      ->check(number_in(1 << 20, 0x1p40))
       ->needs(profile);
   app.add_option("--instructions", instructions_,
                  "safe: instructions the script may run, such as 50M")
       ->transform(counted(1000))
       ->needs(profile);
   app.add_option("--wall", wall_, "safe: seconds the script may run, waits not counted")
-      ->check(CLI::Range(0.001, 1e6))
-      ->check(not_negative().description(""))
+      ->check(number_in(0.001, 1e6))
       ->needs(profile);
 }
 

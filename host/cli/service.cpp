@@ -46,10 +46,10 @@ void ServiceOptions::add_options(CLI::App& app) {
 void ServiceOptions::add_waiting_options(CLI::App& app) {
   app.add_option("--poll-interval", poll_interval,
                  "seconds between two queries of a job (KLING_POLL_INTERVAL)")
-      ->check(not_negative());
+      ->check(number_in(0));
   app.add_option("--patience", patience,
                  "how many seconds a lost answer is looked for (KLING_PATIENCE)")
-      ->check(not_negative());
+      ->check(number_in(0));
 }
 
 void SimulationOptions::add_options(CLI::App& app) {
@@ -69,8 +69,7 @@ void SimulationOptions::add_service_options(CLI::App& app) {
     return app.add_option(name, value, doc)->group(kSimulated);
   };
   add("--speed", speed, "simulated seconds in one real second")
-      ->check(CLI::Range(0.01, 100000.0))
-      ->check(not_negative().description(""))
+      ->check(number_in(0.01, 100000.0))
       ->capture_default_str();
   add("--dialect", service.dialect,
       "the form of its answers, such as comet; native,omni=wrapped sets it for one endpoint")
@@ -83,9 +82,9 @@ void SimulationOptions::add_service_options(CLI::App& app) {
       ->transform(CLI::Validator(read_fault, "LINE"));
   add("--seed", service.seed, "the seed of its random events");
   add("--slots", service.slots, "tasks at once, more are refused with code 1303 (0: no limit)")
-      ->check(not_negative());
+      ->check(number_in(0));
   add("--credit", service.units, "units to spend, at US$ 0.14, then code 1102 (0: no limit)")
-      ->check(not_negative());
+      ->check(number_in(0));
   const auto flag = [&app](const char* name, bool& value, const char* doc) {
     app.add_flag(std::string(name) + "{false}", value, doc)->group(kSimulated);
   };
@@ -211,7 +210,7 @@ std::function<int()> set_up_sim(CLI::App& app) {
       ->check(CLI::ValidIPV4)
       ->capture_default_str();
   app.add_option("--port", options->service.port, "0 (default): any free one")
-      ->check(CLI::Range(0, 65535));
+      ->check(number_in(0, 65535));
   app.add_option("--state", options->service.state_dir,
                  "folder that keeps tasks and clips (default: none)");
   app.add_option("--key", options->service.key, "the only bearer accepted (default: any)");
@@ -219,11 +218,11 @@ std::function<int()> set_up_sim(CLI::App& app) {
   const std::string group = "The simulated service";
   app.add_option("--run-seconds", options->run_seconds, "how long a generation takes, from to")
       ->expected(2)
-      ->check(not_negative())
+      ->check(number_in(0))
       ->capture_default_str()
       ->group(group);
   app.add_option("--url-seconds", options->url_seconds, "how long a clip's URL is valid")
-      ->check(CLI::PositiveNumber)
+      ->check(number_in(0.001))
       ->capture_default_str()
       ->group(group);
   app.footer("Example: kling sim --port 8900 --speed 60");

@@ -173,7 +173,7 @@ TEST_CASE("a slip on the command line is answered in words of ours") {
       {{"run", "--sim", "--seed", "x", "film.lua"},
        "kling: --seed wants a whole number, not x\n  do: kling run --help\n"},
       {{"run", "--max-jobs", "0", "film.lua"},
-       "kling: --max-jobs: 0 not in range 1 to 10000\n  do: kling run --help\n"},
+       "kling: --max-jobs: takes a number from 1 to 10000, not 0\n  do: kling run --help\n"},
   };
   for (const auto& row : rows) {
     const Outcome run = stage.run(row.words);

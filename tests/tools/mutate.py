@@ -31,7 +31,6 @@ FILES = {
     "bindings/engine/exchange.cpp": [ENGINE],
     "bindings/engine/step.cpp": ["test_engine -sf=*step_test*", ENGINE],
     "bindings/engine/ledger_database.cpp": ["test_engine -sf=*ledger*", ENGINE],
-    "bindings/engine/ledger_owner.cpp": ["test_engine -sf=*ledger*", ENGINE],
     "bindings/engine/ledger_rows.cpp": ["test_engine -sf=*ledger*", ENGINE],
     "bindings/engine/ledger_schema.cpp": ["test_engine -sf=*ledger*", ENGINE],
     "bindings/engine/ledger_sqlite.cpp": ["test_engine -sf=*ledger*", ENGINE],

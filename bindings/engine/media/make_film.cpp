@@ -102,7 +102,7 @@ std::string chain(Parts parts, const Shape& shape, const std::string& kind) {
     else
       filters += "xfade=duration=" + decimal(shape.seconds(shape.blend)) +
                  ":offset=" + decimal(shape.seconds(part.begin - parts[0].begin)) + "," +
-                 after_each_other("N", shape.rate);
+                 after_each_other("N", shape.rate) + ",fps=" + shape.rate.text();
     before = "[" + kind + "_" + next + "]";
     filters += before + ";";
   }
