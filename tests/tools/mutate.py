@@ -22,18 +22,20 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # A file: the test programs with the options that choose the cases, the quickest first.
 ENGINE = "test_engine -sf=*lost_answer*,*limits_test*,*long_run*,*verdict*,*dialect_run*"
+WIRE = "test_engine -sf=*framings*,*fault_matrix*"
 FILES = {
     "bindings/lua/scheduler.cpp": ["test_lua", "test_runtime -sf=*host_test*,*tick*"],
     "bindings/engine/worker_pool.cpp": ["test_engine -sf=*worker_pool*", ENGINE],
     "bindings/engine/job_machine.cpp": ["test_engine -sf=*job_machine*", ENGINE],
-    "bindings/engine/admission.cpp": [ENGINE],
-    "bindings/engine/asks.cpp": [ENGINE, "test_lua"],
-    "bindings/engine/exchange.cpp": [ENGINE],
+    "bindings/engine/admission.cpp": [ENGINE, "test_story"],
+    "bindings/engine/asks.cpp": [ENGINE, "test_lua", "test_story"],
+    "bindings/engine/exchange.cpp": [ENGINE, WIRE],
     "bindings/engine/step.cpp": ["test_engine -sf=*step_test*", ENGINE],
     "bindings/engine/ledger_database.cpp": ["test_engine -sf=*ledger*", ENGINE],
-    "bindings/engine/ledger_rows.cpp": ["test_engine -sf=*ledger*", ENGINE],
+    "bindings/engine/ledger_rows.cpp": ["test_engine -sf=*ledger*", ENGINE, "test_story",
+                                        "test_cli -sf=*names_test*,*asking*"],
     "bindings/engine/ledger_schema.cpp": ["test_engine -sf=*ledger*", ENGINE],
-    "bindings/engine/ledger_sqlite.cpp": ["test_engine -sf=*ledger*", ENGINE],
+    "bindings/engine/ledger_sqlite.cpp": ["test_engine -sf=*ledger*", ENGINE, "test_story"],
     "bindings/api/decode_error.cpp": ["test_api", "test_engine -sf=*verdict*,*lost_answer*"],
 }
 # What is flipped: a pattern and what stands in its place. Literals and comments are blanked before.
