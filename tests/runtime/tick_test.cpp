@@ -79,6 +79,18 @@ TEST_CASE("an idle tick with a thousand waiting jobs allocates nothing and enter
   CHECK(descriptor >= 0);
 }
 
+TEST_CASE("a tick ends though a script always goes on, and the next one goes on with it") {
+  Stage stage;
+  Host host(stage.options);
+  REQUIRE(host);
+  const auto task = host.run("busy.lua", "n = 0 while true do n = n + 1 coroutine.yield() end");
+  CHECK(host.tick(1));  // there is more to do; a tick that never ends fails by its time-out
+  const Json first = run(host, "return n");
+  CHECK(first[0] > 0);
+  CHECK(run(host, "return n")[0] > first[0]);
+  host.cancel(task);
+}
+
 TEST_CASE("the descriptor is quiet while there is nothing to do and speaks up in time") {
   Host host([] {
     HostOptions options;
