@@ -13,6 +13,8 @@
 
 namespace kling::engine {
 
+class Ledger;
+
 /// What the ledger knows of a step. `sending` is the mark of the money: bytes may have left.
 enum class StepState {
   intended,   ///< recorded, never sent
@@ -30,6 +32,7 @@ struct Ask {
   std::string script;  ///< with its take; empty: typed input, of which nothing is kept
   std::string task_path, digest;
   int nth = 0;
+  std::weak_ptr<Ledger> book;  ///< whose row it is: clients of one script may have several
   std::int64_t row = 0;
   int timeouts =
       0;  ///< time-outs that are raised again at once: the recorded run went on after them
@@ -64,7 +67,7 @@ struct Caught {
   bool failed;  ///< or will fail, where its wait was cut off
   int timeouts;
 };
-/// What of a story is to be kept with its asks, once its task asks for something else.
+/// What of a story is to be kept with its asks, once its task has something else sent.
 std::vector<Caught> caught(const Story& story);
 /// Whether a failure of this kind says something about its request, and is replayed.
 bool is_kept(Kind kind);
@@ -88,7 +91,6 @@ struct Asking {
   bool again = false;               ///< what failed, was kept or abandoned, is asked again
   bool anew = false;                ///< a settled step is left behind, and a new one made
   std::vector<std::int64_t> story;  ///< rows of this digest whose errors were raised, newest first
-  std::vector<Caught> caught;       ///< what the script goes on after by asking for this
   std::set<int> given;              ///< ordinals that asks of this run got
   std::set<int> taken;              ///< those among them that another ask had got before
 };

@@ -158,7 +158,13 @@ void Engine::run_soon(const std::shared_ptr<Job>& job, const Event& event) {
               [self = shared_from_this(), job, event] { self->run(job, event, Lane::light); });
 }
 
-void Engine::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
+std::unique_lock<std::mutex> Engine::begin_end(ActionType action) {
+  const bool ends = action == ActionType::record_result || action == ActionType::record_failure;
+  return ends ? std::unique_lock(options.purse->ends) : std::unique_lock<std::mutex>();
+}
+
+void Engine::run(const std::shared_ptr<Job>& job, Event event, Lane lane,
+                 std::unique_lock<std::mutex> end) {
   if (std::exchange(job->polls, false)) --waits;
   hear_of_delays();
   while (true) {
@@ -182,6 +188,7 @@ void Engine::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
       if (!job->active && job->step.finished_at == 0) job->step.finished_at = now();
     });
     insist([&] { publish(*job); });
+    end = {};
     // Nobody may be watching this job, but somebody may be waiting for all to rest, or showing
     // them.
     if (action == ActionType::rest || action == ActionType::wait) queue->wake();
@@ -190,9 +197,12 @@ void Engine::run(const std::shared_ptr<Job>& job, Event event, Lane lane) {
     if (const Lane wanted = closing ? lane : lane_of(action, *job, lane); wanted != lane)
       return insist([&] {
         pool.submit(wanted, [self = shared_from_this(), job, action, wanted] {
-          self->run(job, self->perform(job, action), wanted);
+          auto lock = self->begin_end(action);
+          const Event done = self->perform(job, action);
+          self->run(job, done, wanted, std::move(lock));
         });
       });
+    end = begin_end(action);
     event = perform(job, action);
     if (action == ActionType::write_intent && job->gone) return;  // another job has the row
   }
@@ -260,7 +270,7 @@ void Engine::end_run(const std::vector<std::shared_ptr<Ask>>& untold) {
   if (!book || options.run_name().empty()) return;
   std::vector<Caught> kept;
   for (const auto& ask : untold)
-    if (ask->ready) kept.push_back({ask.get(), true, 0});
+    if (ask->ready && ask->book.lock() == *book) kept.push_back({ask.get(), true, 0});
   std::lock_guard lock(claim_mutex);
   if (Status ended = (*book)->end_run(options.run_name(), asked, kept); !ended)
     log("warning", ended.error().message);

@@ -42,6 +42,9 @@ inline constexpr const char* kYourWord = "your word";
 struct Purse {
   std::mutex mutex;
   std::vector<std::weak_ptr<Engine>> engines;
+  /// Held while an end is recorded and told: scripts are told the ends in the order of the record.
+  std::mutex ends;
+  Millis last_end = 0;
   std::atomic<bool> held{false};    ///< nothing is sent until a person has agreed (release)
   std::atomic<bool> spared{false};  ///< a draft was cheaper than its shot
 };
@@ -261,7 +264,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // --- driver.cpp: the job machine's hands
   void start(const std::shared_ptr<Job>& job);
   void resume(const std::shared_ptr<Job>& job);
-  void run(const std::shared_ptr<Job>& job, Event event, Lane lane);
+  void run(const std::shared_ptr<Job>& job, Event event, Lane lane,
+           std::unique_lock<std::mutex> end = {});
+  std::unique_lock<std::mutex> begin_end(ActionType action);
   void refuse(Job& job, const Error& error);
   void wait(const std::shared_ptr<Job>& job, const Action& action);
   void run_soon(const std::shared_ptr<Job>& job, const Event& event);
@@ -296,6 +301,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   // --- records.cpp: actions on the ledger
   Event write_intent(const std::shared_ptr<Job>& job);
+  Status keep(const Story& story);
   bool join(const std::shared_ptr<Job>& job, const Claim& claim);
   Event revisit(Job& job);
   Event take_claim(Job& job, const Claim& claim);
@@ -411,7 +417,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::atomic<unsigned> present_run{0};
   std::atomic<int> waits{0};   // jobs that wait for their next look
   std::atomic<int> active{0};  // jobs that are, but for those in the background
-  std::atomic<Millis> last_end{0};
   Durations durations;
   std::atomic<int> operations{0};  // whose completion has not been posted
 

@@ -76,8 +76,8 @@ class Machine {
   }
   Transition pause() {
     if (s.phase != Phase::paused) s.before = s.phase;
-    const bool unsent = s.phase == Phase::fresh || s.phase == Phase::intended;
-    if (unsent && s.last != ActionType::release) return act(ActionType::release);
+    const bool open = s.phase <= Phase::looking_up && !s.redo;
+    if (open && s.last != ActionType::release) return act(ActionType::release);
     return settle(Phase::paused);
   }
   void calm() {
@@ -98,7 +98,8 @@ class Machine {
     if (s.redo) return act(s.last);
     if (s.phase == Phase::fresh) return act(ActionType::write_intent);
     // It belonged to nobody, or to a person, meanwhile.
-    if (s.phase == Phase::intended || s.phase == Phase::ambiguous) return act(ActionType::revisit);
+    const bool was_open = s.phase >= Phase::intended && s.phase <= Phase::looking_up;
+    if (was_open || s.phase == Phase::ambiguous) return act(ActionType::revisit);
     return elapsed();
   }
 

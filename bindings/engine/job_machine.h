@@ -28,7 +28,7 @@ enum class ActionType : std::uint8_t {
   write_intent,  ///< claim the step in the ledger
   mark_sending,
   clear_sending,  ///< nothing was accepted: back to intended, so that a crash costs no search
-  release,        ///< it rests unsent: whoever asks for the step may send it
+  release,        ///< it rests open: whoever asks for the step may go on with it
   post,
   record_accepted,
   look_up,        ///< GET by external id

@@ -95,6 +95,8 @@ class Ledger {
   /// `untold`: who asked for it was not told how it ended, and the script did without.
   virtual Status end_run(std::string_view script, const AskCounts& counts,
                          const std::vector<Caught>& untold = {}) = 0;
+  /// That these asks are answered as before the next time, too: the script goes on after them.
+  virtual Status keep(const std::vector<Caught>& caught) = 0;
   /// The seed of a script's random numbers: `proposed`, or the one that it got first.
   virtual Result<std::string> seed(std::string_view script, std::string_view proposed) = 0;
 
@@ -122,7 +124,7 @@ class Ledger {
   }
   /// sending to intended: the request was certainly not accepted.
   virtual Status clear_sending(const Step& step, Millis now) = 0;
-  /// An intended step that comes to rest belongs to nobody.
+  /// An open step that comes to rest belongs to nobody.
   virtual Status release(const Step& step) = 0;
   /// `step.task_id` is the task; another step that has it keeps it.
   virtual Status record_accepted(const Step& step, std::string_view raw, Millis now) = 0;

@@ -66,16 +66,16 @@ int count_open(Database& database, const Step& row, Millis now, Owner& owner) {
   int open = 0;
   for (Query query(
            database,
-           "SELECT CASE state WHEN 'sending' THEN owner ELSE '' END AS sender, COUNT(*)"
+           "SELECT CASE state WHEN 'sending' THEN owner ELSE ? END AS sender, COUNT(*)"
            " FROM steps WHERE service = ? AND id <> ? AND (state = 'sending' AND sent_at > ?"
            " OR state = 'accepted' AND accepted_at > ?) GROUP BY sender",
-           row.service, row.id, now - kForgotten, now - kForgotten);
+           owner.id(), row.service, row.id, now - kForgotten, now - kForgotten);
        query.next();) {
     std::string sender;
     int count = 0;
     query >> sender >> count;
     // Of a process that died nobody knows whether it runs; a refusal (1303) would tell.
-    if (sender.empty() || sender == owner.id() || owner.lives(database, sender)) open += count;
+    if (sender == owner.id() || owner.lives(database, sender)) open += count;
   }
   return open;
 }

@@ -18,7 +18,7 @@ class SqliteLedger : public Ledger {
   Status end_run(std::string_view script, const AskCounts& counts,
                  const std::vector<Caught>& untold) override {
     return work(true, [&] {
-      keep(db_, untold);
+      engine::keep(db_, untold);
       db_.run(
           "INSERT INTO scripts (name, runs) VALUES (?, 1)"
           " ON CONFLICT (name) DO UPDATE SET runs = runs + 1",
@@ -40,6 +40,9 @@ class SqliteLedger : public Ledger {
       return Done{};
     });
   }
+  Status keep(const std::vector<Caught>& caught) override {
+    return work(true, [&] { return engine::keep(db_, caught), Done{}; });
+  }
   Result<std::string> seed(std::string_view script, std::string_view proposed) override {
     return work(true, [&] {
       db_.run(
@@ -53,7 +56,6 @@ class SqliteLedger : public Ledger {
   Result<Claim> claim(const Step& wanted, const Asking& asking) override {
     return commit(true, [&] {
       owner_.enter(db_);
-      keep(db_, asking.caught);
       const bool differs = note_position(db_, wanted, asking);
       std::int64_t recorded = 0;
       int timeouts = 0, run = 0;
@@ -135,8 +137,10 @@ class SqliteLedger : public Ledger {
                       "state = 'sending' AND owner = ?", owner_.id());
   }
   Status release(const Step& step) override {
-    return write("UPDATE steps SET owner = '' WHERE id = ? AND state = 'intended' AND owner = ?",
-                 step.id, owner_.id());
+    return write(
+        "UPDATE steps SET owner = '' WHERE id = ? AND state IN ('intended', 'sending')"
+        " AND owner = ?",
+        step.id, owner_.id());
   }
   Status record_accepted(const Step& step, std::string_view raw, Millis now) override {
     return transition(

@@ -41,6 +41,11 @@ void name_origins(api::Json& value, const Identities& names) {
   }
 }
 
+bool is_in(const Ledger& book, const Ask& ask) {
+  const auto of = ask.book.lock();
+  return of && of->prefix() == book.prefix();
+}
+
 }  // namespace
 
 void Engine::load(Job& job, const Step& row) {
@@ -124,13 +129,12 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
                 .again = request.again || options.retry_failed,
                 .anew = !options.again.empty() && options.again == job.step.name,
                 .story = {},
-                .caught = caught(request.story),
                 .given = given[wanted.digest],
                 .taken = taken[wanted.digest]};
   std::map<std::int64_t, Ask*> raised;
   for (const Raised* entry = request.story.get(); entry != nullptr; entry = entry->before.get())
     if (Ask& ask = *entry->ask; ask.ready && !ask.followed && ask.digest == wanted.digest &&
-                                (entry->kind != Kind::script || ask.lost) &&
+                                (entry->kind != Kind::script || ask.lost) && is_in(**book, ask) &&
                                 raised.emplace(ask.row, &ask).second)
       asking.story.push_back(ask.row);
   auto claimed = (*book)->claim(wanted, asking);
@@ -140,12 +144,12 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
   given[wanted.digest].insert(claim.step.ordinal);
   if (claim.taken) taken[wanted.digest].insert(claim.step.ordinal);
   if (claim.follows != 0) raised[claim.follows]->followed = true;
-  if (request.story) request.story->told = true;
   Ask& ask = *request.ask;
   ask.script = asking.script;
   ask.task_path = wanted.task_path;
   ask.digest = wanted.digest;
   ask.nth = asking.nth;
+  ask.book = *book;
   ask.row = claim.step.id;
   ask.timeouts = claim.timeouts;
   ask.known = !claim.created;
@@ -159,12 +163,30 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
                     std::to_string(differing) +
                     (differing == 1 ? " step differs" : " steps differ") + " so far)");
   }
-  if (join(shared, claim)) return {};
+  const Story story = request.story;
+  if (join(shared, claim)) return (void)keep(story), Event{};
+  // What was sent before follows from what was caught before it; else that is kept once it is sent.
+  if (Status kept = claim.step.unsent() ? Status(Done{}) : keep(story); !kept)
+    return failed_record(job, kept.error());
   {
     std::lock_guard told(job.mutex);
     job.replayed = claim.step.state == StepState::failed;
   }
   return take_claim(job, claim);
+}
+
+/// What the script caught is kept where it was asked for: a fallback may have another ledger.
+Status Engine::keep(const Story& story) {
+  std::vector<Caught> all = caught(story);
+  while (!all.empty()) {
+    const auto book = all.back().ask->book.lock();  // null: its client has gone
+    const auto rest = std::ranges::stable_partition(
+        all, [&](const Caught& one) { return one.ask->book.lock() != book; });
+    if (Status kept = book ? book->keep({rest.begin(), rest.end()}) : Done{}; !kept) return kept;
+    all.erase(rest.begin(), rest.end());
+  }
+  if (story) story->told = true;
+  return Done{};
 }
 
 /// One job a row: another ask that got the same row gets its job, which goes on when it rests
@@ -264,8 +286,14 @@ void Engine::follow_orphans() {
 Event Engine::mark_sending(Job& job) {
   const Event event = admit_to_send(job);
   if (event.type != EventType::no_slot) leave_line(job);
+  if (event.type != EventType::done) return event;
+  if (Status kept = keep(job.sending->request.story); !kept) {
+    if (auto book = ledger(); book && job.step.sent_at == 0)
+      (void)(*book)->clear_sending(job.step, now());
+    return failed_record(job, kept.error());
+  }
   std::lock_guard lock(job.mutex);
-  if (event.type == EventType::done && job.step.sent_at == 0) job.step.sent_at = now();
+  if (job.step.sent_at == 0) job.step.sent_at = now();
   return event;
 }
 
@@ -374,9 +402,8 @@ Event Engine::record(Job& job, ActionType action) {
     if (action == ActionType::record_accepted) job.submitted = !job.reused;
     // No two at one moment: later runs tell the ends in this order.
     if (action == ActionType::record_result || action == ActionType::record_failure) {
-      Millis last = last_end;
-      do job.step.finished_at = std::max(now(), last + 1);
-      while (!last_end.compare_exchange_weak(last, job.step.finished_at));
+      job.step.finished_at = std::max(now(), options.purse->last_end + 1);
+      options.purse->last_end = job.step.finished_at;
     }
     job.step.result = result_text(job);
     job.step.error = job.error ? api::to_text(to_json(*job.error)) : "";

@@ -15,7 +15,8 @@ constexpr std::size_t kMostPath = 400;
 constexpr std::int64_t kLongestTurnUs = 3'600'000'000;
 /// Failures that nobody waited for are told up to here: their texts are kept.
 constexpr std::size_t kMostUnobserved = 1000;
-/// A cancelled task that catches each error and waits again is ended after that many waits.
+/// A cancelled task that catches each error and waits again is ended after that many waits, as is
+/// one that yields so often instead.
 constexpr int kMostRefused = 1000;
 /// Of tasks that are never quiet: then the next of an earlier run's results comes all the same.
 constexpr int kMostRestless = 1000;
@@ -439,6 +440,7 @@ void Scheduler::resume(lua_State* L, Task& task) {
   if (is_waiting(thread)) return;
   // The script's own coroutine.yield in the body of a task: let the others run.
   lua_pop(thread, count);
+  task.exits = task.cancelled && ++task.refused > kMostRefused;  // it never waits, and would go on
   ready_.push(task);
 }
 

@@ -102,6 +102,52 @@ print "e")",
      {},
      2,
      0},
+    {"a loser that only yields ends",
+     R"(print(kling.any {
+  function()
+    while true do coroutine.yield() end
+  end,
+  function()
+    kling.text2video { prompt = "a" }:wait()
+    return 2
+  end,
+}))",
+     {},
+     1,
+     0},
+    {"equal requests of clients with ledgers of their own are told apart",
+     R"(local other = kling.client { ledger = "other.db" }
+local a = kling.text2video { prompt = "x" }
+pcall(a.wait, a, { timeout = 0 })
+local b = other.text2video { prompt = "x" }:wait()
+local c = other.text2video { prompt = "x" }:wait()
+assert(b.job.id ~= c.job.id)
+assert(kling.text2video { prompt = "x" }:wait().job.id == a.id))",
+     {},
+     3,
+     0},
+    {"a fallback to a client with a ledger of its own",
+     R"(local other = kling.client { ledger = "other.db" }
+local ok = pcall(function() return kling.text2video { prompt = "first" }:wait() end)
+if not ok then other.text2video { prompt = "second" }:wait() end
+print(ok))",
+     {"create#1: 1301"},
+     1,
+     0},
+    {"of jobs that end at nearly one time the same one is first again",
+     R"(local list = {}
+for i = 1, 40 do list[i] = i end
+print(table.concat(kling.map(list, function(i)
+  local won = kling.any {
+    function() kling.text2video { prompt = "a" .. i }:wait() return "a" end,
+    function() kling.text2video { prompt = "b" .. i }:wait() return "b" end,
+  }
+  kling.text2video { prompt = won .. " goes on " .. i }:wait()
+  return won
+end))))",
+     {},
+     120,
+     0},
     {"a map of equal requests",
      R"(local clips = kling.map({ 1, 2, 3 }, function()
   return kling.text2video { prompt = "same" }:wait()
@@ -389,6 +435,23 @@ print(ok)
   CHECK(stage.service->counters().creates == 3);
   CHECK(stage.run({"run", "--no-store", "film.lua"}).out == "true\n");
   CHECK(stage.service->counters().creates == 3);
+}
+
+TEST_CASE("a failure after which only the budget stopped the script is asked again") {
+  sim::Options options;
+  options.faults = {"create#1: 1301"};
+  Stage stage(R"(local kling = require 'kling'
+local ok = pcall(function() return kling.text2video { prompt = "first" }:wait() end)
+if not ok then kling.text2video { prompt = "second", duration = 10 }:wait() end
+print(ok)
+)",
+              options);
+  const Outcome poor = stage.run({"run", "--no-store", "--max-cost", "0.3", "film.lua"});
+  CAPTURE(poor.err);
+  REQUIRE(poor.code == 4);
+  REQUIRE(stage.service->counters().creates == 1);
+  CHECK(stage.run({"run", "--no-store", "film.lua"}).out == "true\n");
+  CHECK(stage.service->counters().creates == 2);
 }
 
 TEST_CASE("a caught failure is kept although all that follows it was paid before") {

@@ -393,6 +393,17 @@ TEST_CASE("a key that is refused pauses the wait and not the job") {
   CHECK(play.on(EventType::start) == ActionType::get);
 }
 
+TEST_CASE("a lost answer that cannot be looked for is left to whoever asks next") {
+  Play play;
+  play.until_posted();
+  CHECK(play.on(EventType::lost) == ActionType::look_up);
+  CHECK(play.on(EventType::denied) == ActionType::release);
+  CHECK(play.on(EventType::done) == ActionType::rest);
+  CHECK(play.state.phase == Phase::paused);
+  CHECK(play.on(EventType::start) == ActionType::revisit);
+  CHECK(play.claimed(StepState::sending) == ActionType::look_up);
+}
+
 TEST_CASE("succeeded without an address is asked again a few times") {
   Play play;
   play.until_accepted();
