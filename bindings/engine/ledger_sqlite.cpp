@@ -235,7 +235,6 @@ class SqliteLedger : public Ledger {
           service, endpoint, except);
     });
   }
-
   Result<std::vector<JournalRow>> journal(std::int64_t step) override {
     return work(false, [&] {
       std::vector<JournalRow> rows;
@@ -247,11 +246,9 @@ class SqliteLedger : public Ledger {
       return rows;
     });
   }
-
   Result<std::int64_t> forget_answers(Millis before, bool forget) override {
     return work(forget, [&] { return old_answers(db_, before, forget); });
   }
-
   Result<std::optional<bool>> lookup_known(std::string_view service,
                                            std::string_view endpoint) override {
     return read<bool>(
