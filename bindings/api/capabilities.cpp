@@ -180,7 +180,7 @@ std::string price_basis(double factor) {
 std::string price_source(double factor) {
   return price_basis(factor) +
          " (Kling's public one, 1 unit = US$0.14; CometAPI charges 0.8 or 1 of it: set "
-         "KLING_PRICE_FACTOR)";
+         "price_factor, KLING_PRICE_FACTOR)";
 }
 
 }  // namespace kling::api

@@ -65,8 +65,8 @@ Answer decode_query(int http_status, std::string_view body);
 Status is_that(const Task& task, const std::string& id, const std::string& external_id);
 
 /// Parses JSON with a depth limit (64) and without exceptions; a discarded value when it is none.
-/// Integers that do not fit 64 bits are kept as text.
-Json parse_json(std::string_view text);
+/// Integers that do not fit 64 bits are kept as text (`digits`), or else are the nearest number.
+Json parse_json(std::string_view text, bool digits = true);
 
 /// The same for an answer, with what servers and proxies do to one: bytes that are no UTF-8, raw
 /// control characters, text behind it. `whole` is false for what stands within other text, or is

@@ -11,7 +11,7 @@ constexpr std::size_t kDeepest = 64;
 /// Builds the value as the parser walks; returning false ends the walk.
 class Builder : public nlohmann::json_sax<Json> {
  public:
-  explicit Builder(Json& root) : root_(root) {}
+  explicit Builder(Json& root, bool digits = true) : root_(root), digits_(digits) {}
 
   bool null() override { return put(nullptr); }
   bool boolean(bool value) override { return put(value); }
@@ -19,7 +19,7 @@ class Builder : public nlohmann::json_sax<Json> {
   bool number_unsigned(number_unsigned_t value) override { return put(value); }
   bool number_float(number_float_t value, const string_t& text) override {
     // The parser calls an integer beyond 64 bits a float: keep its digits.
-    if (text.find_first_not_of("-0123456789") == std::string::npos) return put(text);
+    if (digits_ && text.find_first_not_of("-0123456789") == std::string::npos) return put(text);
     return put(value);
   }
   bool string(string_t& value) override { return put(std::move(value)); }
@@ -58,15 +58,16 @@ class Builder : public nlohmann::json_sax<Json> {
   }
 
   Json& root_;
+  const bool digits_;
   std::string key_;
   std::vector<Json*> open_;  // a container does not move while one inside it is open
 };
 
 }  // namespace
 
-Json parse_json(std::string_view text) {
+Json parse_json(std::string_view text, bool digits) {
   Json value;
-  Builder builder(value);
+  Builder builder(value, digits);
   if (!Json::sax_parse(text.begin(), text.end(), &builder)) return Json(Json::value_t::discarded);
   return value;
 }

@@ -183,6 +183,7 @@ std::string to_text(const Json& value) {
     if (std::ranges::all_of(*text,
                             [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; }))
       return '"' + *text + '"';
+  if (value.is_boolean()) return value.get<bool>() ? "true" : "false";
   return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -31,26 +31,28 @@ Admission admit(const Limits& limits, const Usage& usage, double estimate_usd) {
 }
 
 Error over_budget(const Limits& limits, const Usage& usage, double estimate_usd,
-                  double price_factor) {
+                  double price_factor, bool embedded) {
   const std::string budget = dollars(limits.budget_usd);
   if (limits.budget_jobs >= 0 && usage.jobs >= limits.budget_jobs)
     return {.kind = Kind::budget,
             .message = "not submitted: the budget of " + std::to_string(limits.budget_jobs) +
                        " jobs is used up (" + std::to_string(usage.jobs) + " submitted)",
-            .hint =
-                "raise budget = { jobs = … } (--max-submissions) and run again; what is paid "
-                "stays paid"};
+            .hint = std::string(embedded ? "raise the option max_requests"
+                                         : "raise budget = { jobs = … } (--max-submissions)") +
+                    " and run again; what is paid stays paid"};
   if (estimate_usd < 0)
     return {.kind = Kind::budget,
             .message = "not submitted: the price of this request is not known, so the budget of " +
                        budget + " cannot cover it",
-            .hint = "use a model of the price list, or a budget in jobs: budget = { jobs = … }"};
+            .hint = std::string("use a model of the price list, or a budget in jobs: ") +
+                    (embedded ? "the option max_requests" : "budget = { jobs = … }")};
   return {.kind = Kind::budget,
           .message = "not submitted: it would cost about " + dollars(estimate_usd) + ", and " +
                      dollars(usage.usd) + " of the budget of " + budget + " are spent or reserved",
           .hint = "raise the budget to at least " + dollars(usage.usd + estimate_usd) +
-                  " (--max-cost, or kling.configure{ budget = … }) and run again; what is paid "
-                  "stays paid. The price is an estimate: " +
+                  (embedded ? " (the option max_cost)"
+                            : " (--max-cost, or kling.configure{ budget = … })") +
+                  " and run again; what is paid stays paid. The price is an estimate: " +
                   api::price_source(price_factor)};
 }
 

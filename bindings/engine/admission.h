@@ -37,7 +37,7 @@ std::string dollars(double usd);
 
 /// Why a step is over budget, and what to do. REQUIRES: admit() said over_budget.
 Error over_budget(const Limits& limits, const Usage& usage, double estimate_usd,
-                  double price_factor = 1);
+                  double price_factor = 1, bool embedded = false);
 
 /// What may be charged of the list price.
 inline bool is_price_factor(double factor) { return factor > 0 && factor <= 100; }

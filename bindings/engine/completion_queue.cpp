@@ -26,7 +26,7 @@ std::size_t CompletionQueue::drain(TimePoint stop) {
   std::unique_lock lock(mutex_);
   if (signalled_) {
     std::uint64_t count = 0;
-    ::eventfd_read(event_.get(), &count);
+    if (event_) ::eventfd_read(event_.get(), &count);
     signalled_ = false;
   }
   std::size_t ran = 0;
@@ -70,8 +70,8 @@ void CompletionQueue::wake() {
 
 /// REQUIRES: the mutex is held.
 void CompletionQueue::signal() {
-  if (!event_ || signalled_) return;
-  signalled_ = ::eventfd_write(event_.get(), 1) == 0;
+  if (!signalled_ && event_) ::eventfd_write(event_.get(), 1);
+  signalled_ = true;
 }
 
 int CompletionQueue::fd() {
@@ -88,7 +88,7 @@ int CompletionQueue::fd() {
   poll_ = std::move(poll);
   event_ = std::move(event);
   timer_ = std::move(timer);
-  if (!posted_.empty()) signal();
+  if (signalled_) ::eventfd_write(event_.get(), 1);
   arm();
   return poll_.get();
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/text.h"
 #include "base/files.h"
 
 namespace kling::engine {
@@ -9,7 +10,7 @@ namespace {
 
 Error outside(const std::string& path) {
   return {.message = "this script may not use the file " + path.substr(0, 200),
-          .hint = "name a file below a folder that was allowed (--root DIR)"};
+          .hint = "name a file below a folder that was allowed (--root DIR, or the option roots)"};
 }
 
 bool is_below(const fs::path& path, fs::path folder) {
@@ -81,8 +82,9 @@ unsigned reach_allowed(const Confinement& confinement, const net::Origin& origin
   if (confinement.hosts.empty()) return reach;
   const std::string shown =
       origin.host.find(':') == std::string::npos ? origin.host : "[" + origin.host + "]";
-  for (const std::string& host : confinement.hosts)
-    if (host == origin.host || host == origin.name() ||
+  for (const std::string& named : confinement.hosts)
+    if (const std::string host = api::lower(named);
+        host == origin.host || host == origin.name() ||
         host == shown + ":" + std::to_string(origin.port))
       // An address that is named is meant; a name may come to lead anywhere.
       return net::is_numeric_address(origin.host) || origin.host == "localhost"

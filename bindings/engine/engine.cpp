@@ -9,6 +9,7 @@ namespace kling::engine {
 namespace {
 
 constexpr std::size_t kSummaryBytes = 60;
+constexpr auto npos = std::string::npos;
 
 /// The start of a text, cut between characters.
 std::string start_of(const std::string& text) {
@@ -271,12 +272,30 @@ Result<std::string> service_name(const EngineOptions& options) {
   return net::service_address(options.base_url.empty() ? kDefaultBaseUrl : options.base_url);
 }
 
+Status check(const EngineOptions& options) {
+  if (const auto service = service_name(options); !service) return service.error();
+  if (net::has_controls(options.network.user_agent))
+    return Error{.message = "user_agent: there is a control character in it"};
+  const auto proxy = net::Environment(options.network).proxy_for({true, "a.public.host", 443});
+  if (!proxy && !options.network.proxy.empty()) return proxy.error();
+  const auto url = net::parse_url(options.callback);
+  const bool secure = url && (url->origin.tls || options.insecure ||
+                              net::reach_of_host(url->origin.host) != net::kPublic);
+  if (!options.callback.empty() && (!secure || options.callback.find_first_of("?#") != npos))
+    return Error{.message =
+                     "callback must be an https address without blanks, \"?\" and \"#\" "
+                     "(http on your own network only), not " +
+                     api::shown(options.callback)};
+  for (const std::string& host : options.confinement.hosts)
+    if (!net::parse_url("http://" + host) || host.find_first_of("/?#") != npos)
+      return Error{.message = "hosts: " + api::shown(host) + " is no host or host:port"};
+  const auto key = api::bare_key(options.key, "the settings");
+  return key ? Status(Done{}) : key.error();
+}
+
 Result<std::shared_ptr<Engine>> make_engine(EngineOptions options) {
   if (options.base_url.empty()) options.base_url = kDefaultBaseUrl;
-  if (!options.callback.empty() && !api::is_url(options.callback))
-    return Error{.message = "callback is no http address: " + api::excerpt(options.callback, 80),
-                 .hint = "write where the service reaches your server: \"https://…\""};
-  if (auto key = api::bare_key(options.key, "the settings"); !key) return key.error();
+  if (Status good = check(options); !good) return good.error();
   if (!options.queue) options.queue = std::make_shared<CompletionQueue>(make_clock());
   auto service = service_name(options);
   if (!service) return service.error();

@@ -57,6 +57,7 @@ struct EngineOptions {
   std::string store_folder;  ///< clips are kept here; empty: a folder "clips" beside the ledger
   bool store = true;
   bool insecure = false;
+  bool embedded = false;      ///< in a kling_host: hints name its options
   Millis patience = 180'000;  ///< ms a lost answer is searched for
   bool ask_when_lost = false;
   Millis poll_interval = 0;  ///< ms between polls; 0: the schedule
@@ -467,6 +468,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
 /// Makes an engine; checks the options (kind invalid: base URL). No I/O: ledger and network are
 /// opened by the first operation, whose completion gets their errors.
 Result<std::shared_ptr<Engine>> make_engine(EngineOptions options);
+
+/// What can be seen to be wrong with them before anything is sent or opened.
+Status check(const EngineOptions& options);
 
 /// The name of the service in addresses, as make_engine() takes it from the options.
 Result<std::string> service_name(const EngineOptions& options);

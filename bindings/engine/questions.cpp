@@ -139,8 +139,9 @@ void Engine::await_answer(const Question& question, Asker asker) {
                           (question.kind == "approve" ? "yes" : "the first"));
     return asker.tell(question.answer);
   }
-  log("question",
-      to_text(question) + "\n  kling jobs answer " + std::to_string(question.id) + " CHOICE");
+  log("question", to_text(question) +
+                      (options.embedded ? "\n  kling_host_answer: " : "\n  kling jobs answer ") +
+                      std::to_string(question.id) + " CHOICE");
   bool first = false;
   {
     std::lock_guard lock(questions_mutex);

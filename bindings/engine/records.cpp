@@ -13,10 +13,12 @@ Event failed_record(Job& job, const Error& error) {
   return failed(job, EventType::ledger_failed, error);
 }
 
-Error no_key() {
+Error no_key(bool embedded) {
   return {.kind = Kind::auth,
           .message = "no key to send the request with",
-          .hint = "kling login (or set KLING_API_KEY); kling run --sim rehearses for nothing"};
+          .hint = embedded ? "set the option key, or get_key"
+                           : "kling login (or set KLING_API_KEY); kling run --sim rehearses for "
+                             "nothing"};
 }
 
 /// The picture a clip begins with, as an index of the request's media; none: no such picture.
@@ -244,7 +246,7 @@ Event Engine::take_claim(Job& job, const Claim& claim) {
   if (!open) job.reused = state == StepState::accepted || state == StepState::succeeded;
   if (state == StepState::intended && !claim.foreign && key().empty()) {
     job.is_prepared = false;
-    note_error(job, no_key());
+    note_error(job, no_key(options.embedded));
     return {.type = EventType::stopped};
   }
   return {.type = EventType::claimed, .step = state, .foreign = claim.foreign};
@@ -345,7 +347,7 @@ Event Engine::admit_to_send(Job& job) {
     return stopped(
         {.message = "this step was recorded but never sent, and only its script can send it",
          .hint = "run the script again"});
-  if (key().empty()) return stopped(no_key());
+  if (key().empty()) return stopped(no_key(options.embedded));
   if (options.purse->held) return is_next(job), Event{.type = EventType::no_slot};
   const Limits limits_of_now = limits_now();
   // What may be at the service already has its slot: the line may wait for that one.
@@ -378,10 +380,12 @@ Event Engine::admit_to_send(Job& job) {
   if (marked->admission == Admission::over_budget) {
     Usage& usage = marked->usage;
     if (admit(limits_of_now, usage, job.estimate_usd) == Admission::over_budget)
-      return stopped(over_budget(limits_of_now, usage, job.estimate_usd, job.price_factor));
+      return stopped(
+          over_budget(limits_of_now, usage, job.estimate_usd, job.price_factor, options.embedded));
     usage.jobs += elsewhere.jobs;
     usage.usd += elsewhere.usd;
-    return stopped(over_budget(options.most, usage, job.estimate_usd, job.price_factor));
+    return stopped(
+        over_budget(options.most, usage, job.estimate_usd, job.price_factor, options.embedded));
   }
   return {.type = EventType::done};
 }

@@ -103,5 +103,7 @@ Runtime& open_module(lua_State* L, ModuleOptions&& options);
 /// The runtime of a state; null when the module was not opened there, once the state is closing,
 /// and in a forked child once it had an engine. Never raises.
 Runtime* runtime_of(lua_State* L);
+/// The same for what needs no engine: in a forked child, too.
+Runtime* any_runtime_of(lua_State* L);
 
 }  // namespace kling::lua

@@ -125,9 +125,7 @@ void Runtime::warn(const std::string& message) {
   if (warned_.insert(message).second) log("warning", message);
 }
 
-namespace {
-
-Runtime* find_anywhere(lua_State* L) {
+Runtime* any_runtime_of(lua_State* L) {
   if (!lua_checkstack(L, 1)) return nullptr;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &home_key);
   const auto* home = static_cast<Object<Home>*>(lua_touserdata(L, -1));
@@ -135,18 +133,16 @@ Runtime* find_anywhere(lua_State* L) {
   return home != nullptr && home->alive ? home->value.state.get() : nullptr;
 }
 
-}  // namespace
-
 Runtime* runtime_of(lua_State* L) {
-  Runtime* state = find_anywhere(L);
+  Runtime* state = any_runtime_of(L);
   return state != nullptr && state->is_here() ? state : nullptr;
 }
 
 Runtime& state_of(lua_State* L) {
   Runtime* state = runtime_of(L);
   if (state == nullptr)
-    luaL_error(L, find_anywhere(L) != nullptr ? "this belongs to the process that made it"
-                                              : "kling is closing");
+    luaL_error(L, any_runtime_of(L) != nullptr ? "this belongs to the process that made it"
+                                               : "kling is closing");
   return *state;
 }
 

@@ -78,6 +78,7 @@ TaskId Scheduler::announce(std::string path) {
   task->story = story();
   task->born_with = task->story.get();
   if (running_ != nullptr) task->label = running_->label;
+  task->folder = running_ != nullptr ? running_->folder : folder;
   task->id = ++last_id_;
   task->root = running_ != nullptr ? running_->root : last_id_;
   task->held = true;

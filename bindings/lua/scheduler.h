@@ -101,10 +101,11 @@ struct Task {
   bool observed = false;  ///< somebody was told about the failure
   TaskId root = 0;        ///< the script it belongs to
   int exit_code = 0;
-  std::string label;                 ///< what its shots are called when they have no name
-  std::map<std::string, int> shots;  ///< how often each name was given in it
-  std::weak_ptr<Ticket> ticket;      ///< what it waits for; gone with the coroutine that waits
-  engine::Story story;               ///< what was raised into it, and into its parent before it
+  const std::string* folder = nullptr;  ///< of its script, in Scheduler::folders; null: none
+  std::string label;                    ///< what its shots are called when they have no name
+  std::map<std::string, int> shots;     ///< how often each name was given in it
+  std::weak_ptr<Ticket> ticket;         ///< what it waits for; gone with the coroutine that waits
+  engine::Story story;                  ///< what was raised into it, and into its parent before it
   const engine::Raised* born_with = nullptr;        ///< where that of its parent begins
   std::vector<std::shared_ptr<engine::Ask>> asked;  ///< by it, and by those whose results it got
   std::shared_ptr<const Failure> failure;
@@ -210,6 +211,11 @@ class Scheduler {
 
   /// `wanted`, or "wanted-2" where the running task has a shot of that name. Plain C++; may throw.
   std::string shot_name(const std::string& wanted);
+
+  /// Where modules are looked for beside scripts, and which of them (null: none) is that of what
+  /// runs outside of tasks, or begins there.
+  std::set<std::string> folders;
+  const std::string* folder = nullptr;
 
   void set_host_pumps() { host_pumps_ = true; }
   void wake(TaskId task, std::uint32_t serial);

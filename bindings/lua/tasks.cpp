@@ -188,23 +188,21 @@ int new_group(lua_State* L) {
 /// group:add(job or task)
 int group_add(lua_State* L) {
   const auto& group = check_object<GroupRef>(L, 1, "kling.Group").group;
+  const auto add = [&group](Awaited item) {  // plain C++; may throw
+    return [waiting = std::weak_ptr(group), index = group->add(std::move(item))] {
+      if (const auto open = waiting.lock()) open->arrive(index);
+    };
+  };
   if (const JobRef* ref = test_object<JobRef>(L, 2)) {
     engine_of(L, *ref->client);
-    pure(L, [&] {
-      const int index = group->add({.ask = ref->ask});
-      watch_job(*ref, engine::Milestone::finished, group, [waiting = std::weak_ptr(group), index] {
-        if (const auto open = waiting.lock()) open->arrive(index);
-      });
-    });
+    pure(L, [&] { watch_job(*ref, engine::Milestone::finished, group, add({.ask = ref->ask})); });
     return 0;
   }
   Task& task = check_task(L, 2);
   pure(L, [&] {
-    const int index = group->add({.task = task.id});
-    if (task.phase == Task::Phase::done) return group->arrive(index);
-    add_watch(task.watches, {group, [waiting = std::weak_ptr(group), index] {
-                               if (const auto open = waiting.lock()) open->arrive(index);
-                             }});
+    const auto tell = add({.task = task.id});
+    if (task.phase == Task::Phase::done) return tell();
+    add_watch(task.watches, {group, tell});
   });
   return 0;
 }

@@ -215,17 +215,15 @@ struct Option {
   bool for_the_host = false;
 };
 
-template <std::string Options::*Field>
+template <auto... Field>  // of a field, too
 bool set_text(Options& options, const api::Json& value) {
-  if (!value.is_string()) return false;
-  options.*Field = value.get<std::string>();
-  return true;
+  if (value.is_string()) (options.*....*Field) = value.get<std::string>();
+  return value.is_string();
 }
 template <bool Options::*Field>
 bool set_flag(Options& options, const api::Json& value) {
-  if (!value.is_boolean()) return false;
-  options.*Field = value.get<bool>();
-  return true;
+  if (value.is_boolean()) options.*Field = value.get<bool>();
+  return value.is_boolean();
 }
 template <Millis Options::*Field>
 bool set_seconds(Options& options, const api::Json& value) {
@@ -238,20 +236,13 @@ bool set_price_factor(Options& options, const api::Json& value) {
   if (!value.is_number() || !engine::is_price_factor(value.get<double>())) return false;
   return options.price_factor = value.get<double>(), true;
 }
-template <std::string net::NetworkOptions::*Field>
-bool set_network(Options& options, const api::Json& value) {
-  if (!value.is_string()) return false;
-  options.network.*Field = value.get<std::string>();
-  return true;
-}
 bool set_lost(Options& options, const api::Json& value) {
   options.ask_when_lost = true;
   return value == "ask";
 }
 bool set_replay(Options& options, const api::Json& value) {
-  if (!value.is_boolean()) return false;
-  options.typed = !value.get<bool>();
-  return true;
+  if (value.is_boolean()) options.typed = !value.get<bool>();
+  return value.is_boolean();
 }
 bool set_ledger(Options& options, const api::Json& value) {
   options.seed.clear();  // the script's random numbers are those of the other ledger
@@ -302,9 +293,10 @@ constexpr Option kOptions[] = {
     {"price_factor", "a number above 0, such as 0.8, at most 100", set_price_factor, true},
     {"callback", "the address of your web server", set_text<&Options::callback>, true},
     {"webhook_secret", "a text", set_text<&Options::webhook_secret>, true},
-    {"ca_file", "a path", set_network<&net::NetworkOptions::ca_file>, true},
-    {"proxy", "a text: http://host:port", set_network<&net::NetworkOptions::proxy>, true},
-    {"user_agent", "a text", set_network<&net::NetworkOptions::user_agent>, true},
+    {"ca_file", "a path", set_text<&Options::network, &net::NetworkOptions::ca_file>, true},
+    {"proxy", "a text: http://host:port", set_text<&Options::network, &net::NetworkOptions::proxy>,
+     true},
+    {"user_agent", "a text", set_text<&Options::network, &net::NetworkOptions::user_agent>, true},
     {"lost", "\"ask\"", set_lost},
     {"replay", "true or false", set_replay},
     {"take", "a text", set_text<&Options::take>},
@@ -350,12 +342,10 @@ int take_upload(lua_State* L) {
   while (lua_next(L, 1) != 0) {
     lua_pushvalue(L, -2);
     lua_insert(L, -2);
-    const bool other = lua_type(L, -2) != LUA_TSTRING || std::strcmp(lua_tostring(L, -2), "upload");
-    if (other)
-      lua_rawset(L, -4);
-    else
-      lua_pop(L, 2);
+    lua_rawset(L, -4);
   }
+  lua_pushnil(L);
+  lua_setfield(L, -2, "upload");
   lua_replace(L, 1);
   return function;
 }

@@ -9,6 +9,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "api/text.h"
 #include "base/leaving.h"
 #include "net/failure.h"
 
@@ -108,7 +109,8 @@ Result<std::optional<Proxy>> Environment::proxy_for(const Origin& origin) const 
                        (proxy_chosen_ ? "option proxy"
                         : origin.tls  ? "HTTPS_PROXY"
                                       : "HTTP_PROXY") +
-                       " is not usable: it must be http://host:port",
+                       " is not usable: it must be http://host:port, not \"" +
+                       api::excerpt(text, 80) + "\"",
                    "change it, or name the service's host in NO_PROXY");
   }
   proxy.host = url->origin.host;
@@ -144,10 +146,6 @@ Result<ssl_ctx_st*> Environment::tls() {
   ::SSL_CTX_set_options(made, SSL_OP_IGNORE_UNEXPECTED_EOF);
   tls_ = made;
   return tls_;
-}
-
-Result<std::optional<Proxy>> proxy_for(const Origin& origin) {
-  return Environment().proxy_for(origin);
 }
 
 }  // namespace kling::net

@@ -55,7 +55,4 @@ class Environment {
   ssl_ctx_st* tls_ = nullptr;
 };
 
-/// The proxy that the environment names for an origin, as Environment::proxy_for().
-Result<std::optional<Proxy>> proxy_for(const Origin& origin);
-
 }  // namespace kling::net

@@ -181,12 +181,9 @@ Result<std::shared_ptr<Transport>> make_transport(const TransportOptions& option
   if (!base->origin.tls && !options.insecure && reach_of_host(base->origin.host) != kLoopback)
     return invalid(
         "base_url: http:// is allowed for this machine only, as it shows the key to others",
-        "use https://, or --insecure if you trust the network");
+        "use https://, or insecure (--insecure) if you trust the network");
   prepare_library();
   auto environment = options.environment ? options.environment : std::make_shared<Environment>();
-  for (const char c : environment->user_agent())
-    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f')
-      return invalid("user_agent: there is a control character in it", "write \"MyGame/1.2\"");
   if (auto proxy = environment->proxy_for(base->origin); !proxy) return proxy.error();
   return std::shared_ptr<Transport>(
       std::make_shared<HttpTransport>(std::move(*base), options, std::move(environment)));

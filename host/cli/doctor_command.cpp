@@ -79,7 +79,7 @@ Finding check_proxy(Patient& patient) {
   const auto url = net::parse_url(patient.base_url);
   if (!url) return problem(url.error());
   patient.origin = url->origin;
-  auto proxy = net::proxy_for(url->origin);
+  auto proxy = net::Environment().proxy_for(url->origin);
   if (!proxy) return problem(proxy.error());
   patient.proxy = std::move(*proxy);
   if (!patient.proxy) return {"none for " + url->origin.name()};

@@ -157,9 +157,9 @@ int luaopen_kling(lua_State* L) {
   lua::define<Opening>(L, "kling.Opening");
   auto& opening = lua::new_object<Opening>(L);
   lua::pure(L, [&] { read_settings(opening, script); });
-  script::add_folder(L, opening.folder);
-  lua::open_module(L, std::move(*opening.options));
-  lua::runtime_of(L)->tell_lost = log_lost;
+  lua::Runtime& runtime = lua::open_module(L, std::move(*opening.options));
+  script::use_folder(L, runtime, opening.folder);
+  runtime.tell_lost = log_lost;
   guard_the_end(L);
   lua_pushcfunction(L, pump);
   lua_setfield(L, -2, "pump");

@@ -64,7 +64,7 @@ std::string Feed::next() {
     record.event = nullptr;
     told_next_.pop_front();
   } else if (!others_.empty()) {
-    text = std::move(others_.front().text);
+    text = std::move(others_.front().second);
     others_.pop_front();
   }
   return text;

@@ -21,7 +21,7 @@ class Feed {
     others_.push_back({task, std::move(event)});
   }
   void forget(unsigned long long task) {
-    std::erase_if(others_, [&](const Other& other) { return other.task == task; });
+    std::erase_if(others_, [&](const auto& other) { return other.first == task; });
   }
   /// The next event; empty: none. Of the last look.
   std::string next();
@@ -35,15 +35,11 @@ class Feed {
     const char* event = nullptr;                  ///< to be told; null: nothing
     bool accepted = false, was_accepted = false;  ///< now, and when the last event was told
   };
-  struct Other {
-    unsigned long long task;
-    std::string text;
-  };
   void take(const std::shared_ptr<engine::Job>& job, const engine::JobView& now, bool stores);
 
   std::unordered_map<std::shared_ptr<engine::Job>, Record> records_;
   std::deque<std::shared_ptr<engine::Job>> told_next_;
-  std::deque<Other> others_;
+  std::deque<std::pair<unsigned long long, std::string>> others_;  ///< of a task, or 0
   std::map<const engine::Engine*, std::uint64_t> seen_;
   std::set<std::pair<const engine::Engine*, std::int64_t>> asked_;  ///< questions that were told
 };

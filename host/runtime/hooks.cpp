@@ -20,21 +20,11 @@ struct Meeting {
   kling_exchange* exchange = nullptr;  ///< then
   bool ended = false;
   HttpOutcome outcome;
-
-  void end(HttpOutcome how) {
-    std::lock_guard lock(mutex);
-    if (ended) return;
-    ended = true;
-    outcome = std::move(how);
-    changed.notify_all();
-  }
 };
 
-HttpOutcome failed(HttpOutcome::Stage stage, const char* why) {
-  HttpOutcome outcome;
-  outcome.stage = stage;
-  outcome.error = {.kind = Kind::network, .message = why, .retryable = true};
-  return outcome;
+HttpOutcome failed(bool lost, const char* why) {
+  return {.stage = lost ? HttpOutcome::Stage::lost : HttpOutcome::Stage::not_sent,
+          .error = {.kind = Kind::network, .message = why, .retryable = true}};
 }
 
 using Exchanges = kling::runtime::Handles<kling_exchange, Meeting>;
@@ -42,7 +32,9 @@ using Exchanges = kling::runtime::Handles<kling_exchange, Meeting>;
 int end(kling_exchange* exchange, HttpOutcome how) {
   const auto meeting = Exchanges::all().take(exchange);
   if (!meeting) return KLING_MISUSE;
-  meeting->end(std::move(how));
+  std::lock_guard lock(meeting->mutex);
+  if (!std::exchange(meeting->ended, true)) meeting->outcome = std::move(how);
+  meeting->changed.notify_all();
   return KLING_OK;
 }
 
@@ -59,17 +51,17 @@ class HookTransport final : public net::Transport {
   HttpOutcome send(const net::HttpRequest& request) override {
     std::string body;
     auto reader = net::BodyReader::open(request.body);
-    if (!reader) return refused(reader.error());
+    if (!reader) return {.error = reader.error()};
     for (;;) {
       auto block = reader->next();
-      if (!block) return refused(block.error());
+      if (!block) return {.error = block.error()};
       if (block->empty()) break;
       body += *block;
     }
     auto meeting = std::make_shared<Meeting>();
     {
       std::lock_guard lock(mutex_);
-      if (stopped_) return failed(HttpOutcome::Stage::not_sent, "the host is closing");
+      if (stopped_) return failed(false, kClosing);
       std::erase_if(open_, [](const auto& other) { return other.expired(); });
       open_.push_back(meeting);
     }
@@ -88,8 +80,7 @@ class HookTransport final : public net::Transport {
     if (in_time) return std::move(meeting->outcome);
     meeting->ended = true;
     Exchanges::all().take(meeting->exchange);
-    return failed(meeting->begun ? HttpOutcome::Stage::lost : HttpOutcome::Stage::not_sent,
-                  "the program's transport gave no answer in time");
+    return failed(meeting->begun, "the program's transport gave no answer in time");
   }
 
   void stop() override {
@@ -97,20 +88,15 @@ class HookTransport final : public net::Transport {
     stopped_ = true;
     for (const auto& weak : open_)
       if (const auto meeting = weak.lock()) {
-        std::unique_lock meeting_lock(meeting->mutex);
-        const bool begun = meeting->begun;
-        meeting_lock.unlock();
-        meeting->end(failed(begun ? HttpOutcome::Stage::lost : HttpOutcome::Stage::not_sent,
-                            "the host is closing"));
+        std::lock_guard meeting_lock(meeting->mutex);
+        if (!std::exchange(meeting->ended, true))
+          meeting->outcome = failed(meeting->begun, kClosing);
+        meeting->changed.notify_all();
       }
   }
 
  private:
-  static HttpOutcome refused(Error error) {
-    HttpOutcome outcome;
-    outcome.error = std::move(error);
-    return outcome;
-  }
+  static constexpr const char* kClosing = "the host is closing";
 
   static void call(SendHook hook, void* user, const net::HttpRequest& request,
                    const std::string& body, kling_exchange* exchange) {
@@ -211,7 +197,7 @@ using Calls = Handles<kling_call, Pending>;
 void settle(Pending& pending) {
   Error error{.kind = Kind::script, .message = pending.text};
   if (!pending.failed) {
-    pending.reply->json = api::parse_json(pending.text);
+    pending.reply->json = api::parse_json(pending.text, false);
     if (!pending.reply->json.is_discarded()) return pending.reply->complete();
     error.message = "the program's answer is no JSON: " + pending.text.substr(0, 60);
   }
@@ -298,29 +284,38 @@ void push_function(lua_State* L, const char* name) {
 }
 
 void set_function(lua_State* L, const char* name, Function& function) {
+  // What Lua's own parser takes for names between dots.
+  constexpr const char* kLetters =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
+  const int top = lua_gettop(L);
+  const char* source = lua_pushfstring(L, "%s=1", name);
+  if (name[std::strspn(name, kLetters)] != '\0' || std::strcmp(name, "kling") == 0 ||
+      std::strncmp(name, "kling.", 6) == 0 ||
+      luaL_loadbufferx(L, source, std::strlen(source), name, "t") == LUA_ERRSYNTAX)
+    luaL_error(L,
+               "\"%s\" is no name for a function: letters, digits and _ between dots, none of the "
+               "words of Lua, and not the name kling",
+               name);
   lua_pushstring(L, push_owner(L, name, true));
   lua_pushlightuserdata(L, &function);
   lua_pushstring(L, name);
   lua_pushcclosure(L, call_program, 2);
   lua_rawset(L, -3);
+  lua_settop(L, top);
 }
 
 }  // namespace kling::runtime
 
 int kling_exchange_answer(kling_exchange* exchange, int status, const char* content_type,
                           const char* body, size_t size) {
-  HttpOutcome outcome;
-  outcome.stage = HttpOutcome::Stage::answered;
-  outcome.status = status;
+  HttpOutcome outcome{.stage = HttpOutcome::Stage::answered, .status = status};
   if (content_type != nullptr) outcome.content_type = content_type;
   if (body != nullptr) outcome.body.assign(body, size);
   return end(exchange, std::move(outcome));
 }
 
 int kling_exchange_fail(kling_exchange* exchange, int may_have_been_sent) {
-  return end(exchange, failed(may_have_been_sent != 0 ? HttpOutcome::Stage::lost
-                                                      : HttpOutcome::Stage::not_sent,
-                              "the program's transport failed"));
+  return end(exchange, failed(may_have_been_sent != 0, "the program's transport failed"));
 }
 
 int kling_call_answer(kling_call* call, const char* json) {

@@ -55,6 +55,9 @@ class Bell {
   std::thread thread_;
 };
 
+/// What kling_host_error tells of misuse, where no host may keep it: of this thread's last call.
+inline thread_local const char* refusal = "";
+
 /// What a program ends once, from any thread, and perhaps twice, too late or never. It holds a
 /// number that looks like a pointer, so one that is over is told instead of followed.
 template <class Handle, class Kept>
@@ -65,10 +68,14 @@ class Handles {
     kept_.emplace(++last_, std::move(kept));
     return reinterpret_cast<Handle*>(last_);  // NOLINT(performance-no-int-to-ptr): see above
   }
-  /// Null: there is none (any more).
+  /// Null, and a refusal: there is none (any more).
   std::shared_ptr<Kept> take(Handle* handle) {
     std::lock_guard lock(mutex_);
     auto node = kept_.extract(reinterpret_cast<std::uintptr_t>(handle));
+    refusal = node                ? ""
+              : handle == nullptr ? "there is no exchange or call: it is NULL"
+                                  : "this exchange or call has ended before (its deadline may have "
+                                    "passed), or was never one";
     return node ? std::move(node.mapped()) : nullptr;
   }
   /// Of the whole process, and never taken down: a thread of the program may be late.

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "base/files.h"
 #include "engine/media/ffmpeg.h"
 #include "runtime/host_state.h"
 
@@ -18,18 +19,24 @@ kling_host::kling_host(const kling_host_options& options)
     : safe_(text_of(options.profile) == "safe"), hooks_(options) {
   engine_.base_url = text_of(options.base_url);
   engine_.key = text_of(options.key);
-  engine_.ledger_path = text_of(options.ledger);
-  engine_.store_folder = text_of(options.store);
+  // Relative ones as they are meant now, wherever the program goes later.
+  const auto path = [](const char* given) {
+    std::error_code error;
+    const std::string text = text_of(given);
+    return text.empty() || text == ":memory:" ? text : fs::absolute(text, error).string();
+  };
+  engine_.ledger_path = path(options.ledger);
+  engine_.store_folder = path(options.store);
   engine_.poll_interval = static_cast<Millis>(options.poll * 1000);
   if (options.price_factor > 0) engine_.price_factor = options.price_factor;
   engine_.callback = text_of(options.callback);
   engine_.webhook_secret = text_of(options.webhook_secret);
-  engine_.network = {text_of(options.ca_file), text_of(options.proxy), text_of(options.user_agent)};
+  engine_.network = {path(options.ca_file), text_of(options.proxy), text_of(options.user_agent)};
   if (options.ffmpeg != nullptr) engine::media::use_tools(options.ffmpeg);
   if (options.max_jobs > 0) engine_.limits.slots = options.max_jobs;
   if (options.max_cost > 0) engine_.limits.budget_usd = options.max_cost;
   for (const char* const* root = options.roots; root != nullptr && *root != nullptr; ++root)
-    engine_.confinement.roots.emplace_back(*root);
+    engine_.confinement.roots.push_back(path(*root));
   for (const char* const* host = options.hosts; host != nullptr && *host != nullptr; ++host)
     engine_.confinement.hosts.emplace_back(*host);
   if (options.now != nullptr)
@@ -43,6 +50,7 @@ kling_host::kling_host(const kling_host_options& options)
   if (options.max_requests > 0) engine_.limits.budget_jobs = options.max_requests;
   if (options.patience != 0)
     engine_.patience = static_cast<Millis>(std::max(0.0, options.patience) * 1000);
+  engine_.embedded = true;
   engine_.ask_when_lost = options.ask_when_lost != 0;
   engine_.typed = options.no_replay != 0;
   // Workers log, too; their words are told by a tick.
@@ -98,7 +106,7 @@ bool kling_host::open() {
     module.log = [this](const std::string& level, const std::string& message) {
       hooks_.log(hooks_.user, level.c_str(), message.c_str());
     };
-  if (state_ == nullptr) return fail("not enough memory for a Lua state");
+  if (state_ == nullptr) return fail("not enough memory for a Lua state", KLING_NO_MEMORY);
   if (call([&](lua_State* L) {
         runtime_ = &script::open(L, safe_, std::move(module));
         runtime_->tell_lost = [this](const lua::TaskResult& task) {
@@ -171,9 +179,15 @@ kling_task kling_host::run(const char* name, std::string_view source, const char
                            const std::string& folder) {
   const std::string chunk = std::string("@") + name;
   return start(name, arguments, [&](lua_State* L) {
-    if (!safe_) script::add_folder(L, folder);
+    if (!safe_) script::use_folder(L, *runtime_, folder);
     script::load(L, source, chunk.c_str());
   });
+}
+
+void kling_host::tell_end(kling_task task, bool ok) {
+  const auto ended = running_.extract(task);
+  const Json event = {{"event", "ended"}, {"task", task}, {"name", ended.mapped()}, {"ok", ok}};
+  feed_->add(api::to_text(event), task);
 }
 
 lua::TaskId kling_host::known(kling_task task) const {
@@ -228,8 +242,9 @@ std::vector<engine::Engine*> kling_host::engines() const {
 }
 
 bool kling_host::read_json(const char* text, Json& value) {
-  if (text != nullptr) value = api::parse_json(text);
-  return !value.is_discarded() || fail("this is no JSON: " + std::string(text).substr(0, 60));
+  if (text != nullptr) value = api::parse_json(text, false);
+  return !value.is_discarded() ||
+         fail("this is no JSON of at most 64 levels: " + api::excerpt(text, 60));
 }
 
 const char* kling_host::give(std::string text) {

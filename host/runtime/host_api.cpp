@@ -1,5 +1,6 @@
 // The functions of <kling/host.h>: who may call them is looked at here, and no exception gets out.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/files.h"
@@ -12,30 +13,31 @@ using runtime::text_of;
 
 namespace {
 
-/// Of a call that was refused where the host's own words must not be touched.
-thread_local const char* refusal = "";
+// It has the host's memory but not its threads, which may have held any lock.
+constexpr const char* kForked = "this host belongs to the process that made it: this one is forked";
 
 bool is_mine(const kling_host* host) {
   return host != nullptr && host->thread_ == std::this_thread::get_id();
 }
 
+/// Whether what went wrong last here was told to this host.
+bool tells(const kling_host* host) { return is_mine(host) && *runtime::refusal == '\0'; }
+
 /// Whether this call may go on. `texts`: those that it cannot do without.
 bool may_enter(kling_host* host, std::initializer_list<const void*> texts, bool from_callback) {
-  refusal = host == nullptr  ? "there is no host: it is NULL"
-            : !is_mine(host) ? "this host belongs to another thread: kling_host_move_here moves it"
-                             : "";
-  if (*refusal != '\0') return false;
-  // A forked child has the host's memory but not its threads, which may have held any lock.
-  if (!host->home_.is_here())
-    return host->fail("this host belongs to the process that made it", KLING_FORKED);
+  runtime::refusal = host == nullptr ? "there is no host: it is NULL"
+                     : !is_mine(host)
+                         ? "this host belongs to another thread: kling_host_move_here moves it"
+                         : "";
+  if (*runtime::refusal != '\0') return false;
+  if (!host->home_.is_here()) return host->fail(kForked, KLING_FORKED);
   if (host->depth_ > 0 && !from_callback)
     return host->fail("this is not for a callback: the host is at work", KLING_MISUSE);
   return std::ranges::find(texts, nullptr) == texts.end() ||
-         host->fail("a text that this needs is NULL", KLING_MISUSE);
+         host->fail("something that this needs is NULL", KLING_MISUSE);
 }
 
-/// What the function answers, or `otherwise` where it may not be called, and when it threw (memory
-/// is short).
+/// What the function answers, or `otherwise` where it may not be called, and when it threw.
 template <class Value, class Work>
 Value guarded(kling_host* host, Value otherwise, std::initializer_list<const void*> texts,
               Work work, bool from_callback = true) {
@@ -45,7 +47,8 @@ Value guarded(kling_host* host, Value otherwise, std::initializer_list<const voi
   try {
     value = work();
   } catch (const std::exception& failure) {
-    host->fail(failure.what(), KLING_NO_MEMORY);
+    const bool memory = dynamic_cast<const std::bad_alloc*>(&failure) != nullptr;
+    host->fail(failure.what(), memory ? KLING_NO_MEMORY : KLING_ERROR);
   }
   --host->depth_;
   return value;
@@ -62,22 +65,32 @@ kling_host_options present_options(const kling_host_options& given) {
   return options;
 }
 
-const char* wrong_with(const kling_host_options& options) {
+/// Empty: nothing that can be seen at once.
+std::string wrong_with(const kling_host_options& options) {
   if (options.struct_size < offsetof(kling_host_options, user))
     return "struct_size is not set: start from KLING_HOST_OPTIONS";
-  if (options.ledger == nullptr || *options.ledger == '\0')
-    return "ledger is required: a file, or \":memory:\" for a host that forgets";
-  if (options.profile != nullptr && std::strcmp(options.profile, "full") != 0 &&
-      std::strcmp(options.profile, "safe") != 0)
-    return "profile is \"full\" or \"safe\"";
-  if (!(options.poll >= 0 && options.poll < 1e9) || options.max_jobs < 0 ||
-      !(options.wall_limit >= 0) || !(options.max_cost >= 0))
-    return "poll, max_jobs and max_cost are 0 or more";
-  if (options.price_factor != 0 && !engine::is_price_factor(options.price_factor))
-    return "price_factor is above 0 and at most 100";
-  if (!text_of(options.callback).empty() && !api::is_url(options.callback))
-    return "callback is an http or https address";
-  return nullptr;
+  const std::string ledger = text_of(options.ledger), profile = text_of(options.profile);
+  if (ledger.empty()) return "ledger is required: a file, or \":memory:\" for a host that forgets";
+  std::error_code error;
+  const fs::path file = fs::absolute(ledger, error);
+  fs::path at = file;
+  while (!at.empty() && !fs::exists(at, error)) at = at.parent_path();
+  if (ledger != ":memory:" && (at == file) == fs::is_directory(at, error))
+    return "ledger: " + at.string() + (at == file ? " is a folder" : " is no folder");
+  if (!profile.empty() && profile != "full" && profile != "safe")
+    return "profile is \"full\" or \"safe\", not " + api::shown(profile);
+  const std::tuple<const char*, double, double> numbers[] = {
+      {"poll", options.poll, 1e9},
+      {"max_jobs", double(options.max_jobs), 1e6},
+      {"max_cost", options.max_cost, HUGE_VAL},
+      {"max_requests", double(options.max_requests), 1e6},
+      {"wall_limit", options.wall_limit, HUGE_VAL},
+      {"price_factor", options.price_factor, 100},
+      {"patience", options.patience == -1 ? 0 : options.patience, 1e9}};
+  for (const auto& [name, value, most] : numbers)
+    if (!(value >= 0 && value <= most))
+      return printed("%s is a number from 0 to %g, not %g", name, most, value);
+  return "";
 }
 
 }  // namespace
@@ -85,16 +98,19 @@ const char* wrong_with(const kling_host_options& options) {
 const char* kling_host_version(void) { return KLING_VERSION; }
 
 kling_host* kling_host_new(const kling_host_options* given, char* error, size_t error_size) {
-  const auto refuse = [&](const char* why) -> kling_host* {
-    if (error != nullptr && error_size > 0) std::snprintf(error, error_size, "%s", why);
+  const auto refuse = [&](const std::string& why) -> kling_host* {
+    if (error != nullptr && error_size > 0) std::snprintf(error, error_size, "%s", why.c_str());
     return nullptr;
   };
-  if (given == nullptr) return refuse("there are no options");
+  runtime::refusal = "";
+  if (given == nullptr) return refuse("there are no options: they are NULL");
   const kling_host_options options = present_options(*given);
-  if (const char* why = wrong_with(options)) return refuse(why);
   try {
+    if (const std::string why = wrong_with(options); !why.empty()) return refuse(why);
     auto made = std::make_unique<kling_host>(options);
-    if (!made->open()) return refuse(made->error_.c_str());
+    if (const Status good = engine::check(made->engine_); !good)
+      return refuse(good.error().message);
+    if (!made->open()) return refuse(made->error_);
     return made.release();
   } catch (const std::exception& failure) {
     return refuse(failure.what());
@@ -109,10 +125,10 @@ int kling_host_free(kling_host* host) {
 }
 
 const char* kling_host_error(kling_host* host) {
-  return is_mine(host) ? host->error_.c_str() : refusal;
+  return tells(host) ? host->error_.c_str() : runtime::refusal;
 }
 
-int kling_host_code(kling_host* host) { return is_mine(host) ? host->code_ : int{KLING_MISUSE}; }
+int kling_host_code(kling_host* host) { return tells(host) ? host->code_ : int{KLING_MISUSE}; }
 
 int kling_host_move_here(kling_host* host) {
   if (host != nullptr && host->depth_ == 0) host->thread_ = std::this_thread::get_id();
@@ -120,12 +136,13 @@ int kling_host_move_here(kling_host* host) {
 }
 
 int kling_host_register(kling_host* host, const char* name, kling_function function, void* user) {
-  return guarded(host, -1, {name}, [&] {
-    if (function == nullptr)
-      return host->fail("there is no function: it is NULL", KLING_MISUSE) - 1;
-    runtime::Function& kept = host->functions_[name];
-    kept = {function, user};
-    return host->call([&](lua_State* L) { runtime::set_function(L, name, kept); }) - 1;
+  return guarded(host, -1, {name, reinterpret_cast<const void*>(function)}, [&] {
+    const auto [at, is_new] = host->functions_.try_emplace(name);
+    at->second = {function, user};
+    if (host->call([&](lua_State* L) { runtime::set_function(L, name, at->second); })) return 0;
+    if (is_new) host->functions_.erase(at);  // a reload would fail of it
+    if (host->code_ == KLING_ERROR) host->code_ = KLING_MISUSE;
+    return -1;
   });
 }
 
@@ -157,7 +174,7 @@ int kling_host_tick(kling_host* host, long long budget_us) {
       host, -1,
       [&] {
         if (host->clock_) host->clock_->set(host->hooks_.now(host->hooks_.user));
-        if (host->state_ == nullptr) return 0;
+        if (host->state_ == nullptr) return host->queue_->drain(), 0;
         if (host->safe_) lua::refill(host->state_);
         const bool more = host->runtime_->run(budget_us);
         if (host->bell_) host->bell_->set(more ? 0 : host->runtime_->next_timer());
@@ -251,13 +268,19 @@ const char* kling_host_questions(kling_host* host) {
 
 int kling_host_answer(kling_host* host, long long question, int choice) {
   return guarded(host, -1, [&] {
+    const std::string name = "question " + std::to_string(question);
     for (engine::Engine* engine : host->engines())
       for (const auto& asked : engine->questions())
-        if (asked.id == question && choice >= 1 && choice <= engine::answers(asked))
-          return engine->answer_question(question, choice, [](const Status&) {}), 0;
-    return host->fail("there is no question " + std::to_string(question) + " with an answer " +
-                      std::to_string(choice)) -
-           1;
+        if (asked.id == question && choice >= 1 && choice <= engine::answers(asked)) {
+          if (asked.answer != 0 || !host->answered_.insert(question).second)
+            return host->fail(name + " was answered before", KLING_MISUSE) - 1;
+          const std::weak_ptr<void> living = host->feed_;
+          engine->answer_question(question, choice, [=](const Status& kept) {
+            if (!kept && !living.expired()) host->answered_.erase(question);
+          });
+          return 0;
+        }
+    return host->fail("there is no " + name + " with an answer " + std::to_string(choice)) - 1;
   });
 }
 
@@ -268,7 +291,8 @@ int kling_host_busy(kling_host* host) {
 }
 
 int kling_host_wakeup(kling_host* host) {
-  if (host == nullptr || !host->home_.is_here()) return KLING_MISUSE;
+  if (host == nullptr) return (void)may_enter(host, {}, true), KLING_MISUSE;
+  if (!host->home_.is_here()) return runtime::refusal = kForked, KLING_FORKED;
   host->queue_->wake();
   return KLING_OK;
 }
@@ -330,6 +354,7 @@ int kling_host_reload(kling_host* host) {
         if (host->state_ != nullptr) {
           auto taken = host->runtime_->take_engines();
           lua_close(std::exchange(host->state_, nullptr));
+          while (!host->running_.empty()) host->tell_end(host->running_.begin()->first, false);
           for (auto& engine : taken) host->kept_.push_back(std::move(engine));
         }
         for (const auto& engine : host->kept_) engine->begin_run();

@@ -28,6 +28,7 @@ struct kling_host {
   bool open();
   bool call(auto work);
   bool fail(const std::string& why, int code = KLING_ERROR) {
+    kling::runtime::refusal = "";  // this is the later one
     code_ = code;
     return error_ = why, false;
   }
@@ -42,6 +43,7 @@ struct kling_host {
   kling_task run(const char* name, std::string_view source, const char* arguments,
                  const std::string& folder);
   const char* result(kling_task task);
+  void tell_end(kling_task task, bool ok);
   int task_state(kling_task task) const;
   kling::lua::TaskId known(kling_task task) const;
   std::vector<kling::engine::Engine*> engines() const;
@@ -62,15 +64,21 @@ struct kling_host {
   std::vector<std::shared_ptr<kling::engine::Engine>> kept_;  ///< of states before
   std::shared_ptr<kling::runtime::Feed> feed_ = std::make_shared<kling::runtime::Feed>();
   std::map<std::string, kling::runtime::Function> functions_;  ///< registered, under their names
+  std::map<kling_task, std::string> running_;                  ///< their names
+  std::set<long long> answered_;  ///< questions whose answer was given, and is kept soon
   std::string error_, text_;
   int code_ = KLING_OK;
 };
 
 /// Runs what may raise Lua errors; false and error_ when it did.
 bool kling_host::call(auto work) {
-  if (state_ == nullptr) return fail("the host has no Lua state: not enough memory");
+  if (state_ == nullptr)
+    return fail("the host has no Lua state: not enough memory", KLING_NO_MEMORY);
   const kling::Status done = kling::script::protect(state_, work);
-  return done.ok() || fail(done.error().message);
+  if (done) return true;
+  // In these words Lua tells so, also of C++ within.
+  const bool memory = done.error().message.ends_with("not enough memory");
+  return fail(done.error().message, memory ? KLING_NO_MEMORY : KLING_ERROR);
 }
 
 kling_task kling_host::start(const char* name, const char* arguments, auto push) {
@@ -85,13 +93,8 @@ kling_task kling_host::start(const char* name, const char* arguments, auto push)
     return 0;
   if (bell_) queue_->wake();
   const kling_task task = started | generation_ << kling::runtime::kTaskBits;
-  runtime_->watch(started, {feed_, [this, task, name = std::string(name)] {
-                              feed_->add(kling::api::to_text(kling::api::Json{
-                                             {"event", "ended"},
-                                             {"task", task},
-                                             {"name", name},
-                                             {"ok", task_state(task) == KLING_TASK_DONE}}),
-                                         task);
-                            }});
+  running_[task] = name;
+  runtime_->watch(started,
+                  {feed_, [this, task] { tell_end(task, task_state(task) == KLING_TASK_DONE); }});
   return task;
 }

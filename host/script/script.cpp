@@ -47,20 +47,41 @@ lua::Runtime& open(lua_State* L, bool safe, lua::ModuleOptions&& options) {
   return lua::open_module(L, std::move(options));
 }
 
-void add_folder(lua_State* L, const std::string& folder) {
-  const int top = lua_gettop(L);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  if (!folder.empty() && lua_getfield(L, -1, "package") == LUA_TTABLE &&
-      lua_getfield(L, -1, "path") == LUA_TSTRING) {
-    const char* path = lua_tostring(L, -1);
-    const char* added =
-        lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;", folder.c_str(), folder.c_str());
-    if (std::string_view(path).find(added) == std::string_view::npos) {
-      lua_pushfstring(L, "%s%s", added, path);
-      lua_setfield(L, top + 2, "path");
+/// One of package.searchers: beside the script that runs, then beside others. Not by package.path,
+/// which is one for all scripts, and takes "?" and ";" in a folder's name for its own.
+static int search_beside(lua_State* L) {
+  const char* name = luaL_gsub(L, luaL_checkstring(L, 1), ".", "/");
+  lua::Runtime* runtime = lua::any_runtime_of(L);
+  if (runtime == nullptr) return 0;
+  const std::string* folder = runtime->running() ? runtime->running()->folder : runtime->folder;
+  for (auto next = runtime->folders.begin();; folder = &*next++) {
+    for (const char* end : {".lua", "/init.lua"}) {
+      if (folder == nullptr) continue;
+      lua_pushfstring(L, "%s/%s%s", folder->c_str(), name, end);
+      const int loaded = luaL_loadfile(L, lua_tostring(L, -1));
+      if (loaded == LUA_OK) return lua_insert(L, -2), 2;
+      if (loaded != LUA_ERRFILE)  // in the words of stock Lua
+        return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", lua_tostring(L, 1),
+                          lua_tostring(L, -2), lua_tostring(L, -1));
+      lua_pop(L, 2);
     }
+    if (next == runtime->folders.end()) break;
   }
-  lua_settop(L, top);
+  lua_pushfstring(L, "no file '%s.lua' beside a script", name);
+  return 1;
+}
+
+void use_folder(lua_State* L, lua::Runtime& runtime, const std::string& folder) {
+  runtime.folder = nullptr;
+  if (folder.empty()) return;
+  constexpr const char* kInstall =
+      "local list = package and package.searchers\n"
+      "if list then table.insert(list, 2, (...)) end";  // the first is for what is preloaded
+  if (runtime.folders.empty() && luaL_loadstring(L, kInstall) == LUA_OK) {
+    lua_pushcfunction(L, search_beside);
+    lua_call(L, 1, 0);
+  }
+  lua::pure(L, [&] { runtime.folder = &*runtime.folders.insert(folder).first; });
 }
 
 void load(lua_State* L, std::string_view source, const char* chunk_name) {

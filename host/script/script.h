@@ -35,8 +35,9 @@ Status protect(lua_State* L, Work& work) {
 
 /// The libraries and the module. `safe`: in a new state of new_limited_state.
 lua::Runtime& open(lua_State* L, bool safe, lua::ModuleOptions&& options);
-/// Lets `require` look into the folder first; empty: nothing changes.
-void add_folder(lua_State* L, const std::string& folder);
+/// The scripts that are started next lie in this folder (empty: in none): `require` looks there
+/// first, then beside others.
+void use_folder(lua_State* L, lua::Runtime& runtime, const std::string& folder);
 /// Compiles a text, in words only, and pushes its function.
 void load(lua_State* L, std::string_view source, const char* chunk_name);
 /// Makes the function on top a task with these arguments, a list or null.

@@ -222,7 +222,7 @@ TEST_CASE("coroutines of a scheduler of its own wait for kling by a bridge") {
       "  local co, done, packed = coroutine.running(), false, nil\n"
       "  kling.spawn(function(...)\n"
       "    packed = table.pack(pcall(fn, ...))\n"
-      "    if done then coroutine.resume(co) end\n"
+      "    if done then assert(coroutine.resume(co)) end\n"
       "    done = true\n"
       "  end, ...)\n"
       "  if not done then done = true coroutine.yield() end\n"
@@ -240,11 +240,13 @@ TEST_CASE("coroutines of a scheduler of its own wait for kling by a bridge") {
       "    told[#told + 1] = not ok\n"
       "  end)()\n"
       "end\n"
+      "coroutine.wrap(function() await(kling.sleep, 0.01) error('it is told') end)()\n"
       "while #told < 4 do kling.pump(1000) end\n"
       "print(told[1], told[2], told[3], told[4])\n");
   const Outcome outcome = foreign(stage, {"lua5.4", "film.lua"});
   CAPTURE(outcome.err);
   CHECK(contains(outcome.out, "true\ttrue\ttrue\ttrue"));
+  CHECK(contains(outcome.err, "it is told"));
 }
 
 TEST_CASE("a chunk creates jobs after a pump and on_done tells what became of them") {

@@ -336,8 +336,6 @@ TEST_CASE("a program names itself, its proxy and whom it trusts") {
   options.environment = std::make_shared<Environment>(NetworkOptions{.proxy = "socks5://x:1"});
   options.base_url = "https://service.invalid";
   CHECK(make_transport(options).error().message.find("option proxy") != std::string::npos);
-  options.environment = std::make_shared<Environment>(NetworkOptions{.user_agent = "a\r\nb"});
-  CHECK(make_transport(options).error().message.find("user_agent") != std::string::npos);
 }
 
 TEST_CASE("a mute TLS handshake is not sent and ends at the deadline") {

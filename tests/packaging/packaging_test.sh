@@ -42,6 +42,11 @@ export KLING_BASE_URL
 XDG_STATE_HOME=$folder/state
 export XDG_STATE_HOME
 
+for page in README.md docs/embedding.md docs/cast.png; do
+  [ -f "$prefix/share/doc/kling/$page" ] ||
+    { echo "share/doc has no $page"; failures=$((failures + 1)); }
+done
+
 # 2. CMake.
 cmake -S "$tests/packaging/consumer" -B consumer -DCMAKE_PREFIX_PATH="$prefix" -DEXAMPLES="$examples" \
   -DCMAKE_BUILD_TYPE=Debug -G Ninja >configured 2>&1 || { cat configured; exit 1; }
@@ -88,7 +93,7 @@ if pkg-config --exists luajit && command -v luajit >/dev/null; then
   # shellcheck disable=SC2046
   cc -o two_luas_static "$tests/packaging/two_luas.c" -rdynamic $(pkg-config --cflags --libs luajit kling-static)
   expect 'an archive beside LuaJIT' 'Lua 5.4 ["text2video"] Lua 5.1' ./two_luas_static
-  expect "LuaJIT's FFI" '["Lua 5.4","text2video"]	Lua 5.1' luajit "$examples/ffi.lua" "$lib/libkling.so.0"
+  expect "LuaJIT's FFI" '["Lua 5.4","A kite for Ann"]	Lua 5.1' luajit "$examples/ffi.lua" "$lib/libkling.so.0"
 else
   echo 'LuaJIT is not installed: a program with two Luas is not tried'
 fi

@@ -234,6 +234,92 @@ TEST_CASE("thousands of arguments and results pass through a host") {
   CHECK(run(host, "return ...", given.dump().c_str()) == given);
 }
 
+TEST_CASE("numbers beyond those of Lua are the nearest there is, whichever way they come") {
+  const Stage stage;
+  Host host(stage.options);
+  const char* const big = "[18446744073709551615, 18446744073709551616, -9223372036854775809]";
+  const std::string compare = R"(
+    local list = ...
+    return list[1] == 2.0 ^ 64, list[2] == 2.0 ^ 64, list[3] == -2.0 ^ 63, math.type(list[2]))";
+  const Json same = {true, true, true, "float"};
+  host.provide("big", [&](Call call, const char*) { call.answer(big); });
+  CHECK(host.set("given", big));
+  CHECK(run(host, compare, ("[" + std::string(big) + "]").c_str()) == same);
+  CHECK(run(host, "local list = given" + compare.substr(compare.find("...") + 3)) == same);
+  CHECK(run(host, "local list = big()" + compare.substr(compare.find("...") + 3)) == same);
+  CHECK_FALSE(host.set("given", "1e999"));
+  CHECK(host.error() == "this is no JSON of at most 64 levels: 1e999");
+}
+
+TEST_CASE("a script from a file finds the modules beside it, whatever its folder is called") {
+  const Stage stage;
+  const TempFolder folder;
+  Host host(stage.options);
+  std::vector<std::pair<std::string, Host::Task>> tasks;
+  for (const std::string name : {"plain", "a;b", "q?x", "50%", "ü", "sp ace"}) {
+    const std::string at = folder.path() + "/" + name + "/";
+    REQUIRE(make_folders(at + "parts/more").ok());
+    std::ofstream(at + "film.lua")
+        << "local own, k = require 'parts." << (tasks.size()) << "', require 'kling'\n"
+        << "function at_" << tasks.size() << "() return (require 'late" << tasks.size()
+        << "') end\n"
+        << "k.sleep(0) return own, require 'parts.more', k.spawn(require, 'same'):wait()";
+    std::ofstream(at + "parts/" + std::to_string(tasks.size()) + ".lua")
+        << "return '" << name << "'";
+    std::ofstream(at + "parts/more/init.lua") << "return 'more'";
+    std::ofstream(at + "same.lua") << "package.loaded.same = nil return '" << name << "'";
+    std::ofstream(at + "late" + std::to_string(tasks.size()) + ".lua")
+        << "return 'late " << name << "'";
+    tasks.emplace_back(name, host.run_file(at + "film.lua"));  // and no tick between them
+  }
+  for (const auto& [name, task] : tasks) {
+    REQUIRE(until(host, [&, task = task] { return !host.running(task); }));
+    CHECK(Json::parse(host.result(task))[0] == name);
+    CHECK(Json::parse(host.result(task))[1] == "more");
+  }
+  const Host::Task late = host.call("at_1");  // a function has no folder of its own
+  REQUIRE(until(host, [&] { return !host.running(late); }));
+  CHECK(host.result(late) == R"(["late a;b"])");
+  std::ofstream(folder.path() + "/plain/bad.lua") << "return (";
+  const std::string told = run(host, "require 'bad'")["message"];
+  CHECK(told.find("error loading module 'bad' from file") != told.npos);
+  CHECK(told.find("plain/bad.lua:1:") != told.npos);
+  CHECK(run(host, "require 'nowhere'")["message"].get<std::string>().find(
+            "no file 'nowhere.lua' beside a script") != told.npos);
+}
+
+TEST_CASE("relative paths are meant as they were when the host was made") {
+  const TempFolder folder;
+  const auto before = std::filesystem::current_path();
+  Stage stage;
+  stage.options.ledger = "records/ledger.db";
+  std::filesystem::current_path(folder.path());
+  Host host(stage.options);
+  std::filesystem::current_path(before);
+  run(host, "require 'kling'.text2video { prompt = 'a' }:wait()");
+  CHECK(std::filesystem::exists(folder.path() + "/records/ledger.db"));
+  CHECK_FALSE(std::filesystem::exists(before / "records"));
+  std::filesystem::current_path(folder.path());
+  CHECK(Host(stage.options));  // the file is there now
+  std::filesystem::current_path(before);
+}
+
+TEST_CASE("hints name the options of the program") {
+  Stage stage;
+  const auto hint_of = [](const HostOptions& options) {
+    Host host(options);
+    const Json failure = run(host, "require 'kling'.text2video { prompt = 'a' }:wait()");
+    return failure["error"].value("hint", "");
+  };
+  stage.options.key = "";
+  CHECK(hint_of(stage.options) == "set the option key, or get_key");
+  stage.options.key = "sk-test";
+  stage.options.max_cost = 0.01;
+  const std::string cost = hint_of(stage.options);
+  CHECK(cost.find("(the option max_cost)") != cost.npos);
+  CHECK(cost.find("--") == cost.npos);
+}
+
 TEST_CASE("limits that have no end are none") {
   Stage stage;
   stage.options.profile = "safe";
@@ -297,10 +383,15 @@ TEST_CASE("a program answers what its scripts ask") {
   CHECK(asked["where"] == "ask.lua:2");
   CHECK(host.pending() == 0);
   CHECK_FALSE(host.answer(asked["id"], 3));
-  CHECK(host.error().find("with an answer 3") != std::string::npos);
+  const std::string question = "question " + asked["id"].dump();
+  CHECK(host.error() == "there is no " + question + " with an answer 3");
   CHECK_FALSE(host.answer(77, 1));
   CHECK(host.answer(asked["id"], 2));
+  CHECK_FALSE(host.answer(asked["id"], 1));  // before it is recorded
+  CHECK(host.error() == question + " was answered before");
   REQUIRE(until(host, [&] { return !host.running(task); }));
   CHECK(Json::parse(host.result(task)) == Json{"night"});
   CHECK(Json::parse(host.questions())[0]["answer"] == 2);
+  CHECK_FALSE(host.answer(asked["id"], 1));  // and after that
+  CHECK(host.error() == question + " was answered before");
 }

@@ -105,6 +105,39 @@ TEST_CASE("a host answers every call when memory ends anywhere and goes on when 
   }
 }
 
+TEST_CASE("what fails for want of memory has a code of its own") {
+  Memory memory;
+  kling_host_options options = KLING_HOST_OPTIONS;
+  options.ledger = ":memory:";
+  options.user = &memory;
+  options.allocate = [](void* user, void* block, std::size_t old_size, std::size_t new_size) {
+    return (*static_cast<Memory*>(user))(block, old_size, new_size);
+  };
+  kling_host* const host = kling_host_new(&options, nullptr, 0);
+  REQUIRE(host != nullptr);
+  const auto code_of = [&](auto call) {
+    memory.left = 0;
+    CHECK_FALSE(call());
+    memory.left = -1;
+    return kling_host_code(host);
+  };
+  CHECK(code_of([&] { return kling_host_set(host, "a", "[{\"b\": [1]}]") == 0; }) ==
+        KLING_NO_MEMORY);
+  CHECK(code_of([&] { return kling_host_run(host, "a", "return {}", 9, nullptr); }) ==
+        KLING_NO_MEMORY);
+  CHECK(code_of([&] {
+          return kling_host_register(
+                     host, "a.b", [](void*, kling_call*, const char*) {}, nullptr) == 0;
+        }) == KLING_NO_MEMORY);
+  CHECK(code_of([&] { return kling_host_reload(host) == 0; }) == KLING_NO_MEMORY);
+  CHECK(code_of([&] { return kling_host_get(host, "a") != nullptr; }) == KLING_NO_MEMORY);
+  CHECK(kling_host_reload(host) == 0);
+  CHECK(kling_host_run(host, "a", "(", 1, nullptr) == 0);
+  CHECK(kling_host_code(host) == KLING_ERROR);
+  kling_host_free(host);
+  CHECK(memory.used == 0);
+}
+
 TEST_CASE("a reload for which memory ends anywhere fails and a later one finds the jobs") {
   for (const char* profile : {"full", "safe"}) {
     Short stage(profile);

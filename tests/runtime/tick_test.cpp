@@ -110,6 +110,41 @@ TEST_CASE("the descriptor is quiet while there is nothing to do and speaks up in
   CHECK(::poll(&wait, 1, 0) == 0);
 }
 
+TEST_CASE("the descriptor is readable from a wakeup on until the next tick") {
+  HostOptions options;
+  options.ledger = ":memory:";
+  bool has_memory = true;
+  options.allocate = [&](void* block, std::size_t old_size, std::size_t new_size) -> void* {
+    if (block == nullptr || new_size > old_size)
+      return has_memory ? std::realloc(block, new_size) : nullptr;
+    if (new_size != 0) return std::realloc(block, new_size);
+    std::free(block);
+    return nullptr;
+  };
+  Host host(std::move(options));
+  const auto readable = [&] {
+    pollfd wait{host.fd(), POLLIN, 0};
+    return ::poll(&wait, 1, 0) == 1;
+  };
+  host.wakeup();  // before anybody asked for the descriptor
+  CHECK(readable());
+  CHECK(readable());
+  host.tick(0);
+  CHECK_FALSE(readable());
+  host.wakeup();
+  host.wakeup();
+  CHECK(readable());
+  host.tick(1000);
+  CHECK_FALSE(readable());
+  has_memory = false;
+  CHECK_FALSE(host.reload());  // now there is no Lua state
+  has_memory = true;
+  host.wakeup();
+  CHECK(readable());
+  host.tick(1000);
+  CHECK_FALSE(readable());
+}
+
 TEST_CASE("a host goes away while a name look-up hangs and does not wait for it") {
   g_names_hang = true;
   HostOptions options;

@@ -140,8 +140,9 @@ static inline kling_host_options kling_host_default_options(void) {
 /* "0.1.0" */
 KLING_HOST_EXPORT const char* kling_host_version(void);
 
-/* Makes a host; NULL when an option is wrong, and why in `error` (may be NULL). No thread, disk or
- * network yet. */
+/* Makes a host; NULL when an option is wrong, and why in `error` (may be NULL): the option, its
+ * value and its limit. No thread and no network yet; of the disk, whether the paths can be.
+ * Relative paths are meant as they are now. */
 KLING_HOST_EXPORT kling_host* kling_host_new(const kling_host_options* options, char* error,
                                              size_t error_size);
 /* Ends everything. Not from within a callback. NULL is allowed. Returns KLING_OK; else the host
@@ -149,7 +150,8 @@ KLING_HOST_EXPORT kling_host* kling_host_new(const kling_host_options* options, 
 KLING_HOST_EXPORT int kling_host_free(kling_host* host);
 
 /* Why the last call that returned 0, -1 or NULL did so, as a text, which lives until the next call,
- * and as one of the codes above. With another thread's host, or none: of the last call here. */
+ * and as one of the codes above. With another thread's host, or none: of the last call here
+ * that could not tell its host, such as kling_call_answer. */
 KLING_HOST_EXPORT const char* kling_host_error(kling_host* host);
 KLING_HOST_EXPORT int kling_host_code(kling_host* host);
 /* From now on the host belongs to the calling thread. The one before must be out of it, and be seen
@@ -177,7 +179,7 @@ KLING_HOST_EXPORT kling_task kling_host_call(kling_host* host, const char* funct
  * request and their order tell the ledger which step is which: keep names from run to run. */
 KLING_HOST_EXPORT kling_task kling_host_run(kling_host* host, const char* name, const char* source,
                                             size_t size, const char* arguments);
-/* The same from a file, named by its file name. Its folder comes first in package.path. */
+/* The same from a file, named by its file name. Its `require` looks into its folder first. */
 KLING_HOST_EXPORT kling_task kling_host_run_file(kling_host* host, const char* path,
                                                  const char* arguments);
 
@@ -254,7 +256,8 @@ KLING_HOST_EXPORT const char* kling_host_get(kling_host* host, const char* name)
 
 /* Throws the Lua state away, tasks and globals with it, and keeps the jobs: run the (changed)
  * script again, and what it asks for again is gone on with instead of being paid for twice, also
- * with the ledger ":memory:". Returns 0, or -1. Not from within a callback. */
+ * with the ledger ":memory:". Tasks that it ends are told as "ended", not ok, without a result.
+ * Returns 0, or -1. Not from within a callback. */
 KLING_HOST_EXPORT int kling_host_reload(kling_host* host);
 
 /* The end of an exchange, once, from any thread; the host may be gone. KLING_MISUSE: it has ended,

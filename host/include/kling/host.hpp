@@ -98,34 +98,22 @@ class Host {
   explicit Host(HostOptions options) : options_(std::make_unique<Kept>()) {
     HostOptions& kept = options_->options = std::move(options);
     kling_host_options c = KLING_HOST_OPTIONS;
-    const auto text = [](const std::string& value) {
-      return value.empty() ? nullptr : value.c_str();
-    };
-    c.ledger = text(kept.ledger);
-    c.base_url = text(kept.base_url);
-    c.key = text(kept.key);
-    c.store = text(kept.store);
-    c.profile = text(kept.profile);
+    const std::pair<const char**, const std::string*> texts[] = {
+        {&c.ledger, &kept.ledger},   {&c.base_url, &kept.base_url},
+        {&c.key, &kept.key},         {&c.store, &kept.store},
+        {&c.profile, &kept.profile}, {&c.callback, &kept.callback},
+        {&c.ca_file, &kept.ca_file}, {&c.webhook_secret, &kept.webhook_secret},
+        {&c.proxy, &kept.proxy},     {&c.user_agent, &kept.user_agent},
+        {&c.ffmpeg, &kept.ffmpeg}};
+    for (const auto& [to, from] : texts) *to = from->empty() ? nullptr : from->c_str();
     c.memory_limit = kept.memory_limit;
     c.poll = kept.poll;
     c.max_jobs = kept.max_jobs;
     c.max_cost = kept.max_cost;
     c.instruction_limit = kept.instruction_limit;
     c.wall_limit = kept.wall_limit;
-    const auto list = [](const std::vector<std::string>& texts) {
-      std::vector<const char*> pointers;
-      for (const std::string& one : texts) pointers.push_back(one.c_str());
-      pointers.push_back(nullptr);
-      return pointers;
-    };
     const auto roots = list(kept.roots), hosts = list(kept.hosts);
     c.price_factor = kept.price_factor;
-    c.callback = text(kept.callback);
-    c.webhook_secret = text(kept.webhook_secret);
-    c.ca_file = text(kept.ca_file);
-    c.proxy = text(kept.proxy);
-    c.user_agent = text(kept.user_agent);
-    c.ffmpeg = text(kept.ffmpeg);
     c.roots = roots.data();
     c.hosts = hosts.data();
     c.user = options_.get();
@@ -154,40 +142,40 @@ class Host {
     c.ask_when_lost = kept.ask_when_lost;
     c.no_replay = kept.no_replay;
     char why[256] = "";
-    host_.reset(kling_host_new(&c, why, sizeof why));
+    host_ = kling_host_new(&c, why, sizeof why);
     options_->error = why;
   }
   ~Host() { close(); }
-  Host(Host&&) noexcept = default;
+  Host(Host&& other) noexcept
+      : options_(std::move(other.options_)), host_(std::exchange(other.host_, nullptr)) {}
   Host& operator=(Host&& other) noexcept {
     if (this == &other) return *this;
     close();
-    host_ = std::move(other.host_);
+    host_ = std::exchange(other.host_, nullptr);
     options_ = std::move(other.options_);
     return *this;
   }
 
   explicit operator bool() const { return host_ != nullptr; }
   std::string error() const {
-    if (host_) return kling_host_error(get());
-    return options_ ? options_->error : "there is no host";
+    return host_ || !options_ ? kling_host_error(host_) : options_->error;
   }
 
   /// 0: see error().
   Task run(const std::string& name, std::string_view source, const char* arguments = nullptr) {
-    return host_ ? kling_host_run(get(), name.c_str(), source.data(), source.size(), arguments) : 0;
+    return kling_host_run(host_, name.c_str(), source.data(), source.size(), arguments);
   }
   Task run_file(const std::string& path, const char* arguments = nullptr) {
-    return host_ ? kling_host_run_file(get(), path.c_str(), arguments) : 0;
+    return kling_host_run_file(host_, path.c_str(), arguments);
   }
-  bool tick(std::int64_t budget_us) { return host_ && kling_host_tick(get(), budget_us) == 1; }
-  int fd() { return host_ ? kling_host_fd(get()) : -1; }
+  bool tick(std::int64_t budget_us) { return kling_host_tick(host_, budget_us) == 1; }
+  int fd() { return kling_host_fd(host_); }
 
   bool running(Task task) const { return state(task) == KLING_TASK_RUNNING; }
   bool done(Task task) const { return state(task) == KLING_TASK_DONE; }
   bool failed(Task task) const { return state(task) == KLING_TASK_FAILED; }
   /// JSON; "" while it runs.
-  std::string result(Task task) { return host_ ? text(kling_host_result(get(), task)) : ""; }
+  std::string result(Task task) { return text(kling_host_result(host_, task)); }
   /// See kling_host_register.
   bool provide(const std::string& name, Function function) {
     if (!host_) return false;
@@ -198,64 +186,51 @@ class Host {
       const Slot running = *static_cast<Slot*>(at);  // it may provide another under its own name
       (*running)(Call(handle), arguments);
     };
-    if (kling_host_register(get(), name.c_str(), call, user) != 0) return false;
+    if (kling_host_register(host_, name.c_str(), call, user) != 0) return false;
     *user = std::make_shared<Function>(std::move(function));
     if (user == slot.get()) options_->functions[name] = std::move(slot);
     return true;
   }
   /// 0: see error().
   Task call(const std::string& function, const char* arguments = nullptr) {
-    return host_ ? kling_host_call(get(), function.c_str(), arguments) : 0;
+    return kling_host_call(host_, function.c_str(), arguments);
   }
-  void forget(Task task) {
-    if (host_) kling_host_forget(get(), task);
-  }
+  void forget(Task task) { kling_host_forget(host_, task); }
   void cancel(Task task) {
-    if (host_ && task != 0) kling_host_cancel(get(), task);
+    if (task != 0) kling_host_cancel(host_, task);
   }
-  void cancel_all() {
-    if (host_) kling_host_cancel(get(), 0);
-  }
+  void cancel_all() { kling_host_cancel(host_, 0); }
 
   /// "": nothing (more) has happened.
-  std::string next_event() { return host_ ? text(kling_host_next_event(get())) : ""; }
-  std::string job(const std::string& handle) {
-    return host_ ? text(kling_host_job(get(), handle.c_str())) : "";
-  }
+  std::string next_event() { return text(kling_host_next_event(host_)); }
+  std::string job(const std::string& handle) { return text(kling_host_job(host_, handle.c_str())); }
   /// Empty: there is none.
   std::string clip(const std::string& handle) {
     std::size_t size = 0;
-    const void* bytes = host_ ? kling_host_clip(get(), handle.c_str(), &size) : nullptr;
+    const void* bytes = kling_host_clip(host_, handle.c_str(), &size);
     return {static_cast<const char*>(bytes), bytes != nullptr ? size : 0};
   }
-  std::string jobs() { return host_ ? text(kling_host_jobs(get())) : "[]"; }
-  std::string questions() { return host_ ? text(kling_host_questions(get())) : "[]"; }
+  std::string jobs() { return host_ ? text(kling_host_jobs(host_)) : "[]"; }
+  std::string questions() { return host_ ? text(kling_host_questions(host_)) : "[]"; }
   bool answer(long long question, int choice) {
-    return host_ && kling_host_answer(get(), question, choice) == 0;
+    return kling_host_answer(host_, question, choice) == 0;
   }
-  std::size_t pending() const { return host_ ? kling_host_pending(get()) : 0; }
-  bool busy() const { return host_ && kling_host_busy(get()) == 1; }
+  std::size_t pending() const { return kling_host_pending(host_); }
+  bool busy() const { return kling_host_busy(host_) == 1; }
   /// From any thread.
-  void wakeup() const {
-    if (host_) kling_host_wakeup(get());
-  }
+  void wakeup() const { kling_host_wakeup(host_); }
   /// `headers`: name, value, name, value, …
   bool notify(const std::string& path, std::string_view body,
               const std::vector<std::string>& headers = {}) {
-    std::vector<const char*> list;
-    for (const std::string& one : headers) list.push_back(one.c_str());
-    list.push_back(nullptr);
-    return host_ && kling_host_notify_signed(get(), path.c_str(), list.data(), body.data(),
-                                             body.size()) == 0;
+    return kling_host_notify_signed(host_, path.c_str(), list(headers).data(), body.data(),
+                                    body.size()) == 0;
   }
   bool set(const std::string& name, const std::string& json) {
-    return host_ && kling_host_set(get(), name.c_str(), json.c_str()) == 0;
+    return kling_host_set(host_, name.c_str(), json.c_str()) == 0;
   }
   /// JSON; "" for what JSON cannot say.
-  std::string get(const std::string& name) {
-    return host_ ? text(kling_host_get(get(), name.c_str())) : "";
-  }
-  bool reload() { return host_ && kling_host_reload(get()) == 0; }
+  std::string get(const std::string& name) { return text(kling_host_get(host_, name.c_str())); }
+  bool reload() { return kling_host_reload(host_) == 0; }
 
  private:
   using Slot = std::shared_ptr<Function>;
@@ -266,19 +241,19 @@ class Host {
   };
   /// A host that may not be freed here (another thread, a callback) lives on, with what it uses.
   void close() noexcept {
-    if (host_ && kling_host_free(host_.release()) != KLING_OK) (void)options_.release();
+    if (kling_host_free(std::exchange(host_, nullptr)) != KLING_OK) (void)options_.release();
   }
-  struct Free {
-    void operator()(kling_host* host) const { kling_host_free(host); }
-  };
-  kling_host* get() const { return host_.get(); }
-  int state(Task task) const {
-    return host_ ? kling_host_task_state(get(), task) : int{KLING_TASK_UNKNOWN};
+  int state(Task task) const { return kling_host_task_state(host_, task); }
+  static std::vector<const char*> list(const std::vector<std::string>& texts) {
+    std::vector<const char*> pointers;
+    for (const std::string& one : texts) pointers.push_back(one.c_str());
+    pointers.push_back(nullptr);
+    return pointers;
   }
   static std::string text(const char* value) { return value != nullptr ? value : ""; }
 
   std::unique_ptr<Kept> options_;
-  std::unique_ptr<kling_host, Free> host_;
+  kling_host* host_ = nullptr;
 };
 
 }  // namespace kling
