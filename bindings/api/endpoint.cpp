@@ -49,9 +49,12 @@ const Endpoint* find_endpoint(std::string_view name) {
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& choices) {
   if (word.size() > 64) return {};
   const std::string wanted = lower(word);
+  std::string tail = "-" + wanted;  // "v2.6" of "kling-v2-6"
+  std::ranges::replace(tail, '.', '-');
   std::size_t best = std::clamp<std::size_t>(wanted.size() / 3, 1, 3) + 1;
   std::string nearest;
   for (const std::string& choice : choices) {
+    if (wanted.size() > 1 && lower(choice).ends_with(tail)) return choice;
     const std::size_t distance = edit_distance(wanted, lower(choice));
     if (distance < best && distance < wanted.size()) {
       best = distance;

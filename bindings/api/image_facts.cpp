@@ -109,7 +109,7 @@ ImageFacts read_image_facts(const ReadAt& read) {
   const FileKind& kind = file_kind(read(0, 256));
   facts.is = kind.name;
   facts.cure = kind.family == FileKind::video
-                   ? "take a picture of it: kling.still(PATH, { at = 0 })"
+                   ? "take a picture of it: clip:last_frame(), or kling.still(PATH, { at = 0 })"
                : kind.family == FileKind::picture || *kind.cure ? cure_of(kind)
                                                                 : "give a JPEG or PNG picture";
   Bytes bytes(read);

@@ -106,9 +106,12 @@ Error no_such_file(const std::string& path) {
   struct stat info {};
   const bool there = ::stat(path.c_str(), &info) == 0;
   const char* const what = S_ISDIR(info.st_mode) ? ": it is a folder" : ": it is no file";
+  const bool home = path.starts_with("~/"), address = path.starts_with("http");
   return {.kind = Kind::media,
           .message = there ? "cannot read " + path + what : "no such file: " + path,
-          .hint = "check the path; relative ones start at the working folder"};
+          .hint = home      ? "write os.getenv(\"HOME\") .. \"" + path.substr(1) + '"'
+                  : address ? "an address is no file: download it first"
+                            : "check the path; relative ones start at the working folder"};
 }
 
 Status read_pieces(const std::string& path, const std::function<bool(std::string_view)>& take) {

@@ -91,12 +91,14 @@ class Reader {
     const ImageRef* image = clip ? clip : test_object<ImageRef>(L_, index);
     const bool job = test_object<JobRef>(L_, index) != nullptr;
     if (job || test_object<TaskRef>(L_, index) != nullptr) {
-      error_.hint = path_.starts_with("video") ? "write " : "give a picture of its clip: ";
+      const bool picture = media_ != nullptr && !path_.starts_with("video");
+      error_.hint = picture ? "give a picture of its clip: " : "write ";
       error_.hint += job ? "job:wait()" : "task:wait()";
-      if (!path_.starts_with("video")) error_.hint += ":last_frame()";
+      error_.hint += picture ? ":last_frame()" : media_ == nullptr ? ".path" : "";
       return fail(job ? "is a Job" : "is a Task");
     }
     if (image == nullptr) return fail("is no Image or Clip");
+    if (media_ == nullptr) error_.hint = "give the path of a file, such as clip.path";
     if (media_ == nullptr) return fail("is a picture or clip, which cannot be sent here");
     api::MediaInput input;
     input.video = clip != nullptr;

@@ -1,5 +1,6 @@
 // The functions that make jobs, one for every row of the endpoint table: read, check, hand over.
 #include <algorithm>
+#include <regex>
 
 #include "api/capabilities.h"
 #include "api/endpoint.h"
@@ -20,40 +21,44 @@ Status take_meta(engine::CreateRequest& create) {
     fields.erase(found);
     return value;
   };
-  const auto wrong = [](const char* field, const char* what) {
-    return Error{.message = std::string(field) + " " + what, .field = field};
+  const auto wrong = [](const char* field, const char* what, const char* example) {
+    return Error{.message = std::string(field) + " " + what,
+                 .hint = std::string("write ") + field + " = " + example,
+                 .field = field};
   };
   const auto seconds = [&](const char* field, std::optional<Millis>& out) -> Status {
     const auto value = take(field);
     if (!value) return Done{};
     const double number = value->is_number() ? value->get<double>() : -1;
-    if (number < 0 || number > 1e9) return wrong(field, "is a number of seconds, 0 or more");
+    if (number < 0 || number > 1e9) return wrong(field, "is a number of seconds, 0 or more", "60");
     out = std::llround(number * 1000);
     return Done{};
   };
   if (const auto extra = take("extra")) {
     const bool empty = extra->is_array() && extra->empty();
-    if (!extra->is_object() && !empty) return wrong("extra", "is a table of fields");
+    if (!extra->is_object() && !empty)
+      return wrong("extra", "is a table of fields", "{ field = value }");
     if (!empty) create.request.extra = *extra;
   }
   if (const auto value = take("take")) {
-    if (!value->is_string() && !value->is_number()) return wrong("take", "is a text or a number");
+    if (!value->is_string() && !value->is_number())
+      return wrong("take", "is a text or a number", "2");
     create.request.take = value->is_string() ? value->get<std::string>() : value->dump();
   }
   if (const auto value = take("name")) {
     create.name = api::excerpt(api::scalar_text(*value), 60);
-    if (api::is_blank(create.name)) return wrong("name", "is a text or a number");
+    if (api::is_blank(create.name)) return wrong("name", "is a text or a number", "\"shot 3\"");
   }
   if (const auto value = take("strict")) {
-    if (!value->is_boolean()) return wrong("strict", "is true or false");
+    if (!value->is_boolean()) return wrong("strict", "is true or false", "true");
     create.request.strict = value->get<bool>();
   }
   if (const auto value = take("lost")) {
-    if (*value != "ask") return wrong("lost", "can only be \"ask\"");
+    if (*value != "ask") return wrong("lost", "can only be \"ask\"", "\"ask\"");
     create.ask_when_lost = true;
   }
   if (const auto value = take("retry")) {
-    if (!value->is_boolean()) return wrong("retry", "is true or false");
+    if (!value->is_boolean()) return wrong("retry", "is true or false", "true");
     create.again = value->get<bool>();
   }
   if (auto read = seconds("patience", create.patience); !read) return read;
@@ -130,8 +135,13 @@ Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call
     const auto cell = state.cells.find(error.field + "\n" +
                                        api::scalar_text(api::member(request.fields, error.field)));
     if (cell == state.cells.end()) return error;
-    error.message += " (" + cell->second + ")";
-    if (errors.front().id == "field.unknown") error.hint = "name each: { prompt = row.prompt }";
+    error.message.insert(std::min(error.message.find('\n'), error.message.size()),
+                         " (" + cell->second + ")");
+    static const std::regex& meant = *new std::regex("^(write|did you mean) (\\w+).*");
+    if (errors.front().id == "field.unknown")
+      error.hint = std::regex_match(error.hint, meant)
+                       ? std::regex_replace(error.hint, meant, "call the column $2")
+                       : "name each: { prompt = row.prompt }";
     return error;
   }
   for (const auto& finding : findings)
@@ -144,15 +154,21 @@ Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call
 int create(lua_State* L) {
   const auto& endpoint = *static_cast<const api::Endpoint*>(lua_touserdata(L, lua_upvalueindex(2)));
   const bool prompt = lua_type(L, 1) == LUA_TSTRING;
-  const bool two = lua_istable(L, 2);
+  // kling.map gives the number of an item, too.
+  const bool two = !lua_isnoneornil(L, 2) && (lua_type(L, 2) != LUA_TNUMBER || where(L).line > 0);
   const bool unnamed = lua_istable(L, 1) && lua_rawgeti(L, 1, 1) != LUA_TNIL;
   const char* got = two       ? "two arguments"
                     : unnamed ? "a value without its field's name"
                               : luaL_typename(L, 1);
+  const bool nothing = lua_isnil(L, 1);
   if ((!prompt && !lua_istable(L, 1)) || two || unnamed)
     raise_new(L, Kind::invalid, [&](Error& error) {
       error.message = endpoint.name + " takes one table, got " + got;
-      error.hint = "write kling." + endpoint.name + " { prompt = \"…\", duration = 5 }";
+      error.hint = "write kling." + endpoint.name +
+                   (endpoint.name == "image2video" ? " { image = \"hero.png\", prompt = \"…\" }"
+                                                   : " { prompt = \"…\", duration = 5 }");
+      if (nothing)
+        error.hint = "the value in its brackets is nil; arg[1] is the first word behind the script";
     });
   lua_settop(L, 1);
   if (prompt) {  // the prompt alone

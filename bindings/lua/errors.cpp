@@ -2,6 +2,7 @@
 
 #include <cctype>
 #include <cstring>
+#include <utility>
 
 #include "lua/manual.h"
 #include "lua/safe/limits.h"
@@ -69,12 +70,13 @@ std::string to_text(const ErrorValue& value) {
 
 Where where(lua_State* L) {
   Where result;
-  result.text[0] = '\0';
   lua_Debug frame;
   for (int level = 0; lua_getstack(L, level, &frame); ++level) {
     lua_getinfo(L, "Sl", &frame);
     if (frame.currentline <= 0 || std::strcmp(frame.source, "=[kling]") == 0) continue;
     std::snprintf(result.text, sizeof result.text, "%s:%d", frame.short_src, frame.currentline);
+    result.line = frame.currentline;
+    result.function = frame.linedefined;
     break;
   }
   return result;
@@ -82,11 +84,12 @@ Where where(lua_State* L) {
 
 std::string user_frames(const char* traceback) {
   std::string kept;
+  std::string_view last;
   while (traceback != nullptr && *traceback != '\0') {
     const char* end = std::strchr(traceback, '\n');
     const std::string_view line(traceback, end ? end - traceback : std::strlen(traceback));
     if (!line.starts_with("\t[C]:") && !line.starts_with("\t[kling]:") &&
-        line != "\t(...tail calls...)") {
+        line != "\t(...tail calls...)" && line != std::exchange(last, line)) {
       if (!kept.empty()) kept += '\n';
       kept += line;
     }

@@ -23,7 +23,8 @@ std::size_t text_bytes(const ErrorValue& value);
 /// The line of the innermost function of the user's own code on this thread: "film.lua:12", or "".
 /// Never raises.
 struct Where {
-  char text[LUA_IDSIZE + 16];
+  char text[LUA_IDSIZE + 16] = "";
+  int line = 0, function = 0;  ///< also that where the function begins
 };
 Where where(lua_State* L);
 
@@ -72,9 +73,11 @@ int no_value(lua_State* L, const char* owner, const char* member);
 
 /// A function of the module, which must not be called as a method of it.
 int refuse_module(lua_State* L);
+/// Warns of a global without a value that was read for the arguments of this call.
+void tell_missing(lua_State* L);
 template <lua_CFunction Function>
 int with_dot(lua_State* L) {
-  return refuse_module(L), Function(L);
+  return refuse_module(L), tell_missing(L), Function(L);
 }
 /// A path as it was written; the shell's "~" is no folder here.
 const char* check_path(lua_State* L, int index);

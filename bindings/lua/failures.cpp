@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <iterator>
+#include <sstream>
 
 #include "lua/errors.h"
 #include "lua/manual.h"
@@ -138,18 +140,33 @@ namespace {
 constexpr std::size_t kMostMessage = 8u << 10;
 std::string cut(const char* message) { return std::string(message).substr(0, kMostMessage); }
 
-/// The text of an error value that is none of ours, after the place where the script raised it.
+/// Appends the names that stand for something in the functions of a thread that has died, each
+/// after a blank.
+void add_names(lua_State* L, lua_State* thread, std::string& names) {
+  const auto add = [&](const char* name) { pure(L, [&] { names += std::string(" ") + name; }); };
+  lua_Debug frame;
+  for (int level = 0; level < 20 && lua_getstack(thread, level, &frame) != 0; ++level) {
+    for (int i = 1; const char* name = lua_getlocal(thread, &frame, i); ++i)
+      add(name), lua_pop(thread, 1);
+  }
+  lua_pushglobaltable(L);
+  for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1))
+    if (lua_type(L, -2) == LUA_TSTRING) add(lua_tostring(L, -2));
+  lua_pop(L, 1);
+}
+
+/// The text of an error value that is none of ours. What a function of C says, and what says
+/// nothing, stands after the place where the script raised it.
 int describe(lua_State* L) {  // value traceback
   const bool has_text = lua_isstring(L, 1) || luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL;
-  if (has_text) {
-    luaL_tolstring(L, 1, nullptr);
-    return 1;
-  }
+  const char* text = has_text
+                         ? luaL_tolstring(L, 1, nullptr)
+                         : lua_pushfstring(L, "error without a text (%s)", luaL_typename(L, 1));
   const char* line = std::strchr(lua_tostring(L, 2), '\t');
   const char* end = line == nullptr ? nullptr : std::strstr(line, ": in ");
-  if (end != nullptr) lua_pushlstring(L, line + 1, std::size_t(end - line - 1));
-  lua_pushfstring(L, "%s%serror without a text (%s)", end ? lua_tostring(L, -1) : "",
-                  end ? ": " : "", luaL_typename(L, 1));
+  if (end == nullptr || (has_text && std::strncmp(text, "attempt to ", 11) != 0)) return 1;
+  lua_pushlstring(L, line + 1, std::size_t(end - line - 1));
+  lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), text);
   return 1;
 }
 
@@ -170,6 +187,8 @@ int Scheduler::explain(lua_State* L) {
   luaL_traceback(L, thread, nullptr, 0);  // before the frames are gone
   const char* traceback = lua_tostring(L, -1);
   pure(L, [&] { failure.traceback = user_frames(traceback); });
+  std::string& names = new_object<std::string>(L);
+  if (lua_type(thread, -1) == LUA_TSTRING && lua_checkstack(thread, 4)) add_names(L, thread, names);
   close_thread(thread, L);
   if (task.exits) {
     pure(L, [&] {
@@ -212,10 +231,12 @@ int Scheduler::explain(lua_State* L) {
                 failure.memory);
   pure(L, [&] {
     failure.message = cut(message);
-    failure.error.hint = meant_instead(failure.message);
-    // Where what is meant is known, nobody needs to read where else it was looked for.
-    const std::size_t tried = failure.message.find("' not found:\n");
-    if (!failure.error.hint.empty() && tried != failure.message.npos)
+    std::istringstream words(names);
+    failure.error.hint = meant_instead(failure.message, {std::istream_iterator<std::string>(words),
+                                                         std::istream_iterator<std::string>()});
+    // Nobody needs to read where it was looked for.
+    if (const std::size_t tried = failure.message.find("' not found:\n");
+        tried != std::string::npos)
       failure.message.resize(tried + std::strlen("' not found"));
     failure.error.message = failure.message;
     if (!failure.error.hint.empty()) failure.message += "; " + failure.error.hint;

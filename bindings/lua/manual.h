@@ -52,8 +52,8 @@ std::string call_of(const ManualFunction& function, const std::string& before);
 
 /// For Lua's message of an error while running, such as "attempt to call a nil value (field
 /// 'text2vidio')": "did you mean kling.text2video?"; empty: no idea. Tables of the script's own
-/// look the same.
-std::string meant_instead(std::string_view message);
+/// look the same. `names`: what could have been called there.
+std::string meant_instead(std::string_view message, const std::vector<std::string>& names = {});
 
 /// Whether values of the class may have it, as the manual says.
 bool has_member(std::string_view owner, std::string_view name);

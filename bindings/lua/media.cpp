@@ -235,8 +235,11 @@ int clip_trim(lua_State* L) {
   const lua_Number length = (of.to > 0 ? of.to : known > 0 ? known : 1e6) - of.from;
   if (!(from >= 0 && from < length &&
         (!ends || (to > from && to <= length + (known > 0 ? 0.25 : 0.001))))) {
-    const char* end = ends ? luaL_tolstring(L, 3, nullptr) : "its end";
-    const char* start = luaL_tolstring(L, 2, nullptr);
+    const auto shown = [L](int index) {
+      return lua_isstring(L, index) ? lua_tostring(L, index) : luaL_typename(L, index);
+    };
+    const char* end = ends ? shown(3) : "its end";
+    const char* start = shown(2);
     raise_new(L, Kind::invalid, [&](Error& error) {
       error.message = std::string("trim: ") + start + " to " + end + " is no part of this clip";
       if (of.to + known > 0) error.message += printed(", which is %.1f s long", length);
@@ -350,7 +353,6 @@ Status discard(const Result<Value>& result) {
 
 /// The options at 3 are replaced by what they say, checked before any part is waited for.
 void read_options(lua_State* L, Verb verb) {
-  if (!lua_isnil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
   const char* path = lua_tostring(L, 2);
   auto& call = new_object<Call>(L);
   pure_or_raise(L, call.error, [&]() -> Status {
@@ -416,6 +418,8 @@ int verb_of_list(lua_State* L) {
   if (lua_rawlen(L, 1) == 0)
     wrong("got an empty list: there is nothing to join",
           "the function that made the clips, or that kling.map was given, has to return them");
+  if (verb == Verb::sheet && lua_type(L, 2) == LUA_TSTRING)
+    wrong("takes no path", "write kling.sheet({ one, two }):save(\"sheet.png\")");
   if (verb == Verb::sheet) {
     lua_settop(L, 2);
     lua_pushliteral(L, "");
@@ -426,6 +430,8 @@ int verb_of_list(lua_State* L) {
           kExamples[int(verb)]);
   check_path(L, 2);
   lua_settop(L, 3);
+  if (!lua_isnil(L, 3) && !lua_istable(L, 3))
+    wrong("takes options by name, such as { audio = \"song.mp3\" }", kExamples[int(verb)]);
   read_options(L, verb);
   state_of(L).check_can_wait(L);
   lua_newtable(L);

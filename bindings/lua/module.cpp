@@ -83,6 +83,7 @@ Runtime& open_module(lua_State* L, ModuleOptions&& options) {
   push_functions(L);  // module
   define_job(L);      // module job_methods
   run_prelude(L, own);
+  if (own && !state.options.engine.confinement.on) watch_globals(L);
   lua_pop(L, 1);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, module_key());

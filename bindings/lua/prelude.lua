@@ -5,7 +5,7 @@ local core, kling, job_methods, own_interpreter = ...
 local error, ipairs, pairs, pcall, sort = error, ipairs, pairs, pcall, table.sort
 local tostring, type, concat = tostring, type, table.concat
 local getmetatable, setmetatable = getmetatable, setmetatable
-local min, huge = math.min, math.huge
+local next, min, huge = next, math.min, math.huge
 local spawn, outcome, waitable, refuse = kling.spawn, core.outcome, core.waitable, core.refuse
 local label = core.label
 
@@ -134,6 +134,9 @@ function kling.map(list, fn, options)
   if type(list) ~= "table" or type(fn) ~= "function" then
     refuse("kling.map takes a list and a function", "write kling.map(list, function(item, i) return … end)")
   end
+  if #list == 0 and next(list) ~= nil then
+    refuse("kling.map takes a list, and got a table of named values", "write { one, two } without names")
+  end
   local limit = options and options.limit or #list
   if type(limit) ~= "number" or limit < 1 and #list > 0 then
     error("kling.map: limit is a number, 1 or more", 2)
@@ -199,6 +202,20 @@ end
 
 if not own_interpreter then return end
 
+-- Why a file does not compile, with its line.
+local open, loadfile = io and io.open, loadfile
+local function explained(message)
+  local path = open and message:match "([^\n\t]+):%d+: [^\n]+$"
+  local file <close> = path and open(path)
+  return file and core.explain(message, file:read "a") or message
+end
+
+function dofile(path) -- luacheck: globals dofile
+  local chunk, why = loadfile(path)
+  if not chunk then error(explained(why), 2) end
+  return chunk()
+end
+
 -- As the stock one (same searchers, messages and results), but module bodies may wait.
 local package, loading = package, {}
 function require(name) -- luacheck: globals require
@@ -231,7 +248,8 @@ function require(name) -- luacheck: globals require
       local wide = text:find "near '<\\25[45]>'" or text:find "symbol$" or text:find "syntax error$"
       local path = wide and text:match "from file '(.-)'"
       if path then loader = path .. " is text in UTF-16\n  do: save it as UTF-8 with your editor" end
-      error(loader, 0)
+      if path then error(loader, 0) end
+      error(type(loader) == "string" and explained(text:match "\n\t(.*)" or text) or loader, 2)
     end
     if type(loader) == "function" then
       local value

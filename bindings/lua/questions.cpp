@@ -105,7 +105,7 @@ int ask_about(lua_State* L) {
   lua_settop(L, 2);
   lua_insert(L, 1);
   const auto count = static_cast<lua_Integer>(lua_rawlen(L, 1));
-  if (count == 0) return wrong(" got an empty list", "");
+  if (count == 0) return wrong(" got an empty list", form);
   if (count == 1 && !clips) return wrong(": one choice is none", "give two or more");
   if (count > kMost) return wrong(": more than 100 are too many for a person", "");
   for (lua_Integer i = 1; i <= count; ++i, lua_pop(L, 1)) {  // before anything is waited for

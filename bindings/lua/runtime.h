@@ -6,6 +6,7 @@
 #include <cstddef>
 
 #include "base/leaving.h"
+#include "lua/errors.h"
 #include "lua/scheduler.h"
 
 namespace kling::lua {
@@ -77,6 +78,8 @@ class Runtime : public Scheduler {
   /// "column\ntext" of tables of CSV, and where the first cell of these stands.
   std::map<std::string, std::string> cells;
   std::vector<std::shared_ptr<void>> cells_memory;  ///< what that takes of a limited state
+  std::string missing;  ///< the last global that was read and had no value, and where
+  Where missing_at;
   void log(const std::string& level, const std::string& message);
   /// Logs a warning the first time it is seen.
   void warn(const std::string& message);

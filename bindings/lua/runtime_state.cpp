@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
+#include "api/text.h"
 #include "lua/safe/limits.h"
 
 namespace kling::lua {
@@ -13,7 +15,47 @@ struct Home {
 };
 char home_key;
 
+/// __index of the table of globals.
+int missing_global(lua_State* L) {
+  const char* name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  const Where here = where(L);
+  if (Runtime* runtime = runtime_of(L))
+    pure(L, [&] {
+      runtime->missing = name;
+      runtime->missing_at = here;
+    });
+  return 0;
+}
+
 }  // namespace
+
+void watch_globals(lua_State* L) {
+  lua_pushglobaltable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, missing_global);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+}
+
+void tell_missing(lua_State* L) {
+  Runtime* runtime = runtime_of(L);
+  if (runtime == nullptr || runtime->missing.empty()) return;
+  const Where here = where(L);
+  const Where& there = runtime->missing_at;
+  constexpr int kLinesOfACall = 20;
+  lua_pushglobaltable(L);
+  lua_pushlstring(L, runtime->missing.data(), runtime->missing.size());
+  const bool still = lua_rawget(L, -2) == LUA_TNIL;
+  lua_pop(L, 2);
+  pure(L, [&] {
+    const std::string name = std::exchange(runtime->missing, "");
+    if (still && there.function == here.function && there.line >= here.line &&
+        there.line < here.line + kLinesOfACall && !api::has_word("null None undefined NULL", name))
+      runtime->warn(there.text + (": the global " + name) +
+                    " is nil: is it spelt as where it was set? a text stands in quotes");
+  });
+}
 
 Runtime::Runtime(lua_State* main, ModuleOptions chosen)
     : Scheduler(main, chosen.queue ? chosen.queue

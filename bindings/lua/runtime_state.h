@@ -170,6 +170,8 @@ extern const luaL_Reg kTaskCore[];
 void push_functions(lua_State* L);
 /// Where the registry keeps the module table.
 void* module_key();
+/// Has the state's globals tell of those that are read and have no value.
+void watch_globals(lua_State* L);
 /// Makes the state's runtime; the userdata in the registry owns it.
 Runtime& open_state(lua_State* L, ModuleOptions& options);
 

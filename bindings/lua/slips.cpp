@@ -34,8 +34,11 @@ std::vector<std::string> function_names() {
   return names;
 }
 
-/// `name` was called, and was nil: a method of a value, or a field of a table.
-std::string called(const std::string& name, bool method) {
+/// `name` was called, and was nil: a method of a value, a field of a table, or a name that stands
+/// alone, when it may be one of `names`, which are known there.
+std::string called(const std::string& name, bool method, const std::vector<std::string>& names) {
+  if (const std::string near = api::did_you_mean(name, names); !near.empty())
+    return "did you mean " + near + "?";
   std::vector<std::string> known = function_names();
   if (std::string owner; method_of(name, owner) != nullptr)
     return method ? "this is no " + owner + "; an item of a list is list[1]:" + name + "(…)"
@@ -48,6 +51,7 @@ std::string called(const std::string& name, bool method) {
   // Short ones are near everything.
   std::erase_if(known, [&](const std::string& one) { return one.size() < 4 && one != name; });
   const std::string near = api::did_you_mean(name, known);
+  if (near.empty() && !names.empty()) return "no function is called " + name + " there";
   return near.empty() ? near
                       : std::string("did you mean ") + (method ? ":" : "kling.") + near + "?";
 }
@@ -118,65 +122,138 @@ std::vector<std::string> members_of(std::string_view owner) {
 }
 
 struct Hint {
-  const char* where;  ///< a pattern of the line that does not compile, or of Lua's message
+  const char* where;  ///< a pattern of the lines that do not compile, or of Lua's message
   const char* says;
 };
+// The line before is looked at, too: the compiler stumbles over the word that follows. What stands
+// in quotes is left out.
 constexpr Hint kHints[] = {
-    {"“|”", "use straight quotes: \" instead of “ and ”"},
-    {"„", "use straight quotes: \" instead of „ and “"},
-    {"«|»", "use straight quotes: \" instead of « and »"},
-    {"‘|’", "use straight quotes: ' instead of ‘ and ’"},
+    {"“|”|„|«|»|‘|’|`", "use straight quotes: \"…\"; a text over several lines stands in [[…]]"},
     {"\xC2\xA0", "there is a no-break space in this line: type the space anew"},
-    {"–", "there is a long dash in this line: a minus is -, a comment begins with --"},
+    {"–|—", "there is a long dash in this line: a minus is -, a comment begins with --"},
     {"…", "there is … in this line: put what belongs there"},
-    {"!=", "Lua's \"not equal\" is ~="},
-    {"&&", "Lua's \"and\" is the word and"},
-    {"\\|\\|", "Lua's \"or\" is the word or"},
-    {"\\+=", "Lua has no +=: write x = x + 1"},
-    {"^ *//|// ", "a comment begins with --"},
+    {"invalid escape",
+     "in a text \\ begins a special character: write / in a path, \\\\ for one \\"},
+    {"malformed number|[0-9] *: *[0-9]",
+     "what is no plain number stands in quotes: \"16:9\", \"4k\""},
+    {"!=|<>", "Lua's \"not equal\" is ~="},
+    {"&&|\\|\\||near '!'", "Lua writes and, or, not"},
+    {"[-+*/%]=|\\+\\+|\n *\\w+--", "Lua has no +=, no ++: write x = x + 1"},
+    {"===|near 'is'|'then' expected near '='", "to compare two values, write =="},
+    {"near '\\?'", "Lua has no a ? b : c: write a and b or c"},
+    {"near '\\$'", "a name has no $: write \"A \" .. animal"},
+    {"=>|->|\\blambda\\b", "a function is written function(x) return … end"},
+    {":=", "write = instead of :="},
+    {"\n *(#|/\\*|//)| // ", "a comment begins with --"},
     {"require kling", "write require \"kling\", in quotes"},
     {"= ~/", "a path stands in quotes, and begins with os.getenv(\"HOME\") instead of ~"},
-    {"^ *local \\w+:", "leave out local: it names something new"},
+    {"\n *local \\w+:", "leave out local: it names something new"},
+    {"\n *(const|let|var|auto) +\\w", "a new name begins with local: local shot = …"},
+    {"\n *(import|from|include|using|use) +[\\w\"<{]",
+     "begin with: local kling = require \"kling\""},
+    {"\n *(try|catch|except|throw)( *\n| +\\w|:| *\\{)",
+     "write local ok, problem = pcall(function() … end)"},
+    {"\n *((switch|case|elif)[ (]+\\w|match +\\w)", "write if … then … elseif … then … else … end"},
+    {"(\n|then|do|else) *continue *(;|\n|end)",
+     "Lua has no continue: put the rest of the loop into if … then … end"},
+    {"\n *(for|if|while|else)\\b.*: *\n|\n *(def|fn|func) |'(do|then)' expected|ol near "
+     "'\\{'|'end'.*'\\}'",
+     "write for … do … end, while … do … end, if … then … end, function name(…) … end"},
+    {"[=(,] *\\[(?!\\[|=)|'\\]' expected near '='", "a table stands in { and }, not in [ and ]"},
     {"unfinished string", "close this text with a quote; several lines stand in [[ and ]]"},
-    {"'then' expected near '='", "to compare two values, write =="},
     {"<eof> expected near 'end'", "this end is one too many"},
     {"function arguments exp", "a method is called with brackets, such as job:wait()"},
+    {"'end' expected .*near '", "return is the last line of its block; or an end is missing above"},
 };
 
 /// The same of a message while the script runs.
 constexpr Hint kMeant[] = {
     {"nil value \\(global 'kling'", "begin with: local kling = require \"kling\""},
+    {"arithmetic .*'kling'", "a text stands in quotes: \"kling-v3\""},
     {"\\(for iterator", "write for i, item in ipairs(list) do"},
-    {"index a nil value \\(local", "its function needs a return; kling.all gives one table"},
-    {"index a nil value$", "if a function gave it, does that have a return?"},
+    {"' \\(table expected, got n|(concatenate|length of) a nil value \\((?!field "
+     "'(\\?|int))|compare.*nil",
+     "a value was never set: is it spelt as where it was set?"},
+    {"'(for iterator|ipairs|pairs)' \\(table expected", "pairs and ipairs go through tables only"},
+    {"'length'|'size'|'count'|'len'|bad 'for' limit", "#list counts a list: for i = 1, #list do"},
+    {"'(push|append|push_back|add)'", "write list[#list + 1] = item"},
+    {"global '(switch|case|elif)'", "write if … then … elseif … then … else … end"},
+    {"value \\(\\w+ 'kling'", "write kling.text2video { … }"},
+    {"global 'range'", "write for i = 1, 3 do … end"},
+    {"global 'f'", "Lua puts no {name} into a text: write \"A \" .. animal"},
+    {"to '(upper|lower|rep|format|sub|gsub|find|match|len)' \\(string expected, got n",
+     "a text has its methods behind a colon: name:upper()"},
+    {"index a nil value \\((local|upvalue|field '[^?i])",
+     "it was given no value; a function that gives one needs a return; kling.all gives one table"},
+    {"index a nil value$", "is it spelt as where it was set? does its function have a return?"},
     {"index a nil value \\(global", "it has no value; a text, such as a path, stands in quotes"},
-    {"arithmetic on a", "a comment begins with --; a text, such as a path, stands in quotes"},
-    {"nil value \\(field '(\\?|integer index)'",
-     "the list has no such item; did a function for kling.map forget its return?"},
-    {"concatenate a kling.Clip value",
+    {"index a kling\\.", "it cannot be changed; name = \"…\" and such stand in its request"},
+    {"index a function value", "a function is called first: kling.text2video { … }:wait()"},
+    {"length of a kling\\.", "a clip has clip.duration; # counts a list"},
+    {"attempt to compare", "compare numbers with numbers; tonumber(x) makes one of a text"},
+    {"attempt to \\w+ a '",
+     "texts are joined with ..: \"A \" .. name; filled in with text:format(3)"},
+    {"concatenate a kling\\.Clip value|arithmetic on a kling\\.",
      "kling.concat({ one, two }, \"film.mp4\") joins clips; as text write tostring(clip)"},
+    {"arithmetic on a", "a comment begins with --; a text, such as a path, stands in quotes"},
+    {"concatenate a nil value \\(field '(\\?|integer index)'",
+     "there is no such item; arg[1] is the first word behind the script"},
+    {"concatenate a [^n]", "as text: tostring(x); of a list: table.concat(list, \", \")"},
+    {"nil value \\(field '(\\?|integer index)'",
+     "the list has no such item: the first is [1]; did a function for kling.map forget its "
+     "return?"},
+    {"call a (string|number|boolean|table|kling.\\w+) value",
+     "only a function is called; an item is list[1]; is a comma or .. missing before it?"},
+    {"call a nil value \\((local|upvalue)", "it was given no function, or another value since"},
+    {"to 'still' \\(table", "write kling.still(\"title.png\", { seconds = 3 })"},
+    {": cannot open ", "check the path; relative ones start at the working folder"},
+    {"stack overflow", "a function calls itself without an end"},
 };
 
-std::string syntax_hint(const std::string& message, const std::string& line,
+/// `lines`: the one that does not compile, after the one before it and a line break.
+std::string syntax_hint(const std::string& message, const std::string& lines,
                         const std::string& near) {
-  const std::string both = line.substr(0, 1000) + "\n" + message.substr(0, 1000);
+  static const std::regex& texts = *new std::regex(R"("[^"\n]*"|'[^'\n]*')");
+  static const std::regex& comments = *new std::regex(R"((^|\s)--[^\n]*)");
+  const std::string code =
+      std::regex_replace(std::regex_replace(lines, texts, "\"\""), comments, "");
+  const std::string both = "\n" + code + "\n" + message.substr(0, 1000);
   for (const Hint& hint : kHints)
     if (std::regex_search(both, std::regex(hint.where))) return hint.says;
+  const std::string line = lines.substr(lines.find('\n') + 1);
   const auto at = near.empty() ? line.npos : line.find('\'' + near);
   const auto letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; };
   if (at != line.npos && at > 0 && letter(line[at - 1]) && letter(near[0]))
     return "the text ends at the ' before " + near + ": put it in double quotes";
-  const bool in_table = message.find("'}' expected") != message.npos;
   const bool named = message.find("<name> expected") != message.npos;  // after a colon
   if (near == ":" || (named && line.find(':') != line.npos))
     return "in a table a field is written name = value, not name: value";
-  if (in_table && !near.empty() && near != "<eof>")
-    return "is a comma missing before " + near + "?";
-  if (near == "<eof>") {
-    const std::string open = between(message, "to close '", "'");
-    const std::string from = between(message, "at line ", ")");
-    if (!open.empty()) return "what \"" + open + "\" began in line " + from + " is not closed";
+  const std::string open = between(message, "to close '", "'");
+  const std::string from = between(message, "at line ", ")");
+  std::smatch match;
+  if (near == "<eof>" && !open.empty())
+    return "what \"" + open + "\" began in line " + from + " is not closed";
+  const std::string closing = between(message, ": '", "' expected");
+  if (near != "<eof>" && (closing == "}" || closing == ")")) {
+    const std::string comma = "is a comma missing before " + near;
+    const std::size_t found = line.find(near);
+    if (found != line.npos && std::regex_search(line.substr(found), std::regex("^\\w+ *=[^=]")))
+      return comma + "?";
+    if (from.empty())
+      return comma + (letter(near[0]) ? "? a text stands in quotes" : ", or a " + closing + "?");
+    static constexpr std::string_view kStarts =
+        "local for if while repeat return function do end else elseif until break";
+    return (api::has_word(kStarts, near) ? "is" : comma + ", or") + " a " + closing +
+           " missing after line " + from + "?";
   }
+  // The word before: only a misspelt one is not understood there.
+  const std::string before =
+      lines.substr(0, lines.size() - line.size() + std::min(line.find(near), line.size()));
+  if (std::regex_search(before, match, std::regex("([a-z]+)\\s*$")))
+    if (const std::string word = api::did_you_mean(
+            match[1].str(), {"local", "function", "return", "while", "until", "repeat", "for"});
+        !word.empty() && word != match[1])
+      return "did you mean " + word + "?";
   return {};
 }
 
@@ -213,20 +290,21 @@ std::string meant_member(std::string_view owner, std::string_view name) {
   return near.empty() ? "it has " + api::joined(known, ", ") : "did you mean " + near + "?";
 }
 
-std::string meant_instead(std::string_view message) {
+std::string meant_instead(std::string_view message, const std::vector<std::string>& names) {
   const std::string text(message.substr(0, 1000));
   for (const Hint& hint : kMeant)
     if (std::regex_search(text, std::regex(hint.where))) return hint.says;
   if (const std::string name = between(message, "call a nil value (global '", "'"); !name.empty())
-    return called(name, false);
-  if (const std::string name = between(message, "module '", "' not found"); !name.empty())
-    return api::did_you_mean(name, {"kling"}).empty() ? "" : "did you mean require \"kling\"?";
-  if (const std::string what = between(message, "concatenate a nil value (", ")"); !what.empty())
-    return what + " was given no value: is it spelt as where it was set?";
+    return called(name, false, names);
+  if (std::string name = between(message, "module '", "' not found"); !name.empty()) {
+    if (!api::did_you_mean(name, {"kling"}).empty()) return "did you mean require \"kling\"?";
+    if (name.ends_with(".lua")) return "write require \"" + name.substr(0, name.size() - 4) + '"';
+    return "a file " + name + ".lua beside the script is found";
+  }
   if (const std::string name = between(message, "nil value (method '", "'"); !name.empty())
-    return called(name, true);
+    return called(name, true, {});
   if (const std::string name = between(message, "nil value (field '", "'"); !name.empty())
-    return called(name, false);
+    return called(name, false, {});
   return call_form(
       between(text.substr(std::min(text.find("bad argument #"), text.size())), "to '", "'"));
 }
@@ -236,9 +314,10 @@ std::string explain_syntax(const std::string& message, std::string_view source) 
   std::smatch place;
   if (!std::regex_search(message, place, std::regex(":([0-9]{1,9}): "))) return message;
   const std::size_t number = std::stoul(place[1]);
-  std::string_view rest = source;
+  std::string_view rest = source, before;
   for (std::size_t i = 1; i < number && !rest.empty(); ++i) {
     const std::size_t end = rest.find('\n');
+    if (!api::is_blank(rest.substr(0, end))) before = rest.substr(0, end);
     rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
   }
   std::string line(rest.substr(0, rest.find('\n')));
@@ -255,7 +334,12 @@ std::string explain_syntax(const std::string& message, std::string_view source) 
   std::string text = message;
   std::string_view end = source.substr(0, source.find_last_not_of(" \t\r\n") + 1);
   end.remove_prefix(end.rfind('\n') + 1);
-  const std::string hint = syntax_hint(message, line.empty() ? std::string(end) : line, near);
+  const std::string lines = std::string(line.empty() ? "" : before.substr(0, 1000)) + "\n" +
+                            (line.empty() ? std::string(end) : line).substr(0, 1000);
+  const bool else_if = near == "<eof>" && std::regex_search(source.begin(), source.end(),
+                                                            std::regex("\\belse +if\\b"));
+  const std::string hint = else_if ? "write elseif, in one word; else if wants an end of its own"
+                                   : syntax_hint(message, lines, near);
   constexpr std::size_t kLongestLine = 400, kShown = 74;
   if (!line.empty() && line.size() <= kLongestLine) {
     std::size_t column = near == "<eof>" ? line.size()

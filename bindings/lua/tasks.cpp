@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "api/text.h"
+#include "lua/manual.h"
 #include "lua/runtime_state.h"
 
 namespace kling::lua {
@@ -307,6 +308,12 @@ int label(lua_State* L) {
   return 0;
 }
 
+/// explain(message, source): why a text does not compile, with its line.
+int explain(lua_State* L) {
+  const char *message = luaL_checkstring(L, 1), *source = luaL_checkstring(L, 2);
+  return push_text(L, [&] { return explain_syntax(message, source); });
+}
+
 /// refuse(message, hint): raises with the script's line.
 int refuse(lua_State* L) {
   return raise_message(L, Kind::invalid, luaL_checkstring(L, 1), luaL_optstring(L, 2, ""));
@@ -338,7 +345,7 @@ const luaL_Reg kTaskVerbs[] = {
     {"spawn", with_dot<spawn>}, {"sleep", with_dot<sleep>}, {nullptr, nullptr}};
 const luaL_Reg kTaskCore[] = {{"group", new_group}, {"outcome", outcome},   {"also", also},
                               {"now", now},         {"waitable", waitable}, {"refuse", refuse},
-                              {"label", label},     {nullptr, nullptr}};
+                              {"label", label},     {"explain", explain},   {nullptr, nullptr}};
 
 void define_tasks(lua_State* L) {
   static const luaL_Reg kTaskMeta[] = {

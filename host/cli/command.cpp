@@ -82,6 +82,15 @@ void add_commands(CLI::App& app, std::span<const Command> table, int& code, std:
           code = kExitUsage;
           return;
         }
+      for (const CLI::Option* option : sub->get_options()) {
+        const std::string value = option->empty() ? "" : option->results().back();
+        if (option->get_positional() || !value.ends_with(".lua")) continue;
+        const std::string name = option->get_name(), command_name = sub->get_name();
+        tell(name + " took " + value + " as its value",
+             "write kling " + command_name + " " + name + " VALUE " + value);
+        code = kExitUsage;
+        return;
+      }
       code = run();
     });
   }
@@ -135,6 +144,10 @@ void tell(const std::string& problem, const std::string& hint, const std::string
     if (!text.empty())
       std::fputs((coloured(label, colour) + shown.substr(std::strlen(label))).c_str(), stderr);
   };
+  // Some tell both in one sentence: "crossfade is -1; it wants a number from 0 to 60".
+  for (const char* advice : {"; it wants ", "; it takes ", "; it knows ", "; is a ", "; write "})
+    if (const std::size_t at = problem.find(advice); hint.empty() && at != problem.npos)
+      return tell(problem.substr(0, at), problem.substr(at + 2), job);
   line("kling: ", "31", problem.empty() ? "an error without a text" : problem);
   line("  do: ", "32", hint);
   line("  job: ", "2", job);
@@ -234,6 +247,11 @@ void watch_interrupts(std::function<void()> wake, double deadline) {
     for (;;) {
       if (next_signal(signals, due) != 0) {
         if (++g_signals > 1) ::_exit(kExitInterrupted);
+        due = Steady::now() + kGrace;
+      } else if (g_signals > 0 && !g_overdue) {
+        due.reset();
+        if (!g_heeded)
+          tell("still busy", "Ctrl-C once more leaves at once; what was sent is recorded");
       } else if (!g_overdue) {
         g_overdue = true;
         ++g_signals;

@@ -210,10 +210,12 @@ Finding check_ledger(Patient& patient) {
   if (!steps) return problem(steps.error());
   const std::string count = std::to_string(steps->size()) + (steps->size() == 1 ? " job" : " jobs");
   std::string undecided;
+  int open = 0;
   for (const engine::Step& step : *steps)
-    if (step.state == engine::StepState::ambiguous)
+    if (step.state == engine::StepState::ambiguous && ++open <= 3)
       undecided += " kling:" + step.endpoint + "/~" + step.external_id;
-  if (!undecided.empty())
+  if (open > 3) undecided += " and " + std::to_string(open - 3) + " more (kling jobs --open)";
+  if (open > 0)
     return warning(count + "; these need a decision:" + undecided,
                    "kling jobs resolve HANDLE --adopt ID | --resubmit | --abandon");
   return {patient.ledger + ": " + count};

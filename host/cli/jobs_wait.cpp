@@ -3,6 +3,8 @@
 #include <iostream>
 #include <iterator>
 
+#include <unistd.h>
+
 #include "api/text.h"
 #include "cli/jobs.h"
 #include "cli/progress.h"
@@ -268,6 +270,7 @@ struct QueryOptions : LedgerOptions {
 int run_query(const QueryOptions& options) {
   Service service(options);
   if (Status opened = service.open(""); !opened.ok()) return options.voice.fail(opened.error());
+  watch_interrupts([queue = service.queue] { queue->wake(); });
   auto engine = service.make_engine(service.settings);
   if (!engine) return options.voice.fail(engine.error());
 
@@ -275,7 +278,11 @@ int run_query(const QueryOptions& options) {
     (*engine)->query({.text = options.handle, .external_id = "", .endpoint = options.kind},
                      std::move(done));
   });
-  if (!found) return options.voice.fail(found.error());
+  if (!found) {
+    const int code = options.voice.fail(found.error());
+    if (interrupted()) ::_exit(code);  // a silent host would be waited for
+    return code;
+  }
   const api::Task& task = found->task;
   nlohmann::json videos = nlohmann::json::array();
   std::string text = found->handle + "  " + api::name(task.state) +

@@ -67,7 +67,8 @@ std::string in_our_words(std::string text) {
 
 /// What to write instead of a word that the command `app` does not know.
 void tell_unknown(const CLI::App& app, const std::string& path, const std::string& word) {
-  const bool option = word.starts_with('-');
+  const std::string meant = std::regex_replace(word, std::regex("^(\u2013|\u2014)"), "--");
+  const bool option = meant.starts_with('-');
   std::vector<std::string> known;
   if (option)
     for (const CLI::Option* one : app.get_options())
@@ -75,7 +76,9 @@ void tell_unknown(const CLI::App& app, const std::string& path, const std::strin
   else
     for (const CLI::App* one : app.get_subcommands([](const CLI::App*) { return true; }))
       known.push_back(one->get_name());
-  const std::string near = kling::api::did_you_mean(word.substr(0, word.find('=')), known);
+  std::string near = kling::api::did_you_mean(meant.substr(0, meant.find('=')), known);
+  for (const std::string& name : known)  // "--simulate"
+    if (near.empty() && option && meant.starts_with(name)) near = name;
   // It may be the key itself.
   if (!option && path == "kling login")
     return kling::cli::tell(

@@ -74,8 +74,19 @@ Result<std::unique_ptr<net::Server>> listen(const RunOptions& options, Service& 
   return server;
 }
 
-/// os.exit of a rehearsal: exit() would take down libraries that the simulator's threads still use.
-int exit_at_once(lua_State* L) {
+/// os.exit, said first. Upvalues: the voice, and the stock one; nil in a rehearsal: exit() would
+/// take down libraries that the simulator's threads still use.
+int exit_aloud(lua_State* L) {
+  const auto& voice = *static_cast<const Voice*>(lua_touserdata(L, lua_upvalueindex(1)));
+  lua::pure(L, [&] {
+    if (!lua::runtime_of(L)->engines().empty())
+      voice.note(voice.typed("the script left by os.exit; kling jobs lists what was sent"));
+  });
+  if (!lua_isnil(L, lua_upvalueindex(2))) {
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, 0);
+  }
   const auto code =
       lua_isboolean(L, 1) ? lua_Integer(!lua_toboolean(L, 1)) : luaL_optinteger(L, 1, 0);
   std::fflush(nullptr);
@@ -185,9 +196,11 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
     lua_pushinteger(L, seed[0]);
     lua_pushinteger(L, seed[1]);
     lua_call(L, 2, 0);
-    if (options.simulation.on && !options.safe.on()) {
+    if (!options.safe.on()) {
       lua_getglobal(L, "os");
-      lua_pushcfunction(L, exit_at_once);
+      lua_pushlightuserdata(L, &options.voice);
+      lua_getfield(L, -2, options.simulation.on ? "-" : "exit");
+      lua_pushcclosure(L, exit_aloud, 2);
       lua_setfield(L, -2, "exit");
     }
     if (to_stderr) lua_register(L, "print", print_to_stderr);
@@ -223,10 +236,6 @@ int run_script(RunOptions& options) {
   }
   if (words.empty()) {
     const std::string name = options.app->get_name();
-    for (const CLI::Option* option : options.app->get_options())
-      if (!option->empty() && option->results().back().ends_with(".lua"))
-        std::fprintf(stderr, "kling: %s took %s as its value\n", option->get_name().c_str(),
-                     option->results().back().c_str());
     std::fprintf(stderr, "kling %s: which script? For example: kling %s --sim film.lua\n",
                  name.c_str(), name.c_str());
     return kExitUsage;

@@ -51,14 +51,22 @@ class Service {
   /// Points `options` at the simulator, which the first call starts; leaves them without --sim.
   Status connect(engine::EngineOptions& options);
   Result<std::shared_ptr<engine::Engine>> make_engine(engine::EngineOptions options);
-  /// Runs an operation of an engine to its end, or to Ctrl-C. `begin` is given who is told.
+  /// Runs an operation of an engine to its end, or to Ctrl-C. `begin` is given who is told. What is
+  /// slow is told once.
   template <class Value, class Begin>
   Result<Value> ended(Begin begin) {
+    constexpr int kSlow = 1500;
     std::optional<Result<Value>> result;
     begin([&](Result<Value> value) { result.emplace(std::move(value)); });
+    Millis due = deadline(kSlow);
     while (!result && !interrupted()) {
       queue->drain();
-      if (!result) queue->wait(kNever);
+      if (result) break;
+      if (due != kNever && queue->clock().now() >= due) {
+        options_.voice.note("waiting for " + settings.base_url + " (Ctrl-C leaves)");
+        due = kNever;
+      }
+      queue->wait(due);
     }
     if (result) return std::move(*result);
     return Error{.kind = Kind::interrupted, .message = "interrupted", .hint = "run it again"};

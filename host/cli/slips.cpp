@@ -72,6 +72,9 @@ std::string quoted(const std::string& word) {
 }
 
 std::string take_slips(const CLI::App& app, Words& words) {
+  // A long dash is one that somebody else's program made of two.
+  if (!words.empty() && !words[0].starts_with('-') && plain(words[0]).starts_with('-'))
+    words[0] = "-" + plain(words[0]);
   // Behind what is no script there is nothing to look for: another error tells.
   if (words.size() < 2 || (words.front().size() > 1 && words.front().starts_with('-'))) return "";
   const auto end = std::ranges::find(words, "--");

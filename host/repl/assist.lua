@@ -3,7 +3,7 @@
 local repl, host, kling, reference = ...
 
 local type, ipairs, pairs, next, rawget, rawequal = type, ipairs, pairs, next, rawget, rawequal
-local insert, concat, sort = table.insert, table.concat, table.sort
+local insert, concat, sort, min = table.insert, table.concat, table.sort, math.min
 local find, gmatch, match, sub, rep = string.find, string.gmatch, string.match, string.sub, string.rep
 local raw_metatable, get_upvalue, get_info = debug.getmetatable, debug.getupvalue, debug.getinfo
 local globals = _G
@@ -257,12 +257,10 @@ end
 
 -- ---- Help ----
 
-local WIDTH = 78
-
 local function wrapped(text, indent)
-  local lines, line = {}, ""
+  local lines, line, width = {}, "", min(78, host.columns() - 1)
   for word in gmatch(text, "%S+") do
-    if line ~= "" and #line + #word + 1 > WIDTH - #indent then
+    if line ~= "" and #line + #word + 1 > width - #indent then
       insert(lines, indent .. line)
       line = ""
     end
@@ -298,7 +296,7 @@ end
 
 -- What something is, and below it what is in it.
 local function page(head, doc, ...)
-  local lines = { head, wrapped(doc, "  ") }
+  local lines = { wrapped(head, ""), wrapped(doc, "  ") }
   for _, rows in ipairs { ... } do
     for _, row in ipairs(rows) do
       local first = match(row.doc, "^.-%.%f[%s%z]") or row.doc
@@ -329,7 +327,7 @@ local function function_help(fn, before)
 end
 
 local function overview()
-  local lines = { "kling makes videos; each function returns at once or waits:" }
+  local lines = { wrapped("kling makes videos; each function returns at once or waits:", "") }
   local function add(call, doc)
     insert(lines, "  " .. padded(call, 19) .. " " .. sub(wrapped(doc, rep(" ", 22)), 23))
   end
@@ -339,7 +337,7 @@ local function overview()
   for _, fn in ipairs(manual.functions) do
     add(fn.name .. "()", fn.doc)
   end
-  insert(lines, 'help(kling.omni), help "omni.image_list", help "Job"; .help for this session.')
+  insert(lines, wrapped('help(kling.omni), help "omni.image_list", help "Job"; .help for this session.', ""))
   return lines
 end
 

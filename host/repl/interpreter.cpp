@@ -5,6 +5,7 @@
 #include "api/endpoint.h"
 #include "api/text.h"
 #include "base/files.h"
+#include "base/terminal.h"
 #include "lua/convert.h"
 #include "lua/manual.h"
 
@@ -107,6 +108,11 @@ int host_near(lua_State* L) {
   });
 }
 
+int host_columns(lua_State* L) {
+  lua_pushinteger(L, static_cast<lua_Integer>(terminal_size(STDOUT_FILENO).columns));
+  return 1;
+}
+
 /// files(start): the names of files that begin so, folders with a slash at their end.
 int host_files(lua_State* L) {
   constexpr std::size_t kMost = 1000;
@@ -140,6 +146,7 @@ void push_host(lua_State* L, const Host& host) {
                                         {"jobs", host_jobs},
                                         {"is_secret", host_is_secret},
                                         {"near", host_near},
+                                        {"columns", host_columns},
                                         {"files", host_files},
                                         {nullptr, nullptr}};
   lua_newtable(L);

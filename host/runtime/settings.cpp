@@ -63,6 +63,10 @@ Result<std::map<std::string, std::string>> read_config() {
                    .hint = "a line is NAME = VALUE, with a NAME of " + api::joined(known, ", ")};
     }
     values[name] = api::bare(std::string_view(line).substr(equals + 1));
+    if (name == "ask" && !api::has_word("yes true on 1 no false off 0", api::lower(values[name])))
+      return Error{.message = path.string() + ":" + std::to_string(number) + ": ask is \"" +
+                              api::excerpt(values[name], 40) + '"',
+                   .hint = "write ask = yes or ask = no"};
   }
   return values;
 }
@@ -142,7 +146,7 @@ Result<Access> find_access(const ServiceSettings& options) {
     if (access.base_url.empty()) access.base_url = api::bare(url);
   for (const std::string& text : {environment("KLING_WEBHOOK_SECRET"), (*config)["webhook_secret"]})
     if (access.webhook_secret.empty()) access.webhook_secret = api::bare(text);
-  access.ask = (*config)["ask"] != "false";
+  access.ask = !api::has_word("no false off 0", api::lower((*config)["ask"]));
   for (const auto& [source, text] :
        {std::pair("KLING_PRICE_FACTOR", api::bare(environment("KLING_PRICE_FACTOR"))),
         {"price_factor in the config file", (*config)["price_factor"]}}) {

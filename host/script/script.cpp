@@ -4,6 +4,7 @@
 #include <iostream>
 #include <iterator>
 
+#include "api/endpoint.h"
 #include "api/text.h"
 #include "base/file_kind.h"
 #include "base/files.h"
@@ -18,10 +19,17 @@ Result<std::string> read(const std::string& path) {
   } else {
     std::error_code error;
     std::ifstream file(path, std::ios::binary);
-    if (!file || fs::is_directory(path, error))
+    if (!file || fs::is_directory(path, error)) {
+      const fs::path folder = fs::path(path).parent_path();
+      std::vector<std::string> scripts;
+      for (const auto& entry : fs::directory_iterator(folder.empty() ? "." : folder, error))
+        if (entry.path().extension() == ".lua") scripts.push_back(entry.path().filename());
+      const std::string near =
+          api::did_you_mean(fs::path(path).filename().replace_extension("lua").string(), scripts);
       return Error{.message = "cannot read the script " + path,
-                   .hint = fs::exists(path + ".lua", error) ? "did you mean " + path + ".lua?"
-                                                            : "name a file such as film.lua"};
+                   .hint = near.empty() ? "name a file such as film.lua"
+                                        : "did you mean " + (folder / near).string() + "?"};
+    }
     source.assign(std::istreambuf_iterator<char>(file), {});
   }
   const FileKind& kind = file_kind(std::string_view(source).substr(0, 256));

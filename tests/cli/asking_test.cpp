@@ -45,8 +45,7 @@ TEST_CASE("on a terminal nothing is sent before a person has agreed to what it c
   CHECK(stage.service->counters().creates == 2);
 }
 
-TEST_CASE(
-    "nobody is asked before paying with --yes, a budget, ask = false, or without a terminal") {
+TEST_CASE("nobody is asked before paying with --yes, a budget, ask = no, or without a terminal") {
   const std::vector<std::vector<std::string>> without = {
       {"run", "--no-store", "--yes", "film.lua"},
       {"run", "--no-store", "--max-cost", "2", "film.lua"},
@@ -60,7 +59,7 @@ TEST_CASE(
   }
   Stage stage(kPairOfShots);
   std::filesystem::create_directories(stage.folder / "config/kling");
-  std::ofstream(stage.folder / "config/kling/config") << "ask = false\n";
+  std::ofstream(stage.folder / "config/kling/config") << "ask = No\n";
   std::filesystem::permissions(stage.folder / "config/kling/config",
                                std::filesystem::perms::owner_read);
   stage.environment.push_back("XDG_CONFIG_HOME=" + stage.folder.path() + "/config");

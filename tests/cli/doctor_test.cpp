@@ -121,6 +121,21 @@ TEST_CASE("doctor finds a good set-up healthy and asks nothing that costs") {
   CHECK(patient.service->counters().queries == 1);
 }
 
+TEST_CASE("doctor names three jobs that need a decision, and how many more there are") {
+  sim::Options lossy;
+  lossy.faults = {"create#1: accept, drop", "create#2: accept, drop", "create#3: accept, drop",
+                  "create#4: accept, drop", "create#5: accept, drop"};
+  lossy.external_lookup = false;
+  Patient patient(std::move(lossy));
+  std::ofstream(patient.folder / "film.lua")
+      << "local kling = require 'kling'\nfor i = 1, 5 do kling.text2video('shot ' .. i) end";
+  CHECK(patient.run({"run", "--no-store", "--patience", "0.2", "film.lua"}).code == 4);
+  const std::string said = patient.examine().checks.at("ledger").at("message");
+  CAPTURE(said);
+  CHECK(contains(said, "5 jobs; these need a decision: kling:text2video/~"));
+  CHECK(said.ends_with(" and 2 more (kling jobs --open)"));
+}
+
 TEST_CASE("doctor says in words for people what it says as JSON") {
   Patient patient({.key = "sk-other"});
   const Outcome run = patient.run({"doctor"});

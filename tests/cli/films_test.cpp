@@ -251,7 +251,7 @@ TEST_CASE("what is wrong with a film is said with the script's line before anyth
     const char* message;
   } rows[] = {
       {"kling.concat({ job }, 'x.mp4', { crossfade = -1 })",
-       "film.lua:3: concat: crossfade is -1; it wants a number from 0 to 60"},
+       "film.lua:3: concat: crossfade is -1\n  do: it wants a number from 0 to 60"},
       {"kling.concat({ job }, 'x.mp4', { croosfade = 1 })",
        "film.lua:3: concat: unknown option croosfade, did you mean crossfade?"},
       {"kling.concat({ job }, 'x.mp4', { audio = job })", "film.lua:3:"},

@@ -161,8 +161,19 @@ TEST_CASE("a slip on the command line is answered in words of ours") {
       {{"run", "--", "film.lua"},
        "kling: -- stands before the script\n  do: leave it out: the same line without it\n"},
       {{"run", "--take", "film.lua"},
-       "kling: --take took film.lua as its value\nkling run: which script? For example: kling run "
-       "--sim film.lua\n"},
+       "kling: --take took film.lua as its value\n  do: write kling run --take VALUE film.lua\n"},
+      {{"view", "--sheet", "film.lua"},
+       "kling: --sheet took film.lua as its value\n  do: write kling view --sheet VALUE "
+       "film.lua\n"},
+      {{"run", "\u2013sim", "film.lua"},
+       "kling: kling run has no option \u2013sim; did you mean --sim?\n  do: kling run --help\n"},
+      {{"run", "--simulate", "film.lua"},
+       "kling: kling run has no option --simulate; did you mean --sim?\n  do: kling run --help\n"},
+      {{"run", "--simulation=1", "film.lua"},
+       "kling: kling run has no option --simulation=1; did you mean --sim?\n  do: kling run "
+       "--help\n"},
+      {{"run", "fim.lua"}, "kling: cannot read the script fim.lua\n  do: did you mean film.lua?\n"},
+      {{"plan", "Film"}, "kling: cannot read the script Film\n  do: did you mean film.lua?\n"},
       {{"run", "film"}, "kling: cannot read the script film\n  do: did you mean film.lua?\n"},
       {{"run", "."}, "kling: cannot read the script .\n  do: name a file such as film.lua\n"},
       {{"run", "clip.mp4"}, "kling: clip.mp4 is MP4 or MOV, not a script\n  do: name a .lua\n"},
@@ -187,6 +198,67 @@ TEST_CASE("a slip on the command line is answered in words of ours") {
   CHECK(stage.run({"run", "--max-cost", "$x", "film.lua"}).code == 2);
   CHECK(contains(stage.run({"init", "my film"}).err, "kling run --sim 'my film/film.lua'\n"));
   CHECK(stage.run({"jobs", "answer"}).err == "kling: no question waits for an answer\n");
+}
+
+TEST_CASE("a global without a value that a request is given is told") {
+  const Stage stage("");
+  const struct {
+    const char* script;
+    const char* says;  // empty: nothing
+  } rows[] = {
+      {"kling.text2video { prompt = promtp }", "film.lua:2: the global promtp is nil"},
+      {"kling.text2video { prompt = 'x', mode = pro }", "film.lua:2: the global pro is nil"},
+      {"kling.text2video {\n  prompt = 'x',\n  mode = pro,\n}",
+       "film.lua:4: the global pro is nil"},
+      {"kling.text2video(fox)", "film.lua:2: the global fox is nil"},
+      {"kling.configure { strict = True }", "film.lua:2: the global True is nil"},
+      {"kling.configure { take = null }", ""},
+      {"if DEBUG then print 'x' end\nkling.text2video { prompt = 'x' }", ""},
+      {"local function shot(p)\n  return kling.text2video { prompt = p }\nend\n"
+       "if DEBUG then print 'x' end\nshot('fox')",
+       ""},
+      {"for i = 1, 2 do\n  kling.text2video { prompt = 'x' .. i }\n  count = (count or 0) + i\nend",
+       ""},
+  };
+  for (const auto& row : rows) {
+    std::ofstream(stage.folder / "film.lua") << "local kling = require \"kling\"\n"
+                                             << row.script << "\n";
+    const Outcome run = stage.run({"run", "film.lua"});
+    CAPTURE(row.script);
+    CAPTURE(run.err);
+    CHECK(contains(run.err, std::string("warning: ") + row.says) == (*row.says != '\0'));
+    CHECK(contains(run.err, " is nil: is it spelt") == (*row.says != '\0'));
+  }
+}
+
+TEST_CASE("a file that does not compile is told with its line, whoever asks for it") {
+  const Stage stage("");
+  std::ofstream(stage.folder / "shots.lua") << "local x = 1\nlocal film = [ x ]\n";
+  const std::string says =
+      "shots.lua:2: unexpected symbol near '['\n  local film = [ x ]\n               ^\n  do: a "
+      "table "
+      "stands in { and }, not in [ and ]\n";
+  for (const char* script : {"require 'shots'", "dofile 'shots.lua'"}) {
+    std::ofstream(stage.folder / "film.lua") << script << "\n";
+    const Outcome run = stage.run();
+    CAPTURE(run.err);
+    CHECK(run.code == 1);
+    CHECK(run.err.starts_with("kling: film.lua:1: "));
+    CHECK(run.err.ends_with(says));
+  }
+}
+
+TEST_CASE("os exit says that it ends the run") {
+  const Stage stage("require('kling').text2video('A fox'):wait()\nos.exit(5)");
+  for (const auto& words : {std::vector<std::string>{"run", "film.lua"},
+                            {"run", "--sim", "--speed", "5000", "film.lua"}}) {
+    const Outcome run = stage.run(words);
+    CAPTURE(run.err);
+    CHECK(run.code == 5);
+    CHECK(contains(run.err, words[1] == "--sim"
+                                ? "kling: the script left by os.exit; kling jobs --sim lists"
+                                : "kling: the script left by os.exit; kling jobs lists"));
+  }
 }
 
 TEST_CASE("a job is named by the name of its shot, and those with one beginning are listed") {

@@ -59,6 +59,32 @@ TEST_CASE("a service that refuses connections is named, and one Ctrl-C leaves wi
   CHECK_FALSE(contains(left.err, "Waiting for the answer"));
 }
 
+TEST_CASE("a query of a silent service says what it waits for, and Ctrl-C leaves at once") {
+  Stage stage(kSlow);
+  RawServer silent([](Peer& peer, int) {
+    (void)peer.read_request();
+    (void)peer.read_request();  // until the program is gone
+  });
+  const std::string url = "http://127.0.0.1:" + std::to_string(silent.port());
+  stage.environment[1] = "KLING_BASE_URL=" + url;
+  const auto child = stage.start({"query", "kling:text2video/1"});
+  CHECK(tells(*child, "waiting for " + url + " (Ctrl-C leaves)"));
+  child->signal(SIGINT);
+  const Outcome left = child->wait();
+  CHECK(left.code == 130);
+  CHECK(contains(left.err, "kling: interrupted\n  do: run it again\n"));
+}
+
+TEST_CASE("a script without an end that hears no Ctrl-C is told of, and a second one leaves") {
+  const Stage stage("io.open('begun', 'w'):close() while true do end");
+  const auto child = stage.start({"run", "film.lua"});
+  CHECK(stage.until([&](const auto&) { return std::filesystem::exists(stage.folder / "begun"); }));
+  child->signal(SIGINT);
+  CHECK(tells(*child, "kling: still busy\n  do: Ctrl-C once more leaves at once"));
+  child->signal(SIGINT);
+  CHECK(child->wait().code == 130);
+}
+
 TEST_CASE("a fault that stays is told at once") {
   Stage stage(kSlow);
   const std::string port = stage.environment[1].substr(stage.environment[1].rfind(':') + 1);

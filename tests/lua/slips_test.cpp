@@ -30,7 +30,7 @@ TEST_CASE("a chunk that does not compile is shown with its line, a caret and wha
        "film.lua:2: unexpected symbol near '<\\226>'\n"
        "  kling.text2video { prompt = “a fox” }\n"
        "                              ^\n"
-       "  do: use straight quotes: \" instead of “ and ”"},
+       "  do: use straight quotes: \"…\"; a text over several lines stands in [[…]]"},
       {"t = {\n  prompt: \"x\",\n}",
        "film.lua:2: <name> expected near '\"x\"'\n"
        "    prompt: \"x\",\n"
@@ -81,7 +81,9 @@ TEST_CASE("a call of nothing is told what was meant") {
        "did you mean kling.text2video?"},
       {"film.lua:1: attempt to call a nil value (global 'helper')", ""},
       {"film.lua:1: module 'Kling' not found:\n\tno field", "did you mean require \"kling\"?"},
-      {"film.lua:1: module 'socket' not found:\n\tno field", ""},
+      {"film.lua:1: module 'socket' not found:\n\tno field",
+       "a file socket.lua beside the script is found"},
+      {"film.lua:1: module 'socket.lua' not found:\n\tno field", "write require \"socket\""},
       {"film.lua:1: attempt to call a nil value (field 'text2vidio')",
        "did you mean kling.text2video?"},
       {"film.lua:1: attempt to call a nil value (field 'wait')",
@@ -93,9 +95,12 @@ TEST_CASE("a call of nothing is told what was meant") {
        "write kling.sleep(seconds)"},
       {"film.lua:1: bad argument #1 to 'save' (string expected, got no value)",
        "write clip:save(path)"},
-      {"film.lua:1: bad argument #1 to 'insert' (table expected, got nil)", ""},
+      {"film.lua:1: bad argument #1 to 'insert' (table expected, got nil)",
+       "a value was never set: is it spelt as where it was set?"},
+      {"film.lua:1: stack overflow", "a function calls itself without an end"},
       {"film.lua:1: attempt to index a nil value (field 'integer index')",
-       "the list has no such item; did a function for kling.map forget its return?"},
+       "the list has no such item: the first is [1]; did a function for kling.map forget its "
+       "return?"},
       {"film.lua:1: attempt to add a nil value", ""},
   };
   for (const Row& row : rows) {

@@ -324,7 +324,7 @@ TEST_CASE("a misspelt function or method is told what was meant") {
       {"kling.text2video { prompt = 'x' }:acepted()", "did you mean accepted?"},
       {"kling.spawn(function() kling.concatt({}, 'x') end):wait()", "did you mean kling.concat?"},
       {"string.entirely_else()", "(field 'entirely_else')"},
-      {"nothing()", "(global 'nothing')"},
+      {"nothing()", "(global 'nothing'); no function is called nothing there"},
   };
   for (const auto& [script, end] : cases) {
     Lua lua;

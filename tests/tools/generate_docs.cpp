@@ -341,9 +341,12 @@ std::optional<std::string> errors() {
 std::string slips() {
   std::ostringstream out;
   out << kHeader
-      << "# Common mistakes, and what to write instead\n\nA mistake is answered before anything "
-         "is sent, with the line of the script and what to write instead.\nScripts begin with "
-         "`local kling = require \"kling\"`, which is left out here.\n";
+      << "# Common mistakes, and what to write instead\n\nFind the words that your script "
+         "got: the message names the line, and `do:` says what to write.\nWhat was paid before "
+         "that "
+         "line is kept: run the script again, and it is not paid twice.\nAll scripts here begin "
+         "with "
+         "`local kling = require \"kling\"`, which is not shown.\n";
   for (const SlipSample& sample : kSlipSamples) {
     if (*sample.heading != '\0') out << "\n## " << sample.heading << "\n";
     const std::string script = sample.script;

@@ -128,6 +128,13 @@ print(clips.fox:save("fox.mp4")))lua",
      "",
      R"lua(fox.mp4
 )lua"},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+job.name = "fox")lua",
+     R"lua(kling: film.lua:3: attempt to index a kling.Job value (local 'job')
+  do: it cannot be changed; name = "…" and such stand in its request
+)lua",
+     ""},
     {"Clips and pictures",
      R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
 print(clip.durations))lua",
@@ -317,6 +324,62 @@ job:wait { timeout = "1m" })lua",
   do: a path stands in quotes, and begins with os.getenv("HOME") instead of ~
 )lua",
      ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip.duration = 3)lua",
+     R"lua(kling: film.lua:3: attempt to index a kling.Clip value (local 'clip')
+  do: it cannot be changed; name = "…" and such stand in its request
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+print(#clip))lua",
+     R"lua(kling: film.lua:3: attempt to get length of a kling.Clip value (local 'clip')
+  do: a clip has clip.duration; # counts a list
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+local both = clip + clip)lua",
+     R"lua(kling: film.lua:3: attempt to perform arithmetic on a kling.Clip value (local 'clip')
+  do: kling.concat({ one, two }, "film.mp4") joins clips; as text write tostring(clip)
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+for key, value in pairs(clip) do print(key) end)lua",
+     R"lua(kling: film.lua:3: bad argument #1 to 'for iterator' (table expected, got kling.Clip)
+  do: pairs and ipairs go through tables only
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.image2video { image = clip.path, prompt = "It runs" })lua",
+     R"lua(kling: film.lua:3: image2video: image is MP4 or MOV; the service takes JPEG and PNG pictures
+  do: take a picture of it: clip:last_frame(), or kling.still(PATH, { at = 0 })
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip:trim { 1, 4 })lua",
+     R"lua(kling: film.lua:3: trim: table to its end is no part of this clip, which is 5.0 s long
+  do: write clip:trim(1, 4), in seconds from its start
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.sheet({ clip }, "sheet.png"))lua",
+     R"lua(kling: film.lua:3: sheet takes no path
+  do: write kling.sheet({ one, two }):save("sheet.png")
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.still("title.png", 3))lua",
+     R"lua(kling: film.lua:3: bad argument #2 to 'still' (table expected, got number)
+  do: a value was never set: is it spelt as where it was set?
+)lua",
+     ""},
     {"Dots and colons", R"lua(kling:text2video { prompt = "A fox" })lua",
      R"lua(kling: film.lua:2: text2video was called with a colon
   do: write kling.text2video with a dot
@@ -423,7 +486,7 @@ kling.concat(clips, "film.mp4"))lua",
 end)
 clips[1]:save("fox.mp4"))lua",
      R"lua(kling: film.lua:5: attempt to index a nil value (field 'integer index')
-  do: the list has no such item; did a function for kling.map forget its return?
+  do: the list has no such item: the first is [1]; did a function for kling.map forget its return?
 )lua",
      ""},
     {"",
@@ -443,7 +506,8 @@ kling.concat(clip, "film.mp4"))lua",
     {"",
      R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
 kling.concat({ clip }, "film.mp4", { music = "song.mp3" }))lua",
-     R"lua(kling: film.lua:3: concat: unknown option music; it knows audio, crossfade, fade, fit, fps, mix, size
+     R"lua(kling: film.lua:3: concat: unknown option music
+  do: it knows audio, crossfade, fade, fit, fps, mix, size
 )lua",
      ""},
     {"", R"lua(kling.sleep("a while"))lua",
@@ -481,7 +545,7 @@ print(kling.pick("Which?", { job }).job.prompt))lua",
      R"lua(local function shot() kling.text2video("A fox"):wait() end
 shot():save("fox.mp4"))lua",
      R"lua(kling: film.lua:3: attempt to index a nil value
-  do: if a function gave it, does that have a return?
+  do: is it spelt as where it was set? does its function have a return?
 )lua",
      ""},
     {"",
@@ -522,7 +586,8 @@ kling.timeline({ clip }, "film.mp4"))lua",
     {"",
      R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
 kling.concat({ clip }, "film.mp4", { crossfade = "0.5" }))lua",
-     R"lua(kling: film.lua:3: concat: crossfade is "0.5"; it wants a number from 0 to 60
+     R"lua(kling: film.lua:3: concat: crossfade is "0.5"
+  do: it wants a number from 0 to 60
 )lua",
      ""},
     {"",
@@ -559,7 +624,7 @@ for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video { prompt = row.
      R"lua(local one, two = kling.all { kling.text2video("A fox"), kling.text2video("A crow") }
 two:save("crow.mp4"))lua",
      R"lua(kling: film.lua:3: attempt to index a nil value (local 'two')
-  do: its function needs a return; kling.all gives one table
+  do: it was given no value; a function that gives one needs a return; kling.all gives one table
 )lua",
      ""},
     {"",
@@ -612,6 +677,115 @@ for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video(row) end)lua",
 for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video(row) end)lua",
      R"lua(kling: film.lua:3: text2video: there is no field notes (shots.csv, row 2)
   do: name each: { prompt = row.prompt }
+)lua",
+     ""},
+    {"", R"lua(kling.text2video("A fox", "A crow"))lua",
+     R"lua(kling: film.lua:2: text2video takes one table, got two arguments
+  do: write kling.text2video { prompt = "…", duration = 5 }
+)lua",
+     ""},
+    {"", R"lua(kling.image2video("hero.png", "It runs"))lua",
+     R"lua(kling: film.lua:2: image2video takes one table, got two arguments
+  do: write kling.image2video { image = "hero.png", prompt = "…" }
+)lua",
+     ""},
+    {"", R"lua(kling.text2video(arg[1]))lua",
+     R"lua(kling: film.lua:2: text2video takes one table, got nil
+  do: the value in its brackets is nil; arg[1] is the first word behind the script
+)lua",
+     ""},
+    {"", R"lua(kling.text2video:new("A fox"))lua",
+     R"lua(kling: film.lua:2: attempt to index a function value (field 'text2video')
+  do: a function is called first: kling.text2video { … }:wait()
+)lua",
+     ""},
+    {"", R"lua(kling { prompt = "A fox" })lua",
+     R"lua(kling: film.lua:2: attempt to call a table value (local 'kling')
+  do: write kling.text2video { … }
+)lua",
+     ""},
+    {"", R"lua(kling.map({ fox = "A fox" }, kling.text2video))lua",
+     R"lua(kling: film.lua:2: kling.map takes a list, and got a table of named values
+  do: write { one, two } without names
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+kling.concat({ job }, "out/"))lua",
+     R"lua(kling: film.lua:3: out/: a clip is an MP4
+  do: name it out/film.mp4
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+kling.concat({ job }, "film.mp4", "song.wav"))lua",
+     R"lua(kling: film.lua:3: concat takes options by name, such as { audio = "song.mp3" }
+  do: write kling.concat({ one, two }, "film.mp4")
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+kling.concat({ job }, "film.mp4", { audio = job }))lua",
+     R"lua(kling: film.lua:3: audio is a Job
+  do: write job:wait().path
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.concat({ clip }, "film.mp4", { audio = clip }))lua",
+     R"lua(kling: film.lua:3: audio is a picture or clip, which cannot be sent here
+  do: give the path of a file, such as clip.path
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.concat({ clip }, "film.mp4", { audio = "~/song.mp3" }))lua",
+     R"lua(kling: film.lua:3: no such file: ~/song.mp3
+  do: write os.getenv("HOME") .. "/song.mp3"
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.concat({ clip }, "film.mp4", { audio = "https://example.org/song.mp3" }))lua",
+     R"lua(kling: film.lua:3: no such file: https://example.org/song.mp3
+  do: an address is no file: download it first
+)lua",
+     ""},
+    {"",
+     R"lua(local clips = kling.all { kling.text2video("A fox"), kling.text2video("A crow") }
+clips[0]:save("fox.mp4"))lua",
+     R"lua(kling: film.lua:3: attempt to index a nil value (field 'integer index')
+  do: the list has no such item: the first is [1]; did a function for kling.map forget its return?
+)lua",
+     ""},
+    {"",
+     R"lua(io.open("shots.csv", "w"):write("promt,duration\nA fox,5\n"):close()
+for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video(row) end)lua",
+     R"lua(kling: film.lua:3: text2video: there is no field promt (shots.csv, row 2)
+  do: call the column prompt
+)lua",
+     ""},
+    {"", R"lua(local helpers = require "helpers")lua",
+     R"lua(kling: film.lua:2: module 'helpers' not found
+  do: a file helpers.lua beside the script is found
+)lua",
+     ""},
+    {"", R"lua(local helpers = require "helpers.lua")lua",
+     R"lua(kling: film.lua:2: module 'helpers.lua' not found
+  do: write require "helpers"
+)lua",
+     ""},
+    {"",
+     R"lua(io.open("helpers.lua", "w"):write("local take = = 2\n"):close()
+dofile("helpers.lua"))lua",
+     R"lua(kling: film.lua:3: helpers.lua:1: unexpected symbol near '='
+  local take = = 2
+             ^
+)lua",
+     ""},
+    {"", R"lua(dofile("helper.lua"))lua",
+     R"lua(kling: film.lua:2: cannot open helper.lua: No such file or directory
+  do: check the path; relative ones start at the working folder
 )lua",
      ""},
     {"The fields of a request", R"lua(kling.text2video { duration = 5 })lua",
@@ -774,11 +948,107 @@ for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video(row) end)lua",
     do: give "on" or "off"
 )lua",
      ""},
+    {"",
+     R"lua(local animal
+kling.text2video { prompt = "A fox", name = animal.name })lua",
+     R"lua(kling: film.lua:3: attempt to index a nil value (local 'animal')
+  do: it was given no value; a function that gives one needs a return; kling.all gives one table
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", model_name = "v3" })lua",
+     R"lua(kling: film.lua:2: text2video: model_name = "v3" is not one of: kling-v2-6, kling-v2-5-turbo, kling-v3, kling-v2-1-master, kling-v2-master, kling-v1-6, kling-v1
+  do: did you mean kling-v3?
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", model_name = "v2.6" })lua",
+     R"lua(kling: film.lua:2: text2video: model_name = "v2.6" is not one of: kling-v2-6, kling-v2-5-turbo, kling-v3, kling-v2-1-master, kling-v2-master, kling-v1-6, kling-v1
+  do: did you mean kling-v2-6?
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", model_name = kling-v3 })lua",
+     R"lua(kling: film.lua:2: attempt to perform arithmetic on a table value (local 'kling')
+  do: a text stands in quotes: "kling-v3"
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", aspect_ratio = 16:9 })lua",
+     R"lua(kling: film.lua:2: '}' expected near ':'
+  kling.text2video { prompt = "A fox", aspect_ratio = 16:9 }
+                                                        ^
+  do: what is no plain number stands in quotes: "16:9", "4k"
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", mode = 4k })lua",
+     R"lua(kling: film.lua:2: malformed number near '4k'
+  kling.text2video { prompt = "A fox", mode = 4k }
+                                              ^
+  do: what is no plain number stands in quotes: "16:9", "4k"
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = A fox })lua",
+     R"lua(kling: film.lua:2: '}' expected near 'fox'
+  kling.text2video { prompt = A fox }
+                                ^
+  do: is a comma missing before fox? a text stands in quotes
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A " + animal })lua",
+     R"lua(kling: film.lua:2: attempt to add a 'string' with a 'nil'
+  do: texts are joined with ..: "A " .. name; filled in with text:format(3)
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A " .. arg[1] })lua",
+     R"lua(kling: film.lua:2: attempt to concatenate a nil value (field 'integer index')
+  do: there is no such item; arg[1] is the first word behind the script
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = f"A {animal}" })lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (global 'f')
+  do: Lua puts no {name} into a text: write "A " .. animal
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = `A fox` })lua",
+     R"lua(kling: film.lua:2: unexpected symbol near '`'
+  kling.text2video { prompt = `A fox` }
+                              ^
+  do: use straight quotes: "…"; a text over several lines stands in [[…]]
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A " .. $animal })lua",
+     R"lua(kling: film.lua:2: unexpected symbol near '$'
+  kling.text2video { prompt = "A " .. $animal }
+                                      ^
+  do: a name has no $: write "A " .. animal
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", take = true })lua",
+     R"lua(kling: film.lua:2: take is a text or a number
+  do: write take = 2
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", name = { "shot" } })lua",
+     R"lua(kling: film.lua:2: name is a text or a number
+  do: write name = "shot 3"
+)lua",
+     ""},
+    {"", R"lua(kling.image2video { image = "C:\Users\me\fox.png" })lua",
+     R"lua(kling: film.lua:2: invalid escape sequence near '"C:\U'
+  kling.image2video { image = "C:\Users\me\fox.png" }
+                              ^
+  do: in a text \ begins a special character: write / in a path, \\ for one \
+)lua",
+     ""},
+    {"",
+     R"lua(local name = "fox"
+kling.text2video { prompt = name.upper() })lua",
+     R"lua(kling: film.lua:3: bad argument #1 to 'upper' (string expected, got no value)
+  do: a text has its methods behind a colon: name:upper()
+)lua",
+     ""},
     {"Lua itself", R"lua(kling.text2video { prompt = “A fox” })lua",
      R"lua(kling: film.lua:2: unexpected symbol near '<\226>'
   kling.text2video { prompt = “A fox” }
                               ^
-  do: use straight quotes: " instead of “ and ”
+  do: use straight quotes: "…"; a text over several lines stands in [[…]]
 )lua",
      ""},
     {"", R"lua(kling.text2video { prompt: "A fox" })lua",
@@ -817,7 +1087,7 @@ for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video(row) end)lua",
      R"lua(kling: film.lua:2: syntax error near '+'
   shots += 1
         ^
-  do: Lua has no +=: write x = x + 1
+  do: Lua has no +=, no ++: write x = x + 1
 )lua",
      ""},
     {"",
@@ -845,7 +1115,7 @@ for shot in shots do kling.text2video(shot) end)lua",
      ""},
     {"", R"lua(print("take " .. take))lua",
      R"lua(kling: film.lua:2: attempt to concatenate a nil value (global 'take')
-  do: global 'take' was given no value: is it spelt as where it was set?
+  do: a value was never set: is it spelt as where it was set?
 )lua",
      ""},
     {"", R"lua(local clip:save("fox.mp4"))lua",
@@ -893,6 +1163,348 @@ kling.text2video(prompt))lua",
     {"", R"lua(local shots = 3 // three)lua",
      R"lua(kling: film.lua:2: attempt to perform arithmetic on a nil value (global 'three')
   do: a comment begins with --; a text, such as a path, stands in quotes
+)lua",
+     ""},
+    {"",
+     R"lua(kling.text2video { prompt = "A fox", duration = 5
+print("sent"))lua",
+     R"lua(kling: film.lua:3: '}' expected (to close '{' at line 2) near 'print'
+  print("sent")
+  ^
+  do: is a comma missing before print, or a } missing after line 2?
+)lua",
+     ""},
+    {"",
+     R"lua(kling.text2video { prompt = "A fox"
+local film = "film.mp4")lua",
+     R"lua(kling: film.lua:3: '}' expected (to close '{' at line 2) near 'local'
+  local film = "film.mp4"
+  ^
+  do: is a } missing after line 2?
+)lua",
+     ""},
+    {"",
+     R"lua(print(kling.text2video("A fox")
+local film = "film.mp4")lua",
+     R"lua(kling: film.lua:3: ')' expected (to close '(' at line 2) near 'local'
+  local film = "film.mp4"
+  ^
+  do: is a ) missing after line 2?
+)lua",
+     ""},
+    {"", R"lua(print("take" 5))lua",
+     R"lua(kling: film.lua:2: ')' expected near '5'
+  print("take" 5)
+               ^
+  do: is a comma missing before 5, or a )?
+)lua",
+     ""},
+    {"", R"lua(kling.text2video [ prompt = "A fox" ])lua",
+     R"lua(kling: film.lua:2: ']' expected near '='
+  kling.text2video [ prompt = "A fox" ]
+                            ^
+  do: a table stands in { and }, not in [ and ]
+)lua",
+     ""},
+    {"", R"lua(local shots = ["A fox", "A crow"])lua",
+     R"lua(kling: film.lua:2: unexpected symbol near '['
+  local shots = ["A fox", "A crow"]
+                ^
+  do: a table stands in { and }, not in [ and ]
+)lua",
+     ""},
+    {"",
+     R"lua(local shots = { "A fox", "A crow" }
+print(len(shots)))lua",
+     R"lua(kling: film.lua:3: attempt to call a nil value (global 'len')
+  do: #list counts a list: for i = 1, #list do
+)lua",
+     ""},
+    {"",
+     R"lua(local shots = { "A fox", "A crow" }
+for i = 1, shots.length do print(shots[i]) end)lua",
+     R"lua(kling: film.lua:3: bad 'for' limit (number expected, got nil)
+  do: #list counts a list: for i = 1, #list do
+)lua",
+     ""},
+    {"",
+     R"lua(local shots = {}
+shots.append("A fox"))lua",
+     R"lua(kling: film.lua:3: attempt to call a nil value (field 'append')
+  do: write list[#list + 1] = item
+)lua",
+     ""},
+    {"",
+     R"lua(local shots = { "A fox", "A crow" }
+print("Shots: " .. shots))lua",
+     R"lua(kling: film.lua:3: attempt to concatenate a table value (local 'shots')
+  do: as text: tostring(x); of a list: table.concat(list, ", ")
+)lua",
+     ""},
+    {"",
+     R"lua(local shots = { "A fox", "A crow" }
+print(shots(1)))lua",
+     R"lua(kling: film.lua:3: attempt to call a table value (local 'shots')
+  do: only a function is called; an item is list[1]; is a comma or .. missing before it?
+)lua",
+     ""},
+    {"", R"lua(for _, shot in ipairs(shots) do print(shot) end)lua",
+     R"lua(kling: film.lua:2: attempt to index a nil value
+  do: is it spelt as where it was set? does its function have a return?
+)lua",
+     ""},
+    {"", R"lua(print(#shots))lua",
+     R"lua(kling: film.lua:2: attempt to get length of a nil value (global 'shots')
+  do: a value was never set: is it spelt as where it was set?
+)lua",
+     ""},
+    {"",
+     R"lua(for i in range(3):
+  kling.text2video("A fox"))lua",
+     R"lua(kling: film.lua:3: function arguments expected near '.'
+    kling.text2video("A fox")
+         ^
+  do: write for … do … end, while … do … end, if … then … end, function name(…) … end
+)lua",
+     ""},
+    {"", R"lua(for i in range(3) do print(i) end)lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (global 'range')
+  do: write for i = 1, 3 do … end
+)lua",
+     ""},
+    {"",
+     R"lua(for i, shot in ipairs({ "A fox" })
+  print(shot)
+end)lua",
+     R"lua(kling: film.lua:3: 'do' expected near 'print'
+    print(shot)
+    ^
+  do: write for … do … end, while … do … end, if … then … end, function name(…) … end
+)lua",
+     ""},
+    {"", R"lua(while true { print("again") })lua",
+     R"lua(kling: film.lua:2: 'do' expected near '{'
+  while true { print("again") }
+             ^
+  do: write for … do … end, while … do … end, if … then … end, function name(…) … end
+)lua",
+     ""},
+    {"",
+     R"lua(function shot() {
+  return 1
+})lua",
+     R"lua(kling: film.lua:2: unexpected symbol near '{'
+  function shot() {
+                  ^
+  do: write for … do … end, while … do … end, if … then … end, function name(…) … end
+)lua",
+     ""},
+    {"",
+     R"lua(def shot():
+  return kling.text2video("A fox"))lua",
+     R"lua(kling: film.lua:2: syntax error near 'shot'
+  def shot():
+      ^
+  do: write for … do … end, while … do … end, if … then … end, function name(…) … end
+)lua",
+     ""},
+    {"", R"lua(local shot = (animal) => kling.text2video(animal))lua",
+     R"lua(kling: film.lua:2: unexpected symbol near '='
+  local shot = (animal) => kling.text2video(animal)
+             ^
+  do: a function is written function(x) return … end
+)lua",
+     ""},
+    {"",
+     R"lua(local take = 1
+if take == 1 then print("one") else if take == 2 then print("two") end)lua",
+     R"lua(kling: film.lua:4: 'end' expected (to close 'if' at line 3) near <eof>
+  do: write elseif, in one word; else if wants an end of its own
+)lua",
+     ""},
+    {"",
+     R"lua(for i = 1, 3 do
+  if i == 2 then
+    continue
+  end
+end)lua",
+     R"lua(kling: film.lua:5: syntax error near 'end'
+    end
+    ^
+  do: Lua has no continue: put the rest of the loop into if … then … end
+)lua",
+     ""},
+    {"",
+     R"lua(switch (take)
+print("one"))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (global 'switch')
+  do: write if … then … elseif … then … else … end
+)lua",
+     ""},
+    {"",
+     R"lua(try
+  kling.text2video("A fox")
+catch problem
+end)lua",
+     R"lua(kling: film.lua:3: syntax error near 'kling'
+    kling.text2video("A fox")
+    ^
+  do: write local ok, problem = pcall(function() … end)
+)lua",
+     ""},
+    {"",
+     R"lua(local take = 1
+take++)lua",
+     R"lua(kling: film.lua:3: syntax error near '+'
+  take++
+      ^
+  do: Lua has no +=, no ++: write x = x + 1
+)lua",
+     ""},
+    {"", R"lua(local mode = best ? "pro" : "std")lua",
+     R"lua(kling: film.lua:2: unexpected symbol near '?'
+  local mode = best ? "pro" : "std"
+                    ^
+  do: Lua has no a ? b : c: write a and b or c
+)lua",
+     ""},
+    {"",
+     R"lua(local pro, long = true, true
+if pro && long then print("dear") end)lua",
+     R"lua(kling: film.lua:3: unexpected symbol near '&'
+  if pro && long then print("dear") end
+         ^
+  do: Lua writes and, or, not
+)lua",
+     ""},
+    {"",
+     R"lua(local pro, long = true, true
+if pro || long then print("dear") end)lua",
+     R"lua(kling: film.lua:3: unexpected symbol near '|'
+  if pro || long then print("dear") end
+         ^
+  do: Lua writes and, or, not
+)lua",
+     ""},
+    {"", R"lua(if !done then print("wait") end)lua",
+     R"lua(kling: film.lua:2: unexpected symbol near '!'
+  if !done then print("wait") end
+     ^
+  do: Lua writes and, or, not
+)lua",
+     ""},
+    {"", R"lua(if mode is "pro" then print("dear") end)lua",
+     R"lua(kling: film.lua:2: 'then' expected near 'is'
+  if mode is "pro" then print("dear") end
+          ^
+  do: to compare two values, write ==
+)lua",
+     ""},
+    {"", R"lua(if mode === "pro" then print("dear") end)lua",
+     R"lua(kling: film.lua:2: unexpected symbol near '='
+  if mode === "pro" then print("dear") end
+          ^
+  do: to compare two values, write ==
+)lua",
+     ""},
+    {"", R"lua(local take := 2)lua",
+     R"lua(kling: film.lua:2: unexpected symbol near ':'
+  local take := 2
+             ^
+  do: write = instead of :=
+)lua",
+     ""},
+    {"",
+     R"lua(# my film
+kling.text2video("A fox"))lua",
+     R"lua(kling: film.lua:2: unexpected symbol near '#'
+  # my film
+  ^
+  do: a comment begins with --
+)lua",
+     ""},
+    {"", R"lua(var shot = kling.text2video("A fox"))lua",
+     R"lua(kling: film.lua:2: syntax error near 'shot'
+  var shot = kling.text2video("A fox")
+      ^
+  do: a new name begins with local: local shot = …
+)lua",
+     ""},
+    {"", R"lua(const shot = kling.text2video("A fox"))lua",
+     R"lua(kling: film.lua:2: syntax error near 'shot'
+  const shot = kling.text2video("A fox")
+        ^
+  do: a new name begins with local: local shot = …
+)lua",
+     ""},
+    {"",
+     R"lua(import kling
+kling.text2video("A fox"))lua",
+     R"lua(kling: film.lua:2: syntax error near 'kling'
+  import kling
+         ^
+  do: begin with: local kling = require "kling"
+)lua",
+     ""},
+    {"", R"lua(from kling import text2video)lua",
+     R"lua(kling: film.lua:2: syntax error near 'kling'
+  from kling import text2video
+       ^
+  do: begin with: local kling = require "kling"
+)lua",
+     ""},
+    {"", R"lua(lcoal take = 2)lua",
+     R"lua(kling: film.lua:2: syntax error near 'take'
+  lcoal take = 2
+        ^
+  do: did you mean local?
+)lua",
+     ""},
+    {"",
+     R"lua(local function shot(animal)
+  return kling.text2video(animal)
+  print("sent")
+end)lua",
+     R"lua(kling: film.lua:4: 'end' expected (to close 'function' at line 2) near 'print'
+    print("sent")
+    ^
+  do: return is the last line of its block; or an end is missing above
+)lua",
+     ""},
+    {"", R"lua(pritn("done"))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (global 'pritn')
+  do: did you mean print?
+)lua",
+     ""},
+    {"",
+     R"lua(local function make_shot(animal) return kling.text2video(animal) end
+mkae_shot("A fox"))lua",
+     R"lua(kling: film.lua:3: attempt to call a nil value (global 'mkae_shot')
+  do: did you mean make_shot?
+)lua",
+     ""},
+    {"",
+     R"lua(local length = "5"
+if length > 3 then print("long") end)lua",
+     R"lua(kling: film.lua:3: attempt to compare number with string
+  do: compare numbers with numbers; tonumber(x) makes one of a text
+)lua",
+     ""},
+    {"", R"lua(if takes > 3 then print("many") end)lua",
+     R"lua(kling: film.lua:2: attempt to compare number with nil
+  do: a value was never set: is it spelt as where it was set?
+)lua",
+     ""},
+    {"", R"lua(print("take %d" % 3))lua",
+     R"lua(kling: film.lua:2: attempt to mod a 'string' with a 'number'
+  do: texts are joined with ..: "A " .. name; filled in with text:format(3)
+)lua",
+     ""},
+    {"",
+     R"lua(local print = nil
+print("done"))lua",
+     R"lua(kling: film.lua:3: attempt to call a nil value (local 'print')
+  do: it was given no function, or another value since
 )lua",
      ""},
 };

@@ -155,10 +155,11 @@ Status lay_out_parts(std::vector<Part>& parts, Shape& shape, const FilmOptions& 
     shape.frames = part.begin + part.frames;
     const int fades = (i > 0 ? 1 : 0) + (i + 1 < parts.size() ? 1 : 0);
     if (shape.blend > 0 && part.frames <= fades * shape.blend)
-      return media_error(part.segment.path,
-                         printed("is shown for %.4g s, too short for crossfade = %.4g",
-                                 shape.seconds(part.frames), options.crossfade),
-                         "a part is longer than the crossfades at its ends");
+      return media_error(
+          std::filesystem::path(part.segment.path).filename(),
+          printed("is shown for %.4g s, too short for crossfade = %.4g", shape.seconds(part.frames),
+                  options.crossfade),
+          printed("give crossfade less than %.3g", shape.seconds(part.frames) / fades));
     if (i == 0 || shape.blend > 0) continue;
     Part& before = parts[i - 1];
     const double most = std::min(kCross, shape.seconds(std::min(part.frames, before.frames)) / 2);
@@ -210,7 +211,9 @@ Result<Film> read_film(const std::vector<Segment>& segments, const std::string& 
   if (!options.audio.empty()) {
     auto source = inspect(options.audio, false);
     if (!source) return source.error();
-    if (source->audio_index < 0) return media_error(options.audio, "has no sound");
+    if (source->audio_index < 0)
+      return media_error(options.audio, "has no sound",
+                         "give a file with sound, such as song.mp3, or leave audio out");
     film.song = std::move(*source);
   }
   film.shape = shape_of(film.parts, options);

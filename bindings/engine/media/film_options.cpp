@@ -128,10 +128,10 @@ Status check_ending(const std::string& path, bool timeline) {
   const std::string ending = extension_of(path);
   if (timeline ? ending == "otio" : ending == "mp4" || ending == "m4v" || ending == "mov")
     return Done{};
-  return Error{
-      .message = path + (timeline ? ": a timeline is named .otio" : ": a clip is an MP4"),
-      .hint = "name it " +
-              std::filesystem::path(path).replace_extension(timeline ? "otio" : "mp4").string()};
+  std::filesystem::path better(path);
+  if (!better.has_filename()) better /= "film";
+  return Error{.message = path + (timeline ? ": a timeline is named .otio" : ": a clip is an MP4"),
+               .hint = "name it " + better.replace_extension(timeline ? "otio" : "mp4").string()};
 }
 
 Status sheet_options(const Json& written, int& columns, int& frames, bool& labels) {
