@@ -210,10 +210,12 @@ local function explained(message)
   return file and core.explain(message, file:read "a") or message
 end
 
-function dofile(path) -- luacheck: globals dofile
-  local chunk, why = loadfile(path)
-  if not chunk then error(explained(why), 2) end
-  return chunk()
+if loadfile then -- a safe script has none
+  function dofile(path) -- luacheck: globals dofile
+    local chunk, why = loadfile(path)
+    if not chunk then error(explained(why), 2) end
+    return chunk()
+  end
 end
 
 -- As the stock one (same searchers, messages and results), but module bodies may wait.
