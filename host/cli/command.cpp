@@ -84,7 +84,8 @@ void add_commands(CLI::App& app, std::span<const Command> table, int& code, std:
         }
       for (const CLI::Option* option : sub->get_options()) {
         const std::string value = option->empty() ? "" : option->results().back();
-        if (option->get_positional() || !value.ends_with(".lua")) continue;
+        if (option->get_positional() || option->check_lname("script") || !value.ends_with(".lua"))
+          continue;
         const std::string name = option->get_name(), command_name = sub->get_name();
         tell(name + " took " + value + " as its value",
              "write kling " + command_name + " " + name + " VALUE " + value);

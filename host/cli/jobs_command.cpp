@@ -107,9 +107,10 @@ int run_answer(const AnswerOptions& options) {
   const auto row = std::ranges::find(*rows, options.id, &engine::Question::id);
   const int answer = row == rows->end() ? 0 : read_answer(*row, options.choice);
   if (row == rows->end())
-    return options.voice.fail({.message = "the ledger " + options.ledger_path() +
-                                          " has no question " + std::to_string(options.id),
-                               .hint = "kling jobs answer lists those that wait; --sim those of a rehearsal"});
+    return options.voice.fail(
+        {.message = "the ledger " + options.ledger_path() + " has no question " +
+                    std::to_string(options.id),
+         .hint = "kling jobs answer lists those that wait; --sim those of a rehearsal"});
   if (answer == 0)
     return options.voice.fail({.message = no_answer(*row, options.choice) + "\n" + to_text(*row)});
   const Status kept = (*book)->answer(options.id, answer, make_clock()->now());

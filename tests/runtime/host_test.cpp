@@ -282,10 +282,9 @@ TEST_CASE("a script from a file finds the modules beside it, whatever its folder
   CHECK(host.result(late) == R"(["late a;b"])");
   std::ofstream(folder.path() + "/plain/bad.lua") << "return (";
   const std::string told = run(host, "require 'bad'")["message"];
-  CHECK(told.find("error loading module 'bad' from file") != told.npos);
   CHECK(told.find("plain/bad.lua:1:") != told.npos);
   CHECK(run(host, "require 'nowhere'")["message"].get<std::string>().find(
-            "no file 'nowhere.lua' beside a script") != told.npos);
+            "module 'nowhere' not found") != std::string::npos);
 }
 
 TEST_CASE("relative paths are meant as they were when the host was made") {
