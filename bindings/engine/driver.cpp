@@ -158,13 +158,24 @@ void Engine::run_soon(const std::shared_ptr<Job>& job, const Event& event) {
               [self = shared_from_this(), job, event] { self->run(job, event, Lane::light); });
 }
 
-std::unique_lock<std::mutex> Engine::begin_end(ActionType action) {
-  const bool ends = action == ActionType::record_result || action == ActionType::record_failure;
-  return ends ? std::unique_lock(options.purse->ends) : std::unique_lock<std::mutex>();
+/// The time under which an end is recorded, no two at one: later runs tell the ends in this order.
+/// Null: it is no end.
+Engine::End Engine::begin_end(Job& job, ActionType action) {
+  if (action != ActionType::record_result && action != ActionType::record_failure) return {};
+  const End end(new Millis(0), [purse = options.purse](const Millis* at) {
+    std::lock_guard lock(purse->ends_mutex);
+    purse->ends.erase(*at);
+    purse->told.notify_all();
+    delete at;
+  });
+  std::scoped_lock lock(job.mutex, options.purse->ends_mutex);
+  *end = std::max(now(), options.purse->last_end + 1);
+  options.purse->ends.insert(*end);
+  job.step.finished_at = options.purse->last_end = *end;
+  return end;
 }
 
-void Engine::run(const std::shared_ptr<Job>& job, Event event, Lane lane,
-                 std::unique_lock<std::mutex> end) {
+void Engine::run(const std::shared_ptr<Job>& job, Event event, Lane lane, End end) {
   if (std::exchange(job->polls, false)) --waits;
   hear_of_delays();
   while (true) {
@@ -187,6 +198,10 @@ void Engine::run(const std::shared_ptr<Job>& job, Event event, Lane lane,
       if (step.state.tries > 0 && trouble) tell_trouble(job->waiting_for, step, *trouble);
       if (!job->active && job->step.finished_at == 0) job->step.finished_at = now();
     });
+    if (end) {
+      std::unique_lock lock(options.purse->ends_mutex);
+      options.purse->told.wait(lock, [&] { return *options.purse->ends.begin() == *end; });
+    }
     insist([&] { publish(*job); });
     end = {};
     // Nobody may be watching this job, but somebody may be waiting for all to rest, or showing
@@ -197,12 +212,13 @@ void Engine::run(const std::shared_ptr<Job>& job, Event event, Lane lane,
     if (const Lane wanted = closing ? lane : lane_of(action, *job, lane); wanted != lane)
       return insist([&] {
         pool.submit(wanted, [self = shared_from_this(), job, action, wanted] {
-          auto lock = self->begin_end(action);
+          End mine;
+          self->insist([&] { mine = self->begin_end(*job, action); });
           const Event done = self->perform(job, action);
-          self->run(job, done, wanted, std::move(lock));
+          self->run(job, done, wanted, std::move(mine));
         });
       });
-    end = begin_end(action);
+    insist([&] { end = begin_end(*job, action); });
     event = perform(job, action);
     if (action == ActionType::write_intent && job->gone) return;  // another job has the row
   }

@@ -42,9 +42,11 @@ inline constexpr const char* kYourWord = "your word";
 struct Purse {
   std::mutex mutex;
   std::vector<std::weak_ptr<Engine>> engines;
-  /// Held while an end is recorded and told: scripts are told the ends in the order of the record.
-  std::mutex ends;
+  /// Times of ends that are being recorded, side by side: scripts are told them in this order.
+  std::set<Millis> ends;
+  std::mutex ends_mutex;
   Millis last_end = 0;
+  std::condition_variable told;
   std::atomic<bool> held{false};    ///< nothing is sent until a person has agreed (release)
   std::atomic<bool> spared{false};  ///< a draft was cheaper than its shot
 };
@@ -265,9 +267,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // --- driver.cpp: the job machine's hands
   void start(const std::shared_ptr<Job>& job);
   void resume(const std::shared_ptr<Job>& job);
-  void run(const std::shared_ptr<Job>& job, Event event, Lane lane,
-           std::unique_lock<std::mutex> end = {});
-  std::unique_lock<std::mutex> begin_end(ActionType action);
+  using End = std::shared_ptr<Millis>;  ///< its time, in Purse::ends while this lives
+  void run(const std::shared_ptr<Job>& job, Event event, Lane lane, End end = {});
+  End begin_end(Job& job, ActionType action);
   void refuse(Job& job, const Error& error);
   void wait(const std::shared_ptr<Job>& job, const Action& action);
   void run_soon(const std::shared_ptr<Job>& job, const Event& event);

@@ -404,11 +404,6 @@ Event Engine::record(Job& job, ActionType action) {
                                handle_of(job) + " --adopt ID, or --resubmit, or --abandon"});
     }
     if (action == ActionType::record_accepted) job.submitted = !job.reused;
-    // No two at one moment: later runs tell the ends in this order.
-    if (action == ActionType::record_result || action == ActionType::record_failure) {
-      job.step.finished_at = std::max(now(), options.purse->last_end + 1);
-      options.purse->last_end = job.step.finished_at;
-    }
     job.step.result = result_text(job);
     job.step.error = job.error ? api::to_text(to_json(*job.error)) : "";
   }

@@ -64,7 +64,7 @@ CLI::Validator number_in(double low, double high) {
     if (CLI::detail::lexical_cast(text, number) && number >= low && number <= high) return {};
     return "takes a number " + range + ", not " + text;
   };
-  return {check, high < kUnbounded ? told(low) + "-" + told(high) : ""};
+  return {check, bounded ? told(low) + "-" + told(high) : ""};
 }
 
 void add_commands(CLI::App& app, std::span<const Command> table, int& code, std::string_view only) {
@@ -73,10 +73,12 @@ void add_commands(CLI::App& app, std::span<const Command> table, int& code, std:
     // Built on use only: most of a short run would go into options nobody asked for.
     if (!only.empty() && only != command.name) continue;
     sub->callback([sub, run = command.set_up(*sub), &code] {
+      const std::string parent = sub->get_parent()->get_name();
+      const std::string path =
+          "kling " + (parent == "kling" || parent.empty() ? "" : parent + " ") + sub->get_name();
       // Before the command's name they would be another command's: `kling jobs --sim prune`.
       for (const CLI::Option* option : sub->get_parent()->get_options())
         if (option->count() > 0) {
-          const std::string path = "kling " + sub->get_parent()->get_name() + " " + sub->get_name();
           tell(option->get_name() + " stands before " + sub->get_name(),
                "write " + path + " " + option->get_name());
           code = kExitUsage;
@@ -86,9 +88,9 @@ void add_commands(CLI::App& app, std::span<const Command> table, int& code, std:
         const std::string value = option->empty() ? "" : option->results().back();
         if (option->get_positional() || option->check_lname("script") || !value.ends_with(".lua"))
           continue;
-        const std::string name = option->get_name(), command_name = sub->get_name();
+        const std::string name = option->get_name();
         tell(name + " took " + value + " as its value",
-             "write kling " + command_name + " " + name + " VALUE " + value);
+             "write " + path + " " + name + " VALUE " + value);
         code = kExitUsage;
         return;
       }

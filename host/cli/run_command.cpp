@@ -199,7 +199,7 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
     if (!options.safe.on()) {
       lua_getglobal(L, "os");
       lua_pushlightuserdata(L, &options.voice);
-      lua_getfield(L, -2, options.simulation.on ? "-" : "exit");
+      options.simulation.on ? lua_pushnil(L) : (void)lua_getfield(L, -2, "exit");
       lua_pushcclosure(L, exit_aloud, 2);
       lua_setfield(L, -2, "exit");
     }

@@ -269,17 +269,19 @@ const char* kling_host_questions(kling_host* host) {
 int kling_host_answer(kling_host* host, long long question, int choice) {
   return guarded(host, -1, [&] {
     const std::string name = "question " + std::to_string(question);
+    bool known = false;
     for (engine::Engine* engine : host->engines())
       for (const auto& asked : engine->questions())
         if (asked.id == question && choice >= 1 && choice <= engine::answers(asked)) {
-          if (asked.answer != 0 || !host->answered_.insert(question).second)
-            return host->fail(name + " was answered before", KLING_MISUSE) - 1;
+          known = true;  // another client may have a question of that number, too
+          if (asked.answer != 0 || !host->answered_.emplace(engine, question).second) continue;
           const std::weak_ptr<void> living = host->feed_;
           engine->answer_question(question, choice, [=](const Status& kept) {
-            if (!kept && !living.expired()) host->answered_.erase(question);
+            if (!kept && !living.expired()) host->answered_.erase({engine, question});
           });
           return 0;
         }
+    if (known) return host->fail(name + " was answered before", KLING_MISUSE) - 1;
     return host->fail("there is no " + name + " with an answer " + std::to_string(choice)) - 1;
   });
 }

@@ -65,7 +65,8 @@ struct kling_host {
   std::shared_ptr<kling::runtime::Feed> feed_ = std::make_shared<kling::runtime::Feed>();
   std::map<std::string, kling::runtime::Function> functions_;  ///< registered, under their names
   std::map<kling_task, std::string> running_;                  ///< their names
-  std::set<long long> answered_;  ///< questions whose answer was given, and is kept soon
+  /// Questions whose answer was given, and is kept soon.
+  std::set<std::pair<const kling::engine::Engine*, long long>> answered_;
   std::string error_, text_;
   int code_ = KLING_OK;
 };
