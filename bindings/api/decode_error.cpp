@@ -23,76 +23,70 @@ constexpr const char* kNoTask =
 
 constexpr ErrorRow kRows[] = {
     // Words of a proxy that lost the answer itself, whatever status it gives them.
-    {"bad_response_body bad_response read_response_body_failed do_request_failed", "", 0,
+    {"bad_response_body bad_response read_response_body_failed do_request_failed", "", "",
      Asked::create, Kind::server, Refusal::unavailable, kLost},
-    {"", "bad_response_body", 0, Asked::create, Kind::server, Refusal::unavailable, kLost},
-    {"", "context canceled", 0, Asked::create, Kind::server, Refusal::unavailable, kLost},
-    {"", "context deadline exceeded", 0, Asked::create, Kind::server, Refusal::unavailable, kLost},
-    {"", "unexpected eof", 0, Asked::create, Kind::server, Refusal::unavailable, kLost},
+    {"", "bad_response_body", "", Asked::create, Kind::server, Refusal::unavailable, kLost},
+    {"", "context canceled", "", Asked::create, Kind::server, Refusal::unavailable, kLost},
+    {"", "context deadline exceeded", "", Asked::create, Kind::server, Refusal::unavailable, kLost},
+    {"", "unexpected eof", "", Asked::create, Kind::server, Refusal::unavailable, kLost},
 
     // One code, three meanings: 1201 is bad input, a duplicate, or no such task.
-    {"", "already exist", 0, Asked::create, Kind::invalid, Refusal::duplicate,
+    {"", "already exist", "", Asked::create, Kind::invalid, Refusal::duplicate,
      "an earlier request with this external_task_id was accepted: look it up by that id"},
-    {"", "task not found", 0, Asked::query, Kind::invalid, Refusal::no_such_task, kNoTask},
-    {"task_not_exist", "", 0, Asked::query, Kind::invalid, Refusal::no_such_task, kNoTask},
-    {"", "task_not_exist", 0, Asked::query, Kind::invalid, Refusal::no_such_task, kNoTask},
+    {"", "task not found", "", Asked::query, Kind::invalid, Refusal::no_such_task, kNoTask},
+    {"task_not_exist", "", "", Asked::query, Kind::invalid, Refusal::no_such_task, kNoTask},
+    {"", "task_not_exist", "", Asked::query, Kind::invalid, Refusal::no_such_task, kNoTask},
 
-    {"1000 1001 1002", "", 0, Asked::any, Kind::auth, Refusal::definite, kKey},
-    {"1003 1004", "", 0, Asked::any, Kind::auth, Refusal::clock, kClock},
-    {"1100", "", 0, Asked::any, Kind::balance, Refusal::definite, "check the account's state"},
-    {"1101 1102 insufficient_user_quota", "", 0, Asked::any, Kind::balance, Refusal::definite,
+    {"1000 1001 1002", "", "", Asked::any, Kind::auth, Refusal::definite, kKey},
+    {"1003 1004", "", "", Asked::any, Kind::auth, Refusal::clock, kClock},
+    {"1100", "", "", Asked::any, Kind::balance, Refusal::definite, "check the account's state"},
+    {"1101 1102 insufficient_user_quota", "", "", Asked::any, Kind::balance, Refusal::definite,
      kCredit},
-    {"1103", "", 0, Asked::any, Kind::auth, Refusal::definite,
+    {"1103", "", "", Asked::any, Kind::auth, Refusal::definite,
      "this key may not use this endpoint or model; ask for the permission or change model_name"},
-    {"1200 1201 invalid_request", "", 0, Asked::any, Kind::invalid, Refusal::definite, kFields},
-    {"1202", "", 0, Asked::any, Kind::protocol, Refusal::definite, kAddress},
-    {"1203", "", 0, Asked::any, Kind::invalid, Refusal::definite,
+    {"1200 1201 invalid_request", "", "", Asked::any, Kind::invalid, Refusal::definite, kFields},
+    {"1202", "", "", Asked::any, Kind::protocol, Refusal::definite, kAddress},
+    {"1203", "", "", Asked::any, Kind::invalid, Refusal::definite,
      "the message names what does not exist, often model_name"},
-    {"1300 1301", "", 0, Asked::any, Kind::policy, Refusal::definite, kContent},
-    {"1302 1303", "", 0, Asked::any, Kind::rate_limit, Refusal::rate_limited, kSlower},
-    {"1304", "", 0, Asked::any, Kind::auth, Refusal::definite,
+    {"1300 1301", "", "", Asked::any, Kind::policy, Refusal::definite, kContent},
+    {"1302 1303", "", "", Asked::any, Kind::rate_limit, Refusal::rate_limited, kSlower},
+    {"1304", "", "", Asked::any, Kind::auth, Refusal::definite,
      "this address is not on the account's IP whitelist; add it"},
-    {"5000 5001 5002", "", 0, Asked::any, Kind::server, Refusal::unavailable, kLost},
+    {"5000 5001 5002", "", "", Asked::any, Kind::server, Refusal::unavailable, kLost},
 
     // CometAPI and its family. The proxy drops Kling's code with task_failed, only its words are
     // left.
-    {"model_not_found", "", 0, Asked::any, Kind::invalid, Refusal::definite,
+    {"model_not_found", "", "", Asked::any, Kind::invalid, Refusal::definite,
      "no channel serves this model now; change model_name"},
-    {"task_failed", "risk control", 0, Asked::create, Kind::policy, Refusal::definite, kContent},
-    {"task_failed", "balance", 0, Asked::create, Kind::balance, Refusal::definite, kCredit},
-    {"task_failed", "resource pack limit", 0, Asked::create, Kind::rate_limit,
+    {"task_failed", "risk control", "", Asked::create, Kind::policy, Refusal::definite, kContent},
+    {"task_failed", "balance", "", Asked::create, Kind::balance, Refusal::definite, kCredit},
+    {"task_failed", "resource pack limit", "", Asked::create, Kind::rate_limit,
      Refusal::rate_limited, kSlower},
-    {"task_failed", "", 400, Asked::create, Kind::invalid, Refusal::definite, kFields},
-    {"comet_api_error new_api_error", "", 400, Asked::create, Kind::invalid, Refusal::definite,
+    {"task_failed", "", "400", Asked::create, Kind::invalid, Refusal::definite, kFields},
+    {"comet_api_error new_api_error", "", "400", Asked::create, Kind::invalid, Refusal::definite,
      kFields},
 
-    {"", "", 401, Asked::any, Kind::auth, Refusal::definite, kKey},
-    {"", "", 402, Asked::any, Kind::balance, Refusal::definite, kCredit},
-    {"", "quota", 403, Asked::any, Kind::balance, Refusal::definite, kCredit},
-    {"", "", 403, Asked::any, Kind::auth, Refusal::definite,
+    {"", "", "401", Asked::any, Kind::auth, Refusal::definite, kKey},
+    {"", "", "402", Asked::any, Kind::balance, Refusal::definite, kCredit},
+    {"", "quota", "403", Asked::any, Kind::balance, Refusal::definite, kCredit},
+    {"", "", "403", Asked::any, Kind::auth, Refusal::definite,
      "this key may not do this; check its permissions and the account"},
-    {"", "invalid url", 404, Asked::any, Kind::protocol, Refusal::definite, kAddress},
-    {"", "", 404, Asked::query, Kind::invalid, Refusal::no_such_task, kNoTask},
-    {"", "", 404, Asked::create, Kind::protocol, Refusal::definite, kAddress},
-    {"", "", 405, Asked::any, Kind::protocol, Refusal::definite, kAddress},
-    {"", "", 301, Asked::create, Kind::protocol, Refusal::definite, kAddress},
-    {"", "", 302, Asked::create, Kind::protocol, Refusal::definite, kAddress},
-    {"", "", 307, Asked::create, Kind::protocol, Refusal::definite, kAddress},
-    {"", "", 308, Asked::create, Kind::protocol, Refusal::definite, kAddress},
-    {"", "", 407, Asked::any, Kind::network, Refusal::definite,
+    {"", "invalid url", "404", Asked::any, Kind::protocol, Refusal::definite, kAddress},
+    {"", "", "404", Asked::query, Kind::invalid, Refusal::no_such_task, kNoTask},
+    {"", "", "405", Asked::any, Kind::protocol, Refusal::definite, kAddress},
+    {"", "", "404 301 302 307 308", Asked::create, Kind::protocol, Refusal::definite, kAddress},
+    {"", "", "407", Asked::any, Kind::network, Refusal::definite,
      "the proxy asks for a name and a password: HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT"},
-    {"", "", 408, Asked::any, Kind::server, Refusal::unavailable, kLost},
+    {"", "", "408", Asked::any, Kind::server, Refusal::unavailable, kLost},
     // Said by servers between us and the service, which may have passed the request on.
-    {"", "", 409, Asked::create, Kind::server, Refusal::unavailable, kLost},
-    {"", "", 425, Asked::create, Kind::server, Refusal::unavailable, kLost},
-    {"", "", 499, Asked::create, Kind::server, Refusal::unavailable, kLost},
-    {"", "", 413, Asked::any, Kind::invalid, Refusal::definite, "make the pictures smaller"},
-    {"", "", 429, Asked::any, Kind::rate_limit, Refusal::rate_limited, kSlower},
-    {"", "", 5, Asked::any, Kind::server, Refusal::unavailable, kLost},
+    {"", "", "409 425 499", Asked::create, Kind::server, Refusal::unavailable, kLost},
+    {"", "", "413", Asked::any, Kind::invalid, Refusal::definite, "make the pictures smaller"},
+    {"", "", "429", Asked::any, Kind::rate_limit, Refusal::rate_limited, kSlower},
+    {"", "", "5xx", Asked::any, Kind::server, Refusal::unavailable, kLost},
     // What no row above knows. While polling it may mean "still pending".
-    {"", "", 4, Asked::create, Kind::invalid, Refusal::unnamed, kFields},
-    {"", "", 0, Asked::create, Kind::protocol, Refusal::unavailable, kLost},
-    {"", "", 0, Asked::query, Kind::server, Refusal::unavailable, "ask again later"},
+    {"", "", "4xx", Asked::create, Kind::invalid, Refusal::unnamed, kFields},
+    {"", "", "", Asked::create, Kind::protocol, Refusal::unavailable, kLost},
+    {"", "", "", Asked::query, Kind::server, Refusal::unavailable, "ask again later"},
 };
 
 /// What people say for it, before the service's own words.
@@ -142,7 +136,8 @@ std::span<const ErrorRow> error_rows() { return kRows; }
 
 bool ErrorRow::fits(Asked by, int status, std::string_view code, std::string_view words) const {
   return (asked == Asked::any || asked == by) &&
-         (http == 0 || http == status || http == status / 100) &&
+         (http.empty() || has_word(http, std::to_string(status)) ||
+          http == std::to_string(status / 100) + "xx") &&
          (codes.empty() || has_word(codes, code)) && words.find(phrase) != words.npos;
 }
 
@@ -195,7 +190,7 @@ void refuse_unreadable(Answer& answer, Asked asked, int http_status, std::string
   // that says 404 to a look-up is not the service saying that the task does not exist.
   const ErrorRow& row = row_for(asked, http_status, "", "");
   const bool page = row.refusal == Refusal::no_such_task && !body.empty();
-  if (row.http != 0 && row.refusal != Refusal::unavailable && !page) {
+  if (!row.http.empty() && row.refusal != Refusal::unavailable && !page) {
     fill(answer, asked, http_status, row.kind, row.refusal, std::move(message), row.hint);
   } else {
     fill(answer, asked, http_status, Kind::protocol, Refusal::unavailable, std::move(message),

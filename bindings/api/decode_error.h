@@ -14,7 +14,7 @@ enum class Asked { create, query, any };
 struct ErrorRow {
   std::string_view codes;  ///< separated by spaces
   const char* phrase;      ///< in the message, in lower case
-  int http;                ///< a status, or 4 or 5 for every 4xx or 5xx
+  std::string_view http;   ///< statuses, or "4xx" or "5xx" for all of these
   Asked asked;
   Kind kind;
   Refusal refusal;

@@ -2,43 +2,20 @@
 // I/O; any thread.
 #pragma once
 
-#include <cstdint>
-#include <functional>
 #include <optional>
-#include <string_view>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/image_facts.h"
 
 namespace kling::api {
 
 using Json = nlohmann::json;  // keys are kept sorted, which makes dump() canonical
 
-struct ImageFacts {
-  std::string format;  ///< "jpeg", "png", or "" when it is neither
-  int width = 0;       ///< pixels as shown: EXIF orientation is applied
-  int height = 0;
-  std::uint64_t bytes = 0;
-  int orientation = 1;  ///< EXIF's: 1 upright, to 8
-  bool whole = true;    ///< false: the file ends before its picture does
-  std::string is;       ///< what it is, fit to stand after "is"
-  std::string cure;     ///< when it is neither: what to do
-};
-
-constexpr const char* kAnimated = "an animated PNG";
-
 /// Of what is sent as Base64.
 constexpr std::uint64_t kLargestPicture = 10u << 20;
-
-/// Gives the bytes of a file from `at` on, at most `count`; none behind its end.
-using ReadAt = std::function<std::string(std::uint64_t at, std::size_t count)>;
-
-/// Reads format and size of a JPEG or PNG file (untrusted bytes) from segment to segment, however
-/// much metadata stands before them, and whether its end is there. Leaves `bytes` 0.
-ImageFacts read_image_facts(const ReadAt& read);
-ImageFacts read_image_facts(std::string_view bytes);
 
 /// A picture or a clip that a request uses. In Request::fields it stands as {"$media": index}.
 struct MediaInput {

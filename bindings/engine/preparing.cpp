@@ -19,7 +19,7 @@ Status look_at(api::MediaInput& input, const Result<std::string>& path) {
   if (!path) return path.error();
   const auto head = read_head(*path, 1);
   if (!head) return head.error();
-  input.facts = api::read_image_facts(read_from(*path));
+  input.facts = read_image_facts(read_from(*path));
   input.facts->bytes = head->size;
   return Done{};
 }
@@ -51,12 +51,12 @@ Status Engine::inspect(Sending& sending) {
       if (*recipe == MediaSource::Recipe::file) {
         if (Status seen = look_at(input, input_path(source.path)); !seen) return seen;
       } else if (*recipe == MediaSource::Recipe::bytes) {
-        input.facts = api::read_image_facts(source.bytes);
+        input.facts = read_image_facts(source.bytes);
         input.facts->bytes = source.bytes.size();
       }
       looked = true;
     }
-    if (input.facts && input.facts->is == api::kAnimated)
+    if (input.facts && input.facts->is == kAnimated)
       log("warning",
           "of an animated PNG the service takes one frame; kling.still(PATH):save writes it");
   }

@@ -239,7 +239,7 @@ TEST_CASE("client and simulator draw the same line around a picture") {
     const api::Endpoint& endpoint = *api::find_endpoint("image2video");
     api::Request request = smallest("image2video");
     CHECK(api::normalize(endpoint, request).empty());
-    request.media.at(0).facts = api::ImageFacts{"png", width, height, size};
+    request.media.at(0).facts = ImageFacts{"png", width, height, size};
     for (const auto& finding : api::check(endpoint, request))
       if (finding.level == api::Finding::Level::error) return true;
     return false;

@@ -229,16 +229,13 @@ void error_rows_table(std::ostream& out) {
   out << "| code | message has | HTTP | asked | kind | what it means | what to do |\n"
          "|---|---|---|---|---|---|---|\n";
   for (const ErrorRow& row : error_rows()) {
-    const std::string http = row.http == 0   ? ""
-                             : row.http < 10 ? std::to_string(row.http) + "xx"
-                                             : std::to_string(row.http);
     const auto quoted = [](const std::string& text) {
       return text.empty() ? text : "`" + text + "`";
     };
     std::string codes = quoted(std::string(row.codes));
     for (auto at = codes.find(' '); at != codes.npos; at = codes.find(' ', at + 4))
       codes.replace(at, 1, "`, `");
-    out << "| " << codes << " | " << quoted(row.phrase) << " | " << http << " | "
+    out << "| " << codes << " | " << quoted(row.phrase) << " | " << row.http << " | "
         << (row.asked == Asked::create  ? "create"
             : row.asked == Asked::query ? "query"
                                         : "")

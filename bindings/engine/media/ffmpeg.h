@@ -49,7 +49,7 @@ std::string tool(const char* name);
 Status check_ffmpeg();
 
 /// Of a PNG, JPEG or WebP file. Error: it is cut off, or nobody can decode it.
-Result<api::ImageFacts> look_at_picture(const std::string& path);
+Result<ImageFacts> look_at_picture(const std::string& path);
 
 /// Writes the last *video* frame as PNG, also when the audio outlasts the video; checks the PNG by
 /// reading it back. Frames are upright and have square pixels.

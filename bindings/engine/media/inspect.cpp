@@ -121,8 +121,8 @@ void read_video(const Json& stream, double container_start, Source& source) {
 
 }  // namespace
 
-Result<api::ImageFacts> look_at_picture(const std::string& path) {
-  auto facts = api::read_image_facts(read_from(path));
+Result<ImageFacts> look_at_picture(const std::string& path) {
+  auto facts = read_image_facts(read_from(path));
   if (!facts.whole) return media_error(path, "ends in the middle of its picture", "save it again");
   const std::string_view is = file_kind_at(path).name;
   if ((is == "PNG" || is == "JPEG") && facts.format.empty())

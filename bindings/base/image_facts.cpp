@@ -1,9 +1,10 @@
+#include "base/image_facts.h"
+
 #include <algorithm>
 
-#include "api/request.h"
 #include "base/file_kind.h"
 
-namespace kling::api {
+namespace kling {
 namespace {
 
 /// The bytes of a file by their place, read in pieces. Numbers behind its end are 0.
@@ -135,4 +136,4 @@ ImageFacts read_image_facts(std::string_view bytes) {
   });
 }
 
-}  // namespace kling::api
+}  // namespace kling
