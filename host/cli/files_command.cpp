@@ -1,7 +1,6 @@
 // Files for people and their tools: kling init, types, completion and man. Nothing that a person
 // may have written is overwritten.
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <sstream>
@@ -12,9 +11,10 @@
 #include "cli/jobs.h"
 
 namespace kling {
-extern const std::string_view kEditorTypes, kLuarc, kLuacheckrc;  // scripts/
-extern const std::string_view kBash, kZsh, kFish;                 // docs/completion
-extern const std::string_view kManProgram, kManModule;            // docs/man
+extern const std::string_view kEditorTypes, kLuarc, kLuacheckrc, kFirstScript,
+    kFirstReadme;                                       // scripts/
+extern const std::string_view kBash, kZsh, kFish;       // docs/completion
+extern const std::string_view kManProgram, kManModule;  // docs/man
 }  // namespace kling
 
 namespace kling::cli {
@@ -47,25 +47,6 @@ std::optional<std::string> write_new(const std::string& path, std::string_view t
   (void)std::remove(path.c_str());  // half a file would be taken for somebody's
   return reason;
 }
-
-constexpr const char* kScript = R"(-- One shot, and a second one that begins with its last frame.
-local kling = require "kling"
-
-local shot = kling.text2video { prompt = "A lighthouse at dusk, slow dolly in", duration = 5 }:wait()
-local storm = kling.image2video { image = shot:last_frame(), prompt = "The storm arrives" }:wait()
-print(kling.concat({ shot, storm }, "out/film.mp4").path)
-)";
-
-constexpr const char* kReadme = R"(# A film with kling
-
-    kling run --sim film.lua     # rehearse: real HTTP, real clips, no money
-    kling login                  # once: asks for your key and keeps it
-    kling run film.lua           # for real
-    kling jobs                   # what was made, and what it cost
-
-Run it again: nothing that was paid is paid twice. What was sent and paid is in `.kling/`; keep it.
-Editors that know LuaLS read `types/`, luacheck reads `.luacheckrc`; `kling types` writes them anew.
-)";
 
 /// Writes `files` below `folder`, which is made, and says so. One that exists is left as it is;
 /// generated types are brought up to date. Returns the exit code.
@@ -123,8 +104,9 @@ std::function<int()> set_up_init(CLI::App& app) {
       ->type_name("DIR");
   app.footer("Example: kling init film");
   return [options] {
-    std::vector<ProjectFile> files = {
-        {"film.lua", kScript}, {"README.md", kReadme}, {".gitignore", ".kling/\nout/\n*.part\n"}};
+    std::vector<ProjectFile> files = {{"film.lua", kFirstScript},
+                                      {"README.md", kFirstReadme},
+                                      {".gitignore", ".kling/\nout/\n*.part\n"}};
     for (const ProjectFile& file : editor_files()) files.push_back(file);
     const int code = write_project(options->voice, options->folder, files);
     if (code == kExitDone)
