@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <unistd.h>
 
 namespace kling {
 namespace {

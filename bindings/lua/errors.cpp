@@ -2,7 +2,6 @@
 
 #include <cctype>
 #include <cstring>
-#include <utility>
 
 #include "lua/manual.h"
 #include "lua/safe/limits.h"

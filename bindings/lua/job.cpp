@@ -1,5 +1,4 @@
 // The Job userdata.
-#include <algorithm>
 #include <cstring>
 
 #include "lua/runtime_state.h"

@@ -1,5 +1,4 @@
 // pick, approve, ask: what only a person can say. The task waits; others go on.
-#include <cstring>
 
 #include "api/text.h"
 #include "lua/runtime_state.h"

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <utility>
 
 #include "api/text.h"
 #include "lua/safe/limits.h"

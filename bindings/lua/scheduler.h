@@ -7,9 +7,7 @@
 // Lua runs that somebody waits for. Until then a Task& stays good.
 #pragma once
 
-#include <map>
 #include <tuple>
-#include <unordered_map>
 
 #include "engine/engine.h"
 #include "lua/guard.h"

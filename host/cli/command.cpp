@@ -1,11 +1,9 @@
 #include "cli/command.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cstdlib>
 #include <cstring>
 #include <regex>
-#include <thread>
 
 #include <poll.h>
 #include <signal.h>

@@ -5,7 +5,6 @@
 
 #include <lua.hpp>
 #include <termios.h>
-#include <unistd.h>
 
 #include "api/text.h"
 #include "base/files.h"

@@ -3,8 +3,6 @@
 #include <iostream>
 #include <iterator>
 
-#include <unistd.h>
-
 #include "api/text.h"
 #include "cli/jobs.h"
 #include "cli/progress.h"

@@ -1,5 +1,4 @@
 // The program `kling`. The crash suite links the rest with another one (tests/crash/trace.cpp).
-#include <cstdio>
 
 #include <fcntl.h>
 #include <malloc.h>

@@ -1,7 +1,6 @@
 // The program: one table of subcommands.
 #include <algorithm>
 #include <csignal>
-#include <cstdio>
 #include <exception>
 #include <regex>
 

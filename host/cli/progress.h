@@ -2,9 +2,6 @@
 // change; JSON events on request (docs/json.md). Main thread; reads snapshots only.
 #pragma once
 
-#include <map>
-#include <unordered_map>
-
 #include "cli/command.h"
 #include "engine/engine.h"
 

@@ -3,8 +3,6 @@
 #include <random>
 #include <regex>
 
-#include <unistd.h>
-
 #include "api/capabilities.h"
 #include "api/text.h"
 #include "base/files.h"

@@ -1,8 +1,6 @@
 #include "cli/service.h"
 
-#include <cstdio>
 #include <semaphore>
-#include <thread>
 
 #include "api/text.h"
 #include "base/files.h"

@@ -4,13 +4,11 @@
 #include <cerrno>
 #include <cstdio>
 #include <cwchar>
-#include <utility>
 
 #include <histedit.h>
 #include <poll.h>
 #include <signal.h>
 #include <termios.h>
-#include <unistd.h>
 
 #include "base/signals.h"
 #include "base/terminal.h"

@@ -2,8 +2,6 @@
 // asking costs no look-up and needs no lock. Owner's thread only, except `outside`.
 #pragma once
 
-#include <lua.hpp>
-
 #include "lua/safe.h"
 
 namespace kling::lua {
