@@ -126,6 +126,9 @@ struct QueryResult {
   std::string handle;
   std::string raw;  ///< the body as the service sent it
 };
+/// Under the names that scripts and --json have.
+api::Json to_json(const QueryResult& found);
+api::Json to_json(const std::vector<api::Video>& videos);
 
 /// Work on files that takes a while, as people are told of it.
 struct Work {

@@ -47,6 +47,13 @@ Result<std::optional<Step>> find_by_beginning(Ledger& book, const std::string& k
                .hint = "write more of one:" + names + (begun.size() > 10 ? "\n  …" : "")};
 }
 
+/// The texts that are not empty.
+void add_some(api::Json& told,
+              std::initializer_list<std::pair<const char*, const std::string&>> texts) {
+  for (const auto& [key, text] : texts)
+    if (!text.empty()) told[key] = text;
+}
+
 }  // namespace
 
 std::string handle_of(const StepFacts& row) {
@@ -111,6 +118,27 @@ Result<std::shared_ptr<Job>> Engine::find(const std::string& text) {
   }
   run_soon(job, event);
   return job;
+}
+
+api::Json to_json(const std::vector<api::Video>& videos) {
+  api::Json list = api::Json::array();
+  for (const api::Video& video : videos) {
+    api::Json& told = list.emplace_back(api::Json::object());
+    add_some(told, {{"id", video.id}, {"url", video.url}, {"watermark_url", video.watermark_url}});
+    if (video.duration > 0) told["duration"] = video.duration;
+  }
+  return list;
+}
+
+api::Json to_json(const QueryResult& found) {
+  const api::Task& task = found.task;
+  api::Json told = {{"status", name(task.state)}, {"videos", to_json(task.videos)}};
+  add_some(told, {{"message", task.message},
+                  {"id", task.id},
+                  {"external_id", task.external_id},
+                  {"handle", found.handle},
+                  {"raw", found.raw}});
+  return told;
 }
 
 Result<QueryResult> Engine::query(const QueryTarget& wanted) {

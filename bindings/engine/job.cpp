@@ -66,8 +66,7 @@ JobSnapshot::JobSnapshot(const JobView& view)
   store_error = view.store_error;
 }
 
-api::Json to_json(const JobSnapshot& job) {
-  const JobView view = job.view();
+api::Json to_json(const JobView& view) {
   api::Json json;
   for (const JobField& field : kJobFields)
     if (api::Json value = field.get(view); !value.is_null()) json[field.name] = std::move(value);

@@ -68,7 +68,8 @@ struct JobField {
   api::Json (*get)(const JobView&);  ///< null: this job has none
 };
 std::span<const JobField> job_fields();
-api::Json to_json(const JobSnapshot& job);
+api::Json to_json(const JobView& view);
+inline api::Json to_json(const JobSnapshot& job) { return to_json(job.view()); }
 
 /// The texts of an error that may be missing, under the names that scripts and JSON have for them.
 inline constexpr std::pair<const char*, std::string Error::*> kErrorTexts[] = {

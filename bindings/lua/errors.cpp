@@ -3,6 +3,8 @@
 #include <cctype>
 #include <cstring>
 
+#include "api/text.h"
+#include "lua/convert.h"
 #include "lua/manual.h"
 #include "lua/safe/limits.h"
 
@@ -11,18 +13,12 @@ namespace {
 
 int error_index(lua_State* L) {
   const auto& value = check_object<ErrorValue>(L, 1, "kling.Error");
-  const Error& error = value.error;
   const char* key = luaL_checkstring(L, 2);
   if (std::strcmp(key, "where") == 0) return push_some(L, value.where);
   if (std::strcmp(key, "traceback") == 0) return push_some(L, value.traceback);
-  if (std::strcmp(key, "kind") == 0) return lua_pushstring(L, name(error.kind)), 1;
-  if (std::strcmp(key, "message") == 0) return push_some(L, error.message);
-  if (std::strcmp(key, "retryable") == 0) return lua_pushboolean(L, error.retryable), 1;
-  if (std::strcmp(key, "http_status") == 0 && error.http_status != 0)
-    return lua_pushinteger(L, error.http_status), 1;
-  for (const auto& [field, text] : engine::kErrorTexts)
-    if (std::strcmp(key, field) == 0) return push_some(L, error.*text);
-  return 0;
+  api::Json& field = new_object<api::Json>(L);
+  pure(L, [&] { field = api::member(engine::to_json(value.error), key); });
+  return field.is_null() ? 0 : (push_json(L, field), 1);
 }
 
 int error_tostring(lua_State* L) {

@@ -17,9 +17,7 @@ JobRef& check_job(lua_State* L) {
 }
 
 engine::JobSnapshot& push_snapshot(lua_State* L, const JobRef& job) {
-  auto& snapshot = new_object<engine::JobSnapshot>(L);
-  pure(L, [&] { snapshot = job.client->engine->snapshot(job.job); });
-  return snapshot;
+  return push_snapshot(L, *job.client, job.job);
 }
 
 int push_error(lua_State* L, const Error& error) {

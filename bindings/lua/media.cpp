@@ -134,17 +134,10 @@ int image_index(lua_State* L) {
 
 // ---- Clips ----
 
-engine::JobSnapshot& push_snapshot(lua_State* L, const ClipRef& clip) {
-  auto& snapshot = new_object<engine::JobSnapshot>(L);
-  engine::Engine& engine = engine_of(L, *clip.client);
-  pure(L, [&] { snapshot = engine.snapshot(clip.source->job); });
-  return snapshot;
-}
-
 int was_stored(lua_State* L, int, lua_KContext) {
   const ClipRef& clip = check_clip(L);
   state_of(L).woken(L, *own_object<Wait>(L, 3).ticket);
-  const auto& now = push_snapshot(L, clip);
+  const auto& now = push_snapshot(L, *clip.client, clip.source->job);
   if (now.file.empty() && now.store_error) return raise(L, *now.store_error, now.script.c_str());
   return push_some(L, now.file);
 }
@@ -191,8 +184,12 @@ int clip_index(lua_State* L) {
     return no_value(L, kClip, key);
   }
   if (std::strcmp(key, "job") == 0) return push_maker(L, clip);
-  const auto& now = push_snapshot(L, clip);
-  if (std::strcmp(key, "videos") == 0) return push_videos(L, now.videos), 1;
+  const auto& now = push_snapshot(L, *clip.client, clip.source->job);
+  if (std::strcmp(key, "videos") == 0) {
+    api::Json& videos = new_object<api::Json>(L);
+    pure(L, [&] { videos = engine::to_json(now.videos); });
+    return push_json(L, videos), 1;
+  }
   if (std::strcmp(key, "duration") == 0 && now.duration() > 0)
     return lua_pushnumber(L, now.duration()), 1;
   const auto index = static_cast<std::size_t>(clip.source->video);
@@ -231,7 +228,9 @@ int clip_trim(lua_State* L) {
   const lua_Number from = lua_isnumber(L, 2) ? lua_tonumber(L, 2) : -1;
   const lua_Number to = lua_isnumber(L, 3) ? lua_tonumber(L, 3) : 0;
   // Of an uncut clip the service tells a length, which may be rounded.
-  const lua_Number known = of.to > 0 || of.job == nullptr ? 0 : push_snapshot(L, clip).duration();
+  const lua_Number known = of.to > 0 || of.job == nullptr
+                               ? 0
+                               : push_snapshot(L, *clip.client, clip.source->job).duration();
   const lua_Number length = (of.to > 0 ? of.to : known > 0 ? known : 1e6) - of.from;
   if (!(from >= 0 && from < length &&
         (!ends || (to > from && to <= length + (known > 0 ? 0.25 : 0.001))))) {
@@ -439,22 +438,6 @@ int verb_of_list(lua_State* L) {
 }
 
 }  // namespace
-
-void push_videos(lua_State* L, const std::vector<api::Video>& videos) {
-  lua_createtable(L, static_cast<int>(videos.size()), 0);
-  for (std::size_t i = 0; i < videos.size(); ++i) {
-    const api::Video& video = videos[i];
-    lua_createtable(L, 0, 4);
-    set_some(L, "id", video.id);
-    set_some(L, "url", video.url);
-    set_some(L, "watermark_url", video.watermark_url);
-    if (video.duration > 0) {
-      lua_pushnumber(L, video.duration);
-      lua_setfield(L, -2, "duration");
-    }
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i) + 1);
-  }
-}
 
 const luaL_Reg kMediaVerbs[] = {{"image", with_dot<image>},
                                 {"bytes", with_dot<bytes>},

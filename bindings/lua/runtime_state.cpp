@@ -26,6 +26,52 @@ int missing_global(lua_State* L) {
   return 0;
 }
 
+// ---- configure{ upload = function }: the script's function puts a file where the service can
+// fetch it ----
+
+struct Upload {
+  int function;
+  std::string path;
+  engine::TextDone done;
+};
+
+int push_call(lua_State* L) {
+  const auto& upload = *static_cast<const Upload*>(lua_touserdata(L, 1));
+  lua_rawgeti(L, LUA_REGISTRYINDEX, upload.function);
+  lua_pushlstring(L, upload.path.data(), upload.path.size());
+  return 2;
+}
+
+Result<std::string> address_of(Runtime& runtime, lua_State* L, TaskId task) {
+  const TaskResult result = runtime.result(task);
+  if (!result.ok) return Error{.message = result.message};
+  const int count = runtime.push_results(L, task);
+  Result<std::string> url = Error{.message = "it returned no text"};
+  if (count > 0 && lua_type(L, -count) == LUA_TSTRING) url = std::string(lua_tostring(L, -count));
+  lua_pop(L, std::max(count, 0));
+  return url;
+}
+
+/// On the owner's thread: a task of the script's function; its result goes to the worker.
+void begin(Runtime& runtime, lua_State* L, const Upload& upload) {
+  TaskId task = 0;
+  if (lua_checkstack(L, LUA_MINSTACK)) {
+    lua_pushcfunction(L, push_call);
+    lua_pushlightuserdata(L, const_cast<Upload*>(&upload));
+    if (lua_pcall(L, 1, 2, 0) == LUA_OK)
+      task = runtime.spawn(L, 1, "upload");
+    else
+      lua_pop(L, 1);
+  }
+  if (task == 0) return upload.done(Error{.message = "not enough memory"});
+  const auto owner = std::make_shared<int>();
+  add_watch(runtime.find(task)->watches,
+            {.owner = owner, .tell = [&runtime, L, task, owner, done = upload.done] {
+               done(address_of(runtime, L, task));
+               runtime.release(task);
+             }});
+}
+
 }  // namespace
 
 void watch_globals(lua_State* L) {
@@ -210,6 +256,14 @@ engine::Engine& engine_of(lua_State* L, Client& client) {
   return *client.engine;
 }
 
+engine::JobSnapshot& push_snapshot(lua_State* L, Client& client,
+                                   const std::shared_ptr<engine::Job>& job) {
+  auto& snapshot = new_object<engine::JobSnapshot>(L);
+  engine::Engine& engine = engine_of(L, client);
+  pure(L, [&] { snapshot = engine.snapshot(job); });
+  return snapshot;
+}
+
 Call& new_call(lua_State* L, const std::shared_ptr<Client>& client) {
   Call& call = new_call_unopened(L, client);
   engine_of(L, *client);
@@ -287,56 +341,6 @@ Millis read_deadline(lua_State* L, int index) {
   lua_pop(L, 1);
   return state_of(L).deadline(seconds);
 }
-
-// ---- configure{ upload = function }: the script's function puts a file where the service can
-// fetch it ----
-
-namespace {
-
-struct Upload {
-  int function;
-  std::string path;
-  engine::TextDone done;
-};
-
-int push_call(lua_State* L) {
-  const auto& upload = *static_cast<const Upload*>(lua_touserdata(L, 1));
-  lua_rawgeti(L, LUA_REGISTRYINDEX, upload.function);
-  lua_pushlstring(L, upload.path.data(), upload.path.size());
-  return 2;
-}
-
-Result<std::string> address_of(Runtime& runtime, lua_State* L, TaskId task) {
-  const TaskResult result = runtime.result(task);
-  if (!result.ok) return Error{.message = result.message};
-  const int count = runtime.push_results(L, task);
-  Result<std::string> url = Error{.message = "it returned no text"};
-  if (count > 0 && lua_type(L, -count) == LUA_TSTRING) url = std::string(lua_tostring(L, -count));
-  lua_pop(L, std::max(count, 0));
-  return url;
-}
-
-/// On the owner's thread: a task of the script's function; its result goes to the worker.
-void begin(Runtime& runtime, lua_State* L, const Upload& upload) {
-  TaskId task = 0;
-  if (lua_checkstack(L, LUA_MINSTACK)) {
-    lua_pushcfunction(L, push_call);
-    lua_pushlightuserdata(L, const_cast<Upload*>(&upload));
-    if (lua_pcall(L, 1, 2, 0) == LUA_OK)
-      task = runtime.spawn(L, 1, "upload");
-    else
-      lua_pop(L, 1);
-  }
-  if (task == 0) return upload.done(Error{.message = "not enough memory"});
-  const auto owner = std::make_shared<int>();
-  add_watch(runtime.find(task)->watches,
-            {.owner = owner, .tell = [&runtime, L, task, owner, done = upload.done] {
-               done(address_of(runtime, L, task));
-               runtime.release(task);
-             }});
-}
-
-}  // namespace
 
 std::function<void(const std::string&, engine::TextDone)> upload_by(Runtime& runtime,
                                                                     int function) {

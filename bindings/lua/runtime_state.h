@@ -140,6 +140,9 @@ Millis read_deadline(lua_State* L, int index);
 void define_media(lua_State* L);
 void define_job(lua_State* L);  ///< leaves the table of methods on the stack
 void define_tasks(lua_State* L);
+/// Pushes how a job is now.
+engine::JobSnapshot& push_snapshot(lua_State* L, Client& client,
+                                   const std::shared_ptr<engine::Job>& job);
 /// Pushes the Job of a Call, the Clip of a Job.
 int push_job(lua_State* L, Call& call);
 int push_clip_of(lua_State* L, const JobRef& job);
@@ -157,8 +160,6 @@ int push_outcome(lua_State* L, const JobRef& job);
 /// Puts functions that make jobs into the table at -2, bound to the client on top: one for every
 /// endpoint and alias.
 void add_endpoints(lua_State* L);
-
-void push_videos(lua_State* L, const std::vector<api::Video>& videos);
 
 /// The functions of the module table: bound to a client, or not, or for the prelude alone.
 extern const luaL_Reg kVerbs[];

@@ -12,17 +12,8 @@ namespace kling::lua {
 namespace {
 
 int push_query(lua_State* L, Call& call) {
-  const engine::QueryResult& query = call.reply->query;
-  lua_createtable(L, 0, 8);
-  lua_pushstring(L, api::name(query.task.state));
-  lua_setfield(L, -2, "status");
-  set_some(L, "message", query.task.message);
-  set_some(L, "id", query.task.id);
-  set_some(L, "external_id", query.task.external_id);
-  set_some(L, "handle", query.handle);
-  set_some(L, "raw", query.raw);
-  push_videos(L, query.task.videos);
-  lua_setfield(L, -2, "videos");
+  pure(L, [&] { call.json = engine::to_json(call.reply->query); });
+  push_json(L, call.json);
   return 1;
 }
 

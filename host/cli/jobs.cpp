@@ -39,10 +39,10 @@ Result<std::shared_ptr<engine::Ledger>> LedgerOptions::open() const {
   return engine::open_ledger(path);
 }
 
-std::string take_of(const Step& row) {
+std::string take_of(const std::string& run) {
   constexpr std::string_view kBefore = ".lua@";
-  const std::size_t at = row.run.rfind(kBefore);
-  return at == std::string::npos ? "" : row.run.substr(at + kBefore.size());
+  const std::size_t at = run.rfind(kBefore);
+  return at == std::string::npos ? "" : run.substr(at + kBefore.size());
 }
 
 bool is_open(const Step& row) {
@@ -69,23 +69,17 @@ Result<Step> find_step(const LedgerOptions& options, const std::string& text) {
 }
 
 nlohmann::json to_json(const Step& row) {
-  const auto seconds = [](Millis at) { return static_cast<double>(at) / 1000; };
-  nlohmann::json json = {{"handle", handle_of(row)},
-                         {"kind", row.endpoint},
-                         {"state", engine::name(row.state)},
-                         {"external_id", row.external_id},
-                         {"created", seconds(row.created_at)},
-                         {"cost", row.cost()},
-                         {"cost_is_real", row.cost_usd.has_value()},
-                         {"where", row.script},
-                         {"summary", row.summary}};
-  if (!row.name.empty()) json["name"] = row.name;
+  const engine::JobFacts none;
+  const auto error = api::parse_json(row.error);
+  nlohmann::json json = engine::to_json(engine::JobView{
+      row, none, engine::Phase::fresh, engine::name(row.state), -1,
+      error.is_object() ? std::make_shared<const Error>(engine::error_from_json(error)) : nullptr,
+      nullptr});
+  json.erase("reused");  // that is of a run
+  json["cost_is_real"] = row.cost_usd.has_value();
+  json["summary"] = row.summary;
   if (row.superseded) json["superseded"] = true;
-  if (const std::string take = take_of(row); !take.empty()) json["take"] = take;
-  if (!row.task_id.empty()) json["id"] = row.task_id;
-  if (row.finished_at != 0) json["finished"] = seconds(row.finished_at);
-  if (!row.file.empty()) json["path"] = row.file;
-  if (const auto error = api::parse_json(row.error); error.is_object()) json["error"] = error;
+  if (const std::string take = take_of(row.run); !take.empty()) json["take"] = take;
   return json;
 }
 

@@ -23,8 +23,8 @@ struct LedgerOptions : JobOptions {
 /// whole or its unique beginning, or the name of a shot. Errors (invalid): none, several (named).
 Result<engine::Step> find_step(const LedgerOptions& options, const std::string& text);
 
-/// Of the run (--take); empty: none.
-std::string take_of(const engine::Step& row);
+/// Of a run, as the ledger names it (--take); empty: none.
+std::string take_of(const std::string& run);
 /// Neither finished nor failed: something is to be waited for or decided.
 bool is_open(const engine::Step& row);
 /// Of the script's file that made the job, without folder and line.

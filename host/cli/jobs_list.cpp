@@ -12,6 +12,7 @@ namespace {
 
 using engine::JournalRow;
 using engine::Step;
+using engine::StepState;
 
 struct ListOptions : LedgerOptions {
   std::vector<std::string> states, kinds;
@@ -29,7 +30,7 @@ bool is_wanted(const ListOptions& options, const Step& row) {
 }
 
 std::string money(const Step& row) {
-  if (row.state == engine::StepState::failed) return "$0.00";
+  if (row.state == StepState::failed) return "$0.00";
   return printed("%s$%.2f", row.cost_usd ? "" : "~", row.cost());
 }
 
@@ -108,9 +109,9 @@ int run_list(const ListOptions& options) {
     const Step& row = rows[i];
     const double usd = row.cost();
     open += is_open(row) ? 1 : 0;
-    failed += row.state == engine::StepState::failed ? 1 : 0;
-    if (row.state != engine::StepState::failed) (is_open(row) ? expected : paid) += usd;
-    const std::string take = take_of(row);
+    failed += row.state == StepState::failed ? 1 : 0;
+    if (row.state != StepState::failed) (is_open(row) ? expected : paid) += usd;
+    const std::string take = take_of(row.run);
     superseded += row.superseded ? 1 : 0;
     print(ids[i], engine::name(row.state), age(row.created_at), money(row),
           (row.superseded ? "(superseded) " : "") + (take.empty() ? "" : "[" + take + "] ") +
@@ -205,44 +206,8 @@ int run_show(const ShowOptions& options) {
   return kExitDone;
 }
 
-}  // namespace
-
-std::function<int()> set_up_jobs_list(CLI::App& app) {
-  auto options = std::make_shared<ListOptions>();
-  options->add_ledger_options(app);
-  app.add_option("--state", options->states, "only jobs in this state; may be repeated")
-      ->check(CLI::IsMember(std::vector<std::string>{"intended", "sending", "accepted", "succeeded",
-                                                     "failed", "ambiguous"}))
-      ->allow_extra_args(false);
-  app.add_option("--kind", options->kinds, "only text2video, image2video, …; may be repeated")
-      ->check(CLI::IsMember(kinds()))
-      ->allow_extra_args(false);
-  app.add_option("--script", options->script, "only this script's, from the ledger beside it")
-      ->type_name("FILE");
-  app.add_flag("--open", options->open_only, "only what is neither finished nor failed");
-  app.add_option("--limit", options->limit, "show at most this many, the newest first (0: all)")
-      ->check(number_in(0));
-  app.footer("Example: kling jobs list --open --kind text2video");
-  return [options] { return run_list(*options); };
-}
-
-std::function<int()> set_up_jobs_show(CLI::App& app) {
-  auto options = std::make_shared<ShowOptions>();
-  options->add_ledger_options(app);
-  add_handle(app, options->handle);
-  app.add_flag("--request", options->request, "the body that was sent, too");
-  app.add_flag("--raw", options->raw, kRawHelp);
-  app.footer("Example: kling jobs show kling:text2video/861309198188019719 --request");
-  return [options] { return run_show(*options); };
-}
-
 // ---- kling jobs prune: gives disk space back. Takes away clips and answers, never a step: what
 // was paid stays known, so nothing is paid again ----
-
-namespace {
-
-using engine::Step;
-using engine::StepState;
 
 constexpr double kDay = 24 * 3600 * 1000.0;
 
@@ -314,6 +279,35 @@ int run_prune(const PruneOptions& options) {
 }
 
 }  // namespace
+
+std::function<int()> set_up_jobs_list(CLI::App& app) {
+  auto options = std::make_shared<ListOptions>();
+  options->add_ledger_options(app);
+  app.add_option("--state", options->states, "only jobs in this state; may be repeated")
+      ->check(CLI::IsMember(std::vector<std::string>{"intended", "sending", "accepted", "succeeded",
+                                                     "failed", "ambiguous"}))
+      ->allow_extra_args(false);
+  app.add_option("--kind", options->kinds, "only text2video, image2video, …; may be repeated")
+      ->check(CLI::IsMember(kinds()))
+      ->allow_extra_args(false);
+  app.add_option("--script", options->script, "only this script's, from the ledger beside it")
+      ->type_name("FILE");
+  app.add_flag("--open", options->open_only, "only what is neither finished nor failed");
+  app.add_option("--limit", options->limit, "show at most this many, the newest first (0: all)")
+      ->check(number_in(0));
+  app.footer("Example: kling jobs list --open --kind text2video");
+  return [options] { return run_list(*options); };
+}
+
+std::function<int()> set_up_jobs_show(CLI::App& app) {
+  auto options = std::make_shared<ShowOptions>();
+  options->add_ledger_options(app);
+  add_handle(app, options->handle);
+  app.add_flag("--request", options->request, "the body that was sent, too");
+  app.add_flag("--raw", options->raw, kRawHelp);
+  app.footer("Example: kling jobs show kling:text2video/861309198188019719 --request");
+  return [options] { return run_show(*options); };
+}
 
 std::function<int()> set_up_jobs_prune(CLI::App& app) {
   auto options = std::make_shared<PruneOptions>();

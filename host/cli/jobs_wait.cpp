@@ -221,6 +221,39 @@ std::shared_ptr<WaitOptions> add_options(CLI::App& app) {
   return options;
 }
 
+// ---- kling query HANDLE: one GET ----
+
+struct QueryOptions : LedgerOptions {
+  std::string handle;
+  std::string kind;
+};
+
+int run_query(const QueryOptions& options) {
+  Service service(options);
+  if (Status opened = service.open(""); !opened.ok()) return options.voice.fail(opened.error());
+  watch_interrupts([queue = service.queue] { queue->wake(); });
+  auto engine = service.make_engine(service.settings);
+  if (!engine) return options.voice.fail(engine.error());
+
+  const auto found = service.ended<engine::QueryResult>([&](auto done) {
+    (*engine)->query({.text = options.handle, .external_id = "", .endpoint = options.kind},
+                     std::move(done));
+  });
+  if (!found) {
+    const int code = options.voice.fail(found.error());
+    if (interrupted()) ::_exit(code);  // a silent host would be waited for
+    return code;
+  }
+  const api::Task& task = found->task;
+  std::string text = found->handle + "  " + api::name(task.state) +
+                     (task.message.empty() ? "" : "  ") + task.message + "\n";
+  for (const api::Video& video : task.videos) text += video.url + "\n";
+  nlohmann::json told = engine::to_json(*found);
+  told.emplace("message", "");
+  told["raw"] = api::parse_json(found->raw);
+  return options.voice.result(told, text);
+}
+
 }  // namespace
 
 std::function<int()> set_up_jobs_wait(CLI::App& app) {
@@ -255,49 +288,6 @@ std::function<int()> set_up_jobs_save(CLI::App& app) {
   app.footer("Example: kling jobs save kling:text2video/861309198188019719 shot.mp4");
   return [options] { return run_save(*options); };
 }
-
-// ---- kling query HANDLE: one GET ----
-
-namespace {
-
-struct QueryOptions : LedgerOptions {
-  std::string handle;
-  std::string kind;
-};
-
-int run_query(const QueryOptions& options) {
-  Service service(options);
-  if (Status opened = service.open(""); !opened.ok()) return options.voice.fail(opened.error());
-  watch_interrupts([queue = service.queue] { queue->wake(); });
-  auto engine = service.make_engine(service.settings);
-  if (!engine) return options.voice.fail(engine.error());
-
-  const auto found = service.ended<engine::QueryResult>([&](auto done) {
-    (*engine)->query({.text = options.handle, .external_id = "", .endpoint = options.kind},
-                     std::move(done));
-  });
-  if (!found) {
-    const int code = options.voice.fail(found.error());
-    if (interrupted()) ::_exit(code);  // a silent host would be waited for
-    return code;
-  }
-  const api::Task& task = found->task;
-  nlohmann::json videos = nlohmann::json::array();
-  std::string text = found->handle + "  " + api::name(task.state) +
-                     (task.message.empty() ? "" : "  ") + task.message + "\n";
-  for (const api::Video& video : task.videos) {
-    videos.push_back({{"id", video.id}, {"url", video.url}, {"duration", video.duration}});
-    text += video.url + "\n";
-  }
-  return options.voice.result({{"handle", found->handle},
-                               {"status", api::name(task.state)},
-                               {"message", task.message},
-                               {"videos", videos},
-                               {"raw", api::parse_json(found->raw)}},
-                              text);
-}
-
-}  // namespace
 
 std::function<int()> set_up_query(CLI::App& app) {
   auto options = std::make_shared<QueryOptions>();

@@ -174,11 +174,9 @@ Result<json> view_data(engine::Ledger* ledger, const ViewFilter& filter) {
   if (ledger == nullptr) return data;
   const auto wanted = [&](const std::string& run) {
     if (!filter.run.empty()) return run == filter.run;
-    const std::size_t at = run.rfind(".lua@");
-    const std::string script = run.substr(0, at == run.npos ? at : at + 4);
-    const std::string take = at == run.npos ? "" : run.substr(at + 5);
-    return (filter.script.empty() ||
-            fs::path(script).filename() == fs::path(filter.script).filename()) &&
+    const std::string take = take_of(run);
+    const fs::path script = run.substr(0, run.size() - (take.empty() ? 0 : take.size() + 1));
+    return (filter.script.empty() || script.filename() == fs::path(filter.script).filename()) &&
            (filter.take.empty() || take == filter.take);
   };
   const auto rows = ledger->list(0);
