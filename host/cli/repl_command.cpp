@@ -348,13 +348,7 @@ int run_repl(const ReplOptions& options) {
                                       ? message
                                       : level + ": " + message] { session->tell(text); });
   };
-  lua::ModuleOptions module{
-      .engine = service.settings,
-      .make_engine =
-          [&](engine::EngineOptions chosen) { return service.make_engine(std::move(chosen)); },
-      .queue = service.queue,
-      .own_interpreter = true,
-      .log = service.settings.log};
+  lua::ModuleOptions module = service.module_options();
   const repl::Host host{.chunk_name = console.interactive() ? "=input" : "=stdin",
                         .write = [&](const std::string& text) { session->print(text); },
                         .print = [&](const std::string& text) { session->print(text); },

@@ -152,16 +152,11 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
   std::unique_ptr<Board> board;
   if (Status open = options.board.start(options.voice, script, service.queue, board); !open)
     return options.voice.fail(open.error());
-  lua::ModuleOptions module{.engine = settings,
-                            .make_engine =
-                                [&](engine::EngineOptions chosen) {
-                                  return options.make_engine
-                                             ? options.make_engine(std::move(chosen), service)
-                                             : service.make_engine(std::move(chosen));
-                                },
-                            .queue = service.queue,
-                            .own_interpreter = true,
-                            .log = settings.log};
+  lua::ModuleOptions module = service.module_options();
+  if (options.make_engine)
+    module.make_engine = [&](auto chosen) {
+      return options.make_engine(std::move(chosen), service);
+    };
 
   lua_Integer seed[2] = {};
   std::sscanf(settings.seed.c_str(), "%lld %lld", &seed[0], &seed[1]);

@@ -29,6 +29,42 @@ std::string check_dialect(const std::string& words) {
   return known ? "" : known.error().message + "; " + known.error().hint;
 }
 
+// ---- kling sim: the simulator as a server, until Ctrl-C ----
+
+struct SimOptions : SimulationOptions {
+  Voice voice;
+  std::vector<double> run_seconds = {60, 180};
+  double url_seconds = 86'400;
+};
+
+int run_sim(SimOptions& options) {
+  std::binary_semaphore over(0);
+  // Before any thread exists, so that every one inherits the mask.
+  watch_interrupts([&] { over.release(); });
+  sim::Options& service = options.service;
+  service.clock = sim::Simulator::clock_for(service.state_dir, options.speed);
+  service.min_run = static_cast<Millis>(options.run_seconds[0] * 1000);
+  service.max_run = std::max(service.min_run, static_cast<Millis>(options.run_seconds[1] * 1000));
+  service.url_life = static_cast<Millis>(options.url_seconds * 1000);
+  service.log = [&](const std::string& line) { options.voice.note(line); };
+  auto simulator = sim::Simulator::start(service);
+  if (!simulator) return options.voice.fail(simulator.error());
+  const std::string url = (*simulator)->base_url();
+  (void)options.voice.result({{"base_url", url}}, url + "\n");
+  std::fflush(stdout);
+  options.voice.note("point any Kling client at this address, for example: KLING_BASE_URL=" + url +
+                     " KLING_API_KEY=any kling run film.lua");
+  over.acquire();
+  const sim::Counters counters = (*simulator)->counters();
+  if (options.voice.json)
+    Voice::line({{"creates", counters.creates},
+                 {"charged", counters.charged},
+                 {"charged_usd", counters.charged_usd}});
+  options.voice.note(std::to_string(counters.creates) + " create requests, " +
+                     std::to_string(counters.charged) + " charged clips");
+  return kExitDone;
+}
+
 }  // namespace
 
 void ServiceOptions::add_options(CLI::App& app) {
@@ -148,6 +184,14 @@ Result<std::shared_ptr<engine::Engine>> Service::make_engine(engine::EngineOptio
   return engine::make_engine(std::move(options));
 }
 
+lua::ModuleOptions Service::module_options() {
+  return {.engine = settings,
+          .make_engine = [this](auto chosen) { return make_engine(std::move(chosen)); },
+          .queue = queue,
+          .own_interpreter = true,
+          .log = settings.log};
+}
+
 Millis Service::deadline(int real_milliseconds) const {
   if (real_milliseconds < 0) return kNever;
   const double speed = options_.simulation.on ? options_.simulation.speed : 1.0;
@@ -159,46 +203,6 @@ std::string Service::summary(const std::vector<engine::Engine*>& engines) const 
   const double usd = engine::bill_of(engines).usd;
   return "rehearsal: nothing was paid" + (usd > 0 ? printed("; for real about $%.2f", usd) : "");
 }
-
-// ---- kling sim: the simulator as a server, until Ctrl-C ----
-
-namespace {
-
-struct SimOptions : SimulationOptions {
-  Voice voice;
-  std::vector<double> run_seconds = {60, 180};
-  double url_seconds = 86'400;
-};
-
-int run_sim(SimOptions& options) {
-  std::binary_semaphore over(0);
-  // Before any thread exists, so that every one inherits the mask.
-  watch_interrupts([&] { over.release(); });
-  sim::Options& service = options.service;
-  service.clock = sim::Simulator::clock_for(service.state_dir, options.speed);
-  service.min_run = static_cast<Millis>(options.run_seconds[0] * 1000);
-  service.max_run = std::max(service.min_run, static_cast<Millis>(options.run_seconds[1] * 1000));
-  service.url_life = static_cast<Millis>(options.url_seconds * 1000);
-  service.log = [&](const std::string& line) { options.voice.note(line); };
-  auto simulator = sim::Simulator::start(service);
-  if (!simulator) return options.voice.fail(simulator.error());
-  const std::string url = (*simulator)->base_url();
-  (void)options.voice.result({{"base_url", url}}, url + "\n");
-  std::fflush(stdout);
-  options.voice.note("point any Kling client at this address, for example: KLING_BASE_URL=" + url +
-                     " KLING_API_KEY=any kling run film.lua");
-  over.acquire();
-  const sim::Counters counters = (*simulator)->counters();
-  if (options.voice.json)
-    Voice::line({{"creates", counters.creates},
-                 {"charged", counters.charged},
-                 {"charged_usd", counters.charged_usd}});
-  options.voice.note(std::to_string(counters.creates) + " create requests, " +
-                     std::to_string(counters.charged) + " charged clips");
-  return kExitDone;
-}
-
-}  // namespace
 
 std::function<int()> set_up_sim(CLI::App& app) {
   auto options = std::make_shared<SimOptions>();

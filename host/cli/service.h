@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cli/command.h"
+#include "lua/runtime.h"
 #include "runtime/settings.h"
 #include "sim/simulator.h"
 
@@ -51,6 +52,8 @@ class Service {
   /// Points `options` at the simulator, which the first call starts; leaves them without --sim.
   Status connect(engine::EngineOptions& options);
   Result<std::shared_ptr<engine::Engine>> make_engine(engine::EngineOptions options);
+  /// For a state whose engines are this service's, which must outlive it.
+  lua::ModuleOptions module_options();
   /// Runs an operation of an engine to its end, or to Ctrl-C. `begin` is given who is told. What is
   /// slow is told once.
   template <class Value, class Begin>
