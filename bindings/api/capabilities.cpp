@@ -62,12 +62,32 @@ std::string seconds_text(std::uint32_t mask) {
   return mask == kThreeToTen ? "3 to 10 s" : "3 to 15 s";
 }
 
+struct Price {
+  const char* model;
+  const char* mode;             ///< empty: any
+  double silent, sound, video;  ///< units; 0: not offered
+  bool per_second;              ///< else for each 5 s
+};
+
+constexpr Price kPrices[] = {
+    {"kling-v3", "std", 0.6, 0.9, 0, true},        {"kling-v3", "pro", 0.8, 1.2, 0, true},
+    {"kling-v3", "4k", 3.0, 3.0, 0, true},         {"kling-video-o1", "std", 0.6, 0, 0.9, true},
+    {"kling-video-o1", "pro", 0.8, 0, 1.2, true},  {"kling-v3-omni", "std", 0.6, 0.8, 0.9, true},
+    {"kling-v3-omni", "pro", 0.8, 1.0, 1.2, true}, {"kling-v3-omni", "4k", 3.0, 3.0, 3.0, true},
+    {"kling-v2-6", "std", 1.5, 0, 0, false},       {"kling-v2-6", "pro", 2.5, 5, 0, false},
+    {"kling-v2-5-turbo", "std", 1.5, 0, 0, false}, {"kling-v2-5-turbo", "pro", 2.5, 0, 0, false},
+    {"kling-v2-master", "", 10, 0, 0, false},      {"kling-v2-1-master", "", 10, 0, 0, false},
+    {"kling-v2-1", "std", 2, 0, 0, false},         {"kling-v2-1", "pro", 3.5, 0, 0, false},
+    {"kling-v1-6", "std", 2, 0, 0, false},         {"kling-v1-6", "pro", 3.5, 0, 0, false},
+    {"kling-v1-5", "std", 2, 0, 0, false},         {"kling-v1-5", "pro", 3.5, 0, 0, false},
+    {"kling-v1", "std", 1, 0, 0, false},           {"kling-v1", "pro", 3.5, 0, 0, false},
+};
+constexpr double kVoices = 1.2;               // a clip with named voices, against one with sound
+constexpr double kLongestEditedSeconds = 10;  // an edited video is billed by its own length
+
 }  // namespace
 
-bool Offer::has_mode(std::string_view mode) const {
-  return modes.empty() ||
-         (' ' + std::string(modes) + ' ').find(' ' + std::string(mode) + ' ') != std::string::npos;
-}
+bool Offer::has_mode(std::string_view mode) const { return modes.empty() || has_word(modes, mode); }
 
 bool Offer::has_seconds(std::int64_t count) const {
   return count >= 0 && count < 32 && (seconds >> count & 1u) != 0;
@@ -96,16 +116,13 @@ std::vector<std::string> models_of(Feature feature) {
 }
 
 std::string offers_text(Feature feature, Feature generation) {
-  std::string current;
-  std::string all;
+  std::vector<std::string> current, retired;
   for (const Offer& offer : kOffers) {
     if ((offer.features & bit(feature)) == 0 || find_offer(generation, offer.model) == nullptr)
       continue;
-    const std::string text = offer.text();
-    all += (all.empty() ? "" : ", ") + text;
-    if (!is_retired(offer.model)) current += (current.empty() ? "" : ", ") + text;
+    (is_retired(offer.model) ? retired : current).push_back(offer.text());
   }
-  return current.empty() ? all : current;
+  return joined(current.empty() ? retired : current, ", ");
 }
 
 Feature feature_of(std::string_view endpoint) {
@@ -127,33 +144,6 @@ Json as_draft(std::string_view endpoint, std::string_view model, Json fields) {
 bool is_retired(std::string_view model) {
   return std::ranges::find(kRetiredModels, model) != kRetiredModels.end();
 }
-
-namespace {
-
-struct Price {
-  const char* model;
-  const char* mode;             ///< empty: any
-  double silent, sound, video;  ///< units; 0: not offered
-  bool per_second;              ///< else for each 5 s
-};
-
-constexpr Price kPrices[] = {
-    {"kling-v3", "std", 0.6, 0.9, 0, true},        {"kling-v3", "pro", 0.8, 1.2, 0, true},
-    {"kling-v3", "4k", 3.0, 3.0, 0, true},         {"kling-video-o1", "std", 0.6, 0, 0.9, true},
-    {"kling-video-o1", "pro", 0.8, 0, 1.2, true},  {"kling-v3-omni", "std", 0.6, 0.8, 0.9, true},
-    {"kling-v3-omni", "pro", 0.8, 1.0, 1.2, true}, {"kling-v3-omni", "4k", 3.0, 3.0, 3.0, true},
-    {"kling-v2-6", "std", 1.5, 0, 0, false},       {"kling-v2-6", "pro", 2.5, 5, 0, false},
-    {"kling-v2-5-turbo", "std", 1.5, 0, 0, false}, {"kling-v2-5-turbo", "pro", 2.5, 0, 0, false},
-    {"kling-v2-master", "", 10, 0, 0, false},      {"kling-v2-1-master", "", 10, 0, 0, false},
-    {"kling-v2-1", "std", 2, 0, 0, false},         {"kling-v2-1", "pro", 3.5, 0, 0, false},
-    {"kling-v1-6", "std", 2, 0, 0, false},         {"kling-v1-6", "pro", 3.5, 0, 0, false},
-    {"kling-v1-5", "std", 2, 0, 0, false},         {"kling-v1-5", "pro", 3.5, 0, 0, false},
-    {"kling-v1", "std", 1, 0, 0, false},           {"kling-v1", "pro", 3.5, 0, 0, false},
-};
-constexpr double kVoices = 1.2;               // a clip with named voices, against one with sound
-constexpr double kLongestEditedSeconds = 10;  // an edited video is billed by its own length
-
-}  // namespace
 
 std::optional<Estimate> estimate(const Endpoint&, const Json& body) {
   const std::string model = scalar_text(member(body, "model_name"));

@@ -101,30 +101,30 @@ class Checker {
     }
   }
 
+  /// `said` is the value in words, behind the path.
+  void limits(double value, std::optional<double> least, std::optional<double> most,
+              const Param& param, const char* rule, const std::string& path,
+              const std::string& said, const char* unit, std::string hint) {
+    const bool low = least && value < *least;
+    if (!low && !(most && value > *most)) return;
+    add(kError, param, rule, path,
+        said + "; the limit is " + (low ? "at least " : "at most ") + plain(low ? *least : *most) +
+            unit,
+        std::move(hint));
+  }
+
   void range(double value, const Param& param, const std::string& path, const char* unit) {
-    const Rule& rule = param.rule;
-    const bool low = rule.minimum && value < *rule.minimum;
-    if (!low && !(rule.maximum && value > *rule.maximum)) return;
-    add(kError, param, "range", path,
-        " = " + plain(value) + "; the limit is " + (low ? "at least " : "at most ") +
-            plain(low ? *rule.minimum : *rule.maximum) + unit,
-        rule.minimum && rule.maximum && *unit == '\0'
-            ? "give " + plain(*rule.minimum) + " to " + plain(*rule.maximum)
-            : param.doc);
+    const auto& [least, most] = std::tie(param.rule.minimum, param.rule.maximum);
+    const bool plain_range = least && most && *unit == '\0';
+    limits(value, least, most, param, "range", path, " = " + plain(value), unit,
+           plain_range ? "give " + plain(*least) + " to " + plain(*most) : param.doc);
   }
 
   void list(const Json& value, const Param& param, const std::string& path) {
     if (!value.is_array()) return;
-    const Rule& rule = param.rule;
     const std::size_t count = value.size();
-    const bool few = rule.min_items && count < *rule.min_items;
-    if (few || (rule.max_items && count > *rule.max_items)) {
-      add(kError, param, "count", path,
-          " has " + std::to_string(count) + " items; the limit is " +
-              (few ? "at least " : "at most ") +
-              std::to_string(few ? *rule.min_items : *rule.max_items),
-          param.doc);
-    }
+    limits(double(count), param.rule.min_items, param.rule.max_items, param, "count", path,
+           " has " + std::to_string(count) + " items", "", param.doc);
     for (std::size_t i = 0; i < count; ++i)
       object(value[i], param.children, path + "[" + std::to_string(i + 1) + "].");
   }

@@ -30,6 +30,24 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return last[b.size()];
 }
 
+const Param* find_param(const Endpoint& endpoint, std::string_view name) {
+  const auto found =
+      std::ranges::find_if(endpoint.params, [&](const Param& param) { return param.name == name; });
+  return found == endpoint.params.end() ? nullptr : &*found;
+}
+
+/// A default must never make a legal request illegal.
+std::string default_for(const Request& request, const Param& param) {
+  if (param.name == "duration") {
+    if (edits_video(request)) return {};
+    if (has_own_shots(request)) return std::to_string(shots_seconds(request));
+  }
+  if (param.name == "aspect_ratio" &&
+      (edits_video(request) || any_item(request, "image_list", "type", "first_frame")))
+    return {};
+  return param.default_value;
+}
+
 }  // namespace
 
 std::span<const Endpoint> endpoints() {
@@ -87,28 +105,6 @@ Error to_error(const Endpoint& endpoint, const std::vector<Finding>& findings) {
   for (const Finding& one : faults) error.message += "\n  " + one.message + "\n    do: " + one.hint;
   return error;
 }
-
-namespace {
-
-const Param* find_param(const Endpoint& endpoint, std::string_view name) {
-  const auto found =
-      std::ranges::find_if(endpoint.params, [&](const Param& param) { return param.name == name; });
-  return found == endpoint.params.end() ? nullptr : &*found;
-}
-
-/// A default must never make a legal request illegal.
-std::string default_for(const Request& request, const Param& param) {
-  if (param.name == "duration") {
-    if (edits_video(request)) return {};
-    if (has_own_shots(request)) return std::to_string(shots_seconds(request));
-  }
-  if (param.name == "aspect_ratio" &&
-      (edits_video(request) || any_item(request, "image_list", "type", "first_frame")))
-    return {};
-  return param.default_value;
-}
-
-}  // namespace
 
 bool absent(const Json& value) {
   if (value.is_string()) return value.get_ref<const std::string&>().empty();

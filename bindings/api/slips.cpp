@@ -2,7 +2,6 @@
 #include "api/text.h"
 
 namespace kling::api {
-namespace {
 
 constexpr const char* kStart = "kling.image2video starts from a picture: image = …";
 constexpr const char* kMode =
@@ -54,8 +53,6 @@ constexpr FieldSlip kSlips[] = {
      "save the clip when it is there: job:wait():save(\"shot.mp4\")"},
     {"", "wait sync timeout", "wait on the job that comes back: job:wait { timeout = 600 }"},
 };
-
-}  // namespace
 
 std::span<const FieldSlip> field_slips() { return kSlips; }
 

@@ -35,6 +35,26 @@ bool in_token(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
 }
 
+/// JSON may write "/" and "&" of a URL as "\/" and "\u0026": these do not end it.
+bool ends_url(std::string_view rest) {
+  if (rest.starts_with('\\')) return !rest.starts_with("\\/") && !rest.starts_with("\\u00");
+  return std::string_view(" \"<>\t\r\n").find(rest.front()) != std::string_view::npos;
+}
+
+constexpr std::string_view kQuotes[] = {"\"",     "'",      "`",      "<",      ">",     "\u2018",
+                                        "\u2019", "\u201c", "\u201d", "\u00ab", "\u00bb"};
+
+/// Bytes of the blank or quote at the start or the end of `text`; 0: there is none.
+std::size_t wrapping(std::string_view text, bool at_end, bool quotes) {
+  for (std::size_t length = 1; length <= std::min<std::size_t>(4, text.size()); ++length) {
+    const std::string_view piece =
+        at_end ? text.substr(text.size() - length) : text.substr(0, length);
+    if (is_blank(piece) || (quotes && std::ranges::find(kQuotes, piece) != std::end(kQuotes)))
+      return length;
+  }
+  return 0;
+}
+
 }  // namespace
 
 std::size_t characters(std::string_view utf8) {
@@ -117,16 +137,6 @@ std::string tidy_url(std::string_view text) {
   return url;
 }
 
-namespace {
-
-/// JSON may write "/" and "&" of a URL as "\/" and "\u0026": these do not end it.
-bool ends_url(std::string_view rest) {
-  if (rest.starts_with('\\')) return !rest.starts_with("\\/") && !rest.starts_with("\\u00");
-  return std::string_view(" \"<>\t\r\n").find(rest.front()) != std::string_view::npos;
-}
-
-}  // namespace
-
 std::string excerpt(std::string_view text, std::size_t limit) {
   std::string result;
   const std::string_view start = text.substr(0, limit);
@@ -193,24 +203,6 @@ const Json& member(const Json& value, std::string_view key) {
   const auto found = value.find(key);
   return found == value.end() ? nothing : *found;
 }
-
-namespace {
-
-constexpr std::string_view kQuotes[] = {"\"",     "'",      "`",      "<",      ">",     "\u2018",
-                                        "\u2019", "\u201c", "\u201d", "\u00ab", "\u00bb"};
-
-/// Bytes of the blank or quote at the start or the end of `text`; 0: there is none.
-std::size_t wrapping(std::string_view text, bool at_end, bool quotes) {
-  for (std::size_t length = 1; length <= std::min<std::size_t>(4, text.size()); ++length) {
-    const std::string_view piece =
-        at_end ? text.substr(text.size() - length) : text.substr(0, length);
-    if (is_blank(piece) || (quotes && std::ranges::find(kQuotes, piece) != std::end(kQuotes)))
-      return length;
-  }
-  return 0;
-}
-
-}  // namespace
 
 std::string bare(std::string_view pasted, bool quotes) {
   while (const std::size_t length = wrapping(pasted, false, quotes)) pasted.remove_prefix(length);

@@ -12,17 +12,14 @@
 #include "base/files.h"
 
 namespace kling {
-namespace {
 
-std::string to_hex(const unsigned char* bytes, std::size_t size) {
+static std::string to_hex(const unsigned char* bytes, std::size_t size) {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
   text.reserve(size * 2);
   for (std::size_t i = 0; i < size; ++i) text += {kDigits[bytes[i] >> 4], kDigits[bytes[i] & 15]};
   return text;
 }
-
-}  // namespace
 
 void Sha256::Free::operator()(evp_md_ctx_st* context) const {
   const NoFork whole;

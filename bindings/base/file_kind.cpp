@@ -5,7 +5,6 @@
 #include "base/files.h"
 
 namespace kling {
-namespace {
 
 using std::string_view;
 using namespace std::string_view_literals;
@@ -69,13 +68,11 @@ constexpr FileKind kMarked = {"behind a byte order mark, as if it were text", Fi
                               kAgain};
 constexpr FileKind kFrames = {"MP3", FileKind::sound, "mp3"};
 
-bool is_text(string_view head) {
+static bool is_text(string_view head) {
   return std::ranges::none_of(head, [](unsigned char c) {
     return c == 0x7f || (c < ' ' && c != '\n' && c != '\r' && c != '\t' && c != '\f');
   });
 }
-
-}  // namespace
 
 const FileKind& file_kind(string_view head) {
   if (head.empty()) return kEmpty;

@@ -6,18 +6,15 @@
 #include <signal.h>
 
 namespace kling {
-namespace {
 
-int g_signal_write = -1;
+static int g_signal_write = -1;
 
-extern "C" void write_signal(int signal) {
+static void write_signal(int signal) {
   const int before = errno;
   const auto byte = static_cast<unsigned char>(signal);
   (void)!::write(g_signal_write, &byte, 1);
   errno = before;
 }
-
-}  // namespace
 
 int signal_pipe(std::initializer_list<int> signals) {
   static const int read_end = [] {

@@ -2,16 +2,16 @@
 #include "lua/runtime_state.h"
 
 namespace kling {
+
 extern const std::string_view kPrelude, kPreludeCode;  // prelude.lua, and compiled
 }
 
 namespace kling::lua {
-namespace {
 
 /// What prelude.lua adds to the table; a test compares it with what is there.
 constexpr const char* kPreludeNames[] = {"all", "any", "map", "timeout"};
 
-void run_prelude(lua_State* L, bool own_interpreter) {  // module job_methods
+static void run_prelude(lua_State* L, bool own_interpreter) {  // module job_methods
   // Compiled by the very Lua that is inside here; another program's may be of another release.
   const std::string_view text = own_interpreter ? kPreludeCode : kPrelude;
   if (luaL_loadbufferx(L, text.data(), text.size(), "=[kling]", own_interpreter ? "b" : "t") !=
@@ -24,8 +24,6 @@ void run_prelude(lua_State* L, bool own_interpreter) {  // module job_methods
   lua_pushboolean(L, own_interpreter);
   lua_call(L, 4, 0);
 }
-
-}  // namespace
 
 void push_functions(lua_State* L) {  // client
   lua_newtable(L);

@@ -7,6 +7,7 @@ extern const std::string_view kViewStyleText, kViewScriptText;
 }
 
 namespace kling::cli {
+
 namespace {
 
 using nlohmann::json;

@@ -85,41 +85,8 @@ int write_project(const Voice& voice, const std::string& folder,
   return kExitDone;
 }
 
-}  // namespace
-
-std::function<int()> set_up_types(CLI::App& app) {
-  auto options = std::make_shared<FolderOptions>();
-  options->voice.add_options(app);
-  app.add_option("folder", options->folder, "of your scripts (default: this one)")
-      ->type_name("DIR");
-  app.footer(
-      "Example: kling types .\nWrites types/kling.lua for LuaLS, .luarc.json and .luacheckrc.");
-  return [options] { return write_project(options->voice, options->folder, editor_files()); };
-}
-
-std::function<int()> set_up_init(CLI::App& app) {
-  auto options = std::make_shared<FolderOptions>();
-  options->voice.add_options(app);
-  app.add_option("folder", options->folder, "to make or to fill (default: this one)")
-      ->type_name("DIR");
-  app.footer("Example: kling init film");
-  return [options] {
-    std::vector<ProjectFile> files = {{"film.lua", kFirstScript},
-                                      {"README.md", kFirstReadme},
-                                      {".gitignore", ".kling/\nout/\n*.part\n"}};
-    for (const ProjectFile& file : editor_files()) files.push_back(file);
-    const int code = write_project(options->voice, options->folder, files);
-    if (code == kExitDone)
-      options->voice.note("now: kling run --sim " +
-                          quoted((fs::path(options->folder) / "film.lua").lexically_normal()));
-    return code;
-  };
-}
-
 // ---- kling completion SHELL: the scripts only ask the program, so they know what the program
 // knows. And kling man: the manual pages that `./dev docs` has written ----
-
-namespace {
 
 struct CompletionOptions {
   std::string shell;
@@ -236,6 +203,35 @@ int run_completion(const CompletionOptions& options) {
 }
 
 }  // namespace
+
+std::function<int()> set_up_types(CLI::App& app) {
+  auto options = std::make_shared<FolderOptions>();
+  options->voice.add_options(app);
+  app.add_option("folder", options->folder, "of your scripts (default: this one)")
+      ->type_name("DIR");
+  app.footer(
+      "Example: kling types .\nWrites types/kling.lua for LuaLS, .luarc.json and .luacheckrc.");
+  return [options] { return write_project(options->voice, options->folder, editor_files()); };
+}
+
+std::function<int()> set_up_init(CLI::App& app) {
+  auto options = std::make_shared<FolderOptions>();
+  options->voice.add_options(app);
+  app.add_option("folder", options->folder, "to make or to fill (default: this one)")
+      ->type_name("DIR");
+  app.footer("Example: kling init film");
+  return [options] {
+    std::vector<ProjectFile> files = {{"film.lua", kFirstScript},
+                                      {"README.md", kFirstReadme},
+                                      {".gitignore", ".kling/\nout/\n*.part\n"}};
+    for (const ProjectFile& file : editor_files()) files.push_back(file);
+    const int code = write_project(options->voice, options->folder, files);
+    if (code == kExitDone)
+      options->voice.note("now: kling run --sim " +
+                          quoted((fs::path(options->folder) / "film.lua").lexically_normal()));
+    return code;
+  };
+}
 
 std::function<int()> set_up_completion(CLI::App& app) {
   auto options = std::make_shared<CompletionOptions>();

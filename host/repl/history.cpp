@@ -9,12 +9,9 @@
 #include "repl/interpreter.h"
 
 namespace kling::repl {
-namespace {
 
 constexpr std::size_t kMostLines = 1000;
 constexpr std::uint64_t kMostBytes = 4 << 20;
-
-}  // namespace
 
 std::string history_path() {
   const char* state = std::getenv("XDG_STATE_HOME");

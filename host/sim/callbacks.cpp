@@ -7,12 +7,11 @@
 #include "base/signals.h"
 
 namespace kling::sim {
-namespace {
 
 constexpr Millis kLate = 60'000;  // of a last callback that comes late
 
 /// True when it was answered with a 2xx.
-bool post(const std::string& url, const std::string& body) {
+static bool post(const std::string& url, const std::string& body) {
   static const std::regex loopback(R"((http://(127\.0\.0\.1|localhost)(:\d+)?)(/.*)?)");
   std::smatch parts;
   if (!std::regex_match(url, parts, loopback)) return false;
@@ -24,8 +23,6 @@ bool post(const std::string& url, const std::string& body) {
   const auto answer = client.Post(path, body, "application/json");
   return answer && answer->status / 100 == 2;
 }
-
-}  // namespace
 
 void Callbacks::watch(const Task& task, Millis since) {
   if (task.order.callback_url.empty()) return;

@@ -1,13 +1,13 @@
 #include "sim/contract.h"
 
 namespace kling {
+
 extern const std::string_view kContractText;  // contract.json
 }
 
 namespace kling::sim {
-namespace {
 
-Json read_contract() {
+static Json read_contract() {
   Json data = Json::parse(kContractText);
   for (Json& endpoint : data["endpoints"]) {
     Json rules = Json::object();
@@ -21,8 +21,6 @@ Json read_contract() {
   }
   return data;
 }
-
-}  // namespace
 
 const Json& contract() {
   static const Json data = read_contract();

@@ -68,53 +68,7 @@ Check in_one_document(const std::string& field) {
 bool has_both_frames(const Request& r) { return given(r, "image") && given(r, "image_tail"); }
 bool has_tail_alone(const Request& r) { return !given(r, "image") && given(r, "image_tail"); }
 
-}  // namespace
-
-std::vector<Check> picture_checks() {
-  return {
-      {kImage, "image.controls", "image_tail, masks and camera_control exclude each other.",
-       "image_tail static_mask dynamic_masks camera_control", one_control},
-      needs(kImage, "image_tail.model",
-            "First and last frame need a model and mode that take both.", "image_tail",
-            Feature::end_frame, has_both_frames),
-      needs(kImage, "image_tail.alone", "Only kling-v1-5 and kling-v1-6 take a last frame alone.",
-            "image_tail", Feature::end_frame_alone, has_tail_alone),
-      rule(kImage, "image_tail.sound", "kling-v2-6 is silent with image_tail.",
-           "image_tail sound model_name",
-           error("sound", "kling-v2-6 is silent with image_tail",
-                 "leave sound out, or take model_name = \"kling-v3\""),
-           [](const Request& r) {
-             return given(r, "image_tail") && has_sound(r) &&
-                    effective(r, "model_name") == "kling-v2-6";
-           }),
-      needs(kImage, "static_mask.model", "The motion brush needs kling-v1 or kling-v1-5, 5 s.",
-            "static_mask", Feature::motion_brush),
-      needs(kImage, "dynamic_masks.model", "The motion brush needs kling-v1 or kling-v1-5, 5 s.",
-            "dynamic_masks", Feature::motion_brush),
-      rule(kMulti, "image_list.single", "One picture is in one of the two documents only.",
-           "image_list",
-           warning("image_list", "image_list has 1 picture; CometAPI's documents want 2 to 4",
-                   "add a picture, or use image2video"),
-           [](const Request& r) { return count_of(r, "image_list") == 1; }),
-      in_one_document("cfg_scale"),
-      in_one_document("static_mask"),
-      in_one_document("dynamic_masks"),
-      {kImage | kMulti, "mask.size", "Masks have the size of the picture.",
-       "image image_list static_mask dynamic_masks", mask_sizes},
-      {kImage, "camera_control.simple", "image2video takes only camera_control of type simple.",
-       "camera_control", simple_camera},
-      rule(
-          kImage, "element_list.voices", "element_list and voice_list exclude each other.",
-          "element_list voice_list",
-          error("voice_list", "element_list and voice_list exclude each other", "keep one of them"),
-          [](const Request& r) { return given(r, "element_list") && given(r, "voice_list"); }),
-      needs(kImage, "element_list.model", "Elements need kling-v3.", "element_list",
-            Feature::elements)};
-}
-
 // ---- Omni ----
-
-namespace {
 
 constexpr const char* kO1 = "kling-video-o1";
 
@@ -189,6 +143,48 @@ Verdict o1_duration(const Request& r) {
 }
 
 }  // namespace
+
+std::vector<Check> picture_checks() {
+  return {
+      {kImage, "image.controls", "image_tail, masks and camera_control exclude each other.",
+       "image_tail static_mask dynamic_masks camera_control", one_control},
+      needs(kImage, "image_tail.model",
+            "First and last frame need a model and mode that take both.", "image_tail",
+            Feature::end_frame, has_both_frames),
+      needs(kImage, "image_tail.alone", "Only kling-v1-5 and kling-v1-6 take a last frame alone.",
+            "image_tail", Feature::end_frame_alone, has_tail_alone),
+      rule(kImage, "image_tail.sound", "kling-v2-6 is silent with image_tail.",
+           "image_tail sound model_name",
+           error("sound", "kling-v2-6 is silent with image_tail",
+                 "leave sound out, or take model_name = \"kling-v3\""),
+           [](const Request& r) {
+             return given(r, "image_tail") && has_sound(r) &&
+                    effective(r, "model_name") == "kling-v2-6";
+           }),
+      needs(kImage, "static_mask.model", "The motion brush needs kling-v1 or kling-v1-5, 5 s.",
+            "static_mask", Feature::motion_brush),
+      needs(kImage, "dynamic_masks.model", "The motion brush needs kling-v1 or kling-v1-5, 5 s.",
+            "dynamic_masks", Feature::motion_brush),
+      rule(kMulti, "image_list.single", "One picture is in one of the two documents only.",
+           "image_list",
+           warning("image_list", "image_list has 1 picture; CometAPI's documents want 2 to 4",
+                   "add a picture, or use image2video"),
+           [](const Request& r) { return count_of(r, "image_list") == 1; }),
+      in_one_document("cfg_scale"),
+      in_one_document("static_mask"),
+      in_one_document("dynamic_masks"),
+      {kImage | kMulti, "mask.size", "Masks have the size of the picture.",
+       "image image_list static_mask dynamic_masks", mask_sizes},
+      {kImage, "camera_control.simple", "image2video takes only camera_control of type simple.",
+       "camera_control", simple_camera},
+      rule(
+          kImage, "element_list.voices", "element_list and voice_list exclude each other.",
+          "element_list voice_list",
+          error("voice_list", "element_list and voice_list exclude each other", "keep one of them"),
+          [](const Request& r) { return given(r, "element_list") && given(r, "voice_list"); }),
+      needs(kImage, "element_list.model", "Elements need kling-v3.", "element_list",
+            Feature::elements)};
+}
 
 std::vector<Check> omni_checks() {
   return {

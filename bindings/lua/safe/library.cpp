@@ -55,15 +55,15 @@ void drop_all_but(lua_State* L, std::initializer_list<const char*> kept) {
   }
 }
 
-constexpr const char* kLibraries[] = {"coroutine", "table", "string", "math",
-                                      "utf8",      "os",    "debug"};
+constexpr luaL_Reg kLibraries[] = {{"coroutine", luaopen_coroutine}, {"table", luaopen_table},
+                                   {"string", luaopen_string},       {"math", luaopen_math},
+                                   {"utf8", luaopen_utf8},           {"os", luaopen_os},
+                                   {"debug", luaopen_debug}};
 
 void open_libraries(lua_State* L) {
-  static const luaL_Reg kOpen[] = {{"_G", luaopen_base},     {"coroutine", luaopen_coroutine},
-                                   {"table", luaopen_table}, {"string", luaopen_string},
-                                   {"math", luaopen_math},   {"utf8", luaopen_utf8},
-                                   {"os", luaopen_os},       {"debug", luaopen_debug}};
-  for (const luaL_Reg& library : kOpen) {
+  luaL_requiref(L, "_G", luaopen_base, 1);
+  lua_pop(L, 1);
+  for (const luaL_Reg& library : kLibraries) {
     luaL_requiref(L, library.name, library.func, 1);
     lua_pop(L, 1);
   }
@@ -134,12 +134,12 @@ Runtime& open_safe(lua_State* L, ModuleOptions&& options) {
   lua_pushvalue(L, -3);
   seal(L);
   lua_setfield(L, -2, "kling");
-  for (const char* name : kLibraries) {
-    lua_getglobal(L, name);
+  for (const luaL_Reg& library : kLibraries) {
+    lua_getglobal(L, library.name);
     seal(L);
     lua_pushvalue(L, -1);
-    lua_setglobal(L, name);
-    lua_setfield(L, -2, name);
+    lua_setglobal(L, library.name);
+    lua_setfield(L, -2, library.name);
   }
   lua_pushglobaltable(L);
   lua_setfield(L, -2, "_G");
