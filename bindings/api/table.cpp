@@ -1,4 +1,7 @@
 // The rows of the endpoint table; use endpoints() of endpoint.h.
+#include <algorithm>
+#include <iterator>
+
 #include "api/checks/checks.h"
 
 namespace kling::api {
@@ -135,39 +138,33 @@ Param element_list(std::size_t most) {
                          "Id of an element; write it as text, it may exceed 2^53."))});
 }
 
-void append(std::vector<Param>& params, std::vector<Param> more) {
-  for (Param& param : more) params.push_back(std::move(param));
+std::vector<Param> shots() {
+  return {
+      row("multi_shot", Type::boolean, {}, "One clip of several shots (kling-v3, kling-v3-omni)."),
+      row("shot_type", Type::string, any_of({"customize", "intelligence"}),
+          "With multi_shot: customize takes multi_prompt, intelligence cuts the prompt by "
+          "itself."),
+      row("multi_prompt", Type::list, items(1, 6),
+          "The shots, 1 to 6; their lengths add up to duration.",
+          {needed(row("prompt", Type::string, {.max_chars = 512},
+                      "The shot, at most 512 characters.")),
+           needed(
+               row("duration", Type::seconds, between(1, 15), "Seconds of this shot, at least 1.")),
+           row("index", Type::integer, {}, "1, 2, 3, …; filled in when no shot has one.")})};
 }
 
-void append_shots(std::vector<Param>& params) {
-  append(
-      params,
-      {row("multi_shot", Type::boolean, {}, "One clip of several shots (kling-v3, kling-v3-omni)."),
-       row("shot_type", Type::string, any_of({"customize", "intelligence"}),
-           "With multi_shot: customize takes multi_prompt, intelligence cuts the prompt by "
-           "itself."),
-       row("multi_prompt", Type::list, items(1, 6),
-           "The shots, 1 to 6; their lengths add up to duration.",
-           {needed(row("prompt", Type::string, {.max_chars = 512},
-                       "The shot, at most 512 characters.")),
-            needed(row("duration", Type::seconds, between(1, 15),
-                       "Seconds of this shot, at least 1.")),
-            row("index", Type::integer, {}, "1, 2, 3, …; filled in when no shot has one.")})});
-}
-
-void append_common(std::vector<Param>& params) {
-  append(params,
-         {row("watermark_info", Type::object, {}, "Asks for a second, watermarked video.",
+std::vector<Param> common() {
+  return {row("watermark_info", Type::object, {}, "Asks for a second, watermarked video.",
               {needed(row("enabled", Type::boolean, {}, "true: with watermark."))}),
           row("callback_url", Type::string, {},
               "An https address that the service calls at every change of status."),
           row("external_task_id", Type::string, {},
               "Your own id, unique in your account. We choose one when none is given; it is how a "
-              "lost answer is found again.")});
+              "lost answer is found again.")};
 }
 
 std::vector<Param> text2video() {
-  std::vector<Param> params = {
+  return {
       prompt("What the video shows."),
       negative_prompt(),
       model_name(any_of(models_of(Feature::text2video)), "kling-v2-6"),
@@ -181,55 +178,45 @@ std::vector<Param> text2video() {
       camera_control(),
       sound(),
       voice_list()};
-  append_shots(params);
-  append_common(params);
-  return params;
 }
 
 std::vector<Param> image2video() {
-  std::vector<Param> params = {
-      picture("image", "The first frame. Needed unless image_tail is given."),
-      picture("image_tail", "The last frame."),
-      prompt("What moves, and how."),
-      negative_prompt(),
-      model_name(any_of(models_of(Feature::image2video)), "kling-v2-6"),
-      mode(),
-      duration(3, 15, "5 or 10; kling-v3: 3 to 15."),
-      cfg_scale("Not supported by kling-v2 models."),
-      static_mask(),
-      dynamic_masks(),
-      camera_control(),
-      sound(),
-      voice_list(),
-      element_list(3)};
-  append_shots(params);
-  append_common(params);
-  return params;
+  return {picture("image", "The first frame. Needed unless image_tail is given."),
+          picture("image_tail", "The last frame."),
+          prompt("What moves, and how."),
+          negative_prompt(),
+          model_name(any_of(models_of(Feature::image2video)), "kling-v2-6"),
+          mode(),
+          duration(3, 15, "5 or 10; kling-v3: 3 to 15."),
+          cfg_scale("Not supported by kling-v2 models."),
+          static_mask(),
+          dynamic_masks(),
+          camera_control(),
+          sound(),
+          voice_list(),
+          element_list(3)};
 }
 
 std::vector<Param> multi_image2video() {
-  std::vector<Param> params = {
-      needed(
-          row("image_list", Type::list, items(1, 4),
+  return {needed(row(
+              "image_list", Type::list, items(1, 4),
               "2 to 4 pictures; Kling's own documents allow 1 too, so 1 is a warning.",
               {also_called("image_url",
                            needed(picture("image", "A picture, already cut to its subject.")))})),
-      needed(prompt("What happens.")),
-      negative_prompt(),
-      model_name(any_of(models_of(Feature::multi_image2video)), "kling-v1-6"),
-      mode({"std", "pro"}),
-      duration(5, 10, "5 or 10."),
-      row("aspect_ratio", Type::string, any_of({"16:9", "9:16", "1:1"}),
-          "Width to height; the service takes 16:9 when none is given."),
-      cfg_scale("Only CometAPI's page lists it here: a warning."),
-      static_mask(),
-      dynamic_masks()};
-  append_common(params);
-  return params;
+          needed(prompt("What happens.")),
+          negative_prompt(),
+          model_name(any_of(models_of(Feature::multi_image2video)), "kling-v1-6"),
+          mode({"std", "pro"}),
+          duration(5, 10, "5 or 10."),
+          row("aspect_ratio", Type::string, any_of({"16:9", "9:16", "1:1"}),
+              "Width to height; the service takes 16:9 when none is given."),
+          cfg_scale("Only CometAPI's page lists it here: a warning."),
+          static_mask(),
+          dynamic_masks()};
 }
 
 std::vector<Param> omni() {
-  std::vector<Param> params = {
+  return {
       row("prompt", Type::string, {.max_chars = 2500},
           "What the video shows, with <<<image_1>>>, <<<element_1>>> and <<<video_1>>> for what "
           "the "
@@ -256,9 +243,6 @@ std::vector<Param> omni() {
       duration(3, 15,
                "kling-video-o1 3 to 10, kling-v3-omni 3 to 15; not sent when a video is edited."),
       sound()};
-  append_shots(params);
-  append_common(params);
-  return params;
 }
 
 }  // namespace
@@ -284,7 +268,12 @@ std::vector<Endpoint> make_endpoints() {
        .aliases = {"omni_video"},
        .params = omni()},
   };
-  for (Endpoint& endpoint : rows) endpoint.path = "/kling/v1/videos/" + endpoint.kind;
+  for (Endpoint& endpoint : rows) {
+    endpoint.path = "/kling/v1/videos/" + endpoint.kind;
+    if (endpoint.name != "multi_image2video")
+      std::ranges::move(shots(), std::back_inserter(endpoint.params));
+    std::ranges::move(common(), std::back_inserter(endpoint.params));
+  }
   for (const auto& checks : {first_checks(), picture_checks(), omni_checks(), last_checks()})
     for (const Check& check : checks)
       for (std::size_t i = 0; i < rows.size(); ++i)
