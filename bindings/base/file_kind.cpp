@@ -15,52 +15,45 @@ constexpr const char* kFromHeif = "save it as JPEG, for example with heif-conver
 /// The first row that fits counts. Magic words at 8 stand in a box (ftyp), a RIFF or an IFF file.
 constexpr struct {
   std::size_t at;
-  string_view magic;
+  string_view magic[6];
   FileKind kind;
 } kRows[] = {
-    {0, "\x89PNG\r\n\x1a\n"sv, {"PNG", FileKind::picture, "png_pipe"}},
-    {0, "\x89PNG"sv, {"a PNG that was copied as text", FileKind::other, "", kAgain}},
-    {0, "\xff\xd8\xff\xf7"sv, {"JPEG-LS", FileKind::picture}},
-    {0, "\xff\xd8\xff"sv, {"JPEG", FileKind::picture, "jpeg_pipe"}},
-    {8, "WEBP"sv, {"WebP", FileKind::picture, "webp_pipe"}},
-    {0, "GIF8"sv, {"GIF", FileKind::picture}},
-    {0, "II*\0"sv, {"TIFF", FileKind::picture}},
-    {0, "MM\0*"sv, {"TIFF", FileKind::picture}},
-    {0, "BM"sv, {"BMP", FileKind::picture}},
-    {0, "\xff\x0a"sv, {"JPEG XL", FileKind::picture}},
-    {4, "JXL "sv, {"JPEG XL", FileKind::picture}},
-    {4, "jP  "sv, {"JPEG 2000", FileKind::picture}},
-    {0, "8BPS"sv, {"a Photoshop file", FileKind::picture}},
-    {0, "\0\0\1\0"sv, {"an icon", FileKind::picture}},
-    {8, "avif"sv, {"AVIF", FileKind::picture}},
-    {8, "avis"sv, {"AVIF", FileKind::picture}},
-    {8, "hei"sv, {"HEIC", FileKind::picture, "", kFromHeif}},
-    {8, "hev"sv, {"HEIC", FileKind::picture, "", kFromHeif}},
-    {8, "mif1"sv, {"HEIC", FileKind::picture, "", kFromHeif}},
-    {8, "M4A "sv, {"M4A", FileKind::sound, "mov"}},
-    {4, "ftyp"sv, {"MP4 or MOV", FileKind::video, "mov"}},
-    {4, "moov"sv, {"MP4 or MOV", FileKind::video, "mov"}},
-    {4, "mdat"sv, {"MP4 or MOV", FileKind::video, "mov"}},
-    {4, "wide"sv, {"MP4 or MOV", FileKind::video, "mov"}},
-    {4, "free"sv, {"MP4 or MOV", FileKind::video, "mov"}},
-    {4, "skip"sv, {"MP4 or MOV", FileKind::video, "mov"}},
-    {0, "\x1a\x45\xdf\xa3"sv, {"Matroska or WebM", FileKind::video, "matroska"}},
-    {8, "AVI "sv, {"AVI", FileKind::video}},
-    {0, "FLV\1"sv, {"FLV", FileKind::video}},
-    {0, "\0\0\1\xba"sv, {"MPEG", FileKind::video}},
-    {0, "\x30\x26\xb2\x75"sv, {"Windows Media", FileKind::video}},
-    {8, "WAVE"sv, {"WAV", FileKind::sound, "wav"}},
-    {0, "fLaC"sv, {"FLAC", FileKind::sound, "flac"}},
-    {0, "OggS"sv, {"Ogg", FileKind::sound, "ogg"}},
-    {0, "ID3"sv, {"MP3", FileKind::sound, "mp3"}},
-    {8, "AIF"sv, {"AIFF", FileKind::sound}},
-    {0, "#EXTM3U"sv, {"a playlist"}},
-    {0, "ffconcat"sv, {"a list of files"}},
-    {0, "%PDF"sv, {"a PDF", FileKind::other, "", "save its page as PNG"}},
-    {0, "<svg"sv, {"SVG", FileKind::other, "", "draw it as PNG"}},
-    {0, "<"sv, {"a web page or other XML"}},
-    {0, "PK\3\4"sv, {"a ZIP archive"}},
-    {0, "\x1f\x8b"sv, {"a file packed with gzip"}},
+    {0, {"\x89PNG\r\n\x1a\n"sv}, {"PNG", FileKind::picture, "png_pipe"}},
+    {0, {"\x89PNG"sv}, {"a PNG that was copied as text", FileKind::other, "", kAgain}},
+    {0, {"\xff\xd8\xff\xf7"sv}, {"JPEG-LS", FileKind::picture}},
+    {0, {"\xff\xd8\xff"sv}, {"JPEG", FileKind::picture, "jpeg_pipe"}},
+    {8, {"WEBP"sv}, {"WebP", FileKind::picture, "webp_pipe"}},
+    {0, {"GIF8"sv}, {"GIF", FileKind::picture}},
+    {0, {"II*\0"sv, "MM\0*"sv}, {"TIFF", FileKind::picture}},
+    {0, {"BM"sv}, {"BMP", FileKind::picture}},
+    {0, {"\xff\x0a"sv}, {"JPEG XL", FileKind::picture}},
+    {4, {"JXL "sv}, {"JPEG XL", FileKind::picture}},
+    {4, {"jP  "sv}, {"JPEG 2000", FileKind::picture}},
+    {0, {"8BPS"sv}, {"a Photoshop file", FileKind::picture}},
+    {0, {"\0\0\1\0"sv}, {"an icon", FileKind::picture}},
+    {8, {"avif"sv, "avis"sv}, {"AVIF", FileKind::picture}},
+    {8, {"hei"sv, "hev"sv, "mif1"sv}, {"HEIC", FileKind::picture, "", kFromHeif}},
+    {8, {"M4A "sv}, {"M4A", FileKind::sound, "mov"}},
+    {4,
+     {"ftyp"sv, "moov"sv, "mdat"sv, "wide"sv, "free"sv, "skip"sv},
+     {"MP4 or MOV", FileKind::video, "mov"}},
+    {0, {"\x1a\x45\xdf\xa3"sv}, {"Matroska or WebM", FileKind::video, "matroska"}},
+    {8, {"AVI "sv}, {"AVI", FileKind::video}},
+    {0, {"FLV\1"sv}, {"FLV", FileKind::video}},
+    {0, {"\0\0\1\xba"sv}, {"MPEG", FileKind::video}},
+    {0, {"\x30\x26\xb2\x75"sv}, {"Windows Media", FileKind::video}},
+    {8, {"WAVE"sv}, {"WAV", FileKind::sound, "wav"}},
+    {0, {"fLaC"sv}, {"FLAC", FileKind::sound, "flac"}},
+    {0, {"OggS"sv}, {"Ogg", FileKind::sound, "ogg"}},
+    {0, {"ID3"sv}, {"MP3", FileKind::sound, "mp3"}},
+    {8, {"AIF"sv}, {"AIFF", FileKind::sound}},
+    {0, {"#EXTM3U"sv}, {"a playlist"}},
+    {0, {"ffconcat"sv}, {"a list of files"}},
+    {0, {"%PDF"sv}, {"a PDF", FileKind::other, "", "save its page as PNG"}},
+    {0, {"<svg"sv}, {"SVG", FileKind::other, "", "draw it as PNG"}},
+    {0, {"<"sv}, {"a web page or other XML"}},
+    {0, {"PK\3\4"sv}, {"a ZIP archive"}},
+    {0, {"\x1f\x8b"sv}, {"a file packed with gzip"}},
 };
 constexpr FileKind kEmpty = {"empty"}, kText = {"text"}, kUnknown = {"of a kind not known here"};
 constexpr FileKind kAvif = {"AVIF", FileKind::picture}, kStream = {"MPEG-TS", FileKind::video};
@@ -87,7 +80,11 @@ const FileKind& file_kind(string_view head) {
       head.substr(0, 64).find("avif") != string_view::npos)
     return kAvif;
   for (const auto& row : kRows) {
-    if (head.size() < row.at || !head.substr(row.at).starts_with(row.magic)) continue;
+    const string_view there = head.substr(std::min(row.at, head.size()));
+    if (std::ranges::none_of(row.magic, [&](string_view magic) {
+          return !magic.empty() && there.starts_with(magic);
+        }))
+      continue;
     if (row.at < 8 || box == "ftyp" || outer == "RIFF" || outer == "FORM")
       return marked && row.kind.family != FileKind::other ? kMarked : row.kind;
   }
