@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <system_error>
 #include <vector>
 
@@ -198,6 +199,12 @@ Status copy_file(const std::string& from, const std::string& to) {
   Status status = read_pieces(from, [&](std::string_view piece) { return part.append(piece); });
   if (!status) return status;
   return part.commit();
+}
+
+fs::path xdg_folder(const char* variable, const char* fallback) {
+  const char *set = std::getenv(variable), *home = std::getenv("HOME");
+  if (set != nullptr && *set == '/') return fs::path(set) / "kling";
+  return fs::path(home != nullptr ? home : "") / fallback / "kling";
 }
 
 std::string extension_of(const std::string& path) {

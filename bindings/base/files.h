@@ -50,6 +50,10 @@ std::string part_path(const std::string& path);
 /// Copies a file so that `to` is either the old or the whole new content.
 Status copy_file(const std::string& from, const std::string& to);
 
+/// "kling" in a folder of the XDG base directories: `variable`, else `fallback` below the home
+/// folder; relative without one.
+fs::path xdg_folder(const char* variable, const char* fallback);
+
 /// What a name ends in, in small letters and without the dot: "jpg".
 std::string extension_of(const std::string& path);
 

@@ -1,6 +1,7 @@
 // kling repl: a session in which each input runs as a task. Jobs go on while lines are typed.
 #include <algorithm>
 
+#include "base/files.h"
 #include "cli/board.h"
 #include "cli/progress.h"
 #include "lua/manual.h"
@@ -370,7 +371,8 @@ int run_repl(const ReplOptions& options) {
 
   session = std::make_unique<Session>(options.voice, console, state.get(), *runtime, interruption,
                                       options.simulation.on);
-  repl::HistoryFile history(console.interactive() ? repl::history_path() : "");
+  const fs::path lines = xdg_folder("XDG_STATE_HOME", ".local/state") / "history";
+  repl::HistoryFile history(console.interactive() && lines.is_absolute() ? lines.string() : "");
   console.start(history, service.settings.key,
                 {.idle = [&] { return session->idle(); },
                  .complete = [&](const std::string& before) { return session->complete(before); },

@@ -1,7 +1,5 @@
 #include "repl/history.h"
 
-#include <cstdlib>
-
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -12,14 +10,6 @@ namespace kling::repl {
 
 constexpr std::size_t kMostLines = 1000;
 constexpr std::uint64_t kMostBytes = 4 << 20;
-
-std::string history_path() {
-  const char* state = std::getenv("XDG_STATE_HOME");
-  if (state != nullptr && *state == '/') return std::string(state) + "/kling/history";
-  const char* home = std::getenv("HOME");
-  if (home == nullptr || *home != '/') return "";
-  return std::string(home) + "/.local/state/kling/history";
-}
 
 HistoryFile::HistoryFile(std::string path) : path_(std::move(path)) {
   const auto read =

@@ -23,7 +23,4 @@ class HistoryFile {
   std::vector<std::string> lines_;
 };
 
-/// Where it lies; empty when there is no home folder.
-std::string history_path();
-
 }  // namespace kling::repl

@@ -21,13 +21,6 @@ std::string environment(const char* name) {
   return value != nullptr ? value : "";
 }
 
-/// A folder of the XDG base directories: `variable`, else `fallback` below the home folder.
-fs::path xdg_folder(const char* variable, const char* fallback) {
-  const std::string set = environment(variable);
-  if (!set.empty() && set.front() == '/') return fs::path(set) / "kling";
-  return fs::path(environment("HOME")) / fallback / "kling";
-}
-
 fs::path config_path() { return xdg_folder("XDG_CONFIG_HOME", ".config") / "config"; }
 
 /// `name = value` lines. A file that others may read is refused: it holds the key.
