@@ -48,11 +48,7 @@ int exit_code(Kind kind) {
 }
 
 CLI::Validator number_in(double low, double high) {
-  const auto told = [](double number) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.15g", number);
-    return std::string(text);
-  };
+  const auto told = [](double number) { return printed("%.15g", number); };
   const bool bounded = high < kUnbounded;
   const std::string range =
       bounded ? "from " + told(low) + " to " + told(high) : "that is " + told(low) + " or more";

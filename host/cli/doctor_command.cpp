@@ -18,7 +18,6 @@
 namespace kling::cli {
 namespace {
 
-namespace fs = std::filesystem;
 using std::chrono::seconds;
 
 struct Finding {

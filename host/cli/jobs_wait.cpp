@@ -94,15 +94,7 @@ class Waiting {
 
  private:
   Status start() {
-    if (Status opened = service_.open(""); !opened.ok()) return opened;
-    // Signals are blocked before the first thread, so that all of them inherit that.
-    watch_interrupts([queue = service_.queue] { queue->wake(); });
-    engine::EngineOptions& settings = service_.settings;
-    if (Status connected = service_.connect(settings); !connected.ok()) return connected;
-    auto name = engine::service_name(settings);
-    if (!name) return name.error();
-    service_name_ = *name;
-    auto engine = service_.make_engine(settings);
+    auto engine = service_.start("");
     if (!engine) return engine.error();
     engine_ = std::move(*engine);
     progress_.emplace(options_.voice, service_.queue->clock());
@@ -128,13 +120,15 @@ class Waiting {
     return Done{};
   }
 
+  std::string service_name() const { return *engine::service_name(engine_->options); }
+
   /// Another service may know another task by the same id, or deny that there is one: only the
   /// service that was paid is asked.
   Target target_of(const Step& row) const {
     Target target{handle_of(row)};
-    if (row.service != service_name_ && is_open(row))
+    if (row.service != service_name() && is_open(row))
       target.job = Error{
-          .message = target.handle + " is a job of " + row.service + ", not of " + service_name_,
+          .message = target.handle + " is a job of " + row.service + ", not of " + service_name(),
           .hint = row.service == "sim" ? "add --sim" : "name its service with --base-url"};
     return target;
   }
@@ -143,7 +137,6 @@ class Waiting {
   Service service_;
   std::shared_ptr<engine::Engine> engine_;
   std::optional<Progress> progress_;
-  std::string service_name_;
   std::vector<Target> targets_;
   std::size_t open_ = 0;  ///< jobs that are waited for
 };
@@ -230,9 +223,7 @@ struct QueryOptions : LedgerOptions {
 
 int run_query(const QueryOptions& options) {
   Service service(options);
-  if (Status opened = service.open(""); !opened.ok()) return options.voice.fail(opened.error());
-  watch_interrupts([queue = service.queue] { queue->wake(); });
-  auto engine = service.make_engine(service.settings);
+  const auto engine = service.start("");
   if (!engine) return options.voice.fail(engine.error());
 
   const auto found = service.ended<engine::QueryResult>([&](auto done) {

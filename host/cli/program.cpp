@@ -9,26 +9,25 @@
 #include "api/endpoint.h"
 #include "cli/command.h"
 
+namespace kling::cli {
 namespace {
 
-constexpr kling::cli::Command kCommands[] = {
-    {"run", "run a Lua script that generates clips", kling::cli::set_up_run},
-    {"plan", "what a run of a script would submit and cost, without sending anything",
-     kling::cli::set_up_plan},
-    {"repl", "try things line by line", kling::cli::set_up_repl},
-    {"query", "ask the service once about a job", kling::cli::set_up_query},
+constexpr Command kCommands[] = {
+    {"run", "run a Lua script that generates clips", set_up_run},
+    {"plan", "what a run of a script would submit and cost, without sending anything", set_up_plan},
+    {"repl", "try things line by line", set_up_repl},
+    {"query", "ask the service once about a job", set_up_query},
     {"jobs", "list the ledger's jobs, wait for them, save their clips, decide about lost answers",
-     kling::cli::set_up_jobs},
-    {"view", "a page of what was made: clips, takes, chain, timeline", kling::cli::set_up_view},
-    {"sim", "run the simulator as a server for any Kling client", kling::cli::set_up_sim},
-    {"doctor", "check key, network, ffmpeg and ledger, and say what to do",
-     kling::cli::set_up_doctor},
-    {"login", "ask for your key, check it and keep it", kling::cli::set_up_login},
-    {"init", "make a small project to start from", kling::cli::set_up_init},
-    {"types", "write the module's types for editors and luacheck", kling::cli::set_up_types},
-    {"completion", "print the completion script of a shell", kling::cli::set_up_completion},
-    {"man", "print the manual page", kling::cli::set_up_man},
-    {"version", "print the version", kling::cli::set_up_version},
+     set_up_jobs},
+    {"view", "a page of what was made: clips, takes, chain, timeline", set_up_view},
+    {"sim", "run the simulator as a server for any Kling client", set_up_sim},
+    {"doctor", "check key, network, ffmpeg and ledger, and say what to do", set_up_doctor},
+    {"login", "ask for your key, check it and keep it", set_up_login},
+    {"init", "make a small project to start from", set_up_init},
+    {"types", "write the module's types for editors and luacheck", set_up_types},
+    {"completion", "print the completion script of a shell", set_up_completion},
+    {"man", "print the manual page", set_up_man},
+    {"version", "print the version", set_up_version},
 };
 
 /// The library's help, without its notation of types and the needs of options.
@@ -75,21 +74,18 @@ void tell_unknown(const CLI::App& app, const std::string& path, const std::strin
   else
     for (const CLI::App* one : app.get_subcommands([](const CLI::App*) { return true; }))
       known.push_back(one->get_name());
-  std::string near = kling::api::did_you_mean(meant.substr(0, meant.find('=')), known);
+  std::string near = api::did_you_mean(meant.substr(0, meant.find('=')), known);
   for (const std::string& name : known)  // "--simulate"
     if (near.empty() && option && meant.starts_with(name)) near = name;
   // It may be the key itself.
   if (!option && path == "kling login")
-    return kling::cli::tell(
-        "kling login takes no key as an argument: your shell keeps what is typed",
-        "kling login asks for it; if that was your key, make a new one");
+    return tell("kling login takes no key as an argument: your shell keeps what is typed",
+                "kling login asks for it; if that was your key, make a new one");
   if (app.get_prefix_command() && !option)
-    return kling::cli::tell("-- stands before the script",
-                            "leave it out: the same line without it");
+    return tell("-- stands before the script", "leave it out: the same line without it");
   const char* what = option ? "option" : known.empty() ? "argument" : "command";
-  kling::cli::tell(
-      path + " has no " + what + " " + word + (near.empty() ? "" : "; did you mean " + near + "?"),
-      path + " --help");
+  tell(path + " has no " + what + " " + word + (near.empty() ? "" : "; did you mean " + near + "?"),
+       path + " --help");
 }
 
 void set_up(CLI::App& app, int& code, std::string_view only) {
@@ -104,17 +100,17 @@ void set_up(CLI::App& app, int& code, std::string_view only) {
       "  kling help run             what a command does\n"
       "A first film.lua:\n  local kling = require \"kling\"\n"
       "  kling.text2video{ prompt = \"A lighthouse at dusk\" }:wait():save(\"shot.mp4\")");
-  kling::cli::add_commands(app, kCommands, code, only);
+  add_commands(app, kCommands, code, only);
 }
 
 }  // namespace
 
-void kling::cli::describe_program(CLI::App& app) {
+void describe_program(CLI::App& app) {
   static int code;
   set_up(app, code, "");
 }
 
-int kling::cli::run_program(int argc, char** argv) {
+int run_program(int argc, char** argv) {
   // Closed, they would become a connection's or the ledger's, and what is printed go there.
   for (int stream = 0; stream < 3; ++stream)
     if (::fcntl(stream, F_GETFD) < 0) (void)::open("/dev/null", stream == 0 ? O_WRONLY : O_RDONLY);
@@ -131,20 +127,19 @@ int kling::cli::run_program(int argc, char** argv) {
     words.emplace_back("--help");
   }
   CLI::App app;
-  int code = kling::cli::kExitUsage;
+  int code = kExitUsage;
   // A word that is no command matches none: the help lists them without their options.
   set_up(app, code, words.empty() || words[0].empty() ? "-" : words[0]);
   if (words.empty()) {
-    std::fputs(kling::cli::wrapped(app.help(), STDERR_FILENO).c_str(), stderr);
+    std::fputs(wrapped(app.help(), STDERR_FILENO).c_str(), stderr);
     return code;
   }
   const std::string first = words[0];
-  const bool known = std::ranges::any_of(
-      kCommands, [&](const kling::cli::Command& command) { return command.name == first; });
+  const bool known =
+      std::ranges::any_of(kCommands, [&](const Command& command) { return command.name == first; });
   if (!known && !first.starts_with('-')) {
     if (first.ends_with(".lua"))
-      kling::cli::tell(first + " is a script",
-                       "kling run " + first + ", or kling run --sim " + first);
+      tell(first + " is a script", "kling run " + first + ", or kling run --sim " + first);
     else
       tell_unknown(app, "kling", first);
     return code;
@@ -154,7 +149,7 @@ int kling::cli::run_program(int argc, char** argv) {
     app.parse(words);
   } catch (const CLI::ParseError& error) {
     if (dynamic_cast<const CLI::CallForHelp*>(&error) != nullptr)
-      return kling::cli::print(kling::cli::wrapped(app.help(), STDOUT_FILENO));
+      return print(wrapped(app.help(), STDOUT_FILENO));
     if (error.get_exit_code() == 0) return app.exit(error);  // the version
     const CLI::App* last = &app;
     std::string path = "kling";
@@ -163,15 +158,17 @@ int kling::cli::run_program(int argc, char** argv) {
       path += " " + last->get_name();
     }
     if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr)
-      kling::cli::tell(in_our_words(error.what()), path + " --help");
+      tell(in_our_words(error.what()), path + " --help");
     else if (first.starts_with('-') && last != &app)
-      kling::cli::tell(first + " stands before the command", "write " + path + " " + first + " …");
+      tell(first + " stands before the command", "write " + path + " " + first + " …");
     else
       tell_unknown(*last, path, app.remaining(true).front());
-    return kling::cli::kExitUsage;
+    return kExitUsage;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "kling: %s\n", error.what());
-    return kling::cli::kExitError;
+    return kExitError;
   }
   return code;
 }
+
+}  // namespace kling::cli

@@ -179,6 +179,12 @@ Status Service::connect(engine::EngineOptions& options) {
   return Done{};
 }
 
+Result<std::shared_ptr<engine::Engine>> Service::start(const std::string& script) {
+  if (Status opened = open(script); !opened) return opened.error();
+  watch_interrupts([queue = queue] { queue->wake(); });
+  return make_engine(settings);
+}
+
 Result<std::shared_ptr<engine::Engine>> Service::make_engine(engine::EngineOptions options) {
   if (Status connected = connect(options); !connected.ok()) return connected.error();
   return engine::make_engine(std::move(options));
@@ -217,16 +223,15 @@ std::function<int()> set_up_sim(CLI::App& app) {
                  "folder that keeps tasks and clips (default: none)");
   app.add_option("--key", options->service.key, "the only bearer accepted (default: any)");
   options->add_service_options(app);
-  const std::string group = "The simulated service";
   app.add_option("--run-seconds", options->run_seconds, "how long a generation takes, from to")
       ->expected(2)
       ->check(number_in(0))
       ->capture_default_str()
-      ->group(group);
+      ->group(kSimulated);
   app.add_option("--url-seconds", options->url_seconds, "how long a clip's URL is valid")
       ->check(number_in(0.001))
       ->capture_default_str()
-      ->group(group);
+      ->group(kSimulated);
   app.footer("Example: kling sim --port 8900 --speed 60");
   return [options] { return run_sim(*options); };
 }

@@ -51,6 +51,9 @@ class Service {
 
   /// Points `options` at the simulator, which the first call starts; leaves them without --sim.
   Status connect(engine::EngineOptions& options);
+  /// open(), Ctrl-C from now on, and an engine. Before any thread, so that all of them inherit how
+  /// signals are blocked.
+  Result<std::shared_ptr<engine::Engine>> start(const std::string& script);
   Result<std::shared_ptr<engine::Engine>> make_engine(engine::EngineOptions options);
   /// For a state whose engines are this service's, which must outlive it.
   lua::ModuleOptions module_options();

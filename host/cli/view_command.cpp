@@ -74,10 +74,7 @@ std::string script_of_data(const json& data) {
 /// The clips that count now, as one picture or as a timeline for an editor.
 int write_media(const ViewOptions& options, const json& cards) {
   Service service(options);
-  if (Status opened = service.open(options.script); !opened)
-    return options.voice.fail(opened.error());
-  watch_interrupts([queue = service.queue] { queue->wake(); });
-  auto engine = service.make_engine(service.settings);
+  const auto engine = service.start(options.script);
   if (!engine) return options.voice.fail(engine.error());
   std::vector<std::shared_ptr<engine::MediaSource>> clips;
   for (const json& card : cards) {
