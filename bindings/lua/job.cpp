@@ -88,15 +88,15 @@ int watch(lua_State* L, engine::Milestone milestone, Millis deadline, lua_KFunct
   JobRef& job = check_job(L);
   lua_settop(L, 1);
   Wait& wait = new_wait(L);
-  wait.ticket->until = deadline;
-  pure(L, [&] { wait.ticket->awaited.push_back({.ask = job.ask}); });
-  pure(L, [&] { watch_job(job, milestone, wait.ticket, wake(wait.ticket)); });
-  return state_of(L).park(L, *wait.ticket, deadline, next, 0);
+  wait->until = deadline;
+  pure(L, [&] { wait->awaited.push_back({.ask = job.ask}); });
+  pure(L, [&] { watch_job(job, milestone, wait, wake(wait)); });
+  return state_of(L).park(L, *wait, deadline, next, 0);
 }
 
 int waited(lua_State* L, int, lua_KContext) {
   JobRef& job = check_job(L);
-  if (!state_of(L).woken(L, *own_object<Wait>(L, 2).ticket)) return timed_out(L, job);
+  if (!state_of(L).woken(L, *own_object<Wait>(L, 2))) return timed_out(L, job);
   return push_outcome(L, job);
 }
 
@@ -119,7 +119,7 @@ int job_wait(lua_State* L) {
 
 int was_accepted(lua_State* L, int, lua_KContext) {
   JobRef& job = check_job(L);
-  if (!state_of(L).woken(L, *own_object<Wait>(L, 2).ticket)) return timed_out(L, job);
+  if (!state_of(L).woken(L, *own_object<Wait>(L, 2))) return timed_out(L, job);
   bool refused = false;
   pure(L, [&] {
     const engine::JobSnapshot now = job.client->engine->snapshot(job.job);
@@ -137,7 +137,7 @@ int job_accepted(lua_State* L) {
 
 int push_answer(lua_State* L, int, lua_KContext) {
   JobRef& job = check_job(L);
-  state_of(L).woken(L, *own_object<Wait>(L, 2).ticket);
+  state_of(L).woken(L, *own_object<Wait>(L, 2));
   const auto& now = push_snapshot(L, job);
   if (now.error) return raise_of(L, job, *now.error, now.script.c_str());
   if (!has_ended(now)) return raise_message(L, Kind::interrupted, "the request was not sent");

@@ -136,7 +136,7 @@ int image_index(lua_State* L) {
 
 int was_stored(lua_State* L, int, lua_KContext) {
   const ClipRef& clip = check_clip(L);
-  state_of(L).woken(L, *own_object<Wait>(L, 3).ticket);
+  state_of(L).woken(L, *own_object<Wait>(L, 3));
   const auto& now = push_snapshot(L, *clip.client, clip.source->job);
   if (now.file.empty() && now.store_error) return raise(L, *now.store_error, now.script.c_str());
   return push_some(L, now.file);
@@ -149,10 +149,8 @@ int clip_path(lua_State* L, const ClipRef& clip) {
   if (!engine.options.store) return 0;
   lua_settop(L, 2);
   Wait& wait = new_wait(L);
-  pure(L, [&] {
-    engine.watch(clip.source->job, engine::Milestone::stored, {wait.ticket, wake(wait.ticket)});
-  });
-  return state_of(L).park(L, *wait.ticket, kNever, was_stored, 0);
+  pure(L, [&] { engine.watch(clip.source->job, engine::Milestone::stored, {wait, wake(wait)}); });
+  return state_of(L).park(L, *wait, kNever, was_stored, 0);
 }
 
 int push_duration(lua_State* L, Call& call) {

@@ -74,9 +74,9 @@ Runtime& open_module(lua_State* L, ModuleOptions&& options) {
 
   ClientRef& client = new_object<ClientRef>(L);
   pure(L, [&] {
-    client.client = std::make_shared<Client>();
-    client.client->options = state.options.engine;
-    state.add_client(client.client);
+    client = std::make_shared<Client>();
+    client->options = state.options.engine;
+    state.add_client(client);
   });
   push_functions(L);  // module
   define_job(L);      // module job_methods

@@ -37,7 +37,7 @@ class Runtime : public Scheduler {
   TaskId spawn(lua_State* L, int arguments, const char* name);
   /// Runs ready tasks, completions and due timers for about `budget_us` (0: one round). Returns
   /// true while tasks are ready to go on at once. Never blocks; a running slice is not cut.
-  using Scheduler::cancel, Scheduler::release, Scheduler::run;
+  using Scheduler::release, Scheduler::run;
   bool run(std::int64_t budget_us) { return Scheduler::run(main(), budget_us); }
   /// run() for a host that calls it from a Lua function (kling_pump). From the first call on,
   /// waits outside of tasks raise "start it with kling.spawn" instead of blocking.
@@ -53,8 +53,6 @@ class Runtime : public Scheduler {
   void watch(TaskId task, Watch watch) { add_watch(find(task)->watches, std::move(watch)); }
   /// The host will not ask for this task again: its results may go.
   void release(TaskId task);
-  /// Raises `interrupted` in this and every later wait of one task. Jobs go on.
-  void cancel(TaskId task);
   /// A callback of the service, as a web server got it: the job that it speaks of is asked about
   /// soon. An error for what is none, or not signed as it should be.
   Status notify(const api::CallbackRequest& request);

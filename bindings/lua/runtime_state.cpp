@@ -163,11 +163,6 @@ void Runtime::release(TaskId task) {
   sweep();
 }
 
-void Runtime::cancel(TaskId id) {
-  Task* task = find(id);
-  if (task != nullptr && task->phase != Task::Phase::done) Scheduler::cancel(*task);
-}
-
 std::vector<std::shared_ptr<engine::Engine>> Runtime::take_engines() {
   std::vector<std::shared_ptr<engine::Engine>> taken;
   for (const auto& client : clients_)
@@ -245,7 +240,7 @@ Runtime& open_state(lua_State* L, ModuleOptions& options) {
 }
 
 const std::shared_ptr<Client>& bound_client(lua_State* L) {
-  return own_object<ClientRef>(L, lua_upvalueindex(1)).client;
+  return own_object<ClientRef>(L, lua_upvalueindex(1));
 }
 
 engine::Engine& engine_of(lua_State* L, Client& client) {
@@ -291,7 +286,7 @@ Wait& new_wait(lua_State* L) {
   Scheduler& scheduler = state_of(L);
   scheduler.check_can_wait(L);
   Wait& wait = new_object<Wait>(L);
-  pure(L, [&] { wait.ticket = std::make_shared<Ticket>(scheduler.home()); });
+  pure(L, [&] { wait = std::make_shared<Ticket>(scheduler.home()); });
   return wait;
 }
 

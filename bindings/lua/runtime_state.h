@@ -7,9 +7,7 @@
 
 namespace kling::lua {
 
-struct ClientRef {
-  std::shared_ptr<Client> client;
-};
+using ClientRef = std::shared_ptr<Client>;
 
 struct JobRef {
   std::shared_ptr<Client> client;
@@ -72,9 +70,7 @@ Call& new_call(lua_State* L, const std::shared_ptr<Client>& client);
 Call& new_call_unopened(lua_State* L, const std::shared_ptr<Client>& client, bool at_once = false);
 
 /// One wait for a milestone, task or time: as small as it can be, there may be thousands.
-struct Wait {
-  std::shared_ptr<Ticket> ticket;
-};
+using Wait = std::shared_ptr<Ticket>;
 /// Pushes a Wait. Raises where waiting is impossible.
 Wait& new_wait(lua_State* L);
 

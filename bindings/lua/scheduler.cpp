@@ -143,9 +143,11 @@ void Scheduler::free_released() {
   }
 }
 
-void Scheduler::cancel(Task& task) {
-  task.cancelled = true;
-  wake(task.id, task.serial);
+void Scheduler::cancel(TaskId id) {
+  Task* task = find(id);
+  if (task == nullptr || task->phase == Task::Phase::done) return;
+  task->cancelled = true;
+  wake(id, task->serial);
   if (running_ == nullptr) queue_->wake_fd_at(0);
 }
 
@@ -174,8 +176,7 @@ int Scheduler::leave(lua_State* L) {
 }
 
 void Scheduler::cancel_all() {
-  for (auto& [id, task] : tasks_)
-    if (task->phase != Task::Phase::done) cancel(*task);
+  for (const auto& [id, task] : tasks_) cancel(id);
   interrupted_ = true;
 }
 

@@ -148,7 +148,9 @@ class Scheduler {
   void release(lua_State* L, TaskId task);
   /// Frees what was released. Does nothing while tasks run.
   void sweep();
-  void cancel(Task& task);
+  /// Raises `interrupted` in this and every later wait of one task, unless it has ended. Jobs go
+  /// on.
+  void cancel(TaskId task);
   /// Raises `interrupted` in the waits of every task (Ctrl-C). Jobs go on.
   void cancel_all();
   /// os.exit of a script in a host: its first task and all that came of it end here and now, which

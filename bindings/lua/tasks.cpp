@@ -79,8 +79,8 @@ int hand_on_results(lua_State* L, Task& task) {
 
 int task_waited(lua_State* L, int, lua_KContext) {
   Task& task = check_task(L, 1);
-  const Ticket& ticket = *own_object<Wait>(L, 2).ticket;
-  if (state_of(L).woken(L, *own_object<Wait>(L, 2).ticket)) return hand_on_results(L, task);
+  const Ticket& ticket = *own_object<Wait>(L, 2);
+  if (state_of(L).woken(L, *own_object<Wait>(L, 2))) return hand_on_results(L, task);
   state_of(L).note_unended(L, ticket, Kind::timeout);
   return raise_new(L, Kind::timeout, [&](Error& error) {
     error.message = "task " + task.path + " was still running when the wait timed out";
@@ -96,18 +96,18 @@ int task_wait(lua_State* L) {
   lua_settop(L, 1);
   Wait& wait = new_wait(L);
   if (task.phase == Task::Phase::done) return hand_on_results(L, task);
-  wait.ticket->until = deadline;
+  wait->until = deadline;
   pure(L, [&] {
-    wait.ticket->awaited.push_back({.task = task.id});
-    add_watch(task.watches, {wait.ticket, wake(wait.ticket)});
+    wait->awaited.push_back({.task = task.id});
+    add_watch(task.watches, {wait, wake(wait)});
   });
-  return scheduler.park(L, *wait.ticket, deadline, task_waited, 0);
+  return scheduler.park(L, *wait, deadline, task_waited, 0);
 }
 
 int task_cancel(lua_State* L) {
-  Task& task = check_task(L, 1);
+  const Task& task = check_task(L, 1);
   Scheduler& scheduler = state_of(L);
-  if (task.phase != Task::Phase::done) pure(L, [&] { scheduler.cancel(task); });
+  pure(L, [&] { scheduler.cancel(task.id); });
   return 0;
 }
 
@@ -131,7 +131,7 @@ int task_tostring(lua_State* L) {
 }
 
 int slept(lua_State* L, int, lua_KContext) {
-  state_of(L).woken(L, *own_object<Wait>(L, 1).ticket);
+  state_of(L).woken(L, *own_object<Wait>(L, 1));
   return 0;
 }
 
@@ -140,7 +140,7 @@ int sleep(lua_State* L) {
   lua_settop(L, 0);
   Wait& wait = new_wait(L);
   Scheduler& scheduler = state_of(L);
-  return scheduler.park(L, *wait.ticket, scheduler.deadline(seconds), slept, 0);
+  return scheduler.park(L, *wait, scheduler.deadline(seconds), slept, 0);
 }
 
 // ---- Groups ----
@@ -173,22 +173,20 @@ struct Group : Ticket {
     complete();
   }
 };
-struct GroupRef {
-  std::shared_ptr<Group> group;
-};
+using GroupRef = std::shared_ptr<Group>;
 
-Group& check_group(lua_State* L) { return *check_object<GroupRef>(L, 1, "kling.Group").group; }
+Group& check_group(lua_State* L) { return *check_object<GroupRef>(L, 1, "kling.Group"); }
 
 int new_group(lua_State* L) {
   Scheduler& scheduler = state_of(L);
   GroupRef& ref = new_object<GroupRef>(L);
-  pure(L, [&] { ref.group = std::make_shared<Group>(scheduler.home()); });
+  pure(L, [&] { ref = std::make_shared<Group>(scheduler.home()); });
   return 1;
 }
 
 /// group:add(job or task)
 int group_add(lua_State* L) {
-  const auto& group = check_object<GroupRef>(L, 1, "kling.Group").group;
+  const auto& group = check_object<GroupRef>(L, 1, "kling.Group");
   const auto add = [&group](Awaited item) {  // plain C++; may throw
     return [waiting = std::weak_ptr(group), index = group->add(std::move(item))] {
       if (const auto open = waiting.lock()) open->arrive(index);
@@ -241,7 +239,7 @@ int group_cancel(lua_State* L) {
       if (task != nullptr && !failed && !task->failure) scheduler.hand_on(*task);
       if (task == nullptr || task->phase == Task::Phase::done) continue;
       task->observed = true;
-      scheduler.cancel(*task);
+      scheduler.cancel(task->id);
     }
   });
   // Last: it may raise for want of memory, and nobody may go on and pay for that.

@@ -384,11 +384,11 @@ int client(lua_State* L) {
   if (like->options.confinement.on && state.clients() >= kMostClients)
     luaL_error(L, "a safe script has at most %d clients", static_cast<int>(kMostClients));
   pure(L, [&] {
-    made.client = std::make_shared<Client>();
-    made.client->options = like->options;
+    made = std::make_shared<Client>();
+    made->options = like->options;
   });
-  apply(L, *made.client);
-  pure(L, [&] { state.add_client(made.client); });
+  apply(L, *made);
+  pure(L, [&] { state.add_client(made); });
   push_functions(L);
   return 1;
 }
