@@ -5,13 +5,10 @@
 #include "api/capabilities.h"
 
 namespace kling::engine {
-namespace {
 
 constexpr Millis kRemembered = 600'000;
 // Sums of decimal prices are not exact: a budget of exactly the price must do.
 constexpr double kRounding = 1e-6;
-
-}  // namespace
 
 std::string dollars(double usd) { return printed("$%.2f", usd); }
 

@@ -402,13 +402,9 @@ Event Engine::carry_out(const std::shared_ptr<Job>& job, ActionType action) {
 // ---- Slots: jobs that wait until another one has ended, first in, first out. The ledger decides
 // whether one is free; here is only who asks it next, so that a thousand waiting jobs do not ----
 
-namespace {
-
 // The first in line asks again, for slots of other processes; the others are called.
 constexpr Millis kAskAgain = 2'000;
 constexpr Millis kLookAgain = 15'000;
-
-}  // namespace
 
 Limits Engine::limits_now() {
   std::lock_guard lock(slots_mutex);

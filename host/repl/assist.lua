@@ -169,15 +169,10 @@ local function starting_with(names, start)
 end
 
 -- What few need: proposed last.
-local PLUMBING = {
-  callback_url = true,
-  external_task_id = true,
-  extra = true,
-  lost = true,
-  patience = true,
-  poll = true,
-  strict = true,
-}
+local PLUMBING = {}
+for word in ("callback_url external_task_id extra lost patience poll strict"):gmatch "%S+" do
+  PLUMBING[word] = true
+end
 
 local function complete_string(open, string)
   local fields = fields_at(open)
