@@ -254,6 +254,7 @@ class Normalizer {
 
   /// False after a finding.
   bool classify(MediaInput& input, std::string text, const std::string& path) {
+    if (is_url(tidy_url(text.substr(0, 100)))) text = tidy_url(text);  // as it was pasted
     if (is_url(text)) {
       const std::size_t host = text.find("//") + 2;
       if (text.find_first_of("/?#", host) == host || host == text.size() ||

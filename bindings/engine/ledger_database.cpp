@@ -187,6 +187,18 @@ Status Database::sync() {
                       "see to the disk and run again; nothing was lost");
 }
 
+void Database::reserve() {
+  constexpr off_t kRoom = 1 << 20;
+  struct stat info {};
+  if (!ok() || !log_ || ::fstat(log_.get(), &info) != 0 ||
+      info.st_blocks * 512 >= info.st_size + kRoom / 2 ||
+      ::fallocate(log_.get(), FALLOC_FL_KEEP_SIZE, info.st_size, kRoom) == 0)
+    return;
+  if (errno == ENOSPC || errno == EDQUOT)  // else the file system knows no such thing
+    fail(ledger_error(title() + " cannot grow: the disk is full",
+                      "free some megabytes and run again; this request was not sent"));
+}
+
 void Database::undo() noexcept {
   if (std::exchange(open_, false)) sqlite3_exec(handle_, "ROLLBACK", nullptr, nullptr, nullptr);
 }

@@ -96,10 +96,7 @@ class SqliteLedger : public Ledger {
   }
 
   Result<Claim> revisit(std::int64_t id) override {
-    return work(true, [&] {
-      owner_.enter(db_);
-      return take_over(present(id), 0, "");
-    });
+    return work(true, [&] { return owner_.enter(db_), take_over(present(id), 0, ""); });
   }
 
   Result<std::vector<Step>> take_orphans(std::string_view service, Millis now) override {
@@ -117,6 +114,7 @@ class SqliteLedger : public Ledger {
                               double estimate_usd) override {
     Marked marked;
     auto refusal = work(true, [&]() -> std::optional<Error> {
+      db_.reserve();
       const Step row = present(step.id);
       if (limits.budget_jobs >= 0 || limits.budget_usd >= 0)
         marked.usage = count_spent(db_, row, owner_.id());

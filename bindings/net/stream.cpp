@@ -76,8 +76,7 @@ bool Stream::write_head() {
 }
 
 /// 1: body_ holds more of the body; 0: it has ended; -1: it is not whole.
-int Stream::fill() {
-  const TimePoint until = Steady::now() + read_timeout_;
+int Stream::fill(TimePoint until) {
   while (body_.empty()) {
     if (!rest_.empty()) body_ = answer_.take(rest_);
     if (!body_.empty()) break;
@@ -88,16 +87,13 @@ int Stream::fill() {
   return 1;
 }
 
-/// The library reads one member of a gzip file, and no "deflate" without its head.
-ssize_t Stream::unpack(char* to, size_t size) {
-  for (;;) {
-    const int more = body_.empty() && (zip_ended_ || zip_.total_in == 0) ? fill() : 1;
+/// The library reads one member of a gzip file, and no "deflate" without its head. What stands
+/// behind the last member is not read: it need not end.
+ssize_t Stream::unpack(char* to, size_t size, TimePoint until) {
+  while (Steady::now() < until) {
+    const int more = body_.empty() && (zip_ended_ || zip_.total_in == 0) ? fill(until) : 1;
     if (more <= 0) return more;
-    if (zip_ended_ &&
-        (answer_.coding() == "deflate" || body_.front() != '\x1f')) {  // filled with zeros
-      body_ = {};
-      continue;
-    }
+    if (zip_ended_ && (answer_.coding() == "deflate" || body_.front() != '\x1f')) return 0;
     if (zip_ended_) ::inflateReset(&zip_);
     if (zip_.total_in == 0 && answer_.coding() == "deflate")
       ::inflateReset2(&zip_, (body_.front() & 15) == 8 ? 15 : -15);
@@ -112,10 +108,11 @@ ssize_t Stream::unpack(char* to, size_t size) {
     if (zip_.avail_out < size) return ssize_t(size - zip_.avail_out);
     if (spoiled_) return -1;
     if (zip_ended_ || !body_.empty()) continue;
-    const int next = fill();  // ended too early, or cut off
+    const int next = fill(until);  // ended too early, or cut off
     spoiled_ = next == 0;
     if (next <= 0) return -1;
   }
+  return -1;
 }
 
 ssize_t Stream::read(char* to, size_t size) {
@@ -125,8 +122,9 @@ ssize_t Stream::read(char* to, size_t size) {
     head_read_ += part;
     return ssize_t(part);
   }
-  if (zip_.state != nullptr) return unpack(to, size);
-  if (const int more = fill(); more <= 0) return more;
+  const TimePoint until = Steady::now() + read_timeout_;
+  if (zip_.state != nullptr) return unpack(to, size, until);
+  if (const int more = fill(until); more <= 0) return more;
   const std::size_t part = std::min(size, body_.size());
   std::memcpy(to, body_.data(), part);
   body_.remove_prefix(part);

@@ -43,8 +43,8 @@ class Stream final : public httplib::Stream {
   bool listen();
   bool find_head();
   bool write_head();
-  int fill();
-  ssize_t unpack(char* to, size_t size);
+  int fill(TimePoint until);
+  ssize_t unpack(char* to, size_t size, TimePoint until);
 
   Wire& wire_;
   const Milliseconds read_timeout_, write_timeout_;

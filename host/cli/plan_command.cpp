@@ -155,7 +155,8 @@ class Plan {
     if (unpriced > 0) std::printf("%d without a known price\n", unpriced);
     if (over_budget_) std::printf("over the budget of $%.2f\n", limits_.budget_usd);
     if (submissions > 0)
-      std::printf("estimated from the %s\n", api::price_source(price_factor).c_str());
+      std::printf("estimated from %s%s\n", price_factor == 1 ? "the " : "",
+                  api::price_source(price_factor).c_str());
     std::printf(
         "nothing was sent or recorded; save and concat wrote to a temporary folder, io and os "
         "did what they always do\n");

@@ -142,7 +142,7 @@ TEST_CASE("every way of giving a picture ends in one form") {
   request.endpoint = "omni";
   request.media.push_back({.source = MediaInput::Source::derived, .text = "last frame"});
   request.fields = parse_json(R"({"prompt":"x","image_list":["a.png",{"$media":0},
-      {"image":"https://e.com/b.png"},{"image_url":"data:image/png;base64,AAAA"},
+      {"image":" https://e.com/b c.png?s=%2F\r\n"},{"image_url":"data:image/png;base64,AAAA"},
       {"type":"first_frame","image":"/9j/AAAA"},{"url":"https://e.com/c.png?sig=1","id":"hero-v3"}]})");
   CHECK(normalize(*find_endpoint("omni"), request).empty());
   const Json& list = request.fields["image_list"];
@@ -152,6 +152,7 @@ TEST_CASE("every way of giving a picture ends in one form") {
   REQUIRE(request.media.size() == 6);
   CHECK(request.media[1].source == MediaInput::Source::file);
   CHECK(request.media[2].source == MediaInput::Source::url);
+  CHECK(request.media[2].text == "https://e.com/b%20c.png?s=%2F");  // as it was pasted
   CHECK(request.media[3].source == MediaInput::Source::base64);
   CHECK(request.media[3].text == "AAAA");
   CHECK(request.media[3].facts->bytes == 3);

@@ -3,8 +3,11 @@
 #include "net/framings.h"
 
 #include <atomic>
+#include <csignal>
 #include <map>
 #include <thread>
+
+#include <sys/resource.h>
 
 #include "engine/stage.h"
 
@@ -310,6 +313,30 @@ TEST_CASE("an odd answer is read as what it is, and says what is odd") {
     CHECK_MESSAGE(reason.find(odd.reason) != reason.npos, reason);
     if (odd.end == Phase::stored) CHECK(seen.task_id == kTaskId);
   }
+}
+
+TEST_CASE("an acceptance that cannot be recorded names its task and how to adopt it") {
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit whole{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &whole) == 0);
+  RawServer server([&](Peer& peer, int) {
+    peer.read_request();
+    const rlimit full{1, whole.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &full);
+    peer.send(test::sized(R"({"code":0,"data":{"task_id":")" + kTaskId + "\"}}"));
+  });
+  FramedRun place;
+  const JobSnapshot seen = place.run(server.url());
+  ::setrlimit(RLIMIT_FSIZE, &whole);
+  std::signal(SIGXFSZ, old_handler);
+  CHECK(seen.phase == Phase::paused);
+  REQUIRE(seen.error);
+  CHECK_MESSAGE(
+      seen.error->message.find("the task " + kTaskId + " was accepted, and the ledger") == 0,
+      seen.error->message);
+  const std::string& hint = seen.error->hint;
+  CHECK_MESSAGE(hint.find(" --adopt " + kTaskId) != hint.npos, hint);
+  CHECK(hint.find("nothing was lost") == hint.npos);
 }
 
 TEST_CASE("an accepted task whose id can be read is never asked for again") {

@@ -1227,6 +1227,21 @@ TEST_CASE("a ledger that cannot be made or written is a clear error") {
   REQUIRE(::chmod((folder.path + "/.kling").c_str(), 0755) == 0);
 }
 
+TEST_CASE("what is sent has room on the disk for its answer") {
+  const Folder folder;
+  const Book book = open_book(folder.ledger());
+  const std::string log = folder.ledger() + "-wal";
+  struct stat info {};
+  for (int i = 0; i < 300; ++i) {
+    auto what = wanted(std::to_string(i));
+    what.step.request = std::string(5000, 'r');
+    REQUIRE((*book).mark_sending(claim(book, what).step.id, 1));
+    REQUIRE(::stat(log.c_str(), &info) == 0);
+    CHECK(info.st_blocks * 512 >= info.st_size + (400 << 10));
+  }
+  CHECK(info.st_size > 2 << 20);  // it grew, and the room with it
+}
+
 TEST_CASE("a full disk is a clear error at every size and loses no record") {
   const Folder folder;
   int full = 0;

@@ -9,11 +9,13 @@
 #include <sys/resource.h>
 
 #include "base/digest.h"
+#include "net/framings.h"
 #include "net/raw_server.h"
 #include "net/support.h"
 
 using namespace kling;
 using namespace kling::net;
+using namespace kling::test;
 using std::chrono::milliseconds;
 
 namespace {
@@ -365,6 +367,35 @@ TEST_CASE("drips and stalls end and the cancellation is heard") {
     REQUIRE(!result.ok());
     CHECK(result.error().kind == Kind::interrupted);
     CHECK(server.connections() == 2);
+  }
+}
+
+TEST_CASE(
+    "what is packed ends with its end, or once it has yielded nothing for the read time-out") {
+  const std::string content = film_of(20'000);
+  const struct {
+    std::string first, again;
+    bool whole;
+  } rows[] = {{gzip(content), std::string(4096, '\0'), true},
+              {gzip(content), many("more of it", 400), true},
+              {gzip(content), many(gzip(""), 200), false},
+              {gzip(content).substr(0, 9000), "", false},
+              {"", many(gzip(""), 200), false}};
+  for (const auto& row : rows) {
+    TemporaryFolder folder;
+    RawServer server([&](Peer& peer, int) {
+      peer.read_request();
+      peer.send("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + row.first);
+      while (!row.again.empty() && peer.send(row.again))
+        std::this_thread::sleep_for(milliseconds(1));
+      peer.wait_for_close();
+    });
+    DownloadOptions options = fast();
+    options.tries = 1;
+    options.stall_timeout = milliseconds(400);
+    const auto result = download(server.url() + "/clip.mp4", folder.path + "/clip.mp4", options);
+    CHECK(result.ok() == row.whole);
+    if (!result) CHECK(result.error().message.find("no answer from") != std::string::npos);
   }
 }
 
