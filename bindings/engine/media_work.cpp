@@ -477,8 +477,9 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   if (Status made = make_folders(target.parent_path().string()); !made) return made.error();
   if (fs::equivalent(*from, target, ignored)) return target.string();
   if (source.recipe == Recipe::clip && source.job && is_file(target.string()))
-    if (const auto there = counts_as(target.string()); there && *there == "sha256:" + *hash)
-      return target.string();  // saved here before, and as it was left
+    if (const auto there = digest_of(target.string()); there && *there != *hash)
+      if (const auto known = origin_or_content(*there); known && *known == "sha256:" + *hash)
+        return target.string();  // saved here before, and as it was left
   Result<bool> done = false;
   if (source.recipe != Recipe::clip) {
     done = must_convert(*from, target.string());
