@@ -164,6 +164,17 @@ std::function<std::string(std::uint64_t, std::size_t)> read_from(const std::stri
   };
 }
 
+std::string file_stamp(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0 || info.st_mtim.tv_nsec == 0) return "";
+  std::string stamp;
+  for (const auto part :
+       {std::int64_t(info.st_dev), std::int64_t(info.st_ino), info.st_size, info.st_mtim.tv_sec,
+        info.st_mtim.tv_nsec, info.st_ctim.tv_sec, info.st_ctim.tv_nsec})
+    stamp += std::to_string(part) + " ";
+  return stamp;
+}
+
 Status make_folders(const std::string& folder) {
   std::error_code error;
   if (!folder.empty()) fs::create_directories(folder, error);

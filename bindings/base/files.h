@@ -35,6 +35,10 @@ Error no_such_file(const std::string& path);
 /// SHA-256 of a file's content as hex digits, read in pieces; its size in `size` when not null.
 Result<std::string> hash_file(const std::string& path, std::uint64_t* size = nullptr);
 
+/// What changes when a file's content does: its place on the disk, size and times. Empty where the
+/// disk keeps whole seconds only, or there is no file.
+std::string file_stamp(const std::string& path);
+
 Status make_folders(const std::string& folder);
 
 /// Writes `data` beside `path`, syncs it and renames it onto `path`. Mode 0600 when `secret`.

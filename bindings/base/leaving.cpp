@@ -1,11 +1,14 @@
 #include "base/leaving.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <list>
 #include <vector>
 
 #include <openssl/crypto.h>
 #include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 
@@ -101,7 +104,18 @@ UnsharedDescriptor::UnsharedDescriptor(const std::function<Descriptor()>& open)
   *file_ = open();
 }
 
-pid_t Birthplace::present() { return ::getpid(); }
+/// Asked at each call into the library, so it is kept in a page that the kernel empties in a child.
+pid_t Birthplace::present() {
+  static std::atomic<pid_t>* const kept = [] {
+    void* page = ::mmap(nullptr, sizeof(std::atomic<pid_t>), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const bool emptied = page != MAP_FAILED && ::madvise(page, sizeof *kept, MADV_WIPEONFORK) == 0;
+    return emptied ? static_cast<std::atomic<pid_t>*>(page) : nullptr;
+  }();
+  if (kept == nullptr) return ::getpid();
+  if (*kept == 0) *kept = ::getpid();
+  return *kept;
+}
 bool Birthplace::is_here() const { return process_ == present(); }
 
 }  // namespace kling

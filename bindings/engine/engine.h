@@ -388,6 +388,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::string find_clip(const std::string& file);
   Result<MediaSource::Recipe> resolve(const MediaSource& source);
   Result<std::string> identify(const MediaSource& source);
+  Result<std::string> digest_of(const std::string& path);
   Result<std::string> origin_or_content(const std::string& sha256);
   Result<std::string> store_folder();
   Result<std::string> store_path(const std::string& name);

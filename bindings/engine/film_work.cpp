@@ -33,7 +33,7 @@ std::string Engine::unpaid() const {
 Result<std::string> Engine::spare(const std::string& place) {
   const std::string what = unpaid();
   if (what.empty() || !is_file(place)) return place;
-  const auto hash = hash_file(place);
+  const auto hash = digest_of(place);
   const auto known = hash ? origin_or_content(sha256_hex(what + *hash)) : hash;
   if (!known || *known == what) return known ? place : known;
   fs::path beside(place);
@@ -79,7 +79,7 @@ Result<Engine::Reel> Engine::read_reel(const std::vector<std::shared_ptr<MediaSo
   if (!reel.options.audio.empty()) {
     auto song = input_path(reel.options.audio);
     if (song && !is_file(*song)) song = no_such_file(*song);
-    auto hash = song ? hash_file(*song) : song;
+    auto hash = song ? digest_of(*song) : song;
     if (!hash) return hash.error();
     reel.options.audio = *song;
     others_are += "audio " + *hash + "\n";
@@ -100,7 +100,7 @@ Result<Engine::Reel> Engine::read_reel(const std::vector<std::shared_ptr<MediaSo
     const bool clip = *recipe == Recipe::clip;
     auto path = clip ? video_file(*part) : materialize(*part);
     auto identity = path ? identify(*part) : path;
-    auto content = identity ? hash_file(*path) : identity;
+    auto content = identity ? digest_of(*path) : identity;
     if (!content) return content.error();
     media::Segment segment = segment_of(*part, *path);
     std::string last_frame;
@@ -141,7 +141,7 @@ Result<std::string> Engine::concat(const std::vector<std::shared_ptr<MediaSource
   // What the film was when it had been made of this; the value is what its parts' files hold.
   const auto noted = [&, &out = out](const std::string& what) -> std::optional<std::string> {
     if (!is_file(out)) return std::nullopt;
-    const auto content = hash_file(out);
+    const auto content = digest_of(out);
     auto known = content ? (*book)->origin_of(sha256_hex(what + *content)) : content.error();
     return known ? *known : std::nullopt;
   };
@@ -158,7 +158,7 @@ Result<std::string> Engine::concat(const std::vector<std::shared_ptr<MediaSource
         segments, out, how, [this](const std::string& text) { log("warning", text); },
         [&working](double part) { working.reached(part); });
     if (!film) return film.error();
-    auto content = hash_file(out);
+    auto content = digest_of(out);
     if (!content) return content;
     std::string found;
     for (const std::string& of_part : film->found) found += of_part + "\n";
@@ -226,7 +226,7 @@ Result<std::string> Engine::make_sheet(MediaSource& source) {
   std::string content = *identity;
   for (const auto& one : sheet.of) {
     auto path = materialize(*one);
-    auto hash = path ? hash_file(*path) : path;
+    auto hash = path ? digest_of(*path) : path;
     if (!hash) return hash.error();
     content += *hash;
     const auto recipe = resolve(*one);

@@ -166,8 +166,9 @@ class Ledger {
   virtual Result<Usage> usage(const Step& beside, Millis now) = 0;
 
   /// Content that came from a step: a plain file with this content counts as its origin, the first
-  /// that is told of it.
-  virtual Status record_derived(std::string_view sha256, std::string_view origin) = 0;
+  /// that is told of it. Waits for the disk only with `sync`.
+  virtual Status record_derived(std::string_view sha256, std::string_view origin,
+                                bool sync = true) = 0;
   virtual Result<std::optional<std::string>> origin_of(std::string_view sha256) = 0;
 
   /// The question's row, a new one where this script and take have none of its digest yet. `again`:

@@ -270,11 +270,13 @@ class SqliteLedger : public Ledger {
       return usage;
     });
   }
-  Status record_derived(std::string_view sha256, std::string_view origin) override {
-    return write(
-        "INSERT INTO derived (sha256, origin) VALUES (?, ?)"
-        " ON CONFLICT (sha256) DO NOTHING",
-        sha256, origin);
+  Status record_derived(std::string_view sha256, std::string_view origin, bool sync) override {
+    const auto insert = [&] {
+      return (void)db_.run("INSERT OR IGNORE INTO derived (sha256, origin) VALUES (?, ?)", sha256,
+                           origin),
+             Done{};
+    };
+    return sync ? work(true, insert) : commit(true, insert);
   }
   Result<std::optional<std::string>> origin_of(std::string_view sha256) override {
     return read<std::string>("SELECT origin FROM derived WHERE sha256 = ?", sha256);

@@ -154,6 +154,19 @@ media::Segment segment_of(const MediaSource& source, const std::string& path) {
   return {.path = path, .from = source.from, .to = source.to, .mute = source.mute};
 }
 
+/// SHA-256 of a file's content. One that is as it was when that was last asked is not read again:
+/// the ledger notes it by the file's place, size and times.
+Result<std::string> Engine::digest_of(const std::string& path) {
+  const std::string stamp = file_stamp(path);
+  const std::string noted = stamp.empty() ? "" : sha256_hex("file " + stamp);
+  auto book = ledger();
+  if (!noted.empty() && book)
+    if (auto known = (*book)->origin_of(noted); known && *known) return **known;
+  auto digest = hash_file(path);
+  if (digest && !noted.empty() && book) (void)(*book)->record_derived(noted, *digest, false);
+  return digest;
+}
+
 Result<std::string> Engine::origin_or_content(const std::string& sha256) {
   auto book = ledger();
   if (!book) return book.error();
@@ -214,7 +227,7 @@ Result<std::string> Engine::identify(const MediaSource& source) {
       return taken_from(film->second, film->second);
   }
   auto file = input_path(source.path);
-  auto hash = file ? hash_file(*file) : file;
+  auto hash = file ? digest_of(*file) : file;
   auto content = hash ? origin_or_content(*hash) : hash;
   if (!content) return content;
   return taken_from(*content, *content);
@@ -352,7 +365,7 @@ Result<std::string> Engine::input_path(const std::string& path) {
 
 Status Engine::note_derived(const std::string& path, const std::string& identity,
                             const std::string& by) {
-  auto hash = hash_file(path);
+  auto hash = digest_of(path);
   auto book = hash ? ledger() : hash.error();
   if (!book) return book.error();
   return (*book)->record_derived(by.empty() ? *hash : sha256_hex(by + *hash), identity);
@@ -441,10 +454,11 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   if (!from) return from;
   // A clip that tells what made it counts as the clip without that.
   const auto counts_as = [this](const std::string& path) {
-    auto hash = hash_file(path);
+    auto hash = digest_of(path);
     return hash ? origin_or_content(*hash) : hash;
   };
-  const auto content = counts_as(*from);
+  const auto hash = digest_of(*from);
+  const auto content = hash ? origin_or_content(*hash) : hash;
   if (!content) return content;
   if (wanted.back() == '/' || fs::is_directory(target, ignored)) {
     target = free_name(target / given_name(source, *from), [&](const std::string& there) {
@@ -462,6 +476,10 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   }
   if (Status made = make_folders(target.parent_path().string()); !made) return made.error();
   if (fs::equivalent(*from, target, ignored)) return target.string();
+  if (source.recipe == Recipe::clip && source.job && is_file(target.string()))
+    if (const auto there = digest_of(target.string()); there && *there != *hash)
+      if (const auto known = origin_or_content(*there); known && *known == "sha256:" + *hash)
+        return target.string();  // saved here before, and as it was left
   Result<bool> done = false;
   if (source.recipe != Recipe::clip) {
     done = must_convert(*from, target.string());

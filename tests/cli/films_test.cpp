@@ -228,6 +228,24 @@ print(clip.path, clip.job.handle)
   CHECK(stage.service->counters().accepted == 1);
 }
 
+TEST_CASE("a clip that was saved already is left alone, and mended where it was changed") {
+  Stage stage(R"(
+local kling = require "kling"
+kling.text2video({ prompt = "A kite" }):wait():save("kite.mp4")
+)");
+  const std::string saved = stage.folder / "kite.mp4";
+  REQUIRE(stage.run().code == 0);
+  const std::string before = file_stamp(saved);
+  const std::string content = *hash_file(saved);
+  CHECK(stage.run().code == 0);
+  CHECK(file_stamp(saved) == before);
+  std::fstream(saved, std::ios::in | std::ios::out | std::ios::binary).seekp(2000) << "other";
+  CHECK(*hash_file(saved) != content);
+  CHECK(stage.run().code == 0);
+  CHECK(*hash_file(saved) == content);
+  CHECK(stage.service->counters().accepted == 1);
+}
+
 TEST_CASE("a picture of a clip that an earlier version saved is not paid again") {
   Stage stage(R"(
 local kling = require "kling"
