@@ -215,7 +215,7 @@ void kling_host_cancel(kling_host* host, kling_task task) {
 const char* kling_host_jobs(kling_host* host) {
   return guarded<const char*>(host, nullptr, [&] {
     host->feed_->look(host->engines());
-    return host->give(host->feed_->list(host->engines()));
+    return host->feed_->list(host->engines()).c_str();
   });
 }
 
