@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <regex>
 
 namespace kling::api {
@@ -187,14 +188,25 @@ std::string scalar_text(const Json& value) {
   return value.is_number() ? value.dump() : std::string();
 }
 
-std::string to_text(const Json& value) {
+void append_text(std::string& to, const Json& value) {
   // Most texts need no escapes, and setting up a serializer costs more than they do.
-  if (const auto* text = value.get_ptr<const std::string*>())
-    if (std::ranges::all_of(*text,
-                            [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; }))
-      return '"' + *text + '"';
-  if (value.is_boolean()) return value.get<bool>() ? "true" : "false";
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const auto is_plain = [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; };
+  char digits[64];
+  if (const auto* text = value.get_ptr<const std::string*>();
+      text != nullptr && std::ranges::all_of(*text, is_plain))
+    ((to += '"') += *text) += '"';
+  else if (value.is_boolean())
+    to += value.get<bool>() ? "true" : "false";
+  else if (value.is_number_float() && std::isfinite(value.get<double>()))
+    to.append(digits, nlohmann::detail::to_chars(digits, std::end(digits), value.get<double>()));
+  else
+    to += value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string to_text(const Json& value) {
+  std::string text;
+  append_text(text, value);
+  return text;
 }
 
 const Json& member(const Json& value, std::string_view key) {

@@ -274,6 +274,8 @@ Result<std::string> service_name(const EngineOptions& options) {
 
 Status check(const EngineOptions& options) {
   if (const auto service = service_name(options); !service) return service.error();
+  if (!options.transport && !options.base_url.empty())
+    if (Status good = net::check_base_url(options.base_url, options.insecure); !good) return good;
   if (net::has_controls(options.network.user_agent))
     return Error{.message = "user_agent: there is a control character in it"};
   const auto proxy = net::Environment(options.network).proxy_for({true, "a.public.host", 443});

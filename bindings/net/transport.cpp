@@ -175,13 +175,19 @@ class HttpTransport : public Transport {
 
 }  // namespace
 
-Result<std::shared_ptr<Transport>> make_transport(const TransportOptions& options) {
-  Result<Url> base = parse_base_url(options.base_url);
+Status check_base_url(const std::string& base_url, bool insecure) {
+  const Result<Url> base = parse_base_url(base_url);
   if (!base) return base.error();
-  if (!base->origin.tls && !options.insecure && reach_of_host(base->origin.host) != kLoopback)
-    return invalid(
-        "base_url: http:// is allowed for this machine only, as it shows the key to others",
-        "use https://, or insecure (--insecure) if you trust the network");
+  if (base->origin.tls || insecure || reach_of_host(base->origin.host) == kLoopback) return Done{};
+  return invalid("base_url " + api::shown(base_url) +
+                     ": http:// is allowed for this machine only, as it shows the key to others",
+                 "use https://, or insecure (--insecure) if you trust the network");
+}
+
+Result<std::shared_ptr<Transport>> make_transport(const TransportOptions& options) {
+  if (const Status good = check_base_url(options.base_url, options.insecure); !good)
+    return good.error();
+  Result<Url> base = parse_base_url(options.base_url);
   prepare_library();
   auto environment = options.environment ? options.environment : std::make_shared<Environment>();
   if (auto proxy = environment->proxy_for(base->origin); !proxy) return proxy.error();

@@ -6,16 +6,16 @@ namespace kling::runtime {
 namespace {
 
 /// As engine::to_json says it, without making the object: there may be thousands.
-std::string text_of(const engine::JobView& job) {
-  std::string text;
+void write(std::string& text, const engine::JobView& job) {
+  char before = '{';
   for (const engine::JobField& field : engine::job_fields()) {
     const api::Json value = field.get(job);
     if (value.is_null()) continue;
-    text += text.empty() ? "{\"" : ",\"";
-    text += field.name;
-    text += "\":" + api::to_text(value);
+    text += std::exchange(before, ',');
+    ((text += '"') += field.name) += "\":";
+    api::append_text(text, value);
   }
-  return text + "}";
+  text += '}';
 }
 
 /// What a program would call this change.
@@ -31,12 +31,11 @@ const char* name_of(const engine::JobView& job, bool stores, bool was_accepted) 
 
 void Feed::take(const std::shared_ptr<engine::Job>& job, const engine::JobView& now, bool stores) {
   Record& record = records_[job];
-  std::string text = text_of(now);
-  if (text == record.text) return;
+  text_.clear();
+  write(text_, now);
+  if (text_ == record.text) return;
   const engine::StepFacts& step = now.step;
-  record.text = std::move(text);
-  record.handle = handle_of(step);
-  if (step.task_id.empty()) record.early_handle = record.handle;
+  record.text = text_;
   if (step.task_id.empty() && step.external_id.empty()) return;  // not recorded yet
   if (record.event == nullptr) {
     told_next_.push_back(job);
@@ -70,27 +69,35 @@ std::string Feed::next() {
   return text;
 }
 
-std::string Feed::list(const Engines& engines) {
-  std::string text = "[";
-  std::size_t count = 0;
+const std::string& Feed::list(const Engines& engines) {
+  list_ = "[";
+  std::size_t count = 0, size = 0;
+  for (const auto& record : records_) size += record.second.text.size() + 1;
+  list_.reserve(size + 2);
   for (const engine::Engine* engine : engines)
     for (const auto& job : engine->jobs()) {
-      ++count;
-      if (text.size() > 1) text += ',';
+      if (count++ > 0) list_ += ',';
       const auto record = records_.find(job);
-      text +=
-          record != records_.end() ? record->second.text : text_of(engine->snapshot(job).view());
+      if (record != records_.end())
+        list_ += record->second.text;
+      else
+        write(list_, engine->snapshot(job).view());
     }
   if (records_.size() > 2 * count + 100)  // those of runs before, which nobody has any more
     std::erase_if(records_, [](const auto& record) {
       return record.second.event == nullptr && record.first.use_count() == 1;
     });
-  return text + "]";
+  return list_ += ']';
 }
 
 std::string Feed::find(const std::string& handle) const {
+  // One from before the job was accepted holds the external id, which stays a field.
+  const auto tilde = handle.find("/~") + 1;
+  const std::string text = api::to_text(handle.substr(tilde == 0 ? 0 : tilde + 1));
+  const std::string start = R"({"handle":)" + (tilde == 0 ? text : '"' + handle.substr(0, tilde));
   for (const auto& [job, record] : records_)
-    if (!handle.empty() && (record.handle == handle || record.early_handle == handle))
+    if (record.text.starts_with(start) &&
+        (tilde == 0 || record.text.find(R"("external_id":)" + text) != std::string::npos))
       return record.text;
   return {};
 }

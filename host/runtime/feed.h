@@ -25,19 +25,21 @@ class Feed {
   }
   /// The next event; empty: none. Of the last look.
   std::string next();
-  /// All jobs, oldest first, and one of them by its handle (empty: none). Of the last look.
-  std::string list(const Engines& engines);
+  /// All jobs, oldest first, until the next call, and one of them by its handle (empty: none). Of
+  /// the last look.
+  const std::string& list(const Engines& engines);
   std::string find(const std::string& handle) const;
 
  private:
   struct Record {
-    std::string text, handle, early_handle;
+    std::string text;
     const char* event = nullptr;                  ///< to be told; null: nothing
     bool accepted = false, was_accepted = false;  ///< now, and when the last event was told
   };
   void take(const std::shared_ptr<engine::Job>& job, const engine::JobView& now, bool stores);
 
   std::unordered_map<std::shared_ptr<engine::Job>, Record> records_;
+  std::string text_, list_;  ///< of one and of all: fresh memory costs more than what is written
   std::deque<std::shared_ptr<engine::Job>> told_next_;
   std::deque<std::pair<unsigned long long, std::string>> others_;  ///< of a task, or 0
   std::map<const engine::Engine*, std::uint64_t> seen_;

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstring>
 
+#include <unistd.h>
+
 #include "base/files.h"
 #include "runtime/host_state.h"
 
@@ -71,14 +73,30 @@ std::string wrong_with(const kling_host_options& options) {
     return "struct_size is not set: start from KLING_HOST_OPTIONS";
   const std::string ledger = text_of(options.ledger), profile = text_of(options.profile);
   if (ledger.empty()) return "ledger is required: a file, or \":memory:\" for a host that forgets";
-  std::error_code error;
-  const fs::path file = fs::absolute(ledger, error);
-  fs::path at = file;
-  while (!at.empty() && !fs::exists(at, error)) at = at.parent_path();
-  if (ledger != ":memory:" && (at == file) == fs::is_directory(at, error))
-    return "ledger: " + at.string() + (at == file ? " is a folder" : " is no folder");
+  for (const auto& [name, path, is_folder] :
+       {std::tuple("ledger", ledger == ":memory:" ? "" : ledger, false),
+        {"store", text_of(options.store), true}}) {
+    std::error_code error;
+    const fs::path wanted = fs::absolute(path, error);
+    fs::path at = wanted;
+    while (!at.empty() && !fs::exists(at, error)) at = at.parent_path();
+    const bool folder = fs::is_directory(at, error);
+    if (!path.empty() && folder != (is_folder || at != wanted))
+      return std::string(name) + ": " + at.string() + (folder ? " is a folder" : " is no folder");
+    if (!path.empty() && ::access(at.c_str(), W_OK) != 0)
+      return std::string(name) + ": " + at.string() + ": " + system_message(errno);
+  }
+  if (options.ca_file != nullptr && ::access(options.ca_file, R_OK) != 0)
+    return "ca_file: " + text_of(options.ca_file) + ": " + system_message(errno);
   if (!profile.empty() && profile != "full" && profile != "safe")
     return "profile is \"full\" or \"safe\", not " + api::shown(profile);
+  for (const auto& [name, is_set] :
+       {std::pair("roots", options.roots != nullptr && *options.roots != nullptr),
+        {"hosts", options.hosts != nullptr && *options.hosts != nullptr},
+        {"instruction_limit", options.instruction_limit != 0},
+        {"wall_limit", options.wall_limit != 0}})
+    if (is_set && profile != "safe")
+      return std::string(name) + " is for the profile \"safe\": in \"full\" nothing is limited";
   const std::tuple<const char*, double, double> numbers[] = {
       {"poll", options.poll, 1e9},
       {"max_jobs", double(options.max_jobs), 1e6},
@@ -215,7 +233,7 @@ void kling_host_cancel(kling_host* host, kling_task task) {
 const char* kling_host_jobs(kling_host* host) {
   return guarded<const char*>(host, nullptr, [&] {
     host->feed_->look(host->engines());
-    return host->give(host->feed_->list(host->engines()));
+    return host->feed_->list(host->engines()).c_str();
   });
 }
 

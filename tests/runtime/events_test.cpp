@@ -61,6 +61,21 @@ TEST_CASE("a job and a task are announced once for each thing that happens") {
   CHECK(take_events(host).empty());
 }
 
+TEST_CASE("a job is found by the handle that it had before it was accepted") {
+  const Stage stage;
+  Host host(stage.options);
+  const Json early = run(host, R"(
+    local job = require "kling".text2video { prompt = 'a "boat"' }
+    local early = job.handle
+    job:accepted()
+    return early, job.handle)");
+  REQUIRE(early[0] != early[1]);
+  CHECK(host.job(early[0]) == host.job(early[1]));
+  CHECK(Json::parse(host.job(early[0]))["prompt"] == "a \"boat\"");
+  for (const char* none : {"kling:text2video/~", "kling:text2video/", "kling:image2video/~x", "/~"})
+    CHECK(host.job(none).empty());
+}
+
 TEST_CASE("the bytes of a clip come without a file's name") {
   const Stage stage;
   Host host(stage.options);

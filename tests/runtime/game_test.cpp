@@ -130,7 +130,6 @@ TEST_CASE("a game makes its clips while it runs and pays once however it is left
     Stage stage(std::move(service));
     stage.options.ledger = folder / ("evening-" + std::to_string(frames) + ".db");
     stage.options.poll = 2;
-    stage.options.patience = 5;
     double time = 1'800'000'000'000;
     {
       Game game(stage.options, hooks, time);

@@ -225,6 +225,16 @@ TEST_CASE("a wrong option is told with its name, its value and its limit") {
       {[](auto& o) { o.proxy = "http://proxy:99999"; }, "option proxy is not usable"},
       {[](auto& o) { o.user_agent = "Game\n1"; }, "user_agent: there is a control character in it"},
       {[](auto& o) { o.base_url = "api.example"; }, "base_url \"api.example\""},
+      {[](auto& o) { o.base_url = "http://api.example"; },
+       "base_url \"http://api.example\": http:// is allowed for this machine only"},
+      {[&](auto& o) { o.ca_file = file + ".pem"; },
+       "ca_file: " + file + ".pem: No such file or directory"},
+      {[&](auto& o) { o.store = file; }, "store: " + file + " is no folder"},
+      {[&](auto& o) { o.store = file + "/clips"; }, "store: " + file + " is no folder"},
+      {[&](auto& o) { o.roots = {folder.path()}; }, "roots is for the profile \"safe\""},
+      {[](auto& o) { o.profile = "full", o.hosts = {"a"}; }, "hosts is for the profile \"safe\""},
+      {[](auto& o) { o.instruction_limit = 1; }, "instruction_limit is for the profile \"safe\""},
+      {[](auto& o) { o.wall_limit = 1; }, "wall_limit is for the profile \"safe\""},
       {[](auto& o) { o.key = "sk a"; }, "the key in the settings has a blank"},
       {[](auto& o) { o.callback = "game.example"; }, "callback must be an https address"},
       {[](auto& o) { o.callback = "https://game.example/a?b=1"; }, "callback must be an https"},
@@ -242,9 +252,12 @@ TEST_CASE("a wrong option is told with its name, its value and its limit") {
     CHECK(host.error().find("secret") == std::string::npos);
   }
   CHECK(kling_host_new(nullptr, nullptr, 0) == nullptr);
-  const Set good[] = {[](auto& o) { o.patience = -1; }, [](auto& o) { o.proxy = "proxy:3128"; },
+  const Set good[] = {[](auto& o) { o.patience = -1; },
+                      [](auto& o) { o.proxy = "proxy:3128"; },
                       [](auto& o) { o.callback = "http://10.0.0.1:8080/hooks/"; },
                       [&](auto& o) { o.ledger = folder.path() + "/not/there/yet.db"; },
+                      [&](auto& o) { o.store = folder.path() + "/not/there/yet"; },
+                      [&](auto& o) { o.store = folder.path(), o.ca_file = file; },
                       [](auto& o) {
                         o.profile = "safe";
                         o.hosts = {"CDN.example:443", "[::1]", "[::1]:80", "127.0.0.1:8080"};
