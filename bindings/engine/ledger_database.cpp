@@ -231,10 +231,9 @@ Error Database::failure() const {
       return error;
     }
     case SQLITE_FULL:
-      return ledger_error(title() + " cannot grow: the disk is full",
-                          "free space and run again; nothing was lost");
     case SQLITE_IOERR:
-      if (extended == SQLITE_IOERR_WRITE || extended == SQLITE_IOERR_SHMSIZE)
+      if (extended == SQLITE_FULL || extended == SQLITE_IOERR_WRITE ||
+          extended == SQLITE_IOERR_SHMSIZE)
         return ledger_error(title() + " cannot be written: the disk, a quota or ulimit -f is full",
                             "free space or raise the limit, and run again; nothing was lost");
       return ledger_error(title() + " cannot be read or written: " + words, kElsewhere);

@@ -40,8 +40,7 @@ class Database {
   /// come meanwhile. Unlike the rest, for any thread, and not under the ledger's mutex, so that
   /// others read and write while the disk is at work.
   Status sync();
-  /// Makes room for what is recorded next, or fails: a full disk is to say so before a request is
-  /// sent, not when its answer has come. Costs little where there is room already.
+  /// Makes room for the answer's record, or fails: a full disk says so before a request is sent.
   void reserve();
   /// Undoes what is open: where an exception has left before the end.
   void undo() noexcept;

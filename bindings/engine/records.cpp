@@ -426,14 +426,15 @@ Event Engine::record(Job& job, ActionType action) {
     }
   };
   if (Status written = write(); !written) {
-    if (action == ActionType::record_accepted)  // nobody else can tell whose task it is
-      written = Error{
-          .kind = Kind::ledger,
-          .message = "the task " + step.task_id + " was accepted, and " + written.error().message,
-          .hint =
-              "free space while this runs; else run again, and where the task is "
-              "not found: kling jobs resolve " +
-              step.address.substr(0, 7) + " --adopt " + step.task_id};
+    if (action == ActionType::record_accepted) {  // nobody else can tell whose task it is
+      Error lost = written.error();
+      lost.message = "the task " + step.task_id + " was accepted, and " + lost.message;
+      lost.hint =
+          "mend that while this runs; else run again, and if the task is not found: kling jobs "
+          "resolve " +
+          step.address.substr(0, 7) + " --adopt " + step.task_id;
+      written = std::move(lost);
+    }
     log("warning", handle_of(job) + ": " + written.error().message + ". " + written.error().hint);
     // The error a failed job ends with stays what the service said.
     return failing ? Event{.type = EventType::ledger_failed} : failed_record(job, written.error());

@@ -299,8 +299,8 @@ std::string meant_instead(std::string_view message, const std::vector<std::strin
   if (std::string name = between(message, "module '", "' not found"); !name.empty()) {
     if (!api::did_you_mean(name, {"kling"}).empty()) return "did you mean require \"kling\"?";
     if (name.ends_with(".lua")) return "write require \"" + name.substr(0, name.size() - 4) + '"';
-    const bool safe = message.find("a folder that was allowed") != message.npos;
-    return "a file " + name + ".lua " + (safe ? "below a --root" : "beside the script") +
+    const bool safe = text.find("a folder that was allowed") != text.npos;
+    return "a file " + name + (safe ? ".lua below a --root" : ".lua beside the script") +
            " is found";
   }
   if (const std::string name = between(message, "nil value (method '", "'"); !name.empty())
