@@ -154,6 +154,7 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
   ask.book = *book;
   ask.row = claim.step.id;
   ask.timeouts = claim.timeouts;
+  ask.made_at = claim.step.created_at;
   ask.known = !claim.created;
   ask.settled = ask.known &&
                 (claim.step.state == StepState::succeeded || claim.step.state == StepState::failed);

@@ -91,7 +91,6 @@ int watch(lua_State* L, engine::Milestone milestone, Millis deadline, lua_KFunct
   JobRef& job = check_job(L);
   lua_settop(L, 1);
   Wait& wait = new_wait(L);
-  wait.ticket->until = deadline;
   pure(L, [&] { wait.ticket->awaited.push_back({.ask = job.ask}); });
   pure(L, [&] { watch_job(job, milestone, wait.ticket, wake(wait.ticket)); });
   return state_of(L).park(L, *wait.ticket, deadline, next, 0);
@@ -180,6 +179,7 @@ int push_job(lua_State* L, Call& call) {
   job.job = call.reply->job;
   if (!call.reply->awaited.empty()) {
     job.ask = call.reply->awaited.front().ask;
+    state_of(L).reach(job.ask->made_at);
   } else {  // found by its handle: its errors count, but no ask of this script is kept for them
     const auto& now = push_snapshot(L, job);
     pure(L, [&] {

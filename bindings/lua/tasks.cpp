@@ -96,7 +96,6 @@ int task_wait(lua_State* L) {
   lua_settop(L, 1);
   Wait& wait = new_wait(L);
   if (task.phase == Task::Phase::done) return hand_on_results(L, task);
-  wait.ticket->until = deadline;
   pure(L, [&] {
     wait.ticket->awaited.push_back({.task = task.id});
     add_watch(task.watches, {wait.ticket, wake(wait.ticket)});
