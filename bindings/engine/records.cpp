@@ -123,9 +123,7 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
   std::lock_guard lock(claim_mutex);
   if (job.run != present_run)  // the script was reloaded meanwhile: nobody wants it
     return failed_record(job, {.kind = Kind::interrupted, .message = "the script was reloaded"});
-  // A host may run scripts without a name: they are replayed all the same.
-  const std::string unnamed = wanted.run.empty() ? "*" : wanted.run;
-  Asking asking{.script = options.typed ? "" : unnamed,
+  Asking asking{.script = options.typed ? "" : asks_of(),
                 .nth = asked[{wanted.task_path, wanted.digest}],
                 .sequence = sending.sequence,
                 .again = request.again || options.retry_failed,

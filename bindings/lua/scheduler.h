@@ -226,7 +226,9 @@ class Scheduler {
   /// When this run began: what is older was seen by an earlier one.
   Millis begun() const { return begun_; }
   /// The script has come to where something of this time happened.
-  void reach(Millis when) { past_ = std::max(past_, when > begun_ ? now() : moment(when)); }
+  void reach(Millis when) {
+    if (when > 0) past_ = std::max(past_, when > begun_ ? now() : moment(when));
+  }
 
   /// The wrapped coroutine functions (coroutine.cpp). `coroutine` is the table to change.
   void wrap_coroutines(lua_State* L);
