@@ -375,18 +375,18 @@ ask("end"):wait())",
           R"(briefly(ask "bloodbath", 0))",
           // Several inner times are up before the outer one is.
           R"(local tries = 0
-pcall(kling.timeout, 0.42, function()
+pcall(kling.timeout, 1.3, function()
   for i = 1, 50 do
     tries = i
-    if pcall(kling.timeout, 0.1, function() ask("p", 10, 1):wait() end) then ask("in time"):wait() end
+    if pcall(kling.timeout, 0.3, function() ask("p", 10, 3):wait() end) then ask("in time"):wait() end
   end
 end)
 ask("end " .. tries):wait())",
-          R"(local job, tries = ask("p", 10, 1), 0
-pcall(kling.timeout, 0.4, function()
+          R"(local job, tries = ask("p", 10, 3), 0
+pcall(kling.timeout, 1.2, function()
   repeat
     tries = tries + 1
-    local ok = pcall(job.wait, job, { timeout = 0.15 })
+    local ok = pcall(job.wait, job, { timeout = 0.45 })
     ask("try " .. tries .. tostring(ok))
   until ok
 end)
