@@ -137,6 +137,7 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
                                 (entry->kind != Kind::script || ask.lost) && is_in(**book, ask) &&
                                 raised.emplace(ask.row, &ask).second)
       asking.story.push_back(ask.row);
+  wanted.created_at = now();  // a later run takes it for the moment at which the script went on
   auto claimed = (*book)->claim(wanted, asking);
   if (!claimed) return failed_record(job, claimed.error());
   const Claim& claim = *claimed;
