@@ -391,14 +391,10 @@ pcall(kling.timeout, 1.2, function()
   until ok
 end)
 ask("end " .. tries):wait())",
-          // A time is up before another job ends, and each task has one of its own.
+          // A time is up before another job ends.
           R"(ask((kling.any {
   function() briefly(ask("slow", 10, 1), 0.005) ask("fallback"):wait() return "fallback" end,
   function() ask("q", 10, 0.25):wait() ask("lost"):wait() return "q" end,
-})):wait())",
-          R"(ask((kling.any {
-  function() briefly(ask("a", 10, 1), 0.2) ask("c"):wait() return "a" end,
-  function() kling.sleep(0.1) briefly(ask("b", 10, 1), 0.15) ask("d"):wait() return "b" end,
 })):wait())",
           // A job that is found by its handle.
           R"(local handle = ask("p", 10, 1):accepted().handle
