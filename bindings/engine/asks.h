@@ -43,6 +43,7 @@ struct Ask {
   bool settled = false;               ///< and had ended; likewise
   int raised = 0;                     ///< time-outs raised so far; of the owner's thread
   bool delivered = false;             ///< a script has its result; likewise
+  Millis made_at = 0;                 ///< when its row was made; set before `ready`
 };
 
 /// An error of a job that was raised into a task, after those `before` it. A task's children begin

@@ -84,8 +84,9 @@ std::shared_ptr<Job> Engine::create(CreateRequest request, JobDone prepared) {
   return job;
 }
 
-void Engine::find(const std::string& handle, JobDone done) {
-  work(Lane::light, std::move(done), [handle](Engine& engine) { return engine.find(handle); });
+void Engine::find(const std::string& handle, JobDone done, const std::shared_ptr<Ask>& ask) {
+  work(Lane::light, std::move(done),
+       [handle, ask](Engine& engine) { return engine.find(handle, *ask); });
 }
 
 void Engine::read(const std::shared_ptr<Job>& job, const ReadJob& reader) const {

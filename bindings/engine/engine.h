@@ -171,8 +171,10 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// gets the job once it is recorded, which is an earlier one when this means the same row; an
   /// error means that nothing was paid and the job is void.
   virtual std::shared_ptr<Job> create(CreateRequest request, JobDone prepared);
-  /// The job of a handle or id, from this run or the ledger; it is polled when it is open.
-  virtual void find(const std::string& handle, JobDone done);
+  /// The job of a handle or id, from this run or the ledger; it is polled when it is open. `ask`
+  /// counts as one more for this step by its task: its time-outs are kept, too.
+  virtual void find(const std::string& handle, JobDone done,
+                    const std::shared_ptr<Ask>& ask = std::make_shared<Ask>());
   /// Calls `reader` at once, with the job locked: it copies what it needs, and calls nothing here.
   virtual void read(const std::shared_ptr<Job>& job, const ReadJob& reader) const;
   JobSnapshot snapshot(const std::shared_ptr<Job>& job) const;
@@ -356,7 +358,10 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Result<std::string> callback_url(std::int64_t row);
   Result<std::string> notify(const api::CallbackRequest& request);
   void hear(const std::shared_ptr<Job>& job, bool ended);
-  Result<std::shared_ptr<Job>> find(const std::string& text);
+  Result<std::shared_ptr<Job>> find(const std::string& text, Ask& ask);
+  Status read_ask(const Step& row, Ask& ask);
+  /// Whose asks are kept. A host may run scripts without a name: they are replayed all the same.
+  std::string asks_of() const { return options.run_name().empty() ? "*" : options.run_name(); }
   Result<QueryResult> query(const QueryTarget& wanted);
   Result<api::Json> get_json(const std::string& target);
   Result<std::optional<Step>> find_row(const Handle& handle);

@@ -88,15 +88,36 @@ Result<std::optional<Step>> Engine::find_row(const Handle& handle) {
   return found;
 }
 
-Result<std::shared_ptr<Job>> Engine::find(const std::string& text) {
+Status Engine::read_ask(const Step& row, Ask& ask) {
+  auto book = ledger();
+  if (!book) return book.error();
+  ask.script = options.typed ? "" : asks_of();
+  ask.digest = "job " + row.address;
+  ask.book = *book;
+  ask.row = row.id;
+  {
+    std::lock_guard lock(claim_mutex);
+    ask.nth = asked[{ask.task_path, ask.digest}]++;
+  }
+  const auto timeouts = (*book)->timeouts(ask);
+  if (!timeouts) return timeouts.error();
+  ask.timeouts = *timeouts;
+  ask.settled = row.state == StepState::succeeded || row.state == StepState::failed;
+  ask.ready = true;
+  return Done{};
+}
+
+Result<std::shared_ptr<Job>> Engine::find(const std::string& text, Ask& ask) {
   auto handle = parse_handle(text);
   if (!handle) return handle.error();
   auto row = find_row(*handle);
   if (!row) return row.error();
   const api::Endpoint* endpoint = api::find_endpoint(*row ? (*row)->endpoint : handle->endpoint);
   if (endpoint == nullptr) return unknown_kind(id_of(*handle));
-  if (*row)
+  if (*row) {
+    if (Status read = read_ask(**row, ask); !read) return read.error();
     if (auto job = job_of((*row)->id)) return job;
+  }
   auto job = new_job(endpoint);
   Event event{.type = EventType::claimed, .step = StepState::accepted};
   if (*row) {

@@ -97,6 +97,8 @@ class Ledger {
                          const std::vector<Caught>& untold = {}) = 0;
   /// That these asks are answered as before the next time, too: the script goes on after them.
   virtual Status keep(const std::vector<Caught>& caught) = 0;
+  /// Those that are kept of this ask.
+  virtual Result<int> timeouts(const Ask& ask) = 0;
   /// The seed of a script's random numbers: `proposed`, or the one that it got first.
   virtual Result<std::string> seed(std::string_view script, std::string_view proposed) = 0;
 

@@ -177,9 +177,10 @@ void keep(Database& db, const std::vector<Caught>& caught) {
   // An ask that has moved on to another attempt says nothing of this one any more.
   for (const Caught& one : caught)
     db.run(
-        "UPDATE asks SET kept = MAX(kept, ?1), timeouts = MAX(timeouts, ?2) WHERE script = ?3"
-        " AND task_path = ?4 AND digest = ?5 AND nth = ?6 AND step = ?7"
-        " AND (kept < ?1 OR timeouts < ?2)",
+        "INSERT INTO asks (kept, timeouts, script, task_path, digest, nth, step)"
+        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE ?3 <> ''"
+        " ON CONFLICT (script, task_path, digest, nth) DO UPDATE SET kept = MAX(kept, ?1),"
+        " timeouts = MAX(timeouts, ?2) WHERE step = ?7 AND (kept < ?1 OR timeouts < ?2)",
         one.failed, one.timeouts, one.ask->script, one.ask->task_path, one.ask->digest,
         one.ask->nth, one.ask->row);
 }

@@ -43,6 +43,14 @@ class SqliteLedger : public Ledger {
   Status keep(const std::vector<Caught>& caught) override {
     return work(true, [&] { return engine::keep(db_, caught), Done{}; });
   }
+  Result<int> timeouts(const Ask& ask) override {
+    return work(false, [&] {
+      return db_.read<int>("SELECT timeouts FROM asks WHERE script = ? AND task_path = ?"
+                           " AND digest = ? AND nth = ? AND step = ?",
+                           ask.script, ask.task_path, ask.digest, ask.nth, ask.row)
+          .value_or(0);
+    });
+  }
   Result<std::string> seed(std::string_view script, std::string_view proposed) override {
     return work(true, [&] {
       db_.run(
@@ -83,7 +91,7 @@ class SqliteLedger : public Ledger {
       claim.differs = differs && claim.created && choice.id == 0;
       claim.follows = choice.follows;
       claim.taken = choice.taken;
-      if (!asking.again && recorded == claim.step.id)  // as before: nothing to write
+      if (recorded == claim.step.id)  // as before: nothing to write
         claim.timeouts = timeouts;
       else if (!asking.script.empty())
         note_ask(db_, wanted, asking, claim.step.id);

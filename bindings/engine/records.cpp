@@ -123,9 +123,7 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
   std::lock_guard lock(claim_mutex);
   if (job.run != present_run)  // the script was reloaded meanwhile: nobody wants it
     return failed_record(job, {.kind = Kind::interrupted, .message = "the script was reloaded"});
-  // A host may run scripts without a name: they are replayed all the same.
-  const std::string unnamed = wanted.run.empty() ? "*" : wanted.run;
-  Asking asking{.script = options.typed ? "" : unnamed,
+  Asking asking{.script = options.typed ? "" : asks_of(),
                 .nth = asked[{wanted.task_path, wanted.digest}],
                 .sequence = sending.sequence,
                 .again = request.again || options.retry_failed,
@@ -139,6 +137,7 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
                                 (entry->kind != Kind::script || ask.lost) && is_in(**book, ask) &&
                                 raised.emplace(ask.row, &ask).second)
       asking.story.push_back(ask.row);
+  wanted.created_at = now();  // a later run takes it for the moment at which the script went on
   auto claimed = (*book)->claim(wanted, asking);
   if (!claimed) return failed_record(job, claimed.error());
   const Claim& claim = *claimed;
@@ -154,6 +153,7 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
   ask.book = *book;
   ask.row = claim.step.id;
   ask.timeouts = claim.timeouts;
+  ask.made_at = claim.step.created_at;
   ask.known = !claim.created;
   ask.settled = ask.known &&
                 (claim.step.state == StepState::succeeded || claim.step.state == StepState::failed);

@@ -88,7 +88,6 @@ int watch(lua_State* L, engine::Milestone milestone, Millis deadline, lua_KFunct
   JobRef& job = check_job(L);
   lua_settop(L, 1);
   Wait& wait = new_wait(L);
-  wait->until = deadline;
   pure(L, [&] { wait->awaited.push_back({.ask = job.ask}); });
   pure(L, [&] { watch_job(job, milestone, wait, wake(wait)); });
   return state_of(L).park(L, *wait, deadline, next, 0);
@@ -175,17 +174,8 @@ int push_job(lua_State* L, Call& call) {
   JobRef& job = new_object<JobRef>(L);
   job.client = call.client;
   job.job = call.reply->job;
-  if (!call.reply->awaited.empty()) {
-    job.ask = call.reply->awaited.front().ask;
-  } else {  // found by its handle: its errors count, but no ask of this script is kept for them
-    const auto& now = push_snapshot(L, job);
-    pure(L, [&] {
-      job.ask = std::make_shared<engine::Ask>();
-      job.ask->row = now.id;
-      job.ask->ready = true;
-    });
-    lua_pop(L, 1);
-  }
+  job.ask = call.reply->awaited.front().ask;
+  state_of(L).reach(job.ask->made_at);
   // The job exists and may be paid for: it must not be lost for the sake of its text.
   if (call.text.empty() || call.text.size() > memory_left(L)) return 1;
   hold_memory(L, call.text.size(), job.memory);

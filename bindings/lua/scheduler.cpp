@@ -230,6 +230,7 @@ int Scheduler::park(lua_State* L, Ticket& ticket, Millis deadline, lua_KFunction
                     lua_KContext context) {
   check_can_wait(L, ticket.at_once);
   ticket.order = ++waits_;
+  if (deadline != kNever) ticket.until = past_ + deadline - now();
   if (running_ == nullptr) {
     block(L, ticket, deadline);
     return next(L, LUA_OK, context);
@@ -254,6 +255,7 @@ bool Scheduler::woken(lua_State* L, Ticket& ticket) {
     note_unended(L, ticket, Kind::interrupted);
     raise_message(L, Kind::interrupted, "the wait was cancelled");
   }
+  if (!ticket.done && ticket.until != kNever) past_ = std::max(past_, ticket.until);
   return ticket.done;
 }
 
@@ -319,16 +321,18 @@ void Scheduler::tell_arrivals() {
     const bool held_first = std::ranges::any_of(held_, [this](const Arrival& one) {
       return one.when != 0 && !arrivals_.empty() && one.when < arrivals_.front().when;
     });
-    if (held_first && end_held_wait()) return;
+    const bool only_held = held_first || arrivals_.empty();
+    if (end_held_wait(only_held ? kNever : moment(arrivals_.front().when))) return;
     if (!arrivals_.empty()) {
       const Millis when = arrivals_.front().when;
+      reach(when);
       do {  // all that wait for it
         std::pop_heap(arrivals_.begin(), arrivals_.end());
         const Arrival next = std::move(arrivals_.back());
         arrivals_.pop_back();
         if (!next.waiting.expired()) next.tell();
       } while (!arrivals_.empty() && arrivals_.front().when == when);
-    } else if (held_.empty() || end_held_wait()) {
+    } else if (held_.empty()) {
       return;
     } else {  // it is another script now: nobody ends a wait for them
       for (const Arrival& one : std::exchange(held_, {}))
@@ -337,8 +341,14 @@ void Scheduler::tell_arrivals() {
   }
 }
 
-/// Of the waits for what is held the one that ends first ends; false: there is none.
-bool Scheduler::end_held_wait() {
+Millis Scheduler::moment(Millis when) {
+  if (when > begun_) return kNever;  // no earlier run came so far
+  if (!ahead_) ahead_ = past_ - when;
+  return when + *ahead_;
+}
+
+/// Of the waits for what is held the one that ends first ends; false: there is none `before` that.
+bool Scheduler::end_held_wait(Millis before) {
   std::shared_ptr<Ticket> first;
   const auto look = [&](const std::shared_ptr<Ticket>& wait) {
     if (!wait || wait->until == kNever) return;
@@ -348,7 +358,7 @@ bool Scheduler::end_held_wait() {
   };
   look(blocked_.lock());
   for (const auto& [id, task] : tasks_) look(task->ticket.lock());
-  if (!first) return false;
+  if (!first || first->until >= before) return false;
   first->over = true;
   wake(first->waiter, first->serial);
   return true;

@@ -49,7 +49,7 @@ struct Ticket : std::enable_shared_from_this<Ticket> {
   bool brief = false;       ///< an answer of this machine or one exchange, not a generation
   bool at_once = false;     ///< of this machine, within milliseconds: may block a host that pumps
   bool over = false;        ///< its time is up, although the clock does not say so
-  Millis until = kNever;    ///< when a wait for a job or task is to end
+  Millis until = kNever;    ///< when it is to end on the story's clock
   std::uint64_t order = 0;  ///< of two waits that end at one moment the one that began first does
   std::vector<Awaited> awaited;
 };
@@ -225,6 +225,10 @@ class Scheduler {
   void arrive(Arrival arrival);
   /// When this run began: what is older was seen by an earlier one.
   Millis begun() const { return begun_; }
+  /// The script has come to where something of this time happened.
+  void reach(Millis when) {
+    if (when > 0) past_ = std::max(past_, when > begun_ ? now() : moment(when));
+  }
 
   /// The wrapped coroutine functions (coroutine.cpp). `coroutine` is the table to change.
   void wrap_coroutines(lua_State* L);
@@ -248,7 +252,9 @@ class Scheduler {
   void add_timer(Millis due, std::uint64_t order, const Task& task);
   void fire_timers();
   void tell_arrivals();
-  bool end_held_wait();
+  bool end_held_wait(Millis before);
+  /// A time that an earlier run wrote down, on the story's clock.
+  Millis moment(Millis when);
   bool is_quiet() const;
   std::vector<std::shared_ptr<engine::Ask>> unended(
       const std::shared_ptr<const Ticket>& wait) const;
@@ -270,6 +276,10 @@ class Scheduler {
   std::vector<Arrival> held_;      ///< those whose wait is to end first
   int restless_ = 0;               ///< turns without quiet since the last of them was told
   const Millis begun_;
+  /// The story's clock: what took an earlier run minutes takes as long on it when it is told again,
+  /// so that waits end in the same order. And how far it is ahead of that run's.
+  Millis past_ = begun_;
+  std::optional<Millis> ahead_;
   std::size_t brief_ = 0;  ///< tasks that wait for a brief ticket
   /// What expect() gave; shared, as it is let go on any thread.
   std::shared_ptr<std::atomic<int>> due_ = std::make_shared<std::atomic<int>>(0);

@@ -96,7 +96,6 @@ int task_wait(lua_State* L) {
   lua_settop(L, 1);
   Wait& wait = new_wait(L);
   if (task.phase == Task::Phase::done) return hand_on_results(L, task);
-  wait->until = deadline;
   pure(L, [&] {
     wait->awaited.push_back({.task = task.id});
     add_watch(task.watches, {wait, wake(wait)});

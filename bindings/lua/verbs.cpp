@@ -49,7 +49,13 @@ int query(lua_State* L) {
 int find_job(lua_State* L) {
   const char* handle = luaL_checkstring(L, 1);
   Call& call = new_call(L, bound_client(L));
-  pure(L, [&] { call.client->engine->find(handle, into(call.reply, &Reply::job)); });
+  Scheduler& scheduler = state_of(L);
+  pure(L, [&] {
+    const auto ask = std::make_shared<engine::Ask>();
+    ask->task_path = scheduler.running() ? scheduler.running()->path : "main";
+    call.reply->awaited.push_back({.ask = ask});
+    call.client->engine->find(handle, into(call.reply, &Reply::job), ask);
+  });
   return await<push_job>(L, call);
 }
 

@@ -372,7 +372,47 @@ ask("end"):wait())",
           R"(pcall(kling.all, { function() ask("bloodbath"):wait() end,
   function() ask("a bloodbath", 10):wait() end })
 ask("end"):wait())",
-          R"(briefly(ask "bloodbath", 0))"}) {
+          R"(briefly(ask "bloodbath", 0))",
+          // Several inner times are up before the outer one is.
+          R"(local tries = 0
+pcall(kling.timeout, 1.3, function()
+  for i = 1, 50 do
+    tries = i
+    if pcall(kling.timeout, 0.3, function() ask("p", 10, 3):wait() end) then ask("in time"):wait() end
+  end
+end)
+ask("end " .. tries):wait())",
+          R"(local job, tries = ask("p", 10, 3), 0
+pcall(kling.timeout, 1.2, function()
+  repeat
+    tries = tries + 1
+    local ok = pcall(job.wait, job, { timeout = 0.45 })
+    ask("try " .. tries .. tostring(ok))
+  until ok
+end)
+ask("end " .. tries):wait())",
+          // A time is up before another job ends.
+          R"(ask((kling.any {
+  function() briefly(ask("slow", 10, 1), 0.005) ask("fallback"):wait() return "fallback" end,
+  function() ask("q", 10, 0.25):wait() ask("lost"):wait() return "q" end,
+})):wait())",
+          // A job that is found by its handle.
+          R"(local handle = ask("p", 10, 1):accepted().handle
+local ok = pcall(function() kling.job(handle):wait { timeout = 0.02 } end)
+ask("end " .. tostring(ok)):wait())",
+          R"(local handle = ask("p", 10, 1):accepted().handle
+local ok = pcall(kling.timeout, 0.02, function() kling.job(handle):wait() end)
+ask("end " .. tostring(ok)):wait())",
+          R"(local handle, tries = ask("p", 10, 1):accepted().handle, 0
+repeat
+  tries = tries + 1
+  local ok = pcall(function() kling.job(handle):wait { timeout = 0.03 } end)
+  if tries == 2 then ask("second"):wait() end
+until ok
+ask("end " .. tries):wait())",
+          R"(local handle = ask("bloodbath", 10, 0.1):accepted().handle
+local ok = pcall(function() kling.job(handle):wait() end)
+ask("end " .. tostring(ok)):wait())"}) {
     CAPTURE(script);
     Stage stage(head + script);
     REQUIRE(stage.run({"run", "--no-store", "film.lua"}).code == 0);
@@ -381,6 +421,19 @@ ask("end"):wait())",
       CHECK_MESSAGE(contains(again.err, " 0 submitted"), again.err);
     }
   }
+}
+
+TEST_CASE("--retry-failed tells a time-out of what did not fail again") {
+  Stage stage(R"(local kling = require 'kling'
+local job = kling.text2video { prompt = "p", duration = 10, poll = 1 }
+local ok = pcall(job.wait, job, { timeout = 0.01 })
+kling.text2video { prompt = tostring(ok) }:wait()
+job:wait()
+)");
+  REQUIRE(stage.run({"run", "--no-store", "film.lua"}).code == 0);
+  for (int run = 0; run < 2; ++run)
+    CHECK(stage.run({"run", "--no-store", "--retry-failed", "film.lua"}).code == 0);
+  CHECK(stage.service->counters().creates == 2);
 }
 
 TEST_CASE("what was settled after a run does not overtake what that run saw") {

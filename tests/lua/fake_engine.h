@@ -40,7 +40,7 @@ class FakeEngine : public Engine {
     if (finish_at_once) succeed(*job);
     return job;
   }
-  void find(const std::string& handle, JobDone done) override {
+  void find(const std::string& handle, JobDone done, const std::shared_ptr<Ask>&) override {
     for (const auto& job : made)
       if (job->now.handle == handle)
         return options.queue->post([done, job] { done(std::shared_ptr<Job>(job)); });
