@@ -365,6 +365,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Result<QueryResult> query(const QueryTarget& wanted);
   Result<api::Json> get_json(const std::string& target);
   Result<std::optional<Step>> find_row(const Handle& handle);
+  /// How a person decides about a job, and asks for it: for hints.
+  std::string decision(const std::string& handle, const char* how) const;
+  std::string query_of(const std::string& handle) const;
 
   // --- media_work.cpp: bytes of pictures and clips
   Event download(Job& job);

@@ -168,8 +168,8 @@ Event Engine::post(Job& job) {
       if (job.policy.own_external_id)
         used.hint =
             "an earlier request had this external_task_id: choose another, or take its "
-            "clip: kling query kling:" +
-            job.step.endpoint + "/~" + job.step.external_id;
+            "clip: " +
+            query_of("kling:" + job.step.endpoint + "/~" + job.step.external_id);
       return fail(EventType::duplicate, used, true);
     }
     case api::Refusal::unnamed: return fail(EventType::unnamed, answer.error);
@@ -298,8 +298,8 @@ Event Engine::get(Job& job) {
   if (answer.refusal == api::Refusal::no_such_task) {
     Error gone = answer.error;
     if (job.step.id != 0)
-      gone.hint = "results are kept 30 days; if it never comes back: kling jobs resolve " +
-                  to_string({job.step.endpoint, job.step.task_id, ""}) + " --abandon";
+      gone.hint = "results are kept 30 days; if it never comes back: " +
+                  decision(to_string({job.step.endpoint, job.step.task_id, ""}), " --abandon");
     return fail(EventType::not_found, gone);
   }
   if (is_denied(outcome)) return fail(EventType::denied, answer.error);

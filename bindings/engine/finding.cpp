@@ -84,8 +84,21 @@ Result<std::optional<Step>> Engine::find_row(const Handle& handle) {
   // Another service would answer that there is no such task.
   if (found && *found && (*found)->service != service)
     return Error{.message = "this job is one of " + (*found)->service + ", not of " + service,
-                 .hint = "name its service with --base-url, KLING_BASE_URL or kling.client"};
+                 .hint = std::string("name its service with ") +
+                         (options.embedded ? "the option base_url" : "--base-url, KLING_BASE_URL") +
+                         " or kling.client"};
   return found;
+}
+
+std::string Engine::decision(const std::string& handle, const char* how) const {
+  if (options.embedded && options.ledger_path == ":memory:")
+    return "a ledger in a file could be told; with \":memory:\" a new request has another take";
+  return "kling jobs resolve " + handle +
+         (options.embedded ? " --ledger " + options.ledger_path : "") + how;
+}
+
+std::string Engine::query_of(const std::string& handle) const {
+  return options.embedded ? "kling.query(\"" + handle + "\")" : "kling query " + handle;
 }
 
 Status Engine::read_ask(const Step& row, Ask& ask) {

@@ -279,11 +279,8 @@ class SqliteLedger : public Ledger {
     });
   }
   Status record_derived(std::string_view sha256, std::string_view origin, bool sync) override {
-    const auto insert = [&] {
-      return (void)db_.run("INSERT OR IGNORE INTO derived (sha256, origin) VALUES (?, ?)", sha256,
-                           origin),
-             Done{};
-    };
+    constexpr const char* kInsert = "INSERT OR IGNORE INTO derived (sha256, origin) VALUES (?, ?)";
+    const auto insert = [&] { return db_.run(kInsert, sha256, origin), Done{}; };
     return sync ? work(true, insert) : commit(true, insert);
   }
   Result<std::optional<std::string>> origin_of(std::string_view sha256) override {

@@ -283,10 +283,10 @@ Result<std::string> Engine::fetch_video(Job& job, int video, const std::string& 
   how.allow_private = base && net::reach_of_host(base->origin.host) != net::kPublic;
   // What the internet's service says must not make us ask around in this network.
   const auto address = net::parse_url(url);
-  const auto unfetched = [&job](Error error) {
+  const auto unfetched = [this, &job](Error error) {
     std::lock_guard lock(job.mutex);
     if (error.hint.empty())
-      error.hint = "the job is safe; kling query " + handle_of(job) + " shows the address";
+      error.hint = "the job is safe; " + query_of(handle_of(job)) + " shows the address";
     return error;
   };
   if (!address) return unfetched(address.error());

@@ -397,11 +397,12 @@ Event Engine::record(Job& job, ActionType action) {
     std::lock_guard lock(job.mutex);
     if (action == ActionType::ask) {
       const std::string cause = job.error ? " (" + job.error->message + ")" : "";
-      note_error(job, {.kind = Kind::ambiguous,
-                       .message = "the answer to this request was lost" + cause +
-                                  ", and the service does not tell whether it was accepted",
-                       .hint = "look at your account's tasks, then: kling jobs resolve " +
-                               handle_of(job) + " --adopt ID, or --resubmit, or --abandon"});
+      note_error(job,
+                 {.kind = Kind::ambiguous,
+                  .message = "the answer to this request was lost" + cause +
+                             ", and the service does not tell whether it was accepted",
+                  .hint = "look at your account's tasks, then: " +
+                          decision(handle_of(job), " --adopt ID, or --resubmit, or --abandon")});
     }
     if (action == ActionType::record_accepted) job.submitted = !job.reused;
     job.step.result = result_text(job);

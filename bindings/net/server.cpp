@@ -2,19 +2,23 @@
 
 #include <cerrno>
 #include <charconv>
+#include <condition_variable>
 #include <fstream>
+#include <map>
 #include <thread>
 
 #include <httplib.h>
+#include <poll.h>
 
 #include "base/files.h"
 #include "base/signals.h"
+#include "net/failure.h"
 
 namespace kling::net {
 namespace {
 
-constexpr std::size_t kThreads = 8;  // one a connection: one that dawdles keeps nobody else out
-constexpr time_t kPatience = 5;      // seconds for a request to arrive, and for an idle connection
+constexpr std::size_t kMost = 256;  // connections whose request is on its way: then the oldest goes
+constexpr std::chrono::seconds kPatience{5};  // for a whole request to arrive
 constexpr std::size_t kLargestBody = 256 << 10;
 
 void send_file(const ServerAnswer& answer, httplib::Response& response) {
@@ -32,14 +36,156 @@ void send_file(const ServerAnswer& answer, httplib::Response& response) {
       });
 }
 
+/// The connections, each with a thread of its own: one that dawdles keeps nobody else out.
+class Visits {
+ public:
+  void begin(int socket) {
+    std::lock_guard lock(mutex_);
+    open_[socket] = true;
+    coming_[++last_] = socket;
+    if (ended_ || coming_.size() > kMost) ::shutdown(coming_.begin()->second, SHUT_RDWR);
+  }
+  /// Its request is there.
+  void arrived(int socket) {
+    std::lock_guard lock(mutex_);
+    std::erase_if(coming_, [=](const auto& one) { return one.second == socket; });
+  }
+  void close(int socket) {
+    arrived(socket);
+    std::lock_guard lock(mutex_);
+    open_.erase(socket);
+    ::shutdown(socket, SHUT_RDWR);
+    ::close(socket);
+  }
+
+  /// What has arrived is answered; who dawdles, then or now, is cut off.
+  void end() {
+    std::unique_lock lock(mutex_);
+    ended_ = true;
+    for (const auto& [order, socket] : coming_) ::shutdown(socket, SHUT_RDWR);
+    const auto over = [this] { return threads_ == 0; };
+    if (changed_.wait_for(lock, std::chrono::seconds(1), over)) return;
+    for (const auto& [socket, is_open] : open_) ::shutdown(socket, SHUT_RDWR);
+    changed_.wait(lock, over);
+  }
+  void count(int more) {
+    std::lock_guard lock(mutex_);
+    threads_ += more;
+    changed_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<int, bool> open_;
+  std::map<std::uint64_t, int> coming_;  ///< sockets, the oldest first
+  std::uint64_t last_ = 0;
+  int threads_ = 0;
+  bool ended_ = false;
+};
+
+thread_local bool refuses = false;  ///< there is no thread for this connection
+
+// Newer versions ask for more; nothing here is marked "override", so that it suits all.
+// NOLINTBEGIN(modernize-use-override)
+class Threads final : public httplib::TaskQueue {
+ public:
+  explicit Threads(std::shared_ptr<Visits> visits) : visits_(std::move(visits)) {}
+  using Enqueued = decltype(std::declval<httplib::TaskQueue&>().enqueue(nullptr));
+  Enqueued enqueue(std::function<void()> task) {
+    visits_->count(1);
+    try {
+      std::thread([visits = visits_, task] {
+        task();
+        visits->count(-1);
+      }).detach();
+    } catch (const std::exception&) {
+      refuses = true;
+      task();
+      refuses = false;
+      visits_->count(-1);
+    }
+    return Enqueued(true);
+  }
+  void shutdown() { visits_->end(); }
+
+ private:
+  const std::shared_ptr<Visits> visits_;
+};
+
+/// One request and its answer.
+class Visit final : public httplib::Stream {
+ public:
+  Visit(int socket, Visits& visits) : socket_(socket), visits_(visits) {}
+
+  ssize_t read(char* to, size_t size) {
+    if (rest_.empty()) {
+      const auto left = std::chrono::ceil<Milliseconds>(until_ - Steady::now());
+      pollfd ready{socket_, POLLIN, 0};
+      if (left.count() <= 0 || ::poll(&ready, 1, int(left.count())) <= 0) return -1;
+      const ssize_t got = ::recv(socket_, buffer_, sizeof buffer_, 0);
+      if (got <= 0) return got;
+      rest_ = {buffer_, std::size_t(got)};
+    }
+    const std::size_t part = rest_.copy(to, size);
+    rest_.remove_prefix(part);
+    return ssize_t(part);
+  }
+  ssize_t write(const char* from, size_t size) {
+    if (!std::exchange(answers_, true)) visits_.arrived(socket_);
+    return ::send(socket_, from, size, MSG_NOSIGNAL);
+  }
+  bool is_readable() const { return true; }
+  bool wait_readable() const { return true; }
+  bool is_writable() const { return true; }
+  bool wait_writable() const { return true; }
+  bool is_peer_alive() const { return true; }
+  void get_remote_ip_and_port(std::string&, int&) const {}
+  void get_local_ip_and_port(std::string&, int&) const {}
+  int socket() const { return socket_; }
+  time_t duration() const { return 0; }
+
+ private:
+  const int socket_;
+  Visits& visits_;
+  const TimePoint until_ = Steady::now() + kPatience;
+  char buffer_[8 << 10];
+  std::string_view rest_;
+  bool answers_ = false;
+};
+
+/// The library's, but that a connection has a time in which its request must have come.
+class PatientServer final : public httplib::Server {
+ public:
+  const std::shared_ptr<Visits> visits = std::make_shared<Visits>();
+
+ private:
+  template <class Self>
+  static void process(Self& self, httplib::Stream& stream) {
+    bool closed = false;
+    if constexpr (requires { self.process_request(stream, true, closed, nullptr); })
+      self.process_request(stream, true, closed, nullptr);
+    else
+      self.process_request(stream, "", 0, "", 0, true, closed, nullptr);
+  }
+  bool process_and_close_socket(socket_t socket) {
+    visits->begin(socket);
+    if (!refuses) {
+      Visit visit(socket, *visits);
+      process(*this, visit);
+    }
+    visits->close(socket);
+    return true;
+  }
+};
+// NOLINTEND(modernize-use-override)
+
 class HttpServer final : public Server {
  public:
   explicit HttpServer(Handler handler) {
-    server_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+    server_.new_task_queue = [this] { return new Threads(server_.visits); };
     server_.set_payload_max_length(kLargestBody);
-    server_.set_read_timeout(kPatience);
     server_.set_write_timeout(kPatience);
-    server_.set_keep_alive_timeout(kPatience);
     server_.set_socket_options([](socket_t made) {
       const int on = 1;  // not the library's SO_REUSEPORT, which lets two servers share a port
       ::setsockopt(made, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -95,7 +241,7 @@ class HttpServer final : public Server {
     thread_.join();
   }
 
-  httplib::Server server_;
+  PatientServer server_;
   int port_ = -1;
   std::thread thread_;
   std::atomic<bool> ended_{false};

@@ -1,6 +1,9 @@
 // The small server, as hostile and as clumsy clients see it.
 #include "net/server.h"
 
+#include <atomic>
+#include <thread>
+
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <netinet/in.h>
@@ -12,14 +15,19 @@ using namespace kling::net;
 
 namespace {
 
-/// Sends the bytes and reads until the server closes or the answer's head and body are there.
-std::string talk(int port, const std::string& bytes, bool ends = false) {
+int connect_to(int port) {
   const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_port = htons(static_cast<std::uint16_t>(port));
   ::inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
   REQUIRE(::connect(socket, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0);
+  return socket;
+}
+
+/// Sends the bytes and reads until the server closes or the answer's head and body are there.
+std::string talk(int port, const std::string& bytes, bool ends = false) {
+  const int socket = connect_to(port);
   for (std::size_t sent = 0; sent < bytes.size();) {
     const auto count = ::send(socket, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
     if (count <= 0) break;
@@ -41,6 +49,53 @@ std::string post(const std::string& target, const std::string& body) {
 }
 
 }  // namespace
+
+TEST_CASE("three hundred slow and silent clients keep nobody out and hold no end up") {
+  using Steady = std::chrono::steady_clock;
+  std::atomic<int> handled = 0;
+  auto server = serve("127.0.0.1:0", [&](const ServerRequest&) {
+    ++handled;
+    return ServerAnswer{.status = 200, .type = "text/plain", .next = [blocks = 0]() mutable {
+                          return blocks++ < 2000 ? std::string(64 << 10, 'x') : std::string();
+                        }};
+  });
+  REQUIRE(server.ok());
+  const int port = (*server)->port();
+  std::vector<int> sockets;
+  for (int i = 0; i < 300; ++i) sockets.push_back(connect_to(port));
+  const auto drip = [&] {  // every second client sends one byte more, the others nothing
+    for (std::size_t i = 0; i < sockets.size(); i += 2) ::send(sockets[i], "P", 1, MSG_NOSIGNAL);
+  };
+  std::string head = post("/x", "{}");
+  for (int i = 0; i < 3; ++i) {
+    drip();
+    const auto start = Steady::now();
+    sockets.push_back(connect_to(port));
+    ::send(sockets.back(), head.data(), head.size(), MSG_NOSIGNAL);
+    char first = 0;
+    CHECK(::recv(sockets.back(), &first, 1, 0) == 1);  // and reads no more of it
+    CHECK(Steady::now() - start < std::chrono::seconds(2));
+  }
+  CHECK(handled == 3);
+  const auto start = Steady::now();
+  server->reset();
+  CHECK(Steady::now() - start < std::chrono::milliseconds(2500));
+  for (const int socket : sockets) ::close(socket);
+}
+
+TEST_CASE("a client has five seconds for its request however steadily it sends") {
+  auto server = serve("127.0.0.1:0", [](const ServerRequest&) { return ServerAnswer{}; });
+  REQUIRE(server.ok());
+  const int socket = connect_to((*server)->port());
+  int sent = 0;
+  for (char end = 0; sent < 30 && ::recv(socket, &end, 1, MSG_DONTWAIT) < 0; ++sent) {
+    ::send(socket, "P", 1, MSG_NOSIGNAL);
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
+  CHECK(sent >= 8);
+  CHECK(sent < 30);
+  ::close(socket);
+}
 
 TEST_CASE("a server hands requests over as they came and sends what it is told") {
   ServerRequest seen;

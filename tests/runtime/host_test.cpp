@@ -319,6 +319,27 @@ TEST_CASE("hints name the options of the program") {
   CHECK(cost.find("--") == cost.npos);
 }
 
+TEST_CASE("a lost answer in a program is decided with the ledger of its option") {
+  const TempFolder folder;
+  for (const std::string& ledger : {folder.path() + "/game.db", std::string(":memory:")}) {
+    HostOptions options;
+    options.key = "k";
+    options.ledger = ledger;
+    options.patience = -1;
+    options.send = [](const kling_request& request, Exchange exchange) {
+      if (std::string(request.method) == "POST") return exchange.fail(true);
+      exchange.answer(404, R"({"code":1203,"message":"no"})");
+    };
+    Host host(options);
+    const Json failure = run(host, "require 'kling'.text2video { prompt = 'a' }:wait()");
+    CHECK(failure["error"]["kind"] == "ambiguous");
+    const std::string hint = failure["error"].value("hint", "");
+    const bool named = hint.find(" --ledger " + ledger + " --adopt") != hint.npos;
+    CHECK(named == (ledger != ":memory:"));
+    CHECK((hint.find("kling jobs") != hint.npos) == named);
+  }
+}
+
 TEST_CASE("limits that have no end are none") {
   Stage stage;
   stage.options.profile = "safe";

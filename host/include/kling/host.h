@@ -86,7 +86,8 @@ typedef struct kling_host_options {
   double poll;          /* seconds between two queries of a job; default: the schedule */
   int max_jobs;         /* jobs at the service at a time */
   double max_cost;      /* US$ that a script may spend, its earlier runs included */
-  /* What follows is for the profile "safe" (docs/safe.md tells what it cannot prevent). A script
+  /* What follows is for the profile "safe" (docs/safe.md tells what it cannot prevent), and wrong
+   * in "full". A script
    * that uses more in one tick is stopped. How many ticks it gets is for the program to say, which
    * ends its waits with kling_host_cancel, and all of it with kling_host_reload or _free. */
   unsigned long long instruction_limit; /* of Lua, library calls included */
