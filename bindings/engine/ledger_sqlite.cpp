@@ -45,9 +45,11 @@ class SqliteLedger : public Ledger {
   }
   Result<int> timeouts(const Ask& ask) override {
     return work(false, [&] {
-      return db_.read<int>("SELECT timeouts FROM asks WHERE script = ? AND task_path = ?"
-                           " AND digest = ? AND nth = ? AND step = ?",
-                           ask.script, ask.task_path, ask.digest, ask.nth, ask.row)
+      return db_
+          .read<int>(
+              "SELECT timeouts FROM asks WHERE script = ? AND task_path = ?"
+              " AND digest = ? AND nth = ? AND step = ?",
+              ask.script, ask.task_path, ask.digest, ask.nth, ask.row)
           .value_or(0);
     });
   }
