@@ -137,8 +137,7 @@ class SqliteLedger : public Ledger {
                     "state IN ('intended', 'sending') AND owner = ?", now, owner_.id());
     });
     if (!refusal) return refusal.error();
-    if (*refusal) return **refusal;
-    return marked;
+    return *refusal ? Result<Marked>(**refusal) : marked;
   }
   Status clear_sending(const Step& step, Millis now) override {
     return transition(step, now, "not sent", "", "state = 'intended', sent_at = 0",
@@ -323,8 +322,7 @@ class SqliteLedger : public Ledger {
   template <class Body>
   auto work(bool write, Body body) -> Result<decltype(body())> {
     auto value = commit(write, body);
-    if (!write || !value) return value;
-    if (Status synced = db_.sync(); !synced) return synced.error();
+    if (Status synced = write && value ? db_.sync() : Done{}; !synced) return synced.error();
     return value;
   }
   /// The same, on the disk as soon as anything that is written later is.

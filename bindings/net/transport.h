@@ -77,7 +77,7 @@ struct TransportOptions {
 
 /// Kind invalid: scheme, user info, control characters, http:// elsewhere than on loopback.
 Status check_base_url(const std::string& base_url, bool insecure);
-/// Checks the base URL, and the proxy (kind invalid: it is none). No network and no thread until the first send().
+/// Checks the base URL, and the proxy (kind invalid). No network or thread until the first send().
 Result<std::shared_ptr<Transport>> make_transport(const TransportOptions& options);
 
 /// "api.cometapi.com", "127.0.0.1:8080/prefix": host in lower case, default port left out.

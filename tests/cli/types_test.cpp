@@ -152,7 +152,11 @@ TEST_CASE("fields of values are documented under the names that the code answers
     return found(part(source(file), std::string("int ") + function + "(lua_State", "\n}\n"),
                  "strcmp\\(key, \"(\\w+)\"\\)");
   };
+  const auto told = [](const char* file, const std::string& what) {
+    return found(part(source(file), "api::Json to_json(" + what, "\n}\n"), "[{\\[]\"(\\w+)\"");
+  };
   Names error = keys("bindings/lua/errors.cpp", "error_index");
+  error.merge(told("bindings/engine/job.cpp", "const Error&"));
   error.merge(found(source("bindings/engine/job.h"), "\\{\"(\\w+)\", "));
   Names job = keys("bindings/lua/job.cpp", "job_index");
   job.merge(
@@ -163,10 +167,8 @@ TEST_CASE("fields of values are documented under the names that the code answers
       {"Image", keys("bindings/lua/media.cpp", "image_index")},
       {"Task", keys("bindings/lua/tasks.cpp", "task_index")},
       {"Error", error},
-      {"Query", found(part(source("bindings/lua/verbs.cpp"), "int push_query(", "\n}\n"),
-                      "(?:set_some\\(L, |-2, )\"(\\w+)\"")},
-      {"Video", found(part(source("bindings/lua/media.cpp"), "void push_videos(", "\n}\n"),
-                      "(?:set_some\\(L, |-2, )\"(\\w+)\"")},
+      {"Query", told("bindings/engine/finding.cpp", "const QueryResult&")},
+      {"Video", told("bindings/engine/finding.cpp", "const std::vector<api::Video>&")},
       {"Options",
        found(part(source("bindings/lua/verbs.cpp"), "kOptions[] = {", "};"), "\\{\"(\\w+)\", \"")},
       {"RequestOptions",
