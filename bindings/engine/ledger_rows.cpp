@@ -185,6 +185,15 @@ void keep(Database& db, const std::vector<Caught>& caught) {
         one.ask->nth, one.ask->row);
 }
 
+Error refused(const Step& row, const std::string& what) {
+  Error error =
+      ledger_error("step " + std::to_string(row.id) + " cannot become \"" + what + "\": it is " +
+                       name(row.state) + ", attempt " + std::to_string(row.attempt),
+                   "another process acted on it; run again to see what it did");
+  error.job = to_string(Handle{row.endpoint, row.task_id, row.external_id});
+  return error;
+}
+
 std::optional<Error> check_own_id(Database& database, Owner& owner, const Step& step) {
   if (!step.own_external_id) return std::nullopt;
   const auto others =

@@ -97,6 +97,9 @@ std::vector<Question> read_questions(Database& database, const std::string& wher
   return rows;
 }
 
+/// What a change says that the row as it is does not allow.
+Error refused(const Step& row, const std::string& what);
+
 /// An external id that the user chose belongs to one step: the service may refuse it to another,
 /// or answer with that one's task.
 std::optional<Error> check_own_id(Database& database, Owner& owner, const Step& step);

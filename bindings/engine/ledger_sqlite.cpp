@@ -137,7 +137,8 @@ class SqliteLedger : public Ledger {
                     "state IN ('intended', 'sending') AND owner = ?", now, owner_.id());
     });
     if (!refusal) return refusal.error();
-    return *refusal ? Result<Marked>(**refusal) : marked;
+    if (*refusal) return **refusal;
+    return marked;
   }
   Status clear_sending(const Step& step, Millis now) override {
     return transition(step, now, "not sent", "", "state = 'intended', sent_at = 0",
@@ -368,15 +369,6 @@ class SqliteLedger : public Ledger {
 
   void note(std::int64_t step, Millis at, std::string_view what, std::string_view body) {
     db_.run("INSERT INTO journal (step, at, what, body) VALUES (?, ?, ?, ?)", step, at, what, body);
-  }
-
-  static Error refused(const Step& row, const std::string& what) {
-    Error error =
-        ledger_error("step " + std::to_string(row.id) + " cannot become \"" + what + "\": it is " +
-                         name(row.state) + ", attempt " + std::to_string(row.attempt),
-                     "another process acted on it; run again to see what it did");
-    error.job = to_string(Handle{row.endpoint, row.task_id, row.external_id});
-    return error;
   }
 
   /// One guarded change of a step, with its line in the journal. `values` are those of `set`, then
