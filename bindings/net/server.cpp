@@ -12,7 +12,7 @@
 
 #include "base/files.h"
 #include "base/signals.h"
-#include "net/failure.h"
+#include "net/watch.h"
 
 namespace kling::net {
 namespace {
@@ -120,7 +120,7 @@ class Visit final : public httplib::Stream {
 
   ssize_t read(char* to, size_t size) {
     if (rest_.empty()) {
-      const auto left = std::chrono::ceil<Milliseconds>(until_ - Steady::now());
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(until_ - Steady::now());
       pollfd ready{socket_, POLLIN, 0};
       if (left.count() <= 0 || ::poll(&ready, 1, int(left.count())) <= 0) return -1;
       const ssize_t got = ::recv(socket_, buffer_, sizeof buffer_, 0);
