@@ -9,6 +9,7 @@
 #include <set>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 namespace kling::engine {

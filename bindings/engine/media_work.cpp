@@ -316,9 +316,15 @@ Result<std::string> Engine::fetch_video(Job& job, int video, const std::string& 
 
 Result<std::string> Engine::clip_file(Job& job, int video) {
   std::lock_guard fetching(job.file_mutex);
-  if (video == 0 && is_file(job.step.file)) return job.step.file;
-  auto path = store_path(clip_name(job, video));
-  if (!path || is_file(*path)) return path;
+  // Only its content tells a clip that was damaged, or another one that was put in its place.
+  const bool stored = video == 0 && is_file(job.step.file);
+  const auto digest = stored ? digest_of(job.step.file) : std::string();
+  const bool damaged =
+      digest && stored && !job.step.file_sha256.empty() && *digest != job.step.file_sha256;
+  if (stored && !damaged) return job.step.file;
+  auto path = stored ? job.step.file : store_path(clip_name(job, video));
+  if (!path || (!damaged && is_file(*path))) return path;
+  if (damaged) log("warning", *path + " is not what was downloaded; it is fetched again");
   auto saved = fetch_video(job, video, *path);
   if (!saved && (saved.error().code == "expired" || saved.error().kind == Kind::network)) {
     {

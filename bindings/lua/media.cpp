@@ -412,6 +412,14 @@ int verb_of_list(lua_State* L) {
     wrong("takes a list of clips first", lua_isnil(L, 1)
                                              ? "if a function gave the list, does it have a return?"
                                              : kExamples[int(verb)]);
+  for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1))
+    if (lua_type(L, -2) == LUA_TSTRING && std::strcmp(lua_tostring(L, -2), "n") != 0) {
+      lua_pushfstring(L, "takes a list, and got a table with the name %s in it",
+                      lua_tostring(L, -2));
+      wrong(lua_tostring(L, -1), lua_rawlen(L, 1) == 0
+                                     ? "give their order: { clips.one, clips.two }"
+                                     : "options are a table of their own, the last argument");
+    }
   if (lua_rawlen(L, 1) == 0)
     wrong("got an empty list: there is nothing to join",
           "the function that made the clips, or that kling.map was given, has to return them");

@@ -40,8 +40,17 @@ local function begin(item, name, key)
 end
 
 -- The on_progress of all and map: called with how many have ended, and how many there are.
-local function teller(options)
-  local tell = type(options) == "table" and options.on_progress or nil
+-- `example` has all options that `name` takes.
+local function teller(name, options, example)
+  if options ~= nil and type(options) ~= "table" then
+    refuse(("kling.%s: its options are a table, and it got a %s"):format(name, type(options)), example)
+  end
+  for key in pairs(options or {}) do
+    if not example:find(" " .. tostring(key) .. " = ", 1, true) then
+      refuse(("kling.%s: unknown option %s"):format(name, tostring(key)), example)
+    end
+  end
+  local tell = options and options.on_progress
   if tell == nil then
     return function() end
   end
@@ -106,17 +115,26 @@ local function gather(group, waits, keys, tell, total, go_on)
 end
 
 function kling.all(items, options)
-  local tell = teller(options)
+  if type(options) == "number" then options = nil end -- kling.map gives the number of an item, too
+  local tell =
+    teller("all", options, "write kling.all(jobs, { on_progress = function(done, total) … end })")
   local group <close> = core.group()
   local keys, waits = begin_all(group, items, "all")
   return gather(group, waits, keys, tell, #keys, function() end)
 end
 
 -- The first that succeeds; when none does, the first error.
-function kling.any(items)
+function kling.any(items, options)
+  if type(options) == "table" then
+    refuse(
+      "kling.any takes no options",
+      "limit its time with kling.timeout(60, function() return kling.any(jobs) end)"
+    )
+  end
   local group <close> = core.group()
   local keys, waits = begin_all(group, items, "any")
-  local failed, failure = false, "kling.any has nothing to wait for"
+  if #keys == 0 then refuse("kling.any has nothing to wait for", "give it jobs: kling.any { one, two }") end
+  local failed, failure = false, nil
   for i in group.next, group do
     local ok, value = pcall(outcome, waits[i])
     if ok then
@@ -137,11 +155,15 @@ function kling.map(list, fn, options)
   if #list == 0 and next(list) ~= nil then
     refuse("kling.map takes a list, and got a table of named values", "write { one, two } without names")
   end
+  local tell = teller(
+    "map",
+    options,
+    "write kling.map(list, fn, { limit = 2, on_progress = function(done, total) … end })"
+  )
   local limit = options and options.limit or #list
   if type(limit) ~= "number" or limit < 1 and #list > 0 then
-    error("kling.map: limit is a number, 1 or more", 2)
+    refuse(("kling.map: limit is a number, 1 or more, and was given %s"):format(tostring(limit)))
   end
-  local tell = teller(options)
   local group <close> = core.group()
   local waits, keys, begun = {}, {}, 0
   local function start()

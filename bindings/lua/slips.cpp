@@ -300,6 +300,7 @@ std::string meant_instead(std::string_view message, const std::vector<std::strin
     if (!api::did_you_mean(name, {"kling"}).empty()) return "did you mean require \"kling\"?";
     if (name.ends_with(".lua")) return "write require \"" + name.substr(0, name.size() - 4) + '"';
     const bool safe = text.find("a folder that was allowed") != text.npos;
+    std::ranges::replace(name, '.', '/');
     return "a file " + name + (safe ? ".lua below a --root" : ".lua beside the script") +
            " is found";
   }

@@ -45,14 +45,17 @@ Value guarded(kling_host* host, Value otherwise, std::initializer_list<const voi
               Work work, bool from_callback = true) {
   if (!may_enter(host, texts, from_callback)) return otherwise;
   Value value = otherwise;
-  ++host->depth_;
+  struct Depth {  // what is no std::exception leaves with it, and the host goes on
+    int& depth;
+    explicit Depth(int& of) : depth(of) { ++depth; }
+    ~Depth() { --depth; }
+  } const inside(host->depth_);
   try {
     value = work();
   } catch (const std::exception& failure) {
     const bool memory = dynamic_cast<const std::bad_alloc*>(&failure) != nullptr;
     host->fail(failure.what(), memory ? KLING_NO_MEMORY : KLING_ERROR);
   }
-  --host->depth_;
   return value;
 }
 template <class Value, class Work>

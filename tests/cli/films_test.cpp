@@ -246,6 +246,31 @@ kling.text2video({ prompt = "A kite" }):wait():save("kite.mp4")
   CHECK(stage.service->counters().accepted == 1);
 }
 
+TEST_CASE("a stored clip that was damaged is fetched again, and harms no saved one") {
+  Stage stage(R"(
+local kling = require "kling"
+local clip = kling.text2video({ prompt = "A kite" }):wait()
+clip:save("kite.mp4")
+clip:save("again.mp4")
+)");
+  REQUIRE(stage.run().code == 0);
+  const std::string saved = stage.folder / "kite.mp4", again = stage.folder / "again.mp4";
+  const std::string content = *hash_file(saved);
+  const fs::path stored = fs::directory_iterator(stage.folder / ".kling/clips")->path();
+  const std::string clip = *hash_file(stored.string());
+  SUBCASE("cut off") { fs::resize_file(stored, 700); }
+  SUBCASE("empty") { fs::resize_file(stored, 0); }
+  SUBCASE("another clip") { fs::copy_file(saved, stored, fs::copy_options::overwrite_existing); }
+  fs::remove(again);
+  const Outcome run = stage.run();
+  CHECK(run.code == 0);
+  CHECK(tells(run.err, "is not what was downloaded; it is fetched again"));
+  CHECK(*hash_file(stored.string()) == clip);
+  CHECK(*hash_file(saved) == content);
+  CHECK(*hash_file(again) == content);
+  CHECK(stage.service->counters().accepted == 1);
+}
+
 TEST_CASE("a picture of a clip that an earlier version saved is not paid again") {
   Stage stage(R"(
 local kling = require "kling"

@@ -110,7 +110,7 @@ TEST_CASE("any gives the first success with its key") {
     local ok, err = pcall(kling.any, { function() error("one", 0) end, function() kling.sleep(1) error("two", 0) end })
     assert(not ok and err == "one")
     ok, err = pcall(kling.any, {})
-    assert(not ok and err:find("nothing to wait for"))
+    assert(not ok and err.message:find("nothing to wait for"))
   )lua"));
   lua.settle();
   CHECK(lua.runtime->unfinished() == 0);
@@ -203,6 +203,28 @@ TEST_CASE("all and map tell how many have ended") {
     assert(table.concat(told, " ") == "1/2 2/2 1/3 2/3 3/3", table.concat(told, " "))
     local ok, err = pcall(kling.all, {}, { on_progress = 7 })
     assert(not ok and err:find("on_progress is a function"), err)
+  )lua"));
+}
+
+TEST_CASE("an option that all, any or map do not take is named") {
+  Lua lua;
+  CHECK_RUNS(lua.task(R"lua(
+    local function refused(part, fn, ...)
+      local ok, err = pcall(fn, ...)
+      assert(not ok and tostring(err):find(part, 1, true), tostring(err))
+    end
+    local nothing = function() end
+    refused("its options are a table, and it got a number", kling.map, { 1 }, nothing, 2)
+    refused("unknown option limt", kling.map, { 1 }, nothing, { limt = 2 })
+    refused("unknown option %", kling.map, { 1 }, nothing, { ["%"] = 2 })
+    refused("limit is a number, 1 or more, and was given two", kling.map, { 1 }, nothing, { limit = "two" })
+    refused("unknown option limit", kling.all, { nothing }, { limit = 2 })
+    refused("kling.any takes no options", kling.any, { nothing }, { timeout = 2 })
+    refused("kling.any has nothing to wait for", kling.any, {})
+    refused("the name one", kling.concat, { one = 1 }, "film.mp4")
+    refused("options are a table of their own", kling.concat, { 1, fade = 2 }, "film.mp4")
+    assert(kling.map({ { function() return 7 end } }, kling.all)[1][1] == 7)
+    assert(kling.map({ { function() return 7 end } }, kling.any)[1] == 7)
   )lua"));
 }
 

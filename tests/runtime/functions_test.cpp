@@ -67,10 +67,12 @@ TEST_CASE("what fails in the program is an error with the line of the script") {
   host.provide("babble", [](Call call, const char*) { call.answer("{"); });
   host.provide("drop", [](Call, const char*) {});
   host.provide("throw_up", [](Call, const char*) { throw std::runtime_error("out of screens"); });
+  host.provide("throw_five", [](Call, const char*) { throw 5; });
   for (const auto& [source, part] :
        {std::pair("\nrefuse()", "no such screen"), std::pair("\nbabble()", "no JSON"),
         std::pair("\ndrop()", "dropped the call"), std::pair("\nrefuse(print)", "refuse: "),
         std::pair("\nthrow_up()", "out of screens"),
+        std::pair("\nthrow_five()", "no std::exception"),
         std::pair("\ntable.sort({ 1, 2 }, function() refuse() end)", "no such screen")}) {
     const Json failure = run(host, source);
     CAPTURE(failure.dump());
