@@ -154,19 +154,6 @@ media::Segment segment_of(const MediaSource& source, const std::string& path) {
   return {.path = path, .from = source.from, .to = source.to, .mute = source.mute};
 }
 
-/// SHA-256 of a file's content. One that is as it was when that was last asked is not read again:
-/// the ledger notes it by the file's place, size and times.
-Result<std::string> Engine::digest_of(const std::string& path) {
-  const std::string stamp = file_stamp(path);
-  const std::string noted = stamp.empty() ? "" : sha256_hex("file " + stamp);
-  auto book = ledger();
-  if (!noted.empty() && book)
-    if (auto known = (*book)->origin_of(noted); known && *known) return **known;
-  auto digest = hash_file(path);
-  if (digest && !noted.empty() && book) (void)(*book)->record_derived(noted, *digest, false);
-  return digest;
-}
-
 Result<std::string> Engine::origin_or_content(const std::string& sha256) {
   auto book = ledger();
   if (!book) return book.error();

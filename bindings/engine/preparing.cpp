@@ -76,7 +76,7 @@ Result<Identities> Engine::identities(const Sending& sending) {
     } else if (input.source == Source::file) {
       auto path = input_path(input.text);
       working.emplace(*this, "hashing " + input.text);
-      identity = path ? hash_file(*path) : path;
+      identity = path ? digest_of(*path) : path;
       if (identity) identity = origin_or_content(*identity);
     } else if (input.source == Source::derived) {
       identity = identify(*sending.request.sources.at(input.tag));
@@ -171,6 +171,19 @@ Status Engine::build_body(Job& job, Sending& sending) {
   body.push_back({.text = std::move(literal)});
   sending.body = std::move(body);
   return Done{};
+}
+
+/// SHA-256 of a file's content. One that is as it was when that was last asked is not read again:
+/// the ledger notes it by the file's place, size and times.
+Result<std::string> Engine::digest_of(const std::string& path) {
+  const std::string stamp = file_stamp(path);
+  const std::string noted = stamp.empty() ? "" : sha256_hex("file " + stamp);
+  auto book = ledger();
+  if (!noted.empty() && book)
+    if (auto known = (*book)->origin_of(noted); known && *known) return **known;
+  auto digest = hash_file(path);
+  if (digest && !noted.empty() && book) (void)(*book)->record_derived(noted, *digest, false);
+  return digest;
 }
 
 Result<std::string> Engine::uploaded(const std::string& path) {
