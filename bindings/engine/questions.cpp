@@ -141,7 +141,8 @@ void Engine::await_answer(const Question& question, Asker asker) {
   }
   log("question", to_text(question) +
                       (options.embedded ? "\n  kling_host_answer: " : "\n  kling jobs answer ") +
-                      std::to_string(question.id) + " CHOICE");
+                      std::to_string(question.id) +
+                      (question.kind == "approve" ? " yes|no" : " CHOICE"));
   bool first = false;
   {
     std::lock_guard lock(questions_mutex);

@@ -27,11 +27,27 @@ void Scheduler::note_raised(lua_State* L, const std::shared_ptr<engine::Ask>& as
     entry = entry->before.get();
   }
   if (kind == Kind::timeout) ++ask->raised;
-  // What was asked for before a failure, and not waited for so far, is lost with it.
-  const auto& asked = running_ != nullptr ? running_->asked : root_asked_;
-  for (std::size_t i = 0; i < asked.size() && !cut_off; ++i)
-    if (!asked[i]->delivered && !asked[i]->lost && asked[i] != ask) note_lost(L, {&asked[i], 1});
+  if (!cut_off) note_left(L, ask.get());
   add_raised(L, ask, kind, ask->raised);
+}
+
+void Scheduler::note_left(lua_State* L, const engine::Ask* but) {
+  auto& left = new_object<std::vector<std::shared_ptr<engine::Ask>>>(L);
+  pure(L, [&] {
+    const auto take = [&](const auto& asked, bool delivered) {
+      for (const auto& one : asked)
+        if (one.get() != but && !one->lost && !(delivered && one->delivered)) left.push_back(one);
+    };
+    take(running_ != nullptr ? running_->asked : root_asked_, true);
+    const std::string below = (running_ != nullptr ? running_->path : "main") + "/";
+    if ((running_ != nullptr ? running_->spawned : root_spawned_) > 0)
+      for (const auto& [id, task] : tasks_)
+        if (task->path.starts_with(below) && (!running_ || task->root == running_->root) &&
+            (!task->failure || task->failure->is_kling_error))
+          take(task->asked, false);
+  });
+  note_lost(L, left);
+  lua_pop(L, 1);
 }
 
 void Scheduler::add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind,

@@ -81,6 +81,7 @@ TaskId Scheduler::announce(std::string path) {
   task->folder = running_ != nullptr ? running_->folder : folder;
   task->id = ++last_id_;
   task->root = running_ != nullptr ? running_->root : last_id_;
+  task->parent = running_ != nullptr ? running_->id : 0;
   task->held = true;
   tasks_.emplace(last_id_, std::move(task));
   return last_id_;
@@ -133,12 +134,25 @@ void Scheduler::sweep() {
   if (!driving_ && running_ == nullptr) free_released();
 }
 
+/// Nobody can have its results any more: what it asked for counts as asked by who began it.
+void Scheduler::leave_to_parent(const Task& task) {
+  Task* heir = find(task.parent) != nullptr ? find(task.parent) : find(task.root);
+  if (heir == &task || (heir == nullptr && task.parent != 0)) return;
+  auto& asked = heir != nullptr ? heir->asked : root_asked_;
+  try {
+    asked.insert(asked.end(), task.asked.begin(), task.asked.end());
+    for (const auto& one : task.asked) one->delivered = false;
+  } catch (const std::bad_alloc&) {  // then it may be paid for again, after an error
+  }
+}
+
 void Scheduler::free_released() {
   while (const Task* task = released_.pop()) {
     const bool lost = task->failure != nullptr && !task->observed;
     if (lost && !tell_lost) continue;  // take_unobserved() needs its record
     if (lost) tell_lost(*task->failure);
     unobserved_ -= lost && unobserved_ > 0 ? 1 : 0;
+    leave_to_parent(*task);
     tasks_.erase(task->id);
   }
 }

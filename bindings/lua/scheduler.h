@@ -98,6 +98,7 @@ struct Task {
   bool held = false;      ///< a Task value of the script, or the host, may ask for the result
   bool observed = false;  ///< somebody was told about the failure
   TaskId root = 0;        ///< the script it belongs to
+  TaskId parent = 0;      ///< who began it; 0: what runs outside of tasks
   int exit_code = 0;
   const std::string* folder = nullptr;  ///< of its script, in Scheduler::folders; null: none
   std::string label;                    ///< what its shots are called when they have no name
@@ -202,6 +203,9 @@ class Scheduler {
   /// And by what gave results, or may give some, that an error keeps from who asked: an equal ask
   /// gets those.
   void note_lost(lua_State* L, std::span<const std::shared_ptr<engine::Ask>> asked);
+  /// And by what the running task has asked for, itself or by tasks that it has begun, and not got
+  /// so far.
+  void note_left(lua_State* L, const engine::Ask* but = nullptr);
   /// The running task, or who asks outside of tasks, makes this ask. Plain C++; may throw.
   void note_ask(const std::shared_ptr<engine::Ask>& ask);
   /// The results of an ended task reach the running one. Plain C++; may throw.
@@ -264,6 +268,7 @@ class Scheduler {
   static int explain(lua_State* L);
   void let_go(lua_State* L, Task& task);
   void free_released();
+  void leave_to_parent(const Task& task);
 
   lua_State* const main_;
   std::shared_ptr<engine::CompletionQueue> queue_;

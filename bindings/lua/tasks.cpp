@@ -49,7 +49,10 @@ int push_results(lua_State* L, Task& task) {
   }
   task.observed = true;
   // A script that raised an error of its own has had its results.
-  if (task.failure->is_kling_error) state_of(L).note_lost(L, task.asked);
+  if (task.failure->is_kling_error) {
+    state_of(L).note_lost(L, task.asked);
+    state_of(L).note_left(L);
+  }
   state_of(L).note_failed(L, task);
   if (lua_gettop(thread) > 0)
     push_left(L, task, -1);
@@ -72,7 +75,9 @@ int push_results(lua_State* L, Task& task) {
 
 int hand_on_results(lua_State* L, Task& task) {
   pure(L, [&] {
-    if (!task.failure) state_of(L).hand_on(task);
+    if (task.failure) return;
+    for (const auto& one : task.asked) one->lost = false;
+    state_of(L).hand_on(task);
   });
   return push_results(L, task);
 }
@@ -247,6 +252,7 @@ int group_cancel(lua_State* L) {
     if (failed && task != nullptr && !task->failure) scheduler.note_lost(L, task->asked);
     if (failed && item.ask && item.ended) scheduler.note_lost(L, {&item.ask, 1});
   }
+  if (failed) scheduler.note_left(L);
   for (const Awaited& item : group.awaited)
     if (const Task* task = scheduler.find(item.task); task && task->failure && !task->observed)
       scheduler.note_failed(L, *task);

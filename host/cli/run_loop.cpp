@@ -212,7 +212,8 @@ class Run {
           asked.error = {.kind = Kind::ambiguous,
                          .message = asked.message,
                          .hint = "kling jobs answer " + std::to_string(one.id) +
-                                 " CHOICE, then the same command again"};
+                                 (one.kind == "approve" ? " yes|no" : " CHOICE") +
+                                 ", then the same command again"};
           asked.is_kling_error = true;
           if (options_.voice.json) (void)options_.voice.fail(asked.error);
         }

@@ -69,7 +69,9 @@ class Service {
       queue->drain();
       if (result) break;
       if (due != kNever && queue->clock().now() >= due) {
-        options_.voice.note("waiting for " + settings.base_url + " (Ctrl-C leaves)");
+        options_.voice.note("waiting for " +
+                            (settings.base_url.empty() ? "files" : settings.base_url) +
+                            " (Ctrl-C leaves)");
         due = kNever;
       }
       queue->wait(due);

@@ -259,6 +259,69 @@ end)",
      {},
      1,
      1},
+    {"a task is not waited for because another job failed",
+     R"(for _ = 1, 3 do
+  print((pcall(function()
+    local task = kling.spawn(function() return kling.text2video { prompt = "b" }:wait() end)
+    kling.text2video { prompt = "a bloodbath" }:wait()
+    return task:wait()
+  end)))
+end)",
+     {},
+     1,
+     1},
+    {"a job is not waited for because a task failed",
+     R"(for _ = 1, 3 do
+  print((pcall(function()
+    local job = kling.text2video { prompt = "b" }
+    kling.spawn(function() kling.text2video { prompt = "a bloodbath" }:wait() end):wait()
+    return job:wait()
+  end)))
+end)",
+     {},
+     1,
+     1},
+    {"a task of a task is not waited for because a sibling failed",
+     R"(for _ = 1, 3 do
+  print((pcall(function()
+    kling.all {
+      function()
+        local task = kling.spawn(function() return kling.text2video { prompt = "b" }:wait() end)
+        kling.sleep(0.2)
+        return task:wait()
+      end,
+      function() kling.text2video { prompt = "a bloodbath" }:wait() end,
+    }
+  end)))
+end)",
+     {},
+     1,
+     1},
+    {"a task is not waited for because its time was up",
+     R"(for _ = 1, 3 do
+  print((pcall(function()
+    kling.timeout(0.3, function()
+      local task = kling.spawn(function() return kling.text2video { prompt = "b" }:wait() end)
+      kling.sleep(1000)
+      return task:wait()
+    end)
+  end)))
+end)",
+     {},
+     1,
+     0},
+    {"nobody holds a task when another job fails",
+     R"(for _ = 1, 3 do
+  print((pcall(function()
+    kling.spawn(function() return kling.text2video { prompt = "b" }:wait() end)
+    kling.sleep(0.2)
+    collectgarbage()
+    kling.text2video { prompt = "a bloodbath" }:wait()
+  end)))
+end)",
+     {},
+     1,
+     1},
     {"a film is joined from jobs, and again after one of them failed",
      R"(for _ = 1, 3 do
   print((pcall(kling.concat, {
