@@ -142,8 +142,9 @@ Status check_path(std::string_view target) {
                        std::string_view("\\@#%?").find(char(code)) == std::string_view::npos;
     // Coded twice, or in a way of its own, it is for a lenient server to say what it means.
     if (!plain && !(coded && (code == ' ' || code >= 0x80)))
-      return invalid("the path holds \"" + api::excerpt(piece, 9) + "\", which has no place there",
-                     kHint);
+      return invalid(
+          "the path holds \"" + api::excerpt(piece, 9) + "\", which has no place there",
+          piece == "#" ? "a # ends an address: leave out what stands from it on" : kHint);
     path += char(code);
     length = piece.size();
   }
