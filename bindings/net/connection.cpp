@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "api/text.h"
+#include "base/files.h"
 #include "base/leaving.h"
 #include "base/signals.h"
 #include "net/failure.h"
@@ -116,8 +117,8 @@ Status Connection::open(const Exchange& exchange) {
     if (error == 0) break;
   }
   if (error == EMFILE || error == ENFILE)
-    return failure(Kind::network, "no connection to " + peer() + ": no descriptor is free",
-                   "close files, or raise the limit of open ones (ulimit -n)");
+    return failure(Kind::network, "no connection to " + peer() + ": " + system_message(error),
+                   system_hint(error));
   if (error == ETIMEDOUT)
     return failure(Kind::network,
                    "no connection to " + peer() + " within " + seconds(options_.connect_timeout),
