@@ -130,6 +130,7 @@ struct Hint {
 constexpr Hint kHints[] = {
     {"“|”|„|«|»|‘|’|`", "use straight quotes: \"…\"; a text over several lines stands in [[…]]"},
     {"\xC2\xA0", "there is a no-break space in this line: type the space anew"},
+    {"\xEF\xBB\xBF|\xE2\x80\x8B", "there is an invisible letter in this line: type it anew"},
     {"–|—", "there is a long dash in this line: a minus is -, a comment begins with --"},
     {"…", "there is … in this line: put what belongs there"},
     {"invalid escape",

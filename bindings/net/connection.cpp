@@ -233,7 +233,7 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
     if (by_proxy) return false;
     const bool packed = !answer.coding().empty();
     refused = !call.on_head({answer.status(), packed ? 0 : answer.length(), packed,
-                             !packed && answer.ends_with_connection(),
+                             packed || answer.ends_with_connection(),
                              [&](const char* name) { return answer.header(api::lower(name)); }});
     return !refused;
   };

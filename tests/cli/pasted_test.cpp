@@ -202,7 +202,7 @@ TEST_CASE("sizes and counts take K, M and G") {
     return stage.run({"run", "--profile", "safe", option, value, "film.lua"});
   };
   for (const char* enough :
-       {"64M", "64m", "64MB", "64MiB", "1G", "65536K", "67108864", "1.5G", "0.1 g"}) {
+       {"64M", "64m", "64MB", "64MiB", "64Mi", "1G", "65536K", "67108864", "1.5G", "0.1 g"}) {
     const Outcome ran = run("--memory", enough);
     CAPTURE(ran.err);
     CHECK(ran.code == 0);
