@@ -232,7 +232,9 @@ std::string extension_of(const std::string& path) {
 
 std::string system_message(int error_number) {
   return std::generic_category().message(error_number) +
-         (error_number == EFBIG ? ", for the limit that ulimit -f shows" : "");
+         (error_number == EFBIG    ? ", for the limit that ulimit -f shows"
+          : error_number == EMFILE ? " (ulimit -n)"
+                                   : "");
 }
 
 std::string system_hint(int error_number, std::string otherwise) {
