@@ -23,7 +23,7 @@ Error file_error(const char* verb, const std::string& path, int error_number) {
   if (error_number == ENOENT && verb == std::string_view("read")) return no_such_file(path);
   Error error =
       media_error(std::string("cannot ") + verb + " " + path + ": " + system_message(error_number));
-  if (error_number == ENOSPC || error_number == EDQUOT) error.hint = "free space and run again";
+  error.hint = system_hint(error_number);
   return error;
 }
 
@@ -107,11 +107,16 @@ Error no_such_file(const std::string& path) {
   const bool there = ::stat(path.c_str(), &info) == 0;
   const char* const what = S_ISDIR(info.st_mode) ? ": it is a folder" : ": it is no file";
   const bool home = path.starts_with("~/"), address = path.starts_with("http");
+  constexpr const char* kAround = "'\"` \t\r\n";  // pasted, or of a list that was read
+  const std::size_t first = std::min(path.find_first_not_of(kAround), path.size());
+  const std::string bare = path.substr(first, path.find_last_not_of(kAround) + 1 - first);
   return {.kind = Kind::media,
           .message = there ? "cannot read " + path + what : "no such file: " + path,
           .hint = home      ? "write os.getenv(\"HOME\") .. \"" + path.substr(1) + '"'
                   : address ? "an address is no file: download it first"
-                            : "check the path; relative ones start at the working folder"};
+                  : bare != path && !bare.empty()
+                      ? "leave out the quotes or blanks around it: " + bare
+                      : "check the path; relative ones start at the working folder"};
 }
 
 Status read_pieces(const std::string& path, const std::function<bool(std::string_view)>& take) {
@@ -227,7 +232,16 @@ std::string extension_of(const std::string& path) {
 
 std::string system_message(int error_number) {
   return std::generic_category().message(error_number) +
-         (error_number == EFBIG ? ", for the limit that ulimit -f shows" : "");
+         (error_number == EFBIG    ? ", for the limit that ulimit -f shows"
+          : error_number == EMFILE ? " (ulimit -n)"
+                                   : "");
+}
+
+std::string system_hint(int error_number, std::string otherwise) {
+  if (error_number == EMFILE || error_number == ENFILE)
+    return "close files, or raise the limit of open ones (ulimit -n)";
+  const bool full = error_number == ENOSPC || error_number == EDQUOT;
+  return full ? "free space and run again" : otherwise;
 }
 
 Result<UnsharedDescriptor> try_lock(const std::string& path) {

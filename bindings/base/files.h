@@ -64,6 +64,9 @@ std::string extension_of(const std::string& path);
 /// What `strerror` says of an errno value, as "No space left on device".
 std::string system_message(int error_number);
 
+/// What to do about it; `otherwise` where that is not known.
+std::string system_hint(int error_number, std::string otherwise = {});
+
 /// An exclusive advisory lock of the kernel on a file, held until it is closed or the process ends;
 /// a forked child does not hold it. Makes the file when it is missing (0600). None in Result when
 /// another holder has the lock.

@@ -113,7 +113,8 @@ std::string spoken(milliseconds time) {
 
 Error start_error(const std::string& program, int error_number) {
   if (error_number != ENOENT)
-    return process_error(program, "cannot be started: " + system_message(error_number));
+    return process_error(program, "cannot be started: " + system_message(error_number),
+                         system_hint(error_number));
   const bool ffmpeg = program.ends_with("ffmpeg") || program.ends_with("ffprobe");
   return process_error(program,
                        program.find('/') == program.npos ? "was not found on PATH" : "is not there",

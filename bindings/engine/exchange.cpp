@@ -103,7 +103,7 @@ Event Engine::post(Job& job) {
   };
   if (outcome.stage == Stage::not_sent) return fail(EventType::not_sent, outcome.error);
   if (outcome.stage == Stage::aborted) return fail(EventType::refused, outcome.error);
-  api::Answer answer = api::decode_create(outcome.status, outcome.body);
+  api::Answer answer = net::read_answer(outcome, true);
   // What came of an answer may name the task, or be a refusal by its status, all the same.
   const bool named =
       job.definition != nullptr && outcome.status / 100 < 4 && answer.task.has_value();
@@ -226,7 +226,7 @@ std::optional<bool> Engine::is_ours(const Job& job, const api::Task& task,
 Event Engine::look_up(Job& job) {
   const net::HttpOutcome outcome = fetch(job.step.target, job.step.external_id);
   if (outcome.stage != Stage::answered) return {.type = EventType::unreachable};
-  const api::Answer answer = api::decode_query(outcome.status, outcome.body);
+  const api::Answer answer = net::read_answer(outcome);
   if (answer.task) {
     const api::Task& task = *answer.task;
     const std::optional<bool> ours = is_ours(job, task, outcome.date);
@@ -259,7 +259,7 @@ Event Engine::probe_look_up(const Job& job) {
   const net::HttpOutcome outcome = fetch(job.step.target, (*other)->external_id);
   if (outcome.stage != Stage::answered || is_denied(outcome))
     return {.type = EventType::unreachable};
-  const api::Answer answer = api::decode_query(outcome.status, outcome.body);
+  const api::Answer answer = net::read_answer(outcome);
   if (!answer.task && !is_no(outcome)) return {.type = EventType::unreachable};
   const bool works = answer.task && answer.task->id == (*other)->task_id;
   learn_lookup(job, works);
@@ -275,7 +275,7 @@ Event Engine::get(Job& job) {
   const net::HttpOutcome outcome = fetch(job.step.target, job.step.task_id);
   const auto fail = [&job](EventType type, const Error& error) { return failed(job, type, error); };
   if (outcome.stage != Stage::answered) return fail(EventType::unreachable, outcome.error);
-  const api::Answer answer = api::decode_query(outcome.status, outcome.body);
+  const api::Answer answer = net::read_answer(outcome);
   tell_warnings(job, answer);
   if (answer.task) {
     if (Status that = is_that(*answer.task, job.step.task_id, job.step.external_id); !that)

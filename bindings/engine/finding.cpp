@@ -188,7 +188,7 @@ Result<QueryResult> Engine::query(const QueryTarget& wanted) {
   if (*row) id = (*row)->task_id.empty() ? (*row)->external_id : (*row)->task_id;
   const net::HttpOutcome outcome = fetch(endpoint->path, id);
   if (outcome.stage != net::HttpOutcome::Stage::answered) return outcome.error;
-  const api::Answer answer = api::decode_query(outcome.status, outcome.body);
+  const api::Answer answer = net::read_answer(outcome);
   for (const std::string& warning : answer.warnings) log("warning", warning);
   if (!answer.task) return answer.error;
   const std::string& external_id = *row ? (*row)->external_id : handle->external_id;
@@ -201,7 +201,7 @@ Result<api::Json> Engine::get_json(const std::string& target) {
   if (outcome.stage != net::HttpOutcome::Stage::answered) return outcome.error;
   const api::Json body = api::parse_json(outcome.body);
   if (outcome.status / 100 == 2 && !body.is_discarded()) return body;
-  const api::Answer answer = api::decode_query(outcome.status, outcome.body);
+  const api::Answer answer = net::read_answer(outcome);
   if (answer.refusal != api::Refusal::none) return answer.error;
   return body;
 }
@@ -247,7 +247,7 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
   request.headers = {{"Authorization", "Bearer " + options.key}};
   const net::HttpOutcome outcome = (*transport)->send(request);
   if (outcome.stage != net::HttpOutcome::Stage::answered) return outcome.error;
-  const api::Answer answer = api::decode_query(outcome.status, outcome.body);
+  const api::Answer answer = net::read_answer(outcome);
   if (!answer.task) return answer.error;
   const auto owners = (*book)->find_by_task(answer.task->id);
   if (!owners) return owners.error();

@@ -40,7 +40,7 @@ Status make_file(const std::string& file) {
     made = Descriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!made && errno != EEXIST)
     return ledger_error("cannot make the ledger " + file + ": " + system_message(errno),
-                        kElsewhere);
+                        system_hint(errno, kElsewhere));
   struct stat info {};
   if (::stat(file.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
     return ledger_error("the ledger " + file + " is not a file", "name a file, or \":memory:\"");
@@ -221,6 +221,7 @@ Error Database::failure() const {
   if (handle_ == nullptr) return ledger_error("no memory for " + title(), "run again");
   const std::string words = sqlite3_errmsg(handle_);
   const int extended = sqlite3_extended_errcode(handle_);
+  const std::string elsewhere = system_hint(sqlite3_system_errno(handle_), kElsewhere);
   switch (extended & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED: {
@@ -236,12 +237,12 @@ Error Database::failure() const {
           extended == SQLITE_IOERR_SHMSIZE)
         return ledger_error(title() + " cannot be written: the disk, a quota or ulimit -f is full",
                             "free space or raise the limit, and run again; nothing was lost");
-      return ledger_error(title() + " cannot be read or written: " + words, kElsewhere);
+      return ledger_error(title() + " cannot be read or written: " + words, elsewhere);
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_AUTH:
-      return ledger_error(title() + " cannot be opened for writing: " + words, kElsewhere);
+      return ledger_error(title() + " cannot be opened for writing: " + words, elsewhere);
     case SQLITE_NOTADB:
       return ledger_error(file_ + " is not a ledger", "name another file, or move this one away");
     case SQLITE_CORRUPT:

@@ -283,7 +283,9 @@ bool Owner::lives(Database& database, const std::string& owner) {
 UnsharedDescriptor Owner::take_lock(Database& database, const std::string& owner) {
   auto lock = try_lock(lock_path(owner));
   if (lock) return std::move(*lock);
-  database.fail(ledger_error(lock.error().message, "locks must work where the ledger is"));
+  database.fail(ledger_error(lock.error().message, lock.error().hint.empty()
+                                                       ? "locks must work where the ledger is"
+                                                       : lock.error().hint));
   return {};
 }
 

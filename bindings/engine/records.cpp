@@ -429,11 +429,13 @@ Event Engine::record(Job& job, ActionType action) {
   if (Status written = write(); !written) {
     if (action == ActionType::record_accepted) {  // nobody else can tell whose task it is
       Error lost = written.error();
-      lost.message = "the task " + step.task_id + " was accepted, and " + lost.message;
-      lost.hint =
-          "mend that while this runs; else run again, and if the task is not found: kling jobs "
-          "resolve " +
-          step.address.substr(0, 7) + " --adopt " + step.task_id;
+      const bool task = job.definition != nullptr;
+      lost.message = (task ? "the task " + step.task_id + " was accepted"
+                           : std::string("the request was carried out")) +
+                     ", and " + lost.message;
+      lost.hint = std::string("mend that while this runs; else run again, and ") +
+                  (task ? "if the task is not found: " : "then: ") + "kling jobs resolve " +
+                  step.address.substr(0, 7) + (task ? " --adopt " + step.task_id : " --abandon");
       written = std::move(lost);
     }
     log("warning", handle_of(job) + ": " + written.error().message + ". " + written.error().hint);

@@ -64,7 +64,7 @@ std::string meant_member(std::string_view owner, std::string_view name);
 std::string short_name(std::string_view owner);
 
 /// A message of Lua's compiler with the line it speaks of, a caret below it and what to write
-/// instead, on lines of their own. `source` is the chunk.
+/// instead, on lines of their own; or that the text is UTF-16. `source` is the chunk.
 std::string explain_syntax(const std::string& message, std::string_view source);
 
 }  // namespace kling::lua

@@ -226,16 +226,21 @@ if not own_interpreter then return end
 
 -- Why a file does not compile, with its line.
 local open, loadfile = io and io.open, loadfile
-local function explained(message)
-  local path = open and message:match "([^\n\t]+):%d+: [^\n]+$"
-  local file <close> = path and open(path)
+local function explained(message, path)
+  local file <close> = open and path and open(path)
   return file and core.explain(message, file:read "a") or message
 end
 
 if loadfile then -- a safe script has none
-  function dofile(path) -- luacheck: globals dofile
+  function _ENV.loadfile(path, ...) -- luacheck: globals dofile
+    local chunk, why = loadfile(path, ...)
+    if chunk then return chunk end
+    return nil, explained(why, path)
+  end
+
+  function dofile(path)
     local chunk, why = loadfile(path)
-    if not chunk then error(explained(why), 2) end
+    if not chunk then error(explained(why, path), 2) end
     return chunk()
   end
 end
@@ -267,13 +272,8 @@ function require(name) -- luacheck: globals require
     if searcher == nil then error(("module '%s' not found:%s"):format(name, concat(tried)), 2) end
     local ok, loader, data = pcall(searcher, name)
     if not ok then
-      -- The bytes of its mark, or a zero, which Lua does not show.
-      local text = tostring(loader)
-      local wide = text:find "near '<\\25[45]>'" or text:find "symbol$" or text:find "syntax error$"
-      local path = wide and text:match "from file '(.-)'"
-      if path then loader = path .. " is text in UTF-16\n  do: save it as UTF-8 with your editor" end
-      if path then error(loader, 0) end
-      error(type(loader) == "string" and explained(text:match "\n\t(.*)" or text) or loader, 2)
+      if type(loader) ~= "string" then error(loader, 2) end
+      error(explained(loader:match "\n\t(.*)" or loader, loader:match "from file '(.-)'"), 2)
     end
     if type(loader) == "function" then
       local value

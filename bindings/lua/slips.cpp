@@ -130,6 +130,7 @@ struct Hint {
 constexpr Hint kHints[] = {
     {"“|”|„|«|»|‘|’|`", "use straight quotes: \"…\"; a text over several lines stands in [[…]]"},
     {"\xC2\xA0", "there is a no-break space in this line: type the space anew"},
+    {"\xEF\xBB\xBF|\xE2\x80\x8B", "there is an invisible letter in this line: type it anew"},
     {"–|—", "there is a long dash in this line: a minus is -, a comment begins with --"},
     {"…", "there is … in this line: put what belongs there"},
     {"invalid escape",
@@ -316,6 +317,9 @@ std::string explain_syntax(const std::string& message, std::string_view source) 
   // film.lua:2: unexpected symbol near '<\226>'
   std::smatch place;
   if (!std::regex_search(message, place, std::regex(":([0-9]{1,9}): "))) return message;
+  std::string start(source.substr(0, 4));
+  if (const Status read = api::take_byte_order_mark(start, place.prefix()); !read)
+    return read.error().message + "\n  do: " + read.error().hint;
   const std::size_t number = std::stoul(place[1]);
   std::string_view rest = source, before;
   for (std::size_t i = 1; i < number && !rest.empty(); ++i) {

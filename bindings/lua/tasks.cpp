@@ -313,8 +313,9 @@ int label(lua_State* L) {
 
 /// explain(message, source): why a text does not compile, with its line.
 int explain(lua_State* L) {
-  const char *message = luaL_checkstring(L, 1), *source = luaL_checkstring(L, 2);
-  return push_text(L, [&] { return explain_syntax(message, source); });
+  std::size_t size = 0;
+  const char *message = luaL_checkstring(L, 1), *source = luaL_checklstring(L, 2, &size);
+  return push_text(L, [&] { return explain_syntax(message, std::string_view(source, size)); });
 }
 
 /// refuse(message, hint): raises with the script's line.

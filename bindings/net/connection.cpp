@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "api/text.h"
+#include "base/files.h"
 #include "base/leaving.h"
 #include "base/signals.h"
 #include "net/failure.h"
@@ -116,8 +117,8 @@ Status Connection::open(const Exchange& exchange) {
     if (error == 0) break;
   }
   if (error == EMFILE || error == ENFILE)
-    return failure(Kind::network, "no connection to " + peer() + ": no descriptor is free",
-                   "close files, or raise the limit of open ones (ulimit -n)");
+    return failure(Kind::network, "no connection to " + peer() + ": " + system_message(error),
+                   system_hint(error));
   if (error == ETIMEDOUT)
     return failure(Kind::network,
                    "no connection to " + peer() + " within " + seconds(options_.connect_timeout),
@@ -232,7 +233,7 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
     if (by_proxy) return false;
     const bool packed = !answer.coding().empty();
     refused = !call.on_head({answer.status(), packed ? 0 : answer.length(), packed,
-                             !packed && answer.ends_with_connection(),
+                             packed || answer.ends_with_connection(),
                              [&](const char* name) { return answer.header(api::lower(name)); }});
     return !refused;
   };

@@ -22,7 +22,7 @@ struct Head {
   int status = 0;
   std::uint64_t length = 0;  ///< of the body as on_data gets it; 0: unknown, or none
   bool packed = false;       ///< on_data gets it unpacked
-  bool endless = false;      ///< nothing but the end of the connection ends it
+  bool endless = false;      ///< no length, no last chunk: it may end at any time
   std::function<std::string(const char* name)> header;  ///< byte for byte; empty when missing
 };
 

@@ -1,7 +1,6 @@
 #include "net/download.h"
 
 #include <algorithm>
-#include <charconv>
 #include <random>
 
 #include "api/text.h"
@@ -21,19 +20,12 @@ constexpr std::size_t kMostWords = 200;  // of an answer that is no film
 constexpr std::uint64_t kMostBytes = 2ull << 30;
 constexpr double kLeastRate = 1'024;  // bytes per second over each stall_timeout
 
-std::optional<std::uint64_t> number_of(const std::string& text) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return {};
-  return value;
-}
-
 /// From where on an answer 206 continues, and the whole's length: "bytes 5-9/10".
 bool continues_at(const std::string& content_range, std::uint64_t offset, std::uint64_t total) {
   const std::string start = "bytes " + std::to_string(offset) + "-";
   const std::size_t slash = content_range.find('/');
   if (!content_range.starts_with(start) || slash == content_range.npos) return false;
-  return total == 0 || number_of(content_range.substr(slash + 1)) == total;
+  return total == 0 || api::whole_number(content_range.substr(slash + 1)) == std::int64_t(total);
 }
 
 /// One that proves equal bytes: a weak ETag does not.
@@ -46,10 +38,6 @@ std::string validator_of(const Head& head) {
 /// What may be reached after an answer from `reach`: an address in the internet must not lead us
 /// to one of this machine or this network.
 unsigned allowed_after(Reach reach) { return kPublic | unsigned(reach); }
-
-Error permanent(std::string message) {
-  return {.kind = Kind::network, .message = std::move(message)};
-}
 
 class Download {
  public:

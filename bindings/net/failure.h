@@ -14,7 +14,7 @@ inline Error failure(Kind kind, std::string message, std::string hint = {}) {
 }
 
 /// Of the network, but not to be mended by trying again.
-inline Error permanent(std::string message, std::string hint) {
+inline Error permanent(std::string message, std::string hint = {}) {
   return {.kind = Kind::network, .message = std::move(message), .hint = std::move(hint)};
 }
 

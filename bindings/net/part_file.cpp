@@ -33,9 +33,10 @@ Descriptor open_locked(const std::string& path, bool& in_use) {
 
 Error PartFile::failed(const char* verb, int error_number) const {
   const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG;
-  return failure(Kind::media,
-                 std::string("cannot ") + verb + " " + part_ + ": " + system_message(error_number),
-                 full ? "make room and run again; what has arrived is kept" : "");
+  return failure(
+      Kind::media,
+      std::string("cannot ") + verb + " " + part_ + ": " + system_message(error_number),
+      full ? "make room and run again; what has arrived is kept" : system_hint(error_number));
 }
 
 Result<PartFile> PartFile::open(const std::string& path) {

@@ -226,7 +226,8 @@ class HttpServer final : public Server {
       return Error{.kind = Kind::network,
                    .message = "cannot listen at " + host + ":" + std::to_string(port) + ": " +
                               (errno != 0 ? system_message(errno) : "no such address"),
-                   .hint = "take another port; an address must be one of this machine's"};
+                   .hint = system_hint(
+                       errno, "take another port; an address must be one of this machine's")};
     thread_ = std::thread([this] { server_.listen_after_bind(); });
     // Server::stop() before the server runs would wait for ever.
     while (!server_.is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));

@@ -87,16 +87,18 @@ int Stream::fill(TimePoint until) {
   return 1;
 }
 
-/// The library reads one member of a gzip file, and no "deflate" without its head. What stands
-/// behind the last member is not read: it need not end.
+/// The library reads one member of a gzip file only. What stands behind the last one is not read:
+/// it need not end.
 ssize_t Stream::unpack(char* to, size_t size, TimePoint until) {
   while (Steady::now() < until) {
     const int more = body_.empty() && (zip_ended_ || zip_.total_in == 0) ? fill(until) : 1;
     if (more <= 0) return more;
     if (zip_ended_ && (answer_.coding() == "deflate" || body_.front() != '\x1f')) return 0;
     if (zip_ended_) ::inflateReset(&zip_);
-    if (zip_.total_in == 0 && answer_.coding() == "deflate")
-      ::inflateReset2(&zip_, (body_.front() & 15) == 8 ? 15 : -15);
+    // Some send "deflate" without a head; gzip by that name has its own.
+    if (zip_.total_in == 0 && answer_.coding() == "deflate" && body_.front() != '\x1f' &&
+        (body_.front() & 15) != 8)
+      ::inflateReset2(&zip_, -15);
     zip_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(body_.data()));
     zip_.avail_in = uInt(body_.size());
     zip_.next_out = reinterpret_cast<Bytef*>(to);

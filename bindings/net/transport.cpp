@@ -132,6 +132,21 @@ class HttpTransport : public Transport {
     return outcome;
   }
 
+  /// It is never followed with the key, but people are told of it.
+  void note_redirect(const HttpRequest& request, const std::string& location,
+                     HttpOutcome& outcome) const {
+    const Url here{base_.origin, base_.target + request.target};
+    const Result<Url> to = resolve_url(here, location);
+    if (!to || location.empty()) return;
+    const std::string scheme = to->origin.tls ? "https://" : "http://";
+    outcome.leads_to = scheme + display(*to);
+    const bool moved = to->origin != here.origin || to->target != here.target;
+    if (!moved || !to->target.ends_with(request.target) || (here.origin.tls && !to->origin.tls))
+      return;
+    const std::string path = to->target.substr(0, to->target.size() - request.target.size());
+    if (path.find('?') == path.npos) outcome.base_url = scheme + to->origin.name() + path;
+  }
+
   HttpOutcome exchange_on(Connection& connection, const HttpRequest& request, BodyReader& body,
                           Exchange& exchange) {
     HttpOutcome outcome;
@@ -148,6 +163,7 @@ class HttpTransport : public Transport {
       outcome.content_type = head.header("Content-Type");
       outcome.retry_after = head.header("Retry-After");
       outcome.date = head.header("Date");
+      if (head.status / 100 == 3) note_redirect(request, head.header("Location"), outcome);
       return true;
     };
     call.on_data = [&](std::string_view data) {
@@ -199,6 +215,15 @@ Result<std::string> service_address(const std::string& base_url) {
   Result<Url> base = parse_base_url(base_url);
   if (!base) return base.error();
   return base->origin.name() + base->target;
+}
+
+api::Answer read_answer(const HttpOutcome& outcome, bool create) {
+  api::Answer answer = create ? api::decode_create(outcome.status, outcome.body)
+                              : api::decode_query(outcome.status, outcome.body);
+  if (!outcome.leads_to.empty()) answer.error.message += ", and leads to " + outcome.leads_to;
+  if (!outcome.base_url.empty())
+    answer.error.hint = "set the base URL (KLING_BASE_URL) to " + outcome.base_url;
+  return answer;
 }
 
 std::time_t http_date(const std::string& text) {

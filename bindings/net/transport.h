@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "api/decoder.h"
 #include "net/environment.h"
 
 namespace kling::net {
@@ -53,6 +54,8 @@ struct HttpOutcome {
   std::string content_type;
   std::string retry_after;  ///< as sent; empty: none
   std::string date;
+  std::string leads_to;  ///< of a redirect: the address without its query; empty: none
+  std::string base_url;  ///< the one that leads there at once; empty: none does
   std::string body;
   Error error;  ///< when not answered: kind network, timeout, protocol (over the cap), media, …
 };
@@ -85,6 +88,9 @@ Result<std::string> service_address(const std::string& base_url);
 
 /// "cpp-httplib 0.11.4, OpenSSL 3.0.17"
 std::string library_versions();
+
+/// What an answer to a create, else to a query, says of a task; and where a redirect leads.
+api::Answer read_answer(const HttpOutcome& outcome, bool create = false);
 
 /// Of a date in a header: seconds since 1970; 0 for what is none.
 std::time_t http_date(const std::string& text);

@@ -125,7 +125,12 @@ Result<Url> resolve_url(const Url& base, std::string_view location) {
     return parse_url((base.origin.tls ? "https:" : "http:") + std::string(location));
   if (location.starts_with('/')) return parse_url(base.origin.url() + std::string(location));
   const std::string path = base.target.substr(0, base.target.find('?'));
-  const std::string folder = location.starts_with('?') ? path : path.substr(0, path.rfind('/') + 1);
+  std::string folder = location.starts_with('?') ? path : path.substr(0, path.rfind('/') + 1);
+  while (location.starts_with("./") || location.starts_with("../")) {
+    if (location[1] == '.' && folder.size() > 1)
+      folder.resize(folder.rfind('/', folder.size() - 2) + 1);
+    location.remove_prefix(location.find('/') + 1);
+  }
   return parse_url(base.origin.url() + folder + std::string(location));
 }
 
@@ -142,8 +147,9 @@ Status check_path(std::string_view target) {
                        std::string_view("\\@#%?").find(char(code)) == std::string_view::npos;
     // Coded twice, or in a way of its own, it is for a lenient server to say what it means.
     if (!plain && !(coded && (code == ' ' || code >= 0x80)))
-      return invalid("the path holds \"" + api::excerpt(piece, 9) + "\", which has no place there",
-                     kHint);
+      return invalid(
+          "the path holds \"" + api::excerpt(piece, 9) + "\", which has no place there",
+          piece == "#" ? "a # ends an address: leave out what stands from it on" : kHint);
     path += char(code);
     length = piece.size();
   }

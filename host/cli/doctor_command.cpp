@@ -130,7 +130,7 @@ Finding check_service(Patient& patient) {
   if (!patient.answered()) return not_known();
   if (!patient.access || patient.access->key.empty())
     return warning("unknown whether the service accepts you, as there is no key", "kling login");
-  const api::Answer answer = api::decode_query(patient.answer.status, patient.answer.body);
+  const api::Answer answer = net::read_answer(patient.answer);
   if (answer.task || answer.refusal == api::Refusal::no_such_task)
     return {"the service accepts the key"};
   if (answer.refusal == api::Refusal::rate_limited || answer.refusal == api::Refusal::unavailable)

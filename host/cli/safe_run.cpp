@@ -96,15 +96,16 @@ void lock_files(const std::vector<std::string>& written) {
   ::close(rules);
 }
 
-/// A number such as 65536, 64M or 1.5G, with "B" or "iB" behind it or without.
+/// A number such as 65536, 64M or 1.5G, with "B", "i" or "iB" behind it or without.
 CLI::Validator counted(double step) {
   const auto read = [step](std::string& text) {
     char* end = nullptr;
     double number = std::strtod(text.c_str(), &end);
-    const std::string unit = api::lower(api::bare(end));
+    std::string unit = api::lower(api::bare(end));
+    for (const char last : {'b', 'i'})
+      if (unit.ends_with(last)) unit.pop_back();
     for (const std::string letter : {"", "k", "m", "g", "t"}) {
-      if (end != text.c_str() && number >= 0 && number < 1e18 &&
-          (unit == letter || unit == letter + "b" || unit == letter + "ib"))
+      if (end != text.c_str() && number >= 0 && number < 1e18 && unit == letter)
         return text = std::to_string(std::uint64_t(number)), std::string();
       number *= step;
     }

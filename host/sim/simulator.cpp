@@ -232,7 +232,7 @@ class Listening final : public Simulator {
       return Error{.kind = Kind::network,
                    .message = "the simulator cannot listen on " + address + ":" +
                               std::to_string(port) + ": " + system_message(errno),
-                   .hint = "take another --port, or none for any free one"};
+                   .hint = system_hint(errno, "take another --port, or none for any free one")};
     if (auto ready = service_.open(base_url()); !ready) return ready;
     thread_ = std::thread([this] { server_.listen_after_bind(); });
     // Server::stop() before the server runs would wait for ever.

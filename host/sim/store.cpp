@@ -89,7 +89,7 @@ std::variant<Task, Refusal> Store::create(const Order& order, const std::string&
   UnsharedDescriptor others;
   while (!others) {
     auto locked = try_lock(dir_ + "/lock");
-    if (!locked) return refusal(5000);
+    if (!locked) return Refusal{500, 5000, locked.error().message};
     others = std::move(*locked);
     if (!others) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
@@ -134,7 +134,8 @@ std::variant<Task, Refusal> Store::create(const Order& order, const std::string&
   task.video_id = std::to_string(id + (std::uint64_t{2} << 22) + (chance >> 45));
   if (ids == Ids::task) task.id = "task_" + sha256_hex(task.kling_id).substr(0, 32);
   if (ids == Ids::proxy) task.id = std::to_string(snowflake("proxy_epoch"));
-  if (!append(task_json(task))) return refusal(5000);
+  if (!append(task_json(task)))
+    return Refusal{500, 5000, "cannot write " + journal(dir_) + ": " + system_message(errno)};
   refresh();
   return task;
 }

@@ -5,11 +5,13 @@
 #include <vector>
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/digest.h"
+#include "base/process.h"
 #include "base/temp_folder.h"
 
 using namespace kling;
@@ -50,6 +52,27 @@ TEST_CASE("a read error names path and reason") {
   CHECK(missing.error().message == "no such file: " + folder / "none.png");
   CHECK(missing.error().hint == "check the path; relative ones start at the working folder");
   CHECK(read_file(folder.path(), 10).error().message.find("it is a folder") != std::string::npos);
+  for (const std::string pasted : {"'ok.png'", "\"ok.png\"", "\"ok.png", " ok.png\n", "`ok.png`"})
+    CHECK(no_such_file(pasted).hint == "leave out the quotes or blanks around it: ok.png");
+  for (const std::string plain : {"", "ok.png", "it's.png", "''", " "})
+    CHECK(no_such_file(plain).hint.starts_with("check the path"));
+}
+
+TEST_CASE("whoever has no descriptor left is told of the limit") {
+  TempFolder folder;
+  rlimit whole{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &whole) == 0);
+  const rlimit none{0, whole.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &none);
+  const auto read = read_file(folder / "x", 10);
+  const auto written = write_file(folder / "x", "1");
+  const auto locked = try_lock(folder / "x");
+  const auto ran = run_process({"true"});
+  ::setrlimit(RLIMIT_NOFILE, &whole);
+  for (const Error& error : {read.error(), written.error(), locked.error(), ran.error()}) {
+    CHECK(error.message.find("Too many open files") != std::string::npos);
+    CHECK(error.hint.find("ulimit -n") != std::string::npos);
+  }
 }
 
 TEST_CASE("a pipe without a writer is refused instead of waited for") {

@@ -238,7 +238,8 @@ TEST_CASE("a file that does not compile is told with its line, whoever asks for 
       "shots.lua:2: unexpected symbol near '['\n  local film = [ x ]\n               ^\n  do: a "
       "table "
       "stands in { and }, not in [ and ]\n";
-  for (const char* script : {"require 'shots'", "dofile 'shots.lua'"}) {
+  for (const char* script :
+       {"require 'shots'", "dofile 'shots.lua'", "error(select(2, loadfile 'shots.lua'))"}) {
     std::ofstream(stage.folder / "film.lua") << script << "\n";
     const Outcome run = stage.run();
     CAPTURE(run.err);

@@ -78,7 +78,8 @@ struct FramedRun {
   std::shared_ptr<JumpingClock> clock = std::make_shared<JumpingClock>();
   std::shared_ptr<CompletionQueue> queue = std::make_shared<CompletionQueue>(clock);
 
-  JobSnapshot run(const std::string& url) {
+  /// `plain`: by kling.request.
+  JobSnapshot run(const std::string& url, bool plain = false) {
     EngineOptions options;
     options.base_url = url;
     options.service = "sim";
@@ -88,8 +89,17 @@ struct FramedRun {
     auto engine = make_engine(options);
     REQUIRE(engine.ok());
     bool done = false;
-    const auto job = Stage::create(**engine, Stage::shot());
-    (*engine)->watch(job, Milestone::stored, {job, [&] { done = true; }});
+    std::shared_ptr<Job> job;
+    const auto watch = [&](std::shared_ptr<Job> made) {
+      job = std::move(made);
+      (*engine)->watch(job, plain ? Milestone::finished : Milestone::stored,
+                       {job, [&] { done = true; }});
+    };
+    if (plain)
+      (*engine)->post("/x", {{"prompt", "x"}}, Stage::from_main(),
+                      [&](const Result<std::shared_ptr<Job>>& made) { watch(made.value()); });
+    else
+      watch(Stage::create(**engine, Stage::shot()));
     const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(3);
     while (!done && std::chrono::steady_clock::now() < end) {
       queue->drain();
@@ -193,6 +203,10 @@ std::string about(const std::string& body, const Json& data, const char* externa
   return test::sized(changed.dump());
 }
 
+const std::string kMoved = test::sized(
+    "<html>", "Location: https://www.example.org/?token=secret\r\n", "HTTP/1.1 301 Moved\r\n");
+const char* const kLeads = "<html>, and leads to https://www.example.org/";
+
 const Odd kOdd[] = {
     {"a refusal by its status, cut off", "create",
      [](const std::string&) { return cut("413 Too Large", "{\"co"); }, Phase::failed, 0,
@@ -233,6 +247,10 @@ const Odd kOdd[] = {
        return test::sized(body.dump(), "Location: /x\r\n", "HTTP/1.1 303 See Other\r\n");
      },
      Phase::stored, 1, "", 99, false},
+    {"a redirect of the create", "create", [](const std::string&) { return kMoved; },
+     Phase::ambiguous, 15, kLeads, 99, false},
+    {"a redirect of the query", "query", [](const std::string&) { return kMoved; }, Phase::stored,
+     3, "", 2},
     {"an id that has lost its digits", "create",
      [](const std::string& b) { return with_id(b, "8.613091981880197e17"); }, Phase::stored, 1},
     {"an id that is the word null", "create",
@@ -315,6 +333,24 @@ TEST_CASE("an odd answer is read as what it is, and says what is odd") {
   }
 }
 
+TEST_CASE("a service that has moved is told with its new address, and nothing is sent there") {
+  RawServer server([](Peer& peer, int) {
+    const std::string request = peer.read_request(),
+                      target = request.substr(0, request.find(" HTTP"));
+    peer.send(answer(
+        "", "Location: https://www.example.org/v2" + target.substr(target.find('/')) + "\r\n",
+        "308 Moved"));
+  });
+  FramedRun place;
+  const JobSnapshot seen = place.run(server.url());
+  CHECK(seen.phase == Phase::failed);
+  REQUIRE(seen.error);
+  CHECK(seen.error->message ==
+        "the service answered HTTP 308 with an empty body, and leads to "
+        "https://www.example.org/v2/kling/v1/videos/text2video");
+  CHECK(seen.error->hint == "set the base URL (KLING_BASE_URL) to https://www.example.org/v2");
+}
+
 TEST_CASE("an acceptance that cannot be recorded names its task and how to adopt it") {
   const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
   rlimit whole{};
@@ -325,18 +361,20 @@ TEST_CASE("an acceptance that cannot be recorded names its task and how to adopt
     ::setrlimit(RLIMIT_FSIZE, &full);
     peer.send(test::sized(R"({"code":0,"data":{"task_id":")" + kTaskId + "\"}}"));
   });
-  FramedRun place;
-  const JobSnapshot seen = place.run(server.url());
-  ::setrlimit(RLIMIT_FSIZE, &whole);
+  for (const bool plain : {false, true}) {
+    FramedRun place;
+    const JobSnapshot seen = place.run(server.url(), plain);
+    ::setrlimit(RLIMIT_FSIZE, &whole);
+    CHECK(seen.phase == Phase::paused);
+    REQUIRE(seen.error);
+    const std::string says =
+        plain ? "the request was carried out" : "the task " + kTaskId + " was accepted";
+    CHECK_MESSAGE(seen.error->message.find(says + ", and the ledger") == 0, seen.error->message);
+    const std::string& hint = seen.error->hint;
+    CHECK_MESSAGE(hint.find(plain ? " --abandon" : " --adopt " + kTaskId) != hint.npos, hint);
+    CHECK(hint.find("nothing was lost") == hint.npos);
+  }
   std::signal(SIGXFSZ, old_handler);
-  CHECK(seen.phase == Phase::paused);
-  REQUIRE(seen.error);
-  CHECK_MESSAGE(
-      seen.error->message.find("the task " + kTaskId + " was accepted, and the ledger") == 0,
-      seen.error->message);
-  const std::string& hint = seen.error->hint;
-  CHECK_MESSAGE(hint.find(" --adopt " + kTaskId) != hint.npos, hint);
-  CHECK(hint.find("nothing was lost") == hint.npos);
 }
 
 TEST_CASE("an accepted task whose id can be read is never asked for again") {

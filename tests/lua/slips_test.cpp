@@ -31,6 +31,11 @@ TEST_CASE("a chunk that does not compile is shown with its line, a caret and wha
        "  kling.text2video { prompt = “a fox” }\n"
        "                              ^\n"
        "  do: use straight quotes: \"…\"; a text over several lines stands in [[…]]"},
+      {"x = 1\n\uFEFFy = 2",
+       "film.lua:2: unexpected symbol near '<\\239>'\n"
+       "  \uFEFFy = 2\n"
+       "  ^\n"
+       "  do: there is an invisible letter in this line: type it anew"},
       {"t = {\n  prompt: \"x\",\n}",
        "film.lua:2: <name> expected near '\"x\"'\n"
        "    prompt: \"x\",\n"

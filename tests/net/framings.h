@@ -196,6 +196,7 @@ inline const Framing kFramings[] = {
     {"zstd", [](const string& b) { return sized(b, "Content-Encoding: zstd\r\n"); }, "packed (zstd)"},
     {"gzip that is none", [](const string& b) { return sized(b, "Content-Encoding: gzip\r\n"); }, "packed (gzip)"},
     {"deflate without its head", [](const string& b) { return sized(deflated(b), "Content-Encoding: deflate\r\n"); }},
+    {"gzip by the name of deflate", [](const string& b) { return sized(gzip(b), "Content-Encoding: deflate\r\n"); }},
     {"deflate with zeros behind it", [](const string& b) { return sized(zlib(b) + string(64, '\0'), "Content-Encoding: deflate\r\n"); }},
     {"HTTP/2 in words", [](const string& b) { return sized(b, "", "HTTP/2 200 OK\r\n"); }, "no HTTP/1.1 answer: \"HTTP/2 200 OK\""},
     {"HTTP/0.9", [](const string& b) { return b + string(20'000, 'x'); }, "no HTTP answer"},

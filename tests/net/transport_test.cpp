@@ -471,6 +471,53 @@ TEST_CASE("a redirect is returned and not followed") {
   CHECK(elsewhere.connections() == 0);
 }
 
+TEST_CASE("where a redirect leads is told without what may be secret") {
+  const struct {
+    const char *location, *leads_to, *base_url;
+  } rows[] = {
+      {"https://HOST/api/x", "https://HOST/api/x", "https://HOST/api"},
+      {"https://www.example.org/api/x", "https://www.example.org/api/x",
+       "https://www.example.org/api"},
+      {"//www.example.org:8080/api/x", "http://www.example.org:8080/api/x",
+       "http://www.example.org:8080/api"},
+      {"https://example.org/x", "https://example.org/x", "https://example.org"},
+      {"https://example.org/v2/api/x", "https://example.org/v2/api/x",
+       "https://example.org/v2/api"},
+      {"/login?token=secret", "http://HOST/login", ""},
+      {"/login?next=/x", "http://HOST/login", ""},
+      {"https://example.org/api/x?token=secret", "https://example.org/api/x", ""},
+      {"https://example.org/api/x#secret", "https://example.org/api/x", "https://example.org/api"},
+      {"/api/x/", "http://HOST/api/x/", ""},
+      {"/api/x", "http://HOST/api/x", ""},
+      {"https://me:secret@example.org/api/x", "", ""},
+      {"not an address", "", ""},
+      {"", "", ""},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.location);
+    std::string place;
+    const auto here = [&](std::string text) {
+      if (const std::size_t at = text.find("HOST"); at != text.npos) text.replace(at, 4, place);
+      return text;
+    };
+    RawServer server([&](Peer& peer, int) {
+      peer.read_request();
+      peer.send(answer("", "Location: " + here(row.location) + "\r\n", "301 Moved"));
+    });
+    place = server.url().substr(7);
+    HttpRequest request = get();
+    request.target = "/x";
+    const HttpOutcome outcome = transport_to(server.url() + "/api")->send(request);
+    CHECK(outcome.leads_to == here(row.leads_to));
+    CHECK(outcome.base_url == here(row.base_url));
+    const Error told = read_answer(outcome).error;
+    CHECK((told.message.find(", and leads to ") != told.message.npos) == (*row.leads_to != '\0'));
+    CHECK((told.hint.find("to " + outcome.base_url) != told.hint.npos) == (*row.base_url != '\0'));
+    CHECK(told.message.find("secret@") == told.message.npos);
+    CHECK(told.message.find("token") == told.message.npos);
+  }
+}
+
 TEST_CASE("control characters never reach the wire") {
   RawServer server([](Peer& peer, int) { peer.read_request(); });
   auto transport = transport_to(server.url());
