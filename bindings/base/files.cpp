@@ -23,7 +23,7 @@ Error file_error(const char* verb, const std::string& path, int error_number) {
   if (error_number == ENOENT && verb == std::string_view("read")) return no_such_file(path);
   Error error =
       media_error(std::string("cannot ") + verb + " " + path + ": " + system_message(error_number));
-  if (error_number == ENOSPC || error_number == EDQUOT) error.hint = "free space and run again";
+  if (error_number == ENOSPC || error_number == EDQUOT) error.hint = "free space and try again";
   return error;
 }
 

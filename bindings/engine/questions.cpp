@@ -128,10 +128,13 @@ Result<Question> Engine::record_question(Question question,
 
 /// On the owner's thread, so that nobody is asked before the question is told.
 void Engine::await_answer(const Question& question, Asker asker) {
+  bool first = false;
   {
     std::lock_guard lock(questions_mutex);
     std::erase_if(questions_, [&](const Question& other) { return other.id == question.id; });
     questions_.push_back(question);
+    first = askers.empty();
+    if (question.answer == 0) askers.emplace_back(question.id, asker);
   }
   if (question.answer != 0) {
     if (options.take_first && question.at == 0)
@@ -142,12 +145,6 @@ void Engine::await_answer(const Question& question, Asker asker) {
   log("question", to_text(question) +
                       (options.embedded ? "\n  kling_host_answer: " : "\n  kling jobs answer ") +
                       std::to_string(question.id) + " CHOICE");
-  bool first = false;
-  {
-    std::lock_guard lock(questions_mutex);
-    first = askers.empty();
-    askers.emplace_back(question.id, std::move(asker));
-  }
   if (first) look_for_answers();
 }
 

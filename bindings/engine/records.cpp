@@ -431,7 +431,7 @@ Event Engine::record(Job& job, ActionType action) {
       Error lost = written.error();
       lost.message = "the task " + step.task_id + " was accepted, and " + lost.message;
       lost.hint =
-          "mend that while this runs; else run again, and if the task is not found: kling jobs "
+          "mend that while this runs; else try again, and if the task is not found: kling jobs "
           "resolve " +
           step.address.substr(0, 7) + " --adopt " + step.task_id;
       written = std::move(lost);

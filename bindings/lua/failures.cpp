@@ -162,9 +162,14 @@ int describe(lua_State* L) {  // value traceback
   const char* text = has_text
                          ? luaL_tolstring(L, 1, nullptr)
                          : lua_pushfstring(L, "error without a text (%s)", luaL_typename(L, 1));
+  const bool no_memory = std::strcmp(text, "not enough memory") == 0;
+  if (const Meter* meter = meter_of(L); meter != nullptr && no_memory)
+    text = lua_pushfstring(L, "%s: the limit is %I bytes", text,
+                           static_cast<LUAI_UACINT>(meter->limits.memory_bytes));
   const char* line = std::strchr(lua_tostring(L, 2), '\t');
   const char* end = line == nullptr ? nullptr : std::strstr(line, ": in ");
-  if (end == nullptr || (has_text && std::strncmp(text, "attempt to ", 11) != 0)) return 1;
+  if (end == nullptr || (has_text && !no_memory && std::strncmp(text, "attempt to ", 11) != 0))
+    return 1;
   lua_pushlstring(L, line + 1, std::size_t(end - line - 1));
   lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), text);
   return 1;

@@ -55,7 +55,12 @@ Scheduler::Scheduler(lua_State* main, std::shared_ptr<engine::CompletionQueue> q
   Failure no_memory;
   no_memory.done = true;
   no_memory.error.kind = Kind::script;
-  no_memory.message = no_memory.error.message = "not enough memory";
+  const Meter* meter = meter_of(main);
+  no_memory.message = no_memory.error.message =
+      "not enough memory" +
+      (meter == nullptr
+           ? ""
+           : ": the limit is " + std::to_string(meter->limits.memory_bytes) + " bytes");
   no_memory_ = std::make_shared<const Failure>(std::move(no_memory));
 }
 
@@ -134,13 +139,18 @@ void Scheduler::sweep() {
 }
 
 void Scheduler::free_released() {
-  while (const Task* task = released_.pop()) {
-    const bool lost = task->failure != nullptr && !task->observed;
+  while (Task* task = released_.pop()) {
+    const bool lost = task->failure != nullptr && !task->observed && !task->told;
     if (lost && !tell_lost) continue;  // take_unobserved() needs its record
-    if (lost) tell_lost(*task->failure);
-    unobserved_ -= lost && unobserved_ > 0 ? 1 : 0;
+    if (lost) tell_failure(*task);
     tasks_.erase(task->id);
   }
+}
+
+void Scheduler::tell_failure(Task& task) {
+  task.told = true;
+  unobserved_ -= unobserved_ > 0 ? 1 : 0;
+  tell_lost(*task.failure);
 }
 
 void Scheduler::cancel(TaskId id) {
@@ -185,7 +195,7 @@ std::vector<TaskResult> Scheduler::take_unobserved() {
   sweep();
   std::vector<TaskId> told;
   for (auto& [id, task] : tasks_)
-    if (task->failure != nullptr && !task->observed) told.push_back(id);
+    if (task->failure != nullptr && !task->observed && !task->told) told.push_back(id);
   std::ranges::sort(told);
   unobserved_ = 0;
   std::vector<TaskResult> results;
@@ -483,6 +493,9 @@ void Scheduler::finish(lua_State* L, Task& task, int status) {
   pure(L, [&] {
     const auto watches = std::move(task.watches);
     for (const Watch& watch : watches) watch.tell();
+    const auto waits = [](const Watch& watch) { return !watch.owner.expired(); };
+    if (task.failure && !task.observed && tell_lost && std::ranges::none_of(watches, waits))
+      tell_failure(task);
   });
 }
 

@@ -35,7 +35,7 @@ Error PartFile::failed(const char* verb, int error_number) const {
   const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG;
   return failure(Kind::media,
                  std::string("cannot ") + verb + " " + part_ + ": " + system_message(error_number),
-                 full ? "make room and run again; what has arrived is kept" : "");
+                 full ? "make room and try again; what has arrived is kept" : "");
 }
 
 Result<PartFile> PartFile::open(const std::string& path) {
