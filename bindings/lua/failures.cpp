@@ -162,14 +162,9 @@ int describe(lua_State* L) {  // value traceback
   const char* text = has_text
                          ? luaL_tolstring(L, 1, nullptr)
                          : lua_pushfstring(L, "error without a text (%s)", luaL_typename(L, 1));
-  const bool no_memory = std::strcmp(text, "not enough memory") == 0;
-  if (const Meter* meter = meter_of(L); meter != nullptr && no_memory)
-    text = lua_pushfstring(L, "%s: the limit is %I bytes", text,
-                           static_cast<LUAI_UACINT>(meter->limits.memory_bytes));
   const char* line = std::strchr(lua_tostring(L, 2), '\t');
   const char* end = line == nullptr ? nullptr : std::strstr(line, ": in ");
-  if (end == nullptr || (has_text && !no_memory && std::strncmp(text, "attempt to ", 11) != 0))
-    return 1;
+  if (end == nullptr || (has_text && std::strncmp(text, "attempt to ", 11) != 0)) return 1;
   lua_pushlstring(L, line + 1, std::size_t(end - line - 1));
   lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), text);
   return 1;
@@ -184,7 +179,7 @@ int Scheduler::explain(lua_State* L) {
   lua_State* thread = task.thread;
   Failure* made = nullptr;
   pure(L, [&] {
-    auto copy = std::make_shared<Failure>(*self.no_memory_);
+    auto copy = std::make_shared<Failure>(*task.failure);
     made = copy.get();
     task.failure = std::move(copy);
   });
@@ -194,6 +189,7 @@ int Scheduler::explain(lua_State* L) {
   pure(L, [&] { failure.traceback = user_frames(traceback); });
   std::string& names = new_object<std::string>(L);
   if (lua_type(thread, -1) == LUA_TSTRING && lua_checkstack(thread, 4)) add_names(L, thread, names);
+  const bool no_memory = lua_status(thread) == LUA_ERRMEM;
   close_thread(thread, L);
   if (task.exits) {
     pure(L, [&] {
@@ -209,6 +205,7 @@ int Scheduler::explain(lua_State* L) {
     pure(L, [&] { failure.message = failure.error.message = why; });
     return 0;
   }
+  if (no_memory) return 0;
 
   lua_pushvalue(thread, -1);
   lua_xmove(thread, L, 1);
