@@ -24,6 +24,9 @@ struct Callback {
   bool ended = false;  ///< it speaks of the end of the task
 };
 
+/// Whether that is what the service gives, "whsec_…"; none is good, too.
+Status check_webhook_secret(std::string_view secret);
+
 /// Kind invalid for what is no callback. With a `secret` ("whsec_…"): kind auth for what does not
 /// carry its Standard Webhooks signature, made within 300 s of `now` (Unix seconds).
 Result<Callback> read_callback(const CallbackRequest& request, std::string_view secret,

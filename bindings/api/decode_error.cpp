@@ -7,13 +7,14 @@
 namespace kling::api {
 namespace {
 
-constexpr const char* kKey = "check the key: KLING_API_KEY, and that it belongs to this base URL";
+constexpr const char* kKey = 
+    "check the key (KLING_API_KEY, the option key), and that it belongs to this base URL";
 constexpr const char* kCredit = "top up the account; it was not started";
 constexpr const char* kContent = "change the prompt or the pictures; it was not started";
 constexpr const char* kFields = "correct the field that the message names; it was not started";
 constexpr const char* kSlower = "wait and send it again, or run fewer jobs at once";
 constexpr const char* kAddress =
-    "check the base URL (KLING_BASE_URL): this path is not the service's";
+    "check the base URL (KLING_BASE_URL, the option base_url): this path is not the service's";
 constexpr const char* kClock = "set this machine's clock; the request may then be sent again";
 constexpr const char* kLost =
     "whether it was accepted is unknown: look it up by its external id before sending it again";

@@ -241,7 +241,7 @@ std::string system_hint(int error_number, std::string otherwise) {
   if (error_number == EMFILE || error_number == ENFILE)
     return "close files, or raise the limit of open ones (ulimit -n)";
   const bool full = error_number == ENOSPC || error_number == EDQUOT;
-  return full ? "free space and run again" : otherwise;
+  return full ? "free space and try again" : otherwise;
 }
 
 Result<UnsharedDescriptor> try_lock(const std::string& path) {

@@ -36,7 +36,7 @@ Error over_budget(const Limits& limits, const Usage& usage, double estimate_usd,
                        " jobs is used up (" + std::to_string(usage.jobs) + " submitted)",
             .hint = std::string(embedded ? "raise the option max_requests"
                                          : "raise budget = { jobs = … } (--max-submissions)") +
-                    " and run again; what is paid stays paid"};
+                    " and try again; what is paid stays paid"};
   if (estimate_usd < 0)
     return {.kind = Kind::budget,
             .message = "not submitted: the price of this request is not known, so the budget of " +
@@ -49,8 +49,9 @@ Error over_budget(const Limits& limits, const Usage& usage, double estimate_usd,
           .hint = "raise the budget to at least " + dollars(usage.usd + estimate_usd) +
                   (embedded ? " (the option max_cost)"
                             : " (--max-cost, or kling.configure{ budget = … })") +
-                  " and run again; what is paid stays paid. The price is an estimate: " +
-                  api::price_source(price_factor)};
+                  " and try again; what is paid stays paid. The price is an estimate: " +
+                  (embedded ? api::price_basis(price_factor) + " (the option price_factor)"
+                            : api::price_source(price_factor))};
 }
 
 void LearntSlots::refused(int open, Millis now) {

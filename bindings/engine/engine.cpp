@@ -183,7 +183,13 @@ void Engine::ask(Question question, std::vector<std::shared_ptr<MediaSource>> ab
 
 std::vector<Question> Engine::questions() const {
   std::lock_guard lock(questions_mutex);
-  return questions_;
+  std::vector<Question> open = questions_;
+  std::erase_if(open, [this](const Question& one) {  // whoever asked was cancelled
+    return one.answer == 0 && std::ranges::none_of(askers, [&](const auto& other) {
+             return other.first == one.id && !other.second.owner.expired();
+           });
+  });
+  return open;
 }
 
 void Engine::answer_question(std::int64_t question, int choice, std::function<void(Status)> done) {
@@ -279,8 +285,12 @@ Status check(const EngineOptions& options) {
     if (Status good = net::check_base_url(options.base_url, options.insecure); !good) return good;
   if (net::has_controls(options.network.user_agent))
     return Error{.message = "user_agent: there is a control character in it"};
-  const auto proxy = net::Environment(options.network).proxy_for({true, "a.public.host", 443});
+  net::Environment network(options.network);
+  const auto proxy = network.proxy_for({true, "a.public.host", 443});
   if (!proxy && !options.network.proxy.empty()) return proxy.error();
+  if (!options.network.ca_file.empty())
+    if (const auto trusted = network.tls(); !trusted) return trusted.error();
+  if (Status good = api::check_webhook_secret(options.webhook_secret); !good) return good;
   const auto url = net::parse_url(options.callback);
   const bool secure = url && (url->origin.tls || options.insecure ||
                               net::reach_of_host(url->origin.host) != net::kPublic);

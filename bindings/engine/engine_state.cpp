@@ -87,7 +87,7 @@ Result<std::shared_ptr<Ledger>> Engine::ledger() {
       if (*kept != options.seed)
         return Error{.kind = Kind::ledger,
                      .message = "the ledger could not be read when the script began",
-                     .hint = "run it again"};
+                     .hint = "run the script again"};
     }
     ledger_ = *opened;
   }

@@ -36,7 +36,7 @@ Error generation_failed(const api::Task& task) {
   Error error{.kind = Kind::task_failed,
               .message = "the generation failed: " +
                          (task.message.empty() ? "the service gave no reason" : task.message),
-              .hint = charged + "; change the request, or run again to try once more"};
+              .hint = charged + "; change the request, or run the script again to try once more"};
   // What the service refuses for its content is that before it was accepted and after.
   api::Answer said;
   api::refuse(said, api::Asked::create, 200, {true, "task_failed", task.message});
@@ -292,7 +292,7 @@ Event Engine::get(Job& job) {
                  {.kind = Kind::protocol,
                   .message = "the service says that the clip is done but gives no address for it" +
                              (answer.task->no_url.empty() ? "" : ": " + answer.task->no_url),
-                  .hint = "run again later; the job is safe"});
+                  .hint = "try again later; the job is safe"});
     return polled;
   }
   if (answer.refusal == api::Refusal::no_such_task) {

@@ -28,6 +28,9 @@ api::Json seconds(const JobView& view) {
   const Millis time = of(view, Time);
   return time == 0 ? api::Json() : api::Json(static_cast<double>(time) / 1000);
 }
+api::Json reason(const std::shared_ptr<const Error>& error) {
+  return error ? to_json(*error) : api::Json();
+}
 api::Json part(double part) { return part < 0 ? api::Json() : api::Json(part); }
 
 constexpr JobField kJobFields[] = {
@@ -48,7 +51,8 @@ constexpr JobField kJobFields[] = {
     {"transfer", [](const JobView& view) { return part(view.job.transfer); }},
     {"cost", [](const JobView& view) { return api::Json(api::decimal(view.step.cost())); }},
     {"reused", [](const JobView& view) { return api::Json(view.job.reused); }},
-    {"error", [](const JobView& view) { return view.error ? to_json(*view.error) : api::Json(); }},
+    {"error", [](const JobView& view) { return reason(view.error); }},
+    {"warning", [](const JobView& view) { return reason(view.store_error); }},
 };
 
 }  // namespace

@@ -184,7 +184,7 @@ Status Database::sync() {
   }
   if (sync_failure_ == 0) return Done{};
   return ledger_error(title() + " cannot be written: " + system_message(sync_failure_),
-                      "see to the disk and run again; nothing was lost");
+                      "see to the disk and try again; nothing was lost");
 }
 
 void Database::reserve() {
@@ -196,7 +196,7 @@ void Database::reserve() {
     return;
   if (errno == ENOSPC || errno == EDQUOT)  // else the file system knows no such thing
     fail(ledger_error(title() + " cannot grow: the disk is full",
-                      "free some megabytes and run again; this request was not sent"));
+                      "free some megabytes and try again; this request was not sent"));
 }
 
 void Database::undo() noexcept {
@@ -218,7 +218,7 @@ sqlite3_stmt* Database::prepare(const std::string& sql) {
 }
 
 Error Database::failure() const {
-  if (handle_ == nullptr) return ledger_error("no memory for " + title(), "run again");
+  if (handle_ == nullptr) return ledger_error("no memory for " + title(), "try again");
   const std::string words = sqlite3_errmsg(handle_);
   const int extended = sqlite3_extended_errcode(handle_);
   const std::string elsewhere = system_hint(sqlite3_system_errno(handle_), kElsewhere);
@@ -227,7 +227,7 @@ Error Database::failure() const {
     case SQLITE_LOCKED: {
       Error error = ledger_error(
           title() + " was locked by another process for " + std::to_string(busy_timeout_) + " ms",
-          "end the program that holds it, then run again");
+          "end the program that holds it, then try again");
       error.retryable = true;
       return error;
     }
@@ -236,7 +236,7 @@ Error Database::failure() const {
       if (extended == SQLITE_FULL || extended == SQLITE_IOERR_WRITE ||
           extended == SQLITE_IOERR_SHMSIZE)
         return ledger_error(title() + " cannot be written: the disk, a quota or ulimit -f is full",
-                            "free space or raise the limit, and run again; nothing was lost");
+                            "free space or raise the limit, and try again; nothing was lost");
       return ledger_error(title() + " cannot be read or written: " + words, elsewhere);
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
@@ -249,7 +249,7 @@ Error Database::failure() const {
     case SQLITE_CONSTRAINT:  // the code never breaks its own constraints: the file does
     case SQLITE_MISMATCH:
     case SQLITE_ERROR: return ledger_error(title() + " is damaged: " + words, kDamagedHint);
-    default: return ledger_error(title() + " failed: " + words, "run again");
+    default: return ledger_error(title() + " failed: " + words, "try again");
   }
 }
 

@@ -189,7 +189,7 @@ Error refused(const Step& row, const std::string& what) {
   Error error =
       ledger_error("step " + std::to_string(row.id) + " cannot become \"" + what + "\": it is " +
                        name(row.state) + ", attempt " + std::to_string(row.attempt),
-                   "another process acted on it; run again to see what it did");
+                   "another process acted on it; try again to see what it did");
   error.job = to_string(Handle{row.endpoint, row.task_id, row.external_id});
   return error;
 }

@@ -363,7 +363,7 @@ class SqliteLedger : public Ledger {
   Step present(std::int64_t step) {
     auto row = first("id = ?", step);
     if (row) return std::move(*row);
-    db_.fail(ledger_error(db_.title() + " has no step " + std::to_string(step), "run again"));
+    db_.fail(ledger_error(db_.title() + " has no step " + std::to_string(step), "try again"));
     return {};
   }
 

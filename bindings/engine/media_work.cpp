@@ -244,7 +244,10 @@ Event Engine::download(Job& job) {
     job.store_error.reset();
     return {.type = EventType::downloaded};
   }
-  const Error& error = saved.error();
+  Error& error = saved.error();
+  if (options.embedded)
+    error.hint += (error.hint.empty() ? "" : "; ") + ("kling.job(\"" + handle_of(job)) +
+                  "\"):wait():save(\"clip.mp4\") fetches it";
   job.store_error = std::make_shared<const Error>(error);
   if (error.code == "expired") return {.type = EventType::expired};
   // What no repetition can mend must not keep a run waiting for ever.

@@ -128,10 +128,13 @@ Result<Question> Engine::record_question(Question question,
 
 /// On the owner's thread, so that nobody is asked before the question is told.
 void Engine::await_answer(const Question& question, Asker asker) {
+  bool first = false;
   {
     std::lock_guard lock(questions_mutex);
     std::erase_if(questions_, [&](const Question& other) { return other.id == question.id; });
     questions_.push_back(question);
+    first = askers.empty();
+    if (question.answer == 0) askers.emplace_back(question.id, asker);
   }
   if (question.answer != 0) {
     if (options.take_first && question.at == 0)
@@ -143,12 +146,6 @@ void Engine::await_answer(const Question& question, Asker asker) {
                       (options.embedded ? "\n  kling_host_answer: " : "\n  kling jobs answer ") +
                       std::to_string(question.id) +
                       (question.kind == "approve" ? " yes|no" : " CHOICE"));
-  bool first = false;
-  {
-    std::lock_guard lock(questions_mutex);
-    first = askers.empty();
-    askers.emplace_back(question.id, std::move(asker));
-  }
   if (first) look_for_answers();
 }
 

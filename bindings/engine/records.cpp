@@ -433,7 +433,7 @@ Event Engine::record(Job& job, ActionType action) {
       lost.message = (task ? "the task " + step.task_id + " was accepted"
                            : std::string("the request was carried out")) +
                      ", and " + lost.message;
-      lost.hint = std::string("mend that while this runs; else run again, and ") +
+      lost.hint = std::string("mend that while this runs; else try again, and ") +
                   (task ? "if the task is not found: " : "then: ") + "kling jobs resolve " +
                   step.address.substr(0, 7) + (task ? " --adopt " + step.task_id : " --abandon");
       written = std::move(lost);

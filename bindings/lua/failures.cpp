@@ -195,7 +195,7 @@ int Scheduler::explain(lua_State* L) {
   lua_State* thread = task.thread;
   Failure* made = nullptr;
   pure(L, [&] {
-    auto copy = std::make_shared<Failure>(*self.no_memory_);
+    auto copy = std::make_shared<Failure>(*task.failure);
     made = copy.get();
     task.failure = std::move(copy);
   });
@@ -205,6 +205,7 @@ int Scheduler::explain(lua_State* L) {
   pure(L, [&] { failure.traceback = user_frames(traceback); });
   std::string& names = new_object<std::string>(L);
   if (lua_type(thread, -1) == LUA_TSTRING && lua_checkstack(thread, 4)) add_names(L, thread, names);
+  const bool no_memory = lua_status(thread) == LUA_ERRMEM;
   close_thread(thread, L);
   if (task.exits) {
     pure(L, [&] {
@@ -220,6 +221,7 @@ int Scheduler::explain(lua_State* L) {
     pure(L, [&] { failure.message = failure.error.message = why; });
     return 0;
   }
+  if (no_memory) return 0;
 
   lua_pushvalue(thread, -1);
   lua_xmove(thread, L, 1);

@@ -37,9 +37,11 @@ int job_index(lua_State* L) {
     push_json(L, request);
     return 1;
   }
-  if (std::strcmp(key, "error") == 0) {
+  const bool failed = std::strcmp(key, "error") == 0;
+  if (failed || std::strcmp(key, "warning") == 0) {
     const auto& now = push_snapshot(L, job);
-    return now.error ? push_error(L, *now.error) : 0;
+    const auto& why = failed ? now.error : now.store_error;
+    return why ? push_error(L, *why) : 0;
   }
   for (const engine::JobField& field : engine::job_fields()) {
     if (std::strcmp(key, field.name) != 0) continue;

@@ -70,9 +70,10 @@ int put_question(lua_State* L) {
     });
   call.reply->brief = false;
   pure(L, [&] {
+    call.reply->question = std::make_shared<int>();
     call.client->engine->ask(
         {.kind = kind, .text = {text, size}, .choices = choices, .where = here.text}, call.sources,
-        call.reply, [waiting = std::weak_ptr(call.reply)](Result<int> answer) {
+        call.reply->question, [waiting = std::weak_ptr(call.reply)](Result<int> answer) {
           const auto put = [](Reply& reply, int number) { reply.json = number; };
           if (auto reply = waiting.lock()) into(std::move(reply), put)(std::move(answer));
         });

@@ -44,6 +44,7 @@ struct Reply : Ticket {
   engine::QueryResult query;
   std::shared_ptr<engine::Ask> made_by;  ///< of the clip it is about; null: none
   std::shared_ptr<void> memory;          ///< what the question takes of a limited state
+  std::shared_ptr<void> question;        ///< to a person: it is open while this lives
 
   void fail(Error why) {
     error = std::move(why);
@@ -94,6 +95,7 @@ int push_reply_json(lua_State* L, Call& call);
 template <int (*Push)(lua_State*, Call&)>
 int answered(lua_State* L, int, lua_KContext index) {
   Call& call = own_object<Call>(L, static_cast<int>(index));
+  call.reply->question.reset();
   state_of(L).woken(L, *call.reply);
   if (call.reply->failed) {
     for (const Awaited& asked : call.reply->awaited)

@@ -31,6 +31,10 @@ lua_State* new_limited_state(const Limits& limits);
 /// REQUIRES: a new state of new_limited_state, in protected mode (raises Lua errors).
 Runtime& open_safe(lua_State* L, ModuleOptions&& options);
 
+/// Pops a function, which is what scripts find under this name from now on; it may have dots. In a
+/// state with limits they cannot change it.
+void give(lua_State* L, const char* name);
+
 /// Why the script was stopped, "used its 1000 instructions", or null. A stopped script's code does
 /// not run any more: its tasks end with an error that no pcall of it catches.
 const char* stopped(lua_State* L);

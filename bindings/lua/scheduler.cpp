@@ -55,7 +55,12 @@ Scheduler::Scheduler(lua_State* main, std::shared_ptr<engine::CompletionQueue> q
   Failure no_memory;
   no_memory.done = true;
   no_memory.error.kind = Kind::script;
-  no_memory.message = no_memory.error.message = "not enough memory";
+  const Meter* meter = meter_of(main);
+  no_memory.message = no_memory.error.message =
+      "not enough memory" +
+      (meter == nullptr
+           ? ""
+           : ": the limit is " + std::to_string(meter->limits.memory_bytes) + " bytes");
   no_memory_ = std::make_shared<const Failure>(std::move(no_memory));
 }
 
@@ -147,14 +152,19 @@ void Scheduler::leave_to_parent(const Task& task) {
 }
 
 void Scheduler::free_released() {
-  while (const Task* task = released_.pop()) {
-    const bool lost = task->failure != nullptr && !task->observed;
+  while (Task* task = released_.pop()) {
+    const bool lost = task->failure != nullptr && !task->observed && !task->told;
     if (lost && !tell_lost) continue;  // take_unobserved() needs its record
-    if (lost) tell_lost(*task->failure);
-    unobserved_ -= lost && unobserved_ > 0 ? 1 : 0;
+    if (lost) tell_failure(*task);
     leave_to_parent(*task);
     tasks_.erase(task->id);
   }
+}
+
+void Scheduler::tell_failure(Task& task) {
+  task.told = true;
+  unobserved_ -= unobserved_ > 0 ? 1 : 0;
+  tell_lost(*task.failure);
 }
 
 void Scheduler::cancel(TaskId id) {
@@ -199,7 +209,7 @@ std::vector<TaskResult> Scheduler::take_unobserved() {
   sweep();
   std::vector<TaskId> told;
   for (auto& [id, task] : tasks_)
-    if (task->failure != nullptr && !task->observed) told.push_back(id);
+    if (task->failure != nullptr && !task->observed && !task->told) told.push_back(id);
   std::ranges::sort(told);
   unobserved_ = 0;
   std::vector<TaskResult> results;
@@ -474,6 +484,16 @@ void Scheduler::finish(lua_State* L, Task& task, int status) {
   task.phase = Task::Phase::ending;
   if (status != LUA_OK || task.exits) {
     task.failure = no_memory_;  // explain() says more, unless it runs out of it, too
+    lua_Debug frame{};
+    for (int i = 0; frame.currentline <= 0 && lua_getstack(task.thread, i, &frame) != 0; ++i)
+      lua_getinfo(task.thread, "Sl", &frame);
+    if (status == LUA_ERRMEM && frame.currentline > 0)
+      pure(L, [&] {
+        auto told = std::make_shared<Failure>(*no_memory_);
+        told->message.insert(0, printed("%s:%d: ", frame.short_src, frame.currentline));
+        told->error.message = told->message;
+        task.failure = std::move(told);
+      });
     running_ = &task;           // what its __close and __tostring functions run into
     lua_pushcfunction(L, explain);
     lua_pushlightuserdata(L, this);
@@ -497,6 +517,9 @@ void Scheduler::finish(lua_State* L, Task& task, int status) {
   pure(L, [&] {
     const auto watches = std::move(task.watches);
     for (const Watch& watch : watches) watch.tell();
+    const auto waits = [](const Watch& watch) { return !watch.owner.expired(); };
+    if (task.failure && !task.observed && tell_lost && std::ranges::none_of(watches, waits))
+      tell_failure(task);
   });
 }
 

@@ -97,6 +97,7 @@ struct Task {
   int refused = 0;        ///< waits since it was cancelled
   bool held = false;      ///< a Task value of the script, or the host, may ask for the result
   bool observed = false;  ///< somebody was told about the failure
+  bool told = false;      ///< so was the host, as nobody waited: the story goes on as it was
   TaskId root = 0;        ///< the script it belongs to
   TaskId parent = 0;      ///< who began it; 0: what runs outside of tasks
   int exit_code = 0;
@@ -167,7 +168,8 @@ class Scheduler {
   std::string deadlock() const;
   /// Errors of spawned tasks that nobody waited for, since the last call.
   std::vector<TaskResult> take_unobserved();
-  /// Told of each such error once nobody can wait for it any more, outside of Lua. Null: nobody.
+  /// Told of each such error at once when nobody waits for it, else when nobody can any more;
+  /// outside of Lua. Null: nobody.
   std::function<void(const TaskResult&)> tell_lost;
   const std::shared_ptr<Scheduler*>& home() const { return home_; }
   Millis now() const { return queue_->clock().now(); }
@@ -267,6 +269,7 @@ class Scheduler {
   void finish(lua_State* L, Task& task, int status);
   static int explain(lua_State* L);
   void let_go(lua_State* L, Task& task);
+  void tell_failure(Task& task);
   void free_released();
   void leave_to_parent(const Task& task);
 

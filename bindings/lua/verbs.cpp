@@ -283,8 +283,8 @@ constexpr Option kOptions[] = {
     {"ledger", "a path or \":memory:\"", set_ledger, true},
     {"store", "true, false or a folder", set_store, true},
     {"insecure", "true or false", set_flag<&Options::insecure>, true},
-    {"patience", "a number of seconds", set_seconds<&Options::patience>},
-    {"poll", "a number of seconds", set_seconds<&Options::poll_interval>},
+    {"patience", "a number of seconds from 0 to 1e9", set_seconds<&Options::patience>},
+    {"poll", "a number of seconds from 0 to 1e9", set_seconds<&Options::poll_interval>},
     {"limits", "{ jobs = how many may run at a time }", set_limits},
     {"budget", "a number of dollars, { usd = …, jobs = … } or false", set_budget},
     {"price_factor", "a number above 0, such as 0.8, at most 100", set_price_factor, true},
@@ -324,6 +324,8 @@ Status read_options(Options& options, const api::Json& given) {
     }
     if (found->set(options, *field)) continue;
     error.message = "option " + field.key() + " takes " + found->takes;
+    if (field->is_primitive() && !std::string_view(found->takes).starts_with("a text"))  // a key
+      error.message += ", not " + api::to_text(*field);
     return error;
   }
   return Done{};

@@ -133,7 +133,7 @@ Status Connection::open(const Exchange& exchange) {
   if (const char* fault = wire_.certificate_fault(); fault != nullptr)
     return permanent("the certificate of " + peer() + " is not trusted: " + fault,
                      "install the package ca-certificates, or name your own authority's "
-                     "certificate in SSL_CERT_FILE");
+                     "certificate in SSL_CERT_FILE or the option ca_file");
   // What speaks no TLS will not learn it; a line that broke may be whole the next time.
   if (const char* fault = Wire::handshake_fault(); fault != nullptr)
     return permanent("no TLS connection to " + peer() + ": " + fault,

@@ -12,7 +12,7 @@
 namespace kling::net {
 namespace {
 
-constexpr const char* kSafe = "run again later; the job is safe";
+constexpr const char* kSafe = "try again later; the job is safe";
 
 constexpr int kMostRedirects = 5;
 constexpr std::uint64_t kProgressWorthATry = 1u << 20;

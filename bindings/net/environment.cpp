@@ -122,7 +122,8 @@ Result<ssl_ctx_st*> Environment::tls() {
   std::lock_guard lock(mutex_);
   if (tls_ != nullptr) return tls_;
   static constexpr const char* kHint =
-      "install the package ca-certificates, or set SSL_CERT_FILE to a file of certificates";
+      "install the package ca-certificates, or set SSL_CERT_FILE, or the option ca_file, to a "
+      "file of certificates";
   std::error_code ignored;
   if (trust_folder_ == kSystemFolder && !std::filesystem::exists(trust_folder_, ignored))
     return permanent(

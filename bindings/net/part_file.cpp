@@ -36,7 +36,7 @@ Error PartFile::failed(const char* verb, int error_number) const {
   return failure(
       Kind::media,
       std::string("cannot ") + verb + " " + part_ + ": " + system_message(error_number),
-      full ? "make room and run again; what has arrived is kept" : system_hint(error_number));
+      full ? "make room and try again; what has arrived is kept" : system_hint(error_number));
 }
 
 Result<PartFile> PartFile::open(const std::string& path) {

@@ -11,9 +11,14 @@
 namespace kling::net {
 namespace {
 
-bool is_host_name(std::string_view host) {
-  return !host.empty() && host.size() <= 253 &&
-         host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-_") == host.npos;
+/// As a look-up may find it: what ends in a number is an address, of which there is one spelling.
+bool is_host_name(const std::string& host) {
+  const std::size_t end = host.find_last_not_of("0123456789");
+  const bool number = end + 1 < host.size() && (end == host.npos || host[end] == '.');
+  return !host.empty() && host.size() <= 253 && !host.starts_with('.') &&
+         host.find("..") == host.npos &&
+         host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-_") == host.npos &&
+         (!number || is_numeric_address(host));
 }
 
 bool is_ipv6(const std::string& host) {

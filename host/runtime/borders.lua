@@ -2,7 +2,6 @@
 -- where that has a log. `say`: one line to the log; nil: there is none.
 local exit, say = ...
 local concat, pack, error, tostring = table.concat, table.pack, error, tostring
-local open_lines = io and io.lines
 
 local pending = {}
 local function flush_log()
@@ -36,13 +35,21 @@ local input, output, methods = io.stdin, io.stdout, getmetatable(io.stdout).__in
 local write, flush = methods.write, methods.flush
 local function no_input() error("a script inside a program has no standard input", 3) end
 if debug then debug.debug = no_input end -- luacheck: globals debug.debug
-for _, name in ipairs { "dofile", "loadfile" } do
-  local stock = _G[name]
-  _G[name] = function(path, ...)
-    if path == nil then no_input() end
-    return stock(path, ...)
+-- luacheck: globals os.execute io.popen
+local function is_input(path) return path == "/dev/stdin" or path == "/dev/fd/0" or path == "/proc/self/fd/0" end
+for owner, names in pairs { [_G] = { "dofile", "loadfile" }, [io] = { "open", "lines", "input" } } do
+  for _, name in ipairs(names) do
+    local stock = owner[name]
+    owner[name] = function(path, ...)
+      if path == nil and owner == _G or is_input(path) then no_input() end
+      return stock(path, ...)
+    end
   end
 end
+local open_lines, popen, execute = io.lines, io.popen, os.execute
+local no_stdin = "exec </dev/null\n" -- of the shell and what it starts
+function io.popen(command, mode) return popen(mode == "w" and command or no_stdin .. command, mode) end
+function os.execute(command) return execute(command and no_stdin .. command) end
 for _, name in ipairs { "read", "lines" } do
   local stock = methods[name]
   methods[name] = function(file, ...)

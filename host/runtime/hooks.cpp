@@ -5,6 +5,7 @@
 #include "api/text.h"
 #include "base/signals.h"
 #include "lua/runtime_state.h"
+#include "lua/safe.h"
 #include "net/body.h"
 
 namespace {
@@ -154,6 +155,7 @@ void Bell::run() {
     queue_->wait(due);
     lock.lock();
     if (stopped_) return;
+    armed_ = false;  // by a tick meanwhile: this is the call after that one
     lock.unlock();
     hook_(user_);
     lock.lock();
@@ -199,7 +201,8 @@ void settle(Pending& pending) {
   if (!pending.failed) {
     pending.reply->json = api::parse_json(pending.text, false);
     if (!pending.reply->json.is_discarded()) return pending.reply->complete();
-    error.message = "the program's answer is no JSON: " + pending.text.substr(0, 60);
+    error.message = "the program's answer is no JSON of at most 64 levels: " +
+                    api::excerpt(pending.text, 60);
   }
   pending.reply->fail(std::move(error));
 }
@@ -248,39 +251,18 @@ int call_program(lua_State* L) {
   return lua::await<lua::push_reply_json>(L, call);
 }
 
-/// Pushes the table that holds the last part of a dotted name, which it returns; null: there is
-/// none.
-const char* push_owner(lua_State* L, const char* name, bool make) {
-  lua_pushglobaltable(L);
-  while (const char* dot = std::strchr(name, '.')) {
-    lua_pushlstring(L, name, static_cast<std::size_t>(dot - name));
-    lua_pushvalue(L, -1);
-    const int type = lua_rawget(L, -3);  // owner part value
-    if (type != LUA_TTABLE) {
-      if (!make) return nullptr;
-      if (type != LUA_TNIL) luaL_error(L, "%s is no table", lua_tostring(L, -2));
-      lua_newtable(L);
-      lua_replace(L, -2);
-      lua_pushvalue(L, -2);
-      lua_pushvalue(L, -2);
-      lua_rawset(L, -5);
-    }
-    lua_replace(L, -3);
-    lua_pop(L, 1);
-    name = dot + 1;
-  }
-  return name;
-}
-
 }  // namespace
 
 void push_function(lua_State* L, const char* name) {
-  const char* last = push_owner(L, name, false);
-  if (last != nullptr) {
-    lua_pushstring(L, last);
+  lua_pushglobaltable(L);
+  const char* rest = name;
+  while (rest != nullptr && lua_istable(L, -1)) {
+    const std::size_t size = std::strcspn(rest, ".");
+    lua_pushlstring(L, rest, size);
     lua_rawget(L, -2);
+    rest = rest[size] == '.' ? rest + size + 1 : nullptr;
   }
-  if (last == nullptr || !lua_isfunction(L, -1)) luaL_error(L, "there is no function %s", name);
+  if (rest != nullptr || !lua_isfunction(L, -1)) luaL_error(L, "there is no function %s", name);
 }
 
 void set_function(lua_State* L, const char* name, Function& function) {
@@ -296,11 +278,10 @@ void set_function(lua_State* L, const char* name, Function& function) {
                "\"%s\" is no name for a function: letters, digits and _ between dots, none of the "
                "words of Lua, and not the name kling",
                name);
-  lua_pushstring(L, push_owner(L, name, true));
   lua_pushlightuserdata(L, &function);
   lua_pushstring(L, name);
   lua_pushcclosure(L, call_program, 2);
-  lua_rawset(L, -3);
+  lua::give(L, name);
   lua_settop(L, top);
 }
 

@@ -89,10 +89,20 @@ std::string wrong_with(const kling_host_options& options) {
     if (!path.empty() && ::access(at.c_str(), W_OK) != 0)
       return std::string(name) + ": " + at.string() + ": " + system_message(errno);
   }
-  if (options.ca_file != nullptr && ::access(options.ca_file, R_OK) != 0)
-    return "ca_file: " + text_of(options.ca_file) + ": " + system_message(errno);
+  std::vector<std::pair<const char*, std::string>> files;
+  if (options.ca_file != nullptr) files.emplace_back("ca_file", options.ca_file);
+  for (const char* tool : {"/ffmpeg", "/ffprobe"})
+    if (!text_of(options.ffmpeg).empty()) files.emplace_back("ffmpeg", options.ffmpeg + text_of(tool));
+  for (const auto& [name, path] : files)
+    if (::access(path.c_str(), name[0] == 'c' ? R_OK : X_OK) != 0)
+      return name + (": " + path) + ": " + system_message(errno);
   if (!profile.empty() && profile != "full" && profile != "safe")
     return "profile is \"full\" or \"safe\", not " + api::shown(profile);
+  for (const char* const* root = options.roots; root != nullptr && *root != nullptr; ++root)
+    if (std::error_code error; !fs::is_directory(*root, error))
+      return std::string("roots: ") + *root + " is no folder";
+  if (const std::string key = text_of(options.key); !key.empty() && api::is_blank(key))
+    return "key: it is blank; without one get_key is asked";
   for (const auto& [name, is_set] :
        {std::pair("roots", options.roots != nullptr && *options.roots != nullptr),
         {"hosts", options.hosts != nullptr && *options.hosts != nullptr},
@@ -121,6 +131,9 @@ const char* kling_host_version(void) { return KLING_VERSION; }
 kling_host* kling_host_new(const kling_host_options* given, char* error, size_t error_size) {
   const auto refuse = [&](const std::string& why) -> kling_host* {
     if (error != nullptr && error_size > 0) std::snprintf(error, error_size, "%s", why.c_str());
+    static thread_local char told[256];
+    std::snprintf(told, sizeof told, "%s", why.c_str());
+    runtime::refusal = told;
     return nullptr;
   };
   runtime::refusal = "";
@@ -131,6 +144,10 @@ kling_host* kling_host_new(const kling_host_options* given, char* error, size_t 
     auto made = std::make_unique<kling_host>(options);
     if (const Status good = engine::check(made->engine_); !good)
       return refuse(good.error().message);
+    const fs::path ledger = made->engine_.ledger_path;
+    for (const auto& [name, folder] : {std::pair("ledger: ", ledger.parent_path().string()),
+                                       {"store: ", made->engine_.store_folder}})
+      if (Status there = make_folders(folder); !there) return refuse(name + there.error().message);
     if (!made->open()) return refuse(made->error_);
     return made.release();
   } catch (const std::exception& failure) {

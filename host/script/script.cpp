@@ -19,14 +19,16 @@ Result<std::string> read(const std::string& path) {
   } else {
     std::error_code error;
     std::ifstream file(path, std::ios::binary);
-    if (!file || fs::is_directory(path, error)) {
+    std::string why = file ? "" : ": " + system_message(errno);
+    if (fs::is_directory(path, error)) why = ": it is a folder";
+    if (!why.empty()) {
       const fs::path folder = fs::path(path).parent_path();
       std::vector<std::string> scripts;
       for (const auto& entry : fs::directory_iterator(folder.empty() ? "." : folder, error))
         if (entry.path().extension() == ".lua") scripts.push_back(entry.path().filename());
       const std::string near =
           api::did_you_mean(fs::path(path).filename().replace_extension("lua").string(), scripts);
-      return Error{.message = "cannot read the script " + path,
+      return Error{.message = "cannot read the script " + path + why,
                    .hint = near.empty() ? "name a file such as film.lua"
                                         : "did you mean " + (folder / near).string() + "?"};
     }

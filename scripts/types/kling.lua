@@ -104,6 +104,7 @@
 ---@field name? string What the script calls the shot.
 ---@field waiting_for? string What it waits for, in words.
 ---@field error? kling.Error Why it ended, or stopped to ask.
+---@field warning? kling.Error Why its clip could not be stored, and how to get it.
 local Job = {}
 
 ---Waits for the clip. Raises what the service refused, a lost answer that needs a decision, and a failed generation. A timeout ends the waiting, never the job.

@@ -193,7 +193,11 @@ TEST_CASE("configure comes before the first job and names unknown options") {
     local ok, err = pcall(kling.configure, { bas_url = "x" })
     assert(not ok and err.field == "bas_url" and err.hint == "did you mean base_url?", tostring(err))
     ok, err = pcall(kling.configure, { poll = "soon" })
-    assert(not ok and err.message == "option poll takes a number of seconds")
+    assert(not ok and err.message == "option poll takes a number of seconds from 0 to 1e9, not \"soon\"")
+    ok, err = pcall(kling.configure, { poll = -1 })
+    assert(not ok and err.message == "option poll takes a number of seconds from 0 to 1e9, not -1")
+    ok, err = pcall(kling.configure, { key = 12345 })
+    assert(not ok and err.message == "option key takes a text")
     kling.configure { poll = 0.5, ledger = ":memory:", store = false, base_url = "http://127.0.0.1:1" }
     local job = kling.text2video { prompt = "x" }
     ok, err = pcall(kling.configure, { poll = 1 })

@@ -89,7 +89,7 @@ TEST_CASE("a call of nothing is told what was meant") {
       {"film.lua:1: module 'socket' not found:\n\tno field",
        "a file socket.lua beside the script is found"},
       {"film.lua:1: module 'a' not found:\n\tno text file 'a' below a folder that was allowed",
-       "a file a.lua below a --root is found"},
+       "a file a.lua below a folder that was allowed is found"},
       {"film.lua:1: module 'socket.lua' not found:\n\tno field", "write require \"socket\""},
       {"film.lua:1: attempt to call a nil value (field 'text2vidio')",
        "did you mean kling.text2video?"},

@@ -4,6 +4,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include <unistd.h>
+
+#include "runtime/hooks.h"
 #include "runtime/stage.h"
 
 using namespace kling;
@@ -78,7 +81,9 @@ TEST_CASE("what a script prints is logged and it reads no input of the program")
          {"io.read()", "io.stdin:read('a')", "for l in io.lines() do end", "io.stdin:lines()()"})
       CHECK(run(host, read)["message"].get<std::string>().find("no standard input") !=
             std::string::npos);
-    for (const char* read : {"dofile()", "loadfile()", "debug.debug()"})
+    for (const char* read :
+         {"dofile()", "loadfile()", "debug.debug()", "dofile('/dev/stdin')", "io.open('/dev/stdin')",
+          "io.input('/dev/fd/0')", "for l in io.lines('/proc/self/fd/0') do end"})
       CHECK(run(host, read)["message"].get<std::string>().find("no standard input") !=
             std::string::npos);
     printed.clear();
@@ -88,25 +93,89 @@ TEST_CASE("what a script prints is logged and it reads no input of the program")
   }
 }
 
-TEST_CASE("an error of a task that nobody can wait for any more is logged once") {
+TEST_CASE("what a script starts does not read the input of the program") {
+  const Stage stage;
+  Host host(stage.options);
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  REQUIRE(::write(ends[1], "secret", 6) == 6);
+  const int kept = ::dup(0);
+  ::dup2(ends[0], 0);
+  for (const int end : ends) ::close(end);
+  CHECK(run(host, "return io.popen('cat'):read('a'), os.execute('read -r line')")[0] == "");
+  CHECK(run(host, "return os.execute('cat >/dev/null')")[0] == true);
+  CHECK(run(host, "return io.popen('exit 3'):close()")[2] == 3);
+  CHECK(run(host, "return os.execute(), (io.popen('cat >/dev/null', 'w'):write('x'):close())") ==
+        Json({true, true}));
+  char left[7] = "";
+  CHECK(::read(0, left, 6) == 6);
+  CHECK(std::string(left) == "secret");
+  ::dup2(kept, 0);
+  ::close(kept);
+}
+
+TEST_CASE("an error of a task that nobody waits for is logged as it happens and once") {
   Stage stage;
   std::string logged;
   stage.options.log = [&](const char* level, const char* line) {
     logged += std::string(level) + ":" + line + "|";
   };
   Host host(stage.options);
-  run(host, R"(
+  const auto task = host.run("test.lua", R"(
     local kling = require "kling"
+    collectgarbage("stop")
+    local waited = kling.spawn(function() kling.sleep(0.01) error "waited" end)
     local held = kling.spawn(function() error "held" end)
     kling.spawn(function() error "boom" end)
-    for _ = 1, 3 do
-      kling.sleep(0.001)
-      collectgarbage()
-    end
+    pcall(waited.wait, waited)
+    stage = 1
+    pcall(kling.all, { function() error "caught" end, function() kling.sleep(0) error "too" end })
+    while stage == 1 do kling.sleep(0) end
+    collectgarbage("restart")
     return pcall(held.wait, held)
   )");
+  REQUIRE(until(host, [&] { return host.get("stage") == "1"; }));
+  CHECK(logged == "error:test.lua:5: held|error:test.lua:6: boom|");
+  host.set("stage", "2");
+  REQUIRE(until(host, [&] { return !host.running(task); }));
+  CHECK(Json::parse(host.result(task))[0] == false);  // it can be waited for all the same
   run(host, "collectgarbage()");
-  CHECK(logged == "error:test.lua:4: boom|");
+  CHECK(logged == "error:test.lua:5: held|error:test.lua:6: boom|");
+}
+
+TEST_CASE("a call of the waking function that a tick overtakes is the one after that tick") {
+  struct SlowClock final : Clock {
+    std::atomic<bool> waits{false}, late{false}, go{false};
+    Millis now() const override { return 0; }
+    void wait_until(std::unique_lock<std::mutex>& lock, std::condition_variable& wake,
+                    Millis) override {
+      waits = true;
+      wake.wait(lock);
+      lock.unlock();
+      for (late = true; !go;) std::this_thread::yield();
+      lock.lock();
+    }
+    Millis real_millis_until(Millis) const override { return 0; }
+  };
+  const auto clock = std::make_shared<SlowClock>();
+  const auto queue = std::make_shared<engine::CompletionQueue>(clock);
+  std::atomic<int> rung{0};
+  runtime::Bell bell(
+      [](void* user) { ++*static_cast<std::atomic<int>*>(user); }, &rung, queue);
+  while (!clock->waits) std::this_thread::yield();
+  queue->wake();
+  while (!clock->late) std::this_thread::yield();
+  bell.set(kNever);
+  clock->go = true;
+  while (rung == 0) std::this_thread::yield();
+  for (int i = 0; i < 100; ++i) {
+    queue->wake();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  CHECK(rung == 1);
+  bell.set(kNever);
+  queue->wake();
+  while (rung == 1) std::this_thread::yield();
 }
 
 TEST_CASE("a loop without descriptors is woken when there is something to tick for") {

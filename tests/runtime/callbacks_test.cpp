@@ -60,8 +60,10 @@ TEST_CASE("a host tells its jobs what its web server has heard") {
   CHECK(service.queries >= 1);
   CHECK(service.queries <= 2);
   CHECK(host.notify(path, R"({"task_id":"1001","task_status":"failed"})"));  // once more: nothing
-  CHECK(run(host, "local kling = require 'kling' return kling.notify('/x', '{}')") ==
+  CHECK(run(host, "local kling = require 'kling' return kling.notify('/x', '{\"id\":7}')") ==
         Json::array({true}));
+  CHECK_FALSE(host.notify("/x", R"({"hello": "world"})"));
+  CHECK(host.error() == "a callback names no task: it has no task_id and no external id");
   const Json refused = run(host, "local kling = require 'kling' return kling.notify('/x', '[]')");
   CHECK(refused[0].is_null());
 }
@@ -81,6 +83,9 @@ TEST_CASE("a host with a secret takes signed callbacks only") {
   CHECK(host.notify("/x", body,
                     {"webhook-id", "9876543210", "webhook-timestamp", "1781080794",
                      "webhook-signature", "v1,UsKlJP00XoQyOn410NM9xv34sP+Gl0jnOO9Lcpr7NJ4="}));
+  CHECK_FALSE(host.notify("/x", body, {"webhook-timestamp", "soon"}));
+  CHECK(host.error() ==
+        "a callback is refused: its webhook-timestamp is no number of seconds");
   CHECK(
       run(host,
           "local kling = require 'kling' return kling.notify('/x', ..., { ['Webhook-Id'] = 'x' })",

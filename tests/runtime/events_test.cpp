@@ -93,6 +93,35 @@ TEST_CASE("the bytes of a clip come without a file's name") {
   CHECK(host.error() == "there is no stored clip of text2video:0");
 }
 
+TEST_CASE("a clip that cannot be stored is told with the reason and how to get it") {
+  Stage stage;
+  const TempFolder folder;
+  stage.options.store = folder / "clips";
+  Host host(stage.options);
+  REQUIRE(std::filesystem::remove(stage.options.store));
+  std::ofstream(stage.options.store) << "in the way";
+  host.run("a.lua", "require 'kling'.text2video { prompt = 'a' }");
+  Json job;
+  REQUIRE(until(host, [&] {
+    for (const Json& event : take_events(host))
+      if (event["event"] == "succeeded") job = event["job"];
+    return !job.is_null();
+  }));
+  CHECK_FALSE(job.contains("path"));
+  const std::string handle = job["handle"];
+  CHECK(job["warning"]["kind"] == "media");
+  CHECK(job["warning"]["message"].get<std::string>().find("cannot ") == 0);
+  const std::string how = job["warning"]["hint"];
+  const std::string call = "kling.job(\"" + handle + "\"):wait():save(\"clip.mp4\")";
+  CHECK(how.ends_with(call + " fetches it"));
+  CHECK(Json::parse(host.job(handle)) == job);
+  CHECK(run(host, "kling = require 'kling' return kling.job('" + handle + "').warning.kind") == Json({"media"}));
+  std::filesystem::remove(stage.options.store);
+  const std::string path = folder / "clip.mp4";
+  run(host, "kling.job('" + handle + "'):wait():save('" + path + "')");
+  CHECK(std::filesystem::file_size(path) > 1000);
+}
+
 TEST_CASE("a program may bring its own ffmpeg") {
   const Stage stage;
   constexpr const char* kSource = R"(
@@ -105,10 +134,15 @@ TEST_CASE("a program may bring its own ffmpeg") {
     return host.result(task);
   };
   HostOptions options = stage.options;
-  options.ffmpeg = "/nonexistent/tools";
+  const TempFolder folder;
+  for (const char* tool : {"ffmpeg", "ffprobe"}) {
+    std::ofstream(folder / tool) << "#!/bin/sh\necho ffmpeg version 3.2 Copyright\n";
+    std::filesystem::permissions(folder / tool, std::filesystem::perms::owner_all);
+  }
+  options.ffmpeg = folder.path();
   const std::string told = result(options);
   engine::media::use_tools("");
-  CHECK(told.find("/nonexistent/tools/ffmpeg is not there") != std::string::npos);
+  CHECK(told.find("ffmpeg version 3.2 on PATH is too old") != std::string::npos);
 }
 
 TEST_CASE("states that nobody asked for merge and no end is lost") {

@@ -33,6 +33,32 @@ TEST_CASE("a script calls a function of the program in either profile") {
   }
 }
 
+TEST_CASE("a safe script cannot change what the program gives") {
+  Stage stage;
+  stage.options.profile = "safe";
+  Host host(stage.options);
+  host.set("game", R"({"level": 3})");
+  const auto answer = [](Call call, const char*) { call.answer("7"); };
+  for (const char* name : {"game.spawn", "game.at.night.spawn", "spawn", "string.spawn"})
+    REQUIRE_MESSAGE(host.provide(name, answer), host.error());
+  for (const char* change :
+       {"game = nil", "game.spawn = print", "game.new = 1", "game.at = {}", "spawn = print",
+        "game.at.night.spawn = nil", "rawset(game, 'spawn', print)", "rawset(_G, 'game', {})",
+        "_G.spawn = 1", "setmetatable(_G, {})", "setmetatable(game, {})", "string = nil"}) {
+    CAPTURE(change);
+    CHECK(run(host, change).contains("error"));
+  }
+  CHECK(run(host, "game = 1")["message"] == "test.lua:1: game is the program's: it cannot be changed");
+  const char* all =
+      "own = 1 rawset(_G, 'other', 2) return game.spawn() + game.at.night.spawn() + spawn() +"
+      " string.spawn() + game.level + own + other, ('x'):rep(2), missing";
+  CHECK(run(host, all) == Json::parse(R"([34, "xx", null])"));
+  REQUIRE(host.provide("game.later", answer));
+  CHECK(run(host, "return game.later(), game.spawn()") == Json({7, 7}));
+  CHECK(host.reload());
+  CHECK(run(host, "game = nil").contains("error"));
+}
+
 TEST_CASE("a function answers later from any thread and only its script waits") {
   const Stage stage;
   Host host(stage.options);

@@ -208,8 +208,16 @@ TEST_CASE("a memory limit ends the script and not the host") {
   Stage stage;
   stage.options.memory_limit = 4 << 20;
   Host host(stage.options);
-  CHECK(run(host, "return #string.rep('x', 1e8)")["message"] == "not enough memory");
+  const char* hungry = "local list = {} for i = 1, 1e8 do\nlist[i] = { i } end";
+  CHECK(run(host, "return #string.rep('x', 1e8)")["message"] == "test.lua:1: not enough memory");
+  CHECK(run(host, hungry)["message"] == "test.lua:2: not enough memory");
   CHECK(run(host, "return 1") == Json({1}));
+  stage.options.profile = "safe";
+  Host safe(stage.options);
+  for (int i = 0; i < 2; ++i)
+    CHECK(run(safe, hungry)["message"] ==
+          "test.lua:2: not enough memory: the limit is 4194304 bytes");
+  CHECK(run(safe, "return 1") == Json({1}));
   stage.options.memory_limit = 1000;
   CHECK_FALSE(Host(stage.options));
 }
@@ -384,6 +392,20 @@ TEST_CASE("the safe profile stops a script in its tick and shows it only its roo
   stage.options.wall_limit = 0.1;
   Host other(stage.options);
   CHECK(why(other).find("ran longer than 0.1 seconds") != std::string::npos);
+}
+
+TEST_CASE("a question of a script that was cancelled is not open any more") {
+  const Stage stage;
+  Host host(stage.options);
+  const Host::Task task = host.run("ask.lua", R"(
+    collectgarbage("stop")
+    return require("kling").ask("Day or night?", { "day", "night" }))");
+  REQUIRE(until(host, [&] { return host.questions() != "[]"; }));
+  host.cancel(task);
+  REQUIRE(until(host, [&] { return !host.running(task); }));
+  CHECK(host.questions() == "[]");
+  CHECK_FALSE(host.answer(1, 1));
+  CHECK(host.error() == "there is no question 1 with an answer 1");
 }
 
 TEST_CASE("a program answers what its scripts ask") {

@@ -200,6 +200,10 @@ TEST_CASE("a wrong option is told with its name, its value and its limit") {
   const TempFolder folder;
   const std::string file = folder.path() + "/file";
   std::ofstream(file) << "x";
+  const std::string certificates = folder / "ca.pem";
+  REQUIRE(std::system(("openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=a -keyout /dev/null -out " +
+                       certificates + " 2>/dev/null")
+                          .c_str()) == 0);
   using Set = std::function<void(HostOptions&)>;
   const std::pair<Set, std::string> rows[] = {
       {[](auto& o) { o.ledger = ""; }, "ledger is required"},
@@ -236,6 +240,25 @@ TEST_CASE("a wrong option is told with its name, its value and its limit") {
       {[](auto& o) { o.instruction_limit = 1; }, "instruction_limit is for the profile \"safe\""},
       {[](auto& o) { o.wall_limit = 1; }, "wall_limit is for the profile \"safe\""},
       {[](auto& o) { o.key = "sk a"; }, "the key in the settings has a blank"},
+      {[](auto& o) { o.key = " \n"; }, "key: it is blank"},
+      {[](auto& o) { o.webhook_secret = "whsec_"; }, "webhook_secret is no \"whsec_\" and Base64"},
+      {[](auto& o) { o.webhook_secret = "hunter!2"; }, "webhook_secret is no"},
+      {[&](auto& o) { o.ca_file = file; }, "ca_file (" + file + ") holds no certificates"},
+      {[&](auto& o) { o.ffmpeg = folder.path(); },
+       "ffmpeg: " + folder.path() + "/ffmpeg: No such file or directory"},
+      {[](auto& o) { o.proxy = "not a proxy"; }, "option proxy is not usable"},
+      {[](auto& o) { o.proxy = "proxy..example:80"; }, "option proxy is not usable"},
+      {[](auto& o) { o.proxy = "http://:8080"; }, "option proxy is not usable"},
+      {[](auto& o) { o.ledger = "/proc/nowhere/ledger.db"; }, "ledger: cannot make the folder"},
+      {[&](auto& o) { o.ledger = folder.path() + "/" + std::string(300, 'x') + "/a.db"; },
+       "ledger: cannot make the folder"},
+      {[&](auto& o) { o.profile = "safe", o.roots = {folder.path(), file}; },
+       "roots: " + file + " is no folder"},
+      {[&](auto& o) { o.profile = "safe", o.roots = {folder / "none"}; }, "/none is no folder"},
+      {[](auto& o) { o.profile = "safe", o.hosts = {"a..example"}; },
+       "hosts: \"a..example\" is no host"},
+      {[](auto& o) { o.profile = "safe", o.hosts = {"1.2.3.4.5"}; }, "is no host"},
+      {[](auto& o) { o.profile = "safe", o.hosts = {""}; }, "is no host"},
       {[](auto& o) { o.callback = "game.example"; }, "callback must be an https address"},
       {[](auto& o) { o.callback = "https://game.example/a?b=1"; }, "callback must be an https"},
       {[](auto& o) { o.callback = "https://game.example/a b"; }, "callback must be an https"},
@@ -249,15 +272,19 @@ TEST_CASE("a wrong option is told with its name, its value and its limit") {
     CAPTURE(part);
     CHECK_FALSE(host);
     CHECK(host.error().find(part) != std::string::npos);
-    CHECK(host.error().find("secret") == std::string::npos);
+    CHECK(host.error().find(":secret") == std::string::npos);
   }
   CHECK(kling_host_new(nullptr, nullptr, 0) == nullptr);
+  CHECK(std::string(kling_host_error(nullptr)) == "there are no options: they are NULL");
+  CHECK(kling_host_code(nullptr) == KLING_MISUSE);
   const Set good[] = {[](auto& o) { o.patience = -1; },
                       [](auto& o) { o.proxy = "proxy:3128"; },
                       [](auto& o) { o.callback = "http://10.0.0.1:8080/hooks/"; },
                       [&](auto& o) { o.ledger = folder.path() + "/not/there/yet.db"; },
                       [&](auto& o) { o.store = folder.path() + "/not/there/yet"; },
-                      [&](auto& o) { o.store = folder.path(), o.ca_file = file; },
+                      [&](auto& o) { o.store = folder.path(), o.ca_file = certificates; },
+                      [](auto& o) { o.hosts = {}, o.proxy = "http://proxy.example"; },
+                      [](auto& o) { o.webhook_secret = "whsec_b3RoZXI="; },
                       [](auto& o) {
                         o.profile = "safe";
                         o.hosts = {"CDN.example:443", "[::1]", "[::1]:80", "127.0.0.1:8080"};

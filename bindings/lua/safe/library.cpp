@@ -104,6 +104,45 @@ void open_libraries(lua_State* L) {
 
 }  // namespace
 
+void give(lua_State* L, const char* name) {
+  const bool safe = meter_of(L) != nullptr;
+  const int function = lua_gettop(L), owner = function + 1, part = owner + 1;
+  safe ? push_given(L) : lua_pushglobaltable(L);
+  for (const char* rest = name;;) {
+    const std::size_t size = std::strcspn(rest, ".");
+    lua_pushlstring(L, rest, size);
+    if (safe && rest == name) {  // what it stood for so far
+      lua_pushglobaltable(L);
+      lua_pushvalue(L, part);
+      lua_pushvalue(L, part);
+      if (lua_rawget(L, -3) == LUA_TNIL)
+        lua_settop(L, part);
+      else
+        lua_rawset(L, owner), lua_pushvalue(L, part), lua_pushnil(L), lua_rawset(L, -3);
+      lua_settop(L, part);
+    }
+    if (rest[size] == '\0') break;
+    lua_pushvalue(L, part);
+    if (lua_rawget(L, owner) == LUA_TNIL) {
+      lua_newtable(L);
+      lua_replace(L, -2);
+    }
+    if (!lua_istable(L, -1)) luaL_error(L, "%s is no table", lua_tostring(L, part));
+    if (!push_behind(L)) {
+      lua_pushvalue(L, part);
+      lua_pushvalue(L, -2);
+      if (safe) seal(L);
+      lua_rawset(L, owner);
+    }
+    lua_replace(L, owner);
+    lua_settop(L, owner);
+    rest += size + 1;
+  }
+  lua_pushvalue(L, function);
+  lua_rawset(L, owner);
+  lua_settop(L, function - 1);
+}
+
 Runtime& open_safe(lua_State* L, ModuleOptions&& options) {
   options.own_interpreter = true;  // coroutines that may wait, and a require of ours
   options.engine.confinement.on = true;

@@ -74,6 +74,10 @@ struct Wrapper {
 };
 extern const Wrapper kWrappers[8];
 
+/// Replaces the sealed table on top of the stack by the one behind it; false: it is none.
+bool push_behind(lua_State* L);
+/// Pushes the table of globals that scripts see and cannot change.
+void push_given(lua_State* L);
 /// Makes what setmetatable needs in this state.
 void define_metatables(lua_State* L);
 /// Marks the metatable on top of the stack: its table cannot be changed by rawset either.

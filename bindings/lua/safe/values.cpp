@@ -8,7 +8,8 @@ namespace {
 
 char copies_key;    // registry: metatables of scripts to the copies in use
 char original_key;  // in a copy: the script's own table
-char sealed_key;    // in a metatable: its table cannot be changed
+char sealed_key;    // in a metatable: its table cannot be changed, or what is in this one cannot
+char given_key;     // registry: what the program gives, behind the globals
 
 // ---- Errors ----
 
@@ -159,8 +160,12 @@ int raw_set(lua_State* L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checkany(L, 3);
   lua_settop(L, 3);
-  if (lua_getmetatable(L, 1) && lua_rawgetp(L, -1, &sealed_key) != LUA_TNIL)
-    return luaL_error(L, "this table is read-only");
+  if (lua_getmetatable(L, 1) && lua_rawgetp(L, -1, &sealed_key) != LUA_TNIL) {
+    if (!lua_istable(L, -1)) return luaL_error(L, "this table is read-only");
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, -2) != LUA_TNIL)
+      return luaL_error(L, "%s is the program's: it cannot be changed", lua_tostring(L, 2));
+  }
   lua_settop(L, 3);
   lua_rawset(L, 1);
   return 1;
@@ -202,6 +207,35 @@ void define_metatables(lua_State* L) {
 void mark_sealed(lua_State* L) {
   lua_pushboolean(L, 1);
   lua_rawsetp(L, -2, &sealed_key);
+}
+
+bool push_behind(lua_State* L) {
+  if (!lua_getmetatable(L, -1)) return false;
+  const bool sealed = lua_rawgetp(L, -1, &sealed_key) != LUA_TNIL;
+  if (sealed) lua_getfield(L, -2, "__index");
+  if (sealed) lua_replace(L, -4);
+  lua_pop(L, 2);
+  return sealed;
+}
+
+void push_given(lua_State* L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &given_key) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &given_key);
+  lua_pushglobaltable(L);
+  lua_createtable(L, 0, 4);  // given globals metatable
+  lua_pushvalue(L, -3);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, raw_set);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pushvalue(L, -3);
+  lua_rawsetp(L, -2, &sealed_key);
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
 }
 
 }  // namespace kling::lua

@@ -100,7 +100,8 @@ typedef struct kling_host_options {
   /* The key, when the first request needs it; NULL for none. */
   const char* (*get_key)(void* user);
   /* level: debug, info, warning or error; print: a line that a script has printed, or written to
-   * io.stdout. Default: standard error; what is printed goes to standard output. */
+   * io.stdout; question: one for a person, as text, which is an event, too. Default: standard
+   * error; what is printed goes to standard output. */
   void (*log)(void* user, const char* level, const char* message);
   /* Milliseconds since 1970; asked once a tick. While it stands still, jobs are not looked at. */
   long long (*now)(void* user);
@@ -141,9 +142,10 @@ static inline kling_host_options kling_host_default_options(void) {
 /* "0.1.0" */
 KLING_HOST_EXPORT const char* kling_host_version(void);
 
-/* Makes a host; NULL when an option is wrong, and why in `error` (may be NULL): the option, its
- * value and its limit. No thread and no network yet; of the disk, whether the paths can be.
- * Relative paths are meant as they are now. */
+/* Makes a host; NULL when an option is wrong, and why in `error` (may be NULL) and as
+ * kling_host_error(NULL): the option, its value and its limit. No thread and no network yet; of the
+ * disk, whether the paths can be: missing folders of ledger and store are made. Relative paths are
+ * meant as they are now. */
 KLING_HOST_EXPORT kling_host* kling_host_new(const kling_host_options* options, char* error,
                                              size_t error_size);
 /* Ends everything. Not from within a callback. NULL is allowed. Returns KLING_OK; else the host
@@ -214,7 +216,8 @@ KLING_HOST_EXPORT void kling_host_forget(kling_host* host, kling_task task);
 KLING_HOST_EXPORT void kling_host_cancel(kling_host* host, kling_task task);
 
 /* What has happened, oldest first, to ask for after each tick: a JSON object; NULL: nothing (more).
- *   {"event": "accepted", "progress", "succeeded" (its clip has a path) or "failed", "job": {...}}
+ *   {"event": "accepted", "progress", "succeeded" or "failed", "job": {...}}: of one that succeeded
+ *     "path", or, where its clip could not be stored, "warning" with the reason and what gets it
  *   {"event": "question", "question": {...}}: see kling_host_answer
  *   {"event": "ended", "task": 7, "name": "on_pickup", "ok": true}: see kling_host_result
  * States of a job that nobody asked for in time merge into the last one. Skip what you do not know.
@@ -242,8 +245,9 @@ KLING_HOST_EXPORT int kling_host_answer(kling_host* host, long long question, in
 
 /* Your web server got a callback of the service below the address options.callback: the job that
  * it speaks of is asked about soon. `path` is that of the request. Returns 0, or -1 for what is no
- * callback; with a webhook_secret also for what is not signed, for which `headers` is needed: name,
- * value, name, value, ..., NULL. A forged, repeated or late one does no harm. */
+ * callback (no JSON object, or one that names no task); with a webhook_secret also for what is not
+ * signed, for which `headers` is needed: name, value, name, value, ..., NULL. Whether there is such
+ * a job is looked up later and not told: a forged, repeated or late one does no harm. */
 KLING_HOST_EXPORT int kling_host_notify(kling_host* host, const char* path, const char* body,
                                         size_t size);
 KLING_HOST_EXPORT int kling_host_notify_signed(kling_host* host, const char* path,
