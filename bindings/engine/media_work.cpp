@@ -441,7 +441,13 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   auto place = output_path(wanted);
   if (!place) return place;
   fs::path target(*place);
-  if (source.recipe == Recipe::clip && api::has_word(kOtherThanClips, extension_of(wanted)))
+  const bool in_folder = wanted.back() == '/' || fs::is_directory(target, ignored);
+  const std::string ending = extension_of(wanted);
+  if (!in_folder && ending.empty() && fs::path(wanted).parent_path() != "/dev")
+    return Error{.message = wanted + " has no ending",
+                 .hint = "name it " + wanted + (source.recipe == Recipe::clip ? ".mp4" : ".png") +
+                         ", or for a folder " + wanted + "/"};
+  if (source.recipe == Recipe::clip && api::has_word(kOtherThanClips, ending))
     if (Status fits = media::check_ending(wanted, false); !fits) return fits.error();
   auto from = materialize(source);
   if (!from) return from;
@@ -453,7 +459,7 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   const auto hash = digest_of(*from);
   const auto content = hash ? origin_or_content(*hash) : hash;
   if (!content) return content;
-  if (wanted.back() == '/' || fs::is_directory(target, ignored)) {
+  if (in_folder) {
     target = free_name(target / given_name(source, *from), [&](const std::string& there) {
       const auto known = counts_as(there);
       return known && *known == *content;

@@ -77,9 +77,8 @@ Where where(lua_State* L) {
   return result;
 }
 
-std::string user_frames(const char* traceback) {
-  std::string kept;
-  std::string_view last;
+std::string user_frames(const char* traceback, std::string kept) {
+  std::string_view last = kept.empty() ? "" : "stack traceback:";
   while (traceback != nullptr && *traceback != '\0') {
     const char* end = std::strchr(traceback, '\n');
     const std::string_view line(traceback, end ? end - traceback : std::strlen(traceback));

@@ -79,6 +79,7 @@ constexpr MemberSlip kMembers[] = {
     {"kling.Job", "download write export", "wait for its clip: job:wait():save(\"shot.mp4\")"},
     {"kling.Job", "cancel stop abort kill",
      "what was sent cannot be called back; task:cancel() ends a task's waits"},
+    {"kling.Clip", "still", "write kling.still(clip, { at = 2, seconds = 3 })"},
     {"kling.Clip", "wait accepted", "leave it out: a Clip is already finished"},
     {"kling.Clip", "seconds length lenght", "write clip.duration"},
     {"kling.Clip", "file filename filepath", "write clip.path"},
@@ -171,7 +172,10 @@ constexpr Hint kMeant[] = {
     {"nil value \\(global 'kling'", "begin with: local kling = require \"kling\""},
     {"arithmetic .*'kling'", "a text stands in quotes: \"kling-v3\""},
     {"\\(for iterator", "write for i, item in ipairs(list) do"},
-    {"' \\(table expected, got n|(concatenate|length of) a nil value \\((?!field "
+    {"nil value \\(\\w+ '(f|fh|file|handle|input)'",
+     "io.open gives nil where there is no such file: assert(io.open(path)) says why"},
+    {"error without a text \\(table", "error wants a text: error(\"…\"), or kling.json(value)"},
+    {"' \\(table expected, got n(il|o v)|(concatenate|length of) a nil value \\((?!field "
      "'(\\?|int))|compare.*nil",
      "a value was never set: is it spelt as where it was set?"},
     {"'(for iterator|ipairs|pairs)' \\(table expected", "pairs and ipairs go through tables only"},
@@ -197,7 +201,7 @@ constexpr Hint kMeant[] = {
      "kling.concat({ one, two }, \"film.mp4\") joins clips; as text write tostring(clip)"},
     {"arithmetic on a", "a comment begins with --; a text, such as a path, stands in quotes"},
     {"concatenate a nil value \\(field '(\\?|integer index)'",
-     "there is no such item; arg[1] is the first word behind the script"},
+     "there is no such item: a list begins at [1], as do the words behind the script, arg[1]"},
     {"concatenate a [^n]", "as text: tostring(x); of a list: table.concat(list, \", \")"},
     {"nil value \\(field '(\\?|integer index)'",
      "the list has no such item: the first is [1]; did a function for kling.map forget its "
@@ -205,7 +209,6 @@ constexpr Hint kMeant[] = {
     {"call a (string|number|boolean|table|kling.\\w+) value",
      "only a function is called; an item is list[1]; is a comma or .. missing before it?"},
     {"call a nil value \\((local|upvalue)", "it was given no function, or another value since"},
-    {"to 'still' \\(table", "write kling.still(\"title.png\", { seconds = 3 })"},
     {": cannot open ", "check the path; relative ones start at the working folder"},
     {"stack overflow", "a function calls itself without an end"},
 };
@@ -285,6 +288,7 @@ std::string meant_member(std::string_view owner, std::string_view name) {
       if (param.name == name && (owner == "kling.Job" || owner == "kling.Clip"))
         return (owner == "kling.Job" ? "write job.request." : "write clip.job.request.") +
                param.name;
+  if (std::string form = call_form(name); !form.empty()) return form;
   const std::vector<std::string> known = members_of(owner);
   const std::string near = api::did_you_mean(name, known);
   return near.empty() ? "it has " + api::joined(known, ", ") : "did you mean " + near + "?";

@@ -61,7 +61,7 @@ int push_results(lua_State* L, Task& task) {
   const char* here = lua_tostring(L, -1);
   pure(L, [&] {
     if (value != nullptr) {
-      value->traceback = task.failure->traceback + "\n" + user_frames(here);
+      value->traceback = user_frames(here, task.failure->traceback);
     } else if (waiter != nullptr) {
       waiter->inherited = std::make_unique<TaskResult>(*task.failure);
     }

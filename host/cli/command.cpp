@@ -56,7 +56,11 @@ CLI::Validator number_in(double low, double high) {
     double number = 0;
     if (text.starts_with('$')) text.erase(0, 1);  // of money
     if (CLI::detail::lexical_cast(text, number) && number >= low && number <= high) return {};
-    return "takes a number " + range + ", not " + text;
+    std::string meant = text;
+    std::ranges::replace(meant, ',', '.');
+    meant.resize(std::min(meant.find_first_not_of("0123456789."), meant.size()));
+    return "takes a number " + range + (meant.empty() ? "" : ", such as " + meant) + ", not " +
+           text;
   };
   return {check, bounded ? told(low) + "-" + told(high) : ""};
 }

@@ -77,6 +77,12 @@ void tell_unknown(const CLI::App& app, const std::string& path, const std::strin
   std::string near = api::did_you_mean(meant.substr(0, meant.find('=')), known);
   for (const std::string& name : known)  // "--simulate"
     if (near.empty() && option && meant.starts_with(name)) near = name;
+  static const std::regex unpaid("--(dry-?run|plan|preview|rehearse|estimate|cost|price)\\b.*");
+  if (std::regex_match(meant, unpaid) && near.empty())
+    return tell(path + " has no option " + word,
+                "kling plan film.lua shows what a run would cost; kling run --sim rehearses it");
+  if (word.ends_with(".lua") && path == "kling jobs list")
+    return tell(path + " has no argument " + word, path + " --script " + word);
   // It may be the key itself.
   if (!option && path == "kling login")
     return tell("kling login takes no key as an argument: your shell keeps what is typed",
@@ -157,8 +163,12 @@ int run_program(int argc, char** argv) {
       last = given.front();
       path += " " + last->get_name();
     }
-    if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr)
-      tell(in_our_words(error.what()), path + " --help");
+    const std::string what = in_our_words(error.what());
+    const CLI::Option* option = last->get_option_no_throw(what.substr(0, what.find(": takes ")));
+    if (option != nullptr)  // what it counts: days, seconds
+      tell(what, option->get_name() + ": " + option->get_description());
+    else if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr)
+      tell(what, path + " --help");
     else if (first.starts_with('-') && last != &app)
       tell(first + " stands before the command", "write " + path + " " + first + " …");
     else

@@ -115,6 +115,29 @@ bool asks_first(const RunOptions& options) {
   return access && access->ask;
 }
 
+/// Nothing is paid for a name that is misspelt: a shot that is to be made again was made, or is
+/// named in the script.
+Status check_again(const engine::EngineOptions& settings, const std::string& source) {
+  const std::string& name = settings.again;
+  if (name.empty() || source.find(name) != source.npos) return Done{};
+  Error error{.message = "no shot is called \"" + name + "\", so none was made again",
+              .hint = "kling jobs list shows the names"};
+  if (!fs::exists(settings.ledger_path)) return error;
+  const auto book = engine::open_ledger(settings.ledger_path);
+  const auto rows = book ? (*book)->list(0) : book.error();
+  if (!rows) return rows.error();
+  std::vector<std::string> names;
+  std::string near;
+  for (const engine::Step& row : *rows) {
+    if (row.name == name) return Done{};
+    if (!row.superseded) names.push_back(row.name);
+    if (name.size() > 6 && row.address.starts_with(name)) near = row.name;  // its short id
+  }
+  if (near.empty()) near = api::did_you_mean(name, names);
+  if (!near.empty()) error.hint = "did you mean --again " + quoted(near) + "?";
+  return error;
+}
+
 int run_source(RunOptions& options, const std::vector<std::string>& words,
                const std::string& source) {
   const std::string script = words.front();
@@ -130,6 +153,8 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
   settings.draft = options.draft;
   if (options.draft) settings.take += settings.take.empty() ? "draft" : "-draft";
   settings.again = options.again;
+  if (Status named = check_again(settings, source); !named)
+    return options.voice.fail(named.error());
   settings.purse->held = asks_first(options);
   if (!typed) settings.seed = random_seed(settings, script);
   settings.typed = typed;

@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "base/process.h"
 #include "cli/board.h"
+#include "script/script.h"
 
 namespace kling {
 extern const std::string_view kViewPageText, kViewStyleText, kViewScriptText;
@@ -116,8 +117,13 @@ int run_view(const ViewOptions& options) {
   if (!options.sheet.empty() || !options.otio.empty())
     return write_media(options, (*data)["cards"]);
   if (options.voice.json) return Voice::line(*data), int{kExitDone};
+  const bool empty =
+      (*data)["cards"].empty() && (*data)["films"].empty() && (*data)["questions"].empty();
+  if (empty && !options.script.empty())
+    if (const auto script = script::read(options.script); !script)
+      return options.voice.fail(script.error());
   if (*book == nullptr) return options.note_absent(), kExitError;
-  if ((*data)["cards"].empty() && (*data)["films"].empty() && (*data)["questions"].empty())
+  if (empty)
     return options.voice.fail({.message = "the ledger " + options.ledger_path() +
                                           " has no shots of " + (*data)["title"].get<std::string>(),
                                .hint = "kling jobs lists what it has"});

@@ -125,14 +125,6 @@ local function compile(source, chunk_name, first_line, only_statements)
   end
 end
 
-local function read_source(path)
-  local file, why = open_file(path, "rb")
-  local source = file and file:read "a"
-  if file then file:close() end
-  if not source then return nil, "cannot read " .. (why or path) end
-  return (gsub(source, "^#[^\n]*", ""))
-end
-
 local function saved(input)
   if host.is_secret(input.source) then return "-- an input with a key or a signed address is left out" end
   -- A value alone is no statement; a call is.
@@ -182,8 +174,8 @@ local command = {
     return "text", concat(lines, "\n")
   end,
   load = function(path)
-    if path == "" then return "error", ".load FILE" end
-    local source, why = read_source(path)
+    if path == "" or path == "-" then return "error", ".load FILE" end
+    local source, why = host.read(path)
     if not source then return "error", why end
     local fn, message = compile(source, "@" .. path, 1, true)
     if not fn then return "error", message end

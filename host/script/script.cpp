@@ -32,6 +32,11 @@ Result<std::string> read(const std::string& path) {
     }
     source.assign(std::istreambuf_iterator<char>(file), {});
   }
+  const std::string ending = extension_of(path);
+  if (api::has_word("csv tsv json", ending))
+    return Error{.message = path + " is no Lua script: it is named ." + ending,
+                 .hint = (ending == "json" ? "kling.json(\"" : "kling.csv(\"") + path +
+                         "\") reads a table in a script"};
   const FileKind& kind = file_kind(std::string_view(source).substr(0, 256));
   const bool binary = source.find('\0') != source.npos || api::bad_utf8(source) != source.npos;
   if ((binary &&
