@@ -89,13 +89,13 @@ Result<Json> read_csv(std::string text, const std::string& name, Json* numbers) 
   if (text.starts_with('<') || text.starts_with("%PDF") || text.starts_with("PK\3\4") ||
       parse_json(text).is_structured()) {
     const std::string kind = file_kind(text).name;
-    error.message += "is " + (kind == "text" ? "JSON" : kind) + ", no table";
+    error.message = name + " is " + (kind == "text" ? "JSON" : kind) + ", no table";
     error.hint = "save the table as CSV UTF-8";
     return error;
   }
   const bool zero = text.find('\0') != text.npos;
   if (zero || bad_utf8(text) != text.npos) {
-    error.message += zero ? "is no text: it holds a zero byte" : "is not UTF-8";
+    error.message = name + (zero ? " is no text: it holds a zero byte" : " is not UTF-8");
     error.hint = "save it as CSV UTF-8";
     return error;
   }

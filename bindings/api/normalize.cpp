@@ -136,7 +136,7 @@ class Normalizer {
         if (value.is_object() && !value.contains("$media")) {
           object(value, param.children, path + ".");
         } else {
-          wrong_type(value, path, "a table");
+          wrong_type(value, path, "a table", param.doc);
         }
         break;
       case Type::list: list(value, param, path); break;

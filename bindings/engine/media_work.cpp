@@ -1,6 +1,4 @@
 // Bytes of pictures and clips: found, fetched or made where they are needed.
-#include <cctype>
-
 #include "api/text.h"
 #include "base/digest.h"
 #include "base/file_kind.h"
@@ -13,22 +11,6 @@ namespace kling::engine {
 namespace {
 
 using Recipe = MediaSource::Recipe;
-
-/// What a shot is called, as a part of a file's name; empty when nothing of it can be.
-std::string as_file_name(const std::string& shot) {
-  constexpr std::size_t kMost = 100;  // bytes; a name has 255 at most, with all that follows
-  std::string name;
-  for (const char c : shot) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (name.size() >= kMost && (byte & 0xC0) != 0x80) break;
-    if (std::isalnum(byte) != 0 || byte >= 0x80 || c == '_')
-      name += c;
-    else if (!name.empty() && name.back() != '-')
-      name += '-';
-  }
-  if (name.ends_with('-')) name.pop_back();
-  return name;
-}
 
 /// "shot-3-1f0c…-861309….mp4": no other task has it, so that no clip takes another's place. The
 /// further videos of a clip are called after the first, whatever version stored that.
@@ -489,6 +471,9 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
     if (done && *done)
       if (Status noted = note_derived(target.string(), *content); !noted) return noted.error();
   }
+  if (!done && source.recipe == Recipe::bytes && done.error().message.starts_with(*from))
+    return Error{.message = "kling.bytes" + done.error().message.substr(from->size()),
+                 .hint = "it takes the bytes of a PNG or JPEG, such as clip:last_frame():bytes()"};
   if (!done) return done.error();
   if (!*done)
     if (Status copied = copy_file(*from, target.string()); !copied) return copied.error();

@@ -18,7 +18,7 @@ int error_index(lua_State* L) {
   if (std::strcmp(key, "traceback") == 0) return push_some(L, value.traceback);
   api::Json& field = new_object<api::Json>(L);
   pure(L, [&] { field = api::member(engine::to_json(value.error), key); });
-  return field.is_null() ? 0 : (push_json(L, field), 1);
+  return field.is_null() ? no_value(L, "kling.Error", key) : (push_json(L, field), 1);
 }
 
 int error_tostring(lua_State* L) {

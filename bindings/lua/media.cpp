@@ -230,6 +230,7 @@ lua_Number length_of(lua_State* L, const ClipRef& clip, lua_Number& told) {
 
 int clip_trim(lua_State* L) {
   const ClipRef& clip = check_clip(L);
+  lua_settop(L, 3);
   const bool ends = !lua_isnoneornil(L, 3);
   const lua_Number from = lua_isnumber(L, 2) ? lua_tonumber(L, 2) : -1;
   const lua_Number to = lua_isnumber(L, 3) ? lua_tonumber(L, 3) : 0;

@@ -129,6 +129,9 @@ struct Hint {
 // The line before is looked at, too: the compiler stumbles over the word that follows. What stands
 // in quotes is left out.
 constexpr Hint kHints[] = {
+    {"```", "leave out the lines with ```: they belong to the page, not to the script"},
+    {"\n *([$%#>] +)?kling(>| (run|plan|repl|jobs|login)\\b)",
+     "leave out the prompt kling>; a command such as kling run is for the shell"},
     {"“|”|„|«|»|‘|’|`", "use straight quotes: \"…\"; a text over several lines stands in [[…]]"},
     {"\xC2\xA0", "there is a no-break space in this line: type the space anew"},
     {"–|—", "there is a long dash in this line: a minus is -, a comment begins with --"},
@@ -176,13 +179,14 @@ constexpr Hint kMeant[] = {
      "io.open gives nil where there is no such file: assert(io.open(path)) says why"},
     {"error without a text \\(table", "error wants a text: error(\"…\"), or kling.json(value)"},
     {"' \\(table expected, got n(il|o v)|(concatenate|length of) a nil value \\((?!field "
-     "'(\\?|int))|compare.*nil",
+     "'(\\?|int))|arithmetic on a nil value \\((field '[^?i]|local|upv)|compare.*nil",
      "a value was never set: is it spelt as where it was set?"},
     {"'(for iterator|ipairs|pairs)' \\(table expected", "pairs and ipairs go through tables only"},
     {"'length'|'size'|'count'|'len'|bad 'for' limit", "#list counts a list: for i = 1, #list do"},
     {"'(push|append|push_back|add)'", "write list[#list + 1] = item"},
     {"global '(switch|case|elif)'", "write if … then … elseif … then … else … end"},
     {"value \\(\\w+ 'kling'", "write kling.text2video { … }"},
+    {"global '(exit|quit|die|abort)'", "write os.exit(1), or error(\"why\")"},
     {"global 'range'", "write for i = 1, 3 do … end"},
     {"global 'f'", "Lua puts no {name} into a text: write \"A \" .. animal"},
     {"to '(upper|lower|rep|format|sub|gsub|find|match|len)' \\(string expected, got n",

@@ -84,6 +84,7 @@ int task_waited(lua_State* L, int, lua_KContext) {
   state_of(L).note_unended(L, ticket, Kind::timeout);
   return raise_new(L, Kind::timeout, [&](Error& error) {
     error.message = "task " + task.path + " was still running when the wait timed out";
+    error.hint = "give it more seconds; what it sent goes on, and the next run finds it";
     error.retryable = true;
   });
 }

@@ -171,7 +171,7 @@ Result<api::Json> parse_file(std::string text, const std::string& name) {
   if (!value.is_discarded()) return value;
   std::string place;
   try {
-    (void)api::Json::parse(text);
+    value = api::Json::parse(text);
   } catch (const std::exception& error) {
     const std::string why = error.what();
     std::smatch match;
@@ -347,6 +347,8 @@ Status read_options(Options& options, const api::Json& given) {
     }
     if (found->set(options, *field)) continue;
     error.message = "option " + field.key() + " takes " + found->takes;
+    if (field->is_number() && error.message.ends_with(" a text"))
+      error.hint = "write " + field.key() + " = \"" + field->dump() + '"';
     return error;
   }
   return Done{};

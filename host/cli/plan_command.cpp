@@ -199,14 +199,14 @@ class Plan {
 
   /// On a narrow terminal without what the script tells, too.
   static void print_row(const std::string& state, const std::string& kind, const std::string& model,
-                        const std::string& mode, const std::string& seconds, const std::string& usd,
+                        const std::string& mode, const std::string& length, const std::string& usd,
                         const std::string& shot) {
     const bool terminal = ::isatty(STDOUT_FILENO) != 0;
     const std::size_t columns = terminal ? terminal_size(STDOUT_FILENO).columns : 1000;
     std::string line = printed("%-9s ", state.c_str());
     if (columns >= 100)
       line += printed("%-18s %-16s %-4s %4s ", kind.c_str(), model.c_str(), mode.c_str(),
-                      seconds.c_str());
+                      length.c_str());
     line += printed(columns < 60 ? "%6s  " : "%8s  ", usd.c_str()) + shot;
     std::printf("%s\n", fitted(terminal ? printable(line) : line, columns).c_str());
   }

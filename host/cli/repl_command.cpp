@@ -67,8 +67,12 @@ class Session {
       // Such as one that came from the history.
       if (const auto paid = paid_.find(pending); paid != paid_.end())
         tell("this makes a new one; what it made before is kling.job(\"" + paid->second + "\")");
-      if (verdict == Verdict::error)
-        text = lua::explain_syntax(text, std::string(std::size_t(first_line) - 1, '\n') + pending);
+      if (verdict == Verdict::error) {
+        std::string source = std::string(std::size_t(first_line) - 1, '\n') + pending;
+        if (pending.starts_with(".load "))
+          if (const auto loaded = script::read(text.substr(0, text.find(':')))) source = *loaded;
+        text = lua::explain_syntax(text, source);
+      }
       obey(verdict, text);
       tell_price(pending);
       pending.clear();

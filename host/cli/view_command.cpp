@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "base/process.h"
 #include "cli/board.h"
+#include "engine/media/ffmpeg.h"
 #include "script/script.h"
 
 namespace kling {
@@ -74,6 +75,9 @@ std::string script_of_data(const json& data) {
 
 /// The clips that count now, as one picture or as a timeline for an editor.
 int write_media(const ViewOptions& options, const json& cards) {
+  if (!options.otio.empty())
+    if (Status fits = engine::media::check_ending(options.otio, true); !fits)
+      return options.voice.fail(fits.error());
   Service service(options);
   const auto engine = service.start(options.script);
   if (!engine) return options.voice.fail(engine.error());

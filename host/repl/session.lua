@@ -220,7 +220,8 @@ function repl.submit(source, first_line)
   local name, rest = match(source, "^%s*%.(%a+)%s*(.-)%s*$")
   if name and command[name] then return command[name](rest, first_line) end
   if name then return "error", "there is no command ." .. name .. "; .help lists them" end
-  local word = match(source, "^%s*(%a+)%s*$")
+  if find(source, "^%s*%?+%s*$") then source = "help" end
+  local word = match(source, "^%s*(%a+)[%s()]*$")
   if (word == "quit" or word == "exit") and rawget(globals, word) == nil then return "quit" end
   return run_input(source, first_line)
 end

@@ -23,7 +23,8 @@ Result<std::string> read(const std::string& path) {
       const fs::path folder = fs::path(path).parent_path();
       std::vector<std::string> scripts;
       for (const auto& entry : fs::directory_iterator(folder.empty() ? "." : folder, error))
-        if (entry.path().extension() == ".lua") scripts.push_back(entry.path().filename());
+        if (entry.path().extension() == ".lua" && entry.is_regular_file(error))
+          scripts.push_back(entry.path().filename());
       const std::string near =
           api::did_you_mean(fs::path(path).filename().replace_extension("lua").string(), scripts);
       return Error{.message = "cannot read the script " + path,
@@ -45,6 +46,9 @@ Result<std::string> read(const std::string& path) {
     return Error{.message = path + " is " + kind.name + ", not a script", .hint = "name a .lua"};
   if (Status read = api::take_byte_order_mark(source, path == "-" ? "standard input" : path); !read)
     return read.error();
+  if (source.starts_with("{\\rtf") ||
+      (source.find('\0') != source.npos && !source.starts_with('\x1b')))
+    return Error{.message = path + " is not plain text", .hint = "save it as plain text, UTF-8"};
   if (source.starts_with('#')) source.insert(0, "--");
   return source;
 }
