@@ -465,7 +465,7 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   if (source.recipe != Recipe::clip) {
     done = must_convert(*from, target.string());
     if (done && *done)
-      if (Status made = media::convert_picture(*from, target.string()); !made) return made.error();
+      if (Status made = media::convert_picture(*from, target.string()); !made) done = made.error();
   } else if (source.job) {
     done = media::copy_with_comment(*from, target.string(), what_made(source, key()));
     if (done && *done)

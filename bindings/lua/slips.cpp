@@ -196,7 +196,7 @@ constexpr Hint kMeant[] = {
     {"index a nil value$", "is it spelt as where it was set? does its function have a return?"},
     {"index a nil value \\(global", "it has no value; a text, such as a path, stands in quotes"},
     {"index a kling\\.", "it cannot be changed; name = \"…\" and such stand in its request"},
-    {"index a function value", "a function is called first: kling.text2video { … }:wait()"},
+    {"index a function value", "a function is called first: kling.text2video { … }:wait(), clip:probe()"},
     {"length of a kling\\.", "a clip has clip.duration; # counts a list"},
     {"attempt to compare", "compare numbers with numbers; tonumber(x) makes one of a text"},
     {"attempt to \\w+ a '",

@@ -102,8 +102,7 @@ int run_list(const ListOptions& options) {
     std::string line = printed("%-*s  %-9s  ", int(widest), id.c_str(), state);
     if (columns >= 60) line += printed("%7s  %7s  ", age.c_str(), cost.c_str());
     line += what;
-    if (!place.empty() && columns_of(line) + 2 + columns_of(place) <= columns)
-      line += "  " + place;
+    if (!place.empty() && columns_of(line) + 2 + columns_of(place) <= columns) line += "  " + place;
     std::printf("%s\n", fitted(line, columns).c_str());
   };
   print("ID", "STATE", "AGE", "COST", "SHOT");

@@ -190,8 +190,8 @@ class Plan {
                             {"name", shot.name},
                             {"summary", shot.summary}}}});
     print_row(state, shot.endpoint, text("model_name"), text("mode"), text("duration"),
-              printed("%.2f", price),
-              titled(shot.name, shot.summary) + "  " + shot.script +
+              printed("%.2f", price), titled(shot.name, shot.summary),
+              "  " + shot.script +
                   (carried        ? "  (made from what differs)"
                    : shot.differs ? "  (differs from last time)"
                                   : ""));
@@ -200,7 +200,7 @@ class Plan {
   /// On a narrow terminal without what the script tells, too.
   static void print_row(const std::string& state, const std::string& kind, const std::string& model,
                         const std::string& mode, const std::string& length, const std::string& usd,
-                        const std::string& shot) {
+                        const std::string& shot, const std::string& place = "") {
     const bool terminal = ::isatty(STDOUT_FILENO) != 0;
     const std::size_t columns = terminal ? terminal_size(STDOUT_FILENO).columns : 1000;
     std::string line = printed("%-9s ", state.c_str());
@@ -208,7 +208,9 @@ class Plan {
       line += printed("%-18s %-16s %-4s %4s ", kind.c_str(), model.c_str(), mode.c_str(),
                       length.c_str());
     line += printed(columns < 60 ? "%6s  " : "%8s  ", usd.c_str()) + shot;
-    std::printf("%s\n", fitted(terminal ? printable(line) : line, columns).c_str());
+    if (terminal) line = printable(line);
+    if (columns_of(line + place) <= columns) line += place;
+    std::printf("%s\n", fitted(line, columns).c_str());
   }
 
   RunOptions& run_;

@@ -199,6 +199,9 @@ local command = {
 }
 
 function run_input(source, first_line)
+  if find(source, "^%s*[%w_./-]+%.lua%s*$") or find(source, "^%s*load%s+[^%s=(]+%s*$") then
+    return "error", "a file is run here by .load FILE; kling run FILE is for the shell"
+  end
   source = gsub(source, "^%s*help%s+([%w_.]+)%s*$", 'help "%1"')
   local word = match(source, "^%s*(h[elp][elp][elp])%s*$") -- hlep
   if word and not cells[word] and rawget(globals, word) == nil then source = "help" end

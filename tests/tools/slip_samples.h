@@ -696,7 +696,7 @@ for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video(row) end)lua",
      ""},
     {"", R"lua(kling.text2video:new("A fox"))lua",
      R"lua(kling: film.lua:2: attempt to index a function value (field 'text2video')
-  do: a function is called first: kling.text2video { … }:wait()
+  do: a function is called first: kling.text2video { … }:wait(), clip:probe()
 )lua",
      ""},
     {"", R"lua(kling { prompt = "A fox" })lua",
