@@ -132,7 +132,8 @@ int no_value(lua_State* L, const char* owner, const char* member) {
   if (known) return 0;
   return raise_new(L, Kind::invalid, [&](Error& error) {
     const char* what = std::strrchr(owner, '.') + 1;
-    error.message = std::string(*what == 'I' ? "an " : "a ") + what + " has no " + member;
+    error.message =
+        std::string(*what == 'I' || *what == 'E' ? "an " : "a ") + what + " has no " + member;
     error.hint = meant_member(owner, member);
   });
 }

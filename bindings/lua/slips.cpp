@@ -157,16 +157,21 @@ constexpr Hint kHints[] = {
      "begin with: local kling = require \"kling\""},
     {"\n *(try|catch|except|throw)( *\n| +\\w|:| *\\{)",
      "write local ok, problem = pcall(function() … end)"},
-    {"\n *((switch|case|elif)[ (]+\\w|match +\\w)", "write if … then … elseif … then … else … end"},
+    {"\n *((switch|case)[ (]+\\w|match +\\w)|\\b(elif|elsif)\\b",
+     "write if … then … elseif … then … else … end"},
     {"(\n|then|do|else) *continue *(;|\n|end)",
      "Lua has no continue: put the rest of the loop into if … then … end"},
     {"\n *(for|if|while|else)\\b.*: *\n|\n *(def|fn|func) |'(do|then)' expected|ol near "
      "'\\{'|'end'.*'\\}'",
      "write for … do … end, while … do … end, if … then … end, function name(…) … end"},
     {"[=(,] *\\[(?!\\[|=)|'\\]' expected near '='", "a table stands in { and }, not in [ and ]"},
+    {"\n *local +(?!function\\b)\\w+ +\\w+ *\\(", "write local function name(…) … end"},
+    {"unfinished long", "what begins with [[ ends with ]]"},
     {"unfinished string", "close this text with a quote; several lines stand in [[ and ]]"},
     {"<eof> expected near 'end'", "this end is one too many"},
     {"function arguments exp", "a method is called with brackets, such as job:wait()"},
+    {"syntax error near <eof>",
+     "the last word alone is no statement: name(…) calls, name = … sets"},
     {"'end' expected .*near '", "return is the last line of its block; or an end is missing above"},
 };
 
@@ -196,7 +201,11 @@ constexpr Hint kMeant[] = {
     {"index a nil value$", "is it spelt as where it was set? does its function have a return?"},
     {"index a nil value \\(global", "it has no value; a text, such as a path, stands in quotes"},
     {"index a kling\\.", "it cannot be changed; name = \"…\" and such stand in its request"},
-    {"index a function value", "a function is called first: kling.text2video { … }:wait(), clip:probe()"},
+    {"index a (number|boolean) value", "it has no fields and methods; as text: tostring(x)"},
+    {"to 'format' \\(no value", "each %d and %s in the text wants a value of its own"},
+    {"to 'format' \\(number", "%d wants a number; %s takes any value"},
+    {"index a function value",
+     "a function is called first: kling.text2video { … }:wait(), clip:probe()"},
     {"length of a kling\\.", "a clip has clip.duration; # counts a list"},
     {"attempt to compare", "compare numbers with numbers; tonumber(x) makes one of a text"},
     {"attempt to \\w+ a '",
@@ -232,6 +241,9 @@ std::string syntax_hint(const std::string& message, const std::string& lines,
   const auto letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; };
   if (at != line.npos && at > 0 && letter(line[at - 1]) && letter(near[0]))
     return "the text ends at the ' before " + near + ": put it in double quotes";
+  if (const auto quote = near.empty() ? 0 : line.find('"' + near);
+      quote != line.npos && quote > 0 && line[quote - 1] == ' ' && letter(near[0]))
+    return "the text ends at the \" before " + near + ": inside of a text write \\\"";
   const bool named = message.find("<name> expected") != message.npos;  // after a colon
   if (near == ":" || (named && line.find(':') != line.npos))
     return "in a table a field is written name = value, not name: value";

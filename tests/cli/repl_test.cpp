@@ -153,7 +153,7 @@ TEST_CASE("the session of the documentation is what the REPL does") {
 }
 
 TEST_CASE("what .load cannot read or compile is told with the file's own line") {
-  const Stage stage("");
+  Stage stage("");
   std::ofstream(stage.folder / "bad.lua") << "local x = 1\nlocal y = = 2\n";
   const Outcome run = repl(stage, ".load bda.lua\n.load bad.lua\n");
   CHECK(contains(run.err, "kling: cannot read the script bda.lua\n  do: did you mean bad.lua?\n"));

@@ -975,6 +975,37 @@ stack traceback:
 	film.lua:3: in main chunk
 )lua",
      ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+print(clip.probe.width))lua",
+     R"lua(kling: film.lua:3: attempt to index a function value (field 'probe')
+  do: a function is called first: kling.text2video { … }:wait(), clip:probe()
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip:trim())lua",
+     R"lua(kling: film.lua:3: trim: nil to its end is no part of this clip, which is 5.0 s long
+  do: write clip:trim(1, 4), in seconds from its start
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", aspect_ratio = "portrait" })lua",
+     R"lua(kling: film.lua:2: text2video: aspect_ratio = "portrait" is not one of: 16:9, 9:16, 1:1, 4:3, 3:4, 3:2, 2:3
+  do: 9:16 is upright, 16:9 is wide, 1:1 is square
+)lua",
+     ""},
+    {"",
+     R"lua(local ok, problem = pcall(kling.text2video, { promt = "A fox" })
+print(problem.mesage))lua",
+     R"lua(kling: film.lua:3: an Error has no mesage
+  do: did you mean message?
+)lua",
+     ""},
+    {"", R"lua(kling.timeout(1, function() kling.sleep(60) end))lua",
+     R"lua(kling: film.lua:2: task main/1 was still running when the wait timed out
+  do: give it more seconds; what it sent goes on, and the next run finds it
+)lua",
+     ""},
     {"The fields of a request", R"lua(kling.text2video { duration = 5 })lua",
      R"lua(kling: film.lua:2: text2video: prompt is missing
   do: describe the shot, for example prompt = "A red kite over a beach"
@@ -1692,6 +1723,92 @@ if length > 3 then print("long") end)lua",
 print("done"))lua",
      R"lua(kling: film.lua:3: attempt to call a nil value (local 'print')
   do: it was given no function, or another value since
+)lua",
+     ""},
+    {"", R"lua(exit())lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (global 'exit')
+  do: write os.exit(1), or error("why")
+)lua",
+     ""},
+    {"",
+     R"lua(!```lua
+print("A fox")
+```)lua",
+     R"lua(kling: film.lua:1: unexpected symbol near '`'
+  ```lua
+  ^
+  do: leave out the lines with ```: they belong to the page, not to the script
+)lua",
+     ""},
+    {"", R"lua(!kling> print("A fox"))lua",
+     R"lua(kling: film.lua:1: syntax error near '>'
+  kling> print("A fox")
+       ^
+  do: leave out the prompt kling>; a command such as kling run is for the shell
+)lua",
+     ""},
+    {"", R"lua(!$ kling run film.lua)lua",
+     R"lua(kling: film.lua:1: unexpected symbol near '$'
+  $ kling run film.lua
+  ^
+  do: leave out the prompt kling>; a command such as kling run is for the shell
+)lua",
+     ""},
+    {"",
+     R"lua(local shot = {}
+print(shot.takes + 1))lua",
+     R"lua(kling: film.lua:3: attempt to perform arithmetic on a nil value (field 'takes')
+  do: a value was never set: is it spelt as where it was set?
+)lua",
+     ""},
+    {"",
+     R"lua(local take = 5
+print(take:format()))lua",
+     R"lua(kling: film.lua:3: attempt to index a number value (local 'take')
+  do: it has no fields and methods; as text: tostring(x)
+)lua",
+     ""},
+    {"", R"lua(print(("Shot %d of %s"):format(1)))lua",
+     R"lua(kling: film.lua:2: bad argument #2 to 'format' (no value)
+  do: each %d and %s in the text wants a value of its own
+)lua",
+     ""},
+    {"", R"lua(print(("Shot %d"):format("one")))lua",
+     R"lua(kling: film.lua:2: bad argument #1 to 'format' (number expected, got string)
+  do: %d wants a number; %s takes any value
+)lua",
+     ""},
+    {"",
+     R"lua(local take = 2
+if take == 1 then print("one") elif take == 2 then print("two") end)lua",
+     R"lua(kling: film.lua:3: syntax error near 'take'
+  if take == 1 then print("one") elif take == 2 then print("two") end
+     ^
+  do: write if … then … elseif … then … else … end
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "She says "hello" to him" })lua",
+     R"lua(kling: film.lua:2: '}' expected near 'hello'
+  kling.text2video { prompt = "She says "hello" to him" }
+                                         ^
+  do: the text ends at the " before hello: inside of a text write \"
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = [[A fox })lua",
+     R"lua(kling: film.lua:3: unfinished long string (starting at line 2) near <eof>
+  do: what begins with [[ ends with ]]
+)lua",
+     ""},
+    {"", R"lua(local fucntion shot() return kling.text2video("A fox") end)lua",
+     R"lua(kling: film.lua:2: <eof> expected near 'end'
+  local fucntion shot() return kling.text2video("A fox") end
+                                                         ^
+  do: write local function name(…) … end
+)lua",
+     ""},
+    {"", R"lua(kling.text2video("A fox") please)lua",
+     R"lua(kling: film.lua:3: syntax error near <eof>
+  do: the last word alone is no statement: name(…) calls, name = … sets
 )lua",
      ""},
 };
