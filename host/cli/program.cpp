@@ -100,7 +100,7 @@ void tell_unknown(const CLI::App& app, const std::string& path, const std::strin
   if (std::regex_match(meant, unpaid) && near.empty())
     return tell(path + " has no option " + word,
                 "kling plan film.lua shows what a run would cost; kling run --sim rehearses it");
-  if (word.ends_with(".lua") && !option && path != "kling")
+  if (word.ends_with(".lua") && !option && path != "kling" && !app.get_prefix_command())
     return tell(path + " has no argument " + word,
                 path.starts_with("kling jobs") ? "kling jobs list --script " + word
                 : path == "kling repl" ? "kling run " + word + ", or in a session: .load " + word
