@@ -94,7 +94,9 @@ class Checker {
       add(kError, param, "value", path,
           " = " + shown(value) + " is not one of: " + joined(all, ", "),
           nearest.empty() && param.name == "mode" ? meant_field("", "resolution")
-          : nearest.empty() && all.size() <= 3    ? "give \"" + joined(all, "\" or \"") + '"'
+          : nearest.empty() && param.name == "aspect_ratio"
+              ? "9:16 is upright, 16:9 is wide, 1:1 is square"
+          : nearest.empty() && all.size() <= 3 ? "give \"" + joined(all, "\" or \"") + '"'
           : nearest.empty()
               ? "one that is newer than this program goes into extra = { " + param.name + " = … }"
               : "did you mean " + nearest + "?");

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "api/decoder.h"
+#include "api/endpoint.h"
 #include "api/text.h"
 #include "base/file_kind.h"
 
@@ -9,6 +10,19 @@ namespace kling::api {
 namespace {
 
 using Cells = std::vector<std::string>;
+
+/// The field of a request that the head of a column means, such as "Aspect Ratio"; else the head,
+/// small when it is all in capitals.
+std::string field_of(const std::string& head) {
+  std::string field = lower(head);
+  std::ranges::replace_if(
+      field, [](char c) { return c == ' ' || c == '-'; }, '_');
+  for (const Endpoint& endpoint : endpoints())
+    for (const Param& param : endpoint.params)
+      if (param.name == field) return field;
+  const bool small = std::ranges::any_of(head, [](char c) { return c >= 'a' && c <= 'z'; });
+  return small && field != "name" && field != "take" ? head : lower(head);
+}
 
 /// What stands most often in the first line outside of quotes.
 char separator_of(std::string_view text) {
@@ -75,13 +89,13 @@ Result<Json> read_csv(std::string text, const std::string& name, Json* numbers) 
   if (text.starts_with('<') || text.starts_with("%PDF") || text.starts_with("PK\3\4") ||
       parse_json(text).is_structured()) {
     const std::string kind = file_kind(text).name;
-    error.message += "is " + (kind == "text" ? "JSON" : kind) + ", no table";
+    error.message = name + " is " + (kind == "text" ? "JSON" : kind) + ", no table";
     error.hint = "save the table as CSV UTF-8";
     return error;
   }
   const bool zero = text.find('\0') != text.npos;
   if (zero || bad_utf8(text) != text.npos) {
-    error.message += zero ? "is no text: it holds a zero byte" : "is not UTF-8";
+    error.message = name + (zero ? " is no text: it holds a zero byte" : " is not UTF-8");
     error.hint = "save it as CSV UTF-8";
     return error;
   }
@@ -107,9 +121,7 @@ Result<Json> read_csv(std::string text, const std::string& name, Json* numbers) 
     for (std::string& cell : cells) cell = bare(cell, false);
     if (number == 1) {
       names = cells;
-      for (std::string& cell : names)  // PROMPT
-        if (std::ranges::none_of(cell, [](char c) { return c >= 'a' && c <= 'z'; }))
-          cell = lower(cell);
+      for (std::string& cell : names) cell = field_of(cell);
       for (std::size_t i = 0; i < names.size(); ++i)
         if (!names[i].empty() && std::count(names.begin(), names.end(), names[i]) > 1)
           return wrong(1, names[i], "two columns have this name");
@@ -123,9 +135,10 @@ Result<Json> read_csv(std::string text, const std::string& name, Json* numbers) 
       if (cells[i].empty()) continue;
       if (i >= names.size() || names[i].empty())
         return wrong(number, column(i),
-                     shown(cells[i]) +
-                         " has no name above it; is a separator inside a cell that is "
-                         "not in quotes?");
+                     shown(cells[i]) + (i < names.size()
+                                            ? " has no name above it; write one into row 1"
+                                            : " has no name above it; is a separator inside a cell "
+                                              "that is not in quotes?"));
       row[names[i]] = cells[i];
     }
     if (row.empty()) continue;

@@ -110,7 +110,15 @@ class Normalizer {
         value = number;
     }
     if (!value.is_number() || !std::isfinite(value.get<double>()))
-      wrong_type(value, path, "a number");
+      wrong_type(value, path, "a number", with_point(value));
+  }
+
+  /// What to write for "0,5"; empty: it is something else.
+  static std::string with_point(const Json& value) {
+    std::string text = scalar_text(value);
+    const std::size_t comma = text.find(',');
+    if (comma == text.npos || text.find_first_not_of("0123456789,") != text.npos) return {};
+    return "write " + text.replace(comma, 1, ".");
   }
 
   void value(Json& value, const Param& param, const std::string& path) {
@@ -128,7 +136,7 @@ class Normalizer {
         if (value.is_object() && !value.contains("$media")) {
           object(value, param.children, path + ".");
         } else {
-          wrong_type(value, path, "a table");
+          wrong_type(value, path, "a table", param.doc);
         }
         break;
       case Type::list: list(value, param, path); break;

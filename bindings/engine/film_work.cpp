@@ -1,4 +1,5 @@
 // Films, their timelines and contact sheets, from what a script holds.
+#include <cctype>
 #include <sstream>
 
 #include "api/text.h"
@@ -250,6 +251,21 @@ Result<std::string> Engine::make_sheet(MediaSource& source) {
   }
   source.set_made(*path);
   return path;
+}
+
+std::string as_file_name(const std::string& shot) {
+  constexpr std::size_t kMost = 100;  // bytes; a name has 255 at most, with all that follows
+  std::string name;
+  for (const char c : shot) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (name.size() >= kMost && (byte & 0xC0) != 0x80) break;
+    if (std::isalnum(byte) != 0 || byte >= 0x80 || c == '_')
+      name += c;
+    else if (!name.empty() && name.back() != '-')
+      name += '-';
+  }
+  if (name.ends_with('-')) name.pop_back();
+  return name;
 }
 
 }  // namespace kling::engine

@@ -117,5 +117,7 @@ std::string short_name(const std::string& identity);
 /// What people call it.
 std::string label_of(const MediaSource& source);
 media::Segment segment_of(const MediaSource& source, const std::string& path);
+/// What a shot is called, as a part of a file's name; empty when nothing of it can be.
+std::string as_file_name(const std::string& shot);
 
 }  // namespace kling::engine

@@ -88,6 +88,8 @@ class SqliteLedger : public Ledger {
             "UPDATE steps SET external_id = ?1, own_external_id = 1 WHERE ?1 <> '' AND id = ?2"
             " AND state = 'intended' AND sent_at = 0",
             wanted.external_id, choice.id);
+        db_.run("UPDATE steps SET name = ?1 WHERE id = ?2 AND ?1 NOT IN ('', name)", wanted.name,
+                choice.id);
         claim = take_over(present(choice.id), wanted.created_at, wanted.run);
       }
       claim.differs = differs && claim.created && choice.id == 0;

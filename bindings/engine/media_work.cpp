@@ -1,6 +1,4 @@
 // Bytes of pictures and clips: found, fetched or made where they are needed.
-#include <cctype>
-
 #include "api/text.h"
 #include "base/digest.h"
 #include "base/file_kind.h"
@@ -13,22 +11,6 @@ namespace kling::engine {
 namespace {
 
 using Recipe = MediaSource::Recipe;
-
-/// What a shot is called, as a part of a file's name; empty when nothing of it can be.
-std::string as_file_name(const std::string& shot) {
-  constexpr std::size_t kMost = 100;  // bytes; a name has 255 at most, with all that follows
-  std::string name;
-  for (const char c : shot) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (name.size() >= kMost && (byte & 0xC0) != 0x80) break;
-    if (std::isalnum(byte) != 0 || byte >= 0x80 || c == '_')
-      name += c;
-    else if (!name.empty() && name.back() != '-')
-      name += '-';
-  }
-  if (name.ends_with('-')) name.pop_back();
-  return name;
-}
 
 /// "shot-3-1f0c…-861309….mp4": no other task has it, so that no clip takes another's place. The
 /// further videos of a clip are called after the first, whatever version stored that.
@@ -444,7 +426,13 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   auto place = output_path(wanted);
   if (!place) return place;
   fs::path target(*place);
-  if (source.recipe == Recipe::clip && api::has_word(kOtherThanClips, extension_of(wanted)))
+  const bool in_folder = wanted.back() == '/' || fs::is_directory(target, ignored);
+  const std::string ending = extension_of(wanted);
+  if (!in_folder && ending.empty() && fs::path(wanted).parent_path() != "/dev")
+    return Error{.message = wanted + " has no ending",
+                 .hint = "name it " + wanted + (source.recipe == Recipe::clip ? ".mp4" : ".png") +
+                         ", or for a folder " + wanted + "/"};
+  if (source.recipe == Recipe::clip && api::has_word(kOtherThanClips, ending))
     if (Status fits = media::check_ending(wanted, false); !fits) return fits.error();
   auto from = materialize(source);
   if (!from) return from;
@@ -456,7 +444,7 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   const auto hash = digest_of(*from);
   const auto content = hash ? origin_or_content(*hash) : hash;
   if (!content) return content;
-  if (wanted.back() == '/' || fs::is_directory(target, ignored)) {
+  if (in_folder) {
     target = free_name(target / given_name(source, *from), [&](const std::string& there) {
       const auto known = counts_as(there);
       return known && *known == *content;
@@ -480,12 +468,15 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   if (source.recipe != Recipe::clip) {
     done = must_convert(*from, target.string());
     if (done && *done)
-      if (Status made = media::convert_picture(*from, target.string()); !made) return made.error();
+      if (Status made = media::convert_picture(*from, target.string()); !made) done = made.error();
   } else if (source.job) {
     done = media::copy_with_comment(*from, target.string(), what_made(source, key()));
     if (done && *done)
       if (Status noted = note_derived(target.string(), *content); !noted) return noted.error();
   }
+  if (!done && source.recipe == Recipe::bytes && done.error().message.starts_with(*from))
+    return Error{.message = "kling.bytes" + done.error().message.substr(from->size()),
+                 .hint = "it takes the bytes of a PNG or JPEG, such as clip:last_frame():bytes()"};
   if (!done) return done.error();
   if (!*done)
     if (Status copied = copy_file(*from, target.string()); !copied) return copied.error();

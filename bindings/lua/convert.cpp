@@ -36,7 +36,11 @@ class Reader {
       case LUA_TSTRING: return read_string(index, out);
       case LUA_TTABLE: return read_table(lua_absindex(L_, index), out);
       case LUA_TUSERDATA: return read_userdata(index, out);
-      case LUA_TFUNCTION: error_.hint = "call it, such as clip:last_frame()"; [[fallthrough]];
+      case LUA_TFUNCTION:
+        error_.hint = path_.starts_with("on_")
+                          ? "on_progress goes to job:wait, kling.all and kling.map"
+                          : "call it, such as clip:last_frame()";
+        [[fallthrough]];
       default:
         return fail(std::string("is a ") + lua_typename(L_, lua_type(L_, index)) +
                     ", which cannot be sent");

@@ -47,7 +47,8 @@ Status take_meta(engine::CreateRequest& create) {
   }
   if (const auto value = take("name")) {
     create.name = api::excerpt(api::scalar_text(*value), 60);
-    if (api::is_blank(create.name)) return wrong("name", "is a text or a number", "\"shot 3\"");
+    if (api::is_blank(create.name))
+      return wrong("name", value->is_string() ? "is empty" : "is a text or a number", "\"shot 3\"");
   }
   if (const auto value = take("strict")) {
     if (!value->is_boolean()) return wrong("strict", "is true or false", "true");
@@ -132,16 +133,12 @@ Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call
     if (request.strict || finding.level == api::Finding::Level::error) errors.push_back(finding);
   if (!errors.empty()) {
     Error error = api::to_error(endpoint, errors);
-    const auto cell = state.cells.find(error.field + "\n" +
-                                       api::scalar_text(api::member(request.fields, error.field)));
-    if (cell == state.cells.end()) return error;
-    error.message.insert(std::min(error.message.find('\n'), error.message.size()),
-                         " (" + cell->second + ")");
+    if (!state.name_cell(call.text, error)) return error;
     static const std::regex& meant = *new std::regex("^(write|did you mean) (\\w+).*");
     if (errors.front().id == "field.unknown")
-      error.hint = std::regex_match(error.hint, meant)
-                       ? std::regex_replace(error.hint, meant, "call the column $2")
-                       : "name each: { prompt = row.prompt }";
+      error.hint = error.hint.starts_with("the fields here are")
+                       ? "name each: { prompt = row.prompt }"
+                       : std::regex_replace(error.hint, meant, "call the column $2");
     return error;
   }
   for (const auto& finding : findings)
@@ -168,7 +165,9 @@ int create(lua_State* L) {
                    (endpoint.name == "image2video" ? " { image = \"hero.png\", prompt = \"…\" }"
                                                    : " { prompt = \"…\", duration = 5 }");
       if (nothing)
-        error.hint = "the value in its brackets is nil; arg[1] is the first word behind the script";
+        error.hint =
+            "the value in its brackets is nil; a list begins at [1], as do the words behind the "
+            "script, arg[1]";
     });
   lua_settop(L, 1);
   if (prompt) {  // the prompt alone

@@ -18,7 +18,7 @@ int error_index(lua_State* L) {
   if (std::strcmp(key, "traceback") == 0) return push_some(L, value.traceback);
   api::Json& field = new_object<api::Json>(L);
   pure(L, [&] { field = api::member(engine::to_json(value.error), key); });
-  return field.is_null() ? 0 : (push_json(L, field), 1);
+  return field.is_null() ? no_value(L, "kling.Error", key) : (push_json(L, field), 1);
 }
 
 int error_tostring(lua_State* L) {
@@ -77,9 +77,8 @@ Where where(lua_State* L) {
   return result;
 }
 
-std::string user_frames(const char* traceback) {
-  std::string kept;
-  std::string_view last;
+std::string user_frames(const char* traceback, std::string kept) {
+  std::string_view last = kept.empty() ? "" : "stack traceback:";
   while (traceback != nullptr && *traceback != '\0') {
     const char* end = std::strchr(traceback, '\n');
     const std::string_view line(traceback, end ? end - traceback : std::strlen(traceback));
@@ -133,7 +132,8 @@ int no_value(lua_State* L, const char* owner, const char* member) {
   if (known) return 0;
   return raise_new(L, Kind::invalid, [&](Error& error) {
     const char* what = std::strrchr(owner, '.') + 1;
-    error.message = std::string(*what == 'I' ? "an " : "a ") + what + " has no " + member;
+    error.message =
+        std::string(*what == 'I' || *what == 'E' ? "an " : "a ") + what + " has no " + member;
     error.hint = meant_member(owner, member);
   });
 }

@@ -28,8 +28,8 @@ struct Where {
 };
 Where where(lua_State* L);
 
-/// Lines of a traceback without C functions and the prelude.
-std::string user_frames(const char* traceback);
+/// Lines of a traceback without C functions and the prelude, which go on what was kept `before`.
+std::string user_frames(const char* traceback, std::string before = "");
 
 /// Raises a copy of `error`, which must be owned by an object on the Lua stack.
 int raise(lua_State* L, const Error& error, const char* asked = "");

@@ -259,7 +259,7 @@ int Scheduler::explain(lua_State* L) {
     failure.error.message = failure.message;
     if (!failure.error.hint.empty()) failure.message += "; " + failure.error.hint;
     if (task.inherited && task.inherited->message == failure.message)
-      failure.traceback = task.inherited->traceback + "\n" + failure.traceback;
+      failure.traceback = user_frames(failure.traceback.c_str(), task.inherited->traceback);
   });
   return 0;
 }

@@ -219,19 +219,25 @@ int clip_mute(lua_State* L) {
   return push_cut(L, check_clip(L), [](MediaSource& cut) { cut.mute = true; });
 }
 
+/// How long the clip is as far as that is known at once, and in `told` what the service says, which
+/// may be rounded; 0: not known.
+lua_Number length_of(lua_State* L, const ClipRef& clip, lua_Number& told) {
+  const MediaSource& of = *clip.source;
+  const bool cut = of.to > 0;
+  told = cut || of.job == nullptr ? 0 : push_snapshot(L, *clip.client, of.job).duration();
+  return cut ? of.to - of.from : told > 0 ? told - of.from : 0;
+}
+
 int clip_trim(lua_State* L) {
   const ClipRef& clip = check_clip(L);
-  const MediaSource& of = *clip.source;
+  lua_settop(L, 3);
   const bool ends = !lua_isnoneornil(L, 3);
   const lua_Number from = lua_isnumber(L, 2) ? lua_tonumber(L, 2) : -1;
   const lua_Number to = lua_isnumber(L, 3) ? lua_tonumber(L, 3) : 0;
-  // Of an uncut clip the service tells a length, which may be rounded.
-  const lua_Number known = of.to > 0 || of.job == nullptr
-                               ? 0
-                               : push_snapshot(L, *clip.client, clip.source->job).duration();
-  const lua_Number length = (of.to > 0 ? of.to : known > 0 ? known : 1e6) - of.from;
+  lua_Number told = 0;
+  const lua_Number known = length_of(L, clip, told), length = known > 0 ? known : 1e6;
   if (!(from >= 0 && from < length &&
-        (!ends || (to > from && to <= length + (known > 0 ? 0.25 : 0.001))))) {
+        (!ends || (to > from && to <= length + (told > 0 ? 0.25 : 0.001))))) {
     const auto shown = [L](int index) {
       return lua_isstring(L, index) ? lua_tostring(L, index) : luaL_typename(L, index);
     };
@@ -239,7 +245,7 @@ int clip_trim(lua_State* L) {
     const char* start = shown(2);
     raise_new(L, Kind::invalid, [&](Error& error) {
       error.message = std::string("trim: ") + start + " to " + end + " is no part of this clip";
-      if (of.to + known > 0) error.message += printed(", which is %.1f s long", length);
+      if (known > 0) error.message += printed(", which is %.1f s long", length);
       error.hint = "write clip:trim(1, 4), in seconds from its start";
     });
   }
@@ -269,7 +275,14 @@ int clip_last_frame(lua_State* L) {
 int clip_frame(lua_State* L) {
   const ClipRef& clip = check_clip(L);
   const double at = luaL_checknumber(L, 2);
-  luaL_argcheck(L, at >= 0 && at < 1e6, 2, "a time in seconds, 0 or more");
+  lua_Number told = 0;
+  const lua_Number known = length_of(L, clip, told);
+  if (!(at >= 0 && at < (known > 0 ? known + (told > 0 ? 0.25 : 0) : 1e6)))
+    raise_new(L, Kind::invalid, [&](Error& error) {
+      error.message = printed("frame: %.10g s is no time of this clip", at);
+      if (known > 0) error.message += printed(", which is %.1f s long", known);
+      error.hint = "write clip:frame(2.5), in seconds from its start; the end is clip:last_frame()";
+    });
   return push_made(L, clip.client, [&] { return make_frame(*clip.source, Recipe::frame_at, at); });
 }
 
@@ -290,22 +303,19 @@ int bytes(lua_State* L) {
   });
 }
 
-lua_Number option(lua_State* L, const char* key, lua_Number otherwise) {
-  if (lua_isnoneornil(L, 2)) return otherwise;
-  luaL_checktype(L, 2, LUA_TTABLE);
-  if (lua_getfield(L, 2, key) != LUA_TNIL && lua_type(L, -1) != LUA_TNUMBER)
-    luaL_error(L, "%s is a number of seconds", key);
-  const lua_Number value = lua_isnil(L, -1) ? otherwise : lua_tonumber(L, -1);
-  luaL_argcheck(L, value >= 0 && value < 1e6, 2, "seconds are 0 or more");
-  lua_pop(L, 1);
-  return value;
-}
-
 int still(lua_State* L) {
   const ImageRef* given = test_media(L, 1);
   const char* path = given ? "" : check_path(L, 1);
-  const lua_Number shown = option(L, "seconds", 0);
-  const lua_Number at = option(L, "at", 0);
+  if (!lua_isnoneornil(L, 2) && !lua_istable(L, 2))
+    raise_message(L, Kind::invalid, "still takes options by name",
+                  "write kling.still(\"title.png\", { seconds = 3 })");
+  lua_settop(L, 2);
+  auto& call = new_object<Call>(L);
+  double shown = 0, at = 0;
+  pure_or_raise(L, call.error, [&]() -> Status {
+    Status written = put(to_json(L, 2, nullptr), call.json);
+    return written ? engine::media::still_options(call.json, shown, at) : written;
+  });
   return push_made(L, bound_client(L), [&] {
     auto source = given == nullptr
                       ? make_source(Recipe::still, path)
@@ -436,7 +446,9 @@ int verb_of_list(lua_State* L) {
   check_path(L, 2);
   lua_settop(L, 3);
   if (!lua_isnil(L, 3) && !lua_istable(L, 3))
-    wrong("takes options by name, such as { audio = \"song.mp3\" }", kExamples[int(verb)]);
+    wrong(verb == Verb::sheet ? "takes options by name"
+                              : "takes options by name, such as { audio = \"song.mp3\" }",
+          kExamples[int(verb)]);
   read_options(L, verb);
   state_of(L).check_can_wait(L);
   lua_newtable(L);

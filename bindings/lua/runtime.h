@@ -73,6 +73,8 @@ class Runtime : public Scheduler {
   Status open_engine(Client& client);
   /// "column\ntext" of tables of CSV, and where the first cell of these stands.
   std::map<std::string, std::string> cells;
+  /// Adds to the error of a request where the cell stands that it speaks of; false: in no table.
+  bool name_cell(const std::string& request, Error& error) const;
   std::vector<std::shared_ptr<void>> cells_memory;  ///< what that takes of a limited state
   std::string missing;  ///< the last global that was read and had no value, and where
   Where missing_at;

@@ -207,6 +207,23 @@ void Runtime::warn(const std::string& message) {
   if (warned_.insert(message).second) log("warning", message);
 }
 
+bool Runtime::name_cell(const std::string& request, Error& error) const {
+  api::Json fields = cells.empty() ? api::Json() : api::parse_json(request);
+  if (!fields.is_object()) return false;
+  if (!fields.contains(error.field)) fields[error.field] = "";
+  for (const auto& [column, value] : fields.items()) {
+    const std::string text = api::scalar_text(value);
+    const bool meant =
+        !error.field.empty() ? column == error.field : error.message.ends_with(": " + text);
+    const auto cell = meant ? cells.find(column + "\n" + text) : cells.end();
+    if (cell == cells.end()) continue;
+    error.message.insert(std::min(error.message.find('\n'), error.message.size()),
+                         " (" + cell->second + ")");
+    return true;
+  }
+  return false;
+}
+
 Runtime* any_runtime_of(lua_State* L) {
   if (!lua_checkstack(L, 1)) return nullptr;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &home_key);
@@ -327,6 +344,7 @@ Millis read_deadline(lua_State* L, int index) {
     if (std::strcmp(key, "timeout") != 0 && std::strcmp(key, "on_progress") != 0)
       raise_new(L, Kind::invalid, [&](Error& error) {
         error.message = "wait takes timeout and on_progress, not '" + std::string(key) + "'";
+        error.hint = "write job:wait { timeout = 60 }";
       });
   }
   if (lua_getfield(L, index, "timeout") == LUA_TNIL) return lua_pop(L, 1), kNever;

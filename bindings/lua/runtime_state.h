@@ -102,6 +102,8 @@ int answered(lua_State* L, int, lua_KContext index) {
       state_of(L).note_raised(L, asked.ask, call.reply->error.kind);
     if (call.reply->made_by)
       state_of(L).note_raised(L, call.reply->made_by, call.reply->error.kind);
+    const Runtime& state = state_of(L);
+    pure(L, [&] { (void)state.name_cell(call.text, call.reply->error); });
     return raise(L, call.reply->error);
   }
   return Push(L, call);

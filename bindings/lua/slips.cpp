@@ -79,6 +79,7 @@ constexpr MemberSlip kMembers[] = {
     {"kling.Job", "download write export", "wait for its clip: job:wait():save(\"shot.mp4\")"},
     {"kling.Job", "cancel stop abort kill",
      "what was sent cannot be called back; task:cancel() ends a task's waits"},
+    {"kling.Clip", "still", "write kling.still(clip, { at = 2, seconds = 3 })"},
     {"kling.Clip", "wait accepted", "leave it out: a Clip is already finished"},
     {"kling.Clip", "seconds length lenght", "write clip.duration"},
     {"kling.Clip", "file filename filepath", "write clip.path"},
@@ -128,6 +129,9 @@ struct Hint {
 // The line before is looked at, too: the compiler stumbles over the word that follows. What stands
 // in quotes is left out.
 constexpr Hint kHints[] = {
+    {"```", "leave out the lines with ```: they belong to the page, not to the script"},
+    {"\n *([$%#>] +)?kling(>| (run|plan|repl|jobs|login)\\b)",
+     "leave out the prompt kling>; a command such as kling run is for the shell"},
     {"“|”|„|«|»|‘|’|`", "use straight quotes: \"…\"; a text over several lines stands in [[…]]"},
     {"\xC2\xA0", "there is a no-break space in this line: type the space anew"},
     {"\xEF\xBB\xBF|\xE2\x80\x8B", "there is an invisible letter in this line: type it anew"},
@@ -154,16 +158,21 @@ constexpr Hint kHints[] = {
      "begin with: local kling = require \"kling\""},
     {"\n *(try|catch|except|throw)( *\n| +\\w|:| *\\{)",
      "write local ok, problem = pcall(function() … end)"},
-    {"\n *((switch|case|elif)[ (]+\\w|match +\\w)", "write if … then … elseif … then … else … end"},
+    {"\n *((switch|case)[ (]+\\w|match +\\w)|\\b(elif|elsif)\\b",
+     "write if … then … elseif … then … else … end"},
     {"(\n|then|do|else) *continue *(;|\n|end)",
      "Lua has no continue: put the rest of the loop into if … then … end"},
     {"\n *(for|if|while|else)\\b.*: *\n|\n *(def|fn|func) |'(do|then)' expected|ol near "
      "'\\{'|'end'.*'\\}'",
      "write for … do … end, while … do … end, if … then … end, function name(…) … end"},
     {"[=(,] *\\[(?!\\[|=)|'\\]' expected near '='", "a table stands in { and }, not in [ and ]"},
+    {"\n *local +(?!function\\b)\\w+ +\\w+ *\\(", "write local function name(…) … end"},
+    {"unfinished long", "what begins with [[ ends with ]]"},
     {"unfinished string", "close this text with a quote; several lines stand in [[ and ]]"},
     {"<eof> expected near 'end'", "this end is one too many"},
     {"function arguments exp", "a method is called with brackets, such as job:wait()"},
+    {"syntax error near <eof>",
+     "the last word alone is no statement: name(…) calls, name = … sets"},
     {"'end' expected .*near '", "return is the last line of its block; or an end is missing above"},
 };
 
@@ -172,14 +181,18 @@ constexpr Hint kMeant[] = {
     {"nil value \\(global 'kling'", "begin with: local kling = require \"kling\""},
     {"arithmetic .*'kling'", "a text stands in quotes: \"kling-v3\""},
     {"\\(for iterator", "write for i, item in ipairs(list) do"},
-    {"' \\(table expected, got n|(concatenate|length of) a nil value \\((?!field "
-     "'(\\?|int))|compare.*nil",
+    {"nil value \\(\\w+ '(f|fh|file|handle|input)'",
+     "io.open gives nil where there is no such file: assert(io.open(path)) says why"},
+    {"error without a text \\(table", "error wants a text: error(\"…\"), or kling.json(value)"},
+    {"' \\(table expected, got n(il|o v)|(concatenate|length of) a nil value \\((?!field "
+     "'(\\?|int))|arithmetic on a nil value \\((field '[^?i]|local|upv)|compare.*nil",
      "a value was never set: is it spelt as where it was set?"},
     {"'(for iterator|ipairs|pairs)' \\(table expected", "pairs and ipairs go through tables only"},
     {"'length'|'size'|'count'|'len'|bad 'for' limit", "#list counts a list: for i = 1, #list do"},
     {"'(push|append|push_back|add)'", "write list[#list + 1] = item"},
     {"global '(switch|case|elif)'", "write if … then … elseif … then … else … end"},
     {"value \\(\\w+ 'kling'", "write kling.text2video { … }"},
+    {"global '(exit|quit|die|abort)'", "write os.exit(1), or error(\"why\")"},
     {"global 'range'", "write for i = 1, 3 do … end"},
     {"global 'f'", "Lua puts no {name} into a text: write \"A \" .. animal"},
     {"to '(upper|lower|rep|format|sub|gsub|find|match|len)' \\(string expected, got n",
@@ -189,7 +202,11 @@ constexpr Hint kMeant[] = {
     {"index a nil value$", "is it spelt as where it was set? does its function have a return?"},
     {"index a nil value \\(global", "it has no value; a text, such as a path, stands in quotes"},
     {"index a kling\\.", "it cannot be changed; name = \"…\" and such stand in its request"},
-    {"index a function value", "a function is called first: kling.text2video { … }:wait()"},
+    {"index a (number|boolean) value", "it has no fields and methods; as text: tostring(x)"},
+    {"to 'format' \\(no value", "each %d and %s in the text wants a value of its own"},
+    {"to 'format' \\(number", "%d wants a number; %s takes any value"},
+    {"index a function value",
+     "a function is called first: kling.text2video { … }:wait(), clip:probe()"},
     {"length of a kling\\.", "a clip has clip.duration; # counts a list"},
     {"attempt to compare", "compare numbers with numbers; tonumber(x) makes one of a text"},
     {"attempt to \\w+ a '",
@@ -198,7 +215,7 @@ constexpr Hint kMeant[] = {
      "kling.concat({ one, two }, \"film.mp4\") joins clips; as text write tostring(clip)"},
     {"arithmetic on a", "a comment begins with --; a text, such as a path, stands in quotes"},
     {"concatenate a nil value \\(field '(\\?|integer index)'",
-     "there is no such item; arg[1] is the first word behind the script"},
+     "there is no such item: a list begins at [1], as do the words behind the script, arg[1]"},
     {"concatenate a [^n]", "as text: tostring(x); of a list: table.concat(list, \", \")"},
     {"nil value \\(field '(\\?|integer index)'",
      "the list has no such item: the first is [1]; did a function for kling.map forget its "
@@ -206,7 +223,6 @@ constexpr Hint kMeant[] = {
     {"call a (string|number|boolean|table|kling.\\w+) value",
      "only a function is called; an item is list[1]; is a comma or .. missing before it?"},
     {"call a nil value \\((local|upvalue)", "it was given no function, or another value since"},
-    {"to 'still' \\(table", "write kling.still(\"title.png\", { seconds = 3 })"},
     {": cannot open ", "check the path; relative ones start at the working folder"},
     {"stack overflow", "a function calls itself without an end"},
 };
@@ -226,6 +242,9 @@ std::string syntax_hint(const std::string& message, const std::string& lines,
   const auto letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; };
   if (at != line.npos && at > 0 && letter(line[at - 1]) && letter(near[0]))
     return "the text ends at the ' before " + near + ": put it in double quotes";
+  if (const auto quote = near.empty() ? 0 : line.find('"' + near);
+      quote != line.npos && quote > 0 && line[quote - 1] == ' ' && letter(near[0]))
+    return "the text ends at the \" before " + near + ": inside of a text write \\\"";
   const bool named = message.find("<name> expected") != message.npos;  // after a colon
   if (near == ":" || (named && line.find(':') != line.npos))
     return "in a table a field is written name = value, not name: value";
@@ -286,6 +305,7 @@ std::string meant_member(std::string_view owner, std::string_view name) {
       if (param.name == name && (owner == "kling.Job" || owner == "kling.Clip"))
         return (owner == "kling.Job" ? "write job.request." : "write clip.job.request.") +
                param.name;
+  if (std::string form = call_form(name); !form.empty()) return form;
   const std::vector<std::string> known = members_of(owner);
   const std::string near = api::did_you_mean(name, known);
   return near.empty() ? "it has " + api::joined(known, ", ") : "did you mean " + near + "?";

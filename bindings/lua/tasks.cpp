@@ -64,7 +64,7 @@ int push_results(lua_State* L, Task& task) {
   const char* here = lua_tostring(L, -1);
   pure(L, [&] {
     if (value != nullptr) {
-      value->traceback = task.failure->traceback + "\n" + user_frames(here);
+      value->traceback = user_frames(here, task.failure->traceback);
     } else if (waiter != nullptr) {
       waiter->inherited = std::make_unique<TaskResult>(*task.failure);
     }
@@ -89,6 +89,7 @@ int task_waited(lua_State* L, int, lua_KContext) {
   state_of(L).note_unended(L, ticket, Kind::timeout);
   return raise_new(L, Kind::timeout, [&](Error& error) {
     error.message = "task " + task.path + " was still running when the wait timed out";
+    error.hint = "give it more seconds; what it sent goes on, and the next run finds it";
     error.retryable = true;
   });
 }

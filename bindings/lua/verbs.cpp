@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 #include <iterator>
+#include <regex>
 
 #include "api/text.h"
 #include "lua/runtime_state.h"
@@ -153,6 +154,9 @@ int push_rows(lua_State* L, Call& call) {
 template <int (*Push)(lua_State*, Call&)>
 int read_as(lua_State* L) {
   const char* path = check_path(L, 1);
+  if (lua_gettop(L) > 1 && lua_type(L, 2) != LUA_TNUMBER)  // kling.map gives one
+    raise_message(L, Kind::invalid, "the path stands alone: there are no options",
+                  "leave out what follows it; the form of the file is found out");
   Call& call = new_call(L, bound_client(L));
   pure(L, [&] {
     call.text = path;
@@ -165,13 +169,32 @@ Result<api::Json> parse_file(std::string text, const std::string& name) {
   if (Status read = api::take_byte_order_mark(text, name); !read) return read.error();
   api::Json value = api::parse_json(text);
   if (!value.is_discarded()) return value;
-  return Error{.message = name + " is not JSON", .hint = "a JSON checker names the place"};
+  std::string place;
+  try {
+    value = api::Json::parse(text);
+  } catch (const std::exception& error) {
+    const std::string why = error.what();
+    std::smatch match;
+    if (std::regex_search(why, match, std::regex("line [0-9]+, column [0-9]+")))
+      place = match.str();
+  }
+  return Error{.message = name + " is not JSON" + (place.empty() ? "" : ": " + place),
+               .hint = "names stand in double quotes, no comma behind the last item, no comments"};
 }
 
-/// json(path): what the file holds; json(value): the value as text.
+/// json(path): what the file holds; json(text): what that holds; json(value): the value as text.
 int json(lua_State* L) {
-  if (lua_type(L, 1) == LUA_TSTRING) return read_as<push_parsed<parse_file>>(L);
+  const char* text = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : nullptr;
+  const bool path =
+      text != nullptr && std::strchr("{[", text[std::strspn(text, " \t\r\n")]) == nullptr;
+  if (path) return read_as<push_parsed<parse_file>>(L);
   Call& call = new_call_unopened(L, bound_client(L));
+  if (text != nullptr) {
+    pure_or_raise(L, call.error, [&] {
+      return put(parse_file(std::string(text, lua_rawlen(L, 1)), "this text"), call.json);
+    });
+    return push_json(L, call.json), 1;
+  }
   pure_or_raise(L, call.error, [&] { return put(to_json(L, 1, nullptr), call.json); });
   return push_text(L, [&] { return api::to_text(call.json); });
 }
@@ -326,6 +349,8 @@ Status read_options(Options& options, const api::Json& given) {
     error.message = "option " + field.key() + " takes " + found->takes;
     if (field->is_primitive() && !std::string_view(found->takes).starts_with("a text"))  // a key
       error.message += ", not " + api::to_text(*field);
+    if (field->is_number() && error.message.ends_with(" a text"))
+      error.hint = "write " + field.key() + " = \"" + field->dump() + '"';
     return error;
   }
   return Done{};

@@ -56,7 +56,10 @@ CLI::Validator number_in(double low, double high) {
     double number = 0;
     if (text.starts_with('$')) text.erase(0, 1);  // of money
     if (CLI::detail::lexical_cast(text, number) && number >= low && number <= high) return {};
-    return "takes a number " + range + ", not " + text;
+    const std::size_t comma = text.find(',');
+    const std::string meant =
+        comma == text.npos ? "" : ", such as " + std::string(text).replace(comma, 1, ".");
+    return "takes a number " + range + meant + ", not " + text;
   };
   return {check, bounded ? told(low) + "-" + told(high) : ""};
 }

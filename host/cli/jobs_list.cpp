@@ -83,8 +83,8 @@ int run_list(const ListOptions& options) {
   }
   if (rows.empty()) {
     if (!addresses.empty())
-      options.voice.note("none of the " + std::to_string(addresses.size()) +
-                         " jobs of this ledger is of those");
+      options.voice.note("no job is of those, of " + std::to_string(addresses.size()) +
+                         " in this ledger");
     return kExitDone;
   }
   std::vector<std::string> ids;
@@ -97,10 +97,13 @@ int run_list(const ListOptions& options) {
   const std::size_t columns =
       ::isatty(STDOUT_FILENO) != 0 ? terminal_size(STDOUT_FILENO).columns : 1000;
   const auto print = [&](const std::string& id, const char* state, const std::string& age,
-                         const std::string& cost, const std::string& what) {
+                         const std::string& cost, const std::string& what,
+                         const std::string& place = "") {
     std::string line = printed("%-*s  %-9s  ", int(widest), id.c_str(), state);
     if (columns >= 60) line += printed("%7s  %7s  ", age.c_str(), cost.c_str());
-    std::printf("%s\n", fitted(line + what, columns).c_str());
+    line += what;
+    if (!place.empty() && columns_of(line) + 2 + columns_of(place) <= columns) line += "  " + place;
+    std::printf("%s\n", fitted(line, columns).c_str());
   };
   print("ID", "STATE", "AGE", "COST", "SHOT");
   std::size_t open = 0, failed = 0, superseded = 0;
@@ -115,7 +118,8 @@ int run_list(const ListOptions& options) {
     superseded += row.superseded ? 1 : 0;
     print(ids[i], engine::name(row.state), age(row.created_at), money(row),
           (row.superseded ? "(superseded) " : "") + (take.empty() ? "" : "[" + take + "] ") +
-              printable(titled(row.name, row.summary)) + "  " + printable(row.script));
+              printable(titled(row.name, row.summary)),
+          printable(row.script));
   }
   const std::size_t clips = rows.size() - open - failed;
   std::string text = printed("%zu clip%s, $%.2f", clips, clips == 1 ? "" : "s", paid);

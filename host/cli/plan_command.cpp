@@ -6,6 +6,7 @@
 #include "api/capabilities.h"
 #include "api/text.h"
 #include "base/files.h"
+#include "base/terminal.h"
 #include "cli/run.h"
 
 namespace kling::cli {
@@ -86,9 +87,8 @@ class Plan {
     std::map<std::string, int> counts;
     double usd = 0, paid = 0, draft = 0;
     int differing = 0, unpriced = 0;
-    if (!json_ && !engines.empty())
-      std::printf("%-9s %-18s %-16s %-4s %4s %8s  %s\n", "state", "kind", "model", "mode", "s",
-                  "US$", "shot");
+    use_utf8();
+    if (!json_ && !engines.empty()) print_row("state", "kind", "model", "mode", "s", "US$", "shot");
     double price_factor = 1;
     for (const engine::Engine* engine : engines)
       for (const engine::Question& one : engine->questions())
@@ -138,28 +138,30 @@ class Plan {
         plan[state] = counts[state];
       return Voice::line({{"plan", plan}});
     }
-    std::printf("%d to submit, about $%.2f; %d paid or running, $%.2f\n", submissions, usd,
+    std::string text =
+        printed("%d to submit, about $%.2f; %d paid or running, $%.2f\n", submissions, usd,
                 counts["paid"] + counts["running"] + counts["ambiguous"], paid);
     if (counts["refused"] > 0)
-      std::printf("%d refused (not sent again): kling run --retry-failed asks anew\n",
-                  counts["refused"]);
-    if (draft > 0 && draft < usd) std::printf("with --draft about $%.2f\n", draft);
+      text += printed("%d refused (not sent again): kling run --retry-failed asks anew\n",
+                      counts["refused"]);
+    if (draft > 0 && draft < usd) text += printed("with --draft about $%.2f\n", draft);
     if (draft > 0 && draft >= usd && !engines[0]->options.purse->spared)
-      std::puts("the draft costs what the film costs");
+      text += "the draft costs what the film costs\n";
     if (differing > 0)
-      std::printf("%d step%s from last time\n", differing,
-                  differing == 1 ? " differs" : "s differ");
+      text += printed("%d step%s from last time\n", differing,
+                      differing == 1 ? " differs" : "s differ");
     if (counts["ambiguous"] > 0)
-      std::printf("%d need a decision first: kling jobs list --state ambiguous\n",
-                  counts["ambiguous"]);
-    if (unpriced > 0) std::printf("%d without a known price\n", unpriced);
-    if (over_budget_) std::printf("over the budget of $%.2f\n", limits_.budget_usd);
+      text += printed("%d need a decision first: kling jobs list --state ambiguous\n",
+                      counts["ambiguous"]);
+    if (unpriced > 0) text += printed("%d without a known price\n", unpriced);
+    if (over_budget_) text += printed("over the budget of $%.2f\n", limits_.budget_usd);
     if (submissions > 0)
-      std::printf("estimated from %s%s\n", price_factor == 1 ? "the " : "",
-                  api::price_source(price_factor).c_str());
-    std::printf(
+      text += printed("estimated from %s%s\n", price_factor == 1 ? "the " : "",
+                      api::price_source(price_factor).c_str());
+    text +=
         "nothing was sent or recorded; save and concat wrote to a temporary folder, io and os "
-        "did what they always do\n");
+        "did what they always do\n";
+    (void)print(wrapped(text, STDOUT_FILENO));
   }
 
   /// The step as it would be sent.
@@ -187,12 +189,28 @@ class Plan {
                             {"where", shot.script},
                             {"name", shot.name},
                             {"summary", shot.summary}}}});
-    std::printf("%-9s %-18s %-16s %-4s %4s %8.2f  %s  %s%s\n", state.c_str(), shot.endpoint.c_str(),
-                text("model_name").c_str(), text("mode").c_str(), text("duration").c_str(), price,
-                titled(shot.name, shot.summary).c_str(), shot.script.c_str(),
-                carried        ? "  (made from what differs)"
-                : shot.differs ? "  (differs from last time)"
-                               : "");
+    print_row(state, shot.endpoint, text("model_name"), text("mode"), text("duration"),
+              printed("%.2f", price), titled(shot.name, shot.summary),
+              "  " + shot.script +
+                  (carried        ? "  (made from what differs)"
+                   : shot.differs ? "  (differs from last time)"
+                                  : ""));
+  }
+
+  /// On a narrow terminal without what the script tells, too.
+  static void print_row(const std::string& state, const std::string& kind, const std::string& model,
+                        const std::string& mode, const std::string& length, const std::string& usd,
+                        const std::string& shot, const std::string& place = "") {
+    const bool terminal = ::isatty(STDOUT_FILENO) != 0;
+    const std::size_t columns = terminal ? terminal_size(STDOUT_FILENO).columns : 1000;
+    std::string line = printed("%-9s ", state.c_str());
+    if (columns >= 100)
+      line += printed("%-18s %-16s %-4s %4s ", kind.c_str(), model.c_str(), mode.c_str(),
+                      length.c_str());
+    line += printed(columns < 60 ? "%6s  " : "%8s  ", usd.c_str()) + shot;
+    if (terminal) line = printable(line);
+    if (columns_of(line + place) <= columns) line += place;
+    std::printf("%s\n", fitted(line, columns).c_str());
   }
 
   RunOptions& run_;

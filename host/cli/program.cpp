@@ -7,6 +7,7 @@
 #include <fcntl.h>
 
 #include "api/endpoint.h"
+#include "api/text.h"
 #include "cli/command.h"
 
 namespace kling::cli {
@@ -56,12 +57,30 @@ struct Formatter : CLI::Formatter {
 std::string in_our_words(std::string text) {
   for (const auto& [theirs, ours] :
        {std::pair(" is required$", " is missing"),
+        {"(.*) was given a disallowed flag override", "--$1 takes no value"},
         {": [0-9]+ required .* missing$", " wants a value behind it"},
         {"^Could not convert: (.*) = ", "$1 wants a whole number, not "},
+        {": At least ([0-9]+) required.*", " wants $1 values behind it"},
+        {" not in \\{(.*)\\}$", " is not one of $1"},
         {": Value ", ": "}})
     text = std::regex_replace(text, std::regex(theirs), ours);
   return text;
 }
+
+/// Commands of other programs.
+constexpr std::pair<std::string_view, const char*> kMeant[] = {
+    {"list ls status history", "kling jobs"},
+    {"show info", "kling jobs show HANDLE"},
+    {"save get fetch download", "kling jobs save HANDLE shot.mp4"},
+    {"wait watch resume", "kling jobs wait, or the same kling run once more"},
+    {"start exec generate make", "kling run film.lua"},
+    {"simulate rehearse test try preview demo", "kling run --sim film.lua"},
+    {"cost price estimate dry-run budget", "kling plan film.lua"},
+    {"config configure key auth setup logout", "kling login keeps your key"},
+    {"install upgrade update uninstall", "README.md tells: git pull && ./dev install"},
+    {"new create", "kling init film"},
+    {"shell console lua", "kling repl"},
+};
 
 /// What to write instead of a word that the command `app` does not know.
 void tell_unknown(const CLI::App& app, const std::string& path, const std::string& word) {
@@ -77,8 +96,20 @@ void tell_unknown(const CLI::App& app, const std::string& path, const std::strin
   std::string near = api::did_you_mean(meant.substr(0, meant.find('=')), known);
   for (const std::string& name : known)  // "--simulate"
     if (near.empty() && option && meant.starts_with(name)) near = name;
+  static const std::regex unpaid("--(dry-?run|plan|preview|rehearse|estimate|cost|price)\\b.*");
+  if (std::regex_match(meant, unpaid) && near.empty())
+    return tell(path + " has no option " + word,
+                "kling plan film.lua shows what a run would cost; kling run --sim rehearses it");
+  if (word.ends_with(".lua") && !option && path != "kling" && !app.get_prefix_command())
+    return tell(path + " has no argument " + word,
+                path.starts_with("kling jobs") ? "kling jobs list --script " + word
+                : path == "kling repl" ? "kling run " + word + ", or in a session: .load " + word
+                                       : "kling run --sim " + word);
+  for (const auto& [words, instead] : kMeant)
+    if (path == "kling" && api::has_word(words, word))
+      return tell("kling has no command " + word, instead);
   // It may be the key itself.
-  if (!option && path == "kling login")
+  if (path == "kling login")
     return tell("kling login takes no key as an argument: your shell keeps what is typed",
                 "kling login asks for it; if that was your key, make a new one");
   if (app.get_prefix_command() && !option)
@@ -122,7 +153,9 @@ int run_program(int argc, char** argv) {
   sigemptyset(&none);
   pthread_sigmask(SIG_SETMASK, &none, nullptr);
   std::vector<std::string> words(argv + 1, argv + argc);
-  if (!words.empty() && words[0] == "help") {  // "kling help run" is "kling run --help"
+  // "kling help run" is "kling run --help"
+  if (!words.empty() &&
+      (words[0] == "help" || (words.size() > 1 && (words[0] == "--help" || words[0] == "-h")))) {
     words.erase(words.begin());
     words.emplace_back("--help");
   }
@@ -157,8 +190,12 @@ int run_program(int argc, char** argv) {
       last = given.front();
       path += " " + last->get_name();
     }
-    if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr)
-      tell(in_our_words(error.what()), path + " --help");
+    const std::string what = in_our_words(error.what());
+    const CLI::Option* option = last->get_option_no_throw(what.substr(0, what.find(": takes ")));
+    if (option != nullptr)  // what it counts: days, seconds
+      tell(what, option->get_name() + ": " + option->get_description());
+    else if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr)
+      tell(what, path + " --help");
     else if (first.starts_with('-') && last != &app)
       tell(first + " stands before the command", "write " + path + " " + first + " …");
     else

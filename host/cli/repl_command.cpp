@@ -67,8 +67,12 @@ class Session {
       // Such as one that came from the history.
       if (const auto paid = paid_.find(pending); paid != paid_.end())
         tell("this makes a new one; what it made before is kling.job(\"" + paid->second + "\")");
-      if (verdict == Verdict::error)
-        text = lua::explain_syntax(text, std::string(std::size_t(first_line) - 1, '\n') + pending);
+      if (verdict == Verdict::error) {
+        std::string source = std::string(std::size_t(first_line) - 1, '\n') + pending;
+        if (pending.starts_with(".load "))
+          if (const auto loaded = script::read(text.substr(0, text.find(':')))) source = *loaded;
+        text = lua::explain_syntax(text, source);
+      }
       obey(verdict, text);
       tell_price(pending);
       pending.clear();
@@ -136,6 +140,7 @@ class Session {
   void run(bool timed) {
     const auto started = Steady::now();
     const Millis began = runtime_.queue().clock().now();
+    runtime_.missing.clear();  // by an input before
     const lua::TaskId task = runtime_.spawn(L_, 0, "main");
     if (task == 0) return fail("not enough memory");
     bool interrupted = false;
@@ -222,7 +227,7 @@ class Session {
   void fail(const std::string& message) {
     code_ = kExitError;
     if (voice_.json) return void(voice_.fail(Error{.message = message}));
-    if (console_.interactive()) return console_.say(message);
+    if (console_.interactive()) return console_.say(wrapped(message, STDOUT_FILENO));
     std::fprintf(stderr, "kling: %s\n", message.c_str());
   }
 
@@ -249,8 +254,9 @@ class Session {
     const double before = std::exchange(told_usd_, usd);
     if (usd <= before || !console_.interactive()) return;
     paid_[input] = job;
-    tell(printed("about $%.2f, $%.2f in this session%s", usd - before, usd,
-                 simulated_ ? " if it were real" : ""));
+    tell(wrapped(printed("about $%.2f, $%.2f in this session%s", usd - before, usd,
+                         simulated_ ? " if it were real" : ""),
+                 STDOUT_FILENO));
   }
 
   std::vector<engine::JobSnapshot> jobs() const { return engine::snapshots(runtime_.engines()); }
@@ -345,9 +351,10 @@ int run_repl(const ReplOptions& options) {
   // Any thread's words wait until the main thread may print.
   service.settings.log = [queue = service.queue, &session](const std::string& level,
                                                            const std::string& message) {
-    queue->post([&session, text = level == "info" || level == "question"
-                                      ? message
-                                      : level + ": " + message] { session->tell(text); });
+    queue->post([&session,
+                 text = level == "info" || level == "question" ? message : level + ": " + message] {
+      session->tell(wrapped(text, STDOUT_FILENO));
+    });
   };
   lua::ModuleOptions module = service.module_options();
   const repl::Host host{.chunk_name = console.interactive() ? "=input" : "=stdin",
@@ -382,7 +389,8 @@ int run_repl(const ReplOptions& options) {
     session->tell(open.error().message);
   if (session->board) session->board->show(*runtime);
   if (!service.notice.empty()) session->tell(service.notice);
-  if (console.interactive()) session->tell(greeting(service.settings, options.simulation.on));
+  if (console.interactive())
+    session->tell(wrapped(greeting(service.settings, options.simulation.on), STDOUT_FILENO));
   const int code = session->until_left();
   if (const std::string text = service.summary(runtime->engines()); !text.empty())
     session->tell(text);

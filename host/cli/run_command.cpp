@@ -115,6 +115,31 @@ bool asks_first(const RunOptions& options) {
   return access && access->ask;
 }
 
+/// Nothing is paid for a name that is misspelt: a shot that is to be made again was made, or is
+/// named in the script.
+Status check_again(const engine::EngineOptions& settings, const std::string& source) {
+  const std::string& name = settings.again;
+  const bool written = source.find('"' + name + '"') != source.npos ||
+                       source.find('\'' + name + '\'') != source.npos;
+  if (name.empty() || written) return Done{};
+  Error error{.message = "no shot is called \"" + name + "\", so none was made again",
+              .hint = "kling jobs list shows the names"};
+  if (!fs::exists(settings.ledger_path)) return error;
+  const auto book = engine::open_ledger(settings.ledger_path);
+  const auto rows = book ? (*book)->list(0) : book.error();
+  if (!rows) return rows.error();
+  std::vector<std::string> names;
+  std::string near;
+  for (const engine::Step& row : *rows) {
+    if (row.name == name) return Done{};
+    if (!row.superseded) names.push_back(row.name);
+    if (name.size() > 6 && row.address.starts_with(name)) near = row.name;  // its short id
+  }
+  if (near.empty()) near = api::did_you_mean(name, names);
+  if (!near.empty()) error.hint = "did you mean --again " + cli::quoted(near) + "?";
+  return error;
+}
+
 int run_source(RunOptions& options, const std::vector<std::string>& words,
                const std::string& source) {
   const std::string script = words.front();
@@ -130,6 +155,8 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
   settings.draft = options.draft;
   if (options.draft) settings.take += settings.take.empty() ? "draft" : "-draft";
   settings.again = options.again;
+  if (Status named = check_again(settings, source); !named)
+    return options.voice.fail(named.error());
   settings.purse->held = asks_first(options);
   if (!typed) settings.seed = random_seed(settings, script);
   settings.typed = typed;
@@ -210,12 +237,15 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
 }  // namespace
 
 void RunOptions::add_take_options() {
-  app->add_option("--take", take, "another complete take of the same script");
+  const auto named = [](std::string& text) { return text.empty() ? "wants a name" : ""; };
+  app->add_option("--take", take, "another complete take of the same script")
+      ->check(CLI::Validator(named, ""));
   app->add_flag("--draft", draft,
                 "a take of its own at the lowest price: std, the shortest clips, no sound");
   app->add_option("--again", again,
                   "make the shot of this name again; the new one is used from then on")
-      ->type_name("NAME");
+      ->type_name("NAME")
+      ->check(CLI::Validator(named, ""));
   board.add_options(*app);
   app->add_flag("--retry-failed", retry_failed,
                 "send again what failed in an earlier run, although the script went on after it");
@@ -224,7 +254,7 @@ void RunOptions::add_take_options() {
 int run_script(RunOptions& options) {
   std::vector<std::string> words = options.app->remaining();
   if (const std::string slips = take_slips(*options.app, words); !slips.empty()) {
-    std::fprintf(stderr, "kling: %s", slips.c_str());
+    std::fputs(wrapped("kling: " + slips, STDERR_FILENO).c_str(), stderr);
     return kExitUsage;
   }
   if (words.empty()) {

@@ -6,6 +6,8 @@
 #include "base/files.h"
 #include "base/process.h"
 #include "cli/board.h"
+#include "engine/media/ffmpeg.h"
+#include "script/script.h"
 
 namespace kling {
 extern const std::string_view kViewPageText, kViewStyleText, kViewScriptText;
@@ -73,6 +75,9 @@ std::string script_of_data(const json& data) {
 
 /// The clips that count now, as one picture or as a timeline for an editor.
 int write_media(const ViewOptions& options, const json& cards) {
+  if (!options.otio.empty())
+    if (Status fits = engine::media::check_ending(options.otio, true); !fits)
+      return options.voice.fail(fits.error());
   Service service(options);
   const auto engine = service.start(options.script);
   if (!engine) return options.voice.fail(engine.error());
@@ -116,8 +121,13 @@ int run_view(const ViewOptions& options) {
   if (!options.sheet.empty() || !options.otio.empty())
     return write_media(options, (*data)["cards"]);
   if (options.voice.json) return Voice::line(*data), int{kExitDone};
+  const bool empty =
+      (*data)["cards"].empty() && (*data)["films"].empty() && (*data)["questions"].empty();
+  if (empty && !options.script.empty())
+    if (const auto script = script::read(options.script); !script)
+      return options.voice.fail(script.error());
   if (*book == nullptr) return options.note_absent(), kExitError;
-  if ((*data)["cards"].empty() && (*data)["films"].empty() && (*data)["questions"].empty())
+  if (empty)
     return options.voice.fail({.message = "the ledger " + options.ledger_path() +
                                           " has no shots of " + (*data)["title"].get<std::string>(),
                                .hint = "kling jobs lists what it has"});

@@ -8,6 +8,7 @@
 #include "base/terminal.h"
 #include "lua/convert.h"
 #include "lua/manual.h"
+#include "script/script.h"
 
 namespace kling {
 extern const std::string_view kReplShow, kReplAssist, kReplSession;  // show.lua and so on
@@ -108,6 +109,21 @@ int host_near(lua_State* L) {
   });
 }
 
+/// read(path): the text of a script, or nil and why there is none.
+int host_read(lua_State* L) {
+  const char* path = luaL_checkstring(L, 1);
+  auto& read = new_object<std::vector<std::string>>(L);
+  bool there = false;
+  pure(L, [&] {
+    const auto source = script::read(path);
+    there = source.ok();
+    read.push_back(there ? *source : source.error().message + "\n  do: " + source.error().hint);
+  });
+  if (!there) lua_pushnil(L);
+  lua_pushlstring(L, read[0].data(), read[0].size());
+  return there ? 1 : 2;
+}
+
 int host_columns(lua_State* L) {
   lua_pushinteger(L, static_cast<lua_Integer>(terminal_size(STDOUT_FILENO).columns));
   return 1;
@@ -146,6 +162,7 @@ void push_host(lua_State* L, const Host& host) {
                                         {"jobs", host_jobs},
                                         {"is_secret", host_is_secret},
                                         {"near", host_near},
+                                        {"read", host_read},
                                         {"columns", host_columns},
                                         {"files", host_files},
                                         {nullptr, nullptr}};

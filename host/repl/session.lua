@@ -125,14 +125,6 @@ local function compile(source, chunk_name, first_line, only_statements)
   end
 end
 
-local function read_source(path)
-  local file, why = open_file(path, "rb")
-  local source = file and file:read "a"
-  if file then file:close() end
-  if not source then return nil, "cannot read " .. (why or path) end
-  return (gsub(source, "^#[^\n]*", ""))
-end
-
 local function saved(input)
   if host.is_secret(input.source) then return "-- an input with a key or a signed address is left out" end
   -- A value alone is no statement; a call is.
@@ -182,8 +174,8 @@ local command = {
     return "text", concat(lines, "\n")
   end,
   load = function(path)
-    if path == "" then return "error", ".load FILE" end
-    local source, why = read_source(path)
+    if path == "" or path == "-" then return "error", ".load FILE" end
+    local source, why = host.read(path)
     if not source then return "error", why end
     local fn, message = compile(source, "@" .. path, 1, true)
     if not fn then return "error", message end
@@ -207,6 +199,9 @@ local command = {
 }
 
 function run_input(source, first_line)
+  if find(source, "^%s*[%w_./-]+%.lua%s*$") or find(source, "^%s*load%s+[^%s=(]+%s*$") then
+    return "error", "a file is run here by .load FILE; kling run FILE is for the shell"
+  end
   source = gsub(source, "^%s*help%s+([%w_.]+)%s*$", 'help "%1"')
   local word = match(source, "^%s*(h[elp][elp][elp])%s*$") -- hlep
   if word and not cells[word] and rawget(globals, word) == nil then source = "help" end
@@ -228,7 +223,8 @@ function repl.submit(source, first_line)
   local name, rest = match(source, "^%s*%.(%a+)%s*(.-)%s*$")
   if name and command[name] then return command[name](rest, first_line) end
   if name then return "error", "there is no command ." .. name .. "; .help lists them" end
-  local word = match(source, "^%s*(%a+)%s*$")
+  if find(source, "^%s*%?+%s*$") then source = "help" end
+  local word = match(source, "^%s*(%a+)[%s()]*$")
   if (word == "quit" or word == "exit") and rawget(globals, word) == nil then return "quit" end
   return run_input(source, first_line)
 end

@@ -25,7 +25,8 @@ Result<std::string> read(const std::string& path) {
       const fs::path folder = fs::path(path).parent_path();
       std::vector<std::string> scripts;
       for (const auto& entry : fs::directory_iterator(folder.empty() ? "." : folder, error))
-        if (entry.path().extension() == ".lua") scripts.push_back(entry.path().filename());
+        if (entry.path().extension() == ".lua" && entry.is_regular_file(error))
+          scripts.push_back(entry.path().filename());
       const std::string near =
           api::did_you_mean(fs::path(path).filename().replace_extension("lua").string(), scripts);
       return Error{.message = "cannot read the script " + path + why,
@@ -34,6 +35,11 @@ Result<std::string> read(const std::string& path) {
     }
     source.assign(std::istreambuf_iterator<char>(file), {});
   }
+  const std::string ending = extension_of(path);
+  if (api::has_word("csv tsv json", ending))
+    return Error{.message = path + " is no Lua script: it is named ." + ending,
+                 .hint = (ending == "json" ? "kling.json(\"" : "kling.csv(\"") + path +
+                         "\") reads a table in a script"};
   const FileKind& kind = file_kind(std::string_view(source).substr(0, 256));
   const bool binary = source.find('\0') != source.npos || api::bad_utf8(source) != source.npos;
   if ((binary &&
@@ -42,6 +48,9 @@ Result<std::string> read(const std::string& path) {
     return Error{.message = path + " is " + kind.name + ", not a script", .hint = "name a .lua"};
   if (Status read = api::take_byte_order_mark(source, path == "-" ? "standard input" : path); !read)
     return read.error();
+  if (source.starts_with("{\\rtf") ||
+      (source.find('\0') != source.npos && !source.starts_with('\x1b')))
+    return Error{.message = path + " is not plain text", .hint = "save it as plain text, UTF-8"};
   if (source.starts_with('#')) source.insert(0, "--");
   return source;
 }

@@ -626,9 +626,9 @@ function kling.log(level, ...) end
 ---@return table<string, string>[]
 function kling.csv(path) end
 
----What the file holds, or the value as JSON text.
+---What the file or the JSON text holds, or the value as JSON text.
 ---@async
----@param what string|any The path of a JSON file; anything else is a value.
+---@param what string|any The path of a JSON file, or text that begins with { or [; anything else is a value.
 ---@return any
 function kling.json(what) end
 

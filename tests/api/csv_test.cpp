@@ -69,17 +69,17 @@ TEST_CASE("a fault of a table is told with its row and column") {
       {"", "shots.csv is empty"},
       {"prompt,name\n\n,\n", "shots.csv has no rows below its first"},
       {"<!DOCTYPE html>\n<title>Sign in</title>\n",
-       "shots.csv: is a web page or other XML, no table"},
-      {"PK\3\4 and a table of a spreadsheet", "shots.csv: is a ZIP archive, no table"},
-      {"[{\"prompt\": \"A fox\"}]", "shots.csv: is JSON, no table"},
-      {"prompt\nA f\xF6x\n", "shots.csv: is not UTF-8"},
+       "shots.csv is a web page or other XML, no table"},
+      {"PK\3\4 and a table of a spreadsheet", "shots.csv is a ZIP archive, no table"},
+      {"[{\"prompt\": \"A fox\"}]", "shots.csv is JSON, no table"},
+      {"prompt\nA f\xF6x\n", "shots.csv is not UTF-8"},
       {std::string("p\0r\0", 4), "shots.csv is text in UTF-16"},
       {std::string("\0p\0r\0o", 6), "shots.csv is text in UTF-16"},
       {std::string("\xFF\xFE\0\0p\0\0\0", 8), "shots.csv is text in UTF-32"},
       {std::string("\0\0\xFE\xFF\0\0\0p", 8), "shots.csv is text in UTF-32"},
       {std::string("p\0\0\0r\0\0\0", 8), "shots.csv is text in UTF-32"},
-      {std::string("a\0b,c\n1,2\n", 10), "shots.csv: is no text: it holds a zero byte"},
-      {std::string("ab,c\n1,2\0\n", 10), "shots.csv: is no text: it holds a zero byte"},
+      {std::string("a\0b,c\n1,2\n", 10), "shots.csv is no text: it holds a zero byte"},
+      {std::string("ab,c\n1,2\0\n", 10), "shots.csv is no text: it holds a zero byte"},
   };
   for (const auto& one : cases) {
     const auto rows = read_csv(one.text, "shots.csv");

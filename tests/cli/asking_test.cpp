@@ -1,6 +1,7 @@
 // What kling run asks who sits at its terminal: before paying, and what its script asks. Another
 // film for less, and one shot once more.
 #include <filesystem>
+#include <regex>
 
 #include "cli/typist.h"
 
@@ -150,6 +151,33 @@ TEST_CASE("one shot is made again, the newest counts from then on, and the old o
   CHECK(none.code == 1);
   CHECK(contains(none.err, "no shot is called \"third\""));
   CHECK(stage.service->counters().creates == 3);
+}
+
+TEST_CASE("a shot to make again whose name is misspelt is told before anything is paid") {
+  const Stage stage(kPairOfShots);
+  CHECK(stage.run(kPlainRun).code == 0);
+  std::ofstream(stage.folder / "film.lua", std::ios::app)
+      << "for i = 1, 2 do kling.text2video { prompt = 'x' .. i, name = 'shot ' .. i } end\n";
+  const std::string no = "kling: no shot is called ", none = ", so none was made again\n  do: ";
+  const auto again = [&](const char* name) {
+    return stage.run({"run", "--no-store", "--again", name, "film.lua"}).err;
+  };
+  CHECK(again("secnod") == no + "\"secnod\"" + none + "did you mean --again second?\n");
+  CHECK(again("nosuch") == no + "\"nosuch\"" + none + "kling jobs list shows the names\n");
+  CHECK(stage.service->counters().creates == 2);
+  const std::string id = stage.run({"jobs"}).out.substr(
+      std::string("ID       STATE          AGE     COST  SHOT\n").size(), 7);
+  CHECK(contains(again(id.c_str()), "did you mean --again "));
+
+  CHECK(stage.run(kPlainRun).code == 0);  // and what they are called since
+  std::stringstream script;
+  script << std::ifstream(stage.folder / "film.lua").rdbuf();
+  std::ofstream(stage.folder / "film.lua")
+      << std::regex_replace(script.str(), std::regex("shot "), "scene ");
+  CHECK(contains(stage.run(kPlainRun).err, "0 submitted, 4 reused"));
+  CHECK(contains(stage.run({"jobs"}).out, "scene 2: x2"));
+  CHECK(contains(again("scene 3"), "did you mean --again 'scene "));
+  CHECK(contains(again("scene 2"), "1 submitted, 3 reused"));
 }
 
 TEST_CASE("a shot that is made again in a run that dies is not paid for once more by the next") {

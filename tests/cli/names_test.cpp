@@ -185,5 +185,5 @@ TEST_CASE("tables and JSON files are read into requests") {
   CAPTURE(run.err);
   CHECK(run.out ==
         "shot 1\tA fox; red\nA crow\tA crow\nb\ttrue\t[\"a\",\"b\"]\n"
-        "shots.csv is not JSON\nmedia\n");
+        "shots.csv is not JSON: line 1, column 1\nmedia\n");
 }

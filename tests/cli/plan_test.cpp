@@ -3,7 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "cli/program.h"
+#include "cli/typist.h"
 
 using namespace kling;
 using namespace kling::test;
@@ -147,4 +147,16 @@ TEST_CASE("an error of the script is the plan's error") {
   CHECK(plan.code == 1);
   CHECK(contains(plan.err, "film.lua:2"));
   CHECK(contains(plan.err, "prompt"));
+}
+
+TEST_CASE("no line of a plan is wider than the terminal") {
+  const Stage stage(kPlannedFilm);
+  for (const unsigned short columns : {80, 40}) {
+    Typist plan(stage, {"plan", "film.lua"}, columns);
+    CHECK(plan.end() == 0);
+    CAPTURE(plan.screen);
+    CHECK(contains(plan.screen, "a harbour"));
+    std::istringstream stream(plan.screen);
+    for (std::string line; std::getline(stream, line);) CHECK(line.size() <= columns + 1u);
+  }
 }

@@ -151,3 +151,18 @@ TEST_CASE("the session of the documentation is what the REPL does") {
   CHECK(run.code == 0);
   CHECK(run.out == expected);
 }
+
+TEST_CASE("what .load cannot read or compile is told with the file's own line") {
+  Stage stage("");
+  std::ofstream(stage.folder / "bad.lua") << "local x = 1\nlocal y = = 2\n";
+  const Outcome run = repl(stage, ".load bda.lua\n.load bad.lua\n");
+  CHECK(contains(run.err, "kling: cannot read the script bda.lua\n  do: did you mean bad.lua?\n"));
+  CHECK(contains(run.err, "bad.lua:2: unexpected symbol near '='\n  local y = = 2\n          ^\n"));
+}
+
+TEST_CASE("a global without a value is no matter of the inputs after the one that read it") {
+  Stage stage("");
+  const Outcome run = repl(stage, "print(fox)\nkling.text2video { prompt = 'A fox' }\n");
+  CHECK_FALSE(contains(run.err, "the global fox is nil"));
+  CHECK(contains(repl(stage, "kling.text2video { prompt = fox }\n").err, "the global fox is nil"));
+}

@@ -150,6 +150,7 @@ TEST_CASE("a slip on the command line is answered in words of ours") {
       "ftypisom\0\0",
       14);
   std::ofstream(stage.folder / "page.lua") << "<!DOCTYPE html>\n";
+  std::ofstream(stage.folder / "shots.csv") << "prompt\nA fox\n";
   const struct {
     std::vector<std::string> words;
     const char* err;
@@ -179,12 +180,44 @@ TEST_CASE("a slip on the command line is answered in words of ours") {
       {{"run", "clip.mp4"}, "kling: clip.mp4 is MP4 or MOV, not a script\n  do: name a .lua\n"},
       {{"run", "page.lua"},
        "kling: page.lua is a web page or other XML, not a script\n  do: name a .lua\n"},
+      {{"run", "--deadline", "1h", "film.lua"},
+       "kling: --deadline: takes a number from 0.001 to 100000000, not 1h\n  do: --deadline: real "
+       "seconds after which the run ends; its jobs go on at the service\n"},
+      {{"jobs", "prune", "--older-than", "30d"},
+       "kling: --older-than: takes a number from 0 to 36500, not 30d\n  do: --older-than: days "
+       "since "
+       "the job finished\n"},
+      {{"run", "--max-cost", "0,5", "film.lua"},
+       "kling: --max-cost: takes a number that is 0 or more, such as 0.5, not 0,5\n  do: "
+       "--max-cost: "
+       "what the script may cost in US$, its earlier runs included\n"},
+      {{"run", "--dry-run", "film.lua"},
+       "kling: kling run has no option --dry-run\n  do: kling plan film.lua shows what a run would "
+       "cost; kling run --sim rehearses it\n"},
+      {{"run", "--sim=yes", "film.lua"}, "kling: --sim takes no value\n  do: kling run --help\n"},
+      {{"jobs", "list", "film.lua"},
+       "kling: kling jobs list has no argument film.lua\n  do: kling jobs list --script "
+       "film.lua\n"},
+      {{"view", "fim.lua"},
+       "kling: cannot read the script fim.lua\n  do: did you mean film.lua?\n"},
+      {{"run", "shots.csv"},
+       "kling: shots.csv is no Lua script: it is named .csv\n  do: kling.csv(\"shots.csv\") reads "
+       "a "
+       "table in a script\n"},
+      {{"start", "film.lua"}, "kling: kling has no command start\n  do: kling run film.lua\n"},
+      {{"ls"}, "kling: kling has no command ls\n  do: kling jobs\n"},
+      {{"preview", "film.lua"},
+       "kling: kling has no command preview\n  do: kling run --sim film.lua\n"},
+      {{"cost", "film.lua"}, "kling: kling has no command cost\n  do: kling plan film.lua\n"},
+      {{"key"}, "kling: kling has no command key\n  do: kling login keeps your key\n"},
       {{"jobs", "show"}, "kling: handle is missing\n  do: kling jobs show --help\n"},
       {{"run", "--take"}, "kling: --take wants a value behind it\n  do: kling run --help\n"},
       {{"run", "--sim", "--seed", "x", "film.lua"},
        "kling: --seed wants a whole number, not x\n  do: kling run --help\n"},
       {{"run", "--max-jobs", "0", "film.lua"},
-       "kling: --max-jobs: takes a number from 1 to 10000, not 0\n  do: kling run --help\n"},
+       "kling: --max-jobs: takes a number from 1 to 10000, not 0\n  do: --max-jobs: how many jobs "
+       "may "
+       "run at a time\n"},
   };
   for (const auto& row : rows) {
     const Outcome run = stage.run(row.words);

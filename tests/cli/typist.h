@@ -15,9 +15,10 @@ namespace kling::test {
 
 class Typist {
  public:
-  Typist(const Stage& stage, std::vector<std::string> words) {
+  Typist(const Stage& stage, std::vector<std::string> words, unsigned short columns = 0) {
     words.insert(words.begin(), KLING_PROGRAM);
-    pid_ = ::forkpty(&terminal_, nullptr, nullptr, nullptr);
+    const winsize size{.ws_row = 24, .ws_col = columns, .ws_xpixel = 0, .ws_ypixel = 0};
+    pid_ = ::forkpty(&terminal_, nullptr, nullptr, columns > 0 ? &size : nullptr);
     if (pid_ != 0) return;
     if (::chdir(stage.folder.path().c_str()) != 0) ::_exit(126);
     for (const std::string& entry : stage.environment) ::putenv(const_cast<char*>(entry.c_str()));

@@ -376,8 +376,8 @@ kling.sheet({ clip }, "sheet.png"))lua",
     {"",
      R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
 kling.still("title.png", 3))lua",
-     R"lua(kling: film.lua:3: bad argument #2 to 'still' (table expected, got number)
-  do: a value was never set: is it spelt as where it was set?
+     R"lua(kling: film.lua:3: still takes options by name
+  do: write kling.still("title.png", { seconds = 3 })
 )lua",
      ""},
     {"Dots and colons", R"lua(kling:text2video { prompt = "A fox" })lua",
@@ -691,12 +691,12 @@ for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video(row) end)lua",
      ""},
     {"", R"lua(kling.text2video(arg[1]))lua",
      R"lua(kling: film.lua:2: text2video takes one table, got nil
-  do: the value in its brackets is nil; arg[1] is the first word behind the script
+  do: the value in its brackets is nil; a list begins at [1], as do the words behind the script, arg[1]
 )lua",
      ""},
     {"", R"lua(kling.text2video:new("A fox"))lua",
      R"lua(kling: film.lua:2: attempt to index a function value (field 'text2video')
-  do: a function is called first: kling.text2video { … }:wait()
+  do: a function is called first: kling.text2video { … }:wait(), clip:probe()
 )lua",
      ""},
     {"", R"lua(kling { prompt = "A fox" })lua",
@@ -786,6 +786,224 @@ dofile("helpers.lua"))lua",
     {"", R"lua(dofile("helper.lua"))lua",
      R"lua(kling: film.lua:2: cannot open helper.lua: No such file or directory
   do: check the path; relative ones start at the working folder
+)lua",
+     ""},
+    {"",
+     R"lua(io.open("shots.csv", "w"):write("Prompt;Aspect Ratio\nA fox;9:16\n"):close()
+print(kling.csv("shots.csv")[1].aspect_ratio))lua",
+     "",
+     R"lua(9:16
+)lua"},
+    {"",
+     R"lua(io.open("shots.csv", "w"):write("prompt,\nA fox,5\n"):close()
+for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video(row) end)lua",
+     R"lua(kling: film.lua:3: shots.csv: row 2, column 2: "5" has no name above it
+  do: write one into row 1
+)lua",
+     ""},
+    {"",
+     R"lua(io.open("shots.csv", "w"):write("prompt,Prompt\nA fox,5\n"):close()
+for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video(row) end)lua",
+     R"lua(kling: film.lua:3: shots.csv: row 1, column prompt: two columns have this name
+)lua",
+     ""},
+    {"",
+     R"lua(io.open("shots.csv", "w"):write("prompt,image\nA fox,hero.png\n"):close()
+for _, row in ipairs(kling.csv("shots.csv")) do kling.image2video(row) end)lua",
+     R"lua(kling: film.lua:3: no such file: hero.png (shots.csv, row 2)
+  do: check the path; relative ones start at the working folder
+)lua",
+     ""},
+    {"",
+     R"lua(io.open("shots.csv", "w"):write("prompt;cfg_scale\nA fox;0,5\n"):close()
+for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video(row) end)lua",
+     R"lua(kling: film.lua:3: text2video: cfg_scale must be a number, got "0,5" (shots.csv, row 2)
+  do: write 0.5
+)lua",
+     ""},
+    {"",
+     R"lua(io.open("shots.csv", "w"):write("prompt,image\nA fox,hero.png\n"):close()
+for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video(row) end)lua",
+     R"lua(kling: film.lua:3: text2video: there is no field image (shots.csv, row 2)
+  do: kling.image2video starts from a picture: image = …
+)lua",
+     ""},
+    {"", R"lua(kling.csv("shots.csv", { sep = ";" }))lua",
+     R"lua(kling: film.lua:2: the path stands alone: there are no options
+  do: leave out what follows it; the form of the file is found out
+)lua",
+     ""},
+    {"", R"lua(print(kling.json('{ "takes": 3 }').takes))lua", "",
+     R"lua(3
+)lua"},
+    {"",
+     R"lua(io.open("film.json", "w"):write('{\n  "takes": 3,\n}'):close()
+kling.json("film.json"))lua",
+     R"lua(kling: film.lua:3: film.json is not JSON: line 3, column 1
+  do: names stand in double quotes, no comma behind the last item, no comments
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip:save("out"))lua",
+     R"lua(kling: film.lua:3: out has no ending
+  do: name it out.mp4, or for a folder out/
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip:last_frame():save("fox"))lua",
+     R"lua(kling: film.lua:3: fox has no ending
+  do: name it fox.png, or for a folder fox/
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "@Image1 walks", strict = true })lua",
+     R"lua(kling: film.lua:2: text2video: @Image1 is no reference the service knows
+  do: kling.omni refers to what it is given: image_list = { … }, and <<<image_1>>> in the prompt
+)lua",
+     ""},
+    {"",
+     R"lua(kling.omni { prompt = "<<image_1>> walks", image_list = { "fox.png" }, strict = true })lua",
+     R"lua(kling: film.lua:2: omni: <<image_1>> is no reference the service knows
+  do: write <<<image_1>>>
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "<<<image_1>>> walks" })lua",
+     R"lua(kling: film.lua:2: text2video: prompt refers to <<<image_1>>>, but 0 images are given
+  do: kling.omni takes image_list = { … } (or put them into extra, which is sent unchecked)
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip:still(3))lua",
+     R"lua(kling: film.lua:3: a Clip has no still
+  do: write kling.still(clip, { at = 2, seconds = 3 })
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip:concat(clip))lua",
+     R"lua(kling: film.lua:3: a Clip has no concat
+  do: write kling.concat(parts, path, options?)
+)lua",
+     ""},
+    {"", R"lua(kling.still("title.png", { second = 3 }))lua",
+     R"lua(kling: film.lua:2: still: unknown option second, did you mean seconds?
+  do: it knows seconds, at
+)lua",
+     ""},
+    {"", R"lua(kling.still("title.png", { seconds = "3" }))lua",
+     R"lua(kling: film.lua:2: still: seconds is "3"
+  do: it wants a number from 0 to 3600
+)lua",
+     ""},
+    {"",
+     R"lua(local file = io.open("shots.txt")
+for line in file:lines() do print(line) end)lua",
+     R"lua(kling: film.lua:3: attempt to index a nil value (local 'file')
+  do: io.open gives nil where there is no such file: assert(io.open(path)) says why
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.concat({ clip }, "film.mp4", { on_progress = print }))lua",
+     R"lua(kling: film.lua:3: on_progress is a function, which cannot be sent
+  do: on_progress goes to job:wait, kling.all and kling.map
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", mode = "4k" })lua",
+     R"lua(kling: film.lua:2: text2video: kling-v2-6 has no mode 4k
+  do: offered: kling-v2-6 (mode std or pro; 5 or 10 s), kling-v3 (mode std or pro or 4k; 3 to 15 s)
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", name = "" })lua",
+     R"lua(kling: film.lua:2: name is empty
+  do: write name = "shot 3"
+)lua",
+     ""},
+    {"",
+     R"lua(local shots = { "A fox", "A crow" }
+for i = 0, #shots - 1 do kling.text2video(shots[i]) end)lua",
+     R"lua(kling: film.lua:3: text2video takes one table, got nil
+  do: the value in its brackets is nil; a list begins at [1], as do the words behind the script, arg[1]
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.sheet({ clip }, 3))lua",
+     R"lua(kling: film.lua:3: sheet takes options by name
+  do: write kling.sheet({ one, two }, { columns = 3 })
+)lua",
+     ""},
+    {"", R"lua(kling.bytes("fox.png"):save("fox.png"))lua",
+     R"lua(kling: film.lua:2: kling.bytes is text, no video, picture or sound that can be read
+  do: it takes the bytes of a PNG or JPEG, such as clip:last_frame():bytes()
+)lua",
+     ""},
+    {"", R"lua(kling.configure { take = 2 })lua",
+     R"lua(kling: film.lua:2: option take takes a text
+  do: write take = "2"
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video { prompt = "A fox" }
+job:wait { 60 })lua",
+     R"lua(kling: film.lua:3: wait takes timeout and on_progress, not '?'
+  do: write job:wait { timeout = 60 }
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+print(clip:frame(99)))lua",
+     R"lua(kling: film.lua:3: frame: 99 s is no time of this clip, which is 5.0 s long
+  do: write clip:frame(2.5), in seconds from its start; the end is clip:last_frame()
+)lua",
+     ""},
+    {"", R"lua(error({ code = 1 }))lua",
+     R"lua(kling: film.lua:2: error without a text (table)
+  do: error wants a text: error("…"), or kling.json(value)
+)lua",
+     ""},
+    {"",
+     R"lua(local function shot() kling.text2video { promt = "A fox" } end
+kling.all { fox = function() shot() end })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field promt
+  do: write prompt = "…"
+stack traceback:
+	film.lua:2: in upvalue 'shot'
+	film.lua:3: in function <film.lua:3>
+	film.lua:3: in main chunk
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+print(clip.probe.width))lua",
+     R"lua(kling: film.lua:3: attempt to index a function value (field 'probe')
+  do: a function is called first: kling.text2video { … }:wait(), clip:probe()
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip:trim())lua",
+     R"lua(kling: film.lua:3: trim: nil to its end is no part of this clip, which is 5.0 s long
+  do: write clip:trim(1, 4), in seconds from its start
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", aspect_ratio = "portrait" })lua",
+     R"lua(kling: film.lua:2: text2video: aspect_ratio = "portrait" is not one of: 16:9, 9:16, 1:1, 4:3, 3:4, 3:2, 2:3
+  do: 9:16 is upright, 16:9 is wide, 1:1 is square
+)lua",
+     ""},
+    {"",
+     R"lua(local ok, problem = pcall(kling.text2video, { promt = "A fox" })
+print(problem.mesage))lua",
+     R"lua(kling: film.lua:3: an Error has no mesage
+  do: did you mean message?
+)lua",
+     ""},
+    {"", R"lua(kling.timeout(1, function() kling.sleep(60) end))lua",
+     R"lua(kling: film.lua:2: task main/1 was still running when the wait timed out
+  do: give it more seconds; what it sent goes on, and the next run finds it
 )lua",
      ""},
     {"The fields of a request", R"lua(kling.text2video { duration = 5 })lua",
@@ -903,7 +1121,7 @@ dofile("helpers.lua"))lua",
      ""},
     {"", R"lua(kling.text2video { prompt = "A fox", duration = 7 })lua",
      R"lua(kling: film.lua:2: text2video: kling-v2-6 makes no clips of 7 s
-  do: offered: kling-v2-6 (mode std or pro; 5 or 10 s)
+  do: offered: kling-v2-6 (mode std or pro; 5 or 10 s), kling-v3 (mode std or pro or 4k; 3 to 15 s)
 )lua",
      ""},
     {"", R"lua(kling.text2video { prompt = "A fox", mode = "1080p" })lua",
@@ -998,7 +1216,7 @@ kling.text2video { prompt = "A fox", name = animal.name })lua",
      ""},
     {"", R"lua(kling.text2video { prompt = "A " .. arg[1] })lua",
      R"lua(kling: film.lua:2: attempt to concatenate a nil value (field 'integer index')
-  do: there is no such item; arg[1] is the first word behind the script
+  do: there is no such item: a list begins at [1], as do the words behind the script, arg[1]
 )lua",
      ""},
     {"", R"lua(kling.text2video { prompt = f"A {animal}" })lua",
@@ -1505,6 +1723,92 @@ if length > 3 then print("long") end)lua",
 print("done"))lua",
      R"lua(kling: film.lua:3: attempt to call a nil value (local 'print')
   do: it was given no function, or another value since
+)lua",
+     ""},
+    {"", R"lua(exit())lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (global 'exit')
+  do: write os.exit(1), or error("why")
+)lua",
+     ""},
+    {"",
+     R"lua(!```lua
+print("A fox")
+```)lua",
+     R"lua(kling: film.lua:1: unexpected symbol near '`'
+  ```lua
+  ^
+  do: leave out the lines with ```: they belong to the page, not to the script
+)lua",
+     ""},
+    {"", R"lua(!kling> print("A fox"))lua",
+     R"lua(kling: film.lua:1: syntax error near '>'
+  kling> print("A fox")
+       ^
+  do: leave out the prompt kling>; a command such as kling run is for the shell
+)lua",
+     ""},
+    {"", R"lua(!$ kling run film.lua)lua",
+     R"lua(kling: film.lua:1: unexpected symbol near '$'
+  $ kling run film.lua
+  ^
+  do: leave out the prompt kling>; a command such as kling run is for the shell
+)lua",
+     ""},
+    {"",
+     R"lua(local shot = {}
+print(shot.takes + 1))lua",
+     R"lua(kling: film.lua:3: attempt to perform arithmetic on a nil value (field 'takes')
+  do: a value was never set: is it spelt as where it was set?
+)lua",
+     ""},
+    {"",
+     R"lua(local take = 5
+print(take:format()))lua",
+     R"lua(kling: film.lua:3: attempt to index a number value (local 'take')
+  do: it has no fields and methods; as text: tostring(x)
+)lua",
+     ""},
+    {"", R"lua(print(("Shot %d of %s"):format(1)))lua",
+     R"lua(kling: film.lua:2: bad argument #2 to 'format' (no value)
+  do: each %d and %s in the text wants a value of its own
+)lua",
+     ""},
+    {"", R"lua(print(("Shot %d"):format("one")))lua",
+     R"lua(kling: film.lua:2: bad argument #1 to 'format' (number expected, got string)
+  do: %d wants a number; %s takes any value
+)lua",
+     ""},
+    {"",
+     R"lua(local take = 2
+if take == 1 then print("one") elif take == 2 then print("two") end)lua",
+     R"lua(kling: film.lua:3: syntax error near 'take'
+  if take == 1 then print("one") elif take == 2 then print("two") end
+     ^
+  do: write if … then … elseif … then … else … end
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "She says "hello" to him" })lua",
+     R"lua(kling: film.lua:2: '}' expected near 'hello'
+  kling.text2video { prompt = "She says "hello" to him" }
+                                         ^
+  do: the text ends at the " before hello: inside of a text write \"
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = [[A fox })lua",
+     R"lua(kling: film.lua:3: unfinished long string (starting at line 2) near <eof>
+  do: what begins with [[ ends with ]]
+)lua",
+     ""},
+    {"", R"lua(local fucntion shot() return kling.text2video("A fox") end)lua",
+     R"lua(kling: film.lua:2: <eof> expected near 'end'
+  local fucntion shot() return kling.text2video("A fox") end
+                                                         ^
+  do: write local function name(…) … end
+)lua",
+     ""},
+    {"", R"lua(kling.text2video("A fox") please)lua",
+     R"lua(kling: film.lua:3: syntax error near <eof>
+  do: the last word alone is no statement: name(…) calls, name = … sets
 )lua",
      ""},
 };

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <regex>
 
 #include "api/checks/checks.h"
 
@@ -31,14 +32,23 @@ Verdict some_prompt(const Request& r) {
 Verdict model_offer(const Request& r) {
   const std::string model = effective(r, "model_name");
   const std::string mode = effective(r, "mode");
-  const Offer* offer = find_offer(feature_of(r.endpoint), model);
+  const Feature generation = feature_of(r.endpoint);
+  const Offer* offer = find_offer(generation, model);
   if (offer == nullptr) return {};  // the row's list of models speaks
-  if (!offer->has_mode(mode))
-    return error("mode", model + " has no mode " + excerpt(mode, 20), "offered: " + offer->text());
   const std::int64_t seconds = seconds_of(r);
-  if (edits_video(r) || seconds < 3 || seconds > 15 || offer->has_seconds(seconds)) return {};
-  return error("duration", model + " makes no clips of " + std::to_string(seconds) + " s",
-               "offered: " + offer->text());
+  const bool any_length = edits_video(r) || seconds < 3 || seconds > 15;
+  const bool has_mode = offer->has_mode(mode);
+  if (has_mode && (any_length || offer->has_seconds(seconds))) return {};
+  std::string hint = "offered: " + offer->text();
+  for (const std::string& name : models_of(generation)) {
+    const Offer* other = find_offer(generation, name);
+    if (is_retired(name) || !other->has_mode(mode) || !(any_length || other->has_seconds(seconds)))
+      continue;
+    hint += ", " + other->text();
+    break;
+  }
+  if (!has_mode) return error("mode", model + " has no mode " + excerpt(mode, 20), hint);
+  return error("duration", model + " makes no clips of " + std::to_string(seconds) + " s", hint);
 }
 
 Verdict retired_model(const Request& r) {
@@ -172,6 +182,11 @@ std::vector<Reference> references_of(const Request& request) {
   return references;
 }
 
+bool takes(const Request& request, std::string_view field) {
+  return std::ranges::any_of(find_endpoint(request.endpoint)->params,
+                             [&](const Param& param) { return param.name == field; });
+}
+
 std::size_t count_given(const Request& request, const Referable& kind) {
   std::size_t count = count_of(request, kind.list);
   if (std::string_view(kind.name) == "image")
@@ -280,6 +295,7 @@ Verdict reference_targets(const Request& request) {
   const std::vector<Reference> references = references_of(request);
   std::vector<std::string> complaints;
   std::vector<std::string> lists;
+  bool known = true;
   for (const Referable& kind : kReferables) {
     const std::size_t count = count_given(request, kind);
     std::vector<std::string> missing;
@@ -291,14 +307,15 @@ Verdict reference_targets(const Request& request) {
         missing.push_back(text);
     }
     if (missing.empty()) continue;
+    known = known && takes(request, kind.list);
     complaints.push_back(joined(missing, ", ") + ", but " + std::to_string(count) + " " +
                          kind.name + (count == 1 ? " is" : "s are") + " given");
     lists.push_back(std::string(kind.list) + " = { … }");
   }
   if (complaints.empty()) return {};
   return error("prompt", "prompt refers to " + joined(complaints, "; and to "),
-               "numbers start at 1; give " + joined(lists, " and ") +
-                   " (or put them into extra, which is sent unchecked)");
+               (known ? "numbers start at 1; give " : "kling.omni takes ") +
+                   joined(lists, " and ") + " (or put them into extra, which is sent unchecked)");
 }
 
 Verdict reference_spelling(const Request& request) {
@@ -307,7 +324,19 @@ Verdict reference_spelling(const Request& request) {
       return warning("prompt",
                      "<<<" + excerpt(reference.text, 40) + ">>> is no reference the service knows",
                      "write <<<image_1>>>, <<<element_1>>>, <<<video_1>>> or <<<voice_1>>>");
-  return {};
+  // As other services have them: @Image1, <<image_1>>.
+  static const std::regex& foreign = *new std::regex(
+      "(^|[^<])((<{1,2}|@|\\[|\\{)(image|element|video|voice)[_ ]?([0-9]{1,3})[>\\]}]*)",
+      std::regex::icase);
+  const std::string prompt = scalar_text(member(request.fields, "prompt")).substr(0, 5000);
+  std::smatch match;
+  if (!std::regex_search(prompt, match, foreign)) return {};
+  const std::string kind = lower(match[4].str());
+  return warning("prompt", match[2].str() + " is no reference the service knows",
+                 takes(request, kind + "_list")
+                     ? "write <<<" + kind + "_" + match[5].str() + ">>>"
+                     : "kling.omni refers to what it is given: " + kind + "_list = { … }, and <<<" +
+                           kind + "_1>>> in the prompt");
 }
 
 }  // namespace kling::api

@@ -110,6 +110,7 @@ struct FilmOptions {
 Result<FilmOptions> film_options(const nlohmann::json& written, const char* verb = "concat");
 /// Refuses a path whose name is not one of what is written there: a clip (or film), a timeline.
 Status check_ending(const std::string& path, bool timeline);
+Status still_options(const nlohmann::json& written, double& seconds, double& at);
 Status sheet_options(const nlohmann::json& written, int& columns, int& frames, bool& labels);
 
 struct FilmResult {

@@ -134,6 +134,16 @@ Status check_ending(const std::string& path, bool timeline) {
                .hint = "name it " + better.replace_extension(timeline ? "otio" : "mp4").string()};
 }
 
+Status still_options(const Json& written, double& seconds, double& at) {
+  std::string wrong;
+  Fields fields{written, "", wrong};
+  fields.number("seconds", seconds, 0, 3600);
+  fields.number("at", at, 0, 1e6);
+  fields.end();
+  if (!wrong.empty()) return Error{.message = "still: " + wrong};
+  return Done{};
+}
+
 Status sheet_options(const Json& written, int& columns, int& frames, bool& labels) {
   std::string wrong;
   Fields fields{written, "", wrong};
