@@ -118,6 +118,18 @@ void Scheduler::hand_on(Task& ended) {
   ended.asked.clear();
 }
 
+/// Nobody can have its results any more: what it asked for counts as asked by who began it.
+void Scheduler::leave_to_parent(const Task& task) {
+  Task* heir = find(task.parent) != nullptr ? find(task.parent) : find(task.root);
+  if (heir == &task || (heir == nullptr && task.parent != 0)) return;
+  auto& asked = heir != nullptr ? heir->asked : root_asked_;
+  try {
+    asked.insert(asked.end(), task.asked.begin(), task.asked.end());
+    for (const auto& one : task.asked) one->delivered = false;
+  } catch (const std::bad_alloc&) {  // then it may be paid for again, after an error
+  }
+}
+
 std::string Scheduler::deadlock() const {
   if (ready_.first != nullptr || !timers_.empty() || !arrivals_.empty() || !held_.empty())
     return "";

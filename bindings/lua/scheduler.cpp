@@ -139,18 +139,6 @@ void Scheduler::sweep() {
   if (!driving_ && running_ == nullptr) free_released();
 }
 
-/// Nobody can have its results any more: what it asked for counts as asked by who began it.
-void Scheduler::leave_to_parent(const Task& task) {
-  Task* heir = find(task.parent) != nullptr ? find(task.parent) : find(task.root);
-  if (heir == &task || (heir == nullptr && task.parent != 0)) return;
-  auto& asked = heir != nullptr ? heir->asked : root_asked_;
-  try {
-    asked.insert(asked.end(), task.asked.begin(), task.asked.end());
-    for (const auto& one : task.asked) one->delivered = false;
-  } catch (const std::bad_alloc&) {  // then it may be paid for again, after an error
-  }
-}
-
 void Scheduler::free_released() {
   while (Task* task = released_.pop()) {
     const bool lost = task->failure != nullptr && !task->observed && !task->told;
