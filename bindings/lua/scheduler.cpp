@@ -164,7 +164,9 @@ void Scheduler::cancel(TaskId id) {
 int Scheduler::end_script(lua_State* L, int code) {
   if (running_ == nullptr) return luaL_error(L, "os.exit: no script runs here");
   for (auto& [id, task] : tasks_) {
-    if (task->root != running_->root || task->phase >= Task::Phase::ending) continue;
+    // In a __close on its thread, which an error ends, it is about to.
+    const bool ends = task->phase < Task::Phase::ending || L == task->thread;
+    if (task->root != running_->root || !ends) continue;
     task->exits = true;
     task->exit_code = code;
     wake(id, task->serial);
