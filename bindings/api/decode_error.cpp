@@ -7,7 +7,7 @@
 namespace kling::api {
 namespace {
 
-constexpr const char* kKey = 
+constexpr const char* kKey =
     "check the key (KLING_API_KEY, the option key), and that it belongs to this base URL";
 constexpr const char* kCredit = "top up the account; it was not started";
 constexpr const char* kContent = "change the prompt or the pictures; it was not started";

@@ -229,11 +229,11 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
   const Millis now = make_clock()->now();
   Step decided = step;
   if (gives_up) {
-    decided.error = api::to_text(
-        to_json(Error{.kind = Kind::task_failed,
-                      .message = "given up by a person (kling jobs resolve --abandon)",
-                      .hint = "to ask for a new one, which is paid: retry = true, or kling run --retry-failed",
-                      .job = to_string({step.endpoint, step.task_id, step.external_id})}));
+    decided.error = api::to_text(to_json(Error{
+        .kind = Kind::task_failed,
+        .message = "given up by a person (kling jobs resolve --abandon)",
+        .hint = "to ask for a new one, which is paid: retry = true, or kling run --retry-failed",
+        .job = to_string({step.endpoint, step.task_id, step.external_id})}));
     return (*book)->abandon(decided, now);
   }
   if (resubmit) return (*book)->resubmit(step.id, now);

@@ -482,7 +482,7 @@ void Scheduler::finish(lua_State* L, Task& task, int status) {
         told->error.message = told->message;
         task.failure = std::move(told);
       });
-    running_ = &task;           // what its __close and __tostring functions run into
+    running_ = &task;  // what its __close and __tostring functions run into
     lua_pushcfunction(L, explain);
     lua_pushlightuserdata(L, this);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) {  // for want of memory, which the thread may hold

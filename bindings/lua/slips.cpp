@@ -301,8 +301,8 @@ std::string meant_instead(std::string_view message, const std::vector<std::strin
     if (name.ends_with(".lua")) return "write require \"" + name.substr(0, name.size() - 4) + '"';
     const bool safe = text.find("a folder that was allowed") != text.npos;
     std::ranges::replace(name, '.', '/');
-    return "a file " + name + (safe ? ".lua below a folder that was allowed" : ".lua beside the script") +
-           " is found";
+    return "a file " + name +
+           (safe ? ".lua below a folder that was allowed" : ".lua beside the script") + " is found";
   }
   if (const std::string name = between(message, "nil value (method '", "'"); !name.empty())
     return called(name, true, {});

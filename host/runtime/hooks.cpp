@@ -201,8 +201,8 @@ void settle(Pending& pending) {
   if (!pending.failed) {
     pending.reply->json = api::parse_json(pending.text, false);
     if (!pending.reply->json.is_discarded()) return pending.reply->complete();
-    error.message = "the program's answer is no JSON of at most 64 levels: " +
-                    api::excerpt(pending.text, 60);
+    error.message =
+        "the program's answer is no JSON of at most 64 levels: " + api::excerpt(pending.text, 60);
   }
   pending.reply->fail(std::move(error));
 }

@@ -92,7 +92,8 @@ std::string wrong_with(const kling_host_options& options) {
   std::vector<std::pair<const char*, std::string>> files;
   if (options.ca_file != nullptr) files.emplace_back("ca_file", options.ca_file);
   for (const char* tool : {"/ffmpeg", "/ffprobe"})
-    if (!text_of(options.ffmpeg).empty()) files.emplace_back("ffmpeg", options.ffmpeg + text_of(tool));
+    if (!text_of(options.ffmpeg).empty())
+      files.emplace_back("ffmpeg", options.ffmpeg + text_of(tool));
   for (const auto& [name, path] : files)
     if (::access(path.c_str(), name[0] == 'c' ? R_OK : X_OK) != 0)
       return name + (": " + path) + ": " + system_message(errno);

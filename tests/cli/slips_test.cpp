@@ -172,10 +172,17 @@ TEST_CASE("a slip on the command line is answered in words of ours") {
       {{"run", "--simulation=1", "film.lua"},
        "kling: kling run has no option --simulation=1; did you mean --sim?\n  do: kling run "
        "--help\n"},
-      {{"run", "fim.lua"}, "kling: cannot read the script fim.lua: No such file or directory\n  do: did you mean film.lua?\n"},
-      {{"plan", "Film"}, "kling: cannot read the script Film: No such file or directory\n  do: did you mean film.lua?\n"},
-      {{"run", "film"}, "kling: cannot read the script film: No such file or directory\n  do: did you mean film.lua?\n"},
-      {{"run", "."}, "kling: cannot read the script .: it is a folder\n  do: name a file such as film.lua\n"},
+      {{"run", "fim.lua"},
+       "kling: cannot read the script fim.lua: No such file or directory\n  do: did you mean "
+       "film.lua?\n"},
+      {{"plan", "Film"},
+       "kling: cannot read the script Film: No such file or directory\n  do: did you mean "
+       "film.lua?\n"},
+      {{"run", "film"},
+       "kling: cannot read the script film: No such file or directory\n  do: did you mean "
+       "film.lua?\n"},
+      {{"run", "."},
+       "kling: cannot read the script .: it is a folder\n  do: name a file such as film.lua\n"},
       {{"run", "clip.mp4"}, "kling: clip.mp4 is MP4 or MOV, not a script\n  do: name a .lua\n"},
       {{"run", "page.lua"},
        "kling: page.lua is a web page or other XML, not a script\n  do: name a .lua\n"},

@@ -24,7 +24,8 @@ TEST_CASE("os exit ends the script with its children and no pcall catches it") {
         "kling.all { function() pcall(kling.sleep, 0) os.exit(5) end }",
         "kling.timeout(9, function() pcall(os.exit, 5) end)",
         "local t <close> = setmetatable({}, { __close = function() os.exit(5) end }) error 'x'",
-        "pcall(function() local t <close> = setmetatable({}, { __close = function() os.exit(5) end })"
+        "pcall(function() local t <close> = setmetatable({}, { __close = function() os.exit(5) end "
+        "})"
         " error 'x' end)"}) {
     CAPTURE(leave);
     const Json failure = run(host, std::string(R"(
@@ -84,9 +85,9 @@ TEST_CASE("what a script prints is logged and it reads no input of the program")
          {"io.read()", "io.stdin:read('a')", "for l in io.lines() do end", "io.stdin:lines()()"})
       CHECK(run(host, read)["message"].get<std::string>().find("no standard input") !=
             std::string::npos);
-    for (const char* read :
-         {"dofile()", "loadfile()", "debug.debug()", "dofile('/dev/stdin')", "io.open('/dev/stdin')",
-          "io.input('/dev/fd/0')", "for l in io.lines('/proc/self/fd/0') do end"})
+    for (const char* read : {"dofile()", "loadfile()", "debug.debug()", "dofile('/dev/stdin')",
+                             "io.open('/dev/stdin')", "io.input('/dev/fd/0')",
+                             "for l in io.lines('/proc/self/fd/0') do end"})
       CHECK(run(host, read)["message"].get<std::string>().find("no standard input") !=
             std::string::npos);
     printed.clear();
@@ -163,8 +164,7 @@ TEST_CASE("a call of the waking function that a tick overtakes is the one after 
   const auto clock = std::make_shared<SlowClock>();
   const auto queue = std::make_shared<engine::CompletionQueue>(clock);
   std::atomic<int> rung{0};
-  runtime::Bell bell(
-      [](void* user) { ++*static_cast<std::atomic<int>*>(user); }, &rung, queue);
+  runtime::Bell bell([](void* user) { ++*static_cast<std::atomic<int>*>(user); }, &rung, queue);
   while (!clock->waits) std::this_thread::yield();
   queue->wake();
   while (!clock->late) std::this_thread::yield();

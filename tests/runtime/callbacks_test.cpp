@@ -84,8 +84,7 @@ TEST_CASE("a host with a secret takes signed callbacks only") {
                     {"webhook-id", "9876543210", "webhook-timestamp", "1781080794",
                      "webhook-signature", "v1,UsKlJP00XoQyOn410NM9xv34sP+Gl0jnOO9Lcpr7NJ4="}));
   CHECK_FALSE(host.notify("/x", body, {"webhook-timestamp", "soon"}));
-  CHECK(host.error() ==
-        "a callback is refused: its webhook-timestamp is no number of seconds");
+  CHECK(host.error() == "a callback is refused: its webhook-timestamp is no number of seconds");
   CHECK(
       run(host,
           "local kling = require 'kling' return kling.notify('/x', ..., { ['Webhook-Id'] = 'x' })",

@@ -115,7 +115,8 @@ TEST_CASE("a clip that cannot be stored is told with the reason and how to get i
   const std::string call = "kling.job(\"" + handle + "\"):wait():save(\"clip.mp4\")";
   CHECK(how.ends_with(call + " fetches it"));
   CHECK(Json::parse(host.job(handle)) == job);
-  CHECK(run(host, "kling = require 'kling' return kling.job('" + handle + "').warning.kind") == Json({"media"}));
+  CHECK(run(host, "kling = require 'kling' return kling.job('" + handle + "').warning.kind") ==
+        Json({"media"}));
   std::filesystem::remove(stage.options.store);
   const std::string path = folder / "clip.mp4";
   run(host, "kling.job('" + handle + "'):wait():save('" + path + "')");

@@ -48,7 +48,8 @@ TEST_CASE("a safe script cannot change what the program gives") {
     CAPTURE(change);
     CHECK(run(host, change).contains("error"));
   }
-  CHECK(run(host, "game = 1")["message"] == "test.lua:1: game is the program's: it cannot be changed");
+  CHECK(run(host, "game = 1")["message"] ==
+        "test.lua:1: game is the program's: it cannot be changed");
   const char* all =
       "own = 1 rawset(_G, 'other', 2) return game.spawn() + game.at.night.spawn() + spawn() +"
       " string.spawn() + game.level + own + other, ('x'):rep(2), missing";

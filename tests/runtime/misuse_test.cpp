@@ -201,9 +201,10 @@ TEST_CASE("a wrong option is told with its name, its value and its limit") {
   const std::string file = folder.path() + "/file";
   std::ofstream(file) << "x";
   const std::string certificates = folder / "ca.pem";
-  REQUIRE(std::system(("openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=a -keyout /dev/null -out " +
-                       certificates + " 2>/dev/null")
-                          .c_str()) == 0);
+  REQUIRE(
+      std::system(("openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=a -keyout /dev/null -out " +
+                   certificates + " 2>/dev/null")
+                      .c_str()) == 0);
   using Set = std::function<void(HostOptions&)>;
   const std::pair<Set, std::string> rows[] = {
       {[](auto& o) { o.ledger = ""; }, "ledger is required"},
@@ -252,7 +253,9 @@ TEST_CASE("a wrong option is told with its name, its value and its limit") {
       {[](auto& o) { o.ledger = "/proc/nowhere/ledger.db"; }, "ledger: cannot make the folder"},
       {[&](auto& o) { o.ledger = folder.path() + "/" + std::string(300, 'x') + "/a.db"; },
        "ledger: cannot make the folder"},
-      {[&](auto& o) { o.profile = "safe", o.roots = {folder.path(), file}; },
+      {[&](auto& o) {
+         o.profile = "safe", o.roots = {folder.path(), file};
+       },
        "roots: " + file + " is no folder"},
       {[&](auto& o) { o.profile = "safe", o.roots = {folder / "none"}; }, "/none is no folder"},
       {[](auto& o) { o.profile = "safe", o.hosts = {"a..example"}; },
