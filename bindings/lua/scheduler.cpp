@@ -472,16 +472,7 @@ void Scheduler::finish(lua_State* L, Task& task, int status) {
   task.phase = Task::Phase::ending;
   if (status != LUA_OK || task.exits) {
     task.failure = no_memory_;  // explain() says more, unless it runs out of it, too
-    lua_Debug frame{};
-    for (int i = 0; frame.currentline <= 0 && lua_getstack(task.thread, i, &frame) != 0; ++i)
-      lua_getinfo(task.thread, "Sl", &frame);
-    if (status == LUA_ERRMEM && frame.currentline > 0)
-      pure(L, [&] {
-        auto told = std::make_shared<Failure>(*no_memory_);
-        told->message.insert(0, printed("%s:%d: ", frame.short_src, frame.currentline));
-        told->error.message = told->message;
-        task.failure = std::move(told);
-      });
+    if (status == LUA_ERRMEM) note_place(L, task);
     running_ = &task;  // what its __close and __tostring functions run into
     lua_pushcfunction(L, explain);
     lua_pushlightuserdata(L, this);
