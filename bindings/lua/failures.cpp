@@ -172,6 +172,12 @@ int describe(lua_State* L) {  // value traceback
 
 }  // namespace
 
+void Scheduler::tell_failure(Task& task) {
+  task.told = true;
+  unobserved_ -= unobserved_ > 0 ? 1 : 0;
+  tell_lost(*task.failure);
+}
+
 /// Adds to the failure where memory ran out, which takes none of Lua's.
 void Scheduler::note_place(lua_State* L, Task& task) {
   lua_Debug frame{};

@@ -147,12 +147,6 @@ void Scheduler::free_released() {
   }
 }
 
-void Scheduler::tell_failure(Task& task) {
-  task.told = true;
-  unobserved_ -= unobserved_ > 0 ? 1 : 0;
-  tell_lost(*task.failure);
-}
-
 void Scheduler::cancel(TaskId id) {
   Task* task = find(id);
   if (task == nullptr || task->phase == Task::Phase::done) return;
