@@ -206,6 +206,26 @@ int describe(lua_State* L) {  // value traceback
 
 }  // namespace
 
+void Scheduler::tell_failure(Task& task) {
+  task.told = true;
+  unobserved_ -= unobserved_ > 0 ? 1 : 0;
+  tell_lost(*task.failure);
+}
+
+/// Adds to the failure where memory ran out, which takes none of Lua's.
+void Scheduler::note_place(lua_State* L, Task& task) {
+  lua_Debug frame{};
+  for (int i = 0; frame.currentline <= 0 && lua_getstack(task.thread, i, &frame) != 0; ++i)
+    lua_getinfo(task.thread, "Sl", &frame);
+  pure(L, [&] {
+    auto told = std::make_shared<Failure>(*task.failure);
+    if (frame.currentline > 0)
+      told->message.insert(0, printed("%s:%d: ", frame.short_src, frame.currentline));
+    told->error.message = told->message;
+    task.failure = std::move(told);
+  });
+}
+
 /// Fills the failure of a task whose thread has died.
 int Scheduler::explain(lua_State* L) {
   auto& self = *static_cast<Scheduler*>(lua_touserdata(L, 1));

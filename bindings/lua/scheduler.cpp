@@ -160,7 +160,9 @@ void Scheduler::cancel(TaskId id) {
 int Scheduler::end_script(lua_State* L, int code) {
   if (running_ == nullptr) return luaL_error(L, "os.exit: no script runs here");
   for (auto& [id, task] : tasks_) {
-    if (task->root != running_->root || task->phase >= Task::Phase::ending) continue;
+    // In a __close on its thread, which an error ends, it is about to.
+    const bool ends = task->phase < Task::Phase::ending || L == task->thread;
+    if (task->root != running_->root || !ends) continue;
     task->exits = true;
     task->exit_code = code;
     wake(id, task->serial);
@@ -466,16 +468,7 @@ void Scheduler::finish(lua_State* L, Task& task, int status) {
   task.phase = Task::Phase::ending;
   if (status != LUA_OK || task.exits) {
     task.failure = no_memory_;  // explain() says more, unless it runs out of it, too
-    lua_Debug frame{};
-    for (int i = 0; frame.currentline <= 0 && lua_getstack(task.thread, i, &frame) != 0; ++i)
-      lua_getinfo(task.thread, "Sl", &frame);
-    if (status == LUA_ERRMEM && frame.currentline > 0)
-      pure(L, [&] {
-        auto told = std::make_shared<Failure>(*no_memory_);
-        told->message.insert(0, printed("%s:%d: ", frame.short_src, frame.currentline));
-        told->error.message = told->message;
-        task.failure = std::move(told);
-      });
+    if (status == LUA_ERRMEM) note_place(L, task);
     running_ = &task;  // what its __close and __tostring functions run into
     lua_pushcfunction(L, explain);
     lua_pushlightuserdata(L, this);

@@ -267,6 +267,7 @@ class Scheduler {
   static int resume_ready(lua_State* L);
   void resume(lua_State* L, Task& task);
   void finish(lua_State* L, Task& task, int status);
+  static void note_place(lua_State* L, Task& task);
   static int explain(lua_State* L);
   void let_go(lua_State* L, Task& task);
   void tell_failure(Task& task);

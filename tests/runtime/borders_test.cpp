@@ -22,7 +22,11 @@ TEST_CASE("os exit ends the script with its children and no pcall catches it") {
         "coroutine.wrap(function() pcall(os.exit, 5) mark 'x' end)()",
         "table.sort({ 1, 2 }, function() pcall(os.exit, 5) mark 'x' end)",
         "kling.all { function() pcall(kling.sleep, 0) os.exit(5) end }",
-        "kling.timeout(9, function() pcall(os.exit, 5) end)"}) {
+        "kling.timeout(9, function() pcall(os.exit, 5) end)",
+        "local t <close> = setmetatable({}, { __close = function() os.exit(5) end }) error 'x'",
+        "pcall(function() local t <close> = setmetatable({}, { __close = function() os.exit(5) end "
+        "})"
+        " error 'x' end)"}) {
     CAPTURE(leave);
     const Json failure = run(host, std::string(R"(
       kling = require "kling"
@@ -34,7 +38,7 @@ TEST_CASE("os exit ends the script with its children and no pcall catches it") {
     CHECK(failure["error"]["kind"] == "interrupted");
     CHECK(failure["error"]["code"] == "5");
   }
-  CHECK(host.get("marks") == R"("ccccccc")");
+  CHECK(host.get("marks") == R"("ccccccccc")");
   // In what its failure is told with: nobody else ends.
   run(host, "error(setmetatable({}, { __tostring = function() os.exit(1) end }))");
   run(host,

@@ -223,8 +223,9 @@ KLING_HOST_EXPORT void kling_host_cancel(kling_host* host, kling_task task);
  * States of a job that nobody asked for in time merge into the last one. Skip what you do not know.
  */
 KLING_HOST_EXPORT const char* kling_host_next_event(kling_host* host);
-/* The jobs of this host, oldest first: a JSON array of objects with the fields of a Job in Lua. And
- * one by its handle; NULL: there is none. */
+/* The jobs of this host, oldest first: a JSON array of objects with the fields of a Job in Lua;
+ * those that had ended before a reload are not among them. And one by its handle; NULL: there is
+ * none. */
 KLING_HOST_EXPORT const char* kling_host_jobs(kling_host* host);
 KLING_HOST_EXPORT const char* kling_host_job(kling_host* host, const char* handle);
 /* The bytes of a stored clip, for programs whose files are no files: *size of them, which live
