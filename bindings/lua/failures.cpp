@@ -130,12 +130,6 @@ void Scheduler::leave_to_parent(const Task& task) {
   }
 }
 
-void Scheduler::tell_failure(Task& task) {
-  task.told = true;
-  unobserved_ -= unobserved_ > 0 ? 1 : 0;
-  tell_lost(*task.failure);
-}
-
 std::string Scheduler::deadlock() const {
   if (ready_.first != nullptr || !timers_.empty() || !arrivals_.empty() || !held_.empty())
     return "";
