@@ -141,7 +141,7 @@ TEST_CASE("wrong use exits with two") {
       {{"run", "--sim", "--dialect", "french", "film.lua"},
        "there is no dialect \"french\"; there"},
       {{"run", "--listen", "", "film.lua"}, "--listen: an address is HOST:PORT\n  do: kling run"},
-      {{"jobs", "list", "--kind", "films"}, "--kind: films not in {request,text2video,"},
+      {{"jobs", "list", "--kind", "films"}, "--kind: films is not one of request,text2video,"},
       {{"jobs", "list", "--limit", "-1"}, "--limit: takes a number that is 0 or more, not -1"},
   };
   for (const auto& row : rows) {
