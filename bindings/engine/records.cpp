@@ -57,6 +57,7 @@ void Engine::load(Job& job, const Step& row) {
   // Of the script as it is now, not as it was.
   const Step wanted = std::exchange(job.step, row);
   job.step.file = file;
+  job.file_recorded = !file.empty() && file == row.file;
   if (!wanted.target.empty()) job.step.target = wanted.target;
   if (!wanted.summary.empty()) job.step.summary = wanted.summary;
   if (!wanted.name.empty()) job.step.name = wanted.name;
@@ -233,10 +234,10 @@ bool Engine::join(const std::shared_ptr<Job>& job, const Claim& claim) {
 
 Event Engine::take_claim(Job& job, const Claim& claim) {
   load(job, claim.step);
-  if (auto book = ledger(); book)
+  const StepState state = claim.step.state;
+  if (auto book = ledger(); book && state != StepState::succeeded)
     if (auto known = (*book)->lookup_known(service, job.step.endpoint); known && *known)
       job.machine.lookup = **known ? Known::yes : Known::no;
-  const StepState state = claim.step.state;
   const bool open = state == StepState::intended || state == StepState::sending;
   std::lock_guard lock(job.mutex);
   job.differs = job.differs || claim.differs;
@@ -422,7 +423,8 @@ Event Engine::record(Job& job, ActionType action) {
         if (durations.learn(job.job_class, step.took)) hasten(job.job_class);
         return book.record_result(step, job.raw, step.finished_at);
       case ActionType::record_failure: return book.record_failure(step, job.raw, step.finished_at);
-      case ActionType::record_file: return book.record_file(step, now());
+      case ActionType::record_file:
+        return job.file_recorded ? Status(Done{}) : book.record_file(step, now());
       default: return book.record_ambiguous(step, now());
     }
   };
