@@ -358,7 +358,7 @@ Millis Engine::next_look(Job& job) {
   const Expectation expected = durations.expect(job.job_class);
   job.expected = expected.median;
   if (std::exchange(job.ask_now, false)) return 0;
-  Millis delay = job.polled_at == 0 && past < kJustNow
+  Millis delay = job.polled_at <= job.step.accepted_at && past < kJustNow
                      ? first_look(expected, random_delay(0, 1'000))
                      : poll_delay(expected, past);
   delay = std::max(delay, waits * kRequestSpacing);

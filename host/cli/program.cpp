@@ -126,7 +126,7 @@ int run_program(int argc, char** argv) {
     words.erase(words.begin());
     words.emplace_back("--help");
   }
-  CLI::App app;
+  CLI::App& app = *new CLI::App;  // never taken apart, as the process ends then
   int code = kExitUsage;
   // A word that is no command matches none: the help lists them without their options.
   set_up(app, code, words.empty() || words[0].empty() ? "-" : words[0]);

@@ -56,7 +56,7 @@ for steps in 100 10000 100000; do
   for round in 1 2 3 4 5; do
     run $steps.db claims.lua "$round" >figures
     read -r one many <figures
-    rm -f none.db*
+    rm -rf none.db*
     run none.db claims.lua "$round" >figures
     read -r _ none <figures
     first="$first $one" ours="$ours $many" peer="$peer $none" ratios="$ratios $(calculate "$many / $none")"
