@@ -23,6 +23,9 @@ bool follows_mark(ActionType action) {
 Lane lane_of(ActionType type, const Job& job, Lane present) {
   if (type == ActionType::write_intent) return Lane::claim;
   if (type == ActionType::post) return Lane::post;
+  // Of a re-run there is nothing to fetch, and nothing to write.
+  if (job.file_recorded && (type == ActionType::download || type == ActionType::record_file))
+    return present;
   if (type == ActionType::download) return Lane::transfer;
   // Marked where it is sent, or whoever kills a busy program leaves many in doubt that were not.
   if (type == ActionType::mark_sending)

@@ -396,6 +396,7 @@ Event Engine::record(Job& job, ActionType action) {
   const bool failing = action == ActionType::record_failure || action == ActionType::ask;
   {
     std::lock_guard lock(job.mutex);
+    if (action == ActionType::record_file && job.file_recorded) return job.error.reset(), done;
     if (action == ActionType::ask) {
       const std::string cause = job.error ? " (" + job.error->message + ")" : "";
       note_error(job,
@@ -423,8 +424,7 @@ Event Engine::record(Job& job, ActionType action) {
         if (durations.learn(job.job_class, step.took)) hasten(job.job_class);
         return book.record_result(step, job.raw, step.finished_at);
       case ActionType::record_failure: return book.record_failure(step, job.raw, step.finished_at);
-      case ActionType::record_file:
-        return job.file_recorded ? Status(Done{}) : book.record_file(step, now());
+      case ActionType::record_file: return book.record_file(step, now());
       default: return book.record_ambiguous(step, now());
     }
   };
