@@ -9,7 +9,7 @@ export KLING_API_KEY=any
 # figure WHAT MEASURED UNIT BESIDE GOAL LIMIT [VALUE]: a row; met when VALUE (MEASURED) is no more.
 figure() {
   awk -v what="$1" -v a="$2" -v unit="$3" -v beside="$4" -v goal="$5" -v limit="$6" -v value="${7:-$2}" 'BEGIN {
-    printf "| %s | %.2f %s | %s | %s | %s |\n", what, a, unit, beside, goal,
+    printf "| %s | " (a == int(a) ? "%d" : "%.2f") " %s | %s | %s | %s |\n", what, a, unit, beside, goal,
       limit == "" ? "" : value + 0 <= limit + 0 ? "met" : "not met" }'
 }
 # point SERIES N VALUE: of the plots (report.sh).

@@ -27,9 +27,10 @@ for i = 1, n do
 end
 END_OF_SCRIPT
 serve --run-seconds 100000 100001
-wait=${KLING_WAIT:-75}  # idle threads have ended then
 one= most=
 for jobs in ${KLING_JOBS:-1 100 1000 4000 10000}; do
+  wait=3
+  [ "$jobs" -lt 10000 ] || wait=${KLING_WAIT:-75}  # idle threads have ended then
   run "$folder/$jobs.db" "$folder/many.lua" "$jobs" "$wait" >"$folder/figures"
   { read -r rss threads cpu && read -r rss_late threads_late; } <"$folder/figures"
   goal= limit=
