@@ -71,6 +71,9 @@ for number in range(3):
     service.terminate()
     service.wait()
 mine, other = ([statistics.median(column) for column in zip(*figures[who])] for who in ("ours", "plain"))
-for what, unit, digits, i in ("GETs for 100 jobs of 3 to 18 s", "", 0, 0), ("seconds late, median", "s", 2, 1), ("seconds late, worst", "s", 2, 2):
-    print(f"| {what} | {mine[i]:.{digits}f} {unit} | asked every 2 s {other[i]:.{digits}f} | less than that |"
-          f" {'met' if mine[i] < other[i] else 'not met'} |")
+# The goals are what another client, kling-api, needed for such jobs on another machine.
+for i, (what, unit, goal) in enumerate((("GETs for 100 jobs of 3 to 18 s that begin at once", "", 508),
+                                        ("seconds late in noticing their end, by the clock, median", " s", 1.35),
+                                        ("and the worst", " s", 3.0))):
+    print(f"| {what} | {mine[i]:.4g}{unit} | asked every 2 s {other[i]:.3g} | {goal}{unit} |"
+          f" {'met' if mine[i] <= goal else 'not met'} |")
