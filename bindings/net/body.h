@@ -31,7 +31,7 @@ class BodyReader {
   bool started_ = false;
   std::size_t piece_ = 0;
   std::uint64_t offset_ = 0;  ///< within the piece
-  Sha256 digest_;
+  std::optional<Sha256> digest_;  ///< of a file
   std::string raw_;
   std::string block_;
 };
