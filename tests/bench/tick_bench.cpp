@@ -180,7 +180,8 @@ int main() {
   auto waiting = frames(host, for_millis(10'000));
   ticks("wait", waiting);
   line("CPU of a tick while 1,000 jobs wait, p99", percentile(waiting, 0.99), 100, "us");
-  for (const char* which : {"CPU of kling_host_jobs of 1,000 jobs, the first call", "  and again"}) {
+  for (const char* which :
+       {"CPU of kling_host_jobs of 1,000 jobs, the first call", "  and again"}) {
     const double before = thread_micros();
     host.jobs();
     line(which, (thread_micros() - before) / 1000, 2, "ms");
@@ -194,7 +195,8 @@ int main() {
   host = many(other, nullptr);
   const auto start = Steady::now();
   host = kling::Host();
-  line("end of a host with 1,000 jobs, by the clock", micros(Steady::now() - start) / 1000, 100, "ms");
+  line("end of a host with 1,000 jobs, by the clock", micros(Steady::now() - start) / 1000, 100,
+       "ms");
   const double owed = leaving(true), silent = leaving(false);
   line("end of a host whose hook owes its answers", owed, 150, "ms");
   line("end of a host whose service is silent", silent, 150, "ms");

@@ -1,6 +1,6 @@
 // Requests and downloads beside their peers, in turn: bare cpp-httplib with as many threads, and
-// curl. ./dev bench. Prints rows of the closing table (report.sh): by the clock, and the ratio is the
-// median of the pairs'.
+// curl. ./dev bench. Prints rows of the closing table (report.sh): by the clock, and the ratio is
+// the median of the pairs'.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
