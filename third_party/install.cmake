@@ -15,7 +15,7 @@ install(DIRECTORY scripts/ DESTINATION ${CMAKE_INSTALL_DATADIR}/kling/scripts
         PATTERN .kling EXCLUDE)
 install(FILES README.md LICENSE TYPE DOC)
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR}
-        FILES_MATCHING PATTERN "*.md" PATTERN "*.png" PATTERN "*.jpg"
+        FILES_MATCHING PATTERN "*.md" PATTERN "*.png" PATTERN "*.jpg" PATTERN "*.svg"
         PATTERN man EXCLUDE PATTERN completion EXCLUDE)
 # The licences of what is linked in, or compiled in, as the packages tell them that it comes from.
 foreach(package liblua5.4-dev libsqlite3-dev nlohmann-json3-dev libcli11-dev libedit-dev libbsd-dev

@@ -4,7 +4,6 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
-#include <regex>
 
 namespace kling::api {
 namespace {
@@ -224,9 +223,15 @@ std::string bare(std::string_view pasted, bool quotes) {
 
 Result<std::string> bare_key(std::string_view pasted, const std::string& source) {
   std::string key = bare(pasted);
-  static const std::regex& before = *new std::regex(
-      "^(export |authorization:|bearer |kling_api_key=|cometapi_key=|key =)", std::regex::icase);
-  for (std::smatch match; std::regex_search(key, match, before);) key = bare(match.suffix().str());
+  constexpr std::string_view kBefore[] = {"export ",        "authorization:", "bearer ",
+                                          "kling_api_key=", "cometapi_key=",  "key ="};
+  const auto cut = [&](std::string_view before) {
+    const bool there = lower(key.substr(0, before.size())) == before;
+    if (there) key = bare(key.substr(before.size()));
+    return there;
+  };
+  while (std::ranges::any_of(kBefore, cut)) {
+  }
   while (key.ends_with(';') || key.ends_with(',')) key = bare(key.substr(0, key.size() - 1));
   const std::string word = lower(key);
   if (word == "bearer") return std::string();

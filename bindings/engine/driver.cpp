@@ -23,6 +23,9 @@ bool follows_mark(ActionType action) {
 Lane lane_of(ActionType type, const Job& job, Lane present) {
   if (type == ActionType::write_intent) return Lane::claim;
   if (type == ActionType::post) return Lane::post;
+  // Of a re-run there is nothing to fetch, and nothing to write.
+  if (job.file_recorded && (type == ActionType::download || type == ActionType::record_file))
+    return present;
   if (type == ActionType::download) return Lane::transfer;
   // Marked where it is sent, or whoever kills a busy program leaves many in doubt that were not.
   if (type == ActionType::mark_sending)
@@ -358,7 +361,7 @@ Millis Engine::next_look(Job& job) {
   const Expectation expected = durations.expect(job.job_class);
   job.expected = expected.median;
   if (std::exchange(job.ask_now, false)) return 0;
-  Millis delay = job.polled_at == 0 && past < kJustNow
+  Millis delay = job.polled_at <= job.step.accepted_at && past < kJustNow
                      ? first_look(expected, random_delay(0, 1'000))
                      : poll_delay(expected, past);
   delay = std::max(delay, waits * kRequestSpacing);

@@ -476,7 +476,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   UnsharedDescriptor temporary_lock_;  ///< of the file beside it: somebody uses it
   std::mutex origins_mutex_;
   std::map<std::string, std::string> film_origins_;
-  std::map<std::string, std::string> saved_;  ///< by path, what was saved there first
+  std::map<std::string, std::string> saved_;    ///< by path, what was saved there first
+  std::map<std::string, std::string> digests_;  ///< by the stamps of files
 };
 
 /// Makes an engine; checks the options (kind invalid: base URL). No I/O: ledger and network are

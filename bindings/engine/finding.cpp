@@ -199,7 +199,7 @@ Result<QueryResult> Engine::query(const QueryTarget& wanted) {
 Result<api::Json> Engine::get_json(const std::string& target) {
   const net::HttpOutcome outcome = fetch(target);
   if (outcome.stage != net::HttpOutcome::Stage::answered) return outcome.error;
-  const api::Json body = api::parse_json(outcome.body);
+  api::Json body = api::parse_json(outcome.body);
   if (outcome.status / 100 == 2 && !body.is_discarded()) return body;
   const api::Answer answer = net::read_answer(outcome);
   if (answer.refusal != api::Refusal::none) return answer.error;

@@ -62,13 +62,14 @@ class Job : public std::enable_shared_from_this<Job>, public JobFacts {
   bool active = false;   ///< being run, or waiting for its time; else at rest (Engine::set_active)
   bool is_prepared = false;
   api::TaskState seen = api::TaskState::queued;
-  Millis polled_at = 0;     ///< the last time it was not done yet; 0: not known
-  bool timed = false;       ///< accepted_at is when the service took it, not when it was found
-  Millis result_at = 0;     ///< when the URLs were fresh; 0: before this run
-  std::string starts_from;  ///< origin of the picture it begins with, when it has one
-  api::Json answer;         ///< the body of kling.request
-  std::string raw;          ///< of the last answer, until it is recorded
-  std::string warned;       ///< what was warned of last
+  Millis polled_at = 0;        ///< the last time it was not done yet; 0: not known
+  bool file_recorded = false;  ///< the ledger has its file as it is
+  bool timed = false;          ///< accepted_at is when the service took it, not when it was found
+  Millis result_at = 0;        ///< when the URLs were fresh; 0: before this run
+  std::string starts_from;     ///< origin of the picture it begins with, when it has one
+  api::Json answer;            ///< the body of kling.request
+  std::string raw;             ///< of the last answer, until it is recorded
+  std::string warned;          ///< what was warned of last
   std::vector<Watch> watches;
 };
 

@@ -188,9 +188,6 @@ class SqliteLedger : public Ledger {
                       "state = 'sending' AND owner = ?", step.error, owner_.id());
   }
   Status record_file(const Step& step, Millis now) override {
-    const auto row = find_by_id(step.id);
-    if (row.ok() && *row && (*row)->file == step.file && (*row)->file_sha256 == step.file_sha256)
-      return Done{};  // found where it was: the next run of a script writes nothing
     return transition(step, now, "stored", step.file, "file = ?, file_sha256 = ?",
                       "state = 'succeeded'", to_kept(db_, step.file), step.file_sha256);
   }

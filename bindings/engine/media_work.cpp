@@ -223,6 +223,7 @@ Event Engine::download(Job& job) {
   std::lock_guard lock(job.mutex);
   if (saved) {
     job.step.file = *saved;
+    job.file_recorded = false;
     job.store_error.reset();
     return {.type = EventType::downloaded};
   }

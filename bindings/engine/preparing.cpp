@@ -177,12 +177,19 @@ Status Engine::build_body(Job& job, Sending& sending) {
 /// the ledger notes it by the file's place, size and times.
 Result<std::string> Engine::digest_of(const std::string& path) {
   const std::string stamp = file_stamp(path);
-  const std::string noted = stamp.empty() ? "" : sha256_hex("file " + stamp);
+  if (stamp.empty()) return hash_file(path);
+  std::unique_lock lock(origins_mutex_);
+  if (const auto known = digests_.find(stamp); known != digests_.end()) return known->second;
+  lock.unlock();
+  const std::string noted = sha256_hex("file " + stamp);
   auto book = ledger();
-  if (!noted.empty() && book)
-    if (auto known = (*book)->origin_of(noted); known && *known) return **known;
-  auto digest = hash_file(path);
-  if (digest && !noted.empty() && book) (void)(*book)->record_derived(noted, *digest, false);
+  const auto known = book ? (*book)->origin_of(noted) : book.error();
+  const bool is_noted = known && *known;
+  auto digest = is_noted ? Result<std::string>(**known) : hash_file(path);
+  if (!is_noted && digest && book) (void)(*book)->record_derived(noted, *digest, false);
+  lock.lock();
+  if (digests_.size() > 1'000) digests_.clear();  // soon asked again, or not
+  if (digest) digests_[stamp] = *digest;
   return digest;
 }
 

@@ -57,6 +57,7 @@ void Engine::load(Job& job, const Step& row) {
   // Of the script as it is now, not as it was.
   const Step wanted = std::exchange(job.step, row);
   job.step.file = file;
+  job.file_recorded = !file.empty() && file == row.file;
   if (!wanted.target.empty()) job.step.target = wanted.target;
   if (!wanted.summary.empty()) job.step.summary = wanted.summary;
   if (!wanted.name.empty()) job.step.name = wanted.name;
@@ -233,10 +234,10 @@ bool Engine::join(const std::shared_ptr<Job>& job, const Claim& claim) {
 
 Event Engine::take_claim(Job& job, const Claim& claim) {
   load(job, claim.step);
-  if (auto book = ledger(); book)
+  const StepState state = claim.step.state;
+  if (auto book = ledger(); book && state != StepState::succeeded)
     if (auto known = (*book)->lookup_known(service, job.step.endpoint); known && *known)
       job.machine.lookup = **known ? Known::yes : Known::no;
-  const StepState state = claim.step.state;
   const bool open = state == StepState::intended || state == StepState::sending;
   std::lock_guard lock(job.mutex);
   job.differs = job.differs || claim.differs;
@@ -395,6 +396,7 @@ Event Engine::record(Job& job, ActionType action) {
   const bool failing = action == ActionType::record_failure || action == ActionType::ask;
   {
     std::lock_guard lock(job.mutex);
+    if (action == ActionType::record_file && job.file_recorded) return job.error.reset(), done;
     if (action == ActionType::ask) {
       const std::string cause = job.error ? " (" + job.error->message + ")" : "";
       note_error(job,

@@ -147,9 +147,9 @@ Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call
   return Done{};
 }
 
-/// Upvalues: client, endpoint.
+/// Upvalues: client, the endpoint's name.
 int create(lua_State* L) {
-  const auto& endpoint = *static_cast<const api::Endpoint*>(lua_touserdata(L, lua_upvalueindex(2)));
+  const api::Endpoint& endpoint = *api::find_endpoint(lua_tostring(L, lua_upvalueindex(2)));
   const bool prompt = lua_type(L, 1) == LUA_TSTRING;
   // kling.map gives the number of an item, too.
   const bool two = !lua_isnoneornil(L, 2) && (lua_type(L, 2) != LUA_TNUMBER || where(L).line > 0);
@@ -200,16 +200,14 @@ int create(lua_State* L) {
 
 }  // namespace
 
+/// By name, as the table of endpoints is large and made when it is first needed.
 void add_endpoints(lua_State* L) {
-  const auto add = [L](const std::string& name, const api::Endpoint& endpoint) {
+  for (const char* name :
+       {"text2video", "image2video", "multi_image2video", "omni", "omni_video"}) {
     lua_pushvalue(L, -1);
-    lua_pushlightuserdata(L, const_cast<api::Endpoint*>(&endpoint));
+    lua_pushstring(L, name);
     lua_pushcclosure(L, with_dot<create>, 2);
-    lua_setfield(L, -3, name.c_str());
-  };
-  for (const auto& endpoint : api::endpoints()) {
-    add(endpoint.name, endpoint);
-    for (const auto& alias : endpoint.aliases) add(alias, endpoint);
+    lua_setfield(L, -3, name);
   }
 }
 

@@ -201,6 +201,7 @@ int describe(lua_State* L) {  // value traceback
 }  // namespace
 
 void Scheduler::tell_failure(Task& task) {
+  if (!task.failure || task.observed) return;
   task.told = true;
   unobserved_ -= unobserved_ > 0 ? 1 : 0;
   tell_lost(*task.failure);

@@ -493,8 +493,7 @@ void Scheduler::finish(lua_State* L, Task& task, int status) {
     const auto watches = std::move(task.watches);
     for (const Watch& watch : watches) watch.tell();
     const auto waits = [](const Watch& watch) { return !watch.owner.expired(); };
-    if (task.failure && !task.observed && tell_lost && std::ranges::none_of(watches, waits))
-      tell_failure(task);
+    if (tell_lost && std::ranges::none_of(watches, waits)) tell_failure(task);
   });
 }
 

@@ -51,12 +51,12 @@ Result<std::string_view> BodyReader::next() {
     }
     ++piece_;
     offset_ = 0;
-    digest_ = Sha256();
   }
   return std::string_view();
 }
 
 Result<std::string_view> BodyReader::next_of_file(const BodyPiece& piece) {
+  if (offset_ == 0) digest_.emplace();
   raw_.resize(std::min<std::uint64_t>(kStep, piece.size - offset_));
   for (std::size_t have = 0; have < raw_.size();) {
     const ssize_t size = ::read(files_[piece_].get(), raw_.data() + have, raw_.size() - have);
@@ -65,9 +65,9 @@ Result<std::string_view> BodyReader::next_of_file(const BodyPiece& piece) {
     if (size == 0) return bad_file(piece, "became shorter while it was sent");
     have += std::size_t(size);
   }
-  digest_.update(raw_);
+  digest_->update(raw_);
   offset_ += raw_.size();
-  if (offset_ == piece.size && digest_.hex() != piece.sha256)
+  if (offset_ == piece.size && digest_->hex() != piece.sha256)
     return bad_file(piece, "has changed since it was checked");
   block_ = base64_encode(raw_);
   return std::string_view(block_);

@@ -30,8 +30,8 @@ class BodyReader {
   std::uint64_t size_ = 0;
   bool started_ = false;
   std::size_t piece_ = 0;
-  std::uint64_t offset_ = 0;  ///< within the piece
-  Sha256 digest_;
+  std::uint64_t offset_ = 0;      ///< within the piece
+  std::optional<Sha256> digest_;  ///< of a file
   std::string raw_;
   std::string block_;
 };

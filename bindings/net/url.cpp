@@ -1,6 +1,7 @@
 #include "net/url.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 
 #include <arpa/inet.h>
@@ -148,8 +149,9 @@ Status check_path(std::string_view target) {
     const std::string_view piece = target.substr(i, code == '%' ? 3 : 1);
     const char* const end = piece.data() + piece.size();
     const bool coded = piece.size() == 3 && std::from_chars(end - 2, end, code, 16).ptr == end;
-    const bool plain = code > ' ' && code < 0x7f &&
-                       std::string_view("\\@#%?").find(char(code)) == std::string_view::npos;
+    const bool plain = (code < 0x80 && std::isalnum(int(code)) != 0) ||
+                       (code > ' ' && code < 0x7f &&
+                        std::string_view("\\@#%?").find(char(code)) == std::string_view::npos);
     // Coded twice, or in a way of its own, it is for a lenient server to say what it means.
     if (!plain && !(coded && (code == ' ' || code >= 0x80)))
       return invalid(

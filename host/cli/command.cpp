@@ -65,10 +65,12 @@ CLI::Validator number_in(double low, double high) {
 }
 
 void add_commands(CLI::App& app, std::span<const Command> table, int& code, std::string_view only) {
+  // Built on use only: most of a short run would go into options nobody asked for.
+  const bool known = std::ranges::count(table, only, &Command::name) > 0;
   for (const Command& command : table) {
+    if (known && only != command.name) continue;
     CLI::App* sub = app.add_subcommand(command.name, command.doc);
-    // Built on use only: most of a short run would go into options nobody asked for.
-    if (!only.empty() && only != command.name) continue;
+    if (!only.empty() && !known) continue;
     sub->callback([sub, run = command.set_up(*sub), &code] {
       const std::string parent = sub->get_parent()->get_name();
       const std::string path =

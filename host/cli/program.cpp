@@ -1,5 +1,6 @@
 // The program: one table of subcommands.
 #include <algorithm>
+#include <cctype>
 #include <csignal>
 #include <exception>
 #include <regex>
@@ -9,6 +10,7 @@
 #include "api/endpoint.h"
 #include "api/text.h"
 #include "cli/command.h"
+#include "cli/run.h"
 
 namespace kling::cli {
 namespace {
@@ -159,10 +161,14 @@ int run_program(int argc, char** argv) {
     words.erase(words.begin());
     words.emplace_back("--help");
   }
-  CLI::App app;
+  CLI::App& app = *new CLI::App;  // never taken apart, as the process ends then
   int code = kExitUsage;
+  // Most often; all the options would be half the work of an empty run.
+  const bool alone = words.size() == 2 && words[0] == "run" &&
+                     (std::isalnum(static_cast<unsigned char>(words[1][0])) != 0 ||
+                      words[1].starts_with('/') || words[1].starts_with("./"));
   // A word that is no command matches none: the help lists them without their options.
-  set_up(app, code, words.empty() || words[0].empty() ? "-" : words[0]);
+  if (!alone) set_up(app, code, words.empty() || words[0].empty() ? "-" : words[0]);
   if (words.empty()) {
     std::fputs(wrapped(app.help(), STDERR_FILENO).c_str(), stderr);
     return code;
@@ -179,6 +185,7 @@ int run_program(int argc, char** argv) {
   }
   std::ranges::reverse(words);  // as the library takes them
   try {
+    if (alone) return run_alone(words[0]);
     app.parse(words);
   } catch (const CLI::ParseError& error) {
     if (dynamic_cast<const CLI::CallForHelp*>(&error) != nullptr)

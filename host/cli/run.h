@@ -36,6 +36,8 @@ struct RunOptions : JobOptions {
 };
 
 int run_script(RunOptions& options);
+/// `kling run SCRIPT`, with no other word.
+int run_alone(const std::string& script);
 /// The same once its state is set up; its exit code.
 int run_until_done(const RunOptions& options, const Service& service, lua_State* L,
                    lua::Runtime& runtime, lua::TaskId task, Board* board);

@@ -276,6 +276,15 @@ int run_script(RunOptions& options) {
   return options.safe.on() ? options.safe.in_child(options.voice, run) : run();
 }
 
+int run_alone(const std::string& script) {
+  CLI::App app("", "run");
+  app.prefix_command();
+  app.parse(std::vector{script});
+  RunOptions options;
+  options.app = &app;
+  return run_script(options);
+}
+
 std::function<int()> set_up_run(CLI::App& app) {
   auto options = std::make_shared<RunOptions>();
   options->app = &app;

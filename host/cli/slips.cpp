@@ -15,9 +15,12 @@ constexpr std::string_view kReserved[] = {"notify", "dry-run", "plan",  "preview
                                           "budget", "cost",    "price", "max-price"};
 
 /// A word as it was meant: what turns "--" into a dash is undone, capitals and underscores too.
-std::string plain(const std::string& word) {
-  static const std::regex dash("_|\u2010|\u2011|\u2012|\u2013|\u2014|\u2015|\u2212");
-  return api::lower(std::regex_replace(word, dash, "-"));
+std::string plain(std::string word) {
+  for (const std::string_view dash :
+       {"_", "\u2010", "\u2011", "\u2012", "\u2013", "\u2014", "\u2015", "\u2212"})
+    for (std::size_t at = 0; (at = word.find(dash, at)) != word.npos;)
+      word.replace(at, dash.size(), "-");
+  return api::lower(word);
 }
 
 std::string line_of(const Words& words) {

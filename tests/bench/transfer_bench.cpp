@@ -1,5 +1,6 @@
 // Requests and downloads beside their peers, in turn: bare cpp-httplib with as many threads, and
-// curl. ./dev bench. Prints one line a figure: ours, the peer's, the median of the pairs' ratios.
+// curl. ./dev bench. Prints rows of the closing table (report.sh): by the clock, and the ratio is
+// the median of the pairs'.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -53,8 +54,8 @@ void compare(const char* what, double amount, const char* unit, const std::funct
     others.push_back(amount / seconds_of(peer));
     ratios.push_back(mine.back() / others.back());
   }
-  std::printf("%-52s %9.0f %s, peer %.0f, ratio %.2f (goal %.2f)\n", what, median(mine), unit,
-              median(others), median(ratios), goal);
+  std::printf("| %s | %.0f %s | %.0f, ratio %.2f | ratio %.2f | %s |\n", what, median(mine), unit,
+              median(others), median(ratios), goal, median(ratios) >= goal ? "met" : "not met");
 }
 
 std::string film() {
@@ -99,7 +100,7 @@ int main() {
 
   const auto transport = net::make_transport({.base_url = address});
   compare(
-      "queries with 8 threads, against bare cpp-httplib", kThreads * kRequests, "/s",
+      "queries with 8 threads, by the clock, beside bare cpp-httplib", kThreads * kRequests, "/s",
       [&] {
         on_threads([&] {
           for (int i = 0; i < kRequests; ++i) {
@@ -118,7 +119,7 @@ int main() {
       },
       0.85);
   compare(
-      "creates with 8 threads, a connection each", kThreads * kRequests, "/s",
+      "creates with 8 threads, a connection each, likewise", kThreads * kRequests, "/s",
       [&] {
         on_threads([&] {
           for (int i = 0; i < kRequests; ++i) {
@@ -156,8 +157,8 @@ int main() {
         },
         0.8);
   };
-  beside("a download of 256 MB, against curl", "curl -s -o \"$0\" \"$1\"");
-  beside("the same with what we do besides: digest and sync",
+  beside("a download of 256 MB, by the clock, beside curl", "curl -s -o \"$0\" \"$1\"");
+  beside("the same, beside curl, sha256sum and sync",
          "curl -s -o \"$0\" \"$1\" && sha256sum \"$0\" && sync \"$0\"");
   fs::remove_all(folder);
   server.stop();

@@ -316,7 +316,6 @@ TEST_CASE("a step runs from intent to stored clip and its journal tells the way"
   REQUIRE((*book).record_result(id, "{\"videos\":[1]}", std::nullopt, "", 40));
   REQUIRE((*book).record_accepted(id, "861", "", 45));
   REQUIRE((*book).record_file(id, "/clips/a.mp4", "abcd"));
-  REQUIRE((*book).record_file(id, "/clips/a.mp4", "abcd"));  // found again: nothing to tell
   const Step step = row(book, id);
   CHECK(step.state == StepState::succeeded);
   CHECK(step.result == "{\"videos\":[1]}");

@@ -132,6 +132,40 @@ TEST_CASE("a clip is saved long after its URL has expired") {
   CHECK(stage.count().creates == 1);
 }
 
+TEST_CASE("of jobs that begin at once the first that is seen to end brings the others forward") {
+  sim::Options quick;
+  quick.min_run = quick.max_run = 1'000;
+  Stage stage(quick, without_store());
+  const Millis begun = stage.clock->now();
+  std::vector<std::shared_ptr<Job>> jobs;
+  for (int i = 0; i < 20; ++i) jobs.push_back(stage.create(Stage::shot(std::to_string(i))));
+  for (const auto& job : jobs) CHECK(stage.finish(job).state == "succeeded");
+  CHECK(stage.clock->now() - begun < 8'000);
+}
+
+TEST_CASE("a finished step whose clip lies where it was is not written again by the next run") {
+  Stage stage;
+  const JobSnapshot first = stage.run(Stage::shot());
+  REQUIRE(first.phase == Phase::stored);
+  stage.open_engine();
+  const JobSnapshot again = stage.run(Stage::shot());
+  CHECK(again.reused);
+  CHECK(again.phase == Phase::stored);
+  const auto stored = [&] {
+    const auto book = open_ledger(stage.options.ledger_path, {});
+    REQUIRE(book);
+    const auto lines = (*book)->journal(first.id);
+    REQUIRE(lines);
+    return std::ranges::count(*lines, "stored", &JournalRow::what);
+  };
+  CHECK(stored() == 1);
+  // One that has to be fetched again is.
+  std::filesystem::remove(again.file);
+  stage.open_engine();
+  CHECK(stage.run(Stage::shot()).phase == Phase::stored);
+  CHECK(stored() == 2);
+}
+
 TEST_CASE("a job is found again by task id and by external id and queried by a bare id") {
   Stage stage({}, without_store());
   const JobSnapshot first = stage.run(stage.shot());

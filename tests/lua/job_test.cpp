@@ -37,6 +37,17 @@ TEST_CASE("an error names the line of the call") {
   CHECK(result.traceback.find("film.lua:2:") != std::string::npos);
 }
 
+TEST_CASE("every endpoint is a function of the module, under its other names as well") {
+  Lua lua;
+  for (const api::Endpoint& endpoint : api::endpoints()) {
+    std::vector<std::string> names = endpoint.aliases;
+    names.push_back(endpoint.name);
+    for (const std::string& name : names)
+      CHECK_RUNS(lua.task("assert(not pcall(kling." + name + ", { promt = 'x' }))\n" +
+                          "assert(type(kling." + name + ") == 'function')"));
+  }
+}
+
 TEST_CASE("a failed generation raises from wait with both lines") {
   Lua lua;
   const TaskId task = lua.start(R"lua(
