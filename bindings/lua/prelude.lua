@@ -232,13 +232,13 @@ local function explained(message, path)
 end
 
 if loadfile then -- a safe script has none
-  function _ENV.loadfile(path, ...) -- luacheck: globals dofile
+  function _ENV.loadfile(path, ...)
     local chunk, why = loadfile(path, ...)
     if chunk then return chunk end
     return nil, explained(why, path)
   end
 
-  function dofile(path)
+  function dofile(path) -- luacheck: globals dofile
     local chunk, why = loadfile(path)
     if not chunk then error(explained(why, path), 2) end
     return chunk()
