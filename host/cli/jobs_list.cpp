@@ -83,8 +83,8 @@ int run_list(const ListOptions& options) {
   }
   if (rows.empty()) {
     if (!addresses.empty())
-      options.voice.note("no job is of those, of " + std::to_string(addresses.size()) +
-                         " in this ledger");
+      options.voice.note("none of the " + std::to_string(addresses.size()) +
+                         " jobs of this ledger is of those");
     return kExitDone;
   }
   std::vector<std::string> ids;

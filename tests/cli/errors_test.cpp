@@ -137,7 +137,7 @@ TEST_CASE("wrong use exits with two") {
       {{"run", "--max-cost", "-1", "film.lua"}, "--max-cost: takes a number that is 0 or more"},
       {{"sim", "--credit", "much"}, "not much"},
       {{"run", "--speed", "x", "film.lua"},
-       "--speed: takes a number from 0.01 to 100000, not x\n  do: kling"},
+       "--speed: takes a number from 0.01 to 100000, not x\n  do: --speed: simulated seconds"},
       {{"run", "--sim", "--dialect", "french", "film.lua"},
        "there is no dialect \"french\"; there"},
       {{"run", "--listen", "", "film.lua"}, "--listen: an address is HOST:PORT\n  do: kling run"},
