@@ -62,6 +62,9 @@ struct Endpoint {
 };
 
 std::span<const Endpoint> endpoints();
+/// The functions of the module that are endpoints, by all their names, in turn; null: no more. Does
+/// not make the table.
+const char* function_name(std::size_t index);
 /// By Lua name, alias or kind; null when there is none.
 const Endpoint* find_endpoint(std::string_view name);
 /// The nearest of `choices` when it is a likely misspelling, else empty.

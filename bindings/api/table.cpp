@@ -245,29 +245,37 @@ std::vector<Param> omni() {
       sound()};
 }
 
+struct Row {
+  const char *name, *alias, *kind, *doc;
+  std::vector<Param> (*params)();
+};
+constexpr Row kRows[] = {
+    {"text2video", "", "text2video", "A video from a prompt.", text2video},
+    {"image2video", "", "image2video",
+     "A video that starts from a picture; it has the picture's ratio.", image2video},
+    {"multi_image2video", "", "multi-image2video",
+     "A video in which the subjects of up to four pictures meet. Its only model was announced as "
+     "retired on 2026-09-15; kling.omni with image_list is the living way.",
+     multi_image2video},
+    {"omni", "omni_video", "omni-video",
+     "A video from a prompt with pictures, elements and a video to refer to.", omni},
+};
+
 }  // namespace
 
+const char* function_name(std::size_t index) {
+  for (const Row& row : kRows)
+    for (const char* name : {row.name, row.alias})
+      if (*name != '\0' && index-- == 0) return name;
+  return nullptr;
+}
+
 std::vector<Endpoint> make_endpoints() {
-  std::vector<Endpoint> rows = {
-      {.name = "text2video",
-       .kind = "text2video",
-       .doc = "A video from a prompt.",
-       .params = text2video()},
-      {.name = "image2video",
-       .kind = "image2video",
-       .doc = "A video that starts from a picture; it has the picture's ratio.",
-       .params = image2video()},
-      {.name = "multi_image2video",
-       .kind = "multi-image2video",
-       .doc = "A video in which the subjects of up to four pictures meet. Its only model was "
-              "announced as retired on 2026-09-15; kling.omni with image_list is the living way.",
-       .params = multi_image2video()},
-      {.name = "omni",
-       .kind = "omni-video",
-       .doc = "A video from a prompt with pictures, elements and a video to refer to.",
-       .aliases = {"omni_video"},
-       .params = omni()},
-  };
+  std::vector<Endpoint> rows;
+  for (const Row& row : kRows) {
+    rows.push_back({.name = row.name, .kind = row.kind, .doc = row.doc, .params = row.params()});
+    if (*row.alias != '\0') rows.back().aliases = {row.alias};
+  }
   for (Endpoint& endpoint : rows) {
     endpoint.path = "/kling/v1/videos/" + endpoint.kind;
     if (endpoint.name != "multi_image2video")

@@ -202,8 +202,7 @@ int create(lua_State* L) {
 
 /// By name, as the table of endpoints is large and made when it is first needed.
 void add_endpoints(lua_State* L) {
-  for (const char* name :
-       {"text2video", "image2video", "multi_image2video", "omni", "omni_video"}) {
+  for (int i = 0; const char* name = api::function_name(i); ++i) {
     lua_pushvalue(L, -1);
     lua_pushstring(L, name);
     lua_pushcclosure(L, with_dot<create>, 2);
