@@ -245,11 +245,11 @@ std::vector<Param> omni() {
       sound()};
 }
 
-struct Row {
+struct EndpointRow {
   const char *name, *alias, *kind, *doc;
   std::vector<Param> (*params)();
 };
-constexpr Row kRows[] = {
+constexpr EndpointRow kEndpointRows[] = {
     {"text2video", "", "text2video", "A video from a prompt.", text2video},
     {"image2video", "", "image2video",
      "A video that starts from a picture; it has the picture's ratio.", image2video},
@@ -264,7 +264,7 @@ constexpr Row kRows[] = {
 }  // namespace
 
 const char* function_name(std::size_t index) {
-  for (const Row& row : kRows)
+  for (const EndpointRow& row : kEndpointRows)
     for (const char* name : {row.name, row.alias})
       if (*name != '\0' && index-- == 0) return name;
   return nullptr;
@@ -272,7 +272,7 @@ const char* function_name(std::size_t index) {
 
 std::vector<Endpoint> make_endpoints() {
   std::vector<Endpoint> rows;
-  for (const Row& row : kRows) {
+  for (const EndpointRow& row : kEndpointRows) {
     rows.push_back({.name = row.name, .kind = row.kind, .doc = row.doc, .params = row.params()});
     if (*row.alias != '\0') rows.back().aliases = {row.alias};
   }
