@@ -156,7 +156,9 @@ TEST_CASE("what .load cannot read or compile is told with the file's own line") 
   Stage stage("");
   std::ofstream(stage.folder / "bad.lua") << "local x = 1\nlocal y = = 2\n";
   const Outcome run = repl(stage, ".load bda.lua\n.load bad.lua\n");
-  CHECK(contains(run.err, "kling: cannot read the script bda.lua\n  do: did you mean bad.lua?\n"));
+  CHECK(contains(run.err,
+                 "kling: cannot read the script bda.lua: No such file or directory\n  do: did you "
+                 "mean bad.lua?\n"));
   CHECK(contains(run.err, "bad.lua:2: unexpected symbol near '='\n  local y = = 2\n          ^\n"));
 }
 

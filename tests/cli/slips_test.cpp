@@ -206,7 +206,8 @@ TEST_CASE("a slip on the command line is answered in words of ours") {
        "kling: kling jobs list has no argument film.lua\n  do: kling jobs list --script "
        "film.lua\n"},
       {{"view", "fim.lua"},
-       "kling: cannot read the script fim.lua\n  do: did you mean film.lua?\n"},
+       "kling: cannot read the script fim.lua: No such file or directory\n  do: did you mean "
+       "film.lua?\n"},
       {{"run", "shots.csv"},
        "kling: shots.csv is no Lua script: it is named .csv\n  do: kling.csv(\"shots.csv\") reads "
        "a "
