@@ -78,7 +78,11 @@ Result<Callback> read_callback(const CallbackRequest& request, std::string_view 
   if (read.task_id.empty()) read.task_id = text("id");
   if (const Json& info = member(json, "task_info"); info.is_object())
     read.external_id = scalar_text(member(info, "external_task_id"));
-  if (read.task_id.empty() && read.external_id.empty())
+  // Unless its address has a token, which may be ours.
+  const std::string path = request.path.substr(0, request.path.find_first_of("?#"));
+  const std::string last = path.substr(path.rfind('/') + 1);
+  if (read.task_id.empty() && read.external_id.empty() &&
+      (last.size() < 16 || last.find_first_not_of("0123456789abcdef") != last.npos))
     return Error{.message = "a callback names no task: it has no task_id and no external id"};
   std::string status = text("task_status");
   if (status.empty()) status = text("status");

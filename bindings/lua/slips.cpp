@@ -181,7 +181,7 @@ constexpr Hint kMeant[] = {
     {"nil value \\(global 'kling'", "begin with: local kling = require \"kling\""},
     {"arithmetic .*'kling'", "a text stands in quotes: \"kling-v3\""},
     {"\\(for iterator", "write for i, item in ipairs(list) do"},
-    {"nil value \\(\\w+ '(f|fh|file|handle|input)'",
+    {"index a nil value \\(\\w+ '(f|fh|file|handle|input)'",
      "io.open gives nil where there is no such file: assert(io.open(path)) says why"},
     {"error without a text \\(table", "error wants a text: error(\"…\"), or kling.json(value)"},
     {"' \\(table expected, got n(il|o v)|(concatenate|length of) a nil value \\((?!field "

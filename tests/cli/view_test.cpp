@@ -119,6 +119,7 @@ TEST_CASE("the page of a film is a folder that holds all it shows, and nothing e
   const Outcome none = stage.run({"view", "--sheet", "x.png", "--take", "none", "film.lua"});
   CHECK(none.code == 1);
   CHECK(contains(none.err, "no finished shot"));
+  std::ofstream(stage.folder / "other.lua") << "";
   const Outcome other = stage.run({"view", "-o", "none", "other.lua"});
   CHECK(other.code == 1);
   CHECK(contains(other.err, "ledger.db has no shots of other.lua\n  do: kling jobs lists"));
