@@ -115,11 +115,9 @@ TEST_CASE("the descriptor is readable from a wakeup on until the next tick") {
   options.ledger = ":memory:";
   bool has_memory = true;
   options.allocate = [&](void* block, std::size_t old_size, std::size_t new_size) -> void* {
-    if (block == nullptr || new_size > old_size)
-      return has_memory ? std::realloc(block, new_size) : nullptr;
-    if (new_size != 0) return std::realloc(block, new_size);
-    std::free(block);
-    return nullptr;
+    if (new_size == 0) return std::free(block), nullptr;
+    const bool more = block == nullptr || new_size > old_size;
+    return more && !has_memory ? nullptr : std::realloc(block, new_size);
   };
   Host host(std::move(options));
   const auto readable = [&] {
