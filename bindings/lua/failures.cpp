@@ -31,18 +31,19 @@ void Scheduler::note_raised(lua_State* L, const std::shared_ptr<engine::Ask>& as
   add_raised(L, ask, kind, ask->raised);
 }
 
-void Scheduler::note_left(lua_State* L, const engine::Ask* but) {
+void Scheduler::note_left(lua_State* L, const engine::Ask* but, const Task* of) {
+  const Task* const top = of != nullptr ? of : running_;
   auto& left = new_object<std::vector<std::shared_ptr<engine::Ask>>>(L);
   pure(L, [&] {
     const auto take = [&](const auto& asked, bool delivered) {
       for (const auto& one : asked)
         if (one.get() != but && !one->lost && !(delivered && one->delivered)) left.push_back(one);
     };
-    take(running_ != nullptr ? running_->asked : root_asked_, true);
-    const std::string below = (running_ != nullptr ? running_->path : "main") + "/";
-    if ((running_ != nullptr ? running_->spawned : root_spawned_) > 0)
+    take(top != nullptr ? top->asked : root_asked_, true);
+    const std::string below = (top != nullptr ? top->path : "main") + "/";
+    if ((top != nullptr ? top->spawned : root_spawned_) > 0)
       for (const auto& [id, task] : tasks_)
-        if (task->path.starts_with(below) && (!running_ || task->root == running_->root) &&
+        if (task->path.starts_with(below) && (top == nullptr || task->root == top->root) &&
             (!task->failure || task->failure->is_kling_error))
           take(task->asked, false);
   });

@@ -205,9 +205,9 @@ class Scheduler {
   /// And by what gave results, or may give some, that an error keeps from who asked: an equal ask
   /// gets those.
   void note_lost(lua_State* L, std::span<const std::shared_ptr<engine::Ask>> asked);
-  /// And by what the running task has asked for, itself or by tasks that it has begun, and not got
-  /// so far.
-  void note_left(lua_State* L, const engine::Ask* but = nullptr);
+  /// And by what the running task, or `of`, has asked for, itself or by tasks that it has begun,
+  /// and not got so far.
+  void note_left(lua_State* L, const engine::Ask* but = nullptr, const Task* of = nullptr);
   /// The running task, or who asks outside of tasks, makes this ask. Plain C++; may throw.
   void note_ask(const std::shared_ptr<engine::Ask>& ask);
   /// The results of an ended task reach the running one. Plain C++; may throw.

@@ -25,6 +25,8 @@ int task_gc(lua_State* L) {
   return collect_object<TaskRef>(L);
 }
 
+bool is_cut_off(Kind kind) { return kind == Kind::timeout || kind == Kind::interrupted; }
+
 int spawn(lua_State* L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   const int arguments = lua_gettop(L) - 1;
@@ -51,7 +53,7 @@ int push_results(lua_State* L, Task& task) {
   // A script that raised an error of its own has had its results.
   if (task.failure->is_kling_error) {
     state_of(L).note_lost(L, task.asked);
-    state_of(L).note_left(L);
+    state_of(L).note_left(L, nullptr, is_cut_off(task.failure->error.kind) ? &task : nullptr);
   }
   state_of(L).note_failed(L, task);
   if (lua_gettop(thread) > 0)
@@ -251,9 +253,12 @@ int group_cancel(lua_State* L) {
   for (const Awaited& item : group.awaited) {
     const Task* task = scheduler.find(item.task);
     if (failed && task != nullptr && !task->failure) scheduler.note_lost(L, task->asked);
+    if (failed && task != nullptr && task->spawned > 0) scheduler.note_left(L, nullptr, task);
     if (failed && item.ask && item.ended) scheduler.note_lost(L, {&item.ask, 1});
   }
-  if (failed) scheduler.note_left(L);
+  // Whose time was up, others go on.
+  const ErrorValue* error = test_object<ErrorValue>(L, 2);
+  if (failed && error != nullptr && !is_cut_off(error->error.kind)) scheduler.note_left(L);
   for (const Awaited& item : group.awaited)
     if (const Task* task = scheduler.find(item.task); task && task->failure && !task->observed)
       scheduler.note_failed(L, *task);
