@@ -90,17 +90,28 @@ class Checker {
     } else if (!rule.values.empty() && !is_one_of(rule.values)) {
       std::vector<std::string> all = rule.values;
       all.insert(all.end(), rule.warn_values.begin(), rule.warn_values.end());
-      const std::string nearest = did_you_mean(value, all);
       add(kError, param, "value", path,
           " = " + shown(value) + " is not one of: " + joined(all, ", "),
-          nearest.empty() && param.name == "mode" ? meant_field("", "resolution")
-          : nearest.empty() && param.name == "aspect_ratio"
-              ? "9:16 is upright, 16:9 is wide, 1:1 is square"
-          : nearest.empty() && all.size() <= 3 ? "give \"" + joined(all, "\" or \"") + '"'
-          : nearest.empty()
-              ? "one that is newer than this program goes into extra = { " + param.name + " = … }"
-              : "did you mean " + nearest + "?");
+          instead(value, param, path, all));
     }
+  }
+
+  /// What to write for a value that is none of `all`.
+  static std::string instead(const std::string& value, const Param& param, const std::string& path,
+                             const std::vector<std::string>& all) {
+    for (const Endpoint& endpoint : endpoints())
+      for (const Param& other : endpoint.params)
+        if (other.name == param.name && path == param.name && value.starts_with("kling-") &&
+            std::ranges::count(other.rule.values, value) > 0)
+          return "it is a model of kling." + endpoint.name;
+    if (const std::string nearest = did_you_mean(value, all); !nearest.empty())
+      return "did you mean " + nearest + "?";
+    if (param.name == "mode") return meant_field("", "resolution");
+    if (param.name == "aspect_ratio") return "9:16 is upright, 16:9 is wide, 1:1 is square";
+    if (all.size() <= 3) return "give \"" + joined(all, "\" or \"") + '"';
+    if (path == param.name && value.starts_with("kling-"))
+      return "one that is newer than this program goes into extra = { " + param.name + " = … }";
+    return "give one of these, or leave it out";
   }
 
   /// `said` is the value in words, behind the path.

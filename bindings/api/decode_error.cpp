@@ -192,7 +192,8 @@ void refuse_unreadable(Answer& answer, Asked asked, int http_status, std::string
   const ErrorRow& row = row_for(asked, http_status, "", "");
   const bool page = row.refusal == Refusal::no_such_task && !body.empty();
   if (!row.http.empty() && row.refusal != Refusal::unavailable && !page) {
-    fill(answer, asked, http_status, row.kind, row.refusal, std::move(message), row.hint);
+    fill(answer, asked, http_status, row.kind, row.refusal, std::move(message),
+         row.hint == kFields ? "it gives no reason; it was not started" : row.hint);
   } else {
     fill(answer, asked, http_status, Kind::protocol, Refusal::unavailable, std::move(message),
          kAddress);

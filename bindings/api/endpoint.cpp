@@ -67,7 +67,8 @@ const Endpoint* find_endpoint(std::string_view name) {
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& choices) {
   if (word.size() > 64) return {};
   const std::string wanted = lower(word);
-  std::string tail = "-" + wanted;  // "v2.6" of "kling-v2-6"
+  const bool number = !wanted.empty() && wanted[0] >= '0' && wanted[0] <= '9';
+  std::string tail = (number ? "-v" : "-") + wanted;  // "v2.6" and "2.6" of "kling-v2-6"
   std::ranges::replace(tail, '.', '-');
   std::size_t best = std::clamp<std::size_t>(wanted.size() / 3, 1, 3) + 1;
   std::string nearest;

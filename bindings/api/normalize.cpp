@@ -72,7 +72,10 @@ class Normalizer {
         hint = "did you mean " + nearest + "?";
     if (hint.empty()) {
       hint = "the fields here are " + joined(names, ", ");
-      if (prefix.empty())
+      // Names in the service's form only: none of its fields is called promptText.
+      if (prefix.empty() && std::ranges::none_of(key, [](unsigned char c) {
+            return std::islower(c) == 0 && c != '_' && std::isdigit(c) == 0;
+          }))
         hint += "; what is newer than this program goes into extra = { " + shown_key + " = … }";
     }
     fail("field.unknown", prefix + shown_key, "there is no field " + prefix + shown_key, hint);
@@ -136,7 +139,10 @@ class Normalizer {
         if (value.is_object() && !value.contains("$media")) {
           object(value, param.children, path + ".");
         } else {
-          wrong_type(value, path, "a table", param.doc);
+          wrong_type(value, path, "a table",
+                     param.name == "camera_control"
+                         ? "write camera_control = { type = \"simple\", config = { zoom = 5 } }"
+                         : param.doc);
         }
         break;
       case Type::list: list(value, param, path); break;

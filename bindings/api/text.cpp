@@ -126,9 +126,8 @@ bool is_url(std::string_view text) {
 
 std::string tidy_url(std::string_view text) {
   constexpr std::string_view kBlank(" \t\r\n\f\v\0", 7);
-  const std::size_t begin = std::min(text.find_first_not_of(kBlank), text.size());
   std::string url;
-  for (const char c : text.substr(begin, text.find_last_not_of(kBlank) + 1 - begin)) {
+  for (const char c : bare(text, false)) {
     if (c == ' ')
       url += "%20";
     else if (kBlank.find(c) == kBlank.npos)
@@ -156,7 +155,11 @@ std::string excerpt(std::string_view text, std::size_t limit) {
         (is_url(rest) || rest.starts_with("http:\\/") || rest.starts_with("https:\\/")))
       url = true;
     if (piece == " " || ends_url(rest)) url = false;
-    if (url && piece == "?") {
+    // Also of an address without a host, as servers repeat what they were asked for.
+    const std::size_t equals = piece == "?" ? rest.find('=') : rest.npos;
+    const bool query =
+        equals != rest.npos && std::ranges::all_of(rest.substr(1, equals - 1), in_token);
+    if (piece == "?" && (url || query)) {
       while (length < rest.size() && !ends_url(rest.substr(length))) ++length;
       piece = "?…";
       url = false;

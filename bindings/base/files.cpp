@@ -240,6 +240,8 @@ std::string system_message(int error_number) {
 std::string system_hint(int error_number, std::string otherwise) {
   if (error_number == EMFILE || error_number == ENFILE)
     return "close files, or raise the limit of open ones (ulimit -n)";
+  if (error_number == ENOTDIR) return "a part of the path is a file, where a folder is meant";
+  if (error_number == ENAMETOOLONG) return "shorten the name";
   const bool full = error_number == ENOSPC || error_number == EDQUOT;
   return full ? "free space and try again" : otherwise;
 }

@@ -292,7 +292,9 @@ Event Engine::get(Job& job) {
                  {.kind = Kind::protocol,
                   .message = "the service says that the clip is done but gives no address for it" +
                              (answer.task->no_url.empty() ? "" : ": " + answer.task->no_url),
-                  .hint = "try again later; the job is safe"});
+                  .hint = answer.task->no_url.empty()
+                              ? "try again later; the job is safe"
+                              : "ask the service for the clip of this task; the job is safe"});
     return polled;
   }
   if (answer.refusal == api::Refusal::no_such_task) {

@@ -145,7 +145,7 @@ Result<Handle> parse_handle(std::string_view text) {
   }
   return Error{
       .message = "this is no handle of a job",
-      .hint = "write kling:text2video/861309…, kling:text2video/~<external id>, or a task id"};
+      .hint = "write kling:text2video/861309…, or an id as kling jobs shows them"};
 }
 
 }  // namespace kling::engine

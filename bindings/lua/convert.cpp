@@ -67,7 +67,10 @@ class Reader {
     if (lua_isinteger(L_, index)) return out = lua_tointegerx(L_, index, nullptr), true;
     const lua_Number number = lua_tonumberx(L_, index, nullptr);
     const bool finite = std::isfinite(number);
-    if (!finite && media_ != &kTold) return fail("is not a finite number");
+    if (!finite && media_ != &kTold) {
+      error_.hint = "something was divided by zero, or has grown without an end";
+      return fail("is not a finite number");
+    }
     return out = finite ? Json(number) : Json(), true;
   }
 

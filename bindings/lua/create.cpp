@@ -154,9 +154,13 @@ int create(lua_State* L) {
   // kling.map gives the number of an item, too.
   const bool two = !lua_isnoneornil(L, 2) && (lua_type(L, 2) != LUA_TNUMBER || where(L).line > 0);
   const bool unnamed = lua_istable(L, 1) && lua_rawgeti(L, 1, 1) != LUA_TNIL;
-  const char* got = two       ? "two arguments"
-                    : unnamed ? "a value without its field's name"
-                              : luaL_typename(L, 1);
+  const bool rows = unnamed && lua_istable(L, -1);
+  const bool index = lua_type(L, 1) == LUA_TNUMBER;
+  const char* got = rows                                   ? "a list"
+                    : test_object<JobRef>(L, 1) != nullptr ? "a Job"
+                    : two                                  ? "two arguments"
+                    : unnamed                              ? "a value without its field's name"
+                                                           : luaL_typename(L, 1);
   const bool nothing = lua_isnil(L, 1);
   if ((!prompt && !lua_istable(L, 1)) || two || unnamed)
     raise_new(L, Kind::invalid, [&](Error& error) {
@@ -164,6 +168,8 @@ int create(lua_State* L) {
       error.hint = "write kling." + endpoint.name +
                    (endpoint.name == "image2video" ? " { image = \"hero.png\", prompt = \"…\" }"
                                                    : " { prompt = \"…\", duration = 5 }");
+      if (rows || index)
+        error.hint = "write for _, row in ipairs(rows) do kling." + endpoint.name + "(row) end";
       if (nothing)
         error.hint =
             "the value in its brackets is nil; a list begins at [1], as do the words behind the "

@@ -1,5 +1,6 @@
 #include "lua/errors.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cstring>
 
@@ -155,10 +156,29 @@ int refuse_module(lua_State* L) {
 
 const char* check_path(lua_State* L, int index) {
   const char* path = luaL_checkstring(L, index);
-  if (path[0] != '~' || (path[1] != '/' && path[1] != '\0')) return path;
+  const auto letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; };
+  const bool home = path[0] == '~' && (path[1] == '/' || path[1] == '\0');
+  const bool variable = path[0] == '$' && (letter(path[1]) || path[1] == '{');
+  const char* scheme = std::strstr(path, "://");
+  const bool address = scheme != nullptr && std::all_of(path, scheme, letter);
+  const bool windows = letter(path[0]) && path[1] == ':' && path[2] == '\\';
+  const bool zero = std::strlen(path) != lua_rawlen(L, index);
+  if (!home && !variable && !address && !windows && !zero) return path;
   raise_new(L, Kind::invalid, [&](Error& error) {
-    error.message = std::string("Lua does not know the folder ~: ") + path;
-    error.hint = std::string("write os.getenv(\"HOME\") .. \"") + (path + 1) + "\"";
+    if (zero) {
+      error.message = "there is a zero byte in the path";
+    } else if (address) {
+      error.message = std::string("this is an address and no path: ") + path;
+      error.hint = "give a path of this machine, such as shots/fox.mp4";
+    } else if (windows) {
+      error.message = std::string("this is no path here: ") + path;
+      error.hint = "a disk of Windows lies elsewhere, such as /mnt/c/…; folders stand between /";
+    } else {
+      error.message = std::string("Lua does not know ") +
+                      (home ? "the folder ~: " : "variables of the shell: ") + path;
+      error.hint = home ? std::string("write os.getenv(\"HOME\") .. \"") + (path + 1) + "\""
+                        : "write os.getenv(\"HOME\") .. \"/…\"";
+    }
   });
   return path;
 }

@@ -7,6 +7,7 @@
 
 #include "lua/errors.h"
 #include "lua/manual.h"
+#include "lua/runtime.h"
 #include "lua/safe/limits.h"
 
 namespace kling::lua {
@@ -239,6 +240,8 @@ int Scheduler::explain(lua_State* L) {
   pure(L, [&] { failure.traceback = user_frames(traceback); });
   std::string& names = new_object<std::string>(L);
   if (lua_type(thread, -1) == LUA_TSTRING && lua_checkstack(thread, 4)) add_names(L, thread, names);
+  if (const Runtime* runtime = runtime_of(L))
+    pure(L, [&] { names += " kling." + runtime->missing_member; });
   const bool no_memory = lua_status(thread) == LUA_ERRMEM;
   close_thread(thread, L);
   if (task.exits) {

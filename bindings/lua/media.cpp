@@ -246,6 +246,7 @@ int clip_trim(lua_State* L) {
     raise_new(L, Kind::invalid, [&](Error& error) {
       error.message = std::string("trim: ") + start + " to " + end + " is no part of this clip";
       if (known > 0) error.message += printed(", which is %.1f s long", length);
+      if (lua_istable(L, 2)) error.message = "trim takes two numbers, got a table";
       error.hint = "write clip:trim(1, 4), in seconds from its start";
     });
   }
@@ -274,12 +275,14 @@ int clip_last_frame(lua_State* L) {
 
 int clip_frame(lua_State* L) {
   const ClipRef& clip = check_clip(L);
-  const double at = luaL_checknumber(L, 2);
+  const double at = lua_isnumber(L, 2) ? lua_tonumber(L, 2) : -1;
   lua_Number told = 0;
   const lua_Number known = length_of(L, clip, told);
   if (!(at >= 0 && at < (known > 0 ? known + (told > 0 ? 0.25 : 0) : 1e6)))
     raise_new(L, Kind::invalid, [&](Error& error) {
-      error.message = printed("frame: %.10g s is no time of this clip", at);
+      error.message = lua_isnumber(L, 2)
+                          ? printed("frame: %.10g s is no time of this clip", at)
+                          : std::string("frame takes seconds, got ") + luaL_typename(L, 2);
       if (known > 0) error.message += printed(", which is %.1f s long", known);
       error.hint = "write clip:frame(2.5), in seconds from its start; the end is clip:last_frame()";
     });

@@ -25,6 +25,27 @@ static void run_prelude(lua_State* L, bool own_interpreter) {  // module job_met
   lua_call(L, 4, 0);
 }
 
+/// __index of the module: nothing, as scripts may ask what there is.
+static int missing_member(lua_State* L) {
+  const char* name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  if (Runtime* runtime = runtime_of(L)) pure(L, [&] { runtime->missing_member = name; });
+  return 0;
+}
+
+/// __newindex of the module: what is an option has no effect there.
+static int set_member(lua_State* L) {
+  const char* name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  bool option = false;
+  pure(L, [&] { option = is_option(name); });
+  if (option)
+    return raise_new(L, Kind::invalid, [&](Error& error) {
+      error.message = std::string("kling.") + name + " is no field that can be set";
+      error.hint = std::string("write kling.configure { ") + name + " = … }";
+    });
+  lua_rawset(L, 1);
+  return 0;
+}
+
 void push_functions(lua_State* L) {  // client
   lua_newtable(L);
   lua_insert(L, -2);  // module client
@@ -40,6 +61,10 @@ void push_functions(lua_State* L) {  // client
   luaL_setfuncs(L, kTaskVerbs, 0);
   push_null(L);
   lua_setfield(L, -2, "null");
+  static const luaL_Reg kMeta[] = {
+      {"__index", missing_member}, {"__newindex", set_member}, {nullptr, nullptr}};
+  luaL_newlib(L, kMeta);
+  lua_setmetatable(L, -2);
   lua_pushliteral(L, "kling 0.1.0");
   lua_setfield(L, -2, "_VERSION");
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, module_key()) == LUA_TTABLE) {

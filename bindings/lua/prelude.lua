@@ -62,13 +62,17 @@ local function teller(name, options, example)
   end
 end
 
-local function begin_all(group, items, name)
+local function check_items(items, name)
   if type(items) ~= "table" or items.spawn == spawn then
     refuse(
       ("kling.%s takes a table of jobs, tasks and functions"):format(name),
       ("write kling.%s { one, two }"):format(name)
     )
   end
+end
+
+local function begin_all(group, items, name)
+  check_items(items, name)
   local keys, waits = ordered_keys(items), {}
   for _, key in ipairs(keys) do -- before anything starts
     if type(items[key]) ~= "function" then begin(items[key], name, key) end
@@ -115,6 +119,7 @@ local function gather(group, waits, keys, tell, total, go_on)
 end
 
 function kling.all(items, options)
+  check_items(items, "all")
   if type(options) == "number" then options = nil end -- kling.map gives the number of an item, too
   local tell =
     teller("all", options, "write kling.all(jobs, { on_progress = function(done, total) … end })")
@@ -162,7 +167,8 @@ function kling.map(list, fn, options)
   )
   local limit = options and options.limit or #list
   if type(limit) ~= "number" or limit < 1 and #list > 0 then
-    refuse(("kling.map: limit is a number, 1 or more, and was given %s"):format(tostring(limit)))
+    local given = type(limit) == "string" and '"' .. limit .. '"' or tostring(limit)
+    refuse("kling.map: limit is a number, 1 or more, and was given " .. given, "write { limit = 2 }")
   end
   local group <close> = core.group()
   local waits, keys, begun = {}, {}, 0

@@ -12,6 +12,9 @@ constexpr std::size_t kLongest = 2000;
 
 enum class Asking : std::uint8_t { pick, approve, ask };
 constexpr const char* kAskings[] = {"pick", "approve", "ask"};
+constexpr const char* kForms[] = {"write kling.pick(\"Which kite?\", { one, two })",
+                                  "write kling.approve(\"Is it good?\", { clip })",
+                                  "write kling.ask(\"Day or night?\", { \"day\", \"night\" })"};
 
 // While one waits: the list at 1, the question at 2, the choices at 4.
 int push_choice(lua_State* L, Call& call) {
@@ -32,6 +35,8 @@ void check_item(lua_State* L, Asking verb, lua_Integer i) {
     error.message = std::string(kAskings[int(verb)]) + ": item " + std::to_string(i) + " is a " +
                     type + "; it takes " +
                     (verb == Asking::ask ? "texts" : "clips, images and jobs");
+    if (verb != Asking::ask && kind == LUA_TSTRING) error.hint = kForms[int(Asking::ask)];
+    if (kind == LUA_TTABLE) error.hint = "kling.all and kling.map give one list: pass it as it is";
   });
 }
 
@@ -95,7 +100,7 @@ int ask_about(lua_State* L) {
   const char* text = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &size) : "";
   bool blank = false;
   pure(L, [&] { blank = api::is_blank({text, size}); });
-  constexpr const char* form = "write (\"Day or night?\", { one, two })";
+  constexpr const char* form = kForms[int(verb)];
   if (blank) return wrong(" wants the question first, as text", form);
   if (size > kLongest) return wrong(": the question is longer than 2000 bytes", "");
   if (!lua_istable(L, 2))

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
+#include <regex>
 
 #include "api/text.h"
 #include "lua/safe/limits.h"
@@ -14,9 +16,24 @@ struct Home {
 };
 char home_key;
 
+/// Words of other languages: what follows them would run, and pay, as if they were not there.
+struct Keyword {
+  const char *name, *instead;
+};
+constexpr Keyword kKeywords[] = {{"await", "write job:wait(): kling.text2video { … }:wait()"},
+                                 {"async", "write kling.spawn(function() … end)"},
+                                 {"yield", "leave it out: a wait lets the others run"},
+                                 {"new", "leave it out"}};
+
 /// __index of the table of globals.
 int missing_global(lua_State* L) {
   const char* name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  for (const Keyword& word : kKeywords)
+    if (std::strcmp(name, word.name) == 0)
+      raise_new(L, Kind::invalid, [&](Error& error) {
+        error.message = std::string("Lua has no ") + name;
+        error.hint = word.instead;
+      });
   const Where here = where(L);
   if (Runtime* runtime = runtime_of(L))
     pure(L, [&] {
@@ -83,6 +100,27 @@ void watch_globals(lua_State* L) {
   lua_pop(L, 1);
 }
 
+namespace {
+
+/// What these lines of a file give `name` to, as in { mode = pro }: "mode"; empty: they do not.
+std::string given_to(const std::string& path, int line, int last, const std::string& name) {
+  if (name.empty() || name.size() > 100 ||
+      !std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; }))
+    return {};
+  std::ifstream file(path);
+  std::string lines;
+  int number = 0;
+  for (std::string text; number <= last && std::getline(file, text);)
+    if (++number >= line) lines += text.substr(0, 1000) + "\n";
+  std::smatch match;
+  return std::regex_search(lines, match,
+                           std::regex("[{,;]\\s*(\\w+)\\s*=\\s*" + name + "\\s*([,;}]|--)"))
+             ? match[1].str()
+             : "";
+}
+
+}  // namespace
+
 void tell_missing(lua_State* L) {
   Runtime* runtime = runtime_of(L);
   if (runtime == nullptr || runtime->missing.empty()) return;
@@ -93,13 +131,32 @@ void tell_missing(lua_State* L) {
   lua_pushlstring(L, runtime->missing.data(), runtime->missing.size());
   const bool still = lua_rawget(L, -2) == LUA_TNIL;
   lua_pop(L, 2);
+  lua_Debug frame{};
+  for (int level = 0; frame.currentline <= 0 && lua_getstack(L, level, &frame) != 0; ++level)
+    lua_getinfo(L, "Sl", &frame);
+  auto& name = new_object<std::string>(L);
+  auto& field = new_object<std::string>(L);
   pure(L, [&] {
-    const std::string name = std::exchange(runtime->missing, "");
-    if (still && there.function == here.function && there.line >= here.line &&
-        there.line < here.line + kLinesOfACall && !api::has_word("null None undefined NULL", name))
+    name = std::exchange(runtime->missing, "");
+    if (!still || there.function != here.function || there.line < here.line ||
+        there.line >= here.line + kLinesOfACall || api::has_word("null None undefined NULL", name))
+      return;
+    if (frame.source != nullptr && *frame.source == '@')
+      field = given_to(frame.source + 1, here.line, there.line, name);
+    if (field.empty())
       runtime->warn(there.text + (": the global " + name) +
                     " is nil: is it spelt as where it was set? a text stands in quotes");
   });
+  if (!field.empty())
+    raise_new(L, Kind::invalid, [&](Error& error) {
+      error.message = field + " = " + name + ": the global " + name + " is nil";
+      const std::string small = api::lower(name);
+      error.hint = api::has_word("true false", small)
+                       ? "write " + field + " = " + small
+                       : "a text stands in quotes: " + field + " = \"" + name +
+                             "\"; what may be missing: " + name + " or nil";
+    });
+  lua_pop(L, 2);
 }
 
 Runtime::Runtime(lua_State* main, ModuleOptions chosen)

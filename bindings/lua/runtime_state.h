@@ -163,6 +163,8 @@ void add_endpoints(lua_State* L);
 
 /// The functions of the module table: bound to a client, or not, or for the prelude alone.
 extern const luaL_Reg kVerbs[];
+/// Of configure and client.
+bool is_option(std::string_view name);
 extern const luaL_Reg kMediaVerbs[];
 extern const luaL_Reg kQuestionVerbs[];
 extern const luaL_Reg kTaskVerbs[];

@@ -5,6 +5,7 @@
 
 #include "api/endpoint.h"
 #include "api/text.h"
+#include "lua/guard.h"
 #include "lua/manual.h"
 
 namespace kling::lua {
@@ -29,40 +30,9 @@ const ManualFunction* method_of(std::string_view name, std::string& owner) {
 
 std::vector<std::string> function_names() {
   std::vector<std::string> names;
-  for (const ManualFunction& function : manual().functions) names.push_back(function.name);
   for (const api::Endpoint& endpoint : api::endpoints()) names.push_back(endpoint.name);
+  for (const ManualFunction& function : manual().functions) names.push_back(function.name);
   return names;
-}
-
-/// `name` was called, and was nil: a method of a value, a field of a table, or a name that stands
-/// alone, when it may be one of `names`, which are known there.
-std::string called(const std::string& name, bool method, const std::vector<std::string>& names) {
-  if (const std::string near = api::did_you_mean(name, names); !near.empty())
-    return "did you mean " + near + "?";
-  std::vector<std::string> known = function_names();
-  if (std::string owner; method_of(name, owner) != nullptr)
-    return method ? "this is no " + owner + "; an item of a list is list[1]:" + name + "(…)"
-                  : "write " + owner + ":" + name + "(…): it belongs to the " + owner;
-  if (method) {
-    known.clear();
-    for (const ManualClass& value : manual().values_of)
-      for (const ManualFunction& one : value.methods) known.push_back(one.name);
-  }
-  // Short ones are near everything.
-  std::erase_if(known, [&](const std::string& one) { return one.size() < 4 && one != name; });
-  const std::string near = api::did_you_mean(name, known);
-  if (near.empty() && !names.empty()) return "no function is called " + name + " there";
-  return near.empty() ? near
-                      : std::string("did you mean ") + (method ? ":" : "kling.") + near + "?";
-}
-
-/// How a function or method of ours is called: "write kling.sleep(seconds)"; empty: it is none.
-std::string call_form(std::string_view name) {
-  for (const ManualFunction& function : manual().functions)
-    if (function.name == name) return "write " + call_of(function, "kling.");
-  std::string owner;
-  const ManualFunction* method = method_of(name, owner);
-  return method == nullptr ? "" : "write " + call_of(*method, owner + ":");
 }
 
 /// Names of other tools, and wishes.
@@ -85,12 +55,69 @@ constexpr MemberSlip kMembers[] = {
     {"kling.Clip", "file filename filepath", "write clip.path"},
     {"kling.Clip", "download write export", "write clip:save(\"shot.mp4\")"},
     {"kling.Clip", "first_frame thumbnail poster", "write clip:frame(0)"},
+    {"kling.Clip", "cut clip subclip", "write clip:trim(1, 4)"},
+    {"kling.Job", "then_ next finally on_complete callback",
+     "write job:on_done(function(clip, err) … end)"},
     {"kling.Clip", "size resolution", "write clip:probe().width and .height"},
     {"kling.Image", "last_frame frame", "leave it out: an Image is already a picture"},
     {"kling.Image", "wait", "leave it out: an Image needs no wait"},
+    {"kling", "clip video load open file footage",
+     "a path is a part of a film: kling.concat({ \"intro.mp4\", clip }, \"film.mp4\")"},
+    {"kling", "wait_all waitall parallel gather await_all race", "write kling.all { one, two }"},
+    {"kling", "download export", "wait for its clip: job:wait():save(\"shot.mp4\")"},
+    {"kling", "join merge stitch", "write kling.concat({ one, two }, \"film.mp4\")"},
+    {"kling", "generate create make run text_to_video t2v txt2video video_from_text text2vid",
+     "write kling.text2video { prompt = \"…\" }"},
+    {"kling", "image_to_video i2v img2video animate image2vid",
+     "write kling.image2video { image = \"hero.png\", prompt = \"…\" }"},
+    {"kling", "video2video v2v edit extend continue",
+     "write kling.omni { video_list = { clip }, prompt = \"…\" }"},
+    {"kling", "text2image image_gen lip_sync lipsync tts text2speech title subtitles",
+     "kling makes videos; kling.request reaches what else the service has"},
+    {"kling", "budget max_cost", "write kling.configure { budget = 5 }"},
+    {"kling", "key api_key token login auth",
+     "write kling.configure { key = … }, or kling login in the shell"},
+    {"kling", "new setup init connect", "write kling.configure { … }, or kling.client { … }"},
     {"kling.Task", "result results value", "write task:wait()"},
     {"kling.Task", "state status", "write task.done"},
 };
+
+/// `name` was called, and was nil: a method of a value, a field of a table, or a name that stands
+/// alone, when it may be one of `names`, which are known there.
+std::string called(const std::string& name, bool method, const std::vector<std::string>& names) {
+  if (const std::string near = api::did_you_mean(name, names); !near.empty())
+    return "did you mean " + near + "?";
+  const bool of_module = std::ranges::count(names, "kling." + name) > 0;
+  if (of_module)
+    for (const MemberSlip& slip : kMembers)
+      if (slip.owner == "kling" && api::has_word(slip.names, api::lower(name))) return slip.instead;
+  std::vector<std::string> known = function_names();
+  if (std::string owner; method_of(name, owner) != nullptr)
+    return method ? "this is no " + owner + (owner == "clip" ? ": save gives a path" : "") +
+                        "; an item of a list is list[1]:" + name + "(…)"
+                  : "write " + owner + ":" + name + "(…): it belongs to the " + owner;
+  if (method) {
+    known.clear();
+    for (const ManualClass& value : manual().values_of)
+      for (const ManualFunction& one : value.methods) known.push_back(one.name);
+  }
+  // Short ones are near everything.
+  std::erase_if(known, [&](const std::string& one) { return one.size() < 4 && one != name; });
+  const std::string near = api::did_you_mean(name, known);
+  if (near.empty() && of_module) return "kling has " + api::joined(function_names(), ", ");
+  if (near.empty() && !names.empty()) return "no function is called " + name + " there";
+  return near.empty() ? near
+                      : std::string("did you mean ") + (method ? ":" : "kling.") + near + "?";
+}
+
+/// How a function or method of ours is called: "write kling.sleep(seconds)"; empty: it is none.
+std::string call_form(std::string_view name) {
+  for (const ManualFunction& function : manual().functions)
+    if (function.name == name) return "write " + call_of(function, "kling.");
+  std::string owner;
+  const ManualFunction* method = method_of(name, owner);
+  return method == nullptr ? "" : "write " + call_of(*method, owner + ":");
+}
 
 /// How one value leads to another that may have what was looked for.
 struct Way {
@@ -139,17 +166,25 @@ constexpr Hint kHints[] = {
     {"…", "there is … in this line: put what belongs there"},
     {"invalid escape",
      "in a text \\ begins a special character: write / in a path, \\\\ for one \\"},
+    {"\\?[^:\n]*:", "Lua has no a ? b : c: write a and b or c"},
+    {"[{,]\\s*\"\" *=[^=]", "a field's name stands without quotes: { prompt = \"…\" }"},
+    {"[{,]\\s*\\w+-[\\w-]+ *=[^=]", "a name has _ in place of -: negative_prompt = …"},
+    {":then *\\(", "write job:wait(), or job:on_done(function(clip, err) … end)"},
+    {"\\}:\\w", "is a ) missing before the colon?"},
+    {"\\bfor \\w+ *= *\\w+ +to ", "write for i = 1, 3 do … end"},
+    {"\\bf\"\"", "Lua puts no {name} into a text: write \"A \" .. animal"},
+    {"\n *kling \\w+", "a dot is missing: kling.text2video { … }"},
+    {"\\w\\.[0-9]+\\b", "an item of a list is list[1]"},
     {"malformed number|[0-9] *: *[0-9]",
      "what is no plain number stands in quotes: \"16:9\", \"4k\""},
     {"!=|<>", "Lua's \"not equal\" is ~="},
     {"&&|\\|\\||near '!'", "Lua writes and, or, not"},
     {"[-+*/%]=|\\+\\+|\n *\\w+--", "Lua has no +=, no ++: write x = x + 1"},
     {"===|near 'is'|'then' expected near '='", "to compare two values, write =="},
-    {"near '\\?'", "Lua has no a ? b : c: write a and b or c"},
     {"near '\\$'", "a name has no $: write \"A \" .. animal"},
     {"=>|->|\\blambda\\b", "a function is written function(x) return … end"},
     {":=", "write = instead of :="},
-    {"\n *(#|/\\*|//)| // ", "a comment begins with --"},
+    {"\n *(#|/\\*|//)|[ )}](//|#) ", "a comment begins with --"},
     {"require kling", "write require \"kling\", in quotes"},
     {"= ~/", "a path stands in quotes, and begins with os.getenv(\"HOME\") instead of ~"},
     {"\n *local \\w+:", "leave out local: it names something new"},
@@ -178,6 +213,9 @@ constexpr Hint kHints[] = {
 
 /// The same of a message while the script runs.
 constexpr Hint kMeant[] = {
+    {"attempt to (call|index) .*'(console|System|std|cout|echo|puts|printf|println|log|sprintf)'",
+     "write print(x); filled in: print((\"take %d\"):format(3))"},
+    {"concatenate a nil value$", "what is joined by .. has no value: leave it out"},
     {"nil value \\(global 'kling'", "begin with: local kling = require \"kling\""},
     {"arithmetic .*'kling'", "a text stands in quotes: \"kling-v3\""},
     {"\\(for iterator", "write for i, item in ipairs(list) do"},
@@ -313,6 +351,12 @@ std::string meant_member(std::string_view owner, std::string_view name) {
 
 std::string meant_instead(std::string_view message, const std::vector<std::string>& names) {
   const std::string text(message.substr(0, 1000));
+  if (!api::did_you_mean(between(text, "nil value (global '", "'"), {"kling"}).empty())
+    return "did you mean kling?";
+  if (std::smatch field; std::regex_search(
+          text, field,
+          std::regex("call a (string|number|boolean|table) value \\((?:method|field) '(\\w+)'")))
+    return "it is a " + field[1].str() + ": write ." + field[2].str() + " without brackets";
   for (const Hint& hint : kMeant)
     if (std::regex_search(text, std::regex(hint.where))) return hint.says;
   if (const std::string name = between(message, "call a nil value (global '", "'"); !name.empty())
@@ -321,6 +365,11 @@ std::string meant_instead(std::string_view message, const std::vector<std::strin
     if (!api::did_you_mean(name, {"kling"}).empty()) return "did you mean require \"kling\"?";
     if (name.ends_with(".lua")) return "write require \"" + name.substr(0, name.size() - 4) + '"';
     const bool safe = text.find("a folder that was allowed") != text.npos;
+    if (name.find('/') != name.npos) {
+      while (name.starts_with("./") || name.starts_with("../")) name.erase(0, name.find('/') + 1);
+      std::ranges::replace(name, '/', '.');
+      return "write require \"" + name + '"';
+    }
     std::ranges::replace(name, '.', '/');
     return "a file " + name +
            (safe ? ".lua below a folder that was allowed" : ".lua beside the script") + " is found";
@@ -328,9 +377,34 @@ std::string meant_instead(std::string_view message, const std::vector<std::strin
   if (const std::string name = between(message, "nil value (method '", "'"); !name.empty())
     return called(name, true, {});
   if (const std::string name = between(message, "nil value (field '", "'"); !name.empty())
-    return called(name, false, {});
+    return called(name, false,
+                  std::ranges::count(names, "kling." + name) > 0
+                      ? std::vector<std::string>{"kling." + name}
+                      : std::vector<std::string>{});
   return call_form(
       between(text.substr(std::min(text.find("bad argument #"), text.size())), "to '", "'"));
+}
+
+/// Where in `line`, which begins at `start` of the source, the compiler stumbles over `token`: what
+/// stands up to there is told in the same words. npos: it is not seen.
+static std::size_t stumbled_at(std::string_view source, std::size_t start, std::string_view line,
+                               const std::string& token, std::string_view message) {
+  lua_State* L = luaL_newstate();
+  std::size_t found = line.npos;
+  for (std::size_t at = line.find(token); L != nullptr && at != line.npos;
+       at = line.find(token, at + 1)) {
+    std::string head(source.substr(0, start + at + token.size()));
+    if (head.starts_with("\xEF\xBB\xBF")) head.erase(0, 3);
+    if (head.starts_with('#')) head.insert(0, "--");
+    const bool same = luaL_loadbufferx(L, head.data(), head.size(), "=", "t") == LUA_ERRSYNTAX &&
+                      std::string_view(lua_tostring(L, -1)).ends_with(message);
+    lua_settop(L, 0);
+    if (!same) continue;
+    found = at;
+    break;
+  }
+  if (L != nullptr) lua_close(L);
+  return found;
 }
 
 std::string explain_syntax(const std::string& message, std::string_view source) {
@@ -371,7 +445,9 @@ std::string explain_syntax(const std::string& message, std::string_view source) 
   if (!line.empty() && line.size() <= kLongestLine) {
     std::size_t column = near == "<eof>" ? line.size()
                          : token.empty() ? line.npos
-                                         : line.find(token);
+                                         : stumbled_at(source, source.size() - rest.size(), line,
+                                                       token, place.suffix().str());
+    if (column == line.npos && !token.empty()) column = line.find(token);
     // What does not fit into a line of a terminal is left out.
     const auto whole = [&line](std::size_t at) {
       while (at > 0 && at < line.size() && (line[at] & 0xC0) == 0x80) --at;

@@ -28,7 +28,12 @@ int task_gc(lua_State* L) {
 bool is_cut_off(Kind kind) { return kind == Kind::timeout || kind == Kind::interrupted; }
 
 int spawn(lua_State* L) {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  if (test_object<JobRef>(L, 1) != nullptr)
+    raise_message(L, Kind::invalid, "spawn takes a function, got a Job",
+                  "leave spawn out: a job runs by itself; job:wait() gives its clip");
+  if (!lua_isfunction(L, 1))
+    raise_message(L, Kind::invalid, "spawn takes a function",
+                  "write kling.spawn(function() … end)");
   const int arguments = lua_gettop(L) - 1;
   Scheduler& scheduler = state_of(L);
   scheduler.wrap_coroutines(L);

@@ -342,6 +342,7 @@ Status read_options(Options& options, const api::Json& given) {
       error.message = "there is no option " + field.key();
       error.hint =
           near.empty() ? "it knows " + api::joined(names, ", ") : "did you mean " + near + "?";
+      if (error.field == "api_key") error.hint = "write key = …, or kling login in the shell";
       if (error.field.starts_with("max_")) error.hint = "write budget = 5, limits = { jobs = 3 }";
       return error;
     }
@@ -349,6 +350,8 @@ Status read_options(Options& options, const api::Json& given) {
     error.message = "option " + field.key() + " takes " + found->takes;
     if (field->is_primitive() && !std::string_view(found->takes).starts_with("a text"))  // a key
       error.message += ", not " + api::to_text(*field);
+    if (field->is_string() && error.field == "budget")
+      error.hint = "write budget = 5, without $ and quotes";
     if (field->is_number() && error.message.ends_with(" a text"))
       error.hint = "write " + field.key() + " = \"" + field->dump() + '"';
     return error;
@@ -427,6 +430,11 @@ int client(lua_State* L) {
 }
 
 }  // namespace
+
+bool is_option(std::string_view name) {
+  return name == "api_key" ||
+         std::ranges::find(kOptions, name, &Option::name) != std::end(kOptions);
+}
 
 const luaL_Reg kVerbs[] = {{"query", with_dot<query>},   {"notify", with_dot<notify>},
                            {"job", with_dot<find_job>},  {"request", with_dot<request>},

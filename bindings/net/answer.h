@@ -22,6 +22,8 @@ class Answer {
   std::string_view take(std::string_view& data);
 
   bool has_head() const { return part_ > Part::headers; }  ///< of the final answer
+  /// The line with the status of the final answer has come: it says that this was done.
+  bool succeeds() const { return part_ > Part::status && status_ / 100 == 2; }
   bool whole() const { return part_ == Part::done; }
   /// Also without the line after the last chunk, which some leave out.
   bool ends_with_connection() const {

@@ -251,7 +251,8 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
   if (by_proxy) return {Stage::not_sent, proxy_refuses(), false};
   if (refused) return {Stage::lost, {}, true};
   // Nobody accepts what is cut off before its announced end.
-  const bool partial = unsent > 0 && !answer.has_head() && answer.fault().empty();
+  const bool partial =
+      unsent > 0 && !answer.has_head() && !answer.succeeds() && answer.fault().empty();
   const auto lost = [&](Error why) {
     return CallEnd{partial ? Stage::not_sent : Stage::lost, std::move(why), false};
   };
@@ -269,7 +270,8 @@ CallEnd Connection::call(const Call& call, Exchange& exchange) {
                                             api::excerpt(answer.coding(), 60) +
                                             ") and cannot be unpacked"));
   if (error == httplib::Error::Write)
-    return lost(failure(Kind::network, "the connection to " + peer() + " broke while sending"));
+    return lost(failure(Kind::network, "the connection to " + peer() + " broke while sending",
+                        "check the network, and run it again; a smaller picture is sent sooner"));
   if (Steady::now() - start >= options_.read_timeout)
     return lost(failure(Kind::network,
                         "no answer from " + peer() + " for " + seconds(options_.read_timeout)));

@@ -160,7 +160,10 @@ class Download {
     if (!error.retryable) {  // an expired signature is a 400 to some, a 403 or 410 to others
       error.kind = Kind::media;
       error.code = "expired";
-      error.hint = "the address has expired or the file is gone: ask the service for a fresh URL";
+      error.hint =
+          head.status / 100 == 3
+              ? "the server names no other place: try again later; the job is safe"
+              : "the address has expired or the file is gone: ask the service for a fresh URL";
     }
     return error;
   }

@@ -130,7 +130,10 @@ bool PartFile::has_whole_boxes(bool all) const {
   for (std::uint64_t at = 0; at < size_;) {
     unsigned char head[16] = {};
     const ssize_t have = ::pread(file_.get(), head, sizeof head, off_t(at));
-    if (have < 8 || head[0] >= ' ') break;  // not of the film
+    const bool named = std::all_of(head + 4, head + 8, [](unsigned char c) {
+      return std::isalnum(c) != 0 || c == ' ' || c == 0xA9;
+    });
+    if (have < 8 || head[0] >= ' ' || !named) break;  // not of the film
     const auto number = [&head](int from, int count) {
       std::uint64_t value = 0;
       for (int i = 0; i < count; ++i) value = value << 8 | head[from + i];

@@ -124,20 +124,36 @@ Result<Url> parse_url(std::string_view text) {
   return url;
 }
 
+/// A path without "." and "..", as in RFC 3986, 5.2.4.
+static std::string without_dots(std::string_view path) {
+  std::string result;
+  for (std::size_t at = 0, end = 0; at < path.size(); at = end) {
+    end = std::min(path.find('/', at + 1), path.size());
+    const std::string_view segment = path.substr(at + 1, end - at - 1);
+    const bool last = end == path.size();
+    if (segment == "..") result.resize(result.empty() ? 0 : result.rfind('/'));
+    if (segment != "." && segment != "..")
+      (result += '/') += segment;
+    else if (last)
+      result += '/';
+  }
+  return result;
+}
+
 Result<Url> resolve_url(const Url& base, std::string_view location) {
   const std::size_t colon = location.find(':');
   if (colon < location.find_first_of("/?#")) return parse_url(location);
   if (location.starts_with("//"))
     return parse_url((base.origin.tls ? "https:" : "http:") + std::string(location));
-  if (location.starts_with('/')) return parse_url(base.origin.url() + std::string(location));
+  const std::size_t end = std::min(location.find_first_of("?#"), location.size());
+  const std::string rest(location.substr(end));
+  location = location.substr(0, end);
+  if (location.starts_with('/'))
+    return parse_url(base.origin.url() + without_dots(location) + rest);
   const std::string path = base.target.substr(0, base.target.find('?'));
-  std::string folder = location.starts_with('?') ? path : path.substr(0, path.rfind('/') + 1);
-  while (location.starts_with("./") || location.starts_with("../")) {
-    if (location[1] == '.' && folder.size() > 1)
-      folder.resize(folder.rfind('/', folder.size() - 2) + 1);
-    location.remove_prefix(location.find('/') + 1);
-  }
-  return parse_url(base.origin.url() + folder + std::string(location));
+  if (location.empty()) return parse_url(base.origin.url() + path + rest);
+  const std::string folder = path.substr(0, path.rfind('/') + 1);
+  return parse_url(base.origin.url() + without_dots(folder + std::string(location)) + rest);
 }
 
 Status check_path(std::string_view target) {

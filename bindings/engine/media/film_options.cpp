@@ -69,6 +69,12 @@ struct Fields {
       if (std::find(known.begin(), known.end(), key) != known.end()) continue;
       const std::string meant = api::did_you_mean(key, known);
       wrong = "unknown option " + name + key.substr(0, 60);
+      if (name.empty() && key == "volume")
+        wrong += ", write audio = { path = \"song.mp3\", volume = 0.5 }";
+      if (name.empty() && (key == "music" || key == "song" || key == "sound"))
+        wrong += ", did you mean audio?";
+      if (name.empty() && (key == "transition" || key == "dissolve"))
+        wrong += ", did you mean crossfade?";
       if (!meant.empty()) wrong += ", did you mean " + name + meant + "?";
       for (const std::string& one : known)
         wrong += (&one == &known[0] ? "; it knows " : ", ") + one;
