@@ -317,7 +317,6 @@ bool Scheduler::is_quiet() const {
 /// The next of what an earlier run saw, once all that followed from the one before is done.
 void Scheduler::tell_arrivals() {
   const bool nothing = arrivals_.empty() && held_.empty();
-  stuck_ = false;
   restless_ = nothing || is_quiet() ? 0 : restless_ + 1;
   const bool overdue = restless_ > kMostRestless;
   if (overdue) restless_ = 0;
@@ -357,27 +356,17 @@ Millis Scheduler::moment(Millis when) {
 }
 
 /// Of the waits for what is held the one that ends first ends; false: there is none `before` that.
-/// One of this run's own that is to end before it takes its time: what follows came first, too.
 bool Scheduler::end_held_wait(Millis before) {
-  if (held_.empty()) return false;
   std::shared_ptr<Ticket> first;
   const auto look = [&](const std::shared_ptr<Ticket>& wait) {
-    if (!wait || wait->until == kNever || wait->done) return;
+    if (!wait || wait->until == kNever) return;
     if (first && std::tie(first->until, first->order) < std::tie(wait->until, wait->order)) return;
-    const auto asks = unended(wait);
-    const auto is_in = [&asks](const std::vector<Arrival>& list) {
-      return std::ranges::any_of(
-          list, [&](const Arrival& one) { return std::ranges::count(asks, one.ask) > 0; });
-    };
-    const bool own = !is_in(held_);
-    if (own && (asks.empty() || is_in(arrivals_))) return;
-    first = wait;
-    stuck_ = own;
+    for (const auto& ask : unended(wait))
+      if (std::ranges::find(held_, ask, &Arrival::ask) != held_.end()) first = wait;
   };
   look(blocked_.lock());
   for (const auto& [id, task] : tasks_) look(task->ticket.lock());
-  if (!first || first->until >= before) return stuck_ = false;
-  if (stuck_) return true;
+  if (!first || first->until >= before) return false;
   first->over = true;
   wake(first->waiter, first->serial);
   return true;
@@ -422,7 +411,7 @@ bool Scheduler::run(lua_State* L, std::int64_t budget_us, bool* failed) {
   const engine::CompletionQueue::TimePoint drain_until{std::chrono::microseconds(stop_at)};
   do {
     queue_->drain(timed ? drain_until : engine::CompletionQueue::TimePoint::max());
-    if (arrivals_.empty() || stuck_) fire_timers();
+    if (arrivals_.empty()) fire_timers();
     tell_arrivals();
     if (ready_.first == nullptr || !lua_checkstack(L, 4)) break;
     stop_at_us_ = timed && !is_stopped(L) ? stop_at : 0;
@@ -436,7 +425,7 @@ bool Scheduler::run(lua_State* L, std::int64_t budget_us, bool* failed) {
     lua_pop(L, 1);  // short of memory; the task's own result tells
   } while (is_stopped(L) || (timed && steady_us() < stop_at));
   const bool more = ready_.first != nullptr || next_timer() <= now() ||
-                    (!stuck_ && is_quiet() && !(arrivals_.empty() && held_.empty()));
+                    (is_quiet() && !(arrivals_.empty() && held_.empty()));
   queue_->wake_fd_at(more ? 0 : next_timer());
   return more;
 }

@@ -191,7 +191,7 @@ class Scheduler {
   bool run(lua_State* L, std::int64_t budget_us, bool* failed = nullptr);
   /// When the next timer is due on the clock; kNever: none.
   Millis next_timer() const {
-    return timers_.empty() || !(arrivals_.empty() || stuck_) ? kNever : timers_.front().due;
+    return timers_.empty() || !arrivals_.empty() ? kNever : timers_.front().due;
   }
 
   /// What was raised into the running task, or outside of tasks.
@@ -283,7 +283,6 @@ class Scheduler {
   std::vector<Timer> timers_;
   std::vector<Arrival> arrivals_;  ///< of earlier runs, a heap
   std::vector<Arrival> held_;      ///< those whose wait is to end first
-  bool stuck_ = false;             ///< until a wait of this run's own is over
   int restless_ = 0;               ///< turns without quiet since the last of them was told
   const Millis begun_;
   /// The story's clock: what took an earlier run minutes takes as long on it when it is told again,
