@@ -48,7 +48,10 @@ std::string first_text(const Json& level, std::initializer_list<const char*> key
 /// Nothing for the words that programs write where there is no id.
 std::string id_text(const std::string& said) {
   std::string id = bare(said);
-  return has_word("null undefined none nil nan false true 0 -1", lower(id)) ? "" : id;
+  constexpr std::string_view kWords =
+      "null undefined none nil nan false true 0 -1 submitted processing succeed succeeded success "
+      "failed queued pending running ok";
+  return has_word(kWords, lower(id)) || id.find_first_of("/#%?") != id.npos ? "" : id;
 }
 
 /// Not "..", no sentence, and no letter of it is broken.

@@ -83,6 +83,11 @@ Json parse_answer(std::string_view text, bool& whole) {
     clean[at += bad] = '?';
   std::ranges::replace_if(
       clean, [](unsigned char c) { return c < 0x20; }, ' ');
+  for (const std::string_view word : {"NaN", "-Infinity", "Infinity"})  // as Python writes them
+    for (std::size_t at = 0; (at = clean.find(word, at)) != clean.npos; at += 4)
+      if (const std::size_t before = clean.find_last_not_of(' ', at - 1);
+          at > 0 && before != clean.npos && (clean[before] == ':' || clean[before] == ','))
+        clean.replace(at, word.size(), "null");
   const std::size_t start = clean.find_first_of("{[<");  // nothing in a web page is meant
   // Of a number that is cut off nobody sees that it is.
   clean.erase(clean.find_last_not_of("+-.0123456789eE") + 1);

@@ -103,6 +103,16 @@ void jpeg(Bytes& bytes, ImageFacts& facts) {
   facts.whole = false;
 }
 
+void webp(Bytes& bytes, ImageFacts& facts) {
+  for (std::uint64_t at = 12; bytes.at(at) >= 0;) {  // chunks: type, length, data, evened
+    const std::uint64_t length = bytes.number(at + 4, 4, true);
+    const std::uint64_t begin = at + 8 + (bytes.number(at + 8, 4) == 0x45786966 ? 6 : 0);
+    if (bytes.number(at, 4) == 0x45584946)  // EXIF, with or without "Exif" before
+      facts.orientation = orientation(bytes, begin, at + 8 + length);
+    at += 8 + length + length % 2;
+  }
+}
+
 }  // namespace
 
 ImageFacts read_image_facts(const ReadAt& read) {
@@ -116,6 +126,7 @@ ImageFacts read_image_facts(const ReadAt& read) {
   Bytes bytes(read);
   if (facts.is == "PNG") png(bytes, facts);
   if (facts.is == "JPEG") jpeg(bytes, facts);
+  if (facts.is == "WebP") webp(bytes, facts);
   if (facts.orientation > 4) std::swap(facts.width, facts.height);
   if (std::max(facts.width, facts.height) > kMostSide) {
     facts.is += " of " + std::to_string(facts.width) + "x" + std::to_string(facts.height) +

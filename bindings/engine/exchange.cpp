@@ -272,14 +272,26 @@ Event Engine::get(Job& job) {
     std::lock_guard lock(job.mutex);
     job.ask_now = false;
   }
-  const net::HttpOutcome outcome = fetch(job.step.target, job.step.task_id);
+  net::HttpOutcome outcome = fetch(job.step.target, job.step.task_id);
   const auto fail = [&job](EventType type, const Error& error) { return failed(job, type, error); };
   if (outcome.stage != Stage::answered) return fail(EventType::unreachable, outcome.error);
-  const api::Answer answer = net::read_answer(outcome);
+  api::Answer answer = net::read_answer(outcome);
+  // Before it is given up: what the service called its id may be none.
+  bool by_our_id = false;
+  if (answer.refusal == api::Refusal::no_such_task && !job.step.external_id.empty() &&
+      job.step.id != 0 && now() - job.machine.accepted_at >= kRegistrationTime) {
+    net::HttpOutcome other = fetch(job.step.target, job.step.external_id);
+    api::Answer found = net::read_answer(other);
+    by_our_id = other.stage == Stage::answered && found.task &&
+                found.task->external_id == job.step.external_id &&
+                is_ours(job, *found.task, other.date) == true;
+    if (by_our_id) outcome = std::move(other), answer = std::move(found);
+  }
   tell_warnings(job, answer);
   if (answer.task) {
-    if (Status that = is_that(*answer.task, job.step.task_id, job.step.external_id); !that)
-      return fail(EventType::unreachable, that.error());
+    const Status that =
+        by_our_id ? Status(Done{}) : is_that(*answer.task, job.step.task_id, job.step.external_id);
+    if (!that) return fail(EventType::unreachable, that.error());
     note_task(job, *answer.task, now());
     std::lock_guard lock(job.mutex);
     const Event polled = told(EventType::polled, *answer.task);

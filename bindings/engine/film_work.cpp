@@ -30,10 +30,35 @@ std::string Engine::unpaid() const {
   return service == "sim" ? "sim" : options.draft ? "draft" : "";
 }
 
-/// `place`, or beside it, where a file lies that no rehearsal or draft has written.
+/// `place`, or beside it, where a file lies that no rehearsal or draft has written. A film that
+/// nobody here has made is moved aside.
 Result<std::string> Engine::spare(const std::string& place) {
   const std::string what = unpaid();
-  if (what.empty() || !is_file(place)) return place;
+  std::error_code error;
+  const fs::path file = fs::weakly_canonical(place, error);
+  const fs::path book = fs::weakly_canonical(options.ledger_path, error);
+  if (!book.empty() && file.string().starts_with(book.string()))
+    return Error{.message = place + " is the ledger, which knows what was paid for",
+                 .hint = "give another name"};
+  if (!is_file(place)) return place;
+  const Result<std::string> store = options.store ? store_folder() : Error{};
+  if (store && file.parent_path() == fs::weakly_canonical(*store, error))
+    return Error{.message = place + " is a clip of the store, and may be paid for",
+                 .hint = "give another name, outside of that folder"};
+  if (what.empty()) {
+    const auto content = digest_of(place);
+    const auto known = content ? origin_or_content(*content) : content;
+    if (!known || *known != "sha256:" + *content || !media::is_foreign_film(place)) return place;
+    std::string aside;
+    for (int i = 1; aside.empty() || fs::exists(aside, error); ++i)
+      aside = place + ".~" + std::to_string(i) + "~";
+    fs::create_hard_link(place, aside, error);
+    if (error)
+      if (Status copied = copy_file(place, aside); !copied) return copied.error();
+    log("warning",
+        place + " was not made here: what was there is now " + fs::path(aside).filename().string());
+    return place;
+  }
   const auto hash = digest_of(place);
   const auto known = hash ? origin_or_content(sha256_hex(what + *hash)) : hash;
   if (!known || *known == what) return known ? place : known;
@@ -69,6 +94,11 @@ Result<Engine::Reel> Engine::read_reel(const std::vector<std::shared_ptr<MediaSo
   if (!how) return how.error();
   reel.options = std::move(*how);
   auto out = output_path(wanted);
+  for (const auto& part : parts)
+    if (std::error_code error;
+        out && part->recipe == Recipe::part && fs::equivalent(part->path, *out, error))
+      return Error{.message = wanted + " is a part of the film that is to have its name",
+                   .hint = "give the film another name"};
   if (out) out = spare(*out);
   if (!out) return out.error();
   reel.out = *out;

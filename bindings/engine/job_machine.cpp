@@ -14,7 +14,6 @@ constexpr Millis kOfflineWindow = kMinute;
 constexpr Millis kUnexplainedLimitWindow = 10 * kMinute;
 constexpr Millis kExplainedLimitWindow = 60 * kMinute;
 // Proxies register a task late; "no such task" means nothing before that.
-constexpr Millis kRegistrationTime = kMinute;
 constexpr Millis kLedgerWindow = kMinute;
 constexpr int kMaxGaps = 5;
 

@@ -124,6 +124,9 @@ struct JobState {
   Millis accepted_at = 0;
 };
 
+/// A new task may be unknown to the service for so long.
+constexpr Millis kRegistrationTime = 60'000;
+
 /// Where a job stands now, and what is to be done next.
 struct Transition {
   JobState state;

@@ -451,6 +451,7 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
       return known && *known == *content;
     });
   } else {
+    if (fs::equivalent(*from, *place, ignored)) return *place;
     place = spare(*place);
     if (!place) return place;
     target = *place;

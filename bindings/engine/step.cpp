@@ -143,9 +143,8 @@ Result<Handle> parse_handle(std::string_view text) {
     handle.external_id = text.substr(1);
     return handle;
   }
-  return Error{
-      .message = "this is no handle of a job",
-      .hint = "write kling:text2video/861309…, or an id as kling jobs shows them"};
+  return Error{.message = "this is no handle of a job",
+               .hint = "write kling:text2video/861309…, or an id as kling jobs shows them"};
 }
 
 }  // namespace kling::engine

@@ -448,6 +448,10 @@ int verb_of_list(lua_State* L) {
           kExamples[int(verb)]);
   check_path(L, 2);
   lua_settop(L, 3);
+  for (lua_Integer i = 1; lua_rawgeti(L, 1, i) != LUA_TNIL; ++i, lua_pop(L, 1))
+    if (lua_rawequal(L, -1, 2) && verb != Verb::sheet)
+      wrong("has the film's own path as a part", "give the film another name");
+  lua_pop(L, 1);
   if (!lua_isnil(L, 3) && !lua_istable(L, 3))
     wrong(verb == Verb::sheet ? "takes options by name"
                               : "takes options by name, such as { audio = \"song.mp3\" }",

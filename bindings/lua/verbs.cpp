@@ -185,8 +185,10 @@ Result<api::Json> parse_file(std::string text, const std::string& name) {
 /// json(path): what the file holds; json(text): what that holds; json(value): the value as text.
 int json(lua_State* L) {
   const char* text = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : nullptr;
+  const char* start = text;
+  if (start != nullptr && std::strncmp(start, "\xEF\xBB\xBF", 3) == 0) start += 3;
   const bool path =
-      text != nullptr && std::strchr("{[", text[std::strspn(text, " \t\r\n")]) == nullptr;
+      text != nullptr && std::strchr("{[", start[std::strspn(start, " \t\r\n")]) == nullptr;
   if (path) return read_as<push_parsed<parse_file>>(L);
   Call& call = new_call_unopened(L, bound_client(L));
   if (text != nullptr) {

@@ -33,8 +33,8 @@ int print_to_stderr(lua_State* L) {
 /// Before anything is paid: what a script does with its clips later may be beyond this ffmpeg. Only
 /// for scripts whose text has such a verb, as asking takes longer than an empty script does.
 void warn_of_ffmpeg(const Voice& voice, const std::string& source) {
-  for (const char* verb : {"last_frame", ":frame(", "kling.concat", "kling.still", ":trim(",
-                           ":mute(", "kling.sheet", "kling.timeline"}) {
+  for (const char* verb : {"last_frame", ":frame(", "kling.concat", "kling.still", ":probe(",
+                           ":trim(", ":mute(", "kling.sheet", "kling.timeline"}) {
     if (source.find(verb) == std::string::npos) continue;
     const Status usable = engine::media::check_ffmpeg();
     if (!usable)

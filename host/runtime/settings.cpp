@@ -96,6 +96,13 @@ std::string script_identity(const fs::path& script, const std::string& ledger) {
   return inside.string();
 }
 
+/// A shell leaves a ~ behind a = as it is: a new ledger in a folder of that name would pay again.
+std::string at_home(std::string path) {
+  const std::string home = environment("HOME");
+  if (path.starts_with("~/") && !home.empty()) path.replace(0, 1, home);
+  return path;
+}
+
 /// The seconds of a variable into `out`, where it is set.
 Status read_seconds(const char* name, Millis& out) {
   const std::string text = environment(name);
@@ -170,8 +177,9 @@ Result<std::string> keep_key(const std::string& key) {
 
 std::string find_ledger(const ServiceSettings& options, const std::string& script, bool simulated,
                         std::string& notice) {
-  if (!options.ledger.empty()) return options.ledger;
-  if (std::string set = environment("KLING_LEDGER"); !simulated && !set.empty()) return set;
+  if (!options.ledger.empty()) return at_home(options.ledger);
+  if (std::string set = environment("KLING_LEDGER"); !simulated && !set.empty())
+    return at_home(set);
   std::error_code error;
   const fs::path folder =
       script.empty() ? fs::current_path(error) : real_path(script).parent_path();
@@ -211,7 +219,7 @@ Result<engine::EngineOptions> engine_options(const ServiceSettings& options,
     return read.error();
 
   engine.ledger_path = find_ledger(options, script, simulated, notice);
-  engine.store_folder = options.store;
+  engine.store_folder = at_home(options.store);
   if (!script.empty()) engine.script_name = script_identity(script, engine.ledger_path);
   return engine;
 }

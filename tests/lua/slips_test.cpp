@@ -62,7 +62,7 @@ TEST_CASE("a chunk that does not compile is shown with its line, a caret and wha
       {"x = 1 y = = 2",
        "film.lua:1: unexpected symbol near '='\n"
        "  x = 1 y = = 2\n"
-       "    ^"},
+       "            ^"},
   };
   for (const Row& row : rows) CHECK(compiled(row.source) == row.says);
 }

@@ -98,27 +98,45 @@ bool move_places(std::string& moov, std::size_t at, std::size_t end, std::uint64
   return true;
 }
 
-}  // namespace
-
-Result<bool> copy_with_comment(const std::string& from, const std::string& to,
-                               const std::string& comment) {
-  const auto read = read_from(from);
-  std::uint64_t at = 0, moov_at = 0, moov_end = 0;
+/// The moov box of an MP4 file, and where it begins. Empty: there is none that can be read.
+template <class Read>
+std::string read_moov(const Read& read, std::uint64_t& moov_at) {
+  std::uint64_t at = 0, moov_end = 0;
   for (bool first = true;; first = false) {
     const std::string head = read(at, 16);
     if (head.size() < 8) break;
     std::uint64_t size = big_endian(head, 4);
     const string_view type = string_view(head).substr(4, 4);
     if (size == 1 && head.size() == 16) size = big_endian(string_view(head).substr(8), 8);
-    if (first && type != "ftyp") return false;
+    if (first && type != "ftyp") return {};
     if (type == "moov") moov_at = at, moov_end = at + size;
     if (size == 0) break;  // up to the end of the file
-    if (size < 8 || size > UINT64_MAX - at) return false;
+    if (size < 8 || size > UINT64_MAX - at) return {};
     at += size;
   }
-  if (moov_end < moov_at + 8 || moov_end - moov_at > kMostMoov) return false;
+  if (moov_end < moov_at + 8 || moov_end - moov_at > kMostMoov) return {};
   std::string moov = read(moov_at, std::size_t(moov_end - moov_at));
-  if (box_size(moov) != moov.size() || moov.size() != moov_end - moov_at) return false;
+  return box_size(moov) == moov.size() && moov.size() == moov_end - moov_at ? moov : "";
+}
+
+}  // namespace
+
+bool is_foreign_film(const std::string& path) {
+  std::uint64_t moov_at = 0;
+  const std::string moov = read_moov(read_from(path), moov_at);
+  const std::size_t comment = moov.find(
+      "\xa9"
+      "cmt");
+  return !moov.empty() && (comment == moov.npos || moov.find("kling", comment) == moov.npos);
+}
+
+Result<bool> copy_with_comment(const std::string& from, const std::string& to,
+                               const std::string& comment) {
+  const auto read = read_from(from);
+  std::uint64_t moov_at = 0;
+  std::string moov = read_moov(read, moov_at);
+  if (moov.empty()) return false;
+  const std::uint64_t moov_end = moov_at + moov.size();
 
   constexpr string_view kPath[] = {"udta", "meta", "ilst",
                                    "\xa9"

@@ -89,8 +89,9 @@ void read_colours(const Json& stream, Source& source) {
   } else if (matrix == "smpte170m" || matrix == "bt470bg" || source.is_picture) {
     source.matrix = "bt601";
   } else {
-    // Players take untagged material of this size for BT.709; ffmpeg would take it for BT.601.
-    source.matrix = source.width >= 1280 || source.height > 576 ? "bt709" : "bt601";
+    // Players take untagged material that is stored so for BT.709; ffmpeg would take it for BT.601.
+    const int width = number<int>(stream, "width"), height = number<int>(stream, "height");
+    source.matrix = width >= 1280 || height > 576 ? "bt709" : "bt601";
   }
   if (transfer == "smpte2084")
     source.beyond = "HDR (PQ)";

@@ -329,22 +329,28 @@ Status make_film(Parts parts, const Shape& shape, const Sound& sound, bool copie
   if (sound.song || sound.own)
     arguments.insert(arguments.end(), {"-filter_complex", sound_graph(sound, shape, 1), "-map",
                                        "[a]", "-c:a", "aac", "-b:a", "192k"});
-  arguments.insert(arguments.end(), {"-map_metadata", "-1", "-movflags", "+faststart", "-f", "mp4",
-                                     "file:" + part_path});
+  arguments.insert(arguments.end(), {"-map_metadata", "-1", "-metadata", "comment=joined by kling",
+                                     "-movflags", "+faststart", "-f", "mp4", "file:" + part_path});
   Status made =
       run_ffmpeg(arguments, out, std::chrono::minutes(10 + std::int64_t(seconds)), in_whole);
   in_whole(seconds);
   return made;
 }
 
-void warn_of_bars(const Part& part, const Shape& shape, const Warn& warn) {
+void warn_of_bars(const Part& part, const Shape& shape, bool sized, const Warn& warn) {
   const auto [width, height] = fitted(part.source, shape);
-  if (!warn || shape.crop || (width + 2 >= shape.width && height + 2 >= shape.height)) return;
   const auto size = [](int wide, int high) {
     return std::to_string(wide) + "x" + std::to_string(high);
   };
-  warn(media_error(part.segment.path, "is " + size(part.source.width, part.source.height) +
-                                          " and stands in black bars in a film of " +
+  const std::string whole = size(part.source.width, part.source.height);
+  if (warn && !sized && part.segment.generated && part.source.width > shape.width &&
+      part.source.height > shape.height)  // and was paid for so
+    warn(media_error(part.segment.path, "is " + whole + " and becomes smaller in a film of " +
+                                            size(shape.width, shape.height) + "; size = \"" +
+                                            whole + "\" keeps it")
+             .message);
+  if (!warn || shape.crop || (width + 2 >= shape.width && height + 2 >= shape.height)) return;
+  warn(media_error(part.segment.path, "is " + whole + " and stands in black bars in a film of " +
                                           size(shape.width, shape.height) +
                                           "; fit = \"crop\" fills the picture")
            .message);
@@ -390,7 +396,7 @@ Result<FilmResult> concat(const std::vector<Segment>& segments, const std::strin
     film.reencoded = true;
     for (const Part& part : parts) {
       warn_of_colours(part.source, warn);
-      warn_of_bars(part, shape, warn);
+      warn_of_bars(part, shape, options.width > 0, warn);
     }
     if (Status status = make(false); !status) return status.error();
     if (!is_whole(false))
