@@ -81,7 +81,7 @@ std::string cut_of(const MediaSource& source) {
 
 /// For the clip itself: what was asked for, of which model, and where it is found again. Neither
 /// the key nor a signature, should a prompt hold one.
-std::string what_made(const MediaSource& source, const std::string& key) {
+std::string what_made(const MediaSource& source, const std::string& key, const std::string& of) {
   std::lock_guard lock(source.job->mutex);
   const api::Json asked = api::Json::parse(source.job->step.request, nullptr, false);
   std::string text;
@@ -94,7 +94,7 @@ std::string what_made(const MediaSource& source, const std::string& key) {
   }
   for (auto at = text.find(key); !key.empty() && at != text.npos; at = text.find(key))
     text.erase(at, key.size());
-  return text + cut_of(source) + handle_of(*source.job);
+  return text + cut_of(source) + handle_of(*source.job) + (of.empty() ? "" : " " + of);
 }
 
 /// What tells the content of one origin from another: that of a later attempt, or of a film whose
@@ -447,6 +447,7 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   if (!content) return content;
   if (in_folder) {
     target = free_name(target / given_name(source, *from), [&](const std::string& there) {
+      if (unpaid().empty() && media::is_simulated(there)) return true;
       const auto known = counts_as(there);
       return known && *known == *content;
     });
@@ -472,7 +473,9 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
     if (done && *done)
       if (Status made = media::convert_picture(*from, target.string()); !made) done = made.error();
   } else if (source.job) {
-    done = media::copy_with_comment(*from, target.string(), what_made(source, key()));
+    done = media::copy_with_comment(
+        *from, target.string(),
+        what_made(source, key(), unpaid() == "sim" ? media::kSimulated : ""));
     if (done && *done)
       if (Status noted = note_derived(target.string(), *content); !noted) return noted.error();
   }

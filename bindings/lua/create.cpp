@@ -96,7 +96,7 @@ bool has_error(const std::vector<api::Finding>& findings) {
 }
 
 Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call& call,
-               std::size_t& bytes) {
+               const Where& here, std::size_t& bytes) {
   auto& create = *call.request;
   api::Request& request = create.request;
   request.endpoint = endpoint.name;
@@ -142,7 +142,7 @@ Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call
     return error;
   }
   for (const auto& finding : findings)
-    state.warn(endpoint.name + ": " + finding.message +
+    state.warn(std::string(here.text) + ": " + endpoint.name + ": " + finding.message +
                (finding.hint.empty() ? "" : " (" + finding.hint + ")"));
   return Done{};
 }
@@ -188,7 +188,8 @@ int create(lua_State* L) {
   // to_json raises no Lua error, so it may stand in a pure block.
   pure_or_raise(L, call.error, [&]() -> Status {
     call.request = std::make_unique<engine::CreateRequest>();
-    if (Status prepared = prepare(L, state, endpoint, call, bytes); !prepared) return prepared;
+    if (Status prepared = prepare(L, state, endpoint, call, here, bytes); !prepared)
+      return prepared;
     auto& asked = *call.request;
     if (asked.name.empty()) asked.name = default_name(state.running(), asked.request);
     asked.name = state.shot_name(asked.name);

@@ -157,8 +157,10 @@ Status Service::open(const std::string& script) {
     const bool plain = level == "info" || level == "question";
     const std::string line = plain ? text : level + ": " + text;
     Voice loud = voice;
-    if (level == "question" || (voice.warns && level == "warning"))
-      loud.quiet = false;  // somebody is to answer, or to think again
+    if (level == "question" || ((voice.warns || voice.json) && level == "warning")) {
+      loud.quiet = voice.quiet && !voice.warns && level == "warning";
+      loud.json = voice.json && level != "warning";  // somebody is to answer, or to think again
+    }
     const auto there = waiting.lock();
     if (std::this_thread::get_id() == home || !there) return loud.note(loud.typed(line));
     there->post([loud, line] { loud.note(loud.typed(line)); });

@@ -23,7 +23,7 @@ std::string environment(const char* name) {
 
 fs::path config_path() { return xdg_folder("XDG_CONFIG_HOME", ".config") / "config"; }
 
-/// `name = value` lines. A file that others may read is refused: it holds the key.
+/// `name = value` lines. One that holds a key and that others may read is refused.
 Result<std::map<std::string, std::string>> read_config() {
   std::map<std::string, std::string> values;
   const fs::path path = config_path();
@@ -32,10 +32,6 @@ Result<std::map<std::string, std::string>> read_config() {
   if (!S_ISREG(facts.st_mode))
     return Error{.message = path.string() + " is no file",
                  .hint = "kling login writes it anew once it is gone"};
-  if ((facts.st_mode & 077) != 0)
-    return Error{.kind = Kind::auth,
-                 .message = path.string() + " holds a key and can be read by others",
-                 .hint = "chmod 600 " + path.string()};
   std::ifstream file(path, std::ios::binary);
   std::string text(std::istreambuf_iterator<char>(file), {});
   if (Status read = api::take_byte_order_mark(text, path.string()); !read) return read.error();
@@ -61,6 +57,10 @@ Result<std::map<std::string, std::string>> read_config() {
                               api::excerpt(values[name], 40) + '"',
                    .hint = "write ask = yes or ask = no"};
   }
+  if ((facts.st_mode & 077) != 0 && (values.contains("key") || values.contains("webhook_secret")))
+    return Error{.kind = Kind::auth,
+                 .message = path.string() + " holds a key and can be read by others",
+                 .hint = "chmod 600 " + path.string()};
   return values;
 }
 

@@ -237,6 +237,7 @@ std::vector<Check> first_checks() {
        reference_targets},
       {kAll, "prompt.reference_form", "References are spelt as the service knows them.", "",
        reference_spelling},
+      {kAll, "prompt.hole", "No place in the prompt is left to be filled in.", "", prompt_hole},
       {kText | kImage, "cfg_scale.model", "kling-v2 models do not support cfg_scale.",
        "cfg_scale model_name", cfg_scale_model},
   };
@@ -316,6 +317,17 @@ Verdict reference_targets(const Request& request) {
   return error("prompt", "prompt refers to " + joined(complaints, "; and to "),
                (known ? "numbers start at 1; give " : "kling.omni takes ") +
                    joined(lists, " and ") + " (or put them into extra, which is sent unchecked)");
+}
+
+Verdict prompt_hole(const Request& request) {
+  static const std::regex& hole = *new std::regex(
+      "\\$\\{\\w+\\}|\\{\\{? ?(?!(image|element|video|voice)[_ ]?[0-9])[A-Za-z_]\\w* "
+      "?\\}?\\}|%[sd](?!\\w)");
+  const std::string prompt = scalar_text(member(request.fields, "prompt")).substr(0, 5000);
+  std::smatch match;
+  if (!std::regex_search(prompt, match, hole)) return {};
+  return warning("prompt", match.str() + " stands in the prompt as it is",
+                 "Lua fills in with \"Shot \" .. n, or (\"Shot %d\"):format(n)");
 }
 
 Verdict reference_spelling(const Request& request) {
