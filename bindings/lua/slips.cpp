@@ -247,7 +247,8 @@ std::string meant_member(std::string_view owner, std::string_view name) {
 
 std::string meant_instead(std::string_view message, const std::vector<std::string>& names) {
   const std::string text(message.substr(0, 1000));
-  if (!api::did_you_mean(text_between(text, "nil value (global '", "'"), {"kling"}).empty())
+  if (const std::string name = text_between(text, "nil value (global '", "'");
+      name != "kling" && !api::did_you_mean(name, {"kling"}).empty())
     return "did you mean kling?";
   if (std::smatch field; std::regex_search(
           text, field,

@@ -138,7 +138,7 @@ std::string syntax_hint(const std::string& message, std::string_view before,
         std::regex_search(both, std::regex(slip.where)))
       return slip.says;
   const auto letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; };
-  const std::size_t at = column < line.size() ? column : 0, some = std::min<std::size_t>(at, 100);
+  const std::size_t at = std::min(column, line.size()), some = std::min<std::size_t>(at, 100);
   const std::string up_to = line.substr(at - some, some);
   if (up_to.ends_with('\'') && letter(near[0]))
     return "the text ends at the ' before " + near + ": put it in double quotes";
@@ -166,7 +166,9 @@ std::string syntax_hint(const std::string& message, std::string_view before,
            " missing after line " + from + "?";
   }
   // The word before: only a misspelt one is not understood there.
-  const std::string words = std::string(before.substr(0, 100)) + "\n" + up_to;
+  const std::string words =
+      std::string(before.substr(before.size() - std::min<std::size_t>(before.size(), 100))) + "\n" +
+      up_to;
   if (std::regex_search(words, match, std::regex("([a-z]+)\\s*$")))
     if (const std::string word = api::did_you_mean(
             match[1].str(), {"local", "function", "return", "while", "until", "repeat", "for"});
@@ -192,7 +194,8 @@ static std::size_t stumbled_at(std::string_view source, std::size_t start, std::
     return told;
   };
   std::size_t less = 0, enough = line.size() + 1;  // an unfinished text ends with the line
-  const bool seen = L != nullptr && !token.empty() && same(enough);
+  // A megabyte of table is not read twenty times.
+  const bool seen = L && !token.empty() && source.size() < 1u << 20 && same(enough);
   while (seen && enough - less > 1) {
     const std::size_t middle = (less + enough) / 2;
     (same(middle) ? enough : less) = middle;
