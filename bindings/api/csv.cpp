@@ -109,7 +109,9 @@ Result<Json> read_csv(std::string text, const std::string& name, Json* numbers) 
   Json rows = Json::array();
   if (separator == '"') return wrong(1, "1", "a quote cannot separate; write sep=; or sep=,");
   for (std::size_t number = 1; !rest.empty(); ++number) {
-    if (number > 1 && rest.front() == '#')
+    // A first column may be called #.
+    if (rest.front() == '#' &&
+        (number > 1 || rest.substr(0, rest.find_first_of("\r\n")).find(separator) == rest.npos))
       return wrong(number, "1", "# begins no comment here; take the row out, or write \"#…\"");
     const bool whole = take_row(rest, separator, cells);
     const auto column = [&](std::size_t i) {

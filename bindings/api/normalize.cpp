@@ -130,6 +130,8 @@ class Normalizer {
       case Type::number: number(value, path); break;
       case Type::integer: integer(value, path); break;
       case Type::boolean:
+        if (const std::string word = lower(scalar_text(value)); word == "true" || word == "false")
+          value = word == "true";  // of a table
         if (!value.is_boolean()) wrong_type(value, path, "true or false");
         break;
       case Type::seconds: seconds(value, path); break;
@@ -151,7 +153,12 @@ class Normalizer {
 
   /// A whole number in whatever form; nothing when it is none or exceeds 64 bits.
   static std::optional<std::int64_t> whole(const Json& value) {
-    if (!value.is_number_float()) return whole_number(scalar_text(value));
+    if (!value.is_number_float()) {
+      std::string text = scalar_text(value);  // a spreadsheet writes 5 as 5.0
+      if (const auto dot = text.find_last_not_of('0'); dot != text.npos && text[dot] == '.')
+        text.resize(dot);
+      return whole_number(text);
+    }
     const double number = value.get<double>();
     if (std::abs(number) >= kExactIntegers || number != std::floor(number)) return std::nullopt;
     return static_cast<std::int64_t>(number);
@@ -261,6 +268,7 @@ class Normalizer {
     if (lower(text.substr(0, 4)) == "www.")
       return "write https:// before an address, ./ before a folder";
     if (lower(text.substr(0, 5)) == "file:") return "give the path alone: what follows file://";
+    if (text.find("://") < 10) return "the service takes http:// and https:// addresses";
     if (text.size() > 2 && text[1] == ':' && (text[2] == '\\' || text[2] == '/'))
       return "a disk of Windows lies elsewhere here, such as /mnt/c/…";
     return nullptr;

@@ -140,6 +140,7 @@ Result<Engine::Reel> Engine::read_reel(const std::vector<std::shared_ptr<MediaSo
       segment.still_seconds = part->still_seconds > 0 ? part->still_seconds : kStillSeconds;
     } else if (part->job) {
       std::lock_guard lock(part->job->mutex);
+      segment.name = part->job->step.name;
       segment.drop_first_frame = !last_frame_before.empty() && part->video == 0 &&
                                  part->from == 0 && part->job->starts_from == last_frame_before;
       const std::string& step = part->job->step.address;

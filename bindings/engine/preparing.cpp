@@ -3,6 +3,7 @@
 
 #include "api/text.h"
 #include "base/digest.h"
+#include "base/file_kind.h"
 #include "base/files.h"
 #include "engine/inside.h"
 
@@ -24,6 +25,17 @@ Status look_at(api::MediaInput& input, const Result<std::string>& path) {
   return Done{};
 }
 
+/// A video of one's own: the service takes two forms.
+Status look_at_video(const Result<std::string>& found) {
+  if (!found) return found.error();
+  const auto head = read_head(*found, 256);
+  if (!head) return head.error();
+  const FileKind& kind = file_kind(head->data);
+  if (kind.family == FileKind::video && std::string_view(kind.demuxer) == "mov") return Done{};
+  return Error{.message = *found + " is " + kind.name + "; the service takes MP4 and MOV videos",
+               .hint = kind.family == FileKind::video ? cure_of(kind) : "give a video or a Clip"};
+}
+
 Status check_again(const api::Request& request) {
   const api::Endpoint& endpoint = *api::find_endpoint(request.endpoint);
   auto findings = api::check(endpoint, request);
@@ -40,7 +52,11 @@ Status Engine::inspect(Sending& sending) {
   api::Request& request = sending.request.request;
   bool looked = false;
   for (api::MediaInput& input : request.media) {
-    if (input.video) continue;
+    if (input.video) {
+      if (input.source != Source::file) continue;
+      if (Status seen = look_at_video(input_path(input.text)); !seen) return seen;
+      continue;
+    }
     if (input.source == Source::file) {
       if (Status seen = look_at(input, input_path(input.text)); !seen) return seen;
       looked = true;
@@ -211,13 +227,23 @@ Result<std::string> Engine::uploaded(const std::string& path) {
     lock.lock();
   }
   while (!*url && !closing) uploads_changed.wait_for(lock, std::chrono::milliseconds(100));
-  if (*url && **url && api::is_url(***url)) return ***url;
+  const std::string address = *url && **url ? api::tidy_url(***url) : "";  // as programs print it
+  const auto reach = [](const Result<net::Url>& of) {
+    return of ? net::reach_of_host(of->origin.host) : net::kPublic;
+  };
+  // A service in this network may reach what is in it.
+  const bool near = reach(net::parse_url(address)) != net::kPublic &&
+                    reach(net::parse_url(options.base_url)) == net::kPublic;
+  if (api::is_url(address) && !near) return address;
   if (uploads[*hash] == url) uploads.erase(*hash);  // who comes next asks again
-  Error error{.hint = "nothing was sent; the job waits for the next run"};
-  error.message = "the upload of " + path +
-                  (!*url   ? " was cut short"
-                   : **url ? " gave no http address, but \"" + api::excerpt(***url, 60) + '"'
-                           : " failed: " + (*url)->error().message);
+  Error error{.hint = "the function returns the https:// address of the file; nothing was sent"};
+  error.message =
+      "the upload of " + path +
+      (!*url   ? " was cut short"
+       : near  ? " gave an address that the service cannot reach: " + api::excerpt(address, 60)
+       : **url ? " gave no http address, but \"" + api::excerpt(***url, 60) + '"'
+               : " failed: " + (*url)->error().message);
+  if (!*url) error.hint = "nothing was sent; the job waits for the next run";
   return error;
 }
 

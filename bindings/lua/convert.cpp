@@ -39,7 +39,8 @@ class Reader {
       case LUA_TFUNCTION:
         error_.hint = path_.starts_with("on_")
                           ? "on_progress goes to job:wait, kling.all and kling.map"
-                          : "call it, such as clip:last_frame()";
+                      : media_ == nullptr ? "leave it out, or call it"
+                                          : "call it, such as clip:last_frame()";
         [[fallthrough]];
       default:
         return fail(std::string("is a ") + lua_typename(L_, lua_type(L_, index)) +
@@ -81,8 +82,10 @@ class Reader {
     const std::size_t bad = api::bad_utf8({data, size});
     if (bad != std::string_view::npos) {
       error_.hint =
-          "The bytes of a picture are given as kling.bytes(s), a file of such a name as "
-          "kling.image(path).";
+          api::has_word("name prompt negative_prompt", path_)
+              ? "save the script as UTF-8"
+              : "The bytes of a picture are given as kling.bytes(s), a file of such a name as "
+                "kling.image(path).";
       return fail("is not UTF-8 text (at byte " + std::to_string(bad + 1) + ")");
     }
     return out = std::string(data, size), true;
@@ -149,7 +152,10 @@ class Reader {
     if (depth_ == kMaxDepth || !lua_checkstack(L_, 6)) return fail("is nested too deeply");
     const void* self = lua_topointer(L_, index);
     for (int i = 0; i < depth_; ++i)
-      if (open_[i] == self) return fail("contains itself");
+      if (open_[i] == self) {
+        error_.hint = "JSON has no end then: leave the inner one out";
+        return fail("contains itself");
+      }
     open_[depth_++] = self;
     const bool ok = is_list(index) ? read_list(index, out) : read_object(index, out);
     --depth_;
@@ -174,6 +180,7 @@ class Reader {
     for (lua_pushnil(L_); lua_next(L_, index); lua_pop(L_, 1), ++count) {
       if (lua_isinteger(L_, -2)) continue;
       lua_pop(L_, 2);
+      error_.hint = "write { one, two } or { name = one }, one of both";
       return fail("mixes a list with named fields");
     }
     out = Json::array();

@@ -7,6 +7,7 @@
 #include "api/text.h"
 #include "lua/convert.h"
 #include "lua/manual.h"
+#include "lua/runtime_state.h"
 #include "lua/safe/limits.h"
 
 namespace kling::lua {
@@ -73,8 +74,12 @@ Where where(lua_State* L) {
     std::snprintf(result.text, sizeof result.text, "%s:%d", frame.short_src, frame.currentline);
     result.line = frame.currentline;
     result.function = frame.linedefined;
-    break;
+    return result;
   }
+  // A function of ours that is a task of its own, as kling.map(rows, kling.text2video) makes them.
+  const Runtime* runtime = runtime_of(L);
+  if (const Task* task = runtime == nullptr ? nullptr : runtime->running())
+    std::snprintf(result.text, sizeof result.text, "%s", task->born_at.c_str());
   return result;
 }
 
@@ -90,7 +95,7 @@ std::string user_frames(const char* traceback, std::string kept) {
     }
     traceback = end ? end + 1 : nullptr;
   }
-  return kept;
+  return kept == "stack traceback:" ? "" : kept;
 }
 
 int raise(lua_State* L, const Error& error, const char* asked) {

@@ -60,6 +60,9 @@ bool has_member(std::string_view owner, std::string_view name);
 /// What to write instead of a field or method that a class, such as "kling.Job", does not have.
 std::string meant_member(std::string_view owner, std::string_view name);
 
+/// What stands between `before` and `after`; empty when it is not there.
+std::string text_between(std::string_view text, std::string_view before, std::string_view after);
+
 /// "kling.Job" as scripts call such a value: "job".
 std::string short_name(std::string_view owner);
 

@@ -280,10 +280,10 @@ int clip_frame(lua_State* L) {
   const lua_Number known = length_of(L, clip, told);
   if (!(at >= 0 && at < (known > 0 ? known + (told > 0 ? 0.25 : 0) : 1e6)))
     raise_new(L, Kind::invalid, [&](Error& error) {
-      error.message = lua_isnumber(L, 2)
-                          ? printed("frame: %.10g s is no time of this clip", at)
-                          : std::string("frame takes seconds, got ") + luaL_typename(L, 2);
-      if (known > 0) error.message += printed(", which is %.1f s long", known);
+      const bool number = lua_isnumber(L, 2) != 0;
+      error.message = number ? printed("frame: %.10g s is no time of this clip", at)
+                             : std::string("frame takes seconds, got ") + luaL_typename(L, 2);
+      if (known > 0 && number) error.message += printed(", which is %.1f s long", known);
       error.hint = "write clip:frame(2.5), in seconds from its start; the end is clip:last_frame()";
     });
   return push_made(L, clip.client, [&] { return make_frame(*clip.source, Recipe::frame_at, at); });

@@ -40,7 +40,8 @@ static int set_member(lua_State* L) {
   if (option)
     return raise_new(L, Kind::invalid, [&](Error& error) {
       error.message = std::string("kling.") + name + " is no field that can be set";
-      error.hint = std::string("write kling.configure { ") + name + " = … }";
+      const bool key = std::string_view(name) == "api_key";
+      error.hint = std::string("write kling.configure { ") + (key ? "key" : name) + " = … }";
     });
   lua_rawset(L, 1);
   return 0;

@@ -63,8 +63,14 @@ Result<std::string> address_of(Runtime& runtime, lua_State* L, TaskId task) {
   const TaskResult result = runtime.result(task);
   if (!result.ok) return Error{.message = result.message};
   const int count = runtime.push_results(L, task);
-  Result<std::string> url = Error{.message = "it returned no text"};
-  if (count > 0 && lua_type(L, -count) == LUA_TSTRING) url = std::string(lua_tostring(L, -count));
+  const int kind = count > 0 ? lua_type(L, -count) : LUA_TNONE;
+  const bool why = kind == LUA_TNIL && count > 1 && lua_type(L, 1 - count) == LUA_TSTRING;
+  Error none{.message = "it returned nothing"};
+  if (kind > LUA_TNIL)
+    none.message = std::string("it returned a ") + lua_typename(L, kind) + ", not a text";
+  if (why) none.message = lua_tostring(L, 1 - count);
+  Result<std::string> url = none;
+  if (kind == LUA_TSTRING) url = std::string(lua_tostring(L, -count));
   lua_pop(L, std::max(count, 0));
   return url;
 }

@@ -102,6 +102,7 @@ struct Task {
   TaskId parent = 0;      ///< who began it; 0: what runs outside of tasks
   int exit_code = 0;
   const std::string* folder = nullptr;  ///< of its script, in Scheduler::folders; null: none
+  std::string born_at;                  ///< where, when its body is a function of C
   std::string label;                    ///< what its shots are called when they have no name
   std::map<std::string, int> shots;     ///< how often each name was given in it
   std::weak_ptr<Ticket> ticket;         ///< what it waits for; gone with the coroutine that waits

@@ -1,24 +1,13 @@
 // Slips in a script: what was probably meant.
 #include <algorithm>
-#include <cctype>
 #include <regex>
 
 #include "api/endpoint.h"
 #include "api/text.h"
-#include "lua/guard.h"
 #include "lua/manual.h"
 
 namespace kling::lua {
 namespace {
-
-/// What stands between `before` and `after`; empty when it is not there.
-std::string between(std::string_view text, std::string_view before, std::string_view after) {
-  const std::size_t found = text.find(before);
-  if (found == text.npos) return {};
-  const std::size_t from = found + before.size();
-  const std::size_t to = text.find(after, from);
-  return std::string(text.substr(from, to == text.npos ? 0 : to - from));
-}
 
 /// A method of this name, and in `owner` the value that has it: "job" or "clip"; null: none has.
 const ManualFunction* method_of(std::string_view name, std::string& owner) {
@@ -78,6 +67,8 @@ constexpr MemberSlip kMembers[] = {
     {"kling", "key api_key token login auth",
      "write kling.configure { key = … }, or kling login in the shell"},
     {"kling", "new setup init connect", "write kling.configure { … }, or kling.client { … }"},
+    {"kling.Error", "msg text reason description error", "write e.message"},
+    {"kling.Error", "match find gsub sub lower upper format", "as text: tostring(e)"},
     {"kling.Task", "result results value", "write task:wait()"},
     {"kling.Task", "state status", "write task.done"},
 };
@@ -150,68 +141,10 @@ std::vector<std::string> members_of(std::string_view owner) {
 }
 
 struct Hint {
-  const char* where;  ///< a pattern of the lines that do not compile, or of Lua's message
+  const char* where;  ///< a pattern of Lua's message
   const char* says;
 };
-// The line before is looked at, too: the compiler stumbles over the word that follows. What stands
-// in quotes is left out.
-constexpr Hint kHints[] = {
-    {"```", "leave out the lines with ```: they belong to the page, not to the script"},
-    {"\n *([$%#>] +)?kling(>| (run|plan|repl|jobs|login)\\b)",
-     "leave out the prompt kling>; a command such as kling run is for the shell"},
-    {"“|”|„|«|»|‘|’|`", "use straight quotes: \"…\"; a text over several lines stands in [[…]]"},
-    {"\xC2\xA0", "there is a no-break space in this line: type the space anew"},
-    {"\xEF\xBB\xBF|\xE2\x80\x8B", "there is an invisible letter in this line: type it anew"},
-    {"–|—", "there is a long dash in this line: a minus is -, a comment begins with --"},
-    {"…", "there is … in this line: put what belongs there"},
-    {"invalid escape",
-     "in a text \\ begins a special character: write / in a path, \\\\ for one \\"},
-    {"\\?[^:\n]*:", "Lua has no a ? b : c: write a and b or c"},
-    {"[{,]\\s*\"\" *=[^=]", "a field's name stands without quotes: { prompt = \"…\" }"},
-    {"[{,]\\s*\\w+-[\\w-]+ *=[^=]", "a name has _ in place of -: negative_prompt = …"},
-    {":then *\\(", "write job:wait(), or job:on_done(function(clip, err) … end)"},
-    {"\\}:\\w", "is a ) missing before the colon?"},
-    {"\\bfor \\w+ *= *\\w+ +to ", "write for i = 1, 3 do … end"},
-    {"\\bf\"\"", "Lua puts no {name} into a text: write \"A \" .. animal"},
-    {"\n *kling \\w+", "a dot is missing: kling.text2video { … }"},
-    {"\\w\\.[0-9]+\\b", "an item of a list is list[1]"},
-    {"malformed number|[0-9] *: *[0-9]",
-     "what is no plain number stands in quotes: \"16:9\", \"4k\""},
-    {"!=|<>", "Lua's \"not equal\" is ~="},
-    {"&&|\\|\\||near '!'", "Lua writes and, or, not"},
-    {"[-+*/%]=|\\+\\+|\n *\\w+--", "Lua has no +=, no ++: write x = x + 1"},
-    {"===|near 'is'|'then' expected near '='", "to compare two values, write =="},
-    {"near '\\$'", "a name has no $: write \"A \" .. animal"},
-    {"=>|->|\\blambda\\b", "a function is written function(x) return … end"},
-    {":=", "write = instead of :="},
-    {"\n *(#|/\\*|//)|[ )}](//|#) ", "a comment begins with --"},
-    {"require kling", "write require \"kling\", in quotes"},
-    {"= ~/", "a path stands in quotes, and begins with os.getenv(\"HOME\") instead of ~"},
-    {"\n *local \\w+:", "leave out local: it names something new"},
-    {"\n *(const|let|var|auto) +\\w", "a new name begins with local: local shot = …"},
-    {"\n *(import|from|include|using|use) +[\\w\"<{]",
-     "begin with: local kling = require \"kling\""},
-    {"\n *(try|catch|except|throw)( *\n| +\\w|:| *\\{)",
-     "write local ok, problem = pcall(function() … end)"},
-    {"\n *((switch|case)[ (]+\\w|match +\\w)|\\b(elif|elsif)\\b",
-     "write if … then … elseif … then … else … end"},
-    {"(\n|then|do|else) *continue *(;|\n|end)",
-     "Lua has no continue: put the rest of the loop into if … then … end"},
-    {"\n *(for|if|while|else)\\b.*: *\n|\n *(def|fn|func) |'(do|then)' expected|ol near "
-     "'\\{'|'end'.*'\\}'",
-     "write for … do … end, while … do … end, if … then … end, function name(…) … end"},
-    {"[=(,] *\\[(?!\\[|=)|'\\]' expected near '='", "a table stands in { and }, not in [ and ]"},
-    {"\n *local +(?!function\\b)\\w+ +\\w+ *\\(", "write local function name(…) … end"},
-    {"unfinished long", "what begins with [[ ends with ]]"},
-    {"unfinished string", "close this text with a quote; several lines stand in [[ and ]]"},
-    {"<eof> expected near 'end'", "this end is one too many"},
-    {"function arguments exp", "a method is called with brackets, such as job:wait()"},
-    {"syntax error near <eof>",
-     "the last word alone is no statement: name(…) calls, name = … sets"},
-    {"'end' expected .*near '", "return is the last line of its block; or an end is missing above"},
-};
 
-/// The same of a message while the script runs.
 constexpr Hint kMeant[] = {
     {"attempt to (call|index) .*'(console|System|std|cout|echo|puts|printf|println|log|sprintf)'",
      "write print(x); filled in: print((\"take %d\"):format(3))"},
@@ -240,6 +173,8 @@ constexpr Hint kMeant[] = {
     {"index a nil value$", "is it spelt as where it was set? does its function have a return?"},
     {"index a nil value \\(global", "it has no value; a text, such as a path, stands in quotes"},
     {"index a kling\\.", "it cannot be changed; name = \"…\" and such stand in its request"},
+    {"index a boolean value \\((local|upvalue|global)",
+     "it is true or false; a file that require reads ends with return and what it gives"},
     {"index a (number|boolean) value", "it has no fields and methods; as text: tostring(x)"},
     {"to 'format' \\(no value", "each %d and %s in the text wants a value of its own"},
     {"to 'format' \\(number", "%d wants a number; %s takes any value"},
@@ -261,61 +196,22 @@ constexpr Hint kMeant[] = {
     {"call a (string|number|boolean|table|kling.\\w+) value",
      "only a function is called; an item is list[1]; is a comma or .. missing before it?"},
     {"call a nil value \\((local|upvalue)", "it was given no function, or another value since"},
-    {": cannot open ", "check the path; relative ones start at the working folder"},
+    {"table for 'concat'",
+     "kling.concat({ one, two }, \"film.mp4\") joins clips; table.concat joins texts"},
+    {"global '(raise|throw|panic|fail)'", "write error(\"…\")"},
+    {"^[^\n]*: (cannot open |[^ ]*: No such file or directory$)",
+     "check the path; relative ones start at the working folder"},
     {"stack overflow", "a function calls itself without an end"},
 };
-
-/// `lines`: the one that does not compile, after the one before it and a line break.
-std::string syntax_hint(const std::string& message, const std::string& lines,
-                        const std::string& near) {
-  static const std::regex& texts = *new std::regex(R"("[^"\n]*"|'[^'\n]*')");
-  static const std::regex& comments = *new std::regex(R"((^|\s)--[^\n]*)");
-  const std::string code =
-      std::regex_replace(std::regex_replace(lines, texts, "\"\""), comments, "");
-  const std::string both = "\n" + code + "\n" + message.substr(0, 1000);
-  for (const Hint& hint : kHints)
-    if (std::regex_search(both, std::regex(hint.where))) return hint.says;
-  const std::string line = lines.substr(lines.find('\n') + 1);
-  const auto at = near.empty() ? line.npos : line.find('\'' + near);
-  const auto letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; };
-  if (at != line.npos && at > 0 && letter(line[at - 1]) && letter(near[0]))
-    return "the text ends at the ' before " + near + ": put it in double quotes";
-  if (const auto quote = near.empty() ? 0 : line.find('"' + near);
-      quote != line.npos && quote > 0 && line[quote - 1] == ' ' && letter(near[0]))
-    return "the text ends at the \" before " + near + ": inside of a text write \\\"";
-  const bool named = message.find("<name> expected") != message.npos;  // after a colon
-  if (near == ":" || (named && line.find(':') != line.npos))
-    return "in a table a field is written name = value, not name: value";
-  const std::string open = between(message, "to close '", "'");
-  const std::string from = between(message, "at line ", ")");
-  std::smatch match;
-  if (near == "<eof>" && !open.empty())
-    return "what \"" + open + "\" began in line " + from + " is not closed";
-  const std::string closing = between(message, ": '", "' expected");
-  if (near != "<eof>" && (closing == "}" || closing == ")")) {
-    const std::string comma = "is a comma missing before " + near;
-    const std::size_t found = line.find(near);
-    if (found != line.npos && std::regex_search(line.substr(found), std::regex("^\\w+ *=[^=]")))
-      return comma + "?";
-    if (from.empty())
-      return comma + (letter(near[0]) ? "? a text stands in quotes" : ", or a " + closing + "?");
-    static constexpr std::string_view kStarts =
-        "local for if while repeat return function do end else elseif until break";
-    return (api::has_word(kStarts, near) ? "is" : comma + ", or") + " a " + closing +
-           " missing after line " + from + "?";
-  }
-  // The word before: only a misspelt one is not understood there.
-  const std::string before =
-      lines.substr(0, lines.size() - line.size() + std::min(line.find(near), line.size()));
-  if (std::regex_search(before, match, std::regex("([a-z]+)\\s*$")))
-    if (const std::string word = api::did_you_mean(
-            match[1].str(), {"local", "function", "return", "while", "until", "repeat", "for"});
-        !word.empty() && word != match[1])
-      return "did you mean " + word + "?";
-  return {};
-}
-
 }  // namespace
+
+std::string text_between(std::string_view text, std::string_view before, std::string_view after) {
+  const std::size_t found = text.find(before);
+  if (found == text.npos) return {};
+  const std::size_t from = found + before.size();
+  const std::size_t to = text.find(after, from);
+  return std::string(text.substr(from, to == text.npos ? 0 : to - from));
+}
 
 std::string short_name(std::string_view owner) {
   return api::lower(owner.substr(owner.rfind('.') + 1));
@@ -351,7 +247,7 @@ std::string meant_member(std::string_view owner, std::string_view name) {
 
 std::string meant_instead(std::string_view message, const std::vector<std::string>& names) {
   const std::string text(message.substr(0, 1000));
-  if (const std::string name = between(text, "nil value (global '", "'");
+  if (const std::string name = text_between(text, "nil value (global '", "'");
       name != "kling" && !api::did_you_mean(name, {"kling"}).empty())
     return "did you mean kling?";
   if (std::smatch field; std::regex_search(
@@ -360,9 +256,10 @@ std::string meant_instead(std::string_view message, const std::vector<std::strin
     return "it is a " + field[1].str() + ": write ." + field[2].str() + " without brackets";
   for (const Hint& hint : kMeant)
     if (std::regex_search(text, std::regex(hint.where))) return hint.says;
-  if (const std::string name = between(message, "call a nil value (global '", "'"); !name.empty())
+  if (const std::string name = text_between(message, "call a nil value (global '", "'");
+      !name.empty())
     return called(name, false, names);
-  if (std::string name = between(message, "module '", "' not found"); !name.empty()) {
+  if (std::string name = text_between(message, "module '", "' not found"); !name.empty()) {
     if (!api::did_you_mean(name, {"kling"}).empty()) return "did you mean require \"kling\"?";
     if (name.ends_with(".lua")) return "write require \"" + name.substr(0, name.size() - 4) + '"';
     const bool safe = text.find("a folder that was allowed") != text.npos;
@@ -375,102 +272,15 @@ std::string meant_instead(std::string_view message, const std::vector<std::strin
     return "a file " + name +
            (safe ? ".lua below a folder that was allowed" : ".lua beside the script") + " is found";
   }
-  if (const std::string name = between(message, "nil value (method '", "'"); !name.empty())
+  if (const std::string name = text_between(message, "nil value (method '", "'"); !name.empty())
     return called(name, true, {});
-  if (const std::string name = between(message, "nil value (field '", "'"); !name.empty())
+  if (const std::string name = text_between(message, "nil value (field '", "'"); !name.empty())
     return called(name, false,
                   std::ranges::count(names, "kling." + name) > 0
                       ? std::vector<std::string>{"kling." + name}
                       : std::vector<std::string>{});
   return call_form(
-      between(text.substr(std::min(text.find("bad argument #"), text.size())), "to '", "'"));
-}
-
-/// Where in `line`, which begins at `start` of the source, the compiler stumbles over `token`: what
-/// stands up to there is told in the same words. npos: it is not seen.
-static std::size_t stumbled_at(std::string_view source, std::size_t start, std::string_view line,
-                               const std::string& token, std::string_view message) {
-  lua_State* L = luaL_newstate();
-  std::size_t found = line.npos;
-  for (std::size_t at = line.find(token); L != nullptr && at != line.npos;
-       at = line.find(token, at + 1)) {
-    std::string head(source.substr(0, start + at + token.size()));
-    if (head.starts_with("\xEF\xBB\xBF")) head.erase(0, 3);
-    if (head.starts_with('#')) head.insert(0, "--");
-    const bool same = luaL_loadbufferx(L, head.data(), head.size(), "=", "t") == LUA_ERRSYNTAX &&
-                      std::string_view(lua_tostring(L, -1)).ends_with(message);
-    lua_settop(L, 0);
-    if (!same) continue;
-    found = at;
-    break;
-  }
-  if (L != nullptr) lua_close(L);
-  return found;
-}
-
-std::string explain_syntax(const std::string& message, std::string_view source) {
-  // film.lua:2: unexpected symbol near '<\226>'
-  std::smatch place;
-  if (!std::regex_search(message, place, std::regex(":([0-9]{1,9}): "))) return message;
-  std::string start(source.substr(0, 4));
-  if (const Status read = api::take_byte_order_mark(start, place.prefix()); !read)
-    return read.error().message + "\n  do: " + read.error().hint;
-  const std::size_t number = std::stoul(place[1]);
-  std::string_view rest = source, before;
-  for (std::size_t i = 1; i < number && !rest.empty(); ++i) {
-    const std::size_t end = rest.find('\n');
-    if (!api::is_blank(rest.substr(0, end))) before = rest.substr(0, end);
-    rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
-  }
-  std::string line(rest.substr(0, rest.find('\n')));
-  if (line.ends_with('\r')) line.pop_back();
-
-  const std::size_t named = message.rfind(" near ");
-  std::string near = named == message.npos ? "" : message.substr(named + 6);
-  if (near.size() > 2 && near.front() == '\'') near = near.substr(1, near.size() - 2);
-  std::string token = near;
-  if (near.starts_with("<\\")) {  // a byte that begins no word of Lua's
-    token = std::string(1, static_cast<char>(std::atoi(near.c_str() + 2)));
-    near.clear();
-  }
-  std::string text = message;
-  std::string_view end = source.substr(0, source.find_last_not_of(" \t\r\n") + 1);
-  end.remove_prefix(end.rfind('\n') + 1);
-  const std::string lines = std::string(line.empty() ? "" : before.substr(0, 1000)) + "\n" +
-                            (line.empty() ? std::string(end) : line).substr(0, 1000);
-  const bool else_if = near == "<eof>" && std::regex_search(source.begin(), source.end(),
-                                                            std::regex("\\belse +if\\b"));
-  const std::string hint = else_if ? "write elseif, in one word; else if wants an end of its own"
-                                   : syntax_hint(message, lines, near);
-  constexpr std::size_t kLongestLine = 400, kShown = 74;
-  if (!line.empty() && line.size() <= kLongestLine) {
-    std::size_t column = near == "<eof>" ? line.size()
-                         : token.empty() ? line.npos
-                                         : stumbled_at(source, source.size() - rest.size(), line,
-                                                       token, place.suffix().str());
-    if (column == line.npos && !token.empty()) column = line.find(token);
-    // What does not fit into a line of a terminal is left out.
-    const auto whole = [&line](std::size_t at) {
-      while (at > 0 && at < line.size() && (line[at] & 0xC0) == 0x80) --at;
-      return at;
-    };
-    if (line.size() > kShown && column != line.npos) {
-      std::size_t from = std::min(column, line.size() - kShown / 2);
-      from = whole(from - std::min(from, kShown / 2));
-      line.erase(0, from);
-      column -= from;
-    }
-    line.resize(whole(std::min(line.size(), kShown)));
-    text += "\n  " + line;
-    if (column != line.npos) {
-      std::string margin;
-      for (const char c : line.substr(0, column))
-        if ((c & 0xC0) != 0x80) margin += c == '\t' ? '\t' : ' ';
-      text += "\n  " + margin + "^";
-    }
-  }
-  if (!hint.empty()) text += "\n  do: " + hint;
-  return text;
+      text_between(text.substr(std::min(text.find("bad argument #"), text.size())), "to '", "'"));
 }
 
 }  // namespace kling::lua

@@ -37,9 +37,13 @@ int spawn(lua_State* L) {
   const int arguments = lua_gettop(L) - 1;
   Scheduler& scheduler = state_of(L);
   scheduler.wrap_coroutines(L);
+  const Where here = lua_iscfunction(L, 1) ? where(L) : Where();
   TaskRef& ref = new_object<TaskRef>(L);
   lua_insert(L, 1);
-  pure(L, [&] { ref.id = scheduler.announce(""); });
+  pure(L, [&] {
+    ref.id = scheduler.announce("");
+    scheduler.find(ref.id)->born_at = here.text;
+  });
   scheduler.start(L, ref.id, arguments);
   return 1;
 }

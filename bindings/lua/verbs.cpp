@@ -36,6 +36,9 @@ int query(lua_State* L) {
     if (lua_isnoneornil(L, 1))
       raise_message(L, Kind::invalid, "query wants a job",
                     "write kling.query(job), or its handle as text");
+    if (test_object<ClipRef>(L, 1) != nullptr)
+      raise_message(L, Kind::invalid, "query wants a job, got a Clip",
+                    "write kling.query(clip.job)");
     text = luaL_checkstring(L, 1);  // an integer id, too
   }
   Call& call = new_call(L, job ? job->client : bound_client(L));
@@ -184,6 +187,9 @@ Result<api::Json> parse_file(std::string text, const std::string& name) {
 
 /// json(path): what the file holds; json(text): what that holds; json(value): the value as text.
 int json(lua_State* L) {
+  if (lua_isnone(L, 1))
+    raise_message(L, Kind::invalid, "json wants a path, a text of JSON or a value",
+                  "write kling.json(\"shots.json\")");
   const char* text = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : nullptr;
   const char* start = text;
   if (start != nullptr && std::strncmp(start, "\xEF\xBB\xBF", 3) == 0) start += 3;

@@ -63,6 +63,7 @@ TEST_CASE("a fault of a table is told with its row and column") {
       {"prompt,name\n\"A\" fox\",a\n", "row 2, column prompt: a quote is not closed, or something"},
       {"prompt,name\n\"A\" fox,a\n", "row 2, column prompt: a quote is not closed, or something"},
       {"prompt,name\nA fox,a\n#A crow,b\n", "row 3, column 1: # begins no comment here"},
+      {"# my shots\nprompt,name\nA fox,a\n", "row 1, column 1: # begins no comment here"},
       {"sep=\"\nprompt\"name\n", "row 1, column 1: a quote cannot separate"},
       {"name,prompt,name\n", "row 1, column name: two columns have this name"},
       {"A fox,5\nA crow,10\n", "row 1, column 5: the first row names the columns"},

@@ -137,6 +137,26 @@ TEST_CASE("empty values count as absent and numbers become the text the service 
       R"([{"element_id":829836802793406551},{"element_id":829836802793406551},{"element_id":"99999999999999999999"}])");
 }
 
+TEST_CASE("truth and whole numbers are taken as spreadsheets write them") {
+  for (const char* word : {"true", "TRUE", "True"}) {
+    CAPTURE(word);
+    const Json body =
+        body_of("text2video", R"({"prompt":"x","model_name":"kling-v3","duration":"5.0",
+        "shot_type":"intelligence","multi_shot":")" +
+                                  std::string(word) + "\"}");
+    CHECK(body["multi_shot"] == true);
+    CHECK(body["duration"] == "5");
+  }
+  CHECK(body_of("text2video", R"({"prompt":"x","multi_shot":"FALSE"})")["multi_shot"] == false);
+  for (const char* wrong :
+       {R"({"prompt":"x","multi_shot":"yes"})", R"({"prompt":"x","duration":"5.5"})",
+        R"({"prompt":"x","duration":".0"})", R"({"prompt":"x","duration":"5.0s"})"}) {
+    Request request{.endpoint = "text2video", .fields = parse_json(wrong)};
+    CAPTURE(wrong);
+    CHECK(normalize(*find_endpoint("text2video"), request).size() == 1);
+  }
+}
+
 TEST_CASE("every way of giving a picture ends in one form") {
   Request request;
   request.endpoint = "omni";

@@ -8,6 +8,11 @@ using namespace kling::test;
 
 namespace {
 
+/// How an MP4 begins.
+const std::string kFilm(
+    "\0\0\0\x18"
+    "ftypisom",
+    12);
 const std::string kPut = "print('put ' .. path) return 'https://example.org/' .. path";
 
 std::string script(const std::string& body = kPut) {
@@ -23,7 +28,7 @@ std::string script(const std::string& body = kPut) {
 
 TEST_CASE("a video of one's own is put elsewhere once, and counts by what is in it") {
   Stage stage(script());
-  std::ofstream(stage.folder / "own.mp4") << "the same bytes";
+  std::ofstream(stage.folder / "own.mp4") << kFilm + "the same bytes";
   const Outcome plan = stage.run({"plan", "film.lua"});
   CHECK(plan.code == 0);
   CHECK_FALSE(contains(plan.out + plan.err, "put "));
@@ -41,7 +46,7 @@ TEST_CASE("a video of one's own is put elsewhere once, and counts by what is in 
   CHECK(run.code == 0);
   CHECK(run.out.empty());
   CHECK(stage.service->counters().creates == 2);
-  std::ofstream(stage.folder / "renamed.mp4") << "other bytes";
+  std::ofstream(stage.folder / "renamed.mp4") << kFilm + "other bytes";
   CHECK(stage.run().out == "put renamed.mp4\n");
   CHECK(stage.service->counters().accepted == 4);
 }
@@ -52,13 +57,16 @@ TEST_CASE("an upload that fails sends nothing and says why, and the next run goe
     const char* says;
   } rows[] = {
       {"error('the disk is full')", "the upload of own.mp4 failed: film.lua:3: the disk is full"},
-      {"return 7", "the upload of own.mp4 failed: it returned no text"},
-      {"return", "the upload of own.mp4 failed: it returned no text"},
-      {"return 'own.mp4'", "gave no http address, but \"own.mp4\""},
+      {"return 7", "the upload of own.mp4 failed: it returned a number, not a text"},
+      {"return", "the upload of own.mp4 failed: it returned nothing"},
+      {"return nil, 'the net is down'", "the upload of own.mp4 failed: the net is down\n"},
+      {"return 'own.mp4'",
+       "gave no http address, but \"own.mp4\"\n  do: the function returns the https:// address of "
+       "the file; nothing was sent\n"},
   };
   for (const auto& row : rows) {
     Stage stage(script(row.body));
-    std::ofstream(stage.folder / "own.mp4") << "film";
+    std::ofstream(stage.folder / "own.mp4") << kFilm;
     const Outcome run = stage.run();
     CAPTURE(run.err);
     CHECK(run.code == 1);
@@ -68,6 +76,37 @@ TEST_CASE("an upload that fails sends nothing and says why, and the next run goe
     CHECK(stage.run().code == 0);
     CHECK(stage.service->counters().accepted == 2);
   }
+}
+
+TEST_CASE("an address is taken as programs print it, with blanks around and within") {
+  Stage stage(script("return ' https://example.org/own film.mp4\\n'"));
+  std::ofstream(stage.folder / "own.mp4") << kFilm;
+  const Outcome run = stage.run();
+  CAPTURE(run.err);
+  CHECK(run.code == 0);
+  CHECK(stage.service->counters().accepted == 2);
+}
+
+TEST_CASE("what is no video is not put anywhere, and nothing is sent for it") {
+  Stage stage(script());
+  const struct {
+    std::string bytes;
+    const char* says;
+  } rows[] = {
+      {"local kling = require 'kling'", "own.mp4 is text; the service takes MP4 and MOV videos"},
+      {"\x89PNG\r\n\x1a\n", "own.mp4 is PNG; the service takes MP4 and MOV videos"},
+      {"\x1a\x45\xdf\xa3",
+       "own.mp4 is Matroska or WebM; the service takes MP4 and MOV videos\n  do: convert it"},
+  };
+  for (const auto& row : rows) {
+    std::ofstream(stage.folder / "own.mp4") << row.bytes;
+    const Outcome run = stage.run();
+    CAPTURE(run.err);
+    CHECK(run.code == 1);
+    CHECK(run.out.empty());
+    CHECK(contains(run.err, row.says));
+  }
+  CHECK(stage.service->counters().creates == 0);
 }
 
 TEST_CASE("a picture beyond the limit goes by its address where there is one to give") {

@@ -63,8 +63,36 @@ TEST_CASE("a chunk that does not compile is shown with its line, a caret and wha
        "film.lua:1: unexpected symbol near '='\n"
        "  x = 1 y = = 2\n"
        "            ^"},
+      {"local s = \"} x\" }",  // what is alike inside of a text is not meant
+       "film.lua:1: unexpected symbol near '}'\n"
+       "  local s = \"} x\" }\n"
+       "                  ^\n"
+       "  do: it is one too many, or what it closes was not opened"},
+      {"local s = \"é灯🦊\" print(1 2)",  // wide letters take two columns
+       "film.lua:1: ')' expected near '2'\n"
+       "  local s = \"é灯🦊\" print(1 2)\n"
+       "                            ^\n"
+       "  do: is a comma missing before 2, or a )?"},
+      {"x = 1\rprint(1\r\n\nx = )",  // line ends of all systems
+       "film.lua:4: ')' expected (to close '(' at line 2) near 'x'\n"
+       "  x = )\n"
+       "  ^\n"
+       "  do: is a comma missing before x?"},
+      {"x = [[\nstatic camera\n]] y = = 2",  // a line of a text is no line of code
+       "film.lua:3: unexpected symbol near '='\n"
+       "  ]] y = = 2\n"
+       "         ^"},
+      {"if x then break end\nlocal y = 1",
+       "film.lua:2: break outside loop at line 1\n"
+       "  if x then break end\n"
+       "            ^\n"
+       "  do: break ends a loop: a function ends with return, the script with os.exit()"},
   };
   for (const Row& row : rows) CHECK(compiled(row.source) == row.says);
+  const std::string far = std::string(900, 'x'), text = "s = \"" + far + "\" y = = \"" + far + '"';
+  CHECK(compiled(text) == "film.lua:1: unexpected symbol near '='\n  " + far.substr(0, 31) +
+                              "\" y = = \"" + far.substr(0, 34) + "\n  " + std::string(37, ' ') +
+                              '^');
 }
 
 TEST_CASE("a message without a line, and a line that is not there, stay as they are") {

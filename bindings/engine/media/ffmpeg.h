@@ -83,6 +83,7 @@ struct Segment {
   double from = 0;                ///< of a video: what comes before is not shown
   double to = 0;                  ///< > 0: nor is what comes from here on
   bool mute = false;
+  std::string name;   ///< of its shot, for messages
   std::string known;  ///< FilmResult::found of a file with these bytes; empty: look
 };
 

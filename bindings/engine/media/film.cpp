@@ -156,7 +156,8 @@ Status lay_out_parts(std::vector<Part>& parts, Shape& shape, const FilmOptions& 
     const int fades = (i > 0 ? 1 : 0) + (i + 1 < parts.size() ? 1 : 0);
     if (shape.blend > 0 && part.frames <= fades * shape.blend)
       return media_error(
-          std::filesystem::path(part.segment.path).filename(),
+          part.segment.name.empty() ? std::filesystem::path(part.segment.path).filename().string()
+                                    : part.segment.name,
           printed("is shown for %.4g s, too short for crossfade = %.4g", shape.seconds(part.frames),
                   options.crossfade),
           printed("give crossfade less than %.3g", shape.seconds(part.frames) / fades));
