@@ -43,6 +43,18 @@ TEST_CASE("an option behind the script is an error that shows the right order") 
       {{"run", "film.lua", "--speed", "60", "--sim"}, {"kling run --speed 60 --sim film.lua\n"}},
       {{"run", "film.lua", "--sim", "--", "--sim"}, {"kling run --sim film.lua -- --sim\n"}},
       {{"plan", "film.lua", "--sim"}, {"kling plan --sim film.lua\n"}},
+      {{"run", "film.lua", "--max-cots", "1"}, {"kling run --max-cost 1 film.lua\n"}},
+      {{"run", "film.lua", "--max-costs=1"}, {"kling run --max-cost=1 film.lua\n"}},
+      {{"run", "film.lua", "--drafts"}, {"kling run --draft film.lua\n"}},
+      {{"run", "film.lua", "--takes", "b"}, {"kling run --take b film.lua\n"}},
+      {{"run", "film.lua", "--agian", "shot 1"}, {"kling run --again 'shot 1' film.lua\n"}},
+      {{"run", "film.lua", "--quite"}, {"kling run --quiet film.lua\n"}},
+      {{"run", "film.lua", "-x"},
+       {"-x stands behind the script, where kling run does not read it, and kling run has no -x. "
+        "Nothing was run.\n  for the script's own options: kling run film.lua -- -x\n"}},
+      {{"run", "film.lua", "a", "--resume", "3", "--sim"},
+       {"kling run --sim film.lua a -- --resume 3\n",
+        "kling run film.lua a -- --resume 3 --sim\n"}},
       {{"plan", "film.lua", "--max-jobs", "2"}, {"kling plan has no --max-jobs (kling run has)"}},
   };
   for (const auto& row : rows) {
@@ -62,14 +74,14 @@ TEST_CASE("an option behind the script is an error that shows the right order") 
   CHECK(stage.service->counters().creates == 0);
 }
 
-TEST_CASE("what stands behind two dashes, and what is no option of ours, is the script's") {
+TEST_CASE("what stands behind two dashes, and what is no option, is the script's") {
   const Stage stage("print(arg[0], ...)");
   const struct {
     std::vector<std::string> words;
     const char* out;
   } rows[] = {
-      {{"run", "film.lua", "--shots", "3"}, "film.lua\t--shots\t3\n"},
-      {{"run", "film.lua", "-5", "-x", "-", "--s"}, "film.lua\t-5\t-x\t-\t--s\n"},
+      {{"run", "film.lua", "-5", "-.5", "-", "- 2 -"}, "film.lua\t-5\t-.5\t-\t- 2 -\n"},
+      {{"run", "film.lua", "--", "--shots", "-x"}, "film.lua\t--shots\t-x\n"},
       {{"run", "film.lua", "--", "--sim", "--max-cost=1"}, "film.lua\t--sim\t--max-cost=1\n"},
       {{"run", "film.lua", "a", "--", "--sim", "--", "b"}, "film.lua\ta\t--sim\t--\tb\n"},
       {{"run", "film.lua", "sim", "max-cost", ""}, "film.lua\tsim\tmax-cost\t\n"},
