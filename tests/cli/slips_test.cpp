@@ -230,7 +230,30 @@ TEST_CASE("a slip on the command line is answered in words of ours") {
        "kling: kling has no command preview\n  do: kling run --sim film.lua\n"},
       {{"cost", "film.lua"}, "kling: kling has no command cost\n  do: kling plan film.lua\n"},
       {{"key"}, "kling: kling has no command key\n  do: kling login keeps your key\n"},
-      {{"jobs", "show"}, "kling: handle is missing\n  do: kling jobs show --help\n"},
+      {{"jobs", "show"},
+       "kling: which job? Its handle is missing\n  do: kling jobs lists them; then: kling jobs "
+       "show "
+       "ID\n"},
+      {{"run", "--budget", "5", "film.lua"},
+       "kling: kling run has no option --budget\n  do: --max-cost 5: what the script may cost in "
+       "US$\n"},
+      {{"run", "--api-key=sk-1", "film.lua"},
+       "kling: kling run has no option --api-key\n  do: kling login keeps the key; what is typed "
+       "here stays in your shell's history\n"},
+      {{"plan", "--max-jobs", "3", "film.lua"},
+       "kling: kling plan has no option --max-jobs\n  do: kling run has it; leave it out here\n"},
+      {{"run", "--max-cost", "5", "--max-cost", "1", "film.lua"},
+       "kling: --max-cost is given twice\n  do: kling run --help\n"},
+      {{"jobs", "rm"},
+       "kling: kling jobs has no command rm\n  do: kling jobs prune deletes old clips\n"},
+      {{"jobs", "storm"}, "kling: kling jobs has no command storm\n  do: kling jobs show storm\n"},
+      {{"help", "prune"},
+       "kling: kling has no command prune\n  do: it is one of kling jobs: kling help jobs\n"},
+      {{"man", "run"},
+       "kling: section: run is not one of 1,3lua\n  do: kling man prints all of it; kling help "
+       "COMMAND tells one command\n"},
+      {{"jobs", "save", "x", "~/y.mp4"},
+       "kling: the shell left the folder ~ as it is: ~/y.mp4\n  do: write it without quotes\n"},
       {{"run", "--take"}, "kling: --take wants a value behind it\n  do: kling run --help\n"},
       {{"run", "--sim", "--seed", "x", "film.lua"},
        "kling: --seed wants a whole number, not x\n  do: kling run --help\n"},
