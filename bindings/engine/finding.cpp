@@ -8,10 +8,12 @@
 namespace kling::engine {
 namespace {
 
-Error unknown_kind(const std::string& id) {
+Error unknown_kind(const std::string& kind, const std::string& id) {
   std::string kinds;
   for (const api::Endpoint& endpoint : api::endpoints())
     kinds += (kinds.empty() ? "" : ", ") + endpoint.name;
+  if (!kind.empty())
+    return {.message = kind + " is no kind of job", .hint = "the kinds are " + kinds};
   return {.message = "the ledger does not know " + (id.empty() ? "this job" : id) +
                      ", and the id alone does not tell its kind",
           .hint = "name the kind, for example kling:text2video/" + id + " (kinds: " + kinds + ")"};
@@ -22,8 +24,8 @@ std::string id_of(const Handle& handle) {
   return handle.task_id.empty() ? handle.external_id : handle.task_id;
 }
 
-/// The newest row of this name, else the one whose id or step's address begins with `id`: of
-/// attempts at one step the newest.
+/// The newest row of this name, else the one whose id, handle, name or step's address begins with
+/// `id`: of attempts at one step, and of one name, the newest.
 Result<std::optional<Step>> find_by_beginning(Ledger& book, const std::string& kind,
                                               const std::string& id) {
   auto rows = book.list(0);
@@ -33,16 +35,24 @@ Result<std::optional<Step>> find_by_beginning(Ledger& book, const std::string& k
     if (row.name == id && kind.empty()) return std::optional(row);
   for (const Step& row : *rows) {
     if (!kind.empty() && kind != row.endpoint) continue;
-    const auto is_older = [&](const Step* newer) { return newer->address == row.address; };
+    const auto is_newest = [&](std::string StepFacts::*text) {
+      return (row.*text).starts_with(id) &&
+             std::ranges::none_of(begun, [&](auto* newer) { return newer->*text == row.*text; });
+    };
     if (row.task_id.starts_with(id) || row.external_id.starts_with(id) ||
-        (row.address.starts_with(id) && std::ranges::none_of(begun, is_older)))
+        (id.starts_with("kling:") && handle_of(row).starts_with(id)) ||
+        is_newest(&StepFacts::address) || (kind.empty() && is_newest(&StepFacts::name)))
       begun.push_back(&row);
   }
   if (begun.empty()) return std::optional<Step>();
   if (begun.size() == 1) return std::optional(*begun.front());
   std::string names;
   for (std::size_t i = 0; i < std::min<std::size_t>(begun.size(), 10); ++i)
-    names += "\n  " + handle_of(*begun[i]) + "  " + begun[i]->name;
+    names += "\n  " +
+             (begun[i]->address.starts_with(id) ? begun[i]->address.substr(0, id.size() + 6)
+              : begun[i]->name.starts_with(id)  ? short_id(*begun[i])
+                                                : handle_of(*begun[i])) +
+             "  " + begun[i]->name;
   return Error{.message = std::to_string(begun.size()) + " jobs begin with " + id,
                .hint = "write more of one:" + names + (begun.size() > 10 ? "\n  …" : "")};
 }
@@ -60,6 +70,10 @@ std::string handle_of(const StepFacts& row) {
   // What kling.request sent has no id of its own.
   const bool has_id = !row.task_id.empty() && row.task_id != "-";
   return to_string(Handle{row.endpoint, has_id ? row.task_id : "", has_id ? "" : row.external_id});
+}
+
+std::string short_id(const StepFacts& row) {
+  return row.address.empty() ? handle_of(row) : row.address.substr(0, 7);
 }
 
 Result<std::optional<Step>> find_step(Ledger& book, const Handle& handle) {
@@ -122,11 +136,12 @@ Status Engine::read_ask(const Step& row, Ask& ask) {
 
 Result<std::shared_ptr<Job>> Engine::find(const std::string& text, Ask& ask) {
   auto handle = parse_handle(text);
-  if (!handle) return handle.error();
-  auto row = find_row(*handle);
+  auto row = find_row(named_handle(text));
   if (!row) return row.error();
+  if (!*row && !handle) return handle.error();
   const api::Endpoint* endpoint = api::find_endpoint(*row ? (*row)->endpoint : handle->endpoint);
-  if (endpoint == nullptr) return unknown_kind(id_of(*handle));
+  if (endpoint == nullptr)
+    return unknown_kind(*row ? "" : handle->endpoint, *row ? text : id_of(*handle));
   if (*row) {
     if (Status read = read_ask(**row, ask); !read) return read.error();
     if (auto job = job_of((*row)->id)) return job;
@@ -178,20 +193,21 @@ api::Json to_json(const QueryResult& found) {
 Result<QueryResult> Engine::query(const QueryTarget& wanted) {
   Result<Handle> handle = Handle{.external_id = wanted.external_id};
   if (wanted.external_id.empty()) handle = parse_handle(wanted.text);
-  if (!handle) return handle.error();
-  if (!wanted.endpoint.empty()) handle->endpoint = wanted.endpoint;
-  auto row = find_row(*handle);
+  Handle named = handle ? *handle : named_handle(wanted.text);
+  if (!wanted.endpoint.empty()) named.endpoint = wanted.endpoint;
+  auto row = find_row(named);
   if (!row) return row.error();
-  const api::Endpoint* endpoint = api::find_endpoint(*row ? (*row)->endpoint : handle->endpoint);
-  std::string id = id_of(*handle);
-  if (endpoint == nullptr) return unknown_kind(id);
+  if (!*row && !handle) return handle.error();
+  const api::Endpoint* endpoint = api::find_endpoint(*row ? (*row)->endpoint : named.endpoint);
+  std::string id = id_of(named);
+  if (endpoint == nullptr) return unknown_kind(*row ? "" : named.endpoint, id);
   if (*row) id = (*row)->task_id.empty() ? (*row)->external_id : (*row)->task_id;
   const net::HttpOutcome outcome = fetch(endpoint->path, id);
   if (outcome.stage != net::HttpOutcome::Stage::answered) return outcome.error;
   const api::Answer answer = net::read_answer(outcome);
   for (const std::string& warning : answer.warnings) log("warning", warning);
   if (!answer.task) return answer.error;
-  const std::string& external_id = *row ? (*row)->external_id : handle->external_id;
+  const std::string& external_id = *row ? (*row)->external_id : named.external_id;
   if (Status that = is_that(*answer.task, id, external_id); !that) return that.error();
   return QueryResult{*answer.task, to_string({endpoint->name, answer.task->id, ""}), outcome.body};
 }
@@ -222,10 +238,14 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
   const bool gives_up = adopt.empty() && !resubmit && !ends;
   const bool adopts = !adopt.empty() && step.abandoned;
   if (step.state != StepState::ambiguous && !gives_up && !adopts)
-    return Error{.message = handle + " needs no decision: it is " + name(step.state),
+    return Error{.message = handle +
+                            (step.state == StepState::failed      ? " failed"
+                             : step.state == StepState::succeeded ? " succeeded"
+                                                                  : " goes on") +
+                            ": there is nothing to decide",
                  .hint = step.state == StepState::failed
                              ? "to ask for a new one: kling run --retry-failed with its script"
-                             : "run its script again"};
+                             : "kling jobs save " + short_id(step) + " shot.mp4 gets its clip"};
   const Millis now = make_clock()->now();
   Step decided = step;
   if (gives_up) {

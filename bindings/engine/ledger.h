@@ -201,10 +201,13 @@ Result<std::shared_ptr<Ledger>> open_ledger(const std::string& path,
 
 /// As people name it: "kling:text2video/861309…", or "…/~" and the external id before acceptance.
 std::string handle_of(const StepFacts& row);
+/// The beginning of its address, which is taken wherever a handle is; a job that has none: its
+/// handle.
+std::string short_id(const StepFacts& row);
 
 struct Handle;
-/// The step that has this id or external id, or the only one of which it is the beginning of one or
-/// of the address; nothing: none. Error (invalid): several.
+/// The step that has this id, external id or (in place of a bare id) name, or the only one of which
+/// it is the beginning of one or of the address; nothing: none. Error (invalid): several.
 Result<std::optional<Step>> find_step(Ledger& book, const Handle& handle);
 
 /// For a rehearsal: copies the ledger at `path`, which is not changed, to the new file `copy`,

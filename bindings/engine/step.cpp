@@ -143,8 +143,14 @@ Result<Handle> parse_handle(std::string_view text) {
     handle.external_id = text.substr(1);
     return handle;
   }
-  return Error{.message = "this is no handle of a job",
-               .hint = "write kling:text2video/861309…, or an id as kling jobs shows them"};
+  return Error{
+      .message = "this is no handle of a job",
+      .hint = "write a shot's name, an id or kling:text2video/861309…: kling jobs lists them"};
+}
+
+Handle named_handle(const std::string& text) {
+  auto handle = parse_handle(text);
+  return handle ? *handle : Handle{"", text, ""};
 }
 
 }  // namespace kling::engine

@@ -41,5 +41,8 @@ struct Handle {
 std::string to_string(const Handle& handle);
 /// Reads a handle or a bare id. Error (invalid) names the form expected.
 Result<Handle> parse_handle(std::string_view text);
+/// The same, and what is none as a bare id: a ledger may know it as a shot's name. It is asked of
+/// no service.
+Handle named_handle(const std::string& text);
 
 }  // namespace kling::engine

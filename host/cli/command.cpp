@@ -77,21 +77,16 @@ void add_commands(CLI::App& app, std::span<const Command> table, int& code, std:
           "kling " + (parent == "kling" || parent.empty() ? "" : parent + " ") + sub->get_name();
       // Before the command's name they would be another command's: `kling jobs --sim prune`.
       for (const CLI::Option* option : sub->get_parent()->get_options())
-        if (option->count() > 0) {
-          tell(option->get_name() + " stands before " + sub->get_name(),
-               "write " + path + " " + option->get_name());
-          code = kExitUsage;
-          return;
-        }
+        if (option->count() > 0)
+          return void(code = misused(option->get_name() + " stands before " + sub->get_name(),
+                                     "write " + path + " " + option->get_name()));
       for (const CLI::Option* option : sub->get_options()) {
         const std::string value = option->empty() ? "" : option->results().back();
         if (option->get_positional() || option->check_lname("script") || !value.ends_with(".lua"))
           continue;
         const std::string name = option->get_name();
-        tell(name + " took " + value + " as its value",
-             "write " + path + " " + name + " VALUE " + value);
-        code = kExitUsage;
-        return;
+        return void(code = misused(name + " took " + value + " as its value",
+                                   "write " + path + " " + name + " VALUE " + value));
       }
       code = run();
     });
@@ -188,8 +183,14 @@ void Voice::note(const std::string& text) const {
     std::fprintf(stderr, "%s\n", wrapped("kling: " + text, STDERR_FILENO).c_str());
 }
 
+int misused(const std::string& problem, const std::string& hint) {
+  (void)Voice{.json = g_misused_in_json}.fail(
+      {.kind = Kind::invalid, .message = problem, .hint = hint});
+  return kExitUsage;
+}
+
 int Voice::fail(const Error& error) const {
-  if (json) {
+  if (json || fails_in_json) {
     Error told = error;
     told.hint = typed(told.hint);
     line({{"error", engine::to_json(told)}});
@@ -200,29 +201,33 @@ int Voice::fail(const Error& error) const {
   return exit_code(error.kind);
 }
 
+Told told_apart(const lua::TaskResult& task, const std::string& job) {
+  const auto& [hint, handle] = std::tie(task.error.hint, task.error.job);
+  Told told{task.message, hint, ""};
+  std::string& text = told.problem;
+  if (!hint.empty() && text.ends_with(" " + hint)) {
+    text.resize(text.size() - hint.size() - 1);
+    if (text.ends_with(';') || text.ends_with('.')) text.pop_back();
+  }
+  for (const std::string& cut : {" (" + handle + ")", handle + ", "}) {
+    const std::size_t at = handle.empty() ? text.npos : text.rfind(cut);
+    if (at == text.npos) continue;
+    text.erase(at, cut.size());
+    told.job = job;
+  }
+  return told;
+}
+
 int Voice::fail(const lua::TaskResult& task, const std::string& job) const {
-  if (json) {
+  if (json || fails_in_json) {
     nlohmann::json error = engine::to_json(task.error);
     if (!task.where.empty()) error["where"] = task.where;
     if (!task.traceback.empty()) error["traceback"] = task.traceback;
     if (!task.error.hint.empty()) error["hint"] = typed(task.error.hint);
     line({{"error", error}});
   } else {
-    // What to do, and the job, have lines of their own.
-    const auto& [hint, handle] = std::tie(task.error.hint, task.error.job);
-    std::string text = task.message;
-    if (!hint.empty() && text.ends_with(" " + hint)) {
-      text.resize(text.size() - hint.size() - 1);
-      if (text.ends_with(';') || text.ends_with('.')) text.pop_back();
-    }
-    bool apart = false;
-    for (const std::string& cut : {" (" + handle + ")", handle + ", "}) {
-      const std::size_t at = handle.empty() ? text.npos : text.rfind(cut);
-      if (at == text.npos) continue;
-      text.erase(at, cut.size());
-      apart = true;
-    }
-    tell(text, typed(hint), apart ? job : "");
+    const Told told = told_apart(task, job);
+    tell(told.problem, typed(told.hint), told.job);
     // One frame is the line that the message begins with.
     if (std::ranges::count(task.traceback, '\n') > 1)
       std::fprintf(stderr, "%s\n", printable(task.traceback).c_str());

@@ -66,11 +66,18 @@ std::string wrapped(const std::string& text, int descriptor);
 /// A problem, what to do about it and the job it is about: a line each on standard error.
 void tell(const std::string& problem, const std::string& hint, const std::string& job = "");
 
+/// An error of a script, its three parts apart. `job`: what people call the job it is about.
+struct Told {
+  std::string problem, hint, job;
+};
+Told told_apart(const lua::TaskResult& task, const std::string& job);
+
 /// How a command speaks to whoever started it.
 struct Voice {
   bool json = false;
   bool quiet = false;
   bool warns = false;             ///< quiet, but for warnings
+  bool fails_in_json = false;     ///< errors alone are JSON
   const CLI::App* app = nullptr;  ///< whose command line it is
   void add_options(CLI::App& app);
 
@@ -89,6 +96,11 @@ struct Voice {
   /// What to do, as it is typed here: with --sim where this command had it.
   std::string typed(std::string hint) const;
 };
+
+/// Says what is wrong with the command line, as JSON where --json stands in it. Returns the exit
+/// code.
+int misused(const std::string& problem, const std::string& hint);
+inline bool g_misused_in_json = false;  ///< set before the line is read
 
 /// Ctrl-C and SIGTERM for commands that wait: the first asks, the second leaves at once (what was
 /// sent is in the ledger). A thread of its own hears of the signals and calls `wake`; no system

@@ -252,8 +252,9 @@ int run_doctor(const Voice& voice, const ServiceOptions& options) {
                    {"message", finding.message},
                    {"hint", finding.cure}});
     } else if (!voice.quiet || finding.level == kProblem) {
-      std::printf("%-8s %-11s %s\n", finding.level, check.name, finding.message.c_str());
-      if (!finding.cure.empty()) std::printf("%-20s → %s\n", "", finding.cure.c_str());
+      std::string text = printed("%-8s %-11s ", finding.level, check.name) + finding.message;
+      if (!finding.cure.empty()) text += "\n" + std::string(20, ' ') + " → " + finding.cure;
+      std::printf("%s\n", wrapped(text, STDOUT_FILENO).c_str());
       std::fflush(stdout);
     }
   }
@@ -292,6 +293,10 @@ int run_login(const Voice& voice, const ServiceOptions& options) {
   if (!line) return kExitInterrupted;
   auto key = api::bare_key(*line, "what you typed");
   if (!key) return voice.fail(key.error());
+  if (key->find("://") != key->npos)
+    return voice.fail({.kind = Kind::auth,
+                       .message = "that is an address, not a key",
+                       .hint = "kling login --base-url takes the address; a key begins with sk-"});
   if (key->empty()) return voice.fail({.kind = Kind::auth, .message = "no key was given"});
   Patient patient;
   patient.options = options;

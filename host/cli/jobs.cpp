@@ -56,10 +56,7 @@ std::string script_of(const Step& row) {
 Result<Step> find_step(const LedgerOptions& options, const std::string& text) {
   const auto ledger = options.open();
   if (!ledger) return ledger.error();
-  auto handle = engine::parse_handle(text);
-  if (!handle && !text.starts_with("kling:")) handle = engine::Handle{.task_id = text};  // a name
-  if (!handle) return handle.error();
-  auto row = *ledger ? find_step(**ledger, *handle) : std::optional<Step>();
+  auto row = *ledger ? find_step(**ledger, engine::named_handle(text)) : std::optional<Step>();
   if (!row) return row.error();
   if (*row) return std::move(**row);
   return Error{.message = "the ledger " + options.ledger_path() + " has no job " + text,
@@ -80,6 +77,13 @@ nlohmann::json to_json(const Step& row) {
   json["summary"] = row.summary;
   if (row.superseded) json["superseded"] = true;
   if (const std::string take = take_of(row.run); !take.empty()) json["take"] = take;
+  return json;
+}
+
+nlohmann::json LedgerOptions::told(const Step& row) const {
+  nlohmann::json json = to_json(row);
+  if (json.contains("error") && json["error"].contains("hint"))
+    json["error"]["hint"] = voice.typed(json["error"]["hint"]);
   return json;
 }
 

@@ -17,6 +17,7 @@ struct LedgerOptions : JobOptions {
   /// The ledger; null when there is none yet, as looking makes none.
   Result<std::shared_ptr<engine::Ledger>> open() const;
   void note_absent() const;
+  nlohmann::json told(const engine::Step& row) const;  ///< with hints as they are typed here
 };
 
 /// The step that `text` names: a handle in either form, a task id, an external id or an address,
@@ -39,7 +40,7 @@ std::string local_time(Millis at);
 
 /// The argument that names a job.
 void add_handle(CLI::App& app, std::string& handle,
-                const char* doc = "a handle, an id, or the beginning of one");
+                const char* doc = "a name, a handle, an id, or the beginning of one");
 
 inline constexpr char kRawHelp[] =
     "the service's answers as they came, and whole URLs: whoever has one can fetch the clip";

@@ -19,7 +19,7 @@ struct ResolveOptions : LedgerOptions {
 int tell_choices(const Voice& voice, const engine::Step& row) {
   const bool ends =
       row.state == engine::StepState::succeeded || row.state == engine::StepState::failed;
-  const std::string job = voice.typed("kling jobs resolve ") + row.address.substr(0, 7);
+  const std::string job = "kling jobs resolve " + short_id(row);
   std::string hint;
   if (row.state == engine::StepState::ambiguous)
     hint += job +
@@ -29,13 +29,19 @@ int tell_choices(const Voice& voice, const engine::Step& row) {
             " --resubmit\n       it is not in "
             "that list: the next run of its script sends it again, and pays\n      ";
   if (!ends)
-    hint += job + " --abandon\n       give it up; " + voice.typed("kling run --retry-failed") +
-            " with its script asks anew";
-  tell(titled(row.name, row.summary) + ", " + row.script + ", " +
-           local_time(row.sent_at != 0 ? row.sent_at : row.created_at) + ": " +
-           (ends ? "needs no decision: it is " : "say what became of it; it is ") +
-           engine::name(row.state),
-       hint);
+    hint +=
+        job + " --abandon\n       give it up; kling run --retry-failed with its script asks anew";
+  constexpr const char* kWords[] = {"it was never sent",
+                                    "it is being sent",
+                                    "it goes on at the service",
+                                    "it succeeded: there is nothing to decide",
+                                    "it failed: there is nothing to decide",
+                                    "was it accepted? The answer was lost"};
+  (void)voice.fail({.kind = Kind::invalid,
+                    .message = titled(row.name, row.summary) + ", " + row.script + ", " +
+                               local_time(row.sent_at != 0 ? row.sent_at : row.created_at) + ": " +
+                               kWords[int(row.state)],
+                    .hint = hint});
   return kExitUsage;
 }
 

@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "base/terminal.h"
 #include "cli/jobs.h"
+#include "script/script.h"
 
 namespace kling::cli {
 namespace {
@@ -77,14 +78,18 @@ int run_list(const ListOptions& options) {
   } else {
     options.note_absent();
   }
+  if (rows.empty() && !options.script.empty())
+    if (const auto script = script::read(options.script); !script)
+      return options.voice.fail(script.error());
   if (options.voice.json) {
-    for (const Step& row : rows) Voice::line(to_json(row));
+    for (const Step& row : rows) Voice::line(options.told(row));
     return kExitDone;
   }
   if (rows.empty()) {
     if (!addresses.empty())
       options.voice.note("none of the " + std::to_string(addresses.size()) +
-                         " jobs of this ledger is of those");
+                         (options.open_only ? " jobs of this ledger is open"
+                                            : " jobs of this ledger is of those"));
     return kExitDone;
   }
   std::vector<std::string> ids;
@@ -106,24 +111,28 @@ int run_list(const ListOptions& options) {
     std::printf("%s\n", fitted(line, columns).c_str());
   };
   print("ID", "STATE", "AGE", "COST", "SHOT");
-  std::size_t open = 0, failed = 0, superseded = 0;
-  double paid = 0, expected = 0;
+  std::size_t open = 0, failed = 0, superseded = 0, unsent = 0;
+  double paid = 0, expected = 0, asked = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const Step& row = rows[i];
     const double usd = row.cost();
-    open += is_open(row) ? 1 : 0;
+    const bool left = row.state == StepState::intended;
+    unsent += left ? 1 : 0;
+    open += is_open(row) && !left ? 1 : 0;
     failed += row.state == StepState::failed ? 1 : 0;
-    if (row.state != StepState::failed) (is_open(row) ? expected : paid) += usd;
+    if (row.state != StepState::failed) (left ? asked : is_open(row) ? expected : paid) += usd;
     const std::string take = take_of(row.run);
     superseded += row.superseded ? 1 : 0;
-    print(ids[i], engine::name(row.state), age(row.created_at), money(row),
+    print(ids[i], left ? "not sent" : engine::name(row.state), age(row.created_at), money(row),
           (row.superseded ? "(superseded) " : "") + (take.empty() ? "" : "[" + take + "] ") +
               printable(titled(row.name, row.summary)),
           printable(row.script));
   }
-  const std::size_t clips = rows.size() - open - failed;
+  const std::size_t clips = rows.size() - open - failed - unsent;
   std::string text = printed("%zu clip%s, $%.2f", clips, clips == 1 ? "" : "s", paid);
   if (open > 0) text += printed("; %zu open, about $%.2f", open, expected);
+  if (unsent > 0)
+    text += printed("; %zu not sent, about $%.2f when their script sends them", unsent, asked);
   if (failed > 0) text += "; " + std::to_string(failed) + " failed";
   if (superseded > 0) text += "; " + std::to_string(superseded) + " superseded";
   std::printf("%s\n", wrapped(text, STDOUT_FILENO).c_str());
@@ -150,11 +159,18 @@ struct Reader {
 
 void print_step(const Step& row, const Reader& reader, const Voice& voice) {
   const auto line = [](const char* name, const std::string& value) {
-    if (!value.empty()) std::printf("  %-12s %s\n", name, printable(value).c_str());
+    if (!value.empty())
+      std::printf("%s\n", wrapped(printed("  %-12s  ", name) + value, STDOUT_FILENO).c_str());
   };
   std::printf("%s  %s\n", handle_of(row).c_str(), engine::name(row.state));
   line("name", row.name);
   line("prompt", row.summary);
+  const auto body = api::parse_json(row.request);
+  std::string made;
+  for (const auto& [field, unit] : {std::pair("model_name", ""), {"mode", ""}, {"duration", " s"}})
+    if (const std::string value = api::scalar_text(api::member(body, field)); !value.empty())
+      made += (made.empty() ? "" : ", ") + value + unit;
+  line("made by", made);
   line("script", row.script);
   line("service", row.service);
   line("external id", row.external_id);
@@ -182,7 +198,7 @@ int run_show(const ShowOptions& options) {
   const Reader reader{options.raw};
 
   if (options.voice.json) {
-    nlohmann::json job = to_json(*row);
+    nlohmann::json job = options.told(*row);
     job["service"] = row->service;
     job["attempt"] = row->attempt;
     if (const auto result = reader.json(row->result); result.is_object()) job.update(result);

@@ -71,8 +71,8 @@ class Waiting {
     if (target.job && !shot.error) return std::nullopt;
     Error error = target.job ? *shot.error : target.job.error();
     error.job = target.handle;
-    if (!options_.voice.json && !error.message.starts_with(target.handle))
-      error.message = target.handle + ": " + error.message;
+    if (!options_.voice.json && target.job)
+      error.job = shot.name + (shot.name.empty() ? "" : ", ") + short_id(shot);
     const int code = options_.voice.fail(error);
     return shot.state == "failed" ? int{kExitGenerationFailed} : code;
   }
@@ -190,6 +190,10 @@ int run_notify(WaitOptions& options) {
 }
 
 int run_save(WaitOptions& options) {
+  if (options.path.starts_with("~/"))
+    return options.voice.fail({.kind = Kind::invalid,
+                               .message = "the shell left the folder ~ as it is: " + options.path,
+                               .hint = "write it without quotes"});
   Waiting waiting(options);
   if (Status waited = waiting.wait(); !waited.ok()) return options.voice.fail(waited.error());
   const Target& target = waiting.targets().front();

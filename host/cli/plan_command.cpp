@@ -51,6 +51,7 @@ class Plan {
     json_ = std::exchange(run_.voice.json, false);
     run_.voice.quiet = true;
     run_.voice.warns = !json_;
+    run_.voice.fails_in_json = json_;
     const int code = run_script(run_);
     if (code != kExitDone && copies_ > 0 && !json_)
       std::puts("the script ended with an error: what comes behind that is not in this plan");
@@ -151,8 +152,8 @@ class Plan {
       text += printed("%d step%s from last time\n", differing,
                       differing == 1 ? " differs" : "s differ");
     if (counts["ambiguous"] > 0)
-      text += printed("%d need a decision first: kling jobs list --state ambiguous\n",
-                      counts["ambiguous"]);
+      text += printed("%d need%s your decision first: kling jobs list --state ambiguous\n",
+                      counts["ambiguous"], counts["ambiguous"] == 1 ? "s" : "");
     if (unpriced > 0) text += printed("%d without a known price\n", unpriced);
     if (over_budget_) text += printed("over the budget of $%.2f\n", limits_.budget_usd);
     if (submissions > 0)

@@ -63,6 +63,7 @@ std::string in_our_words(std::string text) {
         {": [0-9]+ required .* missing$", " wants a value behind it"},
         {"^Could not convert: (.*) = ", "$1 wants a whole number, not "},
         {": At least ([0-9]+) required.*", " wants $1 values behind it"},
+        {": At [Mm]ost 1 required.*", " is given twice"},
         {" not in \\{(.*)\\}$", " is not one of $1"},
         {": Value ", ": "}})
     text = std::regex_replace(text, std::regex(theirs), ours);
@@ -79,13 +80,28 @@ constexpr std::pair<std::string_view, const char*> kMeant[] = {
     {"simulate rehearse test try preview demo", "kling run --sim film.lua"},
     {"cost price estimate dry-run budget", "kling plan film.lua"},
     {"config configure key auth setup logout", "kling login keeps your key"},
-    {"install upgrade update uninstall", "README.md tells: git pull && ./dev install"},
+    {"install upgrade update", "README.md tells: git pull && ./dev install"},
+    {"uninstall remove", "README.md tells how, under \"uninstall\""},
+    {"prune resolve answer notify", "it is one of kling jobs: kling help jobs"},
     {"new create", "kling init film"},
     {"shell console lua", "kling repl"},
 };
 
+/// Of `kling jobs`, and options of other programs.
+constexpr std::pair<std::string_view, const char*> kMeantOfJobs[] = {
+    {"ls", "kling jobs list"},
+    {"rm delete remove clean", "kling jobs prune deletes old clips"},
+    {"cancel stop kill abort", "kling jobs resolve ID --abandon"},
+};
+constexpr std::pair<std::string_view, const char*> kMeantOptions[] = {
+    {"--budget --limit --max-price", "--max-cost 5: what the script may cost in US$"},
+    {"--api-key --apikey --key --token",
+     "kling login keeps the key; what is typed here stays in your shell's history"},
+    {"--verbose --debug", "kling jobs show ID tells what happened to a job"},
+};
+
 /// What to write instead of a word that the command `app` does not know.
-void tell_unknown(const CLI::App& app, const std::string& path, const std::string& word) {
+int tell_unknown(const CLI::App& app, const std::string& path, const std::string& word) {
   const std::string meant = std::regex_replace(word, std::regex("^(\u2013|\u2014)"), "--");
   const bool option = meant.starts_with('-');
   std::vector<std::string> known;
@@ -100,25 +116,39 @@ void tell_unknown(const CLI::App& app, const std::string& path, const std::strin
     if (near.empty() && option && meant.starts_with(name)) near = name;
   static const std::regex unpaid("--(dry-?run|plan|preview|rehearse|estimate|cost|price)\\b.*");
   if (std::regex_match(meant, unpaid) && near.empty())
-    return tell(path + " has no option " + word,
-                "kling plan film.lua shows what a run would cost; kling run --sim rehearses it");
+    return misused(path + " has no option " + word,
+                   "kling plan film.lua shows what a run would cost; kling run --sim rehearses it");
   if (word.ends_with(".lua") && !option && path != "kling" && !app.get_prefix_command())
-    return tell(path + " has no argument " + word,
-                path.starts_with("kling jobs") ? "kling jobs list --script " + word
-                : path == "kling repl" ? "kling run " + word + ", or in a session: .load " + word
-                                       : "kling run --sim " + word);
+    return misused(path + " has no argument " + word,
+                   path.starts_with("kling jobs") ? "kling jobs list --script " + word
+                   : path == "kling repl" ? "kling run " + word + ", or in a session: .load " + word
+                                          : "kling run --sim " + word);
+  const std::string name = meant.substr(0, meant.find('='));
+  for (const auto& [words, instead] : kMeantOptions)
+    if (api::has_word(words, name)) return misused(path + " has no option " + name, instead);
+  if (CLI::App run; path == "kling plan" && option) {
+    (void)set_up_run(run);
+    if (run.get_option_no_throw(name) != nullptr)
+      return misused("kling plan has no option " + name, "kling run has it; leave it out here");
+  }
+  for (const auto& [words, instead] : kMeantOfJobs)
+    if (path == "kling jobs" && api::has_word(words, word))
+      return misused("kling jobs has no command " + word, instead);
   for (const auto& [words, instead] : kMeant)
     if (path == "kling" && api::has_word(words, word))
-      return tell("kling has no command " + word, instead);
+      return misused("kling has no command " + word, instead);
   // It may be the key itself.
   if (path == "kling login")
-    return tell("kling login takes no key as an argument: your shell keeps what is typed",
-                "kling login asks for it; if that was your key, make a new one");
+    return misused("kling login takes no key as an argument: your shell keeps what is typed",
+                   "kling login asks for it; if that was your key, make a new one");
   if (app.get_prefix_command() && !option)
-    return tell("-- stands before the script", "leave it out: the same line without it");
+    return misused("-- stands before the script", "leave it out: the same line without it");
+  if (path == "kling jobs" && !option && near.empty())
+    return misused("kling jobs has no command " + word, "kling jobs show " + quoted(word));
   const char* what = option ? "option" : known.empty() ? "argument" : "command";
-  tell(path + " has no " + what + " " + word + (near.empty() ? "" : "; did you mean " + near + "?"),
-       path + " --help");
+  return misused(
+      path + " has no " + what + " " + word + (near.empty() ? "" : "; did you mean " + near + "?"),
+      path + " --help");
 }
 
 void set_up(CLI::App& app, int& code, std::string_view only) {
@@ -178,11 +208,12 @@ int run_program(int argc, char** argv) {
       std::ranges::any_of(kCommands, [&](const Command& command) { return command.name == first; });
   if (!known && !first.starts_with('-')) {
     if (first.ends_with(".lua"))
-      tell(first + " is a script", "kling run " + first + ", or kling run --sim " + first);
-    else
-      tell_unknown(app, "kling", first);
-    return code;
+      return misused(first + " is a script",
+                     "kling run " + first + ", or kling run --sim " + first);
+    return tell_unknown(app, "kling", first);
   }
+  g_misused_in_json = std::find(words.begin(), std::ranges::find(words, "--"), "--json") !=
+                      std::ranges::find(words, "--");
   std::ranges::reverse(words);  // as the library takes them
   try {
     if (alone) return run_alone(words[0]);
@@ -200,14 +231,16 @@ int run_program(int argc, char** argv) {
     const std::string what = in_our_words(error.what());
     const CLI::Option* option = last->get_option_no_throw(what.substr(0, what.find(": takes ")));
     if (option != nullptr)  // what it counts: days, seconds
-      tell(what, option->get_name() + ": " + option->get_description());
-    else if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr)
-      tell(what, path + " --help");
-    else if (first.starts_with('-') && last != &app)
-      tell(first + " stands before the command", "write " + path + " " + first + " …");
-    else
-      tell_unknown(*last, path, app.remaining(true).front());
-    return kExitUsage;
+      return misused(what, option->get_name() + ": " + option->get_description());
+    if (what == "handle is missing")
+      return misused("which job? Its " + what, "kling jobs lists them; then: " + path + " ID");
+    if (path == "kling man")
+      return misused(what, "kling man prints all of it; kling help COMMAND tells one command");
+    if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr)
+      return misused(what, path + " --help");
+    if (first.starts_with('-') && last != &app)
+      return misused(first + " stands before the command", "write " + path + " " + first + " …");
+    return tell_unknown(*last, path, app.remaining(true).front());
   } catch (const std::exception& error) {
     std::fprintf(stderr, "kling: %s\n", error.what());
     return kExitError;

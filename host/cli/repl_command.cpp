@@ -66,7 +66,8 @@ class Session {
       if (verdict == Verdict::more) continue;
       // Such as one that came from the history.
       if (const auto paid = paid_.find(pending); paid != paid_.end())
-        tell("this makes a new one; what it made before is kling.job(\"" + paid->second + "\")");
+        tell(
+            wrapped("this makes a new one; what it made before is " + paid->second, STDOUT_FILENO));
       if (verdict == Verdict::error) {
         std::string source = std::string(std::size_t(first_line) - 1, '\n') + pending;
         if (pending.starts_with(".load "))
@@ -108,9 +109,11 @@ class Session {
   std::string jobs_text() const {
     std::string text;
     for (const auto& job : jobs()) {
-      text += (text.empty() ? "" : "\n") + job.handle + "  " + progress_.describe(job);
+      text += (text.empty() ? "" : "\n") + short_id(job) + "  " + progress_.describe(job);
     }
-    return text.empty() ? "no jobs in this session; kling jobs list shows the ledger's" : text;
+    return wrapped(
+        text.empty() ? "no jobs in this session; kling jobs list shows the ledger's" : text,
+        STDOUT_FILENO);
   }
 
   /// The program's own words: for a person between the lines, else on standard error.
@@ -221,7 +224,14 @@ class Session {
     if (voice_.json) return void(voice_.fail(result, result.error.job));
     // A frame or two is the input itself, which the message names.
     const bool deep = std::ranges::count(result.traceback, '\n') > 1;
-    fail(result.message + (deep ? "\n" + result.traceback : ""));
+    std::string text;
+    for (const auto& job : jobs())
+      if (job.handle == result.error.job) text = job.name + ", " + short_id(job);
+    const Told told = told_apart(result, text);
+    text = told.problem;
+    if (!told.hint.empty()) text += "\n  do: " + voice_.typed(told.hint);
+    if (!told.job.empty()) text += "\n  job: " + told.job;
+    fail(text + (deep ? "\n" + result.traceback : ""));
   }
 
   void fail(const std::string& message) {
@@ -231,30 +241,21 @@ class Session {
     std::fprintf(stderr, "kling: %s\n", message.c_str());
   }
 
-  static std::string short_id(const engine::JobSnapshot& job) {
-    return job.address.empty() ? job.handle : job.address.substr(0, 7);
-  }
-
-  /// What the session's jobs cost; `latest` gets the last one's name for kling.job.
-  double cost(std::string& latest) const {
-    double usd = 0;
+  /// What this input costs, to a person who is there to hear it.
+  void tell_price(const std::string& input) {
+    double usd = 0, session = 0;
+    std::string made;
     for (const auto& job : jobs()) {
       if (job.reused || job.state == "failed" || job.phase < engine::Phase::intended) continue;
       if (job.error && !job.submitted) continue;  // it was not sent
+      session += job.cost();
+      if (!priced_.insert(job.external_id).second) continue;
       usd += job.cost();
-      latest = short_id(job);
+      made += (made.empty() ? "kling.job(\"" : ", kling.job(\"") + short_id(job) + "\")";
     }
-    return usd;
-  }
-
-  /// What this input costs, to a person who is there to hear it.
-  void tell_price(const std::string& input) {
-    std::string job;
-    const double usd = cost(job);
-    const double before = std::exchange(told_usd_, usd);
-    if (usd <= before || !console_.interactive()) return;
-    paid_[input] = job;
-    tell(wrapped(printed("about $%.2f, $%.2f in this session%s", usd - before, usd,
+    if (usd <= 0 || !console_.interactive()) return;
+    paid_[input] = made;
+    tell(wrapped(printed("about $%.2f, $%.2f in this session%s", usd, session,
                          simulated_ ? " if it were real" : ""),
                  STDOUT_FILENO));
   }
@@ -296,7 +297,9 @@ class Session {
     for (const auto& job : jobs()) {
       const bool stored = job.state != "succeeded" || !job.file.empty() || job.store_error;
       if (!is_over(job)) {
-        tell("open: " + job.handle + " (" + job.state + ")");
+        tell(wrapped("open: " + job.name + " (" + job.state +
+                         ") goes on: " + voice_.typed("kling jobs wait ") + short_id(job),
+                     STDOUT_FILENO));
       } else if (!stored) {
         tell("not stored yet: " + job.handle + "; kling.job finds it again");
       }
@@ -311,9 +314,9 @@ class Session {
   repl::Interpreter interpreter_;
   Progress progress_;
   const bool simulated_;
-  double told_usd_ = 0;
+  std::set<std::string> priced_;                                 ///< jobs, by external id
   std::set<std::pair<engine::Engine*, std::int64_t>> answered_;  ///< questions, here
-  std::map<std::string, std::string> paid_;  ///< inputs that paid, and a job of theirs
+  std::map<std::string, std::string> paid_;  ///< inputs that paid, and their jobs
   bool leaving_ = false;
   int code_ = kExitDone;
 };
@@ -393,7 +396,7 @@ int run_repl(const ReplOptions& options) {
     session->tell(wrapped(greeting(service.settings, options.simulation.on), STDOUT_FILENO));
   const int code = session->until_left();
   if (const std::string text = service.summary(runtime->engines()); !text.empty())
-    session->tell(text);
+    session->tell(wrapped(text, STDOUT_FILENO));
   return code;
 }
 

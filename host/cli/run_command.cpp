@@ -254,14 +254,12 @@ void RunOptions::add_take_options() {
 int run_script(RunOptions& options) {
   std::vector<std::string> words = options.app->remaining();
   if (const std::string slips = take_slips(*options.app, words); !slips.empty()) {
+    if (g_misused_in_json) return misused(slips, "");
     std::fputs(wrapped("kling: " + slips, STDERR_FILENO).c_str(), stderr);
     return kExitUsage;
   }
   if (words.empty()) {
-    const std::string name = options.app->get_name();
-    std::fprintf(stderr, "kling %s: which script? For example: kling %s --sim film.lua\n",
-                 name.c_str(), name.c_str());
-    return kExitUsage;
+    return misused("which script?", "kling " + options.app->get_name() + " --sim film.lua");
   }
   if (const std::string& first = words.front(); first.starts_with('-') && first != "-") {
     throw CLI::ExtrasError({first});

@@ -307,14 +307,15 @@ class Run {
     if (code_ == kExitDone)
       code_ = job.state == "failed" ? int{kExitGenerationFailed} : exit_code(job.error->kind);
     if (options_.voice.json) return;  // its event told
-    tell(job.script + ": " + job.error->message, options_.voice.typed(job.error->hint),
-         called(job));
+    Error told = *job.error;
+    told.message = job.script + ": " + told.message;
+    told.job = called(job);
+    (void)options_.voice.fail(told);
   }
 
   /// "shot 3, 91be04d"
   static std::string called(const engine::JobSnapshot& job) {
-    return job.name + (job.name.empty() ? "" : ", ") +
-           (job.address.empty() ? job.handle : job.address.substr(0, 7));
+    return job.name + (job.name.empty() ? "" : ", ") + short_id(job);
   }
   std::string called(const std::string& handle) const {
     for (const engine::JobSnapshot& shot : engine::snapshots(runtime_.engines()))

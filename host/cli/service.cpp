@@ -181,8 +181,10 @@ Status Service::connect(engine::EngineOptions& options) {
   return Done{};
 }
 
-Result<std::shared_ptr<engine::Engine>> Service::start(const std::string& script) {
+Result<std::shared_ptr<engine::Engine>> Service::start(const std::string& script,
+                                                       const std::string& service) {
   if (Status opened = open(script); !opened) return opened.error();
+  if (!service.empty()) settings.service = service;
   watch_interrupts([queue = queue] { queue->wake(); });
   return make_engine(settings);
 }

@@ -46,6 +46,7 @@ class Service {
 
   // Once it is open:
   engine::EngineOptions settings;  ///< of its engines; its log speaks with the command's voice
+  std::string waits_for;           ///< what ended() waits for; empty: the service
   std::string notice;              ///< why the ledger is not beside the script
   std::shared_ptr<engine::CompletionQueue> queue;
 
@@ -53,7 +54,9 @@ class Service {
   Status connect(engine::EngineOptions& options);
   /// open(), Ctrl-C from now on, and an engine. Before any thread, so that all of them inherit how
   /// signals are blocked.
-  Result<std::shared_ptr<engine::Engine>> start(const std::string& script);
+  /// `service`: whose jobs are looked at, where it need not be asked; empty: the settings'.
+  Result<std::shared_ptr<engine::Engine>> start(const std::string& script,
+                                                const std::string& service = "");
   Result<std::shared_ptr<engine::Engine>> make_engine(engine::EngineOptions options);
   /// For a state whose engines are this service's, which must outlive it.
   lua::ModuleOptions module_options();
@@ -69,9 +72,8 @@ class Service {
       queue->drain();
       if (result) break;
       if (due != kNever && queue->clock().now() >= due) {
-        options_.voice.note("waiting for " +
-                            (settings.base_url.empty() ? "files" : settings.base_url) +
-                            " (Ctrl-C leaves)");
+        const std::string& what = waits_for.empty() ? settings.base_url : waits_for;
+        options_.voice.note("waiting for " + (what.empty() ? "files" : what) + " (Ctrl-C leaves)");
         due = kNever;
       }
       queue->wait(due);

@@ -42,7 +42,8 @@ Words given(const CLI::App& app) {
   return words;
 }
 
-/// The long name that a word stands for, without its dashes; empty: the word is the script's.
+/// The long name that a word stands for, without its dashes: one of ours, the nearest to it, else
+/// what was written. Empty: it is no option, such as -5.
 std::string name_of(const std::string& word, const CLI::App& app) {
   const std::string text = plain(word.substr(0, word.find('=')));
   const std::size_t dashes = std::min(text.find_first_not_of('-'), text.size());
@@ -60,9 +61,15 @@ std::string name_of(const std::string& word, const CLI::App& app) {
   const auto look_at = [&](const std::string& option) {
     if (means(option) && (found.empty() || option == name)) found = option;
   };
+  Words known;
   for (const CLI::Option* option : app.get_options())
-    for (const std::string& option_name : option->get_lnames()) look_at(option_name);
-  for (const std::string_view option : kReserved) look_at(std::string(option));
+    for (const std::string& option_name : option->get_lnames()) known.push_back(option_name);
+  known.insert(known.end(), std::begin(kReserved), std::end(kReserved));
+  for (const std::string& option : known) look_at(option);
+  if (found.empty() && name.size() > 2) found = api::did_you_mean(name, known);
+  if (found.empty() && word.starts_with('-') &&
+      (dashes > 1 || std::isalpha(static_cast<unsigned char>(name[0])) != 0))
+    return name;
   return found;
 }
 
@@ -86,6 +93,7 @@ std::string take_slips(const CLI::App& app, Words& words) {
   Words typed{words.front()}, moved;
   std::string slip, foreign;
   std::size_t first = 0;
+  bool own_too = false;  // "--" is among the typed
   for (auto word = words.begin() + 1; word < end; ++word) {
     const std::string name = name_of(*word, run);
     if (name.empty()) {
@@ -96,6 +104,11 @@ std::string take_slips(const CLI::App& app, Words& words) {
     const CLI::Option* option = app.get_option_no_throw("--" + name);
     if (option == nullptr) {
       if (foreign.empty()) foreign = *word;
+      if (run.get_option_no_throw("--" + name) != nullptr || std::ranges::count(kReserved, name))
+        continue;
+      if (!own_too) typed.emplace_back("--");
+      own_too = true;
+      typed.push_back(*word);
       continue;
     }
     const std::size_t equals = word->find('=');
@@ -113,15 +126,17 @@ std::string take_slips(const CLI::App& app, Words& words) {
   Words rest(behind, words.end());
   std::erase(rest, "--");
   std::string text = slip + " stands behind the script, where " + command + " does not read it";
-  if (!foreign.empty())
+  if (!foreign.empty()) {
+    const std::string name = name_of(foreign, run);
     text += (foreign == slip ? ", and " : "; ") + command + " has no " + foreign +
-            (run.get_option_no_throw("--" + name_of(foreign, run)) != nullptr
-                 ? " (kling run has)"
-                 : " (the name is reserved)");
+            (run.get_option_no_throw("--" + name) != nullptr ? " (kling run has)"
+             : std::ranges::count(kReserved, name) > 0       ? " (the name is reserved)"
+                                                             : "");
+  }
   text += ". Nothing was run.\n";
   if (!moved.empty())
     text += "  options stand before it:      " + own + line_of(moved) + line_of(typed) +
-            line_of({end, words.end()}) + "\n";
+            line_of({end + (own_too && end < words.end()), words.end()}) + "\n";
   return text + "  for the script's own options: " + own + line_of({words.begin(), behind}) +
          " --" + line_of(rest) + "\n";
 }

@@ -73,18 +73,33 @@ std::string script_of_data(const json& data) {
   return "const film = " + text + ";\n";
 }
 
+bool is_shown(const json& card) {
+  return card["state"] == "succeeded" && !card.contains("superseded") && card["kind"] != "request";
+}
+
 /// The clips that count now, as one picture or as a timeline for an editor.
-int write_media(const ViewOptions& options, const json& cards) {
+int write_media(const ViewOptions& options, const json& cards, engine::Ledger* book) {
   if (!options.otio.empty())
     if (Status fits = engine::media::check_ending(options.otio, true); !fits)
       return options.voice.fail(fits.error());
+  // Clips that are all here are asked of nobody, wherever they were made.
+  std::string made_by;
+  for (const json& card : cards)
+    if (const auto row = book->find_by_id(card["row"]); row && *row && is_shown(card)) {
+      const bool here = fs::is_regular_file((*row)->file);
+      if (!here || (!made_by.empty() && made_by != (*row)->service)) {
+        made_by.clear();
+        break;
+      }
+      made_by = (*row)->service;
+    }
   Service service(options);
-  const auto engine = service.start(options.script);
+  service.waits_for = made_by.empty() ? "" : "ffmpeg";
+  const auto engine = service.start(options.script, made_by);
   if (!engine) return options.voice.fail(engine.error());
   std::vector<std::shared_ptr<engine::MediaSource>> clips;
   for (const json& card : cards) {
-    if (card["state"] != "succeeded" || card.contains("superseded") || card["kind"] == "request")
-      continue;
+    if (!is_shown(card)) continue;
     auto job = service.ended<std::shared_ptr<engine::Job>>(
         [&](auto done) { (*engine)->find(card["handle"].get<std::string>(), std::move(done)); });
     if (!job) return options.voice.fail(job.error());
@@ -118,14 +133,14 @@ int run_view(const ViewOptions& options) {
   if (!book) return options.voice.fail(book.error());
   auto data = view_data(book->get(), {.script = options.script, .take = options.take});
   if (!data) return options.voice.fail(data.error());
-  if (!options.sheet.empty() || !options.otio.empty())
-    return write_media(options, (*data)["cards"]);
-  if (options.voice.json) return Voice::line(*data), int{kExitDone};
   const bool empty =
       (*data)["cards"].empty() && (*data)["films"].empty() && (*data)["questions"].empty();
   if (empty && !options.script.empty())
     if (const auto script = script::read(options.script); !script)
       return options.voice.fail(script.error());
+  if (!options.sheet.empty() || !options.otio.empty())
+    return write_media(options, (*data)["cards"], book->get());
+  if (options.voice.json) return Voice::line(*data), int{kExitDone};
   if (*book == nullptr) return options.note_absent(), kExitError;
   if (empty)
     return options.voice.fail({.message = "the ledger " + options.ledger_path() +

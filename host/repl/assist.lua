@@ -223,6 +223,14 @@ function repl.complete(text)
     end
     if next(names) then return #word, starting_with(names, word) end
   end
+  if frame and frame.bracket == "{" and frame.key and find(text, "=%s*$") then
+    local fields = fields_at(open)
+    local field = fields and named(fields, frame.key)
+    for _, value in ipairs(field and field.values or {}) do
+      names['"' .. value .. '"'] = true
+    end
+    return 0, starting_with(names, "")
+  end
   if chain == word then
     if match(sub(text, 1, -#word - 1), "[%w_%]%)}\"'][.:]$") then return 0, {} end
     add_names(names, globals)

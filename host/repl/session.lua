@@ -222,6 +222,7 @@ function repl.submit(source, first_line)
   if find(source, "\n%.clear%s*$") then return "nothing" end
   local name, rest = match(source, "^%s*%.(%a+)%s*(.-)%s*$")
   if name and command[name] then return command[name](rest, first_line) end
+  if name == "jobs" then return "error", "write jobs() for this session's, kling jobs in the shell" end
   if name then return "error", "there is no command ." .. name .. "; .help lists them" end
   if find(source, "^%s*%?+%s*$") then source = "help" end
   local word = match(source, "^%s*(%a+)[%s()]*$")

@@ -48,8 +48,10 @@ Result<std::string> read(const std::string& path) {
     return Error{.message = path + " is " + kind.name + ", not a script", .hint = "name a .lua"};
   if (Status read = api::take_byte_order_mark(source, path == "-" ? "standard input" : path); !read)
     return read.error();
-  if (source.starts_with("{\\rtf") ||
-      (source.find('\0') != source.npos && !source.starts_with('\x1b')))
+  if (source.starts_with('\x1b'))
+    return Error{.message = path + " is compiled Lua, which is not run",
+                 .hint = "name the .lua it was made of"};
+  if (source.starts_with("{\\rtf") || source.find('\0') != source.npos)
     return Error{.message = path + " is not plain text", .hint = "save it as plain text, UTF-8"};
   if (source.starts_with('#')) source.insert(0, "--");
   return source;

@@ -13,7 +13,7 @@ constexpr const char* kAny = "create query download";
 
 Error wrong(const std::string& line, const std::string& why) {
   return {.message = "fault \"" + line + "\": " + why,
-          .hint = "a fault looks like \"create#2: accept, drop\"; GET /sim/faults lists them"};
+          .hint = "a fault looks like \"create#2: accept, drop\"; docs/simulator.md lists them"};
 }
 
 /// A row for each code of the service: a request may be refused with any of them.

@@ -224,7 +224,7 @@ TEST_CASE("tasks that wait for each other end the run and are named") {
 
 TEST_CASE("a script gets its arguments as in lua") {
   Stage stage("print(arg[0], arg[1], arg[2], ...)");
-  const Outcome run = stage.run({"run", "film.lua", "--shots", "3"});
+  const Outcome run = stage.run({"run", "film.lua", "--", "--shots", "3"});
   CAPTURE(run.err);
   CHECK(run.code == 0);
   CHECK(run.out == "film.lua\t--shots\t3\t--shots\t3\n");

@@ -1,5 +1,6 @@
 // kling jobs: what the ledger knows, and picking up what another process left.
 #include <filesystem>
+#include <regex>
 
 #include <nlohmann/json.hpp>
 
@@ -70,8 +71,13 @@ TEST_CASE("jobs lists what the ledger knows and filters it") {
   CHECK(list(stage, {"--limit", "2"}).size() == 2);
   CHECK(list(stage, {"--open"}).empty());
   CHECK(list(stage, {"--script", "film.lua"}).size() == 3);
+  const Outcome absent = stage.run({"jobs", "--script", "other.lua"});
+  CHECK(absent.code == 1);
+  CHECK(contains(absent.err, "cannot read the script other.lua: No such file"));
+  std::ofstream(stage.folder / "other.lua") << "";
   CHECK(list(stage, {"--script", "other.lua"}).empty());
   CHECK(contains(stage.run({"jobs", "--script", "other.lua"}).err, "none of the 3 jobs"));
+  CHECK(stage.run({"jobs", "--open"}).err == "kling: none of the 3 jobs of this ledger is open\n");
   const Outcome shown = stage.run({"jobs"});  // for people
   CHECK(shown.out.starts_with("ID "));
   CHECK(shown.out.ends_with("2 clips, $0.42; 1 failed\n"));
@@ -146,6 +152,45 @@ TEST_CASE("a beginning that fits several jobs names them") {
   CHECK(contains(stage.run({"jobs", "show", "nothing-like-it"}).err, "has no job"));
 }
 
+TEST_CASE("names with blanks, beginnings of names and of handles name a job everywhere") {
+  const Stage stage(
+      "local kling = require 'kling'\n"
+      "if arg[1] then return print(kling.job(arg[1]):wait().job.name) end\n"
+      "kling.all { kling.text2video { prompt = 'storm', name = 'storm' },\n"
+      "  kling.text2video { prompt = '2', name = 'kite 2' },\n"
+      "  kling.text2video { prompt = '3', name = 'kite 3' } }");
+  REQUIRE(stage.run().code == 0);
+  CHECK(contains(stage.run({"query", "kite 2"}).out, "succeeded"));
+  CHECK(contains(stage.run({"jobs", "show", "sto"}).out, "  name          storm\n"));
+  CHECK(stage.run({"run", "film.lua", "kite 2"}).out == "kite 2\n");
+  CHECK(contains(stage.run({"run", "film.lua", "kite 9"}).err,
+                 "this is no handle of a job\n  do: write a shot's name, "));
+  const Outcome several = stage.run({"jobs", "show", "kite"});
+  CAPTURE(several.err);
+  CHECK(contains(several.err, "2 jobs begin with kite\n"));
+  CHECK_FALSE(contains(several.err, "kling:text2video"));
+  const std::string table = stage.run({"jobs"}).out;
+  for (std::size_t at = several.err.find("  kite "); at != std::string::npos;
+       at = several.err.find("  kite ", at + 1))
+    CHECK(contains(table, several.err.substr(at - 7, 7)));
+  CHECK(contains(stage.run({"jobs", "show", "kling:text2"}).err, "3 jobs begin with"));
+  CHECK(contains(stage.run({"query", "kling:txt2video/1"}).err,
+                 "txt2video is no kind of job\n  do: the kinds are text2video, "));
+}
+
+TEST_CASE("a job that was never sent is not called open") {
+  const Stage stage("require 'kling'.text2video { prompt = 'A kite' }:wait()");
+  REQUIRE(stage.run({"run", "--max-cost", "0.1", "film.lua"}).code == 4);
+  const Outcome listed = stage.run({"jobs"});
+  CHECK(contains(listed.out, "  not sent  "));
+  CHECK(
+      listed.out.ends_with("0 clips, $0.00; 1 not sent, about $0.21 when their script sends "
+                           "them\n"));
+  const Outcome asked = stage.run({"jobs", "resolve", "A kite"});
+  CHECK(asked.code == 2);
+  CHECK(contains(asked.err, ": it was never sent\n  do: kling jobs resolve "));
+}
+
 TEST_CASE("jobs wait picks up what a killed process left") {
   sim::Options options;
   options.clock = make_clock(200);
@@ -170,6 +215,7 @@ TEST_CASE("jobs wait has the exit codes of run") {
   const Outcome failed = stage.run({"jobs", "wait", id});
   CHECK(failed.code == 3);
   CHECK(contains(failed.err, "risk control"));
+  CHECK(std::regex_search(failed.err, std::regex("\n  job: a bloodbath, [0-9a-f]{7}\n$")));
   const Outcome json = stage.run({"jobs", "wait", "--json", id});
   CHECK(json.code == 3);
   CHECK(lines_of(json.out).back()["error"]["kind"] == "policy");

@@ -95,6 +95,31 @@ TEST_CASE("the lines of a plan are documented") {
   CHECK(count == 2);
 }
 
+TEST_CASE("an error is JSON in every command, wrong usage too") {
+  const auto tables = documented();
+  const Stage stage("x = = 3");
+  const struct {
+    std::vector<std::string> words;
+    int code;
+  } rows[] = {{{"plan", "--json", "nofile.lua"}, 1},
+              {{"plan", "--json", "film.lua"}, 1},
+              {{"run", "--json", "--nonsense", "film.lua"}, 2},
+              {{"run", "--json", "film.lua", "--sim"}, 2},
+              {{"run", "--json"}, 2},
+              {{"jobs", "list", "--json", "--state", "done"}, 2},
+              {{"jobs", "show", "--json"}, 2},
+              {{"view", "--json", "nofile.lua"}, 1}};
+  for (const auto& row : rows) {
+    const Outcome run = stage.run(row.words);
+    CAPTURE(row.words[0]);
+    CAPTURE(run.err);
+    CHECK(run.code == row.code);
+    REQUIRE(!run.out.empty());
+    const Json told = Json::parse(run.out);
+    compare(tables, "error", told["error"]);
+  }
+}
+
 TEST_CASE("what the other commands write is documented") {
   auto tables = documented();
   tables["jobs show"].all.merge(std::set(tables["jobs list"].all));

@@ -81,7 +81,7 @@ TEST_CASE("a short id is taken wherever a handle is") {
   CHECK(contains(stage.run({"jobs", "show", id}).out, "A kite"));
   const Outcome resolved = stage.run({"jobs", "resolve", id});
   CHECK(resolved.code == 2);
-  CHECK(contains(resolved.err, "needs no decision: it is succeeded"));
+  CHECK(contains(resolved.err, "it succeeded: there is nothing to decide"));
   CHECK(stage.service->counters().creates == 1);
   CHECK(contains(stage.run({"run", "film.lua", "0000000"}).err, "does not know 0000000"));
 }
@@ -140,6 +140,8 @@ TEST_CASE("the command that a hint names has --sim where the run had it") {
   CHECK(asked.code == 2);
   for (const char* choice : {" --adopt ID\n", " --resubmit\n", " --abandon\n"})
     CHECK(contains(asked.err, "kling jobs resolve --sim " + id + choice));
+  CHECK(contains(asked.err, ": was it accepted? The answer was lost\n"));
+  CHECK(contains(stage.run({"jobs", "list", "--sim", "--json"}).out, "kling jobs resolve --sim "));
 }
 
 TEST_CASE("files that are joined are told of, and what was made of them") {

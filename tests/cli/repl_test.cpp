@@ -48,6 +48,7 @@ TEST_CASE("an error in a pipe is told with its line and the exit code is one") {
   CHECK_FALSE(contains(run.err, "[kling]"));
   CHECK_FALSE(contains(run.err, "[C]"));
   CHECK(contains(run.err, "stdin:7: text2video: there is no field modle_name"));
+  CHECK(contains(run.err, "\n  do: did you mean model_name?"));
   CHECK(contains(run.err, "near <eof>"));
   CHECK(run.out == "goes on\n");
   CHECK(stage.service->counters().creates == 0);
@@ -84,7 +85,8 @@ TEST_CASE("leaving waits for the answer to each request and names what is open")
   CAPTURE(run.err);
   CHECK(run.code == 0);
   CHECK(stage.service->counters().creates == 2);
-  CHECK(std::regex_search(run.err, std::regex("open: kling:text2video/[0-9]+ \\(")));
+  CHECK(std::regex_search(
+      run.err, std::regex("open: A kite \\([a-z]+\\) goes on: kling jobs wait [0-9a-f]{7}\n")));
 }
 
 TEST_CASE("an interrupt ends the wait and names the job which goes on") {

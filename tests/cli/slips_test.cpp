@@ -43,6 +43,18 @@ TEST_CASE("an option behind the script is an error that shows the right order") 
       {{"run", "film.lua", "--speed", "60", "--sim"}, {"kling run --speed 60 --sim film.lua\n"}},
       {{"run", "film.lua", "--sim", "--", "--sim"}, {"kling run --sim film.lua -- --sim\n"}},
       {{"plan", "film.lua", "--sim"}, {"kling plan --sim film.lua\n"}},
+      {{"run", "film.lua", "--max-cots", "1"}, {"kling run --max-cost 1 film.lua\n"}},
+      {{"run", "film.lua", "--max-costs=1"}, {"kling run --max-cost=1 film.lua\n"}},
+      {{"run", "film.lua", "--drafts"}, {"kling run --draft film.lua\n"}},
+      {{"run", "film.lua", "--takes", "b"}, {"kling run --take b film.lua\n"}},
+      {{"run", "film.lua", "--agian", "shot 1"}, {"kling run --again 'shot 1' film.lua\n"}},
+      {{"run", "film.lua", "--quite"}, {"kling run --quiet film.lua\n"}},
+      {{"run", "film.lua", "-x"},
+       {"-x stands behind the script, where kling run does not read it, and kling run has no -x. "
+        "Nothing was run.\n  for the script's own options: kling run film.lua -- -x\n"}},
+      {{"run", "film.lua", "a", "--resume", "3", "--sim"},
+       {"kling run --sim film.lua a -- --resume 3\n",
+        "kling run film.lua a -- --resume 3 --sim\n"}},
       {{"plan", "film.lua", "--max-jobs", "2"}, {"kling plan has no --max-jobs (kling run has)"}},
   };
   for (const auto& row : rows) {
@@ -62,14 +74,14 @@ TEST_CASE("an option behind the script is an error that shows the right order") 
   CHECK(stage.service->counters().creates == 0);
 }
 
-TEST_CASE("what stands behind two dashes, and what is no option of ours, is the script's") {
+TEST_CASE("what stands behind two dashes, and what is no option, is the script's") {
   const Stage stage("print(arg[0], ...)");
   const struct {
     std::vector<std::string> words;
     const char* out;
   } rows[] = {
-      {{"run", "film.lua", "--shots", "3"}, "film.lua\t--shots\t3\n"},
-      {{"run", "film.lua", "-5", "-x", "-", "--s"}, "film.lua\t-5\t-x\t-\t--s\n"},
+      {{"run", "film.lua", "-5", "-.5", "-", "- 2 -"}, "film.lua\t-5\t-.5\t-\t- 2 -\n"},
+      {{"run", "film.lua", "--", "--shots", "-x"}, "film.lua\t--shots\t-x\n"},
       {{"run", "film.lua", "--", "--sim", "--max-cost=1"}, "film.lua\t--sim\t--max-cost=1\n"},
       {{"run", "film.lua", "a", "--", "--sim", "--", "b"}, "film.lua\ta\t--sim\t--\tb\n"},
       {{"run", "film.lua", "sim", "max-cost", ""}, "film.lua\tsim\tmax-cost\t\n"},
@@ -218,7 +230,30 @@ TEST_CASE("a slip on the command line is answered in words of ours") {
        "kling: kling has no command preview\n  do: kling run --sim film.lua\n"},
       {{"cost", "film.lua"}, "kling: kling has no command cost\n  do: kling plan film.lua\n"},
       {{"key"}, "kling: kling has no command key\n  do: kling login keeps your key\n"},
-      {{"jobs", "show"}, "kling: handle is missing\n  do: kling jobs show --help\n"},
+      {{"jobs", "show"},
+       "kling: which job? Its handle is missing\n  do: kling jobs lists them; then: kling jobs "
+       "show "
+       "ID\n"},
+      {{"run", "--budget", "5", "film.lua"},
+       "kling: kling run has no option --budget\n  do: --max-cost 5: what the script may cost in "
+       "US$\n"},
+      {{"run", "--api-key=sk-1", "film.lua"},
+       "kling: kling run has no option --api-key\n  do: kling login keeps the key; what is typed "
+       "here stays in your shell's history\n"},
+      {{"plan", "--max-jobs", "3", "film.lua"},
+       "kling: kling plan has no option --max-jobs\n  do: kling run has it; leave it out here\n"},
+      {{"run", "--max-cost", "5", "--max-cost", "1", "film.lua"},
+       "kling: --max-cost is given twice\n  do: kling run --help\n"},
+      {{"jobs", "rm"},
+       "kling: kling jobs has no command rm\n  do: kling jobs prune deletes old clips\n"},
+      {{"jobs", "storm"}, "kling: kling jobs has no command storm\n  do: kling jobs show storm\n"},
+      {{"help", "prune"},
+       "kling: kling has no command prune\n  do: it is one of kling jobs: kling help jobs\n"},
+      {{"man", "run"},
+       "kling: section: run is not one of 1,3lua\n  do: kling man prints all of it; kling help "
+       "COMMAND tells one command\n"},
+      {{"jobs", "save", "x", "~/y.mp4"},
+       "kling: the shell left the folder ~ as it is: ~/y.mp4\n  do: write it without quotes\n"},
       {{"run", "--take"}, "kling: --take wants a value behind it\n  do: kling run --help\n"},
       {{"run", "--sim", "--seed", "x", "film.lua"},
        "kling: --seed wants a whole number, not x\n  do: kling run --help\n"},

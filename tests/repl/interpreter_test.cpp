@@ -208,6 +208,15 @@ TEST_CASE("neither completion nor printing runs code of the user") {
   CHECK(session.enter("rawget(_G, 'calls')") == "0");
 }
 
+TEST_CASE("the values of a field are proposed behind its equals sign") {
+  Session session;
+  const Words modes = session.complete("kling.text2video { prompt = 'x', mode = ");
+  CHECK(has(modes, "\"std\""));
+  CHECK(has(modes, "\"pro\""));
+  CHECK(session.complete("kling.text2video { mode =") == modes);
+  CHECK(session.complete("kling.text2video { mode = 'std' ").empty());
+}
+
 TEST_CASE("names are completed from globals and locals and our values") {
   Session session;
   session.enter("local lighthouse = { beam = { colour = 1 }, dim = print }");
