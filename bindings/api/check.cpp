@@ -97,13 +97,15 @@ class Checker {
   }
 
   /// What to write for a value that is none of `all`.
-  static std::string instead(const std::string& value, const Param& param, const std::string& path,
-                             const std::vector<std::string>& all) {
+  std::string instead(const std::string& value, const Param& param, const std::string& path,
+                      const std::vector<std::string>& all) const {
     for (const Endpoint& endpoint : endpoints())
       for (const Param& other : endpoint.params)
         if (other.name == param.name && path == param.name && value.starts_with("kling-") &&
             std::ranges::count(other.rule.values, value) > 0)
-          return "it is a model of kling." + endpoint.name;
+          return request_.endpoint == "multi_image2video"
+                     ? "kling.omni with image_list = { … } is what newer models have"
+                     : "it is a model of kling." + endpoint.name;
     if (const std::string nearest = did_you_mean(value, all); !nearest.empty())
       return "did you mean " + nearest + "?";
     if (param.name == "mode") return meant_field("", "resolution");

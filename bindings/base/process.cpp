@@ -175,7 +175,8 @@ Result<ProcessOutput> run_process(const std::vector<std::string>& argv,
   }
   keep_tail(result.messages, limits.message_bytes);
   if (too_late)
-    return process_error(program, "did not end within " + spoken(limits.time) + " and was stopped");
+    return process_error(program, "did not end within " + spoken(limits.time) + " and was stopped",
+                         "try it by hand: " + program + " -version");
   if (too_much())
     return process_error(program, "wrote more than " + std::to_string(limits.output_bytes) +
                                       " bytes of output and was stopped");

@@ -274,7 +274,11 @@ Event Engine::get(Job& job) {
   }
   net::HttpOutcome outcome = fetch(job.step.target, job.step.task_id);
   const auto fail = [&job](EventType type, const Error& error) { return failed(job, type, error); };
-  if (outcome.stage != Stage::answered) return fail(EventType::unreachable, outcome.error);
+  // Of a broken frame what it holds may be whole.
+  const bool whole = outcome.stage == Stage::lost && outcome.status / 100 == 2 &&
+                     !api::parse_json(outcome.body).is_discarded();
+  if (outcome.stage != Stage::answered && !whole)
+    return fail(EventType::unreachable, outcome.error);
   api::Answer answer = net::read_answer(outcome);
   // Before it is given up: what the service called its id may be none.
   bool by_our_id = false;
