@@ -217,7 +217,7 @@ TEST_CASE("an option that all, any or map do not take is named") {
     refused("its options are a table, and it got a number", kling.map, { 1 }, nothing, 2)
     refused("unknown option limt", kling.map, { 1 }, nothing, { limt = 2 })
     refused("unknown option %", kling.map, { 1 }, nothing, { ["%"] = 2 })
-    refused("limit is a number, 1 or more, and was given two", kling.map, { 1 }, nothing, { limit = "two" })
+    refused("limit is a number, 1 or more, and was given \"two\"", kling.map, { 1 }, nothing, { limit = "two" })
     refused("unknown option limit", kling.all, { nothing }, { limit = 2 })
     refused("kling.any takes no options", kling.any, { nothing }, { timeout = 2 })
     refused("kling.any has nothing to wait for", kling.any, {})
