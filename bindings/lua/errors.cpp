@@ -172,6 +172,7 @@ const char* check_path(lua_State* L, int index) {
   raise_new(L, Kind::invalid, [&](Error& error) {
     if (zero) {
       error.message = "there is a zero byte in the path";
+      error.hint = "leave out \\0: no system has such names";
     } else if (address) {
       error.message = std::string("this is an address and no path: ") + path;
       error.hint = "give a path of this machine, such as shots/fox.mp4";

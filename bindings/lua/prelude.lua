@@ -190,7 +190,10 @@ end
 
 function kling.timeout(seconds, fn, ...)
   if type(seconds) ~= "number" or type(fn) ~= "function" then
-    refuse("kling.timeout takes a number of seconds and a function", "write kling.timeout(60, function() … end)")
+    refuse(
+      "kling.timeout takes a number of seconds and a function",
+      "write kling.timeout(60, function() … end)"
+    )
   end
   local group <close> = core.group()
   local task = spawn(fn, ...)

@@ -179,7 +179,7 @@ TEST_CASE("what is no file is named as what it is, and its name moves no termina
   REQUIRE(::mkfifo((stage.folder / "pipe.png").c_str(), 0600) == 0);
   for (const auto& [name, says] : {std::pair{"shots", "cannot read shots: it is a folder"},
                                    {"pipe.png", "cannot read pipe.png: it is no file"},
-                                   {"a\\0b", "no such file: a"},
+                                   {"a\\0b", "there is a zero byte in the path"},
                                    {"no\\27[2Jne\\u{202e}.png", "no such file: no [2Jne?.png"},
                                    {"\\xE9.png", "no such file: ?.png"}})
     for (const char* verb : {"still", "image"}) {

@@ -9,7 +9,7 @@ using namespace kling::test;
 namespace {
 
 /// How an MP4 begins.
-const std::string kOwnFilm(
+const std::string kHeadOfMp4(
     "\0\0\0\x18"
     "ftypisom",
     12);
@@ -28,7 +28,7 @@ std::string script(const std::string& body = kPut) {
 
 TEST_CASE("a video of one's own is put elsewhere once, and counts by what is in it") {
   Stage stage(script());
-  std::ofstream(stage.folder / "own.mp4") << kOwnFilm + "the same bytes";
+  std::ofstream(stage.folder / "own.mp4") << kHeadOfMp4 + "the same bytes";
   const Outcome plan = stage.run({"plan", "film.lua"});
   CHECK(plan.code == 0);
   CHECK_FALSE(contains(plan.out + plan.err, "put "));
@@ -46,7 +46,7 @@ TEST_CASE("a video of one's own is put elsewhere once, and counts by what is in 
   CHECK(run.code == 0);
   CHECK(run.out.empty());
   CHECK(stage.service->counters().creates == 2);
-  std::ofstream(stage.folder / "renamed.mp4") << kOwnFilm + "other bytes";
+  std::ofstream(stage.folder / "renamed.mp4") << kHeadOfMp4 + "other bytes";
   CHECK(stage.run().out == "put renamed.mp4\n");
   CHECK(stage.service->counters().accepted == 4);
 }
@@ -66,7 +66,7 @@ TEST_CASE("an upload that fails sends nothing and says why, and the next run goe
   };
   for (const auto& row : rows) {
     Stage stage(script(row.body));
-    std::ofstream(stage.folder / "own.mp4") << kOwnFilm;
+    std::ofstream(stage.folder / "own.mp4") << kHeadOfMp4;
     const Outcome run = stage.run();
     CAPTURE(run.err);
     CHECK(run.code == 1);
@@ -80,7 +80,7 @@ TEST_CASE("an upload that fails sends nothing and says why, and the next run goe
 
 TEST_CASE("an address is taken as programs print it, with blanks around and within") {
   Stage stage(script("return ' https://example.org/own film.mp4\\n'"));
-  std::ofstream(stage.folder / "own.mp4") << kOwnFilm;
+  std::ofstream(stage.folder / "own.mp4") << kHeadOfMp4;
   const Outcome run = stage.run();
   CAPTURE(run.err);
   CHECK(run.code == 0);

@@ -135,6 +135,29 @@ job.name = "fox")lua",
   do: it cannot be changed; name = "…" and such stand in its request
 )lua",
      ""},
+    {"",
+     R"lua(local job = kling.text2video("A fox")
+job:then(function(clip) print(clip) end))lua",
+     R"lua(kling: film.lua:3: <name> expected near 'then'
+  job:then(function(clip) print(clip) end)
+      ^
+  do: write job:wait(), or job:on_done(function(clip, err) … end)
+)lua",
+     ""},
+    {"",
+     R"lua(local job = kling.text2video("A fox")
+kling.spawn(job))lua",
+     R"lua(kling: film.lua:3: spawn takes a function, got a Job
+  do: leave spawn out: a job runs by itself; job:wait() gives its clip
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video("A fox"):wait()
+kling.query(clip))lua",
+     R"lua(kling: film.lua:3: query wants a job, got a Clip
+  do: write kling.query(clip.job)
+)lua",
+     ""},
     {"Clips and pictures",
      R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
 print(clip.durations))lua",
@@ -362,7 +385,7 @@ kling.image2video { image = clip.path, prompt = "It runs" })lua",
     {"",
      R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
 clip:trim { 1, 4 })lua",
-     R"lua(kling: film.lua:3: trim: table to its end is no part of this clip, which is 5.0 s long
+     R"lua(kling: film.lua:3: trim takes two numbers, got a table
   do: write clip:trim(1, 4), in seconds from its start
 )lua",
      ""},
@@ -378,6 +401,102 @@ kling.sheet({ clip }, "sheet.png"))lua",
 kling.still("title.png", 3))lua",
      R"lua(kling: film.lua:3: still takes options by name
   do: write kling.still("title.png", { seconds = 3 })
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video("A fox"):wait()
+clip:save("$HOME/x.mp4"))lua",
+     R"lua(kling: film.lua:3: Lua does not know variables of the shell: $HOME/x.mp4
+  do: write os.getenv("HOME") .. "/…"
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video("A fox"):wait()
+clip:save("https://example.org/x.mp4"))lua",
+     R"lua(kling: film.lua:3: this is an address and no path: https://example.org/x.mp4
+  do: give a path of this machine, such as shots/fox.mp4
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video("A fox"):wait()
+clip:save("file:///tmp/x.mp4"))lua",
+     R"lua(kling: film.lua:3: this is an address and no path: file:///tmp/x.mp4
+  do: give a path of this machine, such as shots/fox.mp4
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video("A fox"):wait()
+clip:save("C:\\Users\\me\\x.mp4"))lua",
+     R"lua(kling: film.lua:3: this is no path here: C:\Users\me\x.mp4
+  do: a disk of Windows lies elsewhere, such as /mnt/c/…; folders stand between /
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video("A fox"):wait()
+clip:save("film.lua/x.mp4"))lua",
+     R"lua(kling: film.lua:3: cannot make the folder film.lua: Not a directory
+  do: a part of the path is a file, where a folder is meant
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video("A fox"):wait()
+clip:cut(1, 2))lua",
+     R"lua(kling: film.lua:3: a Clip has no cut
+  do: write clip:trim(1, 4)
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video("A fox"):wait()
+clip:frame("last"))lua",
+     R"lua(kling: film.lua:3: frame takes seconds, got string
+  do: write clip:frame(2.5), in seconds from its start; the end is clip:last_frame()
+)lua",
+     ""},
+    {"",
+     R"lua(local path = kling.text2video("A fox"):wait():save("fox.mp4")
+path:last_frame())lua",
+     R"lua(kling: film.lua:3: attempt to call a nil value (method 'last_frame')
+  do: this is no clip: save gives a path; an item of a list is list[1]:last_frame(…)
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video("A fox"):wait()
+print(clip:duration()))lua",
+     R"lua(kling: film.lua:3: attempt to call a number value (method 'duration')
+  do: it is a number: write .duration without brackets
+)lua",
+     ""},
+    {"",
+     R"lua(local one, two = kling.text2video("A fox"), kling.text2video("A crow")
+table.concat({ one, two }, "film.mp4"))lua",
+     R"lua(kling: film.lua:3: invalid value (userdata) at index 1 in table for 'concat'
+  do: kling.concat({ one, two }, "film.mp4") joins clips; table.concat joins texts
+)lua",
+     ""},
+    {"",
+     R"lua(local one, two = kling.text2video("A fox"), kling.text2video("A crow")
+kling.concat({ one, two }, "film.mp4", { crossfade = 7 }))lua",
+     R"lua(kling: film.lua:3: A fox is shown for 5.042 s, too short for crossfade = 7
+  do: give crossfade less than 5.04
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video("A fox"):wait()
+kling.concat({ clip }, "film.mp4", { audio = "s.wav", volume = 0.5 }))lua",
+     R"lua(kling: film.lua:3: concat: unknown option volume, write audio = { path = "song.mp3", volume = 0.5 }
+  do: it knows audio, crossfade, fade, fit, fps, mix, size
+)lua",
+     ""},
+    {"", R"lua(kling.image2video { image = "ftp://example.org/fox.png", prompt = "It runs" })lua",
+     R"lua(kling: film.lua:2: image2video: image is no path: ftp://example.org/fox.png
+  do: the service takes http:// and https:// addresses
+)lua",
+     ""},
+    {"",
+     R"lua(kling.configure { upload = function(path) return "https://example.org/" .. path end }
+kling.omni { prompt = "<<<video_1>>> in snow", video_list = { "film.lua" } }:wait())lua",
+     R"lua(kling: film.lua:3: film.lua is text; the service takes MP4 and MOV videos
+  do: give a video or a Clip
 )lua",
      ""},
     {"Dots and colons", R"lua(kling:text2video { prompt = "A fox" })lua",
@@ -506,7 +625,7 @@ kling.concat(clip, "film.mp4"))lua",
     {"",
      R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
 kling.concat({ clip }, "film.mp4", { music = "song.mp3" }))lua",
-     R"lua(kling: film.lua:3: concat: unknown option music
+     R"lua(kling: film.lua:3: concat: unknown option music, did you mean audio?
   do: it knows audio, crossfade, fade, fit, fps, mix, size
 )lua",
      ""},
@@ -631,17 +750,17 @@ two:save("crow.mp4"))lua",
      R"lua(local both = kling.all { kling.text2video("A fox"), kling.text2video("A crow") }
 both:save("crow.mp4"))lua",
      R"lua(kling: film.lua:3: attempt to call a nil value (method 'save')
-  do: this is no clip; an item of a list is list[1]:save(…)
+  do: this is no clip: save gives a path; an item of a list is list[1]:save(…)
 )lua",
      ""},
     {"", R"lua(kling.approve({ kling.text2video("A fox") }, "Go on?"))lua",
      R"lua(kling: film.lua:2: approve wants the question first, as text
-  do: write ("Day or night?", { one, two })
+  do: write kling.approve("Is it good?", { clip })
 )lua",
      ""},
     {"", R"lua(kling.ask({ "day", "night" }, "When?"))lua",
      R"lua(kling: film.lua:2: ask wants the question first, as text
-  do: write ("Day or night?", { one, two })
+  do: write kling.ask("Day or night?", { "day", "night" })
 )lua",
      ""},
     {"",
@@ -780,7 +899,7 @@ for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video(row) end)lua",
 dofile("helpers.lua"))lua",
      R"lua(kling: film.lua:3: helpers.lua:1: unexpected symbol near '='
   local take = = 2
-             ^
+               ^
 )lua",
      ""},
     {"", R"lua(dofile("helper.lua"))lua",
@@ -1004,6 +1123,167 @@ print(problem.mesage))lua",
     {"", R"lua(kling.timeout(1, function() kling.sleep(60) end))lua",
      R"lua(kling: film.lua:2: task main/1 was still running when the wait timed out
   do: give it more seconds; what it sent goes on, and the next run finds it
+)lua",
+     ""},
+    {"", R"lua(kling.all(kling.text2video("A fox"), kling.text2video("A crow")))lua",
+     R"lua(kling: film.lua:2: kling.all takes a table of jobs, tasks and functions
+  do: write kling.all { one, two }
+)lua",
+     ""},
+    {"", R"lua(kling.clip("intro.mp4"))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (field 'clip')
+  do: a path is a part of a film: kling.concat({ "intro.mp4", clip }, "film.mp4")
+)lua",
+     ""},
+    {"", R"lua(kling.text_to_video("A fox"))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (field 'text_to_video')
+  do: write kling.text2video { prompt = "…" }
+)lua",
+     ""},
+    {"", R"lua(kling.wait_all { kling.text2video("A fox") })lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (field 'wait_all')
+  do: write kling.all { one, two }
+)lua",
+     ""},
+    {"", R"lua(kling.lip_sync { video = "fox.mp4" })lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (field 'lip_sync')
+  do: kling makes videos; kling.request reaches what else the service has
+)lua",
+     ""},
+    {"", R"lua(kling.budget(5))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (field 'budget')
+  do: write kling.configure { budget = 5 }
+)lua",
+     ""},
+    {"", R"lua(kling.undo())lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (field 'undo')
+  do: kling has text2video, image2video, multi_image2video, omni, query, job, request, image, bytes, still, concat, timeline, sheet, pick, approve, ask, all, any, map, spawn, sleep, timeout, notify, log, csv, json, configure, client
+)lua",
+     ""},
+    {"", R"lua(kling.key = "sk-123")lua",
+     R"lua(kling: film.lua:2: kling.key is no field that can be set
+  do: write kling.configure { key = … }
+)lua",
+     ""},
+    {"", R"lua(kling.api_key = "sk-123")lua",
+     R"lua(kling: film.lua:2: kling.api_key is no field that can be set
+  do: write kling.configure { key = … }
+)lua",
+     ""},
+    {"", R"lua(kling.configure { api_key = "sk-123" })lua",
+     R"lua(kling: film.lua:2: there is no option api_key
+  do: write key = …, or kling login in the shell
+)lua",
+     ""},
+    {"", R"lua(kling.configure { budget = "$5" })lua",
+     R"lua(kling: film.lua:2: option budget takes a number of dollars, { usd = …, jobs = … } or false, not "$5"
+  do: write budget = 5, without $ and quotes
+)lua",
+     ""},
+    {"", R"lua(klng.text2video("A fox"))lua",
+     R"lua(kling: film.lua:2: attempt to index a nil value (global 'klng')
+  do: did you mean kling?
+)lua",
+     ""},
+    {"", R"lua(local helpers = require "./masks")lua",
+     R"lua(kling: film.lua:2: module './masks' not found
+  do: write require "masks"
+)lua",
+     ""},
+    {"", R"lua(local mask = require "lib/mask")lua",
+     R"lua(kling: film.lua:2: module 'lib/mask' not found
+  do: write require "lib.mask"
+)lua",
+     ""},
+    {"",
+     R"lua(io.open("helpers.lua", "w"):write("local M = { takes = 3 }\n"):close()
+local helpers = require "helpers"
+print(helpers.takes))lua",
+     R"lua(kling: film.lua:4: attempt to index a boolean value (local 'helpers')
+  do: it is true or false; a file that require reads ends with return and what it gives
+)lua",
+     ""},
+    {"", R"lua(kling.spawn("A fox"))lua",
+     R"lua(kling: film.lua:2: spawn takes a function
+  do: write kling.spawn(function() … end)
+)lua",
+     ""},
+    {"", R"lua(kling.map({ "A fox" }, print, { limit = "2" }))lua",
+     R"lua(kling: film.lua:2: kling.map: limit is a number, 1 or more, and was given "2"
+  do: write { limit = 2 }
+)lua",
+     ""},
+    {"", R"lua(kling.map({ { prompt = "A fox" }, { promt = "A crow" } }, kling.text2video))lua",
+     R"lua(kling: film.lua:2: text2video: there is no field promt
+  do: write prompt = "…"
+)lua",
+     ""},
+    {"",
+     R"lua(io.open("shots.csv", "w"):write("# my shots\nprompt\nA fox\n"):close()
+kling.map(kling.csv("shots.csv"), kling.text2video))lua",
+     R"lua(kling: film.lua:3: shots.csv: row 1, column 1: # begins no comment here; take the row out, or write "#…"
+)lua",
+     ""},
+    {"",
+     R"lua(io.open("shots.csv", "w"):write("prompt,duration,model_name,multi_shot\nA fox,5.0,kling-v3,FALSE\n"):close()
+print(kling.text2video(kling.csv("shots.csv")[1]):wait():save("fox.mp4")))lua",
+     "",
+     R"lua(fox.mp4
+)lua"},
+    {"", R"lua(kling.text2video(kling.csv("shots.csv")))lua",
+     R"lua(kling: film.lua:2: text2video takes one table, got a list
+  do: write for _, row in ipairs(rows) do kling.text2video(row) end
+)lua",
+     ""},
+    {"", R"lua(for row in ipairs({ { prompt = "A fox" } }) do kling.text2video(row) end)lua",
+     R"lua(kling: film.lua:2: text2video takes one table, got number
+  do: write for _, row in ipairs(rows) do kling.text2video(row) end
+)lua",
+     ""},
+    {"", R"lua(kling.pick("Which?", { "a fox", "a crow" }))lua",
+     R"lua(kling: film.lua:2: pick: item 1 is a string; it takes clips, images and jobs
+  do: write kling.ask("Day or night?", { "day", "night" })
+)lua",
+     ""},
+    {"", R"lua(kling.approve("Go on?"))lua",
+     R"lua(kling: film.lua:2: approve wants a list of clips after the question
+  do: write kling.approve("Is it good?", { clip })
+)lua",
+     ""},
+    {"", R"lua(kling.timeout("5", print))lua",
+     R"lua(kling: film.lua:2: kling.timeout takes a number of seconds and a function
+  do: write kling.timeout(60, function() … end)
+)lua",
+     ""},
+    {"", R"lua(kling.json())lua",
+     R"lua(kling: film.lua:2: json wants a path, a text of JSON or a value
+  do: write kling.json("shots.json")
+)lua",
+     ""},
+    {"", R"lua(kling.json({ "a fox", takes = 3 }))lua",
+     R"lua(kling: film.lua:2: the value mixes a list with named fields
+  do: write { one, two } or { name = one }, one of both
+)lua",
+     ""},
+    {"",
+     R"lua(local ok, problem = pcall(kling.text2video, { promt = "A fox" })
+if problem:match("promt") then print("a slip") end)lua",
+     R"lua(kling: film.lua:3: an Error has no match
+  do: as text: tostring(e)
+)lua",
+     ""},
+    {"",
+     R"lua(local ok, problem = pcall(kling.text2video, { promt = "A fox" })
+print(problem.msg))lua",
+     R"lua(kling: film.lua:3: an Error has no msg
+  do: write e.message
+)lua",
+     ""},
+    {"",
+     R"lua(local ok, problem = pcall(kling.text2video, { promt = "A fox" })
+print(problem:kind()))lua",
+     R"lua(kling: film.lua:3: attempt to call a string value (method 'kind')
+  do: it is a string: write .kind without brackets
 )lua",
      ""},
     {"The fields of a request", R"lua(kling.text2video { duration = 5 })lua",
@@ -1262,6 +1542,182 @@ kling.text2video { prompt = name.upper() })lua",
   do: a text has its methods behind a colon: name:upper()
 )lua",
      ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", mode = pro })lua",
+     R"lua(kling: film.lua:2: mode = pro: the global pro is nil
+  do: a text stands in quotes: mode = "pro"; what may be missing: pro or nil
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", multi_shot = True })lua",
+     R"lua(kling: film.lua:2: multi_shot = True: the global True is nil
+  do: write multi_shot = true
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { promptText = "A fox" })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field promptText
+  do: write prompt = "…"
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", promptImage = "fox.png" })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field promptImage
+  do: kling.image2video starts from a picture: image = …
+)lua",
+     ""},
+    {"", R"lua(kling.image2video { image = "fox.png", tail_image_url = "den.png" })lua",
+     R"lua(kling: film.lua:2: image2video: there is no field tail_image_url
+  do: write image_tail = …
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", durationSeconds = 5 })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field durationSeconds
+  do: write duration = 5
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", guidanceScale = 7 })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field guidanceScale
+  do: write cfg_scale = 0.5
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", loop = true })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field loop
+  do: Kling has no such setting: leave it out
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", title = "fox" })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field title
+  do: write name = "…"
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", takes = 3 })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field takes
+  do: write take = 2
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", watermark = true })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field watermark
+  do: write watermark_info = { enabled = true }
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", camera_control = "zoom_in" })lua",
+     R"lua(kling: film.lua:2: text2video: camera_control must be a table, got "zoom_in"
+  do: write camera_control = { type = "simple", config = { zoom = 5 } }
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", camera = "zoom in" })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field camera
+  do: say it in the prompt: "slow zoom in"; kling-v1 takes camera_control = { type = "simple", config = { zoom = 5 } }
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", model_name = "kling-v3-omni" })lua",
+     R"lua(kling: film.lua:2: text2video: model_name = "kling-v3-omni" is not one of: kling-v2-6, kling-v2-5-turbo, kling-v3, kling-v2-1-master, kling-v2-master, kling-v1-6, kling-v1
+  do: it is a model of kling.omni
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", model_name = "2.6" })lua",
+     R"lua(kling: film.lua:2: text2video: model_name = "2.6" is not one of: kling-v2-6, kling-v2-5-turbo, kling-v3, kling-v2-1-master, kling-v2-master, kling-v1-6, kling-v1
+  do: did you mean kling-v2-6?
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", model_name = "wan-2.5" })lua",
+     R"lua(kling: film.lua:2: text2video: model_name = "wan-2.5" is not one of: kling-v2-6, kling-v2-5-turbo, kling-v3, kling-v2-1-master, kling-v2-master, kling-v1-6, kling-v1
+  do: give one of these, or leave it out
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", duration = 0/0 })lua",
+     R"lua(kling: film.lua:2: duration is not a finite number
+  do: something was divided by zero, or has grown without an end
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { "prompt" = "A fox" })lua",
+     R"lua(kling: film.lua:2: '}' expected near '='
+  kling.text2video { "prompt" = "A fox" }
+                              ^
+  do: a field's name stands without quotes: { prompt = "…" }
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { "prompt" => "A fox" })lua",
+     R"lua(kling: film.lua:2: '}' expected near '='
+  kling.text2video { "prompt" => "A fox" }
+                              ^
+  do: a field is written name = value: { prompt = "…" }
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", aspect-ratio = "16:9" })lua",
+     R"lua(kling: film.lua:2: '}' expected near '='
+  kling.text2video { prompt = "A fox", aspect-ratio = "16:9" }
+                                                    ^
+  do: a name has _ in place of -: negative_prompt = …
+)lua",
+     ""},
+    {"", R"lua(kling.text2video(prompt = "A fox", duration = 5))lua",
+     R"lua(kling: film.lua:2: ')' expected near '='
+  kling.text2video(prompt = "A fox", duration = 5)
+                          ^
+  do: named values stand in { and }: kling.text2video { prompt = "…" }
+)lua",
+     ""},
+    {"", R"lua(kling.text2video prompt = "A fox")lua",
+     R"lua(kling: film.lua:2: syntax error near 'prompt'
+  kling.text2video prompt = "A fox"
+                   ^
+  do: named values stand in { and }: kling.text2video { prompt = "…" }
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox"， duration = 5 })lua",
+     R"lua(kling: film.lua:2: '}' expected near '<\239>'
+  kling.text2video { prompt = "A fox"， duration = 5 }
+                                     ^
+  do: there is a wide sign in this line: type it anew, as in , ( ) :
+)lua",
+     ""},
+    {"",
+     R"lua(local look = { mode = "pro" }
+kling.text2video { ...look, prompt = "A fox" })lua",
+     R"lua(kling: film.lua:3: '}' expected near 'look'
+  kling.text2video { ...look, prompt = "A fox" }
+                        ^
+  do: Lua spreads no table: for name, value in pairs(t) do copy[name] = value end
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = 'It's a fox' })lua",
+     R"lua(kling: film.lua:2: '}' expected near 's'
+  kling.text2video { prompt = 'It's a fox' }
+                                  ^
+  do: the text ends at the ' inside of it: put it in double quotes
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = """A fox""" })lua",
+     R"lua(kling: film.lua:2: '}' expected near '"A fox"'
+  kling.text2video { prompt = """A fox""" }
+                                ^
+  do: a text over several lines stands in [[ and ]]
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "灯台守", name = "灯" duration = 5 })lua",
+     R"lua(kling: film.lua:2: '}' expected near 'duration'
+  kling.text2video { prompt = "灯台守", name = "灯" duration = 5 }
+                                                    ^
+  do: is a comma missing before duration?
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", name = "fox\xff" })lua",
+     R"lua(kling: film.lua:2: name is not UTF-8 text (at byte 4)
+  do: save the script as UTF-8
+)lua",
+     ""},
+    {"", R"lua(kling.text2video({ prompt = "A fox" }:wait())lua",
+     R"lua(kling: film.lua:2: ')' expected near ':'
+  kling.text2video({ prompt = "A fox" }:wait()
+                                       ^
+  do: is a ) missing before the colon?
+)lua",
+     ""},
+    {"", R"lua(kling text2video { prompt = "A fox" })lua",
+     R"lua(kling: film.lua:2: syntax error near 'text2video'
+  kling text2video { prompt = "A fox" }
+        ^
+  do: a dot is missing: kling.text2video { … }
+)lua",
+     ""},
     {"Lua itself", R"lua(kling.text2video { prompt = “A fox” })lua",
      R"lua(kling: film.lua:2: unexpected symbol near '<\226>'
   kling.text2video { prompt = “A fox” }
@@ -1362,7 +1818,7 @@ kling.text2video(prompt))lua",
     {"", R"lua(for i = 1, 2 do print(i) end end)lua",
      R"lua(kling: film.lua:2: <eof> expected near 'end'
   for i = 1, 2 do print(i) end end
-                           ^
+                               ^
   do: this end is one too many
 )lua",
      ""},
@@ -1529,7 +1985,7 @@ end)lua",
     {"", R"lua(local shot = (animal) => kling.text2video(animal))lua",
      R"lua(kling: film.lua:2: unexpected symbol near '='
   local shot = (animal) => kling.text2video(animal)
-             ^
+                        ^
   do: a function is written function(x) return … end
 )lua",
      ""},
@@ -1591,7 +2047,7 @@ take++)lua",
 if pro && long then print("dear") end)lua",
      R"lua(kling: film.lua:3: unexpected symbol near '&'
   if pro && long then print("dear") end
-         ^
+          ^
   do: Lua writes and, or, not
 )lua",
      ""},
@@ -1600,7 +2056,7 @@ if pro && long then print("dear") end)lua",
 if pro || long then print("dear") end)lua",
      R"lua(kling: film.lua:3: unexpected symbol near '|'
   if pro || long then print("dear") end
-         ^
+          ^
   do: Lua writes and, or, not
 )lua",
      ""},
@@ -1621,7 +2077,7 @@ if pro || long then print("dear") end)lua",
     {"", R"lua(if mode === "pro" then print("dear") end)lua",
      R"lua(kling: film.lua:2: unexpected symbol near '='
   if mode === "pro" then print("dear") end
-          ^
+            ^
   do: to compare two values, write ==
 )lua",
      ""},
@@ -1783,7 +2239,7 @@ print(take:format()))lua",
 if take == 1 then print("one") elif take == 2 then print("two") end)lua",
      R"lua(kling: film.lua:3: syntax error near 'take'
   if take == 1 then print("one") elif take == 2 then print("two") end
-     ^
+                                      ^
   do: write if … then … elseif … then … else … end
 )lua",
      ""},
@@ -1809,6 +2265,251 @@ if take == 1 then print("one") elif take == 2 then print("two") end)lua",
     {"", R"lua(kling.text2video("A fox") please)lua",
      R"lua(kling: film.lua:3: syntax error near <eof>
   do: the last word alone is no statement: name(…) calls, name = … sets
+)lua",
+     ""},
+    {"", R"lua(local clip = await kling.text2video("A fox"))lua",
+     R"lua(kling: film.lua:2: Lua has no await
+  do: write job:wait(): kling.text2video { … }:wait()
+)lua",
+     ""},
+    {"", R"lua(local client = new kling.client { take = "b" })lua",
+     R"lua(kling: film.lua:2: Lua has no new
+  do: leave it out
+)lua",
+     ""},
+    {"", R"lua(console.log("done"))lua",
+     R"lua(kling: film.lua:2: attempt to index a nil value (global 'console')
+  do: write print(x); filled in: print(("take %d"):format(3))
+)lua",
+     ""},
+    {"", R"lua(printf("take %d", 3))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (global 'printf')
+  do: write print(x); filled in: print(("take %d"):format(3))
+)lua",
+     ""},
+    {"",
+     R"lua(local best = true
+local mode = best ? 1 : 2)lua",
+     R"lua(kling: film.lua:3: unexpected symbol near '?'
+  local mode = best ? 1 : 2
+                    ^
+  do: Lua has no a ? b : c: write a and b or c
+)lua",
+     ""},
+    {"", R"lua(print("A fox" .. nil))lua",
+     R"lua(kling: film.lua:2: attempt to concatenate a nil value
+  do: what is joined by .. has no value: leave it out
+)lua",
+     ""},
+    {"", R"lua(for i in 1..3 do print(i) end)lua",
+     R"lua(kling: film.lua:2: malformed number near '1..3'
+  for i in 1..3 do print(i) end
+           ^
+  do: write for i = 1, 3 do … end, or for i, item in ipairs(list) do … end
+)lua",
+     ""},
+    {"", R"lua(for i = 1 to 3 do print(i) end)lua",
+     R"lua(kling: film.lua:2: ',' expected near 'to'
+  for i = 1 to 3 do print(i) end
+            ^
+  do: write for i = 1, 3 do … end, or for i, item in ipairs(list) do … end
+)lua",
+     ""},
+    {"", R"lua(for (i = 0; i < 3; i++) { print(i) })lua",
+     R"lua(kling: film.lua:2: <name> expected near '('
+  for (i = 0; i < 3; i++) { print(i) }
+      ^
+  do: write for i = 1, 3 do … end, or for i, item in ipairs(list) do … end
+)lua",
+     ""},
+    {"", R"lua(foreach shot in shots do print(shot) end)lua",
+     R"lua(kling: film.lua:2: syntax error near 'shot'
+  foreach shot in shots do print(shot) end
+          ^
+  do: write for i = 1, 3 do … end, or for i, item in ipairs(list) do … end
+)lua",
+     ""},
+    {"", R"lua(local 1shot = "A fox")lua",
+     R"lua(kling: film.lua:2: malformed number near '1s'
+  local 1shot = "A fox"
+        ^
+  do: a name begins with a letter: shot1
+)lua",
+     ""},
+    {"", R"lua(local shot-1 = "A fox")lua",
+     R"lua(kling: film.lua:2: unexpected symbol near '-'
+  local shot-1 = "A fox"
+            ^
+  do: a name has _ in place of -: negative_prompt = …
+)lua",
+     ""},
+    {"", R"lua(local été = "A fox")lua",
+     R"lua(kling: film.lua:2: <name> expected near '<\195>'
+  local été = "A fox"
+        ^
+  do: a name has the letters a to z, digits and _; a text stands in quotes
+)lua",
+     ""},
+    {"", R"lua(local end = 3)lua",
+     R"lua(kling: film.lua:2: <name> expected near 'end'
+  local end = 3
+        ^
+  do: this is a word of Lua's own: choose another name
+)lua",
+     ""},
+    {"", R"lua(local takes: number = 3)lua",
+     R"lua(kling: film.lua:2: unexpected symbol near ':'
+  local takes: number = 3
+             ^
+  do: Lua has no types: leave out the colon and what follows it
+)lua",
+     ""},
+    {"", R"lua(local cost = 2 ** 3)lua",
+     R"lua(kling: film.lua:2: unexpected symbol near '*'
+  local cost = 2 ** 3
+                  ^
+  do: a power is written 2 ^ 3
+)lua",
+     ""},
+    {"", R"lua(local cost = 3 × 2)lua",
+     R"lua(kling: film.lua:2: unexpected symbol near '<\195>'
+  local cost = 3 × 2
+                 ^
+  do: write - for minus, * for times, / for divided by
+)lua",
+     ""},
+    {"", R"lua(print x)lua",
+     R"lua(kling: film.lua:2: syntax error near 'x'
+  print x
+        ^
+  do: a call has brackets, such as print(x)
+)lua",
+     ""},
+    {"", R"lua(print "A fox", "A crow")lua",
+     R"lua(kling: film.lua:2: syntax error near ','
+  print "A fox", "A crow"
+               ^
+  do: a call has brackets, such as print(x)
+)lua",
+     ""},
+    {"", R"lua(raise "stop")lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (global 'raise')
+  do: write error("…")
+)lua",
+     ""},
+    {"", R"lua(throw Error("stop"))lua",
+     R"lua(kling: film.lua:2: syntax error near 'Error'
+  throw Error("stop")
+        ^
+  do: write error("…")
+)lua",
+     ""},
+    {"", R"lua(unless done then print("wait") end)lua",
+     R"lua(kling: film.lua:2: syntax error near 'done'
+  unless done then print("wait") end
+         ^
+  do: write if not … then … end
+)lua",
+     ""},
+    {"",
+     R"lua(class Film
+end)lua",
+     R"lua(kling: film.lua:2: syntax error near 'Film'
+  class Film
+        ^
+  do: Lua has no classes: a table holds values, local function name(…) … end is a function
+)lua",
+     ""},
+    {"",
+     R"lua(for i = 1, 2 do
+  print(i)
+endfor)lua",
+     R"lua(kling: film.lua:5: syntax error near <eof>
+  do: a block ends with end alone
+)lua",
+     ""},
+    {"", R"lua(break)lua",
+     R"lua(kling: film.lua:3: break outside loop at line 2
+  break
+  ^
+  do: break ends a loop: a function ends with return, the script with os.exit()
+)lua",
+     ""},
+    {"",
+     R"lua(for i = 1, 2 do
+  if i == 1 then goto continue end
+  print(i)
+end)lua",
+     R"lua(kling: film.lua:6: no visible label 'continue' for <goto> at line 3
+    if i == 1 then goto continue end
+                   ^
+  do: goto needs ::name:: where it goes to, such as before the end of the loop
+)lua",
+     ""},
+    {"",
+     R"lua(do return end
+return 3
+print("done"))lua",
+     R"lua(kling: film.lua:4: <eof> expected near 'print'
+  print("done")
+  ^
+  do: return is the last line of its block: nothing follows it
+)lua",
+     ""},
+    {"", R"lua(print("done")))lua",
+     R"lua(kling: film.lua:2: unexpected symbol near ')'
+  print("done"))
+               ^
+  do: it is one too many, or what it closes was not opened
+)lua",
+     ""},
+    {"", R"lua(print("done",))lua",
+     R"lua(kling: film.lua:2: unexpected symbol near ')'
+  print("done",)
+               ^
+  do: leave out the comma before the )
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = })lua",
+     R"lua(kling: film.lua:2: unexpected symbol near '}'
+  kling.text2video { prompt = }
+                              ^
+  do: a value is missing behind the =
+)lua",
+     ""},
+    {"",
+     R"lua(local shots = { "A fox" }
+print(shots.1))lua",
+     R"lua(kling: film.lua:3: ')' expected near '.1'
+  print(shots.1)
+             ^
+  do: an item of a list is list[1]
+)lua",
+     ""},
+    {"", R"lua(if (takes = 3) then print("three") end)lua",
+     R"lua(kling: film.lua:2: ')' expected near '='
+  if (takes = 3) then print("three") end
+            ^
+  do: to compare two values, write ==
+)lua",
+     ""},
+    {"", R"lua(kling.sleep(0) # wait)lua",
+     R"lua(kling: film.lua:2: unexpected symbol near '#'
+  kling.sleep(0) # wait
+                 ^
+  do: a comment begins with --
+)lua",
+     ""},
+    {"", R"lua(local prompt = 'It's a fox')lua",
+     R"lua(kling: film.lua:2: syntax error near 'a'
+  local prompt = 'It's a fox'
+                       ^
+  do: the text ends at the ' inside of it: put it in double quotes
+)lua",
+     ""},
+    {"", R"lua(assert(io.open("shots.txt")))lua",
+     R"lua(kling: film.lua:2: shots.txt: No such file or directory
+  do: check the path; relative ones start at the working folder
 )lua",
      ""},
 };
