@@ -221,6 +221,9 @@ std::function<int()> set_up_init(CLI::App& app) {
       ->type_name("DIR");
   app.footer("Example: kling init film");
   return [options] {
+    if (options->folder.ends_with(".lua"))
+      return misused("kling init makes a folder, and " + options->folder + " is a script",
+                     "kling init film");
     std::vector<ProjectFile> files = {{"film.lua", kFirstScript},
                                       {"README.md", kFirstReadme},
                                       {".gitignore", ".kling/\nout/\n*.part\n"}};

@@ -160,7 +160,7 @@ struct Reader {
 void print_step(const Step& row, const Reader& reader, const Voice& voice) {
   const auto line = [](const char* name, const std::string& value) {
     if (!value.empty())
-      std::printf("%s\n", wrapped(printed("  %-12s  ", name) + value, STDOUT_FILENO).c_str());
+      std::printf("%s\n", wrapped(printed("  %-12s ", name) + value, STDOUT_FILENO).c_str());
   };
   std::printf("%s  %s\n", handle_of(row).c_str(), engine::name(row.state));
   line("name", row.name);

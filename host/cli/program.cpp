@@ -232,6 +232,7 @@ int run_program(int argc, char** argv) {
     const CLI::Option* option = last->get_option_no_throw(what.substr(0, what.find(": takes ")));
     if (option != nullptr)  // what it counts: days, seconds
       return misused(what, option->get_name() + ": " + option->get_description());
+    if (last == &app && first.starts_with('-')) return tell_unknown(app, path, first);
     if (what == "handle is missing")
       return misused("which job? Its " + what, "kling jobs lists them; then: " + path + " ID");
     if (path == "kling man")

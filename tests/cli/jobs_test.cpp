@@ -161,7 +161,7 @@ TEST_CASE("names with blanks, beginnings of names and of handles name a job ever
       "  kling.text2video { prompt = '3', name = 'kite 3' } }");
   REQUIRE(stage.run().code == 0);
   CHECK(contains(stage.run({"query", "kite 2"}).out, "succeeded"));
-  CHECK(contains(stage.run({"jobs", "show", "sto"}).out, "  name          storm\n"));
+  CHECK(contains(stage.run({"jobs", "show", "sto"}).out, "  name         storm\n"));
   CHECK(stage.run({"run", "film.lua", "kite 2"}).out == "kite 2\n");
   CHECK(contains(stage.run({"run", "film.lua", "kite 9"}).err,
                  "this is no handle of a job\n  do: write a shot's name, "));

@@ -161,7 +161,8 @@ TEST_CASE("what .load cannot read or compile is told with the file's own line") 
   CHECK(contains(run.err,
                  "kling: cannot read the script bda.lua: No such file or directory\n  do: did you "
                  "mean bad.lua?\n"));
-  CHECK(contains(run.err, "bad.lua:2: unexpected symbol near '='\n  local y = = 2\n          ^\n"));
+  CHECK(
+      contains(run.err, "bad.lua:2: unexpected symbol near '='\n  local y = = 2\n            ^\n"));
 }
 
 TEST_CASE("a global without a value is no matter of the inputs after the one that read it") {

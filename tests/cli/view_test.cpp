@@ -116,6 +116,10 @@ TEST_CASE("the page of a film is a folder that holds all it shows, and nothing e
   const json timeline = json::parse(text_of(stage.folder / "film.otio"));
   CHECK(timeline["OTIO_SCHEMA"] == "Timeline.1");
   CHECK(stage.service->counters().creates == 3);
+  Stage elsewhere("");  // clips that are here are joined whatever service is set now
+  elsewhere.environment.push_back("KLING_BASE_URL=https://api.invalid");
+  CHECK(elsewhere.run({"view", "--ledger", stage.folder / ".kling/ledger.db", "--sheet", "all.png"})
+            .out == "all.png\n");
   const Outcome none = stage.run({"view", "--sheet", "x.png", "--take", "none", "film.lua"});
   CHECK(none.code == 1);
   CHECK(contains(none.err, "no finished shot"));
