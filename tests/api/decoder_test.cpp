@@ -507,6 +507,10 @@ TEST_CASE("a signature is cut out however JSON writes the characters of its URL"
     CHECK(shown.find("ret") == std::string::npos);
     CHECK(parse_json(shown)["id"] == "7");
   }
+  for (const char* path : {"//h/a.mp4?ksSecret=secret", "denied: /a.mp4?Signature=secret&Expires=1",
+                           "ftp://h/a.mp4?ksSecret=secret"})
+    CHECK_MESSAGE(excerpt(path, 999).find("secret") == std::string::npos, path);
+  CHECK(excerpt("what? no = sign", 999) == "what? no = sign");
 }
 
 TEST_CASE("the first bytes of a page are kept and no more") {

@@ -294,6 +294,7 @@ TEST_CASE("a whole film is taken whatever the status says and whatever stands be
       {"a part of nobody knows what", answer(content, "", "206 Partial Content")},
       {"two bytes behind it", answer(content + "xx")},
       {"a line behind it", answer(content + "<!-- served by cache 7 -->")},
+      {"lines behind it", answer(content + "\n\n<!-- served by x -->")},
       {"zeros behind it", answer(content + std::string(99, '\0'))},
       {"a movie without its type", answer(content.substr(16))},
   };
@@ -306,6 +307,25 @@ TEST_CASE("a whole film is taken whatever the status says and whatever stands be
     const auto got = download(server.url() + "/clip.mp4", folder.path + "/clip.mp4", fast());
     CHECK_MESSAGE(got.ok(), (got ? "" : got.error().message));
     CHECK(server.connections() == 1);
+  }
+}
+
+TEST_CASE("a film is whole when only the end of its frame is missing, time and again") {
+  TemporaryFolder folder;
+  const std::string content = film_of(20'000);
+  for (const std::string& reply :
+       {"HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(content.size() + 10) + "\r\n\r\n" +
+            content,
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + hex(content.size()) + "\r\n" +
+            content + "\r\n"}) {
+    RawServer server([&reply](Peer& peer, int) {
+      peer.read_request();
+      peer.send(reply);
+    });
+    const auto got = download(server.url() + "/clip.mp4", folder.path + "/clip.mp4", fast());
+    CHECK_MESSAGE(got.ok(), (got ? "" : got.error().message));
+    CHECK((content_of(folder.path + "/clip.mp4") == content));
+    CHECK(server.connections() <= 2);
   }
 }
 
