@@ -220,6 +220,19 @@ TEST_CASE("the size of a picture is found wherever it stands, and a cut one is n
   }
 }
 
+TEST_CASE("a WebP picture is turned as its EXIF says") {
+  const auto chunk_of = [](const std::string& type, const std::string& data) {
+    return type + number(data.size(), 4, true) + data + std::string(data.size() % 2, '\0');
+  };
+  for (const std::string& before : {std::string(), std::string("Exif\0\0", 6)})
+    for (const bool little : {true, false}) {
+      const std::string chunks = "WEBP" + chunk_of("VP8X", std::string(10, '\0')) +
+                                 chunk_of("VP8 ", "odd") +
+                                 chunk_of("EXIF", before + exif(little, 6));
+      CHECK(read_image_facts("RIFF" + number(chunks.size(), 4, true) + chunks).orientation == 6);
+    }
+}
+
 TEST_CASE("a picture is looked at in pieces, and its metadata is not read") {
   std::size_t pieces = 0;
   const std::string bytes =

@@ -295,3 +295,26 @@ TEST_CASE("shots that fail for one reason are told once, with their number") {
   CHECK(run.err.find(reason) == run.err.rfind(reason));
   CHECK(contains(run.err, "19 tasks more ended for the same reason"));
 }
+
+TEST_CASE("warnings are told with --json too, with their line") {
+  Stage stage("local kling = require 'kling'\nkling.text2video { prompt = 'Shot ${n}' }:wait()");
+  const Outcome run = stage.run({"run", "--json", "film.lua"});
+  CHECK(run.code == 0);
+  CHECK(contains(run.err, "warning: film.lua:2: text2video: ${n} stands in the prompt as it is"));
+  CHECK(!contains(run.out, "warning"));
+}
+
+TEST_CASE(
+    "a home folder is found behind an equals sign, and others may read a file without a key") {
+  Stage stage("local kling = require 'kling'\nkling.text2video('A kite'):wait()");
+  stage.environment.push_back("HOME=" + stage.folder.path());
+  stage.environment.push_back("XDG_CONFIG_HOME=" + (stage.folder / "config"));
+  std::filesystem::create_directories(stage.folder / "config/kling");
+  std::ofstream(stage.folder / "config/kling/config") << "ask = false\n";
+  std::filesystem::permissions(stage.folder / "config/kling/config", std::filesystem::perms(0644));
+  const Outcome run = stage.run({"run", "--ledger=~/l.db", "film.lua"});
+  CAPTURE(run.err);
+  CHECK(run.code == 0);
+  CHECK(std::filesystem::exists(stage.folder / "l.db"));
+  CHECK(!std::filesystem::exists(stage.folder / "~"));
+}

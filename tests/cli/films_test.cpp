@@ -148,6 +148,60 @@ print(kling.concat({ one, two }, "film.mp4").path, kling.timeline({ one, two }, 
   for (int again = 0; again < 2; ++again) CHECK(run({"--draft"}).out == plain);
 }
 
+TEST_CASE("a film that nobody here has made is kept where a film or clip takes its name") {
+  const Stage stage(R"(
+local kling = require "kling"
+local one = kling.text2video { prompt = "A kite" }:wait()
+one:save("one.mp4")
+kling.concat({ one, "own.mp4" }, "film.mp4"))");
+  const auto film = [&](const char* name, const char* colour) {
+    tool({"ffmpeg", "-loglevel", "error", "-y", "-f", "lavfi", "-i",
+          std::string("color=") + colour + ":s=320x240:r=24:d=1", stage.folder / name});
+    return read_file(stage.folder / name, 1 << 28).value();
+  };
+  film("own.mp4", "red");
+  const std::string one = film("one.mp4", "blue"), joined = film("film.mp4", "green");
+  for (int again = 0; again < 2; ++again) {
+    const Outcome run = stage.run();
+    CAPTURE(run.err);
+    CHECK(run.code == 0);
+    CHECK(tells(run.err, "film.mp4 was not made here") == (again == 0));
+  }
+  CHECK(read_file(stage.folder / "one.mp4.~1~", 1 << 28).value() == one);
+  CHECK(read_file(stage.folder / "film.mp4.~1~", 1 << 28).value() == joined);
+  CHECK(!fs::exists(stage.folder / "one.mp4.~2~"));
+  CHECK(!fs::exists(stage.folder / "film.mp4.~2~"));
+}
+
+TEST_CASE("a film does not take the place of a part, nor a clip that of the ledger") {
+  const struct {
+    const char* script;
+    const char* says;
+  } rows[] = {
+      {"kling.concat({ one, 'own.mp4' }, 'own.mp4')", "concat has the film's own path as a part"},
+      {"one:save('.kling/ledger.db')", ".kling/ledger.db is the ledger"},
+      {"one:save(kling.text2video('A crow'):wait().path)", "is a clip of the store"},
+  };
+  for (const auto& row : rows) {
+    const Stage stage(std::string("local kling = require 'kling'\n"
+                                  "local one = kling.text2video('A kite'):wait()\n") +
+                      row.script);
+    const Outcome run = stage.run();
+    CAPTURE(run.err);
+    CHECK(run.code == 1);
+    CHECK(tells(run.err, row.says));
+    CHECK(stage.run({"jobs"}).code == 0);
+  }
+}
+
+TEST_CASE("a run for money takes the place of a rehearsal's clip in a folder, too") {
+  const Stage stage(R"(
+local kling = require "kling"
+print(kling.text2video { prompt = "A kite", name = "kite" }:wait():save("out/")))");
+  CHECK(stage.run({"run", "--sim", "--speed", "100000", "film.lua"}).out == "out/kite.mp4\n");
+  for (int again = 0; again < 2; ++again) CHECK(stage.run().out == "out/kite.mp4\n");
+}
+
 TEST_CASE("a trimmed or mute clip is made when it is needed, and pictures of it are paid once") {
   const std::string script = R"(
 local kling = require "kling"

@@ -41,9 +41,8 @@ class FramedService {
         count = ++counts_[what];
       }
       if (what == what_ && count <= times_) return test::play(peer, framing_.framing(body));
-      const bool lost = what == "query" &&
-                        (request.find("task_of_none") != request.npos ||
-                         (!finds_ && request.find(kTaskId) == request.npos));
+      const bool lost = what == "query" && (request.find("task_of_none") != request.npos ||
+                                            (!finds_ && request.find(kTaskId) == request.npos));
       if (!peer.send(lost ? answer(R"({"code":1203,"message":"task not found"})", "", "404 No")
                           : test::sized(body)))
         return;
@@ -276,7 +275,9 @@ const Odd kOdd[] = {
     {"an id that the service does not know afterwards", "create",
      [](const std::string& b) { return with_id(b, "\"task_of_none\""); }, Phase::stored, 9},
     {"a number that JSON has no word for", "create",
-     [](const std::string& b) { return instead(b, "{\"code\":0", "{\"request_id\": NaN, \"code\":0"); },
+     [](const std::string& b) {
+       return instead(b, "{\"code\":0", "{\"request_id\": NaN, \"code\":0");
+     },
      Phase::stored, 1, "", 99, false},
     {"an id that is none beside a row's number", "create",
      [](const std::string& b) { return with_id(b, "\"null\",\"id\":12"); }, Phase::stored, 1},

@@ -200,6 +200,26 @@ TEST_CASE("an answer that comes before the picture was sent is read") {
         }
 }
 
+TEST_CASE(
+    "an acceptance that breaks off in its head while the picture is sent is lost, not unsent") {
+  for (const bool accepts : {true, false}) {
+    CAPTURE(accepts);
+    RawServer server([&](Peer& peer, int) {
+      char some[2000];
+      ::recv(peer.socket(), some, sizeof some, 0);
+      peer.send(accepts ? "HTTP/1.1 200 OK\r\nContent-Ty" : "HTTP/1.1 2");
+      ::shutdown(peer.socket(), SHUT_WR);
+      std::this_thread::sleep_for(Milliseconds(20));
+    });
+    HttpRequest request = request_of("POST");
+    request.body = {{.text = string(5u << 20, 'x')}};
+    const HttpOutcome outcome = transport_to(server)->send(request);
+    CAPTURE(outcome.error.message);
+    CHECK(outcome.stage == (accepts ? Stage::lost : Stage::not_sent));
+    CHECK(!outcome.error.hint.empty());
+  }
+}
+
 TEST_CASE("an acceptance that comes early does not stop the sending") {
   std::size_t received = 0;
   RawServer server([&](Peer& peer, int) {

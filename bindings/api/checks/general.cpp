@@ -321,8 +321,7 @@ Verdict reference_targets(const Request& request) {
 
 Verdict prompt_hole(const Request& request) {
   static const std::regex& hole = *new std::regex(
-      "\\$\\{\\w+\\}|\\{\\{? ?(?!(image|element|video|voice)[_ ]?[0-9])[A-Za-z_]\\w* "
-      "?\\}?\\}|%[sd](?!\\w)");
+      R"(\$\{\w+\}|\{\{ ?\w+ ?\}\}|\{(?!(image|element|video|voice)[_ ]?[0-9])[A-Za-z_]\w*\}|%[sd](?!\w))");
   const std::string prompt = scalar_text(member(request.fields, "prompt")).substr(0, 5000);
   std::smatch match;
   if (!std::regex_search(prompt, match, hole)) return {};
