@@ -106,6 +106,11 @@ class Checker {
           return request_.endpoint == "multi_image2video"
                      ? "kling.omni with image_list = { … } is what newer models have"
                      : "it is a model of kling." + endpoint.name;
+    const std::size_t dash = std::min(value.rfind('-'), value.size());
+    if (has_word("-pro -std", value.substr(dash)) &&
+        std::ranges::count(all, value.substr(0, dash)) > 0)
+      return "write model_name = \"" + value.substr(0, dash) + "\", mode = \"" +
+             value.substr(dash + 1) + '"';
     if (const std::string nearest = did_you_mean(value, all); !nearest.empty())
       return "did you mean " + nearest + "?";
     if (param.name == "mode") return meant_field("", "resolution");

@@ -194,6 +194,11 @@ class Normalizer {
         fail(param.name + ".empty_item", item_path, item_path + " is empty", "leave it out");
         continue;
       }
+      if (item.is_string() && param.name == "multi_prompt") {
+        fail("multi_prompt.type", item_path, item_path + " is a text",
+             "write { prompt = \"…\", duration = 2 }");
+        continue;
+      }
       if (!item.is_object() || item.contains("$media")) {
         Json bare = std::move(item);
         item = Json::object();

@@ -54,6 +54,10 @@ constexpr FieldSlip kSlips[] = {
     {"", "camera camera_motion camera_movement movement",
      "say it in the prompt: \"slow zoom in\"; kling-v1 takes camera_control = { type = \"simple\", "
      "config = { zoom = 5 } }"},
+    {"image2video", "tail", "write image_tail = …"},
+    {"", "zoom pan tilt", "say it in the prompt: \"slow zoom in\""},
+    {"", "budget max_cost", "write kling.configure { budget = 5 }, or kling run --max-cost 5"},
+    {"", "async await", "leave it out: a job runs by itself, and job:wait() gives its clip"},
     {"", "takes", "write take = 2"},
     {"", "title label id shot", "write name = \"…\""},
     {"", "watermark", "write watermark_info = { enabled = true }"},

@@ -12,7 +12,14 @@ constexpr std::size_t kSummaryBytes = 60;
 constexpr auto npos = std::string::npos;
 
 /// The start of a text, cut between characters.
-std::string start_of(const std::string& text) {
+std::string start_of(const std::string& prompt) {
+  std::string text;  // in one line
+  for (const unsigned char c : prompt)
+    if (c > ' ')
+      text += static_cast<char>(c);
+    else if (!text.empty() && !text.ends_with(' '))
+      text += ' ';
+  if (text.ends_with(' ')) text.pop_back();
   if (text.size() <= kSummaryBytes) return text;
   std::size_t end = kSummaryBytes;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;

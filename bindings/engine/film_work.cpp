@@ -37,12 +37,16 @@ Result<std::string> Engine::spare(const std::string& place) {
   std::error_code error;
   const fs::path file = fs::weakly_canonical(place, error);
   const fs::path book = fs::weakly_canonical(options.ledger_path, error);
-  if (!book.empty() && file.string().starts_with(book.string()))
+  const std::string behind = file.string().starts_with(book.string()) && !book.empty()
+                                 ? file.string().substr(book.string().size())
+                                 : "none";
+  if (behind.empty() || api::has_word("-wal -shm -journal .owners", behind))
     return Error{.message = place + " is the ledger, which knows what was paid for",
                  .hint = "give another name"};
   if (!is_file(place)) return place;
   const Result<std::string> store = options.store ? store_folder() : Error{};
-  if (store && file.parent_path() == fs::weakly_canonical(*store, error))
+  if (store && media::is_foreign_film(place) &&
+      file.parent_path() == fs::weakly_canonical(*store, error))
     return Error{.message = place + " is a clip of the store, and may be paid for",
                  .hint = "give another name, outside of that folder"};
   if (what.empty()) {

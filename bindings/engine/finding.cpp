@@ -202,12 +202,19 @@ Result<QueryResult> Engine::query(const QueryTarget& wanted) {
   std::string id = id_of(named);
   if (endpoint == nullptr) return unknown_kind(*row ? "" : named.endpoint, id);
   if (*row) id = (*row)->task_id.empty() ? (*row)->external_id : (*row)->task_id;
-  const net::HttpOutcome outcome = fetch(endpoint->path, id);
+  const std::string& external_id = *row ? (*row)->external_id : named.external_id;
+  net::HttpOutcome outcome = fetch(endpoint->path, id);
+  api::Answer answer = net::read_answer(outcome);
+  // What the service once called its id may be none.
+  if (*row && answer.refusal == api::Refusal::no_such_task && !external_id.empty() &&
+      id != external_id) {
+    net::HttpOutcome other = fetch(endpoint->path, external_id);
+    api::Answer found = net::read_answer(other);
+    if (found.task) id = external_id, outcome = std::move(other), answer = std::move(found);
+  }
   if (outcome.stage != net::HttpOutcome::Stage::answered) return outcome.error;
-  const api::Answer answer = net::read_answer(outcome);
   for (const std::string& warning : answer.warnings) log("warning", warning);
   if (!answer.task) return answer.error;
-  const std::string& external_id = *row ? (*row)->external_id : named.external_id;
   if (Status that = is_that(*answer.task, id, external_id); !that) return that.error();
   return QueryResult{*answer.task, to_string({endpoint->name, answer.task->id, ""}), outcome.body};
 }

@@ -433,7 +433,7 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
     return Error{.message = wanted + " has no ending",
                  .hint = "name it " + wanted + (source.recipe == Recipe::clip ? ".mp4" : ".png") +
                          ", or for a folder " + wanted + "/"};
-  if (source.recipe == Recipe::clip && api::has_word(kOtherThanClips, ending))
+  if (source.recipe == Recipe::clip && !ending.empty())
     if (Status fits = media::check_ending(wanted, false); !fits) return fits.error();
   auto from = materialize(source);
   if (!from) return from;

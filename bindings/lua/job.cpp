@@ -81,6 +81,10 @@ int timed_out(lua_State* L, const JobRef& job) {
         now.handle + " was still " + now.state + " when the wait timed out; the job goes on";
     error.job = now.handle;
     error.hint = "Wait again, or later with kling.job(\"" + now.handle + "\").";
+    if (has_ended(now)) {
+      error.message = "the wait for " + now.handle + " timed out here in an earlier run";
+      error.hint = "The script went on without it then, and does so again.";
+    }
     if (now.phase == engine::Phase::fresh || now.phase == engine::Phase::intended) {
       error.message = now.handle + " was not sent yet when the wait timed out";
       error.hint = "It is sent as long as the script runs: give it more time, or no timeout.";

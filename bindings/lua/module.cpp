@@ -37,11 +37,13 @@ static int set_member(lua_State* L) {
   const char* name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   bool option = false;
   pure(L, [&] { option = is_option(name); });
-  if (option)
+  if (option || lua_isboolean(L, 3) || lua_isstring(L, 3))
     return raise_new(L, Kind::invalid, [&](Error& error) {
       error.message = std::string("kling.") + name + " is no field that can be set";
       const bool key = std::string_view(name) == "api_key";
-      error.hint = std::string("write kling.configure { ") + (key ? "key" : name) + " = … }";
+      error.hint = option
+                       ? std::string("write kling.configure { ") + (key ? "key" : name) + " = … }"
+                       : "kling.configure { … } takes options; to pay nothing: kling run --sim";
     });
   lua_rawset(L, 1);
   return 0;

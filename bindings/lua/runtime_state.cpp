@@ -5,6 +5,7 @@
 #include <fstream>
 #include <regex>
 
+#include "api/endpoint.h"
 #include "api/text.h"
 #include "lua/safe/limits.h"
 
@@ -108,21 +109,46 @@ void watch_globals(lua_State* L) {
 
 namespace {
 
-/// What these lines of a file give `name` to, as in { mode = pro }: "mode"; empty: they do not.
-std::string given_to(const std::string& path, int line, int last, const std::string& name) {
-  if (name.empty() || name.size() > 100 ||
-      !std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; }))
-    return {};
+/// What a file says of a global that was read for a call, which stands in these lines of it.
+struct Use {
+  std::string field;    ///< that is given it, as in { mode = pro }: "mode"; empty: none is
+  bool tested = false;  ///< as in pro or "std", or set elsewhere: it may be nil
+};
+
+Use use_of(const std::string& path, int line, int last, const std::string& name) {
+  const bool word =
+      std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
+  if (name.empty() || name.size() > 100 || !word) return {};
+  const std::regex assigned("^[^{]*\\b" + name + "\\s*(,[\\w\\s,]*)?=[^=](.*[^,\\s])?\\s*$");
+  const std::regex tested("\\b(not|if|elseif|while|until)\\s+" + name + "\\b|\\b" + name +
+                          "\\s*(or\\b|and\\b|then\\b|==|~=)|_G\\." + name + "\\b");
   std::ifstream file(path);
-  std::string lines;
-  int number = 0;
-  for (std::string text; number <= last && std::getline(file, text);)
-    if (++number >= line) lines += text.substr(0, 1000) + "\n";
+  std::string lines, text;
+  bool set = false;  // somewhere: then it is nil for a reason
+  for (int number = 1; number < 10'000 && std::getline(file, text); ++number) {
+    text.resize(std::min<std::size_t>(text.size(), 300));
+    if (number >= line && number <= last + 1)
+      lines += text + "\n";
+    else
+      set = set || std::regex_match(text, assigned);
+  }
+  Use use{.tested = set || std::regex_search(lines, tested)};
   std::smatch match;
-  return std::regex_search(lines, match,
-                           std::regex("[{,;]\\s*(\\w+)\\s*=\\s*" + name + "\\s*([,;}]|--)"))
-             ? match[1].str()
-             : "";
+  if (!set && std::regex_search(lines, match,
+                                std::regex("[{,;]\\s*(\\w+)\\s*=\\s*" + name + "\\s*([,;}]|--)")))
+    use.field = match[1].str();
+  return use;
+}
+
+/// What to write where a request's field was given a word that has no value.
+std::string instead_of(const std::string& field, const std::string& name) {
+  const std::string small = api::lower(name);
+  if (api::has_word("true false", small)) return "write " + field + " = " + small;
+  for (const api::Endpoint& endpoint : api::endpoints())
+    for (const api::Param& param : endpoint.params)
+      if (param.name == field && std::ranges::count(param.rule.values, name) > 0)
+        return "a text stands in quotes: " + field + " = \"" + name + '"';
+  return "is it spelt as where it was set? where it may be missing, write " + name + " or nil";
 }
 
 }  // namespace
@@ -147,20 +173,18 @@ void tell_missing(lua_State* L) {
     if (!still || there.function != here.function || there.line < here.line ||
         there.line >= here.line + kLinesOfACall || api::has_word("null None undefined NULL", name))
       return;
+    Use use;
     if (frame.source != nullptr && *frame.source == '@')
-      field = given_to(frame.source + 1, here.line, there.line, name);
-    if (field.empty())
+      use = use_of(frame.source + 1, here.line, there.line, name);
+    field = use.field;
+    if (field.empty() && !use.tested)
       runtime->warn(there.text + (": the global " + name) +
                     " is nil: is it spelt as where it was set? a text stands in quotes");
   });
   if (!field.empty())
     raise_new(L, Kind::invalid, [&](Error& error) {
       error.message = field + " = " + name + ": the global " + name + " is nil";
-      const std::string small = api::lower(name);
-      error.hint = api::has_word("true false", small)
-                       ? "write " + field + " = " + small
-                       : "a text stands in quotes: " + field + " = \"" + name +
-                             "\"; what may be missing: " + name + " or nil";
+      error.hint = instead_of(field, name);
     });
   lua_pop(L, 2);
 }

@@ -354,6 +354,11 @@ Status read_options(Options& options, const api::Json& given) {
       if (error.field.starts_with("max_")) error.hint = "write budget = 5, limits = { jobs = 3 }";
       return error;
     }
+    if (field->is_string() && field->get_ref<const std::string&>().starts_with("~/")) {
+      error.message = "Lua does not know the folder ~: " + field->get<std::string>();
+      error.hint = "write os.getenv(\"HOME\") .. \"" + field->get<std::string>().substr(1) + '"';
+      return error;
+    }
     if (found->set(options, *field)) continue;
     error.message = "option " + field.key() + " takes " + found->takes;
     if (field->is_primitive() && !std::string_view(found->takes).starts_with("a text"))  // a key

@@ -126,7 +126,7 @@ class Download {
     // Only its frame is broken when it ends with the film, and did so before.
     if (Status flushed = part_.flush(); !flushed) return flushed.error();
     const std::uint64_t before = std::exchange(ended_at_, part_.size());
-    unframed_ = before == part_.size() && part_.has_whole_boxes(true);
+    unframed_ = before == part_.size() && part_.has_whole_boxes(true, true);
     if (unframed_) return std::nullopt;
     end.error.message = "the download of " + place_ + " failed: " + end.error.message;
     return std::move(end.error);

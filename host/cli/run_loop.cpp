@@ -405,8 +405,9 @@ class Run {
   /// A bell, and a message where the desktop has a place for it.
   void notify() const {
     if (is_capable_terminal(STDERR_FILENO)) std::fputc('\a', stderr);
-    const std::string title =
-        options_.app->remaining().front() + (code_ == 0 ? " is done" : " ended");
+    const std::string title = options_.app->remaining().front() + (leaving_     ? " was left"
+                                                                   : code_ == 0 ? " is done"
+                                                                                : " ended");
     (void)run_process({"notify-send", "--", title, outcome_}, {.time = std::chrono::seconds(5)});
   }
 

@@ -99,7 +99,8 @@ std::string script_identity(const fs::path& script, const std::string& ledger) {
 /// A shell leaves a ~ behind a = as it is: a new ledger in a folder of that name would pay again.
 std::string at_home(std::string path) {
   const std::string home = environment("HOME");
-  if (path.starts_with("~/") && !home.empty()) path.replace(0, 1, home);
+  for (const std::string_view word : {"~/", "$HOME/", "${HOME}/"})
+    if (path.starts_with(word) && !home.empty()) return home + path.substr(word.size() - 1);
   return path;
 }
 

@@ -328,6 +328,31 @@ TEST_CASE("a film is whole when only the end of its frame is missing, time and a
   }
 }
 
+TEST_CASE("a film that may go on is never whole before its announced end") {
+  TemporaryFolder folder;
+  const auto box = [](const std::string& type, const std::string& data) {
+    const std::size_t size = data.size() + 8;
+    return std::string{'\0', '\0', char(size >> 8), char(size)} + type + data;
+  };
+  const std::string head = box("ftyp", "isom0000") + box("moov", std::string(100, 'm'));
+  const std::string fragment = box("moof", "sequence") + box("mdat", std::string(500, 'd'));
+  const std::string last = std::string(4, '\0') + "mdat" + std::string(500, 'd');
+  const std::string plain = head + box("mdat", std::string(500, 'd'));
+  for (const std::string& cut :
+       {head + fragment, head + last, plain + std::string(3, '\0'), plain + "xx"}) {
+    for (const bool chunked : {false, true}) {
+      RawServer server([&](Peer& peer, int) {
+        peer.read_request();
+        peer.send(chunked ? "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" +
+                                hex(cut.size()) + "\r\n" + cut + "\r\n"
+                          : "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + cut);
+      });
+      const auto got = download(server.url() + "/clip.mp4", folder.path + "/clip.mp4", fast());
+      CHECK(!got.ok());
+    }
+  }
+}
+
 TEST_CASE("a film that came a byte short is fetched from its start again") {
   TemporaryFolder folder;
   const std::string content = film(100'000);

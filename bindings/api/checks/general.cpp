@@ -211,7 +211,7 @@ Check needs(unsigned endpoints, const char* id, const char* sentence, const char
             const std::string mode = effective(r, "mode");
             const Offer* offer = find_offer(feature, model);
             if (offer != nullptr && offer->has_mode(mode) &&
-                (edits_video(r) || offer->has_seconds(seconds_of(r))))
+                (edits_video(r) || seconds_of(r) == 0 || offer->has_seconds(seconds_of(r))))
               return {};
             return error(field,
                          std::string(field) + " does not work with " + excerpt(model, 40) +
