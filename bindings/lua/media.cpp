@@ -270,8 +270,7 @@ int push_made(lua_State* L, const std::shared_ptr<Client>& client, Make make) {
 
 int clip_last_frame(lua_State* L) {
   const ClipRef& clip = check_clip(L);
-  constexpr const char* kHint = "write clip:last_frame():save(\"hero.png\")";
-  if (lua_isstring(L, 2)) raise_message(L, Kind::invalid, "last_frame takes nothing", kHint);
+  if (lua_isstring(L, 2)) luaL_error(L, "write clip:last_frame():save(\"hero.png\")");
   return push_made(L, clip.client, [&] { return make_frame(*clip.source, Recipe::last_frame, 0); });
 }
 

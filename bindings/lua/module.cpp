@@ -64,12 +64,12 @@ void push_functions(lua_State* L) {  // client
   luaL_setfuncs(L, kTaskVerbs, 0);
   push_null(L);
   lua_setfield(L, -2, "null");
+  lua_pushliteral(L, "kling 0.1.0");
+  lua_setfield(L, -2, "_VERSION");
   static const luaL_Reg kMeta[] = {
       {"__index", missing_member}, {"__newindex", set_member}, {nullptr, nullptr}};
   luaL_newlib(L, kMeta);
   lua_setmetatable(L, -2);
-  lua_pushliteral(L, "kling 0.1.0");
-  lua_setfield(L, -2, "_VERSION");
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, module_key()) == LUA_TTABLE) {
     for (const char* name : kPreludeNames) {
       lua_getfield(L, -1, name);

@@ -179,7 +179,7 @@ TEST_CASE("a film does not take the place of a part, nor a clip that of the ledg
     const char* says;
   } rows[] = {
       {"kling.concat({ one, 'own.mp4' }, 'own.mp4')", "concat has the film's own path as a part"},
-      {"one:save('.kling/ledger.db')", ".kling/ledger.db is the ledger"},
+      {"one:save('.kling/ledger.db')", ".kling/ledger.db: a clip is an MP4"},
       {"one:save(kling.text2video('A crow'):wait().path)", "is a clip of the store"},
   };
   for (const auto& row : rows) {
