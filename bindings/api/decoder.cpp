@@ -45,6 +45,14 @@ std::string first_text(const Json& level, std::initializer_list<const char*> key
   return {};
 }
 
+/// Of an address that is none, what holds no secret.
+std::string shown_address(const std::string& url) {
+  std::string shown = url.substr(0, url.find_first_of("?#;"));
+  const std::size_t at = shown.find('@'), host = shown.find("//");
+  if (at != shown.npos && host < at) shown.erase(host + 2, at - host - 1);
+  return shown;
+}
+
 /// Nothing for the words that programs write where there is no id.
 std::string id_text(const std::string& said) {
   std::string id = bare(said);
@@ -129,7 +137,7 @@ void add_video(Task& task, const Json& source) {
   Video video;
   video.url = tidy_url(first_text(source, {"url"}));
   if (!is_url(video.url)) {
-    if (task.no_url.empty()) task.no_url = excerpt(video.url, 80);
+    if (task.no_url.empty()) task.no_url = excerpt(shown_address(video.url), 80);
     return;
   }
   video.id = first_text(source, {"id"});

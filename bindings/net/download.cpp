@@ -39,6 +39,26 @@ std::string validator_of(const Head& head) {
 /// to one of this machine or this network.
 unsigned allowed_after(Reach reach) { return kPublic | unsigned(reach); }
 
+/// Who refuses an address may repeat what is secret in it, in whatever form.
+std::string without_secrets(std::string words, const std::string& target) {
+  constexpr std::size_t kShortest = 6;  // less is no signature, and stands in any text
+  std::string_view rest = target;
+  rest.remove_prefix(std::min(rest.find('?'), rest.size()));
+  while (!rest.empty()) {
+    rest.remove_prefix(1);
+    const std::string_view part = rest.substr(0, rest.find('&'));
+    rest.remove_prefix(part.size());
+    const std::string_view value =
+        part.substr(part.find('=') == part.npos ? 0 : part.find('=') + 1);
+    if (value.size() < kShortest) continue;
+    for (auto at = words.find(value); at != words.npos; at = words.find(value, at))
+      words.replace(at, value.size(), "…");
+    for (std::size_t length = value.size(); length-- > kShortest;)  // what was kept ends within it
+      if (words.ends_with(value.substr(0, length))) words.resize(words.size() - length);
+  }
+  return words;
+}
+
 class Download {
  public:
   Download(const DownloadOptions& options, PartFile part)
@@ -121,7 +141,8 @@ class Download {
       return !error;
     };
     CallEnd end = connection.call(call, exchange);
-    if (error && !words.empty()) error->message += ": " + api::excerpt(words, kMostWords);
+    if (error && !words.empty())
+      error->message += ": " + api::excerpt(without_secrets(words, url.target), kMostWords);
     if (error || end.refused || end.stage == HttpOutcome::Stage::answered) return error;
     // Only its frame is broken when it ends with the film, and did so before.
     if (Status flushed = part_.flush(); !flushed) return flushed.error();

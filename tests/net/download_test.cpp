@@ -328,6 +328,26 @@ TEST_CASE("a film is whole when only the end of its frame is missing, time and a
   }
 }
 
+TEST_CASE("what a server repeats of the address that it refuses is told without its signature") {
+  TemporaryFolder folder;
+  for (const std::string& words :
+       {std::string("<SignatureProvided>TOPSECRET</SignatureProvided>"),
+        std::string("/a.mp4%3FksSecret%3DTOPSECRET denied"),
+        std::string(R"("\u002fa.mp4\u003fksSecret\u003dTOPSECRET")"),
+        std::string("query was ksSecret=TOPSECRET&x=1"), std::string(492, 'w') + "TOPSECRET"}) {
+    RawServer server([&words](Peer& peer, int) {
+      peer.read_request();
+      peer.send(answer(words, "", "403 Forbidden"));
+    });
+    const auto got =
+        download(server.url() + "/a.mp4?x=1&ksSecret=TOPSECRET", folder.path + "/clip.mp4", fast());
+    REQUIRE(!got.ok());
+    CAPTURE(got.error().message);
+    CHECK(got.error().message.find("403") != std::string::npos);
+    CHECK(got.error().message.find("TOPSEC") == std::string::npos);
+  }
+}
+
 TEST_CASE("a film that may go on is never whole before its announced end") {
   TemporaryFolder folder;
   const auto box = [](const std::string& type, const std::string& data) {
