@@ -283,9 +283,9 @@ Event Engine::get(Job& job) {
   // Before it is given up: what the service called its id may be none.
   bool by_our_id = false;
   const bool unknown = answer.refusal == api::Refusal::no_such_task;
-  const bool nothing_known = !answer.task && outcome.status / 100 != 5 && !is_denied(outcome) &&
-                             answer.refusal != api::Refusal::rate_limited;
-  if (nothing_known && (unknown || job.machine.tries % 8 == 7) && !job.step.external_id.empty() &&
+  const bool odd = !answer.task && outcome.status / 100 != 5 && !is_denied(outcome) &&
+                   answer.refusal != api::Refusal::rate_limited;
+  if ((unknown || (odd && job.machine.tries % 8 == 7)) && !job.step.external_id.empty() &&
       job.step.id != 0 && now() - job.machine.accepted_at >= kRegistrationTime) {
     net::HttpOutcome other = fetch(job.step.target, job.step.external_id);
     api::Answer found = net::read_answer(other);

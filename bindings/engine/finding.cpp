@@ -206,8 +206,7 @@ Result<QueryResult> Engine::query(const QueryTarget& wanted) {
   net::HttpOutcome outcome = fetch(endpoint->path, id);
   api::Answer answer = net::read_answer(outcome);
   // What the service once called its id may be none.
-  if (*row && answer.refusal == api::Refusal::no_such_task && !external_id.empty() &&
-      id != external_id) {
+  if (*row && !answer.task && !external_id.empty() && id != external_id) {
     net::HttpOutcome other = fetch(endpoint->path, external_id);
     api::Answer found = net::read_answer(other);
     if (found.task) id = external_id, outcome = std::move(other), answer = std::move(found);

@@ -59,7 +59,8 @@ Error ledger_error(std::string message, std::string hint) {
 
 Database::Database(std::string file, int busy_timeout)
     : file_(std::move(file)), busy_timeout_(busy_timeout) {
-  if (databases++ == 0) their_process = ::getpid();
+  if (databases == 0) their_process = ::getpid();  // before others may see that there is one
+  ++databases;
   if (their_process != ::getpid())
     fail(ledger_error("a forked child cannot open a ledger where its parent had one open",
                       "start a new process (exec), or fork before the first request"));

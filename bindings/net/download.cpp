@@ -144,11 +144,6 @@ class Download {
     if (error && !words.empty())
       error->message += ": " + api::excerpt(without_secrets(words, url.target), kMostWords);
     if (error || end.refused || end.stage == HttpOutcome::Stage::answered) return error;
-    // Only its frame is broken when it ends with the film, and did so before.
-    if (Status flushed = part_.flush(); !flushed) return flushed.error();
-    const std::uint64_t before = std::exchange(ended_at_, part_.size());
-    unframed_ = before == part_.size() && part_.has_whole_boxes(true, true);
-    if (unframed_) return std::nullopt;
     end.error.message = "the download of " + place_ + " failed: " + end.error.message;
     return std::move(end.error);
   }
@@ -230,7 +225,7 @@ class Download {
     const std::uint64_t total = part_.source().total;
     const std::string size = std::to_string(part_.size());
     if (total != 0 && part_.size() > total) return start_over(place_ + " sent too much");
-    if (total != 0 && part_.size() < total && !unframed_)
+    if (total != 0 && part_.size() < total)
       return incomplete(" sent " + size + " of " + std::to_string(total) + " bytes");
     if (!is_film()) return not_mp4();
     if (!part_.has_whole_boxes(endless_)) {
@@ -304,10 +299,8 @@ class Download {
   std::optional<std::string> location_;  ///< of the last answer, when it was a redirect
   Steady::time_point window_start_;
   std::uint64_t window_bytes_ = 0;
-  bool endless_ = false;        ///< the film ended with the connection, which may end at any time
-  bool unframed_ = false;       ///< all came, but for the end that was announced
-  std::uint64_t ended_at_ = 0;  ///< bytes there were when the connection broke
-  bool cut_ = false;            ///< what came as announced was not the whole film
+  bool endless_ = false;  ///< the film ended with the connection, which may end at any time
+  bool cut_ = false;      ///< what came as announced was not the whole film
 };
 
 }  // namespace

@@ -125,10 +125,9 @@ std::string PartFile::start() const {
   return start + gathered_.substr(0, 256 - start.size());
 }
 
-bool PartFile::has_whole_boxes(bool all, bool alone) const {
+bool PartFile::has_whole_boxes(bool all) const {
   bool moov = !all, mdat = !all;
-  std::uint64_t at = 0;
-  while (at < size_) {
+  for (std::uint64_t at = 0; at < size_;) {
     unsigned char head[16] = {};
     const ssize_t have = ::pread(file_.get(), head, sizeof head, off_t(at));
     const bool named = std::all_of(head + 4, head + 8, [](unsigned char c) {
@@ -143,14 +142,13 @@ bool PartFile::has_whole_boxes(bool all, bool alone) const {
     moov = moov || number(4, 4) == 0x6d6f6f76;
     mdat = mdat || number(4, 4) == 0x6d646174;
     std::uint64_t box = number(0, 4);
-    if (alone && (box == 0 || number(4, 4) == 0x6d6f6f66)) return false;  // moof: more may follow
     if (box == 0) break;  // reaches to the end by definition
     if (box == 1) box = have == 16 ? number(8, 8) : 0;
     if (box < 8) break;
     if (box > size_ - at) return false;
     at += box;
   }
-  return moov && mdat && (!alone || at == size_);
+  return moov && mdat;
 }
 
 Result<std::string> PartFile::commit() {

@@ -36,9 +36,8 @@ class PartFile {
   /// Its first bytes, at most 256.
   std::string start() const;
   /// False when a box of the MP4 is longer than what is there: the rest is missing. `all`: also
-  /// when it has no "moov" or no "mdat". `alone`: also where what is there does not prove that
-  /// nothing is missing.
-  bool has_whole_boxes(bool all, bool alone = false) const;
+  /// when it has no "moov" or no "mdat".
+  bool has_whole_boxes(bool all) const;
   /// Writes all, renames it onto the path, and gives the digest of the whole.
   Result<std::string> commit();
   /// Removes it and its note.

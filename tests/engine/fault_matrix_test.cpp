@@ -55,7 +55,7 @@ const Row kRows[] = {
     {"no-channel", kRefused, "-", kDone, kDone},
     {"garbage", kAsks, kDone, kDone, kDone},
     {"redirect", kAsks, kDone, kDone, kDone},
-    {"not-exist", "-", "-", "1/1 paused, 1 min", "-"},
+    {"not-exist", "-", "-", "1/1 stored, 1 min", "-"},
     {"backwards", "-", kDone, kTwice, "-"},
     {"nulls", "-", kDone, kTwice, "-"},
     {"disagree", "-", kDone, kDone, "-"},

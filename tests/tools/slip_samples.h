@@ -1544,7 +1544,7 @@ kling.text2video { prompt = name.upper() })lua",
      ""},
     {"", R"lua(kling.text2video { prompt = "A fox", mode = pro })lua",
      R"lua(kling: film.lua:2: mode = pro: the global pro is nil
-  do: a text stands in quotes: mode = "pro"; what may be missing: pro or nil
+  do: a text stands in quotes: mode = "pro"
 )lua",
      ""},
     {"", R"lua(kling.text2video { prompt = "A fox", multi_shot = True })lua",
