@@ -286,7 +286,7 @@ Event Engine::get(Job& job) {
   const bool odd = !answer.task && outcome.status / 100 != 5 && !is_denied(outcome) &&
                    answer.refusal != api::Refusal::rate_limited;
   if ((unknown || (odd && job.machine.tries % 8 == 7)) && !job.step.external_id.empty() &&
-      job.step.id != 0 && now() - job.machine.accepted_at >= kRegistrationTime) {
+      job.step.id != 0 && now() - job.machine.accepted_at >= kRegistrationTime - 10'000) {
     net::HttpOutcome other = fetch(job.step.target, job.step.external_id);
     api::Answer found = net::read_answer(other);
     by_our_id = other.stage == Stage::answered && found.task &&
