@@ -103,9 +103,9 @@ case $scenario in
     last 'kling>'
     shows_not 'of 1 done'
     keys jobs Enter
-    shows '^kling:text2video/[0-9]*  A kite over a beach  \(queued\|running\) 0:'
+    shows '^[0-9a-f]\{7\}  A kite over a beach  \(queued\|running\) 0:'
     keys .quit Enter
-    shows '^open: kling:text2video/' '^exit code 0$'
+    shows '^open: A kite over a beach (.*) goes on: kling jobs wait --sim [0-9a-f]*$' '^exit code 0$'
     ;;
   background)
     repl 60 24 120
