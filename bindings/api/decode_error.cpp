@@ -12,6 +12,7 @@ constexpr const char* kKey =
 constexpr const char* kCredit = "top up the account; it was not started";
 constexpr const char* kContent = "change the prompt or the pictures; it was not started";
 constexpr const char* kFields = "correct the field that the message names; it was not started";
+constexpr const char* kSilent = "it gives no reason; it was not started";
 constexpr const char* kSlower = "wait and send it again, or run fewer jobs at once";
 constexpr const char* kAddress =
     "check the base URL (KLING_BASE_URL, the option base_url): this path is not the service's";
@@ -179,7 +180,10 @@ void refuse(Answer& answer, Asked asked, int http_status, const Fault& fault) {
   // A 200 that no row explains says nothing certain, whatever number it holds.
   const bool unnamed = row.refusal == Refusal::unnamed;
   fill(answer, asked, http_status, row.kind, unnamed && hidden ? Refusal::unavailable : row.refusal,
-       std::move(message), unnamed && hidden ? kLost : row.hint);
+       std::move(message),
+       unnamed && hidden                              ? kLost
+       : row.hint == kFields && fault.message.empty() ? kSilent
+                                                      : row.hint);
   answer.error.code = excerpt(fault.code, 60);
 }
 
@@ -193,7 +197,7 @@ void refuse_unreadable(Answer& answer, Asked asked, int http_status, std::string
   const bool page = row.refusal == Refusal::no_such_task && !body.empty();
   if (!row.http.empty() && row.refusal != Refusal::unavailable && !page) {
     fill(answer, asked, http_status, row.kind, row.refusal, std::move(message),
-         row.hint == kFields ? "it gives no reason; it was not started" : row.hint);
+         row.hint == kFields ? kSilent : row.hint);
   } else {
     fill(answer, asked, http_status, Kind::protocol, Refusal::unavailable, std::move(message),
          kAddress);

@@ -282,23 +282,27 @@ Event Engine::get(Job& job) {
   api::Answer answer = net::read_answer(outcome);
   // Before it is given up: what the service called its id may be none.
   bool by_our_id = false;
+  std::string adopt;  // a task that the service finds by our id, without a proof that it is ours
+  const Status that =
+      answer.task ? is_that(*answer.task, job.step.task_id, job.step.external_id) : Status(Done{});
   const bool unknown = answer.refusal == api::Refusal::no_such_task;
-  const bool odd = !answer.task && outcome.status / 100 != 5 && !is_denied(outcome) &&
-                   answer.refusal != api::Refusal::rate_limited;
+  const bool odd = !that || (!answer.task && outcome.status / 100 != 5 && !is_denied(outcome) &&
+                             answer.refusal != api::Refusal::rate_limited);
   if ((unknown || (odd && job.machine.tries % 8 == 7)) && !job.step.external_id.empty() &&
       job.step.id != 0 && now() - job.machine.accepted_at >= kRegistrationTime - 10'000) {
     net::HttpOutcome other = fetch(job.step.target, job.step.external_id);
     api::Answer found = net::read_answer(other);
-    by_our_id = other.stage == Stage::answered && found.task &&
-                found.task->external_id == job.step.external_id &&
-                is_ours(job, *found.task, other.date) == true;
+    if (other.stage == Stage::answered && found.task) {
+      by_our_id = is_ours(job, *found.task, other.date) == true;
+      if (!by_our_id && found.task->external_id.empty() && !of_another_step(job, *found.task) &&
+          found.task->id != job.step.external_id)
+        adopt = found.task->id;
+    }
     if (by_our_id) outcome = std::move(other), answer = std::move(found);
   }
   tell_warnings(job, answer);
   if (answer.task) {
-    const Status that =
-        by_our_id ? Status(Done{}) : is_that(*answer.task, job.step.task_id, job.step.external_id);
-    if (!that) return fail(EventType::unreachable, that.error());
+    if (!that && !by_our_id) return fail(EventType::unreachable, that.error());
     note_task(job, *answer.task, now());
     std::lock_guard lock(job.mutex);
     const Event polled = told(EventType::polled, *answer.task);
@@ -318,9 +322,14 @@ Event Engine::get(Job& job) {
   }
   if (answer.refusal == api::Refusal::no_such_task) {
     Error gone = answer.error;
-    if (job.step.id != 0)
-      gone.hint = "results are kept 30 days; if it never comes back: " +
-                  decision(to_string({job.step.endpoint, job.step.task_id, ""}), " --abandon");
+    const std::string handle = to_string({job.step.endpoint, job.step.task_id, ""});
+    if (!adopt.empty())
+      gone.hint = "under this job's own id the service has the task " + adopt +
+                  "; if your account's tasks have no other: " +
+                  decision(handle, (" --adopt " + adopt).c_str());
+    else if (job.step.id != 0)
+      gone.hint =
+          "results are kept 30 days; if it never comes back: " + decision(handle, " --abandon");
     return fail(EventType::not_found, gone);
   }
   if (is_denied(outcome)) return fail(EventType::denied, answer.error);

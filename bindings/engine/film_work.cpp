@@ -98,6 +98,9 @@ Result<Engine::Reel> Engine::read_reel(const std::vector<std::shared_ptr<MediaSo
   if (!how) return how.error();
   reel.options = std::move(*how);
   auto out = output_path(wanted);
+  if (std::error_code error; out && fs::equivalent(reel.options.audio, *out, error))
+    return Error{.message = wanted + " is the song of the film that is to have its name",
+                 .hint = "give the film another name"};
   for (const auto& part : parts)
     if (std::error_code error;
         out && part->recipe == Recipe::part && fs::equivalent(part->path, *out, error))

@@ -242,7 +242,8 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
   const Step& step = **row;
   const bool ends = step.state == StepState::succeeded || step.state == StepState::failed;
   const bool gives_up = adopt.empty() && !resubmit && !ends;
-  const bool adopts = !adopt.empty() && step.abandoned;
+  const bool renames = step.state == StepState::accepted && !adopt.empty() && adopt != step.task_id;
+  const bool adopts = renames || (!adopt.empty() && step.abandoned);
   if (step.state != StepState::ambiguous && !gives_up && !adopts)
     return Error{.message = handle +
                             (step.state == StepState::failed      ? " failed"
@@ -268,10 +269,13 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
                            .insecure = options.insecure,
                            .environment = std::make_shared<net::Environment>(options.network)});
   if (!transport) return transport.error();
-  net::HttpRequest request;
-  request.target = step.target + "/" + net::percent_encode(adopt);
-  request.headers = {{"Authorization", "Bearer " + options.key}};
-  const net::HttpOutcome outcome = (*transport)->send(request);
+  const auto fetch = [&](const std::string& id) {
+    net::HttpRequest request;
+    request.target = step.target + "/" + net::percent_encode(id);
+    request.headers = {{"Authorization", "Bearer " + options.key}};
+    return (*transport)->send(request);
+  };
+  const net::HttpOutcome outcome = fetch(adopt);
   if (outcome.stage != net::HttpOutcome::Stage::answered) return outcome.error;
   const api::Answer answer = net::read_answer(outcome);
   if (!answer.task) return answer.error;
@@ -285,6 +289,14 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
                        "look for another task in your account's list, or say --resubmit or "
                        "--abandon"};
   if (Status that = is_that(*answer.task, adopt, step.external_id); !that) return that.error();
+  if (renames) {  // only from an id that the service does not know
+    const api::Answer present = net::read_answer(fetch(step.task_id));
+    if (present.refusal != api::Refusal::no_such_task)
+      return Error{.message = handle + " goes on as the task " + step.task_id +
+                              ", and the service does not say that it has no such task",
+                   .hint = "ask for it: kling query " + short_id(step)};
+    if (Status forgot = (*book)->forget_task(step, now); !forgot) return forgot;
+  }
   decided.task_id = answer.task->id;
   return (*book)->record_accepted(decided, outcome.body, now);
 }

@@ -195,6 +195,10 @@ class SqliteLedger : public Ledger {
     return transition(of(id), now, "resubmitted", "", "state = 'intended', owner = '', error = ''",
                       "state = 'ambiguous'");
   }
+  Status forget_task(const Step& step, Millis now) override {
+    return transition(step, now, "ambiguous", step.task_id, "state = 'ambiguous', task_id = ''",
+                      "state = 'accepted'");
+  }
   Status abandon(const Step& step, Millis now) override {
     auto refusal = work(true, [&]() -> std::optional<Error> {
       owner_.enter(db_);

@@ -122,7 +122,9 @@ std::string to_string(const Handle& handle) {
   return handle.endpoint.empty() ? id : "kling:" + handle.endpoint + "/" + id;
 }
 
-Result<Handle> parse_handle(std::string_view text) {
+Result<Handle> parse_handle(std::string_view pasted) {
+  const std::string bare = api::bare(pasted);
+  const std::string_view text = bare;
   constexpr std::string_view kScheme = "kling:";
   Handle handle;
   if (text.starts_with(kScheme)) {

@@ -130,10 +130,17 @@ Status Connection::open(const Exchange& exchange) {
   if (proxy_)
     if (Status status = tunnel(exchange); !status) return status;
   if (wire_.secure(*tls, origin_.host, connect_timeout(exchange))) return Done{};
-  if (const char* fault = wire_.certificate_fault(); fault != nullptr)
+  if (const char* fault = wire_.certificate_fault(); fault != nullptr) {
+    const std::string_view why = fault;
+    const auto has = [why](const char* word) { return why.find(word) != why.npos; };
     return permanent("the certificate of " + peer() + " is not trusted: " + fault,
-                     "install the package ca-certificates, or name your own authority's "
-                     "certificate in SSL_CERT_FILE or the option ca_file");
+                     has("expired") || has("not yet valid")
+                         ? "check this machine's clock; else its owner must renew it"
+                     : has("mismatch") ? "check the address: the certificate is for another host"
+                                       : "install the package ca-certificates, or name your own "
+                                         "authority's certificate in SSL_CERT_FILE or the option "
+                                         "ca_file");
+  }
   // What speaks no TLS will not learn it; a line that broke may be whole the next time.
   if (const char* fault = Wire::handshake_fault(); fault != nullptr)
     return permanent("no TLS connection to " + peer() + ": " + fault,

@@ -138,7 +138,7 @@ Result<ssl_ctx_st*> Environment::tls() {
   if (!loaded) {
     ::SSL_CTX_free(made);
     return permanent(trust_from_ + " (" + trust_file_ + ") holds no certificates that can be read",
-                     kHint);
+                     "name a file of certificates (PEM) there, or leave it out");
   }
   ::SSL_CTX_set_verify(made, SSL_VERIFY_PEER, nullptr);
   ::SSL_CTX_set_min_proto_version(made, TLS1_2_VERSION);

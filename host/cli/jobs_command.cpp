@@ -28,6 +28,8 @@ int tell_choices(const Voice& voice, const engine::Step& row) {
             job +
             " --resubmit\n       it is not in "
             "that list: the next run of its script sends it again, and pays\n      ";
+  if (row.state == engine::StepState::accepted)
+    hint += job + " --adopt ID\n       its own id finds nothing: it is this task\n      ";
   if (!ends)
     hint +=
         job + " --abandon\n       give it up; kling run --retry-failed with its script asks anew";

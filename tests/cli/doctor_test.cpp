@@ -240,17 +240,20 @@ TEST_CASE("doctor misses ffmpeg and says what to install") {
 
 TEST_CASE("an ffmpeg that is too old is told before anything is paid for frames or films") {
   const std::string old = "ffmpeg version 4.4.2 on PATH is too old";
-  for (const bool media : {true, false}) {
+  for (const std::string media : {"shot:wait():last_frame()", "require 'parts.help'(shot)", ""}) {
     // The service takes nothing: whatever is told comes before.
     Stage stage(std::string("local kling = require 'kling'\n"
                             "local shot = kling.text2video { prompt = 'x' }\n") +
-                    (media ? "shot:wait():last_frame()" : "shot:wait()"),
+                    (media.empty() ? "shot:wait()" : media),
                 {.faults = {"create#*: 401"}});
+    std::filesystem::create_directory(stage.folder / "parts");
+    std::ofstream(stage.folder / "parts/help.lua")
+        << "return function(shot) shot:wait():last_frame() end";
     std::ofstream(stage.folder / "ffmpeg") << "#!/bin/sh\necho ffmpeg version 4.4.2\n";
     ::chmod((stage.folder / "ffmpeg").c_str(), 0700);
     stage.environment.push_back("PATH=" + stage.folder.path() + ":" + std::getenv("PATH"));
     const Outcome run = stage.run();
-    CHECK(contains(run.err, old) == media);
+    CHECK(contains(run.err, old) == !media.empty());
     CHECK(stage.service->counters().accepted == 0);
   }
 }

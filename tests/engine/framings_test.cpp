@@ -346,6 +346,27 @@ TEST_CASE("an odd answer is read as what it is, and says what is odd") {
   }
 }
 
+TEST_CASE("an accepted job whose id finds nothing is another task on a person's word only") {
+  const test::Framing framing{"a wrong id",
+                              [](const std::string& b) { return with_id(b, "\"task_of_none\""); }};
+  FramedService service(framing, "create", false);
+  FramedRun place;
+  const JobSnapshot lost = place.run(service.url());
+  REQUIRE(lost.phase == Phase::paused);
+  EngineOptions options;
+  options.base_url = service.url();
+  options.key = "sk-test";
+  options.ledger_path = place.folder / "ledger.db";
+  const std::string handle = "kling:text2video/~" + lost.external_id;
+  CHECK(!resolve(options, handle, "123", false).ok());
+  const Status adopted = resolve(options, handle, kTaskId, false);
+  REQUIRE_MESSAGE(adopted.ok(), (adopted ? "" : adopted.error().message));
+  const JobSnapshot found = place.run(service.url());
+  CHECK(found.phase == Phase::stored);
+  CHECK(found.task_id == kTaskId);
+  CHECK(service.count("create") == 1);
+}
+
 TEST_CASE("a service that has moved is told with its new address, and nothing is sent there") {
   RawServer server([](Peer& peer, int) {
     const std::string request = peer.read_request(),

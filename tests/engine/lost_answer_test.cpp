@@ -76,6 +76,7 @@ struct SilentService : net::Transport {
   Millis created_at = 0;
   bool finds_first = true;
   std::string first_external;
+  std::string second_id;  ///< not empty: the second create is accepted, by an id that finds nothing
   std::atomic<int> posts{0};
 
   static std::string task(const std::string& id, const char* word, Millis created_at = 0) {
@@ -91,6 +92,8 @@ struct SilentService : net::Transport {
     if (request.method == "POST") {
       outcome.body = task(first_id, "submitted");
       if (++posts == 1) return outcome;
+      if (!second_id.empty()) outcome.body = task(second_id, "submitted");
+      if (!second_id.empty()) return outcome;
       if (posts >
           2) {  // where look-ups work it is sent again; that ends in words that prove nothing
         outcome.status = 400;
@@ -101,7 +104,10 @@ struct SilentService : net::Transport {
               .error = {.kind = Kind::network, .message = "the connection broke"}};
     }
     const std::string asked = request.target.substr(request.target.rfind('/') + 1);
-    if (asked == first_id || (asked == first_external && finds_first)) {
+    if (!second_id.empty() && asked == second_id) {
+      outcome.status = 400;
+      outcome.body = R"({"code":1201,"message":"task_not_exist"})";
+    } else if (asked == first_id || (asked == first_external && finds_first)) {
       outcome.body = task(first_id, "succeed");
     } else if (answer == "echo" || asked == answer) {
       outcome.body = task(asked, "succeed", created_at);
@@ -156,6 +162,31 @@ TEST_CASE("an answer that does not say whose task it is is adopted only with pro
     CHECK(std::string(name(two.phase)) == (row.adopted ? "stored" : "ambiguous"));
     CHECK(two.task_id == (row.adopted ? row.answer : ""));
     if (!row.first) CHECK(service->posts == 2);
+  }
+}
+
+TEST_CASE("an id that finds nothing is asked for by ours, with proof or by a person") {
+  for (const bool first : {true, false}) {
+    CAPTURE(first);
+    const auto service = std::make_shared<SilentService>();
+    service->answer = "2000";
+    service->second_id = "task_of_none";
+    EngineOptions options = without_store();
+    options.transport = service;
+    Stage stage({}, options);
+    if (first)
+      service->first_external = stage.run(stage.shot("one")).external_id;
+    else
+      service->posts = 1;
+    service->created_at = stage.clock->now();
+    const JobSnapshot two = stage.run(stage.shot("two"));
+    CHECK(std::string(name(two.phase)) == (first ? "stored" : "paused"));
+    CHECK(service->posts == 2);
+    if (first) continue;
+    REQUIRE(two.error);
+    CHECK_MESSAGE(two.error->hint.find("the service has the task 2000") != std::string::npos,
+                  two.error->hint);
+    CHECK(two.error->hint.ends_with("kling jobs resolve " + two.handle + " --adopt 2000"));
   }
 }
 

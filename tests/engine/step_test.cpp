@@ -146,11 +146,20 @@ TEST_CASE("handles survive writing and reading") {
   CHECK(bare->task_id == "task_0-1.x");
 }
 
+TEST_CASE("a handle is pasted with what stands around it") {
+  for (const char* text : {"861\n", "\"861\"", " '861' ", "\u201c861\u201d"}) {
+    CAPTURE(text);
+    const auto handle = parse_handle(text);
+    REQUIRE(handle);
+    CHECK(handle->task_id == "861");
+  }
+}
+
 TEST_CASE("rubbish is no handle") {
   for (const char* text :
        {"", " ", "kling:", "kling:text2video", "kling:text2video/", "kling:text2video/~",
         "kling:/861", "kling:text2video/86 13", "kling:text2video/../x", "kling:a b/1", "../x",
-        "a/b", "a?b", "~", "~a\nb", "kling:text2video/~a\nb", "861\n", "kling:text2video/1/2"}) {
+        "a/b", "a?b", "~", "~a\nb", "kling:text2video/~a\nb", "kling:text2video/1/2"}) {
     CAPTURE(text);
     const auto handle = parse_handle(text);
     REQUIRE_FALSE(handle);

@@ -477,7 +477,7 @@ table.concat({ one, two }, "film.mp4"))lua",
      R"lua(local one, two = kling.text2video("A fox"), kling.text2video("A crow")
 kling.concat({ one, two }, "film.mp4", { crossfade = 7 }))lua",
      R"lua(kling: film.lua:3: A fox is shown for 5.042 s, too short for crossfade = 7
-  do: give crossfade less than 5.04
+  do: give crossfade at most 5
 )lua",
      ""},
     {"",

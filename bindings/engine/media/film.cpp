@@ -160,7 +160,10 @@ Status lay_out_parts(std::vector<Part>& parts, Shape& shape, const FilmOptions& 
                                     : part.segment.name,
           printed("is shown for %.4g s, too short for crossfade = %.4g", shape.seconds(part.frames),
                   options.crossfade),
-          printed("give crossfade less than %.3g", shape.seconds(part.frames) / fades));
+          part.frames > fades
+              ? printed("give crossfade at most %.4g",
+                        std::floor(1000 * shape.seconds((part.frames - 1) / fades)) / 1000)
+              : std::string("leave crossfade out"));
     if (i == 0 || shape.blend > 0) continue;
     Part& before = parts[i - 1];
     const double most = std::min(kCross, shape.seconds(std::min(part.frames, before.frames)) / 2);

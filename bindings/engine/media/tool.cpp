@@ -160,7 +160,7 @@ Status check_ffmpeg() {
     std::lock_guard lock(g_tools.mutex);
     if (g_tools.good == place) return Done{};
   }
-  const auto output = run_tool({ffmpeg, "-version"}, "", {.time = kProbe});
+  const auto output = run_tool({ffmpeg, "-version"}, "", {.time = std::chrono::seconds(10)});
   if (!output) return output.error();
   // "ffmpeg version 5.1.9-0+deb12u1", "n7.1"; a build from no release tells its library's number.
   const std::string& text = output->output;
