@@ -39,6 +39,10 @@ constexpr ErrorRow kRows[] = {
     {"task_not_exist", "", "", Asked::query, Kind::invalid, Refusal::no_such_task, kNoTask},
     {"", "task_not_exist", "", Asked::query, Kind::invalid, Refusal::no_such_task, kNoTask},
 
+    // Said by servers between us and the service, which may have passed the request on; whatever
+    // code they write beside it.
+    {"", "", "408 409 425 499", Asked::create, Kind::server, Refusal::unavailable, kLost},
+
     {"1000 1001 1002", "", "", Asked::any, Kind::auth, Refusal::definite, kKey},
     {"1003 1004", "", "", Asked::any, Kind::auth, Refusal::clock, kClock},
     {"1100", "", "", Asked::any, Kind::balance, Refusal::definite, "check the account's state"},
@@ -79,9 +83,6 @@ constexpr ErrorRow kRows[] = {
     {"", "", "404 301 302 307 308", Asked::create, Kind::protocol, Refusal::definite, kAddress},
     {"", "", "407", Asked::any, Kind::network, Refusal::definite,
      "the proxy asks for a name and a password: HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT"},
-    {"", "", "408", Asked::any, Kind::server, Refusal::unavailable, kLost},
-    // Said by servers between us and the service, which may have passed the request on.
-    {"", "", "409 425 499", Asked::create, Kind::server, Refusal::unavailable, kLost},
     {"", "", "413", Asked::any, Kind::invalid, Refusal::definite, "make the pictures smaller"},
     {"", "", "429", Asked::any, Kind::rate_limit, Refusal::rate_limited, kSlower},
     {"", "", "5xx", Asked::any, Kind::server, Refusal::unavailable, kLost},

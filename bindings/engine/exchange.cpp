@@ -231,7 +231,9 @@ Event Engine::look_up(Job& job) {
     const api::Task& task = *answer.task;
     const std::optional<bool> ours = is_ours(job, task, outcome.date);
     if (!ours) return {.type = EventType::unreachable};
-    if (!*ours) {  // who answers with another task does not look up
+    if (!*ours && !task.external_id.empty() && task.external_id == job.step.external_id)
+      return {.type = EventType::not_found};  // it is ours, and another step has its id
+    if (!*ours) {                             // who answers with another task does not look up
       learn_lookup(job, false);
       return {.type = EventType::not_found, .works = Known::no};
     }
@@ -267,6 +269,13 @@ Event Engine::probe_look_up(const Job& job) {
   return event;
 }
 
+std::string Engine::other_id(const Job& job, const std::string& task_id) const {
+  return "under this job's own id the service has the task " + task_id +
+         "; if your account's tasks have no other: " +
+         decision(to_string({job.step.endpoint, job.step.task_id, ""}),
+                  (" --adopt " + task_id).c_str());
+}
+
 Event Engine::get(Job& job) {
   {
     std::lock_guard lock(job.mutex);
@@ -298,7 +307,17 @@ Event Engine::get(Job& job) {
           found.task->id != job.step.external_id)
         adopt = found.task->id;
     }
-    if (by_our_id) outcome = std::move(other), answer = std::move(found);
+    if (by_our_id) {
+      outcome = std::move(other), answer = std::move(found);
+      const std::string& id = answer.task->id;
+      if (auto book = ledger();
+          book && id != job.step.task_id && (*book)->rename_task(job.step, id, now()).ok()) {
+        std::lock_guard lock(job.mutex);
+        job.step.task_id = id;
+      }
+    }
+    if (!adopt.empty() && !unknown && job.machine.tries == 7)
+      log("warning", handle_of(job) + ": " + other_id(job, adopt));
   }
   tell_warnings(job, answer);
   if (answer.task) {
@@ -322,14 +341,11 @@ Event Engine::get(Job& job) {
   }
   if (answer.refusal == api::Refusal::no_such_task) {
     Error gone = answer.error;
-    const std::string handle = to_string({job.step.endpoint, job.step.task_id, ""});
     if (!adopt.empty())
-      gone.hint = "under this job's own id the service has the task " + adopt +
-                  "; if your account's tasks have no other: " +
-                  decision(handle, (" --adopt " + adopt).c_str());
+      gone.hint = other_id(job, adopt);
     else if (job.step.id != 0)
-      gone.hint =
-          "results are kept 30 days; if it never comes back: " + decision(handle, " --abandon");
+      gone.hint = "results are kept 30 days; if it never comes back: " +
+                  decision(to_string({job.step.endpoint, job.step.task_id, ""}), " --abandon");
     return fail(EventType::not_found, gone);
   }
   if (is_denied(outcome)) return fail(EventType::denied, answer.error);

@@ -91,16 +91,20 @@ Result<std::optional<Step>> find_step(Ledger& book, const Handle& handle) {
   return find_by_beginning(book, kind, id);
 }
 
+Error of_another(const Step& step, const std::string& service, bool embedded) {
+  return {.message = "this job is one of " + step.service + ", not of " + service,
+          .hint = std::string("name its service with ") +
+                  (embedded ? "the option base_url" : "--base-url, KLING_BASE_URL") +
+                  " or kling.client"};
+}
+
 Result<std::optional<Step>> Engine::find_row(const Handle& handle) {
   auto book = ledger();
   if (!book) return book.error();
   auto found = find_step(**book, handle);
   // Another service would answer that there is no such task.
   if (found && *found && (*found)->service != service)
-    return Error{.message = "this job is one of " + (*found)->service + ", not of " + service,
-                 .hint = std::string("name its service with ") +
-                         (options.embedded ? "the option base_url" : "--base-url, KLING_BASE_URL") +
-                         " or kling.client"};
+    return of_another(**found, service, options.embedded);
   return found;
 }
 
@@ -228,7 +232,7 @@ Result<api::Json> Engine::get_json(const std::string& target) {
   return body;
 }
 
-Status resolve(const EngineOptions& options, const std::string& handle, const std::string& adopt,
+Status resolve(const EngineOptions& options, const std::string& handle, const std::string& task,
                bool resubmit) {
   auto parsed = parse_handle(handle);
   if (!parsed) return parsed.error();
@@ -240,10 +244,17 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
     return Error{.message = "the ledger " + options.ledger_path + " has no job " + handle,
                  .hint = "the handle is in the message that asked for a decision"};
   const Step& step = **row;
+  std::string adopt;
+  if (!task.empty()) {
+    auto named = parse_handle(task);
+    if (!named) return named.error();
+    adopt = id_of(*named);
+  }
   const bool ends = step.state == StepState::succeeded || step.state == StepState::failed;
   const bool gives_up = adopt.empty() && !resubmit && !ends;
-  const bool renames = step.state == StepState::accepted && !adopt.empty() && adopt != step.task_id;
-  const bool adopts = renames || (!adopt.empty() && step.abandoned);
+  const bool adopts =
+      !adopt.empty() &&
+      (step.abandoned || (step.state == StepState::accepted && adopt != step.task_id));
   if (step.state != StepState::ambiguous && !gives_up && !adopts)
     return Error{.message = handle +
                             (step.state == StepState::failed      ? " failed"
@@ -264,6 +275,9 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
     return (*book)->abandon(decided, now);
   }
   if (resubmit) return (*book)->resubmit(step.id, now);
+  const auto service = service_name(options);
+  if (!service) return service.error();
+  if (step.service != *service) return of_another(step, *service, options.embedded);
   auto transport =
       net::make_transport({.base_url = options.base_url,
                            .insecure = options.insecure,
@@ -289,15 +303,24 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
                        "look for another task in your account's list, or say --resubmit or "
                        "--abandon"};
   if (Status that = is_that(*answer.task, adopt, step.external_id); !that) return that.error();
-  if (renames) {  // only from an id that the service does not know
-    const api::Answer present = net::read_answer(fetch(step.task_id));
-    if (present.refusal != api::Refusal::no_such_task)
+  decided.task_id = answer.task->id;
+  if (!step.task_id.empty() && step.task_id != decided.task_id) {
+    // Only from an id that finds nothing, and to what our own id finds where it finds any.
+    const net::HttpOutcome present = fetch(step.task_id);
+    const api::Answer told = net::read_answer(present),
+                      ours = net::read_answer(fetch(step.external_id));
+    if ((told.task && is_that(*told.task, step.task_id, step.external_id)) ||
+        present.stage != net::HttpOutcome::Stage::answered || present.status / 100 == 5 ||
+        api::has_word("401 403 429", std::to_string(present.status)))
       return Error{.message = handle + " goes on as the task " + step.task_id +
                               ", and the service does not say that it has no such task",
                    .hint = "ask for it: kling query " + short_id(step)};
-    if (Status forgot = (*book)->forget_task(step, now); !forgot) return forgot;
+    if (ours.task && ours.task->id != decided.task_id && ours.task->id != step.external_id)
+      return Error{
+          .message = "under this job's own id the service has another task: " + ours.task->id,
+          .hint = "kling jobs resolve " + short_id(step) + " --adopt " + ours.task->id};
+    if (Status renamed = (*book)->rename_task(step, decided.task_id, now); !renamed) return renamed;
   }
-  decided.task_id = answer.task->id;
   return (*book)->record_accepted(decided, outcome.body, now);
 }
 

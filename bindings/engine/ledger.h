@@ -137,11 +137,11 @@ class Ledger {
 
   /// A person's word. An ambiguous step goes back to intended with the same id (resubmit); one that
   /// is neither finished nor on its way to the service is failed, with `step.error` (abandon).
-  /// An accepted one is ambiguous again where `step.task_id` finds nothing (forget_task). Adopting
-  /// is record_accepted.
+  /// Adopting is record_accepted.
   virtual Status resubmit(std::int64_t id, Millis now) = 0;
   virtual Status abandon(const Step& step, Millis now) = 0;
-  virtual Status forget_task(const Step& step, Millis now) = 0;
+  /// `step.task_id` finds nothing: it is this task, which no other step has.
+  virtual Status rename_task(const Step& step, std::string_view task_id, Millis now) = 0;
 
   virtual Result<std::optional<Step>> find_by_id(std::int64_t id) = 0;
   virtual Result<std::vector<Step>> find_by_task(std::string_view task_id) = 0;

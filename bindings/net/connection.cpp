@@ -146,6 +146,8 @@ Status Connection::open(const Exchange& exchange) {
     return permanent("no TLS connection to " + peer() + ": " + fault,
                      proxy_
                          ? "check that the proxy lets this host through, and that it speaks https"
+                     : std::string_view(fault).find("protocol version") != std::string_view::npos
+                         ? "the service must speak TLS 1.2 or later"
                          : "check that this address speaks https, and not http");
   return failure(Kind::network, "no TLS connection to " + peer() + ": the handshake failed",
                  proxy_ ? "check that the proxy lets this host through, and that it speaks https"

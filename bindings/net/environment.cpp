@@ -137,7 +137,10 @@ Result<ssl_ctx_st*> Environment::tls() {
   ::ERR_clear_error();
   if (!loaded) {
     ::SSL_CTX_free(made);
-    return permanent(trust_from_ + " (" + trust_file_ + ") holds no certificates that can be read",
+    return permanent(trust_from_ + " (" + trust_file_ + ") " +
+                         (std::filesystem::exists(trust_file_, ignored)
+                              ? "holds no certificates that can be read"
+                              : "is no file that is there"),
                      "name a file of certificates (PEM) there, or leave it out");
   }
   ::SSL_CTX_set_verify(made, SSL_VERIFY_PEER, nullptr);

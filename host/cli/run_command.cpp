@@ -1,10 +1,7 @@
 // kling run SCRIPT [ARGS]: a script from its first line to its bill.
-#include <algorithm>
-#include <filesystem>
 #include <iterator>
 #include <random>
 #include <regex>
-#include <set>
 
 #include "api/capabilities.h"
 #include "api/text.h"
@@ -33,31 +30,17 @@ int print_to_stderr(lua_State* L) {
   return 0;
 }
 
-/// A script's text, with those of the files that it names to require, dofile or loadfile.
-std::string with_modules(std::string source, const std::string& folder) {
-  std::set<std::string> seen;
-  for (const std::string verb : {"require", "dofile", "loadfile"})
-    for (std::size_t at = 0; (at = source.find(verb, at)) != source.npos;) {
-      at = source.find_first_not_of(" (", at + verb.size());
-      const auto end = at == source.npos || (source[at] != '"' && source[at] != '\'')
-                           ? source.npos
-                           : source.find(source[at], at + 1);
-      if (end == source.npos) continue;
-      std::string name = source.substr(at + 1, end - at - 1);
-      if (verb == "require") std::ranges::replace(name, '.', '/');
-      if (verb == "require") name += ".lua";
-      if (!seen.insert(name).second) continue;
-      if (auto text = read_file((std::filesystem::path(folder) / name).string(), 1 << 20))
-        source += "\n" + *text;
-    }
-  return source;
-}
-
 /// Before anything is paid: what a script does with its clips later may be beyond this ffmpeg. Only
-/// for scripts whose text has such a verb, as asking takes longer than an empty script does.
-void warn_of_ffmpeg(const Voice& voice, const std::string& source) {
-  for (const char* verb : {"last_frame", ":frame(", "kling.concat", "kling.still", ":probe(",
-                           ":trim(", ":mute(", "kling.sheet", "kling.timeline"}) {
+/// for scripts whose text has such a verb, or loads others, as asking takes longer than an empty
+/// script does.
+void warn_of_ffmpeg(const Voice& voice, std::string source) {
+  std::erase_if(source, [](char c) { return std::string_view(" ()[]\t").find(c) < 6; });
+  for (const std::string other :
+       {"table.concat", "require\"kling\"", "require'kling'", "requirekling"})
+    for (auto at = source.find(other); at != source.npos; at = source.find(other, at))
+      source.erase(at, other.size());
+  for (const char* verb : {"last_frame", ":frame", ".concat", ".still", ":probe", ":trim", ":mute",
+                           ".sheet", ".timeline", "require", "dofile", "loadfile"}) {
     if (source.find(verb) == std::string::npos) continue;
     const Status usable = engine::media::check_ffmpeg();
     if (!usable)
@@ -172,8 +155,7 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
   if (Status opened = service.open(typed ? "" : script); !opened.ok())
     return options.voice.fail(opened.error());
   if (!service.notice.empty()) options.voice.note(service.notice);
-  if (!options.simulation.on)
-    warn_of_ffmpeg(options.voice, with_modules(source, script::folder_of(script)));
+  if (!options.simulation.on) warn_of_ffmpeg(options.voice, source);
   engine::EngineOptions& settings = service.settings;
   settings.take = options.take;
   settings.draft = options.draft;

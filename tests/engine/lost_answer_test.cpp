@@ -230,6 +230,7 @@ TEST_CASE("a 4xx without a known reason is looked up once before it counts as a 
 TEST_CASE("an answer on the way, or with an unknown code, is a lost answer and not a refusal") {
   for (const auto& [status, body] : std::vector<std::pair<int, std::string>>{
            {408, ""},
+           {408, R"({"code":1201,"message":"request timeout"})"},
            {409, R"({"message":"conflict"})"},
            {425, ""},
            {499, R"({"message":"client closed request"})"},
