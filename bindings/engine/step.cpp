@@ -124,7 +124,9 @@ std::string to_string(const Handle& handle) {
 
 Result<Handle> parse_handle(std::string_view pasted) {
   const std::string bare = api::bare(pasted);
-  const std::string_view text = bare;
+  std::string_view text = bare;
+  if (text.starts_with('(')) text.remove_prefix(1);
+  while (!text.empty() && std::string_view(",;:.)").find(text.back()) < 5) text.remove_suffix(1);
   constexpr std::string_view kScheme = "kling:";
   Handle handle;
   if (text.starts_with(kScheme)) {

@@ -147,7 +147,7 @@ TEST_CASE("handles survive writing and reading") {
 }
 
 TEST_CASE("a handle is pasted with what stands around it") {
-  for (const char* text : {"861\n", "\"861\"", " '861' ", "\u201c861\u201d"}) {
+  for (const char* text : {"861\n", "\"861\"", " '861' ", "\u201c861\u201d", "(861),", "861."}) {
     CAPTURE(text);
     const auto handle = parse_handle(text);
     REQUIRE(handle);

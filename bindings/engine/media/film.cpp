@@ -148,22 +148,27 @@ Status lay_out_parts(std::vector<Part>& parts, Shape& shape, const FilmOptions& 
                      const std::string& out) {
   if (options.crossfade > 0 && parts.size() > 1)
     shape.blend = std::max<std::int64_t>(1, std::llround(options.crossfade * shape.rate.value()));
+  const auto fades = [&](std::size_t i) {
+    return (i > 0 ? 1 : 0) + (i + 1 < parts.size() ? 1 : 0);
+  };
+  std::int64_t longest = INT64_MAX;  // fade that all of them have room for
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    parts[i].frames = frames_in_film(parts[i], shape.rate);
+    if (shape.blend > 0) longest = std::min(longest, (parts[i].frames - 1) / fades(i));
+  }
   for (std::size_t i = 0; i < parts.size(); ++i) {
     Part& part = parts[i];
-    part.frames = frames_in_film(part, shape.rate);
     part.begin = shape.frames - (i > 0 ? shape.blend : 0);
     shape.frames = part.begin + part.frames;
-    const int fades = (i > 0 ? 1 : 0) + (i + 1 < parts.size() ? 1 : 0);
-    if (shape.blend > 0 && part.frames <= fades * shape.blend)
-      return media_error(
-          part.segment.name.empty() ? std::filesystem::path(part.segment.path).filename().string()
-                                    : part.segment.name,
-          printed("is shown for %.4g s, too short for crossfade = %.4g", shape.seconds(part.frames),
-                  options.crossfade),
-          part.frames > fades
-              ? printed("give crossfade at most %.4g",
-                        std::floor(1000 * shape.seconds((part.frames - 1) / fades)) / 1000)
-              : std::string("leave crossfade out"));
+    if (shape.blend > 0 && part.frames <= fades(i) * shape.blend)
+      return media_error(part.segment.name.empty()
+                             ? std::filesystem::path(part.segment.path).filename().string()
+                             : part.segment.name,
+                         printed("is shown for %.4g s, too short for crossfade = %.4g",
+                                 shape.seconds(part.frames), options.crossfade),
+                         longest > 0 ? printed("give crossfade at most %.4g",
+                                               std::floor(1000 * shape.seconds(longest)) / 1000)
+                                     : std::string("leave crossfade out"));
     if (i == 0 || shape.blend > 0) continue;
     Part& before = parts[i - 1];
     const double most = std::min(kCross, shape.seconds(std::min(part.frames, before.frames)) / 2);
