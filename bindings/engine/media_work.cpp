@@ -342,12 +342,11 @@ Result<std::string> Engine::input_path(const std::string& path) {
   return readable(options.confinement, path);
 }
 
-Status Engine::note_derived(const std::string& path, const std::string& identity,
-                            const std::string& by) {
+Status Engine::note_derived(const std::string& path, const std::string& identity) {
   auto hash = digest_of(path);
   auto book = hash ? ledger() : hash.error();
   if (!book) return book.error();
-  return (*book)->record_derived(by.empty() ? *hash : sha256_hex(by + *hash), identity);
+  return (*book)->record_derived(*hash, identity);
 }
 
 Result<std::string> Engine::materialize(MediaSource& source) {
@@ -447,7 +446,7 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   if (!content) return content;
   if (in_folder) {
     target = free_name(target / given_name(source, *from), [&](const std::string& there) {
-      if (unpaid().empty() && media::is_simulated(there)) return true;
+      if (const auto by = made_by(there); unpaid().empty() && by && *by == "sim") return true;
       const auto known = counts_as(there);
       return known && *known == *content;
     });
@@ -463,10 +462,14 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   }
   if (Status made = make_folders(target.parent_path().string()); !made) return made.error();
   if (fs::equivalent(*from, target, ignored)) return target.string();
-  if (source.recipe == Recipe::clip && source.job && is_file(target.string()))
-    if (const auto there = digest_of(target.string()); there && *there != *hash)
-      if (const auto known = origin_or_content(*there); known && *known == "sha256:" + *hash)
-        return target.string();  // saved here before, and as it was left
+  if (is_file(target.string())) {
+    const bool told = source.recipe == Recipe::clip && source.job;
+    const auto there = digest_of(target.string());
+    const auto known = there ? origin_or_content(*there) : there;
+    if (known && (told ? *there != *hash && *known == "sha256:" + *hash : *there == *hash))
+      return target.string();  // saved here before, and as it was left
+    if (Status cleared = clear(target.string()); !cleared) return cleared.error();
+  }
   Result<bool> done = false;
   if (source.recipe != Recipe::clip) {
     done = must_convert(*from, target.string());
@@ -485,7 +488,7 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   if (!done) return done.error();
   if (!*done)
     if (Status copied = copy_file(*from, target.string()); !copied) return copied.error();
-  if (Status noted = note_unpaid(target.string()); !noted) return noted.error();
+  note_made(target.string());
   return target.string();
 }
 

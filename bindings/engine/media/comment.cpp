@@ -121,24 +121,6 @@ std::string read_moov(const Read& read, std::uint64_t& moov_at) {
 
 }  // namespace
 
-bool is_simulated(const std::string& path) {
-  std::uint64_t moov_at = 0;
-  const std::string moov = read_moov(read_from(path), moov_at);
-  const std::size_t comment = moov.find(
-      "\xa9"
-      "cmt");
-  return comment != moov.npos && moov.find(std::string(" ") + kSimulated, comment) != moov.npos;
-}
-
-bool is_foreign_film(const std::string& path) {
-  std::uint64_t moov_at = 0;
-  const std::string moov = read_moov(read_from(path), moov_at);
-  const std::size_t comment = moov.find(
-      "\xa9"
-      "cmt");
-  return !moov.empty() && (comment == moov.npos || moov.find("kling", comment) == moov.npos);
-}
-
 Result<bool> copy_with_comment(const std::string& from, const std::string& to,
                                const std::string& comment) {
   const auto read = read_from(from);

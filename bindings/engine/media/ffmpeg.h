@@ -139,10 +139,7 @@ Result<FilmResult> concat(const std::vector<Segment>& parts, const std::string& 
                           const FilmOptions& options, const Warn& warn,
                           const Reached& reached = {});
 
-/// An MP4 that says nothing of kling, which both clips that were saved and films do.
-bool is_foreign_film(const std::string& path);
-/// A clip that a rehearsal has saved: its comment ends with kSimulated.
-bool is_simulated(const std::string& path);
+/// What the comment of a clip ends with that a rehearsal has saved.
 constexpr const char* kSimulated = "made by kling run --sim";
 
 /// Without ffmpeg: writes a copy of the MP4 at `from` that has this comment among its metadata, and
