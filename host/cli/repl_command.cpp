@@ -64,6 +64,8 @@ class Session {
       pending += (pending.empty() ? "" : "\n") + line;
       const Verdict verdict = interpreter_.submit(pending, first_line, text);
       if (verdict == Verdict::more) continue;
+      std::string& typed = runtime_.typed;  // on a pipe the lines are numbered through
+      typed = console_.interactive() ? pending + "\n\n" + typed : typed + pending + "\n";
       // Such as one that came from the history.
       if (const auto paid = paid_.find(pending); paid != paid_.end())
         tell(
