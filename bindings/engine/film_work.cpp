@@ -15,13 +15,10 @@ using Recipe = MediaSource::Recipe;
 
 constexpr double kStillSeconds = 2;
 
-/// What the ledger at `book` calls a file that was written: its content, so that a changed one is
-/// no longer meant, at its place beside the ledger, as both may be moved.
-std::string as_noted(const std::string& place, const std::string& digest, const fs::path& book) {
+/// What the ledger at `book` calls what was written: its content, at its place beside the ledger.
+std::string as_noted(const fs::path& place, const std::string& sum, const fs::path& book) {
   std::error_code error;
-  const fs::path file = fs::weakly_canonical(fs::absolute(place, error), error);
-  const fs::path folder = fs::weakly_canonical(fs::absolute(book, error), error).parent_path();
-  return sha256_hex("made " + digest + file.lexically_relative(folder).string());
+  return sha256_hex("made " + sum + fs::relative(place, book.parent_path() / ".", error).string());
 }
 
 }  // namespace
@@ -44,16 +41,14 @@ Result<std::string> Engine::spare(const std::string& place) {
   std::error_code error;
   const fs::path file = fs::weakly_canonical(place, error);
   const fs::path book = fs::weakly_canonical(options.ledger_path, error);
-  const std::string behind = file.string().starts_with(book.string()) && !book.empty()
-                                 ? file.string().substr(book.string().size())
-                                 : "none";
-  if (behind.empty() || api::has_word("-wal -shm -journal .owners", behind))
-    return Error{.message = place + " is the ledger, which knows what was paid for",
-                 .hint = "give another name"};
+  for (const char* behind : {"", "-wal", "-shm", "-journal", ".owners"})
+    if (!book.empty() && file == book.string() + behind)
+      return Error{.message = place + " is the ledger, which knows what was paid for",
+                   .hint = "give another name"};
   const auto by = made_by(place);
   if (!by) return by;
-  const Result<std::string> store = options.store ? store_folder() : Error{};
-  if (by->empty() && store && file.parent_path() == fs::weakly_canonical(*store, error))
+  const Result<std::string> store = by->empty() && options.store ? store_folder() : Error{};
+  if (store && file.parent_path() == fs::weakly_canonical(*store, error))
     return Error{.message = place + " is a clip of the store, and may be paid for",
                  .hint = "give another name, outside of that folder"};
   const std::string what = unpaid();
@@ -69,8 +64,7 @@ Result<std::string> Engine::spare(const std::string& place) {
 /// Before something is written at `place`: what lies there and is not as we wrote it is kept.
 Status Engine::clear(const std::string& place) {
   const auto by = made_by(place);
-  if (!by) return by.error();
-  if (!by->empty()) return Done{};
+  if (!by || !by->empty()) return by ? Status(Done{}) : by.error();
   std::error_code error;
   std::string aside;
   for (int i = 1; aside.empty() || fs::exists(aside, error); ++i) {
@@ -85,8 +79,7 @@ Status Engine::clear(const std::string& place) {
   return Done{};
 }
 
-/// Which run wrote the file that `place` is: "paid", "sim" or "draft"; empty: none that is known;
-/// "none": there is no file.
+/// Which run wrote the file at `place`: "paid", "sim", "draft", "" (unknown); "none": no file.
 Result<std::string> Engine::made_by(const std::string& place) {
   if (!is_file(place)) return std::string("none");
   const auto digest = digest_of(place);
@@ -95,8 +88,10 @@ Result<std::string> Engine::made_by(const std::string& place) {
   const auto known = (*book)->origin_of(as_noted(place, *digest, options.ledger_path));
   if (!known) return known.error();
   if (*known || service == "sim") return known->value_or("");
-  const fs::path rehearsals = fs::path(options.ledger_path).parent_path() / "sim" / "ledger.db";
-  return read_origin(rehearsals.string(), as_noted(place, *digest, rehearsals));
+  const fs::path there = fs::path(options.ledger_path).parent_path() / "sim" / "ledger.db";
+  const auto sims = is_file(there.string()) ? open_ledger(there.string()) : Error{};
+  const auto by_sim = sims ? (*sims)->origin_of(as_noted(place, *digest, there)) : sims.error();
+  return by_sim ? by_sim->value_or("") : "";
 }
 
 void Engine::note_made(const std::string& place) {
@@ -110,9 +105,7 @@ void Engine::note_made(const std::string& place) {
 Result<std::string> Engine::keep(Result<std::string> film) {
   std::error_code error;
   if (auto book = ledger(); film && book)
-    (void)(*book)->record_film({.path = std::filesystem::absolute(*film, error).string(),
-                                .run = options.run_name(),
-                                .at = now()});
+    (void)(*book)->record_film({fs::absolute(*film, error).string(), options.run_name(), now()});
   return film;
 }
 
@@ -275,9 +268,8 @@ Result<std::string> Engine::timeline(const std::vector<std::shared_ptr<MediaSour
   for (const auto& part : parts) told.push_back(told_of(*part, *rows));
   const auto text = media::timeline(reel->segments, reel->out, reel->options, told);
   if (!text) return text.error();
-  Status saved = clear(reel->out);
-  if (saved) saved = write_file(reel->out, *text);
-  if (!saved) return saved.error();
+  if (Status saved = clear(reel->out); !saved || !(saved = write_file(reel->out, *text)))
+    return saved.error();
   note_made(reel->out);
   return reel->out;
 }

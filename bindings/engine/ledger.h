@@ -218,8 +218,6 @@ Result<std::vector<Step>> copy_ledger(const std::string& path, const std::string
 /// The seed() that was kept, before the ledger is opened; makes nothing. Empty: nothing is kept,
 /// or it cannot be read, which seed() notices.
 std::string read_seed(const std::string& path, const std::string& run);
-/// Likewise, of origin_of().
-std::string read_origin(const std::string& path, const std::string& sha256);
 
 std::string ledger_library_version();
 

@@ -128,18 +128,12 @@ std::int64_t old_answers(Database& database, Millis before, bool forget) {
   return bytes.value_or(0);
 }
 
-std::string read_text(const std::string& path, const std::string& sql, const std::string& key) {
+std::string read_seed(const std::string& path, const std::string& run) {
   struct stat facts {};
   if (path == ":memory:" || ::stat(path.c_str(), &facts) != 0) return "";
-  return Database::open_to_read(path)->read<std::string>(sql, key).value_or("");
-}
-
-std::string read_seed(const std::string& path, const std::string& run) {
-  return read_text(path, "SELECT seed FROM scripts WHERE name = ?", run);
-}
-
-std::string read_origin(const std::string& path, const std::string& sha256) {
-  return read_text(path, "SELECT origin FROM derived WHERE sha256 = ?", sha256);
+  return Database::open_to_read(path)
+      ->read<std::string>("SELECT seed FROM scripts WHERE name = ?", run)
+      .value_or("");
 }
 
 Result<std::vector<Step>> copy_ledger(const std::string& path, const std::string& copy) {

@@ -441,8 +441,7 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
     auto hash = digest_of(path);
     return hash ? origin_or_content(*hash) : hash;
   };
-  const auto hash = digest_of(*from);
-  const auto content = hash ? origin_or_content(*hash) : hash;
+  const auto hash = digest_of(*from), content = hash ? origin_or_content(*hash) : hash;
   if (!content) return content;
   if (in_folder) {
     target = free_name(target / given_name(source, *from), [&](const std::string& there) {
@@ -464,8 +463,8 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   if (fs::equivalent(*from, target, ignored)) return target.string();
   if (is_file(target.string())) {
     const bool told = source.recipe == Recipe::clip && source.job;
-    const auto there = digest_of(target.string());
-    const auto known = there ? origin_or_content(*there) : there;
+    const auto there = digest_of(target.string()),
+               known = there ? origin_or_content(*there) : there;
     if (known && (told ? *there != *hash && *known == "sha256:" + *hash : *there == *hash))
       return target.string();  // saved here before, and as it was left
     if (Status cleared = clear(target.string()); !cleared) return cleared.error();
@@ -478,7 +477,7 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   } else if (source.job) {
     done = media::copy_with_comment(
         *from, target.string(),
-        what_made(source, key(), unpaid() == "sim" ? media::kSimulated : ""));
+        what_made(source, key(), unpaid() == "sim" ? "made by kling run --sim" : ""));
     if (done && *done)
       if (Status noted = note_derived(target.string(), *content); !noted) return noted.error();
   }

@@ -249,7 +249,7 @@ class Session {
     double usd = 0, session = 0;
     std::string made;
     // Whether a budget allows it is known in a moment; a full queue may take minutes.
-    for (int i = 0; i < 30 && std::ranges::any_of(jobs(), is_undecided); ++i)
+    for (int i = 0; i < 30 && std::ranges::any_of(jobs(), is_under_way); ++i)
       runtime_.run(10'000), console_.wait(10);
     for (const auto& job : jobs()) {
       if (job.reused || job.state == "failed" || job.phase < engine::Phase::intended) continue;
@@ -278,10 +278,6 @@ class Session {
     }
     if (!console_.interactive()) leaving_ = true, code_ = kExitInterrupted;
     tell(text);
-  }
-
-  static bool is_undecided(const engine::JobSnapshot& job) {
-    return job.phase < engine::Phase::sending && is_under_way(job) && !job.error;
   }
 
   static bool is_answered(const engine::JobSnapshot& job) {
