@@ -28,8 +28,10 @@ Admission admit(const Limits& limits, const Usage& usage, double estimate_usd) {
 }
 
 Error over_budget(const Limits& limits, const Usage& usage, double estimate_usd,
-                  double price_factor, bool embedded) {
+                  double price_factor, bool embedded, const Limits& most) {
   const std::string budget = dollars(limits.budget_usd);
+  const char* const said =
+      limits.budget_usd == most.budget_usd ? " (--max-cost)" : " (kling.configure{ budget = … })";
   if (limits.budget_jobs >= 0 && usage.jobs >= limits.budget_jobs)
     return {.kind = Kind::budget,
             .message = "not submitted: the budget of " + std::to_string(limits.budget_jobs) +
@@ -47,8 +49,7 @@ Error over_budget(const Limits& limits, const Usage& usage, double estimate_usd,
           .message = "not submitted: it would cost about " + dollars(estimate_usd) + ", and " +
                      dollars(usage.usd) + " of the budget of " + budget + " are spent or reserved",
           .hint = "raise the budget to at least " + dollars(usage.usd + estimate_usd) +
-                  (embedded ? " (the option max_cost)"
-                            : " (--max-cost, or kling.configure{ budget = … })") +
+                  (embedded ? " (the option max_cost)" : said) +
                   " and try again; what is paid stays paid. The price is an estimate: " +
                   (embedded ? api::price_basis(price_factor) + " (the option price_factor)"
                             : api::price_source(price_factor))};

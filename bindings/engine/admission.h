@@ -35,9 +35,9 @@ Admission admit(const Limits& limits, const Usage& usage, double estimate_usd);
 
 std::string dollars(double usd);
 
-/// Why a step is over budget, and what to do. REQUIRES: admit() said over_budget.
+/// Why a step that admit() refused is over budget; `most` is what the command line allows.
 Error over_budget(const Limits& limits, const Usage& usage, double estimate_usd,
-                  double price_factor = 1, bool embedded = false);
+                  double price_factor = 1, bool embedded = false, const Limits& most = {});
 
 /// What may be charged of the list price.
 inline bool is_price_factor(double factor) { return factor > 0 && factor <= 100; }

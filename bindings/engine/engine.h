@@ -389,11 +389,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Result<Reel> read_reel(const std::vector<std::shared_ptr<MediaSource>>& parts,
                          const std::string& wanted, const api::Json& written);
   api::Json told_of(const MediaSource& part, const std::vector<Step>& rows);
-  Status note_derived(const std::string& path, const std::string& identity,
-                      const std::string& by = "");
+  Status note_derived(const std::string& path, const std::string& identity);
   std::string unpaid() const;
   Result<std::string> spare(const std::string& place);
-  Status note_unpaid(const std::string& place);
+  Status clear(const std::string& place);
+  Result<std::string> made_by(const std::string& place);
+  void note_made(const std::string& place);
   std::string find_clip(const std::string& file);
   Result<MediaSource::Recipe> resolve(const MediaSource& source);
   Result<std::string> identify(const MediaSource& source);

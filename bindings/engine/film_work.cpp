@@ -15,6 +15,12 @@ using Recipe = MediaSource::Recipe;
 
 constexpr double kStillSeconds = 2;
 
+/// What the ledger at `book` calls what was written: its content, at its place beside the ledger.
+std::string as_noted(const fs::path& place, const std::string& sum, const fs::path& book) {
+  std::error_code error;
+  return sha256_hex("made " + sum + fs::relative(place, book.parent_path() / ".", error).string());
+}
+
 }  // namespace
 
 /// The parts of a film as files, and what they are: by origin, which is what frames of the film
@@ -30,42 +36,23 @@ std::string Engine::unpaid() const {
   return service == "sim" ? "sim" : options.draft ? "draft" : "";
 }
 
-/// `place`, or beside it, where a file lies that no rehearsal or draft has written. A film that
-/// nobody here has made is moved aside.
+/// `place`, or beside it for a rehearsal or draft where something else lies than such a run wrote.
 Result<std::string> Engine::spare(const std::string& place) {
-  const std::string what = unpaid();
   std::error_code error;
   const fs::path file = fs::weakly_canonical(place, error);
   const fs::path book = fs::weakly_canonical(options.ledger_path, error);
-  const std::string behind = file.string().starts_with(book.string()) && !book.empty()
-                                 ? file.string().substr(book.string().size())
-                                 : "none";
-  if (behind.empty() || api::has_word("-wal -shm -journal .owners", behind))
-    return Error{.message = place + " is the ledger, which knows what was paid for",
-                 .hint = "give another name"};
-  if (!is_file(place)) return place;
-  const Result<std::string> store = options.store ? store_folder() : Error{};
-  if (store && media::is_foreign_film(place) &&
-      file.parent_path() == fs::weakly_canonical(*store, error))
+  for (const char* behind : {"", "-wal", "-shm", "-journal", ".owners"})
+    if (!book.empty() && file == book.string() + behind)
+      return Error{.message = place + " is the ledger, which knows what was paid for",
+                   .hint = "give another name"};
+  const auto by = made_by(place);
+  if (!by) return by;
+  const Result<std::string> store = by->empty() && options.store ? store_folder() : Error{};
+  if (store && file.parent_path() == fs::weakly_canonical(*store, error))
     return Error{.message = place + " is a clip of the store, and may be paid for",
                  .hint = "give another name, outside of that folder"};
-  if (what.empty()) {
-    const auto content = digest_of(place);
-    const auto known = content ? origin_or_content(*content) : content;
-    if (!known || *known != "sha256:" + *content || !media::is_foreign_film(place)) return place;
-    std::string aside;
-    for (int i = 1; aside.empty() || fs::exists(aside, error); ++i)
-      aside = place + ".~" + std::to_string(i) + "~";
-    fs::create_hard_link(place, aside, error);
-    if (error)
-      if (Status copied = copy_file(place, aside); !copied) return copied.error();
-    log("warning",
-        place + " was not made here: what was there is now " + fs::path(aside).filename().string());
-    return place;
-  }
-  const auto hash = digest_of(place);
-  const auto known = hash ? origin_or_content(sha256_hex(what + *hash)) : hash;
-  if (!known || *known == what) return known ? place : known;
+  const std::string what = unpaid();
+  if (what.empty() || *by == what || *by == "none") return place;
   fs::path beside(place);
   beside.replace_filename(beside.stem().string() + "-" + what + beside.extension().string());
   log("warning", place + " may be paid for, and stays as it is; this " +
@@ -74,20 +61,51 @@ Result<std::string> Engine::spare(const std::string& place) {
   return beside.string();
 }
 
-/// Remembers what `place` holds, so that the next rehearsal may write there.
-Status Engine::note_unpaid(const std::string& place) {
-  const std::string what = unpaid();
-  if (what.empty()) return Done{};
-  return note_derived(place, what, what);
+/// Before something is written at `place`: what lies there and is not as we wrote it is kept.
+Status Engine::clear(const std::string& place) {
+  const auto by = made_by(place);
+  if (!by || !by->empty()) return by ? Status(Done{}) : by.error();
+  std::error_code error;
+  std::string aside;
+  for (int i = 1; aside.empty() || fs::exists(aside, error); ++i) {
+    aside = place + ".~" + std::to_string(i) + "~";
+    if (fs::equivalent(place, aside, error)) return Done{};  // by a run that then failed
+  }
+  fs::create_hard_link(place, aside, error);
+  if (error)
+    if (Status copied = copy_file(place, aside); !copied) return copied;
+  log("warning", place + " is not as it was written here: what was there is now " +
+                     fs::path(aside).filename().string());
+  return Done{};
+}
+
+/// Which run wrote the file at `place`: "paid", "sim", "draft", "" (unknown); "none": no file.
+Result<std::string> Engine::made_by(const std::string& place) {
+  if (!is_file(place)) return std::string("none");
+  const auto digest = digest_of(place);
+  auto book = digest ? ledger() : digest.error();
+  if (!book) return book.error();
+  const auto known = (*book)->origin_of(as_noted(place, *digest, options.ledger_path));
+  if (!known) return known.error();
+  if (*known || service == "sim") return known->value_or("");
+  const fs::path there = fs::path(options.ledger_path).parent_path() / "sim" / "ledger.db";
+  const auto sims = is_file(there.string()) ? open_ledger(there.string()) : Error{};
+  const auto by_sim = sims ? (*sims)->origin_of(as_noted(place, *digest, there)) : sims.error();
+  return by_sim ? by_sim->value_or("") : "";
+}
+
+void Engine::note_made(const std::string& place) {
+  const auto digest = digest_of(place);
+  const std::string what = unpaid().empty() ? "paid" : unpaid();
+  if (auto book = ledger(); book && digest)
+    (void)(*book)->record_derived(as_noted(place, *digest, options.ledger_path), what, false);
 }
 
 /// Remembers where a film is: people look for it later.
 Result<std::string> Engine::keep(Result<std::string> film) {
   std::error_code error;
   if (auto book = ledger(); film && book)
-    (void)(*book)->record_film({.path = std::filesystem::absolute(*film, error).string(),
-                                .run = options.run_name(),
-                                .at = now()});
+    (void)(*book)->record_film({fs::absolute(*film, error).string(), options.run_name(), now()});
   return film;
 }
 
@@ -192,6 +210,7 @@ Result<std::string> Engine::concat(const std::vector<std::shared_ptr<MediaSource
       std::istringstream lines(*found);
       for (media::Segment& segment : segments) std::getline(lines, segment.known);
     }
+    if (Status cleared = clear(out); !cleared) return cleared.error();
     Working working(*this, "joining " + fs::path(out).filename().string());
     auto film = media::concat(
         segments, out, how, [this](const std::string& text) { log("warning", text); },
@@ -204,11 +223,11 @@ Result<std::string> Engine::concat(const std::vector<std::shared_ptr<MediaSource
     for (const std::string& what : {picture, picture + sound})
       if (Status kept = (*book)->record_derived(sha256_hex(what + *content), found); !kept)
         return kept.error();
-    if (Status known = note_unpaid(out); !known) return known.error();
     std::error_code ignored;
     log("info", name + printed(": %.1f s, %dx%d, %.1f MB", film->seconds, film->width, film->height,
                                static_cast<double>(fs::file_size(out, ignored)) / 1e6));
   }
+  note_made(out);
   std::lock_guard lock(origins_mutex_);
   film_origins_[out] = "film:" + sha256_hex(origins);
   return out;
@@ -252,8 +271,9 @@ Result<std::string> Engine::timeline(const std::vector<std::shared_ptr<MediaSour
   for (const auto& part : parts) told.push_back(told_of(*part, *rows));
   const auto text = media::timeline(reel->segments, reel->out, reel->options, told);
   if (!text) return text.error();
-  if (Status saved = write_file(reel->out, *text); !saved) return saved.error();
-  if (Status noted = note_unpaid(reel->out); !noted) return noted.error();
+  if (Status saved = clear(reel->out); !saved || !(saved = write_file(reel->out, *text)))
+    return saved.error();
+  note_made(reel->out);
   return reel->out;
 }
 

@@ -342,12 +342,11 @@ Result<std::string> Engine::input_path(const std::string& path) {
   return readable(options.confinement, path);
 }
 
-Status Engine::note_derived(const std::string& path, const std::string& identity,
-                            const std::string& by) {
+Status Engine::note_derived(const std::string& path, const std::string& identity) {
   auto hash = digest_of(path);
   auto book = hash ? ledger() : hash.error();
   if (!book) return book.error();
-  return (*book)->record_derived(by.empty() ? *hash : sha256_hex(by + *hash), identity);
+  return (*book)->record_derived(*hash, identity);
 }
 
 Result<std::string> Engine::materialize(MediaSource& source) {
@@ -442,12 +441,11 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
     auto hash = digest_of(path);
     return hash ? origin_or_content(*hash) : hash;
   };
-  const auto hash = digest_of(*from);
-  const auto content = hash ? origin_or_content(*hash) : hash;
+  const auto hash = digest_of(*from), content = hash ? origin_or_content(*hash) : hash;
   if (!content) return content;
   if (in_folder) {
     target = free_name(target / given_name(source, *from), [&](const std::string& there) {
-      if (unpaid().empty() && media::is_simulated(there)) return true;
+      if (const auto by = made_by(there); unpaid().empty() && by && *by == "sim") return true;
       const auto known = counts_as(there);
       return known && *known == *content;
     });
@@ -463,10 +461,14 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   }
   if (Status made = make_folders(target.parent_path().string()); !made) return made.error();
   if (fs::equivalent(*from, target, ignored)) return target.string();
-  if (source.recipe == Recipe::clip && source.job && is_file(target.string()))
-    if (const auto there = digest_of(target.string()); there && *there != *hash)
-      if (const auto known = origin_or_content(*there); known && *known == "sha256:" + *hash)
-        return target.string();  // saved here before, and as it was left
+  if (is_file(target.string())) {
+    const bool told = source.recipe == Recipe::clip && source.job;
+    const auto there = digest_of(target.string()),
+               known = there ? origin_or_content(*there) : there;
+    if (known && (told ? *there != *hash && *known == "sha256:" + *hash : *there == *hash))
+      return target.string();  // saved here before, and as it was left
+    if (Status cleared = clear(target.string()); !cleared) return cleared.error();
+  }
   Result<bool> done = false;
   if (source.recipe != Recipe::clip) {
     done = must_convert(*from, target.string());
@@ -475,7 +477,7 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   } else if (source.job) {
     done = media::copy_with_comment(
         *from, target.string(),
-        what_made(source, key(), unpaid() == "sim" ? media::kSimulated : ""));
+        what_made(source, key(), unpaid() == "sim" ? "made by kling run --sim" : ""));
     if (done && *done)
       if (Status noted = note_derived(target.string(), *content); !noted) return noted.error();
   }
@@ -485,7 +487,7 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   if (!done) return done.error();
   if (!*done)
     if (Status copied = copy_file(*from, target.string()); !copied) return copied.error();
-  if (Status noted = note_unpaid(target.string()); !noted) return noted.error();
+  note_made(target.string());
   return target.string();
 }
 

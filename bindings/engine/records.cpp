@@ -380,13 +380,10 @@ Event Engine::admit_to_send(Job& job) {
   }
   if (marked->admission == Admission::over_budget) {
     Usage& usage = marked->usage;
-    if (admit(limits_of_now, usage, job.estimate_usd) == Admission::over_budget)
-      return stopped(
-          over_budget(limits_of_now, usage, job.estimate_usd, job.price_factor, options.embedded));
-    usage.jobs += elsewhere.jobs;
-    usage.usd += elsewhere.usd;
-    return stopped(
-        over_budget(options.most, usage, job.estimate_usd, job.price_factor, options.embedded));
+    const bool here = admit(limits_of_now, usage, job.estimate_usd) == Admission::over_budget;
+    if (!here) usage.jobs += elsewhere.jobs, usage.usd += elsewhere.usd;
+    return stopped(over_budget(here ? limits_of_now : options.most, usage, job.estimate_usd,
+                               job.price_factor, options.embedded, options.most));
   }
   return {.type = EventType::done};
 }

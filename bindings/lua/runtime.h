@@ -78,6 +78,7 @@ class Runtime : public Scheduler {
   std::vector<std::shared_ptr<void>> cells_memory;  ///< what that takes of a limited state
   std::string missing;  ///< the last global that was read and had no value, and where
   Where missing_at;
+  std::string typed;  ///< the lines that run, where no file has them; behind them, those before
   std::string
       missing_member;  ///< the last name that was looked for in the module, and is not there
   void log(const std::string& level, const std::string& message);

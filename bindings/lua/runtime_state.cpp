@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
 #include <regex>
+#include <sstream>
 
 #include "api/endpoint.h"
 #include "api/text.h"
+#include "base/files.h"
 #include "lua/safe/limits.h"
 
 namespace kling::lua {
@@ -115,14 +116,14 @@ struct Use {
   bool tested = false;  ///< as in pro or "std", or set elsewhere: it may be nil
 };
 
-Use use_of(const std::string& path, int line, int last, const std::string& name) {
+Use use_of(const std::string& source, int line, int last, const std::string& name) {
   const bool word =
       std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
   if (name.empty() || name.size() > 100 || !word) return {};
   const std::regex assigned("^[^{]*\\b" + name + "\\s*(,[\\w\\s,]*)?=[^=](.*[^,\\s])?\\s*$");
   const std::regex tested("\\b(not|if|elseif|while|until)\\s+" + name + "\\b|\\b" + name +
                           "\\s*(or\\b|and\\b|then\\b|==|~=)|_G\\." + name + "\\b");
-  std::ifstream file(path);
+  std::istringstream file(source);
   std::string lines, text;
   bool set = false;  // somewhere: then it is nil for a reason
   for (int number = 1; number < 10'000 && std::getline(file, text); ++number) {
@@ -173,9 +174,9 @@ void tell_missing(lua_State* L) {
     if (!still || there.function != here.function || there.line < here.line ||
         there.line >= here.line + kLinesOfACall || api::has_word("null None undefined NULL", name))
       return;
-    Use use;
-    if (frame.source != nullptr && *frame.source == '@')
-      use = use_of(frame.source + 1, here.line, there.line, name);
+    const bool file = frame.source != nullptr && *frame.source == '@';
+    const auto source = file ? read_file(frame.source + 1, 1 << 20) : runtime->typed;
+    const Use use = use_of(source ? *source : "", here.line, there.line, name);
     field = use.field;
     if (field.empty() && !use.tested)
       runtime->warn(there.text + (": the global " + name) +

@@ -64,6 +64,8 @@ class Session {
       pending += (pending.empty() ? "" : "\n") + line;
       const Verdict verdict = interpreter_.submit(pending, first_line, text);
       if (verdict == Verdict::more) continue;
+      std::string& typed = runtime_.typed;  // on a pipe the lines are numbered through
+      typed = console_.interactive() ? pending + "\n\n" + typed : typed + pending + "\n";
       // Such as one that came from the history.
       if (const auto paid = paid_.find(pending); paid != paid_.end())
         tell(
@@ -243,8 +245,12 @@ class Session {
 
   /// What this input costs, to a person who is there to hear it.
   void tell_price(const std::string& input) {
+    if (!console_.interactive()) return;
     double usd = 0, session = 0;
     std::string made;
+    // Whether a budget allows it is known in a moment; a full queue may take minutes.
+    for (int i = 0; i < 30 && std::ranges::any_of(jobs(), is_under_way); ++i)
+      runtime_.run(10'000), console_.wait(10);
     for (const auto& job : jobs()) {
       if (job.reused || job.state == "failed" || job.phase < engine::Phase::intended) continue;
       if (job.error && !job.submitted) continue;  // it was not sent
@@ -253,7 +259,7 @@ class Session {
       usd += job.cost();
       made += (made.empty() ? "kling.job(\"" : ", kling.job(\"") + short_id(job) + "\")";
     }
-    if (usd <= 0 || !console_.interactive()) return;
+    if (usd <= 0) return;
     paid_[input] = made;
     tell(wrapped(printed("about $%.2f, $%.2f in this session%s", usd, session,
                          simulated_ ? " if it were real" : ""),

@@ -209,6 +209,7 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
   const bool to_stderr = options.voice.json || options.report != nullptr;
   auto prepare = [&](lua_State* L) {
     runtime = &script::open(L, options.safe.on(), std::move(module));
+    runtime->typed = typed ? source : "";
     if (!options.safe.on()) script::use_folder(L, *runtime, folder);
     lua_createtable(L, static_cast<int>(words.size()), 0);
     for (std::size_t i = 0; i < words.size(); ++i) {

@@ -222,3 +222,15 @@ TEST_CASE("who types at the REPL is asked there, and Ctrl-C leaves the question 
   session.type("return 'still ' .. 'here'\n");
   CHECK(session.shows("still here"));
 }
+
+TEST_CASE("a session's sum leaves out what its budget refused, and the hint names what set that") {
+  const Stage stage("");
+  Typist session(stage, {"repl", "--max-cost", "0.3"});
+  session.type("kling.text2video('A fox')\n");
+  CHECK(session.shows("about $0.21, $0.21 in this session"));
+  session.type("kling.text2video('A crow')\nprint(1 + 10)\n");
+  CHECK(session.shows("11\r"));
+  session.type("kling.text2video('A crow'):wait()\n");
+  CHECK(session.shows("(--max-cost)"));
+  CHECK_FALSE(contains(session.screen, "$0.42 in this session"));
+}

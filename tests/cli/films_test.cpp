@@ -127,7 +127,9 @@ print(kling.concat({ one, two }, "film.mp4").path, kling.timeline({ one, two }, 
   const std::string plain = "one.mp4\tone.png\tone.jpg\nfilm.mp4\tfilm.otio\n";
   const std::vector<std::string> names = {"one.mp4", "one.png", "one.jpg", "film.mp4", "film.otio"};
   for (int again = 0; again < 2; ++again) CHECK(run(rehearsal).out == plain);
-  CHECK(run({}).out == plain);  // a run for money takes the rehearsal's place
+  const Outcome for_money = run({});  // takes the rehearsal's place
+  CHECK(for_money.out == plain);
+  CHECK_FALSE(tells(for_money.err, "what was there is now"));
   std::map<std::string, std::string> paid;
   for (const std::string& name : names) {
     std::ofstream(stage.folder / name, std::ios::app) << "\n";  // the same simulator made both
@@ -148,29 +150,71 @@ print(kling.concat({ one, two }, "film.mp4").path, kling.timeline({ one, two }, 
   for (int again = 0; again < 2; ++again) CHECK(run({"--draft"}).out == plain);
 }
 
-TEST_CASE("a film that nobody here has made is kept where a film or clip takes its name") {
+TEST_CASE("a film, picture or timeline of one's own is kept where one of kling takes its name") {
   const Stage stage(R"(
 local kling = require "kling"
 local one = kling.text2video { prompt = "A kite" }:wait()
-one:save("one.mp4")
-kling.concat({ one, "own.mp4" }, "film.mp4"))");
-  const auto film = [&](const char* name, const char* colour) {
-    tool({"ffmpeg", "-loglevel", "error", "-y", "-f", "lavfi", "-i",
-          std::string("color=") + colour + ":s=320x240:r=24:d=1", stage.folder / name});
-    return read_file(stage.folder / name, 1 << 28).value();
+local film = function(name) kling.concat({ one, "own.mp4" }, name, { fade = { from = 0.1 * #arg } }) end
+one:save(#arg == 0 and "graded.mp4" or "none.mp4")
+for _, name in ipairs { "own-film.mp4", "mkv.mp4", "cut.mp4", "film.mp4" } do film(name) end
+for _, name in ipairs { "own-clip.mp4", "text.mp4" } do one:save(name) end
+one:last_frame():save("own.png")
+one:last_frame():save("own.jpg")
+kling.sheet { one }:save("sheet.png")
+kling.timeline({ one }, "own.otio"))");
+  const auto path = [&](const std::string& name) { return std::string(stage.folder / name); };
+  const auto content = [&](const std::string& name) {
+    return read_file(path(name), 1 << 28).value();
   };
-  film("own.mp4", "red");
-  const std::string one = film("one.mp4", "blue"), joined = film("film.mp4", "green");
-  for (int again = 0; again < 2; ++again) {
-    const Outcome run = stage.run();
-    CAPTURE(run.err);
-    CHECK(run.code == 0);
-    CHECK(tells(run.err, "film.mp4 was not made here") == (again == 0));
+  const auto make = [&](const std::string& from, const char* name, const char* format) {
+    tool({"ffmpeg", "-loglevel", "error", "-y", "-f", "lavfi", "-i", from, "-f", format,
+          path(name)});
+  };
+  for (const char* name : {"own.mp4", "own-film.mp4", "own-clip.mp4"})
+    make("testsrc=s=320x240:r=24:d=1", name, "mp4");
+  make("testsrc=s=320x240:r=24:d=1", "mkv.mp4", "matroska");
+  for (const char* name : {"own.png", "own.jpg", "sheet.png"})
+    tool({"ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", "testsrc=s=320x240", "-frames:v",
+          "1", path(name)});
+  std::ofstream(path("cut.mp4")) << content("own.mp4").substr(0, 3000);
+  for (const char* name : {"text.mp4", "own.otio"}) std::ofstream(path(name)) << "mine";
+  const std::vector<std::string> own = {"own-film.mp4", "mkv.mp4",   "cut.mp4",
+                                        "own-clip.mp4", "text.mp4",  "own.png",
+                                        "own.jpg",      "sheet.png", "own.otio"};
+  std::map<std::string, std::string> kept;
+  for (const std::string& name : own) kept[name] = content(name);
+  const auto run = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"run", "film.lua"});
+    const Outcome outcome = stage.run(words);
+    CAPTURE(outcome.err);
+    CHECK(outcome.code == 0);
+    return outcome.err;
+  };
+  const std::string first = run({});
+  for (const std::string& name : own) {
+    CHECK_MESSAGE(tells(first, name + " is not as it was written here: what was there is now " +
+                                   name + ".~1~"),
+                  name);
+    CHECK_MESSAGE(content(name + ".~1~") == kept[name], name);
   }
-  CHECK(read_file(stage.folder / "one.mp4.~1~", 1 << 28).value() == one);
-  CHECK(read_file(stage.folder / "film.mp4.~1~", 1 << 28).value() == joined);
-  CHECK(!fs::exists(stage.folder / "one.mp4.~2~"));
-  CHECK(!fs::exists(stage.folder / "film.mp4.~2~"));
+  // What kling wrote itself is replaced without a word, again and again.
+  const std::string film = content("film.mp4");
+  for (const char* more : {"x", "", "x"}) {
+    CHECK_FALSE(
+        tells(run(*more != '\0' ? std::vector<std::string>{"x"} : std::vector<std::string>{}),
+              "not as it was"));
+    CHECK((content("film.mp4") == film) == (*more == '\0'));
+  }
+  // A grading of it carries kling's comment.
+  for (const char* name : {"graded.mp4", "film.mp4"}) {
+    tool({"ffmpeg", "-loglevel", "error", "-i", path(name), "-vf", "hflip", path("new.mp4")});
+    fs::rename(path("new.mp4"), path(name));
+    kept[name] = content(name);
+  }
+  CHECK(tells(run({}), "graded.mp4 is not as it was written here"));
+  for (const char* name : {"graded.mp4", "film.mp4"})
+    CHECK_MESSAGE(content(std::string(name) + ".~1~") == kept[name], name);
+  for (const std::string& name : own) CHECK_FALSE(fs::exists(path(name + ".~2~")));
 }
 
 TEST_CASE("a film does not take the place of a part, nor a clip that of the ledger") {

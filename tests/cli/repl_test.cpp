@@ -171,3 +171,18 @@ TEST_CASE("a global without a value is no matter of the inputs after the one tha
   CHECK_FALSE(contains(run.err, "the global fox is nil"));
   CHECK(contains(repl(stage, "kling.text2video { prompt = fox }\n").err, "the global fox is nil"));
 }
+
+TEST_CASE("a word without a value in a request is an error where it is typed, too") {
+  Stage stage("");
+  const std::string says =
+      "stdin:2: mode = pro: the global pro is nil\n  do: a text stands in quotes: mode = \"pro\"\n";
+  const std::string request = "kling.text2video { prompt = 'A fox', mode = pro }\n";
+  CHECK(contains(repl(stage, "print 'x'\n" + request).err, says));
+  CHECK(contains(repl(stage, "function f()\n" + request + "end\nf()\n").err, says));
+  std::ofstream(stage.folder / "stdin") << "local kling = require 'kling'\n" << request;
+  CHECK(contains(stage.run({"run", "-"}).err, says));
+  CHECK(stage.service->counters().creates == 0);
+  // Set in this session, though to nothing.
+  CHECK_FALSE(contains(repl(stage, "pro = nil\n" + request).err, "the global"));
+  CHECK(stage.service->counters().creates == 1);
+}

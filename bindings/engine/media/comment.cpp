@@ -99,8 +99,7 @@ bool move_places(std::string& moov, std::size_t at, std::size_t end, std::uint64
 }
 
 /// The moov box of an MP4 file, and where it begins. Empty: there is none that can be read.
-template <class Read>
-std::string read_moov(const Read& read, std::uint64_t& moov_at) {
+std::string read_moov(const auto& read, std::uint64_t& moov_at) {
   std::uint64_t at = 0, moov_end = 0;
   for (bool first = true;; first = false) {
     const std::string head = read(at, 16);
@@ -121,24 +120,6 @@ std::string read_moov(const Read& read, std::uint64_t& moov_at) {
 
 }  // namespace
 
-bool is_simulated(const std::string& path) {
-  std::uint64_t moov_at = 0;
-  const std::string moov = read_moov(read_from(path), moov_at);
-  const std::size_t comment = moov.find(
-      "\xa9"
-      "cmt");
-  return comment != moov.npos && moov.find(std::string(" ") + kSimulated, comment) != moov.npos;
-}
-
-bool is_foreign_film(const std::string& path) {
-  std::uint64_t moov_at = 0;
-  const std::string moov = read_moov(read_from(path), moov_at);
-  const std::size_t comment = moov.find(
-      "\xa9"
-      "cmt");
-  return !moov.empty() && (comment == moov.npos || moov.find("kling", comment) == moov.npos);
-}
-
 Result<bool> copy_with_comment(const std::string& from, const std::string& to,
                                const std::string& comment) {
   const auto read = read_from(from);
@@ -147,9 +128,7 @@ Result<bool> copy_with_comment(const std::string& from, const std::string& to,
   if (moov.empty()) return false;
   const std::uint64_t moov_end = moov_at + moov.size();
 
-  constexpr string_view kPath[] = {"udta", "meta", "ilst",
-                                   "\xa9"
-                                   "cmt"};
+  constexpr string_view kPath[] = {"udta", "meta", "ilst", "\251cmt"};
   const auto changed = put(string_view(moov).substr(8), kPath,
                            box("data", bytes_of(1, 4) + bytes_of(0, 4) + comment));
   if (!changed) return false;
@@ -175,8 +154,7 @@ Result<bool> copy_with_comment(const std::string& from, const std::string& to,
   if (!status) return status.error();
   out.close();
   if (!out) return media_error(to, "cannot be written", "is the disk full?");
-  status = commit_file(part.path(), to);
-  if (!status) return status.error();
+  if (status = commit_file(part.path(), to); !status) return status.error();
   return true;
 }
 

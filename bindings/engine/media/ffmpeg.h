@@ -139,12 +139,6 @@ Result<FilmResult> concat(const std::vector<Segment>& parts, const std::string& 
                           const FilmOptions& options, const Warn& warn,
                           const Reached& reached = {});
 
-/// An MP4 that says nothing of kling, which both clips that were saved and films do.
-bool is_foreign_film(const std::string& path);
-/// A clip that a rehearsal has saved: its comment ends with kSimulated.
-bool is_simulated(const std::string& path);
-constexpr const char* kSimulated = "made by kling run --sim";
-
 /// Without ffmpeg: writes a copy of the MP4 at `from` that has this comment among its metadata, and
 /// nothing else of it changed: its pictures and sounds are the same bytes. False when it is no MP4
 /// that can be copied so; then nothing was written.
