@@ -28,32 +28,34 @@ void Scheduler::note_raised(lua_State* L, const std::shared_ptr<engine::Ask>& as
     entry = entry->before.get();
   }
   if (kind == Kind::timeout) ++ask->raised;
+  ask->told = ask->told || !cut_off;
   if (!cut_off) note_left(L, ask.get());
   add_raised(L, ask, kind, ask->raised);
 }
 
 void Scheduler::note_left(lua_State* L, const engine::Ask* but, const Task* of) {
   const Task* const top = of != nullptr ? of : running_;
-  auto& left = new_object<std::vector<std::shared_ptr<engine::Ask>>>(L);
+  auto& left = new_object<std::vector<std::pair<std::shared_ptr<engine::Ask>, TaskId>>>(L);
   pure(L, [&] {
-    const auto take = [&](const auto& asked, bool delivered) {
+    const auto take = [&](const auto& asked, TaskId by) {
       for (const auto& one : asked)
-        if (one.get() != but && !one->lost && !(delivered && one->delivered)) left.push_back(one);
+        if (one.get() != but && !one->lost && !(by != 0 ? one->told : one->delivered))
+          left.emplace_back(one, by);
     };
-    take(top != nullptr ? top->asked : root_asked_, true);
+    take(top != nullptr ? top->asked : root_asked_, 0);
     const std::string below = (top != nullptr ? top->path : "main") + "/";
     if ((top != nullptr ? top->spawned : root_spawned_) > 0)
       for (const auto& [id, task] : tasks_)
         if (task->path.starts_with(below) && (top == nullptr || task->root == top->root) &&
             (!task->failure || task->failure->is_kling_error))
-          take(task->asked, false);
+          take(task->asked, id);
   });
-  note_lost(L, left);
+  for (std::size_t i = 0; i < left.size(); ++i) note_lost(L, {&left[i].first, 1}, left[i].second);
   lua_pop(L, 1);
 }
 
 void Scheduler::add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind,
-                           int timeouts) {
+                           int timeouts, TaskId by) {
   auto& memory = new_object<std::shared_ptr<void>>(L);
   hold_memory(L, sizeof(engine::Raised) + 64, memory);
   pure(L, [&] {
@@ -63,6 +65,7 @@ void Scheduler::add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask
     const bool again = head && !shared && head->ask == ask && head->kind == kind;
     auto entry = std::make_shared<engine::Raised>(ask, kind, timeouts, again ? head->before : head);
     entry->memory = std::move(memory);
+    entry->by = by;
     head = std::move(entry);
   });
   lua_pop(L, 1);
@@ -97,12 +100,37 @@ std::vector<std::shared_ptr<engine::Ask>> Scheduler::unended(
   return found;
 }
 
-void Scheduler::note_lost(lua_State* L, std::span<const std::shared_ptr<engine::Ask>> asked) {
+void Scheduler::note_lost(lua_State* L, std::span<const std::shared_ptr<engine::Ask>> asked,
+                          TaskId by) {
   for (std::size_t i = 0; i < asked.size(); ++i)
     if (!asked[i]->followed) {
       asked[i]->lost = true;
-      add_raised(L, asked[i], Kind::script, asked[i]->raised);
+      add_raised(L, asked[i], Kind::script, asked[i]->raised, by);
     }
+}
+
+/// Whether the script can still wait for it, or for who began it.
+bool Scheduler::is_held(TaskId by) const {
+  bool held = false;
+  for (const Task* task = find(by); task != nullptr; task = find(task->parent)) {
+    if (running_ != nullptr && (running_->path + "/").starts_with(task->path + "/")) break;
+    held = task->held || (held && task->phase == Task::Phase::done);
+    if (!held) break;
+  }
+  return held;
+}
+
+void Scheduler::note_held(lua_State* L, const engine::Ask& ask) {
+  bool swept = false;
+  for (const engine::Raised* entry = story().get(); entry != nullptr;
+       entry = entry->before.get()) {
+    if (entry->by == 0 || !entry->ask->lost || entry->ask->prompt != ask.prompt) continue;
+    entry->held = is_held(entry->by);
+    // Only a collection tells whether a Task that the error may have cost it is gone.
+    if (!entry->held || std::exchange(swept, true)) continue;
+    lua_gc(L, LUA_GCCOLLECT);
+    entry->held = is_held(entry->by);
+  }
 }
 
 void Scheduler::note_ask(const std::shared_ptr<engine::Ask>& ask) {
@@ -158,7 +186,7 @@ void Scheduler::note_failed(lua_State* L, const Task& task) {
       found.push_back(entry);
   });
   for (std::size_t i = found.size(); i > 0; --i)
-    add_raised(L, found[i - 1]->ask, found[i - 1]->kind, found[i - 1]->timeouts);
+    add_raised(L, found[i - 1]->ask, found[i - 1]->kind, found[i - 1]->timeouts, found[i - 1]->by);
   lua_pop(L, 1);
 }
 

@@ -205,10 +205,12 @@ class Scheduler {
   void note_failed(lua_State* L, const Task& task);
   /// And by what gave results, or may give some, that an error keeps from who asked: an equal ask
   /// gets those.
-  void note_lost(lua_State* L, std::span<const std::shared_ptr<engine::Ask>> asked);
+  void note_lost(lua_State* L, std::span<const std::shared_ptr<engine::Ask>> asked, TaskId by = 0);
   /// And by what the running task, or `of`, has asked for, itself or by tasks that it has begun,
   /// and not got so far.
   void note_left(lua_State* L, const engine::Ask* but = nullptr, const Task* of = nullptr);
+  /// What tasks have asked for that the script still holds is not lost to an equal ask.
+  void note_held(lua_State* L, const engine::Ask& ask);
   /// The running task, or who asks outside of tasks, makes this ask. Plain C++; may throw.
   void note_ask(const std::shared_ptr<engine::Ask>& ask);
   /// The results of an ended task reach the running one. Plain C++; may throw.
@@ -255,7 +257,9 @@ class Scheduler {
   void block(lua_State* L, Ticket& ticket, Millis deadline);
   /// Ends the running task, whose `exits` is set. Never returns.
   int leave(lua_State* L);
-  void add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind, int timeouts);
+  void add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind, int timeouts,
+                  TaskId by = 0);
+  bool is_held(TaskId by) const;
   void add_timer(Millis due, std::uint64_t order, const Task& task);
   void fire_timers();
   void tell_arrivals();
