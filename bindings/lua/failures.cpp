@@ -34,7 +34,7 @@ void Scheduler::note_raised(lua_State* L, const std::shared_ptr<engine::Ask>& as
 }
 
 void Scheduler::note_left(lua_State* L, const engine::Ask* but, const Task* of) {
-  const Task* const top = of != nullptr ? of : running_;
+  const Task& top = of != nullptr ? *of : here();
   auto& left = new_object<std::vector<std::pair<std::shared_ptr<engine::Ask>, TaskId>>>(L);
   pure(L, [&] {
     const auto take = [&](const auto& asked, TaskId by) {
@@ -42,11 +42,11 @@ void Scheduler::note_left(lua_State* L, const engine::Ask* but, const Task* of) 
         if (one.get() != but && !one->lost && !(by != 0 ? one->told : one->delivered))
           left.emplace_back(one, by);
     };
-    take(top != nullptr ? top->asked : root_asked_, 0);
-    const std::string below = (top != nullptr ? top->path : "main") + "/";
-    if ((top != nullptr ? top->spawned : root_spawned_) > 0)
+    take(top.asked, 0);
+    const std::string below = top.path + "/";
+    if (top.spawned > 0)
       for (const auto& [id, task] : tasks_)
-        if (task->path.starts_with(below) && (top == nullptr || task->root == top->root) &&
+        if (task->path.starts_with(below) && (top.root == 0 || task->root == top.root) &&
             (!task->failure || task->failure->is_kling_error))
           take(task->asked, id);
   });
@@ -61,7 +61,7 @@ void Scheduler::add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask
   pure(L, [&] {
     engine::Story& head = story();
     // The same once more, as a loop of short waits has it, is told by the last.
-    const bool shared = running_ != nullptr && head.get() == running_->born_with;
+    const bool shared = head.get() == here().born_with;
     const bool again = head && !shared && head->ask == ask && head->kind == kind;
     auto entry = std::make_shared<engine::Raised>(ask, kind, timeouts, again ? head->before : head);
     entry->memory = std::move(memory);
@@ -72,7 +72,6 @@ void Scheduler::add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask
 }
 
 void Scheduler::note_unended(lua_State* L, const Ticket& ticket, Kind kind) {
-  if (std::ranges::all_of(ticket.awaited, &Awaited::ended)) return;
   auto& found = new_object<std::vector<std::shared_ptr<engine::Ask>>>(L);
   pure(L, [&] { found = unended(ticket.shared_from_this()); });
   for (std::size_t i = 0; i < found.size(); ++i) note_raised(L, found[i], kind);
@@ -109,42 +108,32 @@ void Scheduler::note_lost(lua_State* L, std::span<const std::shared_ptr<engine::
     }
 }
 
-/// Whether the script can still wait for it, or for who began it.
-bool Scheduler::is_held(TaskId by) const {
-  bool held = false;
-  for (const Task* task = find(by); task != nullptr; task = find(task->parent)) {
-    if (running_ != nullptr && (running_->path + "/").starts_with(task->path + "/")) break;
-    held = task->held || (held && task->phase == Task::Phase::done);
-    if (!held) break;
-  }
-  return held;
-}
-
 void Scheduler::note_held(lua_State* L, const engine::Ask& ask) {
+  const std::string path = here().path + "/";
   bool swept = false;
-  for (const engine::Raised* entry = story().get(); entry != nullptr;
-       entry = entry->before.get()) {
+  for (const engine::Raised* entry = story().get(); entry != nullptr; entry = entry->before.get()) {
     if (entry->by == 0 || !entry->ask->lost || entry->ask->prompt != ask.prompt) continue;
-    entry->held = is_held(entry->by);
-    // Only a collection tells whether a Task that the error may have cost it is gone.
-    if (!entry->held || std::exchange(swept, true)) continue;
-    lua_gc(L, LUA_GCCOLLECT);
-    entry->held = is_held(entry->by);
+    // Only a collection tells whether the error has cost the script a Task.
+    if (!std::exchange(swept, true)) lua_gc(L, LUA_GCCOLLECT);
+    bool held = false;  // it can still be waited for, or who began it
+    const Task* task = find(entry->by);
+    for (; task != nullptr && !path.starts_with(task->path + "/"); task = find(task->parent))
+      if (!(held = task->held || (held && task->phase == Task::Phase::done))) break;
+    entry->held = held;
   }
 }
 
 void Scheduler::note_ask(const std::shared_ptr<engine::Ask>& ask) {
-  const bool waited_for = running_ != nullptr && running_->root != running_->id;
-  auto& asked = running_ != nullptr ? running_->asked : root_asked_;
+  Task& by = here();
   // Nobody waits for a script: what it has got cannot be kept from anybody.
-  if (!waited_for && std::has_single_bit(asked.size()))
-    std::erase_if(asked, [](const auto& one) { return one->delivered; });
-  asked.push_back(ask);
+  if (by.root == by.id && std::has_single_bit(by.asked.size()))
+    std::erase_if(by.asked, [](const auto& one) { return one->delivered; });
+  by.asked.push_back(ask);
 }
 
 void Scheduler::hand_on(Task& ended) {
-  if (running_ != nullptr && running_->root != running_->id)
-    running_->asked.insert(running_->asked.end(), ended.asked.begin(), ended.asked.end());
+  if (auto& to = here(); to.root != to.id)
+    to.asked.insert(to.asked.end(), ended.asked.begin(), ended.asked.end());
   ended.asked.clear();
 }
 
@@ -152,7 +141,7 @@ void Scheduler::hand_on(Task& ended) {
 void Scheduler::leave_to_parent(const Task& task) {
   Task* heir = find(task.parent) != nullptr ? find(task.parent) : find(task.root);
   if (heir == &task || (heir == nullptr && task.parent != 0)) return;
-  auto& asked = heir != nullptr ? heir->asked : root_asked_;
+  auto& asked = (heir != nullptr ? *heir : outside_).asked;
   try {
     asked.insert(asked.end(), task.asked.begin(), task.asked.end());
     for (const auto& one : task.asked) one->delivered = false;

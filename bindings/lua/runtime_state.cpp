@@ -398,8 +398,8 @@ void note_ask(lua_State* L, Call& call, engine::CreateRequest& request, const Wh
   Scheduler& scheduler = state_of(L);
   const Task* task = scheduler.running();
   request.task_path = task ? task->path : "main";
-  request.ask->prompt = std::hash<std::string>()(
-      api::scalar_text(api::member(request.request.fields, "prompt")));
+  request.ask->prompt =
+      std::hash<std::string>()(api::scalar_text(api::member(request.request.fields, "prompt")));
   scheduler.note_held(L, *request.ask);
   scheduler.note_ask(request.ask);
   request.where = here.text;

@@ -196,7 +196,7 @@ class Scheduler {
   }
 
   /// What was raised into the running task, or outside of tasks.
-  engine::Story& story() { return running_ ? running_->story : root_story_; }
+  engine::Story& story() { return here().story; }
   /// The same grows by an error of a job that this ask got. Raises when memory is short.
   void note_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind);
   /// And by one for each job that this wait, or a task it waits for, still waits for.
@@ -259,7 +259,7 @@ class Scheduler {
   int leave(lua_State* L);
   void add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind, int timeouts,
                   TaskId by = 0);
-  bool is_held(TaskId by) const;
+  Task& here() { return running_ != nullptr ? *running_ : outside_; }
   void add_timer(Millis due, std::uint64_t order, const Task& task);
   void fire_timers();
   void tell_arrivals();
@@ -302,13 +302,11 @@ class Scheduler {
   std::uint64_t waits_ = 0;  ///< begun so far
   std::size_t unfinished_ = 0;
   std::size_t unobserved_ = 0;  ///< failures since take_unobserved()
-  std::uint32_t root_spawned_ = 0;
-  std::map<std::string, int> root_shots_;
   std::int64_t stop_at_us_ = 0;
   Task* running_ = nullptr;
-  bool driving_ = false;  ///< within run()
-  engine::Story root_story_;
-  std::vector<std::shared_ptr<engine::Ask>> untold_, root_asked_;
+  bool driving_ = false;          ///< within run()
+  Task outside_{.path = "main"};  ///< stands for what runs outside of tasks
+  std::vector<std::shared_ptr<engine::Ask>> untold_;
   bool host_pumps_ = false;
   bool interrupted_ = false;  ///< ends a block()
 };
