@@ -28,8 +28,7 @@ void Scheduler::note_raised(lua_State* L, const std::shared_ptr<engine::Ask>& as
     entry = entry->before.get();
   }
   if (kind == Kind::timeout) ++ask->raised;
-  ask->told = ask->told || !cut_off;
-  if (!cut_off) note_left(L, ask.get());
+  if (!cut_off) ask->told = true, note_left(L, ask.get());
   add_raised(L, ask, kind, ask->raised);
 }
 
@@ -50,7 +49,7 @@ void Scheduler::note_left(lua_State* L, const engine::Ask* but, const Task* of) 
             (!task->failure || task->failure->is_kling_error))
           take(task->asked, id);
   });
-  for (std::size_t i = 0; i < left.size(); ++i) note_lost(L, {&left[i].first, 1}, left[i].second);
+  for (std::size_t i = 0; i < left.size(); ++i) note_lost(L, left[i].first, left[i].second);
   lua_pop(L, 1);
 }
 
@@ -99,20 +98,18 @@ std::vector<std::shared_ptr<engine::Ask>> Scheduler::unended(
   return found;
 }
 
-void Scheduler::note_lost(lua_State* L, std::span<const std::shared_ptr<engine::Ask>> asked,
-                          TaskId by) {
-  for (std::size_t i = 0; i < asked.size(); ++i)
-    if (!asked[i]->followed) {
-      asked[i]->lost = true;
-      add_raised(L, asked[i], Kind::script, asked[i]->raised, by);
-    }
+void Scheduler::note_lost(lua_State* L, const std::shared_ptr<engine::Ask>& ask, TaskId by) {
+  if (ask->followed) return;
+  ask->lost = true;
+  add_raised(L, ask, Kind::script, ask->raised, by);
 }
 
-void Scheduler::note_held(lua_State* L, const engine::Ask& ask) {
-  const std::string path = here().path + "/";
+void Scheduler::note_ask(lua_State* L, const std::shared_ptr<engine::Ask>& ask) {
+  Task& asking = here();
+  const std::string path = asking.path + "/";
   bool swept = false;
-  for (const engine::Raised* entry = story().get(); entry != nullptr; entry = entry->before.get()) {
-    if (entry->by == 0 || !entry->ask->lost || entry->ask->prompt != ask.prompt) continue;
+  for (auto* entry = asking.story.get(); entry != nullptr; entry = entry->before.get()) {
+    if (entry->by == 0 || !entry->ask->lost || entry->ask->prompt != ask->prompt) continue;
     // Only a collection tells whether the error has cost the script a Task.
     if (!std::exchange(swept, true)) lua_gc(L, LUA_GCCOLLECT);
     bool held = false;  // it can still be waited for, or who began it
@@ -121,14 +118,10 @@ void Scheduler::note_held(lua_State* L, const engine::Ask& ask) {
       if (!(held = task->held || (held && task->phase == Task::Phase::done))) break;
     entry->held = held;
   }
-}
-
-void Scheduler::note_ask(const std::shared_ptr<engine::Ask>& ask) {
-  Task& by = here();
   // Nobody waits for a script: what it has got cannot be kept from anybody.
-  if (by.root == by.id && std::has_single_bit(by.asked.size()))
-    std::erase_if(by.asked, [](const auto& one) { return one->delivered; });
-  by.asked.push_back(ask);
+  if (asking.root == asking.id && std::has_single_bit(asking.asked.size()))
+    std::erase_if(asking.asked, [](const auto& one) { return one->delivered; });
+  asking.asked.push_back(ask);
 }
 
 void Scheduler::hand_on(Task& ended) {

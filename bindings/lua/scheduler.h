@@ -163,6 +163,8 @@ class Scheduler {
   lua_State* main() const { return main_; }
   Task* find(TaskId task) const;
   Task* running() const { return running_; }
+  /// The same, or what stands for all that runs outside of tasks.
+  Task& here() { return running_ != nullptr ? *running_ : outside_; }
   /// Tasks that have not ended.
   std::size_t unfinished() const { return unfinished_; }
   /// Where tasks wait for each other, when nothing else can end ("a.lua:3, a.lua:4"), else empty.
@@ -205,14 +207,13 @@ class Scheduler {
   void note_failed(lua_State* L, const Task& task);
   /// And by what gave results, or may give some, that an error keeps from who asked: an equal ask
   /// gets those.
-  void note_lost(lua_State* L, std::span<const std::shared_ptr<engine::Ask>> asked, TaskId by = 0);
+  void note_lost(lua_State* L, const std::shared_ptr<engine::Ask>& ask, TaskId by = 0);
   /// And by what the running task, or `of`, has asked for, itself or by tasks that it has begun,
   /// and not got so far.
   void note_left(lua_State* L, const engine::Ask* but = nullptr, const Task* of = nullptr);
-  /// What tasks have asked for that the script still holds is not lost to an equal ask.
-  void note_held(lua_State* L, const engine::Ask& ask);
-  /// The running task, or who asks outside of tasks, makes this ask. Plain C++; may throw.
-  void note_ask(const std::shared_ptr<engine::Ask>& ask);
+  /// The running task, or who asks outside of tasks, makes this ask. What tasks that the script
+  /// still holds have asked for is not lost to it. Raises no Lua error; may throw.
+  void note_ask(lua_State* L, const std::shared_ptr<engine::Ask>& ask);
   /// The results of an ended task reach the running one. Plain C++; may throw.
   void hand_on(Task& ended);
   /// Asks whose wait was cut off, and who asked was not told a failure later on.
@@ -259,7 +260,6 @@ class Scheduler {
   int leave(lua_State* L);
   void add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind, int timeouts,
                   TaskId by = 0);
-  Task& here() { return running_ != nullptr ? *running_ : outside_; }
   void add_timer(Millis due, std::uint64_t order, const Task& task);
   void fire_timers();
   void tell_arrivals();
@@ -304,8 +304,8 @@ class Scheduler {
   std::size_t unobserved_ = 0;  ///< failures since take_unobserved()
   std::int64_t stop_at_us_ = 0;
   Task* running_ = nullptr;
-  bool driving_ = false;          ///< within run()
-  Task outside_{.path = "main"};  ///< stands for what runs outside of tasks
+  bool driving_ = false;  ///< within run()
+  Task outside_{.path = "main"};
   std::vector<std::shared_ptr<engine::Ask>> untold_;
   bool host_pumps_ = false;
   bool interrupted_ = false;  ///< ends a block()

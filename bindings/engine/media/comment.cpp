@@ -124,18 +124,14 @@ std::string read_moov(const Read& read, std::uint64_t& moov_at) {
 bool is_simulated(const std::string& path) {
   std::uint64_t moov_at = 0;
   const std::string moov = read_moov(read_from(path), moov_at);
-  const std::size_t comment = moov.find(
-      "\xa9"
-      "cmt");
+  const std::size_t comment = moov.find("\251cmt");
   return comment != moov.npos && moov.find(std::string(" ") + kSimulated, comment) != moov.npos;
 }
 
 bool is_foreign_film(const std::string& path) {
   std::uint64_t moov_at = 0;
   const std::string moov = read_moov(read_from(path), moov_at);
-  const std::size_t comment = moov.find(
-      "\xa9"
-      "cmt");
+  const std::size_t comment = moov.find("\251cmt");
   return !moov.empty() && (comment == moov.npos || moov.find("kling", comment) == moov.npos);
 }
 
@@ -147,9 +143,7 @@ Result<bool> copy_with_comment(const std::string& from, const std::string& to,
   if (moov.empty()) return false;
   const std::uint64_t moov_end = moov_at + moov.size();
 
-  constexpr string_view kPath[] = {"udta", "meta", "ilst",
-                                   "\xa9"
-                                   "cmt"};
+  constexpr string_view kPath[] = {"udta", "meta", "ilst", "\251cmt"};
   const auto changed = put(string_view(moov).substr(8), kPath,
                            box("data", bytes_of(1, 4) + bytes_of(0, 4) + comment));
   if (!changed) return false;
