@@ -211,8 +211,7 @@ class Scheduler {
   /// And by what the running task, or `of`, has asked for, itself or by tasks that it has begun,
   /// and not got so far.
   void note_left(lua_State* L, const engine::Ask* but = nullptr, const Task* of = nullptr);
-  /// The running task, or who asks outside of tasks, makes this ask. What tasks that the script
-  /// still holds have asked for is not lost to it. Raises no Lua error; may throw.
+  /// The running task, or who asks outside of tasks, makes this ask. No Lua error; may throw.
   void note_ask(lua_State* L, const std::shared_ptr<engine::Ask>& ask);
   /// The results of an ended task reach the running one. Plain C++; may throw.
   void hand_on(Task& ended);
