@@ -368,7 +368,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// How a person decides about a job, and asks for it: for hints.
   std::string decision(const std::string& handle, const char* how) const;
   std::string query_of(const std::string& handle) const;
-  std::string other_id(const Job& job, const std::string& task_id) const;
 
   // --- media_work.cpp: bytes of pictures and clips
   Event download(Job& job);

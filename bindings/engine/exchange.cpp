@@ -269,13 +269,6 @@ Event Engine::probe_look_up(const Job& job) {
   return event;
 }
 
-std::string Engine::other_id(const Job& job, const std::string& task_id) const {
-  return "under this job's own id the service has the task " + task_id +
-         "; if your account's tasks have no other: " +
-         decision(to_string({job.step.endpoint, job.step.task_id, ""}),
-                  (" --adopt " + task_id).c_str());
-}
-
 Event Engine::get(Job& job) {
   {
     std::lock_guard lock(job.mutex);
@@ -292,6 +285,12 @@ Event Engine::get(Job& job) {
   // Before it is given up: what the service called its id may be none.
   bool by_our_id = false;
   std::string adopt;  // a task that the service finds by our id, without a proof that it is ours
+  const std::string handle = to_string({job.step.endpoint, job.step.task_id, ""});
+  const auto other_id = [&] {
+    return "under this job's own id the service has the task " + adopt +
+           "; if your account's tasks have no other: " +
+           decision(handle, (" --adopt " + adopt).c_str());
+  };
   const Status that =
       answer.task ? is_that(*answer.task, job.step.task_id, job.step.external_id) : Status(Done{});
   const bool unknown = answer.refusal == api::Refusal::no_such_task;
@@ -317,7 +316,7 @@ Event Engine::get(Job& job) {
       }
     }
     if (!adopt.empty() && !unknown && job.machine.tries == 7)
-      log("warning", handle_of(job) + ": " + other_id(job, adopt));
+      log("warning", handle_of(job) + ": " + other_id());
   }
   tell_warnings(job, answer);
   if (answer.task) {
@@ -342,10 +341,10 @@ Event Engine::get(Job& job) {
   if (answer.refusal == api::Refusal::no_such_task) {
     Error gone = answer.error;
     if (!adopt.empty())
-      gone.hint = other_id(job, adopt);
+      gone.hint = other_id();
     else if (job.step.id != 0)
-      gone.hint = "results are kept 30 days; if it never comes back: " +
-                  decision(to_string({job.step.endpoint, job.step.task_id, ""}), " --abandon");
+      gone.hint =
+          "results are kept 30 days; if it never comes back: " + decision(handle, " --abandon");
     return fail(EventType::not_found, gone);
   }
   if (is_denied(outcome)) return fail(EventType::denied, answer.error);

@@ -28,48 +28,49 @@ void Scheduler::note_raised(lua_State* L, const std::shared_ptr<engine::Ask>& as
     entry = entry->before.get();
   }
   if (kind == Kind::timeout) ++ask->raised;
-  if (!cut_off) note_left(L, ask.get());
+  if (!cut_off) ask->told = true, note_left(L, ask.get());
   add_raised(L, ask, kind, ask->raised);
 }
 
 void Scheduler::note_left(lua_State* L, const engine::Ask* but, const Task* of) {
-  const Task* const top = of != nullptr ? of : running_;
-  auto& left = new_object<std::vector<std::shared_ptr<engine::Ask>>>(L);
+  const Task& top = of != nullptr ? *of : here();
+  auto& left = new_object<std::vector<std::pair<std::shared_ptr<engine::Ask>, TaskId>>>(L);
   pure(L, [&] {
-    const auto take = [&](const auto& asked, bool delivered) {
+    const auto take = [&](const auto& asked, TaskId by) {
       for (const auto& one : asked)
-        if (one.get() != but && !one->lost && !(delivered && one->delivered)) left.push_back(one);
+        if (one.get() != but && !one->lost && !(by != 0 ? one->told : one->delivered))
+          left.emplace_back(one, by);
     };
-    take(top != nullptr ? top->asked : root_asked_, true);
-    const std::string below = (top != nullptr ? top->path : "main") + "/";
-    if ((top != nullptr ? top->spawned : root_spawned_) > 0)
+    take(top.asked, 0);
+    const std::string below = top.path + "/";
+    if (top.spawned > 0)
       for (const auto& [id, task] : tasks_)
-        if (task->path.starts_with(below) && (top == nullptr || task->root == top->root) &&
+        if (task->path.starts_with(below) && (top.root == 0 || task->root == top.root) &&
             (!task->failure || task->failure->is_kling_error))
-          take(task->asked, false);
+          take(task->asked, id);
   });
-  note_lost(L, left);
+  for (std::size_t i = 0; i < left.size(); ++i) note_lost(L, left[i].first, left[i].second);
   lua_pop(L, 1);
 }
 
 void Scheduler::add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind,
-                           int timeouts) {
+                           int timeouts, TaskId by) {
   auto& memory = new_object<std::shared_ptr<void>>(L);
   hold_memory(L, sizeof(engine::Raised) + 64, memory);
   pure(L, [&] {
     engine::Story& head = story();
     // The same once more, as a loop of short waits has it, is told by the last.
-    const bool shared = running_ != nullptr && head.get() == running_->born_with;
+    const bool shared = head.get() == here().born_with;
     const bool again = head && !shared && head->ask == ask && head->kind == kind;
     auto entry = std::make_shared<engine::Raised>(ask, kind, timeouts, again ? head->before : head);
     entry->memory = std::move(memory);
+    entry->by = by;
     head = std::move(entry);
   });
   lua_pop(L, 1);
 }
 
 void Scheduler::note_unended(lua_State* L, const Ticket& ticket, Kind kind) {
-  if (std::ranges::all_of(ticket.awaited, &Awaited::ended)) return;
   auto& found = new_object<std::vector<std::shared_ptr<engine::Ask>>>(L);
   pure(L, [&] { found = unended(ticket.shared_from_this()); });
   for (std::size_t i = 0; i < found.size(); ++i) note_raised(L, found[i], kind);
@@ -97,26 +98,35 @@ std::vector<std::shared_ptr<engine::Ask>> Scheduler::unended(
   return found;
 }
 
-void Scheduler::note_lost(lua_State* L, std::span<const std::shared_ptr<engine::Ask>> asked) {
-  for (std::size_t i = 0; i < asked.size(); ++i)
-    if (!asked[i]->followed) {
-      asked[i]->lost = true;
-      add_raised(L, asked[i], Kind::script, asked[i]->raised);
-    }
+void Scheduler::note_lost(lua_State* L, const std::shared_ptr<engine::Ask>& ask, TaskId by) {
+  if (ask->followed) return;
+  ask->lost = true;
+  add_raised(L, ask, Kind::script, ask->raised, by);
 }
 
-void Scheduler::note_ask(const std::shared_ptr<engine::Ask>& ask) {
-  const bool waited_for = running_ != nullptr && running_->root != running_->id;
-  auto& asked = running_ != nullptr ? running_->asked : root_asked_;
+void Scheduler::note_ask(lua_State* L, const std::shared_ptr<engine::Ask>& ask) {
+  Task& asking = here();
+  const std::string path = asking.path + "/";
+  bool swept = false;
+  for (auto* entry = asking.story.get(); entry != nullptr; entry = entry->before.get()) {
+    if (entry->by == 0 || !entry->ask->lost || entry->ask->prompt != ask->prompt) continue;
+    // Only a collection tells whether the error has cost the script a Task.
+    if (!std::exchange(swept, true)) lua_gc(L, LUA_GCCOLLECT);
+    bool held = false;  // it can still be waited for, or who began it
+    const Task* task = find(entry->by);
+    for (; task != nullptr && !path.starts_with(task->path + "/"); task = find(task->parent))
+      if (!(held = task->held || (held && task->phase == Task::Phase::done))) break;
+    entry->held = held;
+  }
   // Nobody waits for a script: what it has got cannot be kept from anybody.
-  if (!waited_for && std::has_single_bit(asked.size()))
-    std::erase_if(asked, [](const auto& one) { return one->delivered; });
-  asked.push_back(ask);
+  if (asking.root == asking.id && std::has_single_bit(asking.asked.size()))
+    std::erase_if(asking.asked, [](const auto& one) { return one->delivered; });
+  asking.asked.push_back(ask);
 }
 
 void Scheduler::hand_on(Task& ended) {
-  if (running_ != nullptr && running_->root != running_->id)
-    running_->asked.insert(running_->asked.end(), ended.asked.begin(), ended.asked.end());
+  if (auto& to = here(); to.root != to.id)
+    to.asked.insert(to.asked.end(), ended.asked.begin(), ended.asked.end());
   ended.asked.clear();
 }
 
@@ -124,7 +134,7 @@ void Scheduler::hand_on(Task& ended) {
 void Scheduler::leave_to_parent(const Task& task) {
   Task* heir = find(task.parent) != nullptr ? find(task.parent) : find(task.root);
   if (heir == &task || (heir == nullptr && task.parent != 0)) return;
-  auto& asked = heir != nullptr ? heir->asked : root_asked_;
+  auto& asked = (heir != nullptr ? *heir : outside_).asked;
   try {
     asked.insert(asked.end(), task.asked.begin(), task.asked.end());
     for (const auto& one : task.asked) one->delivered = false;
@@ -158,7 +168,7 @@ void Scheduler::note_failed(lua_State* L, const Task& task) {
       found.push_back(entry);
   });
   for (std::size_t i = found.size(); i > 0; --i)
-    add_raised(L, found[i - 1]->ask, found[i - 1]->kind, found[i - 1]->timeouts);
+    add_raised(L, found[i - 1]->ask, found[i - 1]->kind, found[i - 1]->timeouts, found[i - 1]->by);
   lua_pop(L, 1);
 }
 

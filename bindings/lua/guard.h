@@ -151,10 +151,6 @@ inline int push_some(lua_State* L, const std::string& text) {
   lua_pushlstring(L, text.data(), text.size());
   return 1;
 }
-/// The same into a field of the table on top.
-inline void set_some(lua_State* L, const char* key, const std::string& text) {
-  if (push_some(L, text) != 0) lua_setfield(L, -2, key);
-}
 
 /// The one place that knows which name this Lua has for it.
 inline int close_thread(lua_State* thread, [[maybe_unused]] lua_State* from) {

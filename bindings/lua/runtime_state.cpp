@@ -399,7 +399,8 @@ void note_ask(lua_State* L, Call& call, engine::CreateRequest& request, const Wh
   Scheduler& scheduler = state_of(L);
   const Task* task = scheduler.running();
   request.task_path = task ? task->path : "main";
-  scheduler.note_ask(request.ask);
+  request.ask->prompt = std::hash<api::Json>()(api::member(request.request.fields, "prompt"));
+  scheduler.note_ask(L, request.ask);
   request.where = here.text;
   request.story = scheduler.story();
   call.reply->awaited.push_back({.ask = request.ask});

@@ -70,23 +70,23 @@ Scheduler::~Scheduler() { *home_ = nullptr; }
 
 TaskId Scheduler::announce(std::string path) {
   auto task = std::make_unique<Task>();
+  Task& parent = here();
   if (path.empty()) {
     // Begun by a __close on the way out; or by a loop that is to end, and would pay at each turn.
-    task->exits = running_ != nullptr && running_->exits;
-    task->cancelled = running_ != nullptr && running_->cancelled;
-    const std::string parent = running_ ? running_->path : "main";
-    path = parent + "/" + std::to_string(++(running_ ? running_->spawned : root_spawned_));
+    task->exits = parent.exits;
+    task->cancelled = parent.cancelled;
+    path = parent.path + "/" + std::to_string(++parent.spawned);
     // Of tasks within tasks without end: each would be longer than the one before.
     if (path.size() > kMostPath) path = sha256_hex(path);
   }
   task->path = std::move(path);
   task->story = story();
   task->born_with = task->story.get();
-  if (running_ != nullptr) task->label = running_->label;
+  task->label = parent.label;
   task->folder = running_ != nullptr ? running_->folder : folder;
   task->id = ++last_id_;
-  task->root = running_ != nullptr ? running_->root : last_id_;
-  task->parent = running_ != nullptr ? running_->id : 0;
+  task->root = parent.root != 0 ? parent.root : last_id_;
+  task->parent = parent.id;
   task->held = true;
   tasks_.emplace(last_id_, std::move(task));
   return last_id_;
@@ -107,7 +107,7 @@ void Scheduler::start(lua_State* L, TaskId id, int arguments) {
 }
 
 std::string Scheduler::shot_name(const std::string& wanted) {
-  auto& shots = running_ != nullptr ? running_->shots : root_shots_;
+  auto& shots = here().shots;
   std::string name = wanted;
   int& count = shots[wanted];
   while (++count > 1 && !shots.try_emplace(name = wanted + "-" + std::to_string(count), 1).second) {

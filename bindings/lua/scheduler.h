@@ -163,6 +163,8 @@ class Scheduler {
   lua_State* main() const { return main_; }
   Task* find(TaskId task) const;
   Task* running() const { return running_; }
+  /// The same, or what stands for all that runs outside of tasks.
+  Task& here() { return running_ != nullptr ? *running_ : outside_; }
   /// Tasks that have not ended.
   std::size_t unfinished() const { return unfinished_; }
   /// Where tasks wait for each other, when nothing else can end ("a.lua:3, a.lua:4"), else empty.
@@ -196,7 +198,7 @@ class Scheduler {
   }
 
   /// What was raised into the running task, or outside of tasks.
-  engine::Story& story() { return running_ ? running_->story : root_story_; }
+  engine::Story& story() { return here().story; }
   /// The same grows by an error of a job that this ask got. Raises when memory is short.
   void note_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind);
   /// And by one for each job that this wait, or a task it waits for, still waits for.
@@ -205,12 +207,12 @@ class Scheduler {
   void note_failed(lua_State* L, const Task& task);
   /// And by what gave results, or may give some, that an error keeps from who asked: an equal ask
   /// gets those.
-  void note_lost(lua_State* L, std::span<const std::shared_ptr<engine::Ask>> asked);
+  void note_lost(lua_State* L, const std::shared_ptr<engine::Ask>& ask, TaskId by = 0);
   /// And by what the running task, or `of`, has asked for, itself or by tasks that it has begun,
   /// and not got so far.
   void note_left(lua_State* L, const engine::Ask* but = nullptr, const Task* of = nullptr);
-  /// The running task, or who asks outside of tasks, makes this ask. Plain C++; may throw.
-  void note_ask(const std::shared_ptr<engine::Ask>& ask);
+  /// The running task, or who asks outside of tasks, makes this ask. No Lua error; may throw.
+  void note_ask(lua_State* L, const std::shared_ptr<engine::Ask>& ask);
   /// The results of an ended task reach the running one. Plain C++; may throw.
   void hand_on(Task& ended);
   /// Asks whose wait was cut off, and who asked was not told a failure later on.
@@ -255,7 +257,8 @@ class Scheduler {
   void block(lua_State* L, Ticket& ticket, Millis deadline);
   /// Ends the running task, whose `exits` is set. Never returns.
   int leave(lua_State* L);
-  void add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind, int timeouts);
+  void add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind, int timeouts,
+                  TaskId by = 0);
   void add_timer(Millis due, std::uint64_t order, const Task& task);
   void fire_timers();
   void tell_arrivals();
@@ -298,13 +301,11 @@ class Scheduler {
   std::uint64_t waits_ = 0;  ///< begun so far
   std::size_t unfinished_ = 0;
   std::size_t unobserved_ = 0;  ///< failures since take_unobserved()
-  std::uint32_t root_spawned_ = 0;
-  std::map<std::string, int> root_shots_;
   std::int64_t stop_at_us_ = 0;
   Task* running_ = nullptr;
   bool driving_ = false;  ///< within run()
-  engine::Story root_story_;
-  std::vector<std::shared_ptr<engine::Ask>> untold_, root_asked_;
+  Task outside_{.path = "main"};
+  std::vector<std::shared_ptr<engine::Ask>> untold_;
   bool host_pumps_ = false;
   bool interrupted_ = false;  ///< ends a block()
 };

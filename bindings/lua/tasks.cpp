@@ -61,7 +61,7 @@ int push_results(lua_State* L, Task& task) {
   task.observed = true;
   // A script that raised an error of its own has had its results.
   if (task.failure->is_kling_error) {
-    state_of(L).note_lost(L, task.asked);
+    for (const auto& one : task.asked) state_of(L).note_lost(L, one);
     state_of(L).note_left(L, nullptr, is_cut_off(task.failure->error.kind) ? &task : nullptr);
   }
   state_of(L).note_failed(L, task);
@@ -261,9 +261,10 @@ int group_cancel(lua_State* L) {
   // Last: it may raise for want of memory, and nobody may go on and pay for that.
   for (const Awaited& item : group.awaited) {
     const Task* task = scheduler.find(item.task);
-    if (failed && task != nullptr && !task->failure) scheduler.note_lost(L, task->asked);
+    if (failed && task != nullptr && !task->failure)
+      for (const auto& one : task->asked) scheduler.note_lost(L, one);
     if (failed && task != nullptr && task->spawned > 0) scheduler.note_left(L, nullptr, task);
-    if (failed && item.ask && item.ended) scheduler.note_lost(L, {&item.ask, 1});
+    if (failed && item.ask && item.ended) scheduler.note_lost(L, item.ask);
   }
   // Whose time was up, others go on.
   const ErrorValue* error = test_object<ErrorValue>(L, 2);

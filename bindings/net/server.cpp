@@ -7,12 +7,11 @@
 #include <map>
 #include <thread>
 
-#include <httplib.h>
 #include <poll.h>
 
 #include "base/files.h"
 #include "base/signals.h"
-#include "net/watch.h"
+#include "net/stream.h"
 
 namespace kling::net {
 namespace {
@@ -114,7 +113,7 @@ class Threads final : public httplib::TaskQueue {
 };
 
 /// One request and its answer.
-class Visit final : public httplib::Stream {
+class Visit final : public PlainStream {
  public:
   Visit(int socket, Visits& visits) : socket_(socket), visits_(visits) {}
 
@@ -135,15 +134,7 @@ class Visit final : public httplib::Stream {
     if (!std::exchange(answers_, true)) visits_.arrived(socket_);
     return ::send(socket_, from, size, MSG_NOSIGNAL);
   }
-  bool is_readable() const { return true; }
-  bool wait_readable() const { return true; }
-  bool is_writable() const { return true; }
-  bool wait_writable() const { return true; }
-  bool is_peer_alive() const { return true; }
-  void get_remote_ip_and_port(std::string&, int&) const {}
-  void get_local_ip_and_port(std::string&, int&) const {}
   int socket() const { return socket_; }
-  time_t duration() const { return 0; }
 
  private:
   const int socket_;

@@ -14,7 +14,22 @@ namespace kling::net {
 
 // Newer versions ask for more; nothing here is marked "override", so that it suits all.
 // NOLINTBEGIN(modernize-use-override)
-class Stream final : public httplib::Stream {
+/// What the library asks for beside reading and writing.
+class PlainStream : public httplib::Stream {
+ public:
+  bool is_readable() const { return true; }
+  bool wait_readable() const { return true; }
+  bool is_writable() const { return true; }
+  bool wait_writable() const { return true; }
+  bool is_peer_alive() const { return true; }
+  // Only a server's log asks for these.
+  void get_remote_ip_and_port(std::string&, int&) const {}
+  void get_local_ip_and_port(std::string&, int&) const {}
+  int socket() const { return -1; }
+  time_t duration() const { return 0; }
+};
+
+class Stream final : public PlainStream {
  public:
   Stream(Wire& wire, Milliseconds read_timeout, Milliseconds write_timeout);
   ~Stream() { ::inflateEnd(&zip_); }
@@ -25,18 +40,8 @@ class Stream final : public httplib::Stream {
   /// More has come than the answer said.
   bool has_rest() const { return !rest_.empty(); }
 
-  bool is_readable() const { return true; }
-  bool wait_readable() const { return true; }
-  bool is_writable() const { return true; }
-  bool wait_writable() const { return true; }
-  bool is_peer_alive() const { return true; }
   ssize_t read(char* to, size_t size);
   ssize_t write(const char* from, size_t size);
-  // Only a server's log asks for these.
-  void get_remote_ip_and_port(std::string&, int&) const {}
-  void get_local_ip_and_port(std::string&, int&) const {}
-  int socket() const { return -1; }
-  time_t duration() const { return 0; }
 
  private:
   bool receive(TimePoint until);

@@ -231,9 +231,8 @@ class Drawing {
 };
 
 /// Writes `draft`.mp4 (and `draft`.txt, the words). The order's picture and clip names are paths,
-/// or
-/// "~…" for what was not fetched. The first frame is order.first and the last one order.last, where
-/// given; words are drawn only in between, so that clips can be chained.
+/// or "~…" for what was not fetched. The first frame is order.first and the last one order.last,
+/// where given; words are drawn only in between, so that clips can be chained.
 Status render_clip(const Task& task, const std::string& draft) {
   const Order& order = task.order;
   const std::size_t columns = order.width > order.height ? 64 : 34;

@@ -322,6 +322,27 @@ end)",
      {},
      1,
      1},
+    {"a task that the script still holds keeps its clip, though another job failed",
+     R"(local task = kling.spawn(function() return kling.text2video { prompt = "b", duration = 10 }:wait() end)
+print((pcall(function() kling.text2video { prompt = "a bloodbath" }:wait() end)))
+local mine = kling.text2video { prompt = "b", duration = 10 }:wait()
+local inner = kling.spawn(function() return kling.text2video { prompt = "b", duration = 10 }:wait() end)
+print(mine.job.id ~= task:wait().job.id, inner:wait().job.id ~= task:wait().job.id))",
+     {},
+     3,
+     0},
+    {"a task in a variable that is given another one is tried again",
+     R"(local task
+for _ = 1, 3 do
+  print((pcall(function()
+    task = kling.spawn(function() return kling.text2video { prompt = "b", duration = 10 }:wait() end)
+    kling.text2video { prompt = "a bloodbath" }:wait()
+    return task:wait()
+  end)))
+end)",
+     {},
+     1,
+     1},
     {"a film is joined from jobs, and again after one of them failed",
      R"(for _ = 1, 3 do
   print((pcall(kling.concat, {

@@ -139,8 +139,7 @@ class Model {
       if (event.what == "clip") task.delivered.insert(event.ask);
       if (event.what == "raised") {
         // What was not waited for so far is lost with the error.
-        for (const auto& [ask, id] : task.made)
-          if (ask != event.ask && !task.delivered.count(ask)) raise(task, ask, id, "script", false);
+        lose_waiting(task, event.ask);
         const Entry entry = raise(task, event.ask, event.id, event.how, true);
         run_.seals[{event.path, index}] = entry.seal;
       }
@@ -181,6 +180,13 @@ class Model {
       // What they made is lost to who waits, who may ask for it again.
       lose(task, path, event.how == "ok", 0);
     }
+    // So is what it had asked for before, and not waited for, unless its time was up.
+    if (event.how != "ok" && event.how != "timeout" && event.how != "interrupted")
+      lose_waiting(task);
+  }
+  void lose_waiting(TaskTold& task, int but = 0) {
+    for (const auto& [ask, id] : task.made)
+      if (ask != but && !task.delivered.count(ask)) raise(task, ask, id, "script", false);
   }
   void lose(TaskTold& task, const std::string& path, bool handed_on, int depth) {
     const TaskTold child = run_.tasks[path];
@@ -190,6 +196,10 @@ class Model {
       else
         raise(task, ask, id, "script", false);
     }
+    // Nobody can wait any more for what it has spawned.
+    for (const auto& [spawned, told] : run_.tasks)
+      if (!handed_on && depth == 0 && spawned.compare(0, path.size() + 1, path + "/") == 0)
+        for (const auto& [ask, id] : told.made) raise(task, ask, id, "script", false);
     for (const std::string& inner : child.children)
       if (depth < 5) lose(task, inner, handed_on, depth + 1);
     if (depth < 5 && child.entered == "join") lose(task, child.joins, handed_on, depth + 1);
