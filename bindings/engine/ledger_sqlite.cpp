@@ -8,7 +8,7 @@ namespace kling::engine {
 namespace {
 
 constexpr const char* kOfNoOther =
-    "(endpoint = 'request' OR NOT EXISTS (SELECT 1 FROM steps other"
+    " AND (endpoint = 'request' OR NOT EXISTS (SELECT 1 FROM steps other"
     " WHERE other.task_id = ? AND other.id <> steps.id AND other.service = steps.service"
     " AND other.endpoint = steps.endpoint))";
 
@@ -164,7 +164,7 @@ class SqliteLedger : public Ledger {
         " accepted_at = CASE accepted_at WHEN 0 THEN ? ELSE accepted_at END, error = '',"
         " abandoned = 0, owner = ?",
         "(state IN ('intended', 'sending') AND owner = ? OR state = 'ambiguous' OR abandoned = 1"
-        " OR state IN ('accepted', 'succeeded') AND task_id = ?) AND " +
+        " OR state IN ('accepted', 'succeeded') AND task_id = ?)" +
             std::string(kOfNoOther),
         step.task_id, now, owner_.id(), owner_.id(), step.task_id, step.task_id);
   }
@@ -198,11 +198,9 @@ class SqliteLedger : public Ledger {
     return transition(of(id), now, "resubmitted", "", "state = 'intended', owner = '', error = ''",
                       "state = 'ambiguous'");
   }
-  Status rename_task(const Step& step, std::string_view task_id, Millis now) override {
-    return transition(
-        step, now, "accepted", task_id, "task_id = ?",
-        std::string("(state IN ('accepted', 'succeeded') OR abandoned = 1) AND ") + kOfNoOther,
-        task_id, task_id);
+  Status rename_task(const Step& step, std::string_view task, Millis now) override {
+    return transition(step, now, "accepted", task, "task_id = ?",
+                      std::string("(state <> 'failed' OR abandoned)") + kOfNoOther, task, task);
   }
   Status abandon(const Step& step, Millis now) override {
     auto refusal = work(true, [&]() -> std::optional<Error> {

@@ -108,7 +108,8 @@ void Scheduler::note_ask(lua_State* L, const std::shared_ptr<engine::Ask>& ask) 
   Task& asking = here();
   const std::string path = asking.path + "/";
   bool swept = false;
-  for (auto* entry = asking.story.get(); entry != nullptr; entry = entry->before.get()) {
+  const engine::Story kept = asking.story;  // a finalizer may change it
+  for (auto* entry = kept.get(); entry != nullptr; entry = entry->before.get()) {
     if (entry->by == 0 || !entry->ask->lost || entry->ask->prompt != ask->prompt) continue;
     // Only a collection tells whether the error has cost the script a Task.
     if (!std::exchange(swept, true)) lua_gc(L, LUA_GCCOLLECT);
