@@ -108,4 +108,10 @@ std::optional<Error> check_own_id(Database& database, Owner& owner, const Step& 
 Question keep_question(Database& database, const Question& asked, bool again);
 std::vector<Film> read_films(Database& database);
 
+/// No other step has this task; what kling.request sent may.
+inline constexpr const char* kOfNoOther =
+    " AND (endpoint = 'request' OR NOT EXISTS (SELECT 1 FROM steps other"
+    " WHERE other.task_id = ? AND other.id <> steps.id AND other.service = steps.service"
+    " AND other.endpoint = steps.endpoint))";
+
 }  // namespace kling::engine

@@ -7,11 +7,6 @@
 namespace kling::engine {
 namespace {
 
-constexpr const char* kOfNoOther =
-    " AND (endpoint = 'request' OR NOT EXISTS (SELECT 1 FROM steps other"
-    " WHERE other.task_id = ? AND other.id <> steps.id AND other.service = steps.service"
-    " AND other.endpoint = steps.endpoint))";
-
 class SqliteLedger : public Ledger {
  public:
   SqliteLedger(std::unique_ptr<Database> database, std::string prefix)
