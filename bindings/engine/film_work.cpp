@@ -74,7 +74,7 @@ Status Engine::clear(const std::string& place) {
   fs::create_hard_link(place, aside, error);
   if (error)
     if (Status copied = copy_file(place, aside); !copied) return copied;
-  log("warning", place + " is not as it was written here: what was there is now " +
+  log("warning", place + " is not what kling wrote there: what was there is now " +
                      fs::path(aside).filename().string());
   return Done{};
 }
@@ -210,11 +210,10 @@ Result<std::string> Engine::concat(const std::vector<std::shared_ptr<MediaSource
       std::istringstream lines(*found);
       for (media::Segment& segment : segments) std::getline(lines, segment.known);
     }
-    if (Status cleared = clear(out); !cleared) return cleared.error();
     Working working(*this, "joining " + fs::path(out).filename().string());
     auto film = media::concat(
         segments, out, how, [this](const std::string& text) { log("warning", text); },
-        [&working](double part) { working.reached(part); });
+        [&working](double part) { working.reached(part); }, [&] { return clear(out); });
     if (!film) return film.error();
     auto content = digest_of(out);
     if (!content) return content;

@@ -297,11 +297,14 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
   if (!owners) return owners.error();
   for (const Step& other : *owners)
     if (other.id != step.id && other.service == step.service && other.endpoint == step.endpoint)
-      return Error{.message = "the task " + answer.task->id + " is that of another request, at " +
-                              other.script,
-                   .hint =
-                       "look for another task in your account's list, or say --resubmit or "
-                       "--abandon"};
+      return Error{
+          .message =
+              "the task " + answer.task->id + " is that of another request, at " + other.script,
+          .hint = !answer.task->external_id.empty() && answer.task->external_id == step.external_id
+                      ? "it tells this job's own id: when that one has ended, run the "
+                        "script again, which finds it"
+                      : "look for another task in your account's list, or say --resubmit "
+                        "or --abandon"};
   if (Status that = is_that(*answer.task, adopt, step.external_id); !that) return that.error();
   decided.task_id = answer.task->id;
   if (!step.task_id.empty() && step.task_id != decided.task_id) {

@@ -73,6 +73,8 @@ int no_value(lua_State* L, const char* owner, const char* member);
 
 /// A function of the module, which must not be called as a method of it.
 int refuse_module(lua_State* L);
+/// A global, or a member of the module ("kling.pro"), that was read and has no value.
+void note_missing(lua_State* L, const char* name);
 /// Warns of a global without a value that was read for the arguments of this call.
 void tell_missing(lua_State* L);
 template <lua_CFunction Function>

@@ -29,6 +29,9 @@ static void run_prelude(lua_State* L, bool own_interpreter) {  // module job_met
 static int missing_member(lua_State* L) {
   const char* name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   if (Runtime* runtime = runtime_of(L)) pure(L, [&] { runtime->missing_member = name; });
+  lua_pushfstring(L, "kling.%s", name);
+  note_missing(L, lua_tostring(L, -1));
+  lua_pop(L, 1);
   return 0;
 }
 

@@ -36,12 +36,7 @@ int missing_global(lua_State* L) {
         error.message = std::string("Lua has no ") + name;
         error.hint = word.instead;
       });
-  const Where here = where(L);
-  if (Runtime* runtime = runtime_of(L))
-    pure(L, [&] {
-      runtime->missing = name;
-      runtime->missing_at = here;
-    });
+  note_missing(L, name);
   return 0;
 }
 
@@ -117,8 +112,8 @@ struct Use {
 };
 
 Use use_of(const std::string& source, int line, int last, const std::string& name) {
-  const bool word =
-      std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
+  const bool word = std::ranges::all_of(
+      name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '.'; });
   if (name.empty() || name.size() > 100 || !word) return {};
   const std::regex assigned("^[^{]*\\b" + name + "\\s*(,[\\w\\s,]*)?=[^=](.*[^,\\s])?\\s*$");
   const std::regex tested("\\b(not|if|elseif|while|until)\\s+" + name + "\\b|\\b" + name +
@@ -135,56 +130,109 @@ Use use_of(const std::string& source, int line, int last, const std::string& nam
   }
   Use use{.tested = set || std::regex_search(lines, tested)};
   std::smatch match;
-  if (!set && std::regex_search(lines, match,
-                                std::regex("[{,;]\\s*(\\w+)\\s*=\\s*" + name + "\\s*([,;}]|--)")))
+  if (!set &&
+      std::regex_search(
+          lines, match,
+          std::regex(
+              "(?:^|[\n{,;.]|\\blocal\\s)\\s*(?:\\[\\s*[\"'])?(\\w+)(?:[\"']\\s*\\])?\\s*=[\\s(]*" +
+              name + "[\\s)]*([,;}\n]|--)")))
     use.field = match[1].str();
   return use;
 }
 
-/// What to write where a request's field was given a word that has no value.
-std::string instead_of(const std::string& field, const std::string& name) {
-  const std::string small = api::lower(name);
-  if (api::has_word("true false", small)) return "write " + field + " = " + small;
+std::string without_value(const std::string& name) {
+  return name.starts_with("kling.") ? "kling has no " + name.substr(6)
+                                    : "the global " + name + " is nil";
+}
+
+/// Whether some field of a request may have it.
+bool is_value(const std::string& word) {
+  const std::string small = api::lower(word.starts_with("kling.") ? word.substr(6) : word);
   for (const api::Endpoint& endpoint : api::endpoints())
     for (const api::Param& param : endpoint.params)
-      if (param.name == field && std::ranges::count(param.rule.values, name) > 0)
-        return "a text stands in quotes: " + field + " = \"" + name + '"';
-  return "is it spelt as where it was set? where it may be missing, write " + name + " or nil";
+      if (std::ranges::count(param.rule.values, small) > 0) return true;
+  return false;
+}
+
+/// What to write where a request's field was given a word that has no value.
+std::string instead_of(const std::string& field, const std::string& word) {
+  const std::string name = word.starts_with("kling.") ? word.substr(6) : word;
+  const std::string small = api::lower(name);
+  if (api::has_word("true false", small)) return "write " + field + " = " + small;
+  if (small == "yes" || small == "no") return instead_of(field, small == "yes" ? "true" : "false");
+  for (const api::Endpoint& endpoint : api::endpoints())
+    for (const api::Param& param : endpoint.params)
+      for (const std::string& value : param.rule.values)
+        if (param.name == field && value == small)
+          return "a text stands in quotes: " + field + " = \"" + value + '"';
+  return "a text stands in quotes: " + field + " = \"" + name +
+         "\"; a name is spelt as where it was set, or where it may be missing: " + name + " or nil";
 }
 
 }  // namespace
 
+/// Of a field's own word without quotes, wherever it stands: { mode = pro }.
+void note_missing(lua_State* L, const char* name) {
+  Runtime* runtime = runtime_of(L);
+  if (runtime == nullptr) return;
+  const Where here = where(L);
+  lua_Debug frame{};
+  for (int level = 0; frame.currentline <= 0 && lua_getstack(L, level, &frame) != 0; ++level)
+    lua_getinfo(L, "Sl", &frame);
+  auto& field = new_object<std::string>(L);
+  auto& hint = new_object<std::string>(L);
+  pure(L, [&] {
+    runtime->missing = name;
+    runtime->missing_at = here;
+    if (frame.source == nullptr || !is_value(name) || !runtime->looked_at.insert(here.text).second)
+      return;
+    const auto source =
+        *frame.source == '@' ? read_file(frame.source + 1, 1 << 20) : runtime->typed;
+    field = use_of(source ? *source : "", frame.currentline, frame.currentline, name).field;
+    hint = instead_of(field, name);
+  });
+  if (hint.starts_with("a text stands") && hint.find(';') == hint.npos)
+    raise_new(L, Kind::invalid, [&](Error& error) {
+      error.message = field + " = " + name + ": " + without_value(name);
+      error.hint = hint;
+    });
+  lua_pop(L, 2);
+}
+
 void tell_missing(lua_State* L) {
   Runtime* runtime = runtime_of(L);
   if (runtime == nullptr || runtime->missing.empty()) return;
-  const Where here = where(L);
   const Where& there = runtime->missing_at;
   constexpr int kLinesOfACall = 20;
   lua_pushglobaltable(L);
   lua_pushlstring(L, runtime->missing.data(), runtime->missing.size());
   const bool still = lua_rawget(L, -2) == LUA_TNIL;
   lua_pop(L, 2);
+  // It may have been read for a function of the script's own that makes the request.
   lua_Debug frame{};
-  for (int level = 0; frame.currentline <= 0 && lua_getstack(L, level, &frame) != 0; ++level)
+  bool there_too = false;
+  for (int level = 0; !there_too && level < 50 && lua_getstack(L, level, &frame) != 0; ++level) {
     lua_getinfo(L, "Sl", &frame);
+    there_too = frame.currentline > 0 && frame.linedefined == there.function &&
+                there.line >= frame.currentline && there.line < frame.currentline + kLinesOfACall &&
+                std::strncmp(there.text, frame.short_src, std::strlen(frame.short_src)) == 0;
+  }
   auto& name = new_object<std::string>(L);
   auto& field = new_object<std::string>(L);
   pure(L, [&] {
     name = std::exchange(runtime->missing, "");
-    if (!still || there.function != here.function || there.line < here.line ||
-        there.line >= here.line + kLinesOfACall || api::has_word("null None undefined NULL", name))
-      return;
+    if (!still || !there_too || api::has_word("null None undefined NULL", name)) return;
     const bool file = frame.source != nullptr && *frame.source == '@';
     const auto source = file ? read_file(frame.source + 1, 1 << 20) : runtime->typed;
-    const Use use = use_of(source ? *source : "", here.line, there.line, name);
+    const Use use = use_of(source ? *source : "", frame.currentline, there.line, name);
     field = use.field;
     if (field.empty() && !use.tested)
-      runtime->warn(there.text + (": the global " + name) +
+      runtime->warn(there.text + ((name.starts_with("kling.") ? ": " : ": the global ") + name) +
                     " is nil: is it spelt as where it was set? a text stands in quotes");
   });
   if (!field.empty())
     raise_new(L, Kind::invalid, [&](Error& error) {
-      error.message = field + " = " + name + ": the global " + name + " is nil";
+      error.message = field + " = " + name + ": " + without_value(name);
       error.hint = instead_of(field, name);
     });
   lua_pop(L, 2);

@@ -46,7 +46,7 @@ constexpr SyntaxSlip kSyntax[] = {
     {"\\.\\.\\.\\w", "Lua spreads no table: for name, value in pairs(t) do copy[name] = value end"},
     {"([{,]|\n *local )\\s*\\w+-[\\w-]+ *=[^=]", "a name has _ in place of -: negative_prompt = …"},
     {":then *\\(", "write job:wait(), or job:on_done(function(clip, err) … end)"},
-    {"\\}:\\w", "is a ) missing before the colon?"},
+    {"\\}:\\w", "is a ) missing before the colon?", "'\\)' expected"},
     {"\\bfor \\w+ *(=|in) *\\w+( +to |:[0-9]| *\\.\\.)|\\bfor *\\(|\\bfor \\w+ of |\n *foreach .* "
      "(in|as|of) ",
      "write for i = 1, 3 do … end, or for i, item in ipairs(list) do … end"},

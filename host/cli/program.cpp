@@ -214,6 +214,20 @@ int run_program(int argc, char** argv) {
   }
   g_misused_in_json = std::find(words.begin(), std::ranges::find(words, "--"), "--json") !=
                       std::ranges::find(words, "--");
+  // The library would take the next option for a value: --take --sim, and the run is paid for.
+  const CLI::App* command = &app;
+  for (std::size_t i = 0; i + 1 < words.size() && words[i] != "--"; ++i) {
+    for (const CLI::App* inner : command->get_subcommands([](const CLI::App*) { return true; }))
+      if (inner->get_name() == words[i]) {
+        command = inner;
+        break;
+      }
+    const CLI::Option* option = command->get_option_no_throw(words[i]);
+    if (option != nullptr && words[i].starts_with('-') && option->get_items_expected_min() > 0 &&
+        words[i + 1].starts_with("--") && words[i + 1] != "--")
+      return misused(words[i] + " wants a value behind it, and " + words[i + 1] + " is none",
+                     "write " + words[i] + " VALUE " + words[i + 1]);
+  }
   std::ranges::reverse(words);  // as the library takes them
   try {
     if (alone) return run_alone(words[0]);

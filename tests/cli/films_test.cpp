@@ -192,7 +192,7 @@ kling.timeline({ one }, "own.otio"))");
   };
   const std::string first = run({});
   for (const std::string& name : own) {
-    CHECK_MESSAGE(tells(first, name + " is not as it was written here: what was there is now " +
+    CHECK_MESSAGE(tells(first, name + " is not what kling wrote there: what was there is now " +
                                    name + ".~1~"),
                   name);
     CHECK_MESSAGE(content(name + ".~1~") == kept[name], name);
@@ -202,7 +202,7 @@ kling.timeline({ one }, "own.otio"))");
   for (const char* more : {"x", "", "x"}) {
     CHECK_FALSE(
         tells(run(*more != '\0' ? std::vector<std::string>{"x"} : std::vector<std::string>{}),
-              "not as it was"));
+              "is not what kling wrote"));
     CHECK((content("film.mp4") == film) == (*more == '\0'));
   }
   // A grading of it carries kling's comment.
@@ -211,7 +211,14 @@ kling.timeline({ one }, "own.otio"))");
     fs::rename(path("new.mp4"), path(name));
     kept[name] = content(name);
   }
-  CHECK(tells(run({}), "graded.mp4 is not as it was written here"));
+  CHECK(tells(run({}), "graded.mp4 is not what kling wrote there"));
+  // A film that fails takes no name.
+  std::ofstream(path("long.mp4")) << "mine";
+  std::ofstream(path("long.lua"))
+      << "local kling = require 'kling'\n"
+         "kling.concat({'own.mp4', 'own.mp4'}, 'long.mp4', { crossfade = 9 })";
+  CHECK(stage.run({"run", "long.lua"}).code == 1);
+  CHECK_FALSE(fs::exists(path("long.mp4.~1~")));
   for (const char* name : {"graded.mp4", "film.mp4"})
     CHECK_MESSAGE(content(std::string(name) + ".~1~") == kept[name], name);
   for (const std::string& name : own) CHECK_FALSE(fs::exists(path(name + ".~2~")));

@@ -181,6 +181,18 @@ TEST_CASE("a word without a value in a request is an error where it is typed, to
   CHECK(contains(repl(stage, "function f()\n" + request + "end\nf()\n").err, says));
   std::ofstream(stage.folder / "stdin") << "local kling = require 'kling'\n" << request;
   CHECK(contains(stage.run({"run", "-"}).err, says));
+  // A table of shots, a helper, a word of the module.
+  for (const char* script :
+       {"local shots = {\n  { prompt = 'A fox', mode = pro },\n}\nkling.text2video(shots[1])\n",
+        "local function shot(t) return kling.text2video(t) end\n\nshot { prompt = 'x', mode = pro "
+        "}\n",
+        "\nlocal o = { mode = kling.pro }\nkling.text2video { prompt = 'x', mode = o.mode }\n",
+        "\nlocal mode = pro\nkling.text2video { prompt = 'x', mode = mode }\n"}) {
+    std::ofstream(stage.folder / "film.lua") << "local kling = require 'kling'\n" << script;
+    const Outcome run = stage.run();
+    CAPTURE(script);
+    CHECK_MESSAGE(contains(run.err, "  do: a text stands in quotes: mode = \"pro\"\n"), run.err);
+  }
   CHECK(stage.service->counters().creates == 0);
   // Set in this session, though to nothing.
   CHECK_FALSE(contains(repl(stage, "pro = nil\n" + request).err, "the global"));

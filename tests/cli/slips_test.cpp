@@ -11,6 +11,18 @@ const char* const kPaying = "require 'kling'.text2video { prompt = 'x' }:wait()\
 
 }  // namespace
 
+TEST_CASE("an option is no value of the one before it") {
+  Stage stage("require('kling').text2video { prompt = 'x' }");
+  for (const char* option : {"--take", "--store", "--ledger", "--max-cost"}) {
+    const Outcome run = stage.run({"run", option, "--sim", "film.lua"});
+    CHECK(run.code == 2);
+    CHECK_MESSAGE(
+        contains(run.err, option + std::string(" wants a value behind it, and --sim is none")),
+        run.err);
+  }
+  CHECK(stage.service->counters().creates == 0);
+}
+
 TEST_CASE("an option behind the script is an error that shows the right order") {
   const Stage stage(kPaying);
   const struct {

@@ -136,8 +136,8 @@ Result<std::string> timeline(const std::vector<Segment>& parts, const std::strin
 /// moment is slowed down by that, silence follows what is shorter by more. `reached` is told the
 /// part of the film that is made.
 Result<FilmResult> concat(const std::vector<Segment>& parts, const std::string& out,
-                          const FilmOptions& options, const Warn& warn,
-                          const Reached& reached = {});
+                          const FilmOptions& options, const Warn& warn, const Reached& reached = {},
+                          const std::function<Status()>& make_room = {});
 
 /// Without ffmpeg: writes a copy of the MP4 at `from` that has this comment among its metadata, and
 /// nothing else of it changed: its pictures and sounds are the same bytes. False when it is no MP4

@@ -359,7 +359,8 @@ void warn_of_bars(const Part& part, const Shape& shape, bool sized, const Warn& 
 }  // namespace
 
 Result<FilmResult> concat(const std::vector<Segment>& segments, const std::string& out,
-                          const FilmOptions& options, const Warn& warn, const Reached& reached) {
+                          const FilmOptions& options, const Warn& warn, const Reached& reached,
+                          const std::function<Status()>& make_room) {
   auto read = read_film(segments, out, options);
   if (!read) return read.error();
   const auto& [parts, shape, song] = *read;
@@ -404,6 +405,7 @@ Result<FilmResult> concat(const std::vector<Segment>& segments, const std::strin
           out, "was made, but does not hold its " + std::to_string(film.frames) + " frames",
           "is the disk full?");
   }
+  if (Status room = make_room ? make_room() : Status(Done{}); !room) return room.error();
   if (Status status = commit_file(part_path.path(), out); !status) return status.error();
   return film;
 }
