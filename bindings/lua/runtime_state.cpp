@@ -157,9 +157,8 @@ bool is_value(const std::string& word) {
 /// What to write where a request's field was given a word that has no value.
 std::string instead_of(const std::string& field, const std::string& word) {
   const std::string name = word.starts_with("kling.") ? word.substr(6) : word;
-  const std::string small = api::lower(name);
+  const std::string small = api::lower(name == "yes" ? "true" : name == "no" ? "false" : name);
   if (api::has_word("true false", small)) return "write " + field + " = " + small;
-  if (small == "yes" || small == "no") return instead_of(field, small == "yes" ? "true" : "false");
   for (const api::Endpoint& endpoint : api::endpoints())
     for (const api::Param& param : endpoint.params)
       for (const std::string& value : param.rule.values)
