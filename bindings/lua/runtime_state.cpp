@@ -36,8 +36,7 @@ int missing_global(lua_State* L) {
         error.message = std::string("Lua has no ") + name;
         error.hint = word.instead;
       });
-  note_missing(L, name);
-  return 0;
+  return note_missing(L, name), 0;
 }
 
 // ---- configure{ upload = function }: the script's function puts a file where the service can
@@ -129,14 +128,11 @@ Use use_of(const std::string& source, int line, int last, const std::string& nam
       set = set || std::regex_match(text, assigned);
   }
   Use use{.tested = set || std::regex_search(lines, tested)};
+  const std::regex given(
+      "(?:^|[\n{,;.]|\\blocal\\s)\\s*(?:\\[\\s*[\"'])?(\\w+)(?:[\"']\\s*\\])?\\s*=[\\s(]*" + name +
+      "[\\s)]*([,;}\n]|--)");
   std::smatch match;
-  if (!set &&
-      std::regex_search(
-          lines, match,
-          std::regex(
-              "(?:^|[\n{,;.]|\\blocal\\s)\\s*(?:\\[\\s*[\"'])?(\\w+)(?:[\"']\\s*\\])?\\s*=[\\s(]*" +
-              name + "[\\s)]*([,;}\n]|--)")))
-    use.field = match[1].str();
+  if (!set && std::regex_search(lines, match, given)) use.field = match[1].str();
   return use;
 }
 
