@@ -232,8 +232,8 @@ Event Engine::look_up(Job& job) {
     const std::optional<bool> ours = is_ours(job, task, outcome.date);
     if (!ours) return {.type = EventType::unreachable};
     if (!*ours && !task.external_id.empty() && task.external_id == job.step.external_id)
-      return {.type = EventType::not_found};  // it is ours, and another step has its id
-    if (!*ours) {                             // who answers with another task does not look up
+      return {.type = EventType::not_found, .works = Known::no};  // ours; another step has its id
+    if (!*ours) {  // who answers with another task does not look up
       learn_lookup(job, false);
       return {.type = EventType::not_found, .works = Known::no};
     }
@@ -270,11 +270,13 @@ Event Engine::probe_look_up(const Job& job) {
 }
 
 Event Engine::get(Job& job) {
+  std::string task_id;  // which another look may change
   {
     std::lock_guard lock(job.mutex);
     job.ask_now = false;
+    task_id = job.step.task_id;
   }
-  net::HttpOutcome outcome = fetch(job.step.target, job.step.task_id);
+  net::HttpOutcome outcome = fetch(job.step.target, task_id);
   const auto fail = [&job](EventType type, const Error& error) { return failed(job, type, error); };
   // Of a broken frame what it holds may be whole.
   const bool whole = outcome.stage == Stage::lost && outcome.status / 100 == 2 &&
@@ -285,14 +287,14 @@ Event Engine::get(Job& job) {
   // Before it is given up: what the service called its id may be none.
   bool by_our_id = false;
   std::string adopt;  // a task that the service finds by our id, without a proof that it is ours
-  const std::string handle = to_string({job.step.endpoint, job.step.task_id, ""});
+  const std::string handle = to_string({job.step.endpoint, task_id, ""});
   const auto other_id = [&] {
     return "under this job's own id the service has the task " + adopt +
            "; if your account's tasks have no other: " +
            decision(handle, (" --adopt " + adopt).c_str());
   };
   const Status that =
-      answer.task ? is_that(*answer.task, job.step.task_id, job.step.external_id) : Status(Done{});
+      answer.task ? is_that(*answer.task, task_id, job.step.external_id) : Status(Done{});
   const bool unknown = answer.refusal == api::Refusal::no_such_task;
   const bool odd = !that || (!answer.task && outcome.status / 100 != 5 && !is_denied(outcome) &&
                              answer.refusal != api::Refusal::rate_limited);
@@ -302,15 +304,17 @@ Event Engine::get(Job& job) {
     api::Answer found = net::read_answer(other);
     if (other.stage == Stage::answered && found.task) {
       by_our_id = is_ours(job, *found.task, other.date) == true;
+      const Millis born = found.task->created_at;
       if (!by_our_id && found.task->external_id.empty() && !of_another_step(job, *found.task) &&
-          found.task->id != job.step.external_id)
+          found.task->id != job.step.external_id &&
+          (born == 0 || born + 600'000 > job.step.sent_at))
         adopt = found.task->id;
     }
     if (by_our_id) {
       outcome = std::move(other), answer = std::move(found);
       const std::string& id = answer.task->id;
       if (auto book = ledger();
-          book && id != job.step.task_id && (*book)->rename_task(job.step, id, now()).ok()) {
+          book && !id.empty() && id != task_id && (*book)->rename_task(job.step, id, now()).ok()) {
         std::lock_guard lock(job.mutex);
         job.step.task_id = id;
       }

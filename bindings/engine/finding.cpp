@@ -246,9 +246,8 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
   const Step& step = **row;
   std::string adopt;
   if (!task.empty()) {
-    auto named = parse_handle(task);
-    if (!named) return named.error();
-    adopt = id_of(*named);
+    const auto named = parse_handle(task);
+    adopt = named ? id_of(*named) : api::bare(task);
   }
   const bool ends = step.state == StepState::succeeded || step.state == StepState::failed;
   const bool gives_up = adopt.empty() && !resubmit && !ends;
@@ -312,9 +311,11 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
     const net::HttpOutcome present = fetch(step.task_id);
     const api::Answer told = net::read_answer(present),
                       ours = net::read_answer(fetch(step.external_id));
-    if ((told.task && is_that(*told.task, step.task_id, step.external_id)) ||
-        present.stage != net::HttpOutcome::Stage::answered || present.status / 100 == 5 ||
-        api::has_word("401 403 429", std::to_string(present.status)))
+    const bool other = told.task && !is_that(*told.task, step.task_id, step.external_id);
+    const bool refused = !told.task && told.refusal != api::Refusal::unavailable &&
+                         told.refusal != api::Refusal::rate_limited && present.status / 100 == 4 &&
+                         !api::has_word("401 403 407 408", std::to_string(present.status));
+    if (present.stage != net::HttpOutcome::Stage::answered || (!other && !refused))
       return Error{.message = handle + " goes on as the task " + step.task_id +
                               ", and the service does not say that it has no such task",
                    .hint = "ask for it: kling query " + short_id(step)};

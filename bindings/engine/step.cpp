@@ -125,8 +125,10 @@ std::string to_string(const Handle& handle) {
 Result<Handle> parse_handle(std::string_view pasted) {
   const std::string bare = api::bare(pasted);
   std::string_view text = bare;
-  if (text.starts_with('(')) text.remove_prefix(1);
-  while (!text.empty() && std::string_view(",;:.)").find(text.back()) < 5) text.remove_suffix(1);
+  const bool own = text.find('~') != text.npos;  // anything that can be printed
+  if (!own && text.starts_with('(')) text.remove_prefix(1);
+  while (!own && !text.empty() && std::string_view(",;.)").find(text.back()) < 4)
+    text.remove_suffix(1);
   constexpr std::string_view kScheme = "kling:";
   Handle handle;
   if (text.starts_with(kScheme)) {

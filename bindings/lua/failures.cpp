@@ -110,7 +110,12 @@ void Scheduler::note_ask(lua_State* L, const std::shared_ptr<engine::Ask>& ask) 
   bool swept = false;
   const engine::Story kept = asking.story;  // a finalizer may change it
   for (auto* entry = kept.get(); entry != nullptr; entry = entry->before.get()) {
-    if (entry->by == 0 || !entry->ask->lost || entry->ask->prompt != ask->prompt) continue;
+    if (entry->by == 0 || entry->ask->prompt != ask->prompt) continue;
+    // That its task has got it since is nothing to who has lost the task.
+    if (entry->ask->handed) {
+      entry->held = true;
+      continue;
+    }
     // Only a collection tells whether the error has cost the script a Task.
     if (!std::exchange(swept, true)) lua_gc(L, LUA_GCCOLLECT);
     bool held = false;  // it can still be waited for, or who began it
@@ -126,8 +131,11 @@ void Scheduler::note_ask(lua_State* L, const std::shared_ptr<engine::Ask>& ask) 
 }
 
 void Scheduler::hand_on(Task& ended) {
-  if (auto& to = here(); to.root != to.id)
+  auto& to = here();
+  if (to.root != to.id)
     to.asked.insert(to.asked.end(), ended.asked.begin(), ended.asked.end());
+  else
+    for (const auto& one : ended.asked) one->handed = true;
   ended.asked.clear();
 }
 

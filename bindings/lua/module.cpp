@@ -97,6 +97,7 @@ Runtime& open_module(lua_State* L, ModuleOptions&& options) {
   define<Wait>(L, "kling.Wait");
   define<std::shared_ptr<void>>(L, "kling.Memory");
   define<std::vector<std::shared_ptr<engine::Ask>>>(L, "kling.Asks");
+  define<std::vector<std::pair<std::shared_ptr<engine::Ask>, TaskId>>>(L, "kling.Left");
   define<std::vector<const engine::Raised*>>(L, "kling.Story");
   define<ClientRef>(L, "kling.Client");
   define_media(L);

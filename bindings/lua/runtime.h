@@ -3,7 +3,7 @@
 // one, wake() excepted. Only wait() blocks.
 #pragma once
 
-#include <set>
+#include <map>
 
 #include "base/leaving.h"
 #include "lua/errors.h"
@@ -80,7 +80,7 @@ class Runtime : public Scheduler {
   std::vector<std::shared_ptr<void>> cells_memory;  ///< what that takes of a limited state
   std::string missing;  ///< the last global that was read and had no value, and where
   Where missing_at;
-  std::set<std::string> looked_at;  ///< places where a word was read that is a field's
+  std::map<std::string, Error> looked_at;  ///< of a word of a field's, read there: what to say
   std::string typed;  ///< the lines that run, where no file has them; behind them, those before
   std::string
       missing_member;  ///< the last name that was looked for in the module, and is not there

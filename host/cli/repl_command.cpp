@@ -146,6 +146,7 @@ class Session {
     const auto started = Steady::now();
     const Millis began = runtime_.queue().clock().now();
     runtime_.missing.clear();  // by an input before
+    runtime_.looked_at.clear();
     const lua::TaskId task = runtime_.spawn(L_, 0, "main");
     if (task == 0) return fail("not enough memory");
     bool interrupted = false;

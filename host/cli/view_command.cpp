@@ -149,6 +149,12 @@ int run_view(const ViewOptions& options) {
   const fs::path folder = options.folder.empty()
                               ? fs::path(options.ledger_path()).parent_path() / "view"
                               : fs::path(options.folder);
+  const std::string index = (folder / "index.html").string();
+  const auto other = read_file(index, 1 << 20);
+  if (fs::exists(index) && (!other || other->find("<title>kling</title>") == other->npos))
+    return options.voice.fail({.kind = Kind::invalid,
+                               .message = folder.string() + " has an index.html of another kind",
+                               .hint = "name another folder: kling view -o page"});
   if (Status made = make_folders((folder / "clips").string()); !made)
     return options.voice.fail(made.error());
   const auto take_in = [&](json& item) {
@@ -170,11 +176,6 @@ int run_view(const ViewOptions& options) {
   for (json& question : (*data)["questions"])
     for (json& choice : question["choices"])
       if (choice.is_object()) choice.erase("path");
-  const auto other = read_file((folder / "index.html").string(), 1 << 20);
-  if (other && other->find("<title>kling</title>") == other->npos)
-    return options.voice.fail({.kind = Kind::invalid,
-                               .message = folder.string() + " has an index.html of another kind",
-                               .hint = "name another folder: kling view -o page"});
   for (const auto& [name, text] :
        {std::pair<const char*, std::string>{"index.html", view_page(false)},
         {"view.css", std::string(kViewStyleText)},

@@ -303,7 +303,7 @@ TEST_CASE("a global without a value that a request is given is told") {
       {"kling.text2video { prompt = 'x', mode = pro }",
        "kling: film.lua:2: mode = pro: the global pro is nil\n"},
       {"kling.text2video {\n  prompt = 'x',\n  mode = pro,\n}",
-       "kling: film.lua:2: mode = pro: the global pro is nil\n"},
+       "kling: film.lua:4: mode = pro: the global pro is nil\n"},
       {"kling.text2video(fox)",
        "warning: film.lua:2: the global fox is nil: is it spelt as where it was set?"},
       {"kling.configure { strict = True }",

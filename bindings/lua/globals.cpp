@@ -1,0 +1,193 @@
+// Globals without a value: words of other languages, and texts without their quotes, which would
+// be paid for as if they were not there.
+#include <algorithm>
+#include <cstring>
+#include <regex>
+#include <sstream>
+
+#include "api/endpoint.h"
+#include "api/text.h"
+#include "base/files.h"
+#include "lua/runtime_state.h"
+
+namespace kling::lua {
+namespace {
+
+/// Words of other languages: what follows them would run, and pay, as if they were not there.
+struct Keyword {
+  const char *name, *instead;
+};
+constexpr Keyword kKeywords[] = {{"await", "write job:wait(): kling.text2video { … }:wait()"},
+                                 {"async", "write kling.spawn(function() … end)"},
+                                 {"yield", "leave it out: a wait lets the others run"},
+                                 {"new", "leave it out"}};
+
+/// __index of the table of globals.
+int missing_global(lua_State* L) {
+  const char* name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  for (const Keyword& word : kKeywords)
+    if (std::strcmp(name, word.name) == 0)
+      raise_new(L, Kind::invalid, [&](Error& error) {
+        error.message = std::string("Lua has no ") + name;
+        error.hint = word.instead;
+      });
+  return note_missing(L, name), 0;
+}
+
+}  // namespace
+
+void watch_globals(lua_State* L) {
+  lua_pushglobaltable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, missing_global);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+}
+
+namespace {
+
+/// What a file says of a global that was read for a call, which stands in these lines of it.
+struct Use {
+  std::string field;    ///< that is given it, as in { mode = pro }: "mode"; empty: none is
+  bool tested = false;  ///< as in pro or "std", or set elsewhere: it may be nil
+};
+
+bool is_field(const std::string& name) {
+  for (const api::Endpoint& endpoint : api::endpoints())
+    for (const api::Param& param : endpoint.params)
+      if (param.name == name) return true;
+  return false;
+}
+
+Use use_of(const std::string& source, int line, int last, const std::string& name) {
+  const bool word = std::ranges::all_of(
+      name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '.'; });
+  if (name.empty() || name.size() > 100 || !word) return {};
+  const std::regex assigned("^[^{]*\\b" + name + "\\s*(,[\\w\\s,]*)?=[^=](.*[^,\\s])?\\s*$");
+  const std::regex tested("\\b(not|if|elseif|while|until)\\s+" + name + "\\b|\\b" + name +
+                          "\\s*(or\\b|and\\b|then\\b|==|~=)|_G\\." + name + "\\b");
+  std::istringstream file(source);
+  std::string lines, text;
+  bool set = false;  // somewhere: then it is nil for a reason
+  for (int number = 1; number < 10'000 && std::getline(file, text); ++number) {
+    text.resize(std::min<std::size_t>(text.size(), 300));
+    if (number >= line && number <= last + 1)
+      lines += text + "\n";
+    else
+      set = set || std::regex_match(text, assigned);
+  }
+  Use use{.tested = set || std::regex_search(lines, tested)};
+  const std::regex given(
+      "(^|[\n{,;.]|\\blocal\\s)\\s*(?:\\[\\s*[\"'])?(\\w+)(?:[\"']\\s*\\])?\\s*=[\\s(]*" + name +
+      "[\\s)]*([,;}\n]|--)");
+  std::smatch match;
+  if (set || !std::regex_search(lines, match, given)) return use;
+  const std::string before = match[1].str(), field = match[2].str();
+  // What stands in no table may be anything.
+  if (before == "{" || before == "," || before == ";" || is_field(field)) use.field = field;
+  return use;
+}
+
+std::string without_value(const std::string& name) {
+  return name.starts_with("kling.") ? "kling has no " + name.substr(6)
+                                    : "the global " + name + " is nil";
+}
+
+/// Whether some field of a request may have it.
+bool is_value(const std::string& word) {
+  const std::string small = api::lower(word.starts_with("kling.") ? word.substr(6) : word);
+  for (const api::Endpoint& endpoint : api::endpoints())
+    for (const api::Param& param : endpoint.params)
+      if (std::ranges::count(param.rule.values, small) > 0) return true;
+  return false;
+}
+
+/// What to write where a request's field was given a word that has no value.
+std::string instead_of(const std::string& field, const std::string& word) {
+  const std::string name = word.starts_with("kling.") ? word.substr(6) : word;
+  const std::string small = api::lower(name == "yes" ? "true" : name == "no" ? "false" : name);
+  if (api::has_word("true false", small)) return "write " + field + " = " + small;
+  for (const api::Endpoint& endpoint : api::endpoints())
+    for (const api::Param& param : endpoint.params)
+      for (const std::string& value : param.rule.values)
+        if (param.name == field && value == small)
+          return "a text stands in quotes: " + field + " = \"" + value + '"';
+  return "a text stands in quotes: " + field + " = \"" + name +
+         "\"; a name is spelt as where it was set, or where it may be missing: " + name + " or nil";
+}
+
+}  // namespace
+
+/// Of a field's own word without quotes, wherever it stands: { mode = pro }.
+void note_missing(lua_State* L, const char* name) {
+  Runtime* runtime = runtime_of(L);
+  if (runtime == nullptr || lua_gc(L, LUA_GCISRUNNING) < 0) return;  // in a finalizer
+  const Where here = where(L);
+  bool looks = false;
+  pure(L, [&] {
+    runtime->missing = name;
+    runtime->missing_at = here;
+    looks = is_value(name);
+  });
+  if (!looks) return;
+  lua_Debug frame{};
+  for (int level = 0; frame.currentline <= 0 && lua_getstack(L, level, &frame) != 0; ++level)
+    lua_getinfo(L, "Sl", &frame);
+  const Error* refusal = nullptr;
+  pure(L, [&] {
+    const auto [place, first] = runtime->looked_at.try_emplace(here.text + std::string(" ") + name);
+    refusal = &place->second;
+    if (!first || frame.source == nullptr) return;
+    const auto source =
+        *frame.source == '@' ? read_file(frame.source + 1, 1 << 20) : runtime->typed;
+    const Use use = use_of(source ? *source : "", frame.currentline, frame.currentline, name);
+    const std::string hint = instead_of(use.field, name);
+    if (use.tested || !hint.starts_with("a text stands") || hint.find(';') != hint.npos) return;
+    place->second = {.kind = Kind::invalid,
+                     .message = use.field + " = " + name + ": " + without_value(name),
+                     .hint = hint};
+  });
+  if (!refusal->message.empty()) raise(L, *refusal);
+}
+
+void tell_missing(lua_State* L) {
+  Runtime* runtime = runtime_of(L);
+  if (runtime == nullptr || runtime->missing.empty()) return;
+  const Where& there = runtime->missing_at;
+  constexpr int kLinesOfACall = 20;
+  lua_pushglobaltable(L);
+  lua_pushlstring(L, runtime->missing.data(), runtime->missing.size());
+  const bool still = lua_rawget(L, -2) == LUA_TNIL;
+  lua_pop(L, 2);
+  // It may have been read for a function of the script's own that makes the request.
+  lua_Debug frame{};
+  bool there_too = false;
+  for (int level = 0; !there_too && level < 50 && lua_getstack(L, level, &frame) != 0; ++level) {
+    lua_getinfo(L, "Sl", &frame);
+    there_too = frame.currentline > 0 && frame.linedefined == there.function &&
+                there.line >= frame.currentline && there.line < frame.currentline + kLinesOfACall &&
+                std::strncmp(there.text, frame.short_src, std::strlen(frame.short_src)) == 0;
+  }
+  auto& name = new_object<std::string>(L);
+  auto& field = new_object<std::string>(L);
+  pure(L, [&] {
+    name = std::exchange(runtime->missing, "");
+    if (!still || !there_too || api::has_word("null None undefined NULL", name)) return;
+    const bool file = frame.source != nullptr && *frame.source == '@';
+    const auto source = file ? read_file(frame.source + 1, 1 << 20) : runtime->typed;
+    const Use use = use_of(source ? *source : "", frame.currentline, there.line, name);
+    if (!use.tested) field = use.field;
+    if (field.empty() && !use.tested)
+      runtime->warn(there.text + ((name.starts_with("kling.") ? ": " : ": the global ") + name) +
+                    " is nil: is it spelt as where it was set? a text stands in quotes");
+  });
+  if (!field.empty())
+    raise_new(L, Kind::invalid, [&](Error& error) {
+      error.message = field + " = " + name + ": " + without_value(name);
+      error.hint = instead_of(field, name);
+    });
+  lua_pop(L, 2);
+}
+
+}  // namespace kling::lua
