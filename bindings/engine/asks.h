@@ -44,7 +44,7 @@ struct Ask {
   bool settled = false;               ///< and had ended; likewise
   int raised = 0;                     ///< time-outs raised so far; of the owner's thread
   bool told = false;                  ///< so was its failure; likewise
-  bool handed = false;                ///< by its task to the script itself; likewise
+  bool handed = false;                ///< by its task to who waited for that; likewise
   std::size_t prompt = 0;             ///< a hash of it, equal where digests are; likewise
   bool delivered = false;             ///< a script has its result; likewise
   Millis made_at = 0;                 ///< when its row was made; set before `ready`

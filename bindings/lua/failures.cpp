@@ -101,6 +101,7 @@ std::vector<std::shared_ptr<engine::Ask>> Scheduler::unended(
 void Scheduler::note_lost(lua_State* L, const std::shared_ptr<engine::Ask>& ask, TaskId by) {
   if (ask->followed) return;
   ask->lost = true;
+  ask->handed = false;
   add_raised(L, ask, Kind::script, ask->raised, by);
 }
 
@@ -131,11 +132,9 @@ void Scheduler::note_ask(lua_State* L, const std::shared_ptr<engine::Ask>& ask) 
 }
 
 void Scheduler::hand_on(Task& ended) {
-  auto& to = here();
-  if (to.root != to.id)
+  for (const auto& one : ended.asked) one->handed = true;
+  if (auto& to = here(); to.root != to.id)
     to.asked.insert(to.asked.end(), ended.asked.begin(), ended.asked.end());
-  else
-    for (const auto& one : ended.asked) one->handed = true;
   ended.asked.clear();
 }
 
