@@ -120,16 +120,20 @@ Result<Json> read_csv(std::string text, const std::string& name, Json* numbers) 
     if (!whole)
       return wrong(number, column(cells.size() - 1),
                    "a quote is not closed, or something follows it; write \"\" for a quote");
-    for (std::string& cell : cells) cell = bare(cell, false);
+    for (std::string& cell : cells) {
+      cell = bare(cell, false);
+      for (std::size_t at = 0; (at = cell.find("\r\n", at)) != cell.npos;) cell.erase(at, 1);
+    }
     if (number == 1) {
       names = cells;
       for (std::string& cell : names) cell = field_of(cell);
       for (std::size_t i = 0; i < names.size(); ++i)
         if (!names[i].empty() && std::count(names.begin(), names.end(), names[i]) > 1)
           return wrong(1, names[i], "two columns have this name");
-      for (const std::string& cell : names)
-        if (whole_number(cell))
-          return wrong(1, cell, "the first row names the columns, such as prompt,duration");
+      for (std::size_t i = 0; i < names.size(); ++i)
+        if (whole_number(names[i]))
+          return wrong(1, std::to_string(i + 1),
+                       "the first row names the columns, such as prompt,duration");
       continue;
     }
     Json row = Json::object();

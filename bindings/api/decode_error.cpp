@@ -12,11 +12,12 @@ constexpr const char* kKey =
 constexpr const char* kCredit = "top up the account; it was not started";
 constexpr const char* kContent = "change the prompt or the pictures; it was not started";
 constexpr const char* kFields = "correct the field that the message names; it was not started";
+constexpr const char* kFieldCodes = "1200 1201 invalid_request task_failed";
 constexpr const char* kSilent = "it gives no reason; it was not started";
 constexpr const char* kSlower = "wait and send it again, or run fewer jobs at once";
 constexpr const char* kAddress =
     "check the base URL (KLING_BASE_URL, the option base_url): this path is not the service's";
-constexpr const char* kClock = "set this machine's clock; the request may then be sent again";
+constexpr const char* kClock = "set this machine's clock, then try again";
 constexpr const char* kLost =
     "whether it was accepted is unknown: look it up by its external id before sending it again";
 constexpr const char* kNoTask =
@@ -35,6 +36,13 @@ constexpr ErrorRow kRows[] = {
     // One code, three meanings: 1201 is bad input, a duplicate, or no such task.
     {"", "already exist", "", Asked::create, Kind::invalid, Refusal::duplicate,
      "an earlier request with this external_task_id was accepted: look it up by that id"},
+    // The same in other words, or a 5000 whose code a proxy left out: a look-up tells.
+    {kFieldCodes, "external", "", Asked::create, Kind::invalid, Refusal::unnamed, kFields},
+    {kFieldCodes, "exist", "", Asked::create, Kind::invalid, Refusal::unnamed, kFields},
+    {kFieldCodes, "duplicate", "", Asked::create, Kind::invalid, Refusal::unnamed, kFields},
+    {kFieldCodes, "\u5b58\u5728", "", Asked::create, Kind::invalid, Refusal::unnamed, kFields},
+    {kFieldCodes, "timeout", "", Asked::create, Kind::invalid, Refusal::unnamed, kFields},
+    {kFieldCodes, "internal", "", Asked::create, Kind::invalid, Refusal::unnamed, kFields},
     {"", "task not found", "", Asked::query, Kind::invalid, Refusal::no_such_task, kNoTask},
     {"task_not_exist", "", "", Asked::query, Kind::invalid, Refusal::no_such_task, kNoTask},
     {"", "task_not_exist", "", Asked::query, Kind::invalid, Refusal::no_such_task, kNoTask},
@@ -48,6 +56,8 @@ constexpr ErrorRow kRows[] = {
     {"1100", "", "", Asked::any, Kind::balance, Refusal::definite, "check the account's state"},
     {"1101 1102 insufficient_user_quota", "", "", Asked::any, Kind::balance, Refusal::definite,
      kCredit},
+    {"1103", "", "", Asked::query, Kind::auth, Refusal::definite,
+     "this key may not use this endpoint; ask for the permission"},
     {"1103", "", "", Asked::any, Kind::auth, Refusal::definite,
      "this key may not use this endpoint or model; ask for the permission or change model_name"},
     {"1200 1201 invalid_request", "", "", Asked::any, Kind::invalid, Refusal::definite, kFields},
@@ -113,6 +123,9 @@ void fill(Answer& answer, Asked asked, int http, Kind kind, Refusal refusal, std
   answer.error.kind = kind;
   answer.error.message = std::move(message);
   answer.error.hint = asked == Asked::query && hint == kLost ? "ask again later" : hint;
+  if (const auto at = answer.error.hint.find("; it was not started");
+      asked == Asked::query && at != std::string::npos)
+    answer.error.hint.resize(at);
   answer.error.http_status = http;
   answer.error.request_id = answer.request_id;
   answer.error.retryable = refusal == Refusal::rate_limited || refusal == Refusal::clock ||

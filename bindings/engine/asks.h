@@ -40,12 +40,10 @@ struct Ask {
   std::atomic<bool> ready{false};
   std::atomic<bool> followed{false};  ///< a later ask got what follows from its error
   std::atomic<bool> lost{false};      ///< another error kept its result from who asked
+  std::size_t lost_to = 0;            ///< to this task, the last; of the owner's thread
   bool known = false;                 ///< the row is older; set before `ready`
   bool settled = false;               ///< and had ended; likewise
   int raised = 0;                     ///< time-outs raised so far; of the owner's thread
-  bool told = false;                  ///< so was its failure; likewise
-  bool handed = false;                ///< by its task to who waited for that; likewise
-  std::size_t prompt = 0;             ///< a hash of it, equal where digests are; likewise
   bool delivered = false;             ///< a script has its result; likewise
   Millis made_at = 0;                 ///< when its row was made; set before `ready`
 };
@@ -60,8 +58,6 @@ struct Raised {
   const std::shared_ptr<Ask> ask;
   const Kind kind;     ///< script: as far as it is lost
   const int timeouts;  ///< of `ask`, up to this one
-  std::size_t by = 0;  ///< a task whose ask is lost, unless that is `held` when it is asked again
-  mutable std::atomic<bool> held{false};
   std::shared_ptr<const Raised> before;
   std::shared_ptr<void> memory;           ///< what this takes of a script's limit
   mutable std::atomic<bool> told{false};  ///< this and all before are kept in the ledger

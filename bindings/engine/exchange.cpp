@@ -277,13 +277,23 @@ Event Engine::get(Job& job) {
     task_id = job.step.task_id;
   }
   net::HttpOutcome outcome = fetch(job.step.target, task_id);
+  api::Answer answer = net::read_answer(outcome);
+  // A person may have told the right id meanwhile, in a process of its own.
+  if (auto book = ledger(); book && outcome.stage == Stage::answered &&
+                            (!answer.task || !is_that(*answer.task, task_id, job.step.external_id)))
+    if (const auto row = (*book)->find_by_id(job.step.id);
+        row && *row && !(*row)->task_id.empty() && (*row)->task_id != task_id) {
+      task_id = (*row)->task_id;
+      outcome = fetch(job.step.target, task_id), answer = net::read_answer(outcome);
+      std::lock_guard lock(job.mutex);
+      job.step.task_id = task_id;
+    }
   const auto fail = [&job](EventType type, const Error& error) { return failed(job, type, error); };
   // Of a broken frame what it holds may be whole.
   const bool whole = outcome.stage == Stage::lost && outcome.status / 100 == 2 &&
                      !api::parse_json(outcome.body).is_discarded();
   if (outcome.stage != Stage::answered && !whole)
     return fail(EventType::unreachable, outcome.error);
-  api::Answer answer = net::read_answer(outcome);
   // Before it is given up: what the service called its id may be none.
   bool by_our_id = false;
   std::string adopt;  // a task that the service finds by our id, without a proof that it is ours
@@ -314,13 +324,17 @@ Event Engine::get(Job& job) {
       outcome = std::move(other), answer = std::move(found);
       const std::string& id = answer.task->id;
       if (auto book = ledger();
-          book && !id.empty() && id != task_id && (*book)->rename_task(job.step, id, now()).ok()) {
+          book && !id.empty() && id != task_id) {
+        Step row;
+        row.id = job.step.id;
+        row.task_id = task_id;
+        const bool renamed = (*book)->rename_task(row, id, now()).ok();
         std::lock_guard lock(job.mutex);
-        job.step.task_id = id;
+        if (renamed) job.step.task_id = id;
       }
     }
     if (!adopt.empty() && !unknown && job.machine.tries == 7)
-      log("warning", handle_of(job) + ": " + other_id());
+      log("warning", handle + ": " + other_id());
   }
   tell_warnings(job, answer);
   if (answer.task) {
@@ -351,7 +365,10 @@ Event Engine::get(Job& job) {
           "results are kept 30 days; if it never comes back: " + decision(handle, " --abandon");
     return fail(EventType::not_found, gone);
   }
-  if (is_denied(outcome)) return fail(EventType::denied, answer.error);
+  if (is_denied(outcome)) {
+    answer.error.hint += "; the job goes on at the service: then run this again";
+    return fail(EventType::denied, answer.error);
+  }
   return fail(EventType::unreachable, answer.error);
 }
 

@@ -248,9 +248,12 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
   if (!task.empty()) {
     const auto named = parse_handle(task);
     adopt = named ? id_of(*named) : api::bare(task);
+    if (adopt.empty())
+      return Error{.message = "--adopt names no task",
+                   .hint = "write the id of the task behind it"};
   }
   const bool ends = step.state == StepState::succeeded || step.state == StepState::failed;
-  const bool gives_up = adopt.empty() && !resubmit && !ends;
+  const bool gives_up = task.empty() && !resubmit && !ends;
   const bool adopts =
       !adopt.empty() &&
       (step.abandoned || (step.state == StepState::accepted && adopt != step.task_id));
@@ -304,7 +307,11 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
                         "script again, which finds it"
                       : "look for another task in your account's list, or say --resubmit "
                         "or --abandon"};
-  if (Status that = is_that(*answer.task, adopt, step.external_id); !that) return that.error();
+  if (Status that = is_that(*answer.task, adopt, step.external_id); !that) {
+    Error other = that.error();
+    other.hint = "it is not this job's: look for another in your account's list";
+    return other;
+  }
   decided.task_id = answer.task->id;
   if (!step.task_id.empty() && step.task_id != decided.task_id) {
     // Only from an id that finds nothing, and to what our own id finds where it finds any.

@@ -461,7 +461,9 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   }
   if (Status made = make_folders(target.parent_path().string()); !made) return made.error();
   if (fs::equivalent(*from, target, ignored)) return target.string();
-  if (is_file(target.string())) {
+  Result<bool> done = false;
+  if (source.recipe != Recipe::clip) done = must_convert(*from, target.string());
+  if (done && is_file(target.string())) {
     const bool told = source.recipe == Recipe::clip && source.job;
     const auto there = digest_of(target.string()),
                known = there ? origin_or_content(*there) : there;
@@ -469,9 +471,7 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
       return target.string();  // saved here before, and as it was left
     if (Status cleared = clear(target.string()); !cleared) return cleared.error();
   }
-  Result<bool> done = false;
   if (source.recipe != Recipe::clip) {
-    done = must_convert(*from, target.string());
     if (done && *done)
       if (Status made = media::convert_picture(*from, target.string()); !made) done = made.error();
   } else if (source.job) {

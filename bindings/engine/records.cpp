@@ -134,10 +134,9 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
                 .taken = taken[wanted.digest]};
   std::map<std::int64_t, Ask*> raised;
   for (const Raised* entry = request.story.get(); entry != nullptr; entry = entry->before.get())
-    if (Ask& ask = *entry->ask;
-        ask.ready && !ask.followed && ask.digest == wanted.digest &&
-        (entry->kind != Kind::script || (entry->by != 0 ? !entry->held : ask.lost.load())) &&
-        is_in(**book, ask) && raised.emplace(ask.row, &ask).second)
+    if (Ask& ask = *entry->ask; ask.ready && !ask.followed && ask.digest == wanted.digest &&
+                                (entry->kind != Kind::script || ask.lost) && is_in(**book, ask) &&
+                                raised.emplace(ask.row, &ask).second)
       asking.story.push_back(ask.row);
   wanted.created_at = now();  // a later run takes it for the moment at which the script went on
   auto claimed = (*book)->claim(wanted, asking);

@@ -136,9 +136,11 @@ Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call
     if (!state.name_cell(call.text, error)) return error;
     static const std::regex& meant = *new std::regex("^(write|did you mean) (\\w+).*");
     if (errors.front().id == "field.unknown")
-      error.hint = error.hint.starts_with("the fields here are")
-                       ? "name each: { prompt = row.prompt }"
-                       : std::regex_replace(error.hint, meant, "call the column $2");
+      error.hint =
+          error.hint.starts_with("the fields here are")
+              ? "the first row names the columns, such as prompt,duration; of others take what "
+                "belongs here: { prompt = row.prompt }"
+              : std::regex_replace(error.hint, meant, "call the column $2");
     return error;
   }
   for (const auto& finding : findings)
@@ -155,6 +157,7 @@ int create(lua_State* L) {
   const bool two = !lua_isnoneornil(L, 2) && (lua_type(L, 2) != LUA_TNUMBER || where(L).line > 0);
   const bool unnamed = lua_istable(L, 1) && lua_rawgeti(L, 1, 1) != LUA_TNIL;
   const bool rows = unnamed && lua_istable(L, -1);
+  const bool comma = unnamed && lua_type(L, -1) == LUA_TNUMBER;
   const bool index = lua_type(L, 1) == LUA_TNUMBER;
   const char* got = rows                                   ? "a list"
                     : test_object<JobRef>(L, 1) != nullptr ? "a Job"
@@ -170,6 +173,7 @@ int create(lua_State* L) {
                                                    : " { prompt = \"…\", duration = 5 }");
       if (rows || index)
         error.hint = "write for _, row in ipairs(rows) do kling." + endpoint.name + "(row) end";
+      if (comma) error.hint = kPoint;
       if (nothing)
         error.hint =
             "the value in its brackets is nil; a list begins at [1], as do the words behind the "

@@ -28,33 +28,34 @@ void Scheduler::note_raised(lua_State* L, const std::shared_ptr<engine::Ask>& as
     entry = entry->before.get();
   }
   if (kind == Kind::timeout) ++ask->raised;
-  if (!cut_off) ask->told = true, note_left(L, ask.get());
+  if (!cut_off) note_left(L, ask.get());
   add_raised(L, ask, kind, ask->raised);
 }
 
 void Scheduler::note_left(lua_State* L, const engine::Ask* but, const Task* of) {
   const Task& top = of != nullptr ? *of : here();
-  auto& left = new_object<std::vector<std::pair<std::shared_ptr<engine::Ask>, TaskId>>>(L);
+  auto& left = new_object<std::vector<std::shared_ptr<engine::Ask>>>(L);
   pure(L, [&] {
-    const auto take = [&](const auto& asked, TaskId by) {
+    const auto take = [&](const auto& asked, bool delivered) {
       for (const auto& one : asked)
-        if (one.get() != but && !one->lost && !(by != 0 ? one->told : one->delivered))
-          left.emplace_back(one, by);
+        if (one.get() != but && !(one->lost && one->lost_to == here().id) &&
+            !(delivered && one->delivered))
+          left.push_back(one);
     };
-    take(top.asked, 0);
+    take(top.asked, true);
     const std::string below = top.path + "/";
     if (top.spawned > 0)
       for (const auto& [id, task] : tasks_)
         if (task->path.starts_with(below) && (top.root == 0 || task->root == top.root) &&
             (!task->failure || task->failure->is_kling_error))
-          take(task->asked, id);
+          take(task->asked, false);
   });
-  for (std::size_t i = 0; i < left.size(); ++i) note_lost(L, left[i].first, left[i].second);
+  for (std::size_t i = 0; i < left.size(); ++i) note_lost(L, left[i]);
   lua_pop(L, 1);
 }
 
 void Scheduler::add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind,
-                           int timeouts, TaskId by) {
+                           int timeouts) {
   auto& memory = new_object<std::shared_ptr<void>>(L);
   hold_memory(L, sizeof(engine::Raised) + 64, memory);
   pure(L, [&] {
@@ -64,7 +65,6 @@ void Scheduler::add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask
     const bool again = head && !shared && head->ask == ask && head->kind == kind;
     auto entry = std::make_shared<engine::Raised>(ask, kind, timeouts, again ? head->before : head);
     entry->memory = std::move(memory);
-    entry->by = by;
     head = std::move(entry);
   });
   lua_pop(L, 1);
@@ -98,33 +98,15 @@ std::vector<std::shared_ptr<engine::Ask>> Scheduler::unended(
   return found;
 }
 
-void Scheduler::note_lost(lua_State* L, const std::shared_ptr<engine::Ask>& ask, TaskId by) {
+void Scheduler::note_lost(lua_State* L, const std::shared_ptr<engine::Ask>& ask) {
   if (ask->followed) return;
   ask->lost = true;
-  ask->handed = false;
-  add_raised(L, ask, Kind::script, ask->raised, by);
+  ask->lost_to = here().id;
+  add_raised(L, ask, Kind::script, ask->raised);
 }
 
-void Scheduler::note_ask(lua_State* L, const std::shared_ptr<engine::Ask>& ask) {
+void Scheduler::note_ask(const std::shared_ptr<engine::Ask>& ask) {
   Task& asking = here();
-  const std::string path = asking.path + "/";
-  bool swept = false;
-  const engine::Story kept = asking.story;  // a finalizer may change it
-  for (auto* entry = kept.get(); entry != nullptr; entry = entry->before.get()) {
-    if (entry->by == 0 || entry->ask->prompt != ask->prompt) continue;
-    // That its task has got it since is nothing to who has lost the task.
-    if (entry->ask->handed) {
-      entry->held = true;
-      continue;
-    }
-    // Only a collection tells whether the error has cost the script a Task.
-    if (!std::exchange(swept, true)) lua_gc(L, LUA_GCCOLLECT);
-    bool held = false;  // it can still be waited for, or who began it
-    const Task* task = find(entry->by);
-    for (; task != nullptr && !path.starts_with(task->path + "/"); task = find(task->parent))
-      if (!(held = task->held || (held && task->phase == Task::Phase::done))) break;
-    entry->held = held;
-  }
   // Nobody waits for a script: what it has got cannot be kept from anybody.
   if (asking.root == asking.id && std::has_single_bit(asking.asked.size()))
     std::erase_if(asking.asked, [](const auto& one) { return one->delivered; });
@@ -132,7 +114,6 @@ void Scheduler::note_ask(lua_State* L, const std::shared_ptr<engine::Ask>& ask) 
 }
 
 void Scheduler::hand_on(Task& ended) {
-  for (const auto& one : ended.asked) one->handed = true;
   if (auto& to = here(); to.root != to.id)
     to.asked.insert(to.asked.end(), ended.asked.begin(), ended.asked.end());
   ended.asked.clear();
@@ -176,7 +157,7 @@ void Scheduler::note_failed(lua_State* L, const Task& task) {
       found.push_back(entry);
   });
   for (std::size_t i = found.size(); i > 0; --i)
-    add_raised(L, found[i - 1]->ask, found[i - 1]->kind, found[i - 1]->timeouts, found[i - 1]->by);
+    add_raised(L, found[i - 1]->ask, found[i - 1]->kind, found[i - 1]->timeouts);
   lua_pop(L, 1);
 }
 

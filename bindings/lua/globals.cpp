@@ -51,6 +51,7 @@ namespace {
 struct Use {
   std::string field;    ///< that is given it, as in { mode = pro }: "mode"; empty: none is
   bool tested = false;  ///< as in pro or "std", or set elsewhere: it may be nil
+  bool listed = false;  ///< as an item, as in { clip, pro }
 };
 
 bool is_field(const std::string& name) {
@@ -81,6 +82,8 @@ Use use_of(const std::string& source, int line, int last, const std::string& nam
   const std::regex given(
       "(^|[\n{,;.]|\\blocal\\s)\\s*(?:\\[\\s*[\"'])?(\\w+)(?:[\"']\\s*\\])?\\s*=[\\s(]*" + name +
       "[\\s)]*([,;}\n]|--)");
+  use.listed =
+      !use.tested && std::regex_search(lines, std::regex("\\{([^{}]*,)?\\s*" + name + "\\s*[,}]"));
   std::smatch match;
   if (set || !std::regex_search(lines, match, given)) return use;
   const std::string before = match[1].str(), field = match[2].str();
@@ -101,6 +104,15 @@ bool is_value(const std::string& word) {
     for (const api::Param& param : endpoint.params)
       if (std::ranges::count(param.rule.values, small) > 0) return true;
   return false;
+}
+
+Error nil_item(const std::string& name) {
+  return {.kind = Kind::invalid,
+          .message = name + " in a list: " + without_value(name),
+          .hint =
+              "is it spelt as where it was set? a text stands in quotes; where it may be "
+              "missing, write " +
+              name + " or nil"};
 }
 
 /// What to write where a request's field was given a word that has no value.
@@ -143,7 +155,12 @@ void note_missing(lua_State* L, const char* name) {
         *frame.source == '@' ? read_file(frame.source + 1, 1 << 20) : runtime->typed;
     const Use use = use_of(source ? *source : "", frame.currentline, frame.currentline, name);
     const std::string hint = instead_of(use.field, name);
-    if (use.tested || !hint.starts_with("a text stands") || hint.find(';') != hint.npos) return;
+    if (use.listed) place->second = nil_item(name);
+    if (use.tested || use.listed) return;
+    if (use.field.empty())
+      runtime->warn(here.text + std::string(": ") + without_value(name) +
+                    ": a text stands in quotes, \"" + name + '"');
+    if (!hint.starts_with("a text stands") || hint.find(';') != hint.npos) return;
     place->second = {.kind = Kind::invalid,
                      .message = use.field + " = " + name + ": " + without_value(name),
                      .hint = hint};
@@ -169,25 +186,26 @@ void tell_missing(lua_State* L) {
                 there.line >= frame.currentline && there.line < frame.currentline + kLinesOfACall &&
                 std::strncmp(there.text, frame.short_src, std::strlen(frame.short_src)) == 0;
   }
-  auto& name = new_object<std::string>(L);
-  auto& field = new_object<std::string>(L);
+  auto& refusal = new_object<Error>(L);
   pure(L, [&] {
-    name = std::exchange(runtime->missing, "");
+    const std::string name = std::exchange(runtime->missing, "");
     if (!still || !there_too || api::has_word("null None undefined NULL", name)) return;
     const bool file = frame.source != nullptr && *frame.source == '@';
     const auto source = file ? read_file(frame.source + 1, 1 << 20) : runtime->typed;
     const Use use = use_of(source ? *source : "", frame.currentline, there.line, name);
-    if (!use.tested) field = use.field;
-    if (field.empty() && !use.tested)
+    if (use.tested) return;
+    if (use.listed)
+      refusal = nil_item(name);
+    else if (!use.field.empty())
+      refusal = {.kind = Kind::invalid,
+                 .message = use.field + " = " + name + ": " + without_value(name),
+                 .hint = instead_of(use.field, name)};
+    else
       runtime->warn(there.text + ((name.starts_with("kling.") ? ": " : ": the global ") + name) +
                     " is nil: is it spelt as where it was set? a text stands in quotes");
   });
-  if (!field.empty())
-    raise_new(L, Kind::invalid, [&](Error& error) {
-      error.message = field + " = " + name + ": " + without_value(name);
-      error.hint = instead_of(field, name);
-    });
-  lua_pop(L, 2);
+  if (!refusal.message.empty()) raise(L, refusal);
+  lua_pop(L, 1);
 }
 
 }  // namespace kling::lua

@@ -204,7 +204,7 @@ int push_outcome(lua_State* L, const JobRef& job) {
   using engine::Phase;
   if (now.phase == Phase::succeeded || now.phase == Phase::stored) {
     job.ask->delivered = true;
-    job.ask->lost = false;
+    state_of(L).note_got(*job.ask);
     return push_clip_of(L, job);
   }
   if (now.error) return raise_of(L, job, *now.error, now.script.c_str());

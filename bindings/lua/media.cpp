@@ -12,8 +12,7 @@ namespace {
 using engine::MediaSource;
 using Recipe = MediaSource::Recipe;
 
-constexpr const char* kImage = "kling.Image";
-constexpr const char* kClip = "kling.Clip";
+constexpr const char *kImage = "kling.Image", *kClip = "kling.Clip";
 
 ClipRef& check_clip(lua_State* L) { return check_object<ClipRef>(L, 1, kClip); }
 
@@ -146,6 +145,7 @@ int clip_path(lua_State* L, const ClipRef& clip) {
   if (clip.source->edited()) return media_made(L, clip);
   if (clip.source->job == nullptr) return push_some(L, clip.source->path);
   engine::Engine& engine = engine_of(L, *clip.client);
+  if (engine.options.plans) return media_made(L, clip);
   if (!engine.options.store) return 0;
   lua_settop(L, 2);
   Wait& wait = new_wait(L);
@@ -230,7 +230,7 @@ lua_Number length_of(lua_State* L, const ClipRef& clip, lua_Number& told) {
 
 int clip_trim(lua_State* L) {
   const ClipRef& clip = check_clip(L);
-  lua_settop(L, 3);
+  check_no_comma(L, 3);
   const bool ends = !lua_isnoneornil(L, 3);
   const lua_Number from = lua_isnumber(L, 2) ? lua_tonumber(L, 2) : -1;
   const lua_Number to = lua_isnumber(L, 3) ? lua_tonumber(L, 3) : 0;
@@ -238,11 +238,8 @@ int clip_trim(lua_State* L) {
   const lua_Number known = length_of(L, clip, told), length = known > 0 ? known : 1e6;
   if (!(from >= 0 && from < length &&
         (!ends || (to > from && to <= length + (told > 0 ? 0.25 : 0.001))))) {
-    const auto shown = [L](int index) {
-      return lua_isstring(L, index) ? lua_tostring(L, index) : luaL_typename(L, index);
-    };
-    const char* end = ends ? shown(3) : "its end";
-    const char* start = shown(2);
+    const char* start = luaL_tolstring(L, 2, nullptr);
+    const char* end = ends ? luaL_tolstring(L, 3, nullptr) : "its end";
     raise_new(L, Kind::invalid, [&](Error& error) {
       error.message = std::string("trim: ") + start + " to " + end + " is no part of this clip";
       if (known > 0) error.message += printed(", which is %.1f s long", length);
@@ -276,6 +273,7 @@ int clip_last_frame(lua_State* L) {
 
 int clip_frame(lua_State* L) {
   const ClipRef& clip = check_clip(L);
+  check_no_comma(L, 2);
   const double at = lua_isnumber(L, 2) ? lua_tonumber(L, 2) : -1;
   lua_Number told = 0;
   const lua_Number known = length_of(L, clip, told);
@@ -427,12 +425,14 @@ int verb_of_list(lua_State* L) {
                                              ? "if a function gave the list, does it have a return?"
                                              : kExamples[int(verb)]);
   for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1))
-    if (lua_type(L, -2) == LUA_TSTRING && std::strcmp(lua_tostring(L, -2), "n") != 0) {
+    if (lua_isinteger(L, -2)
+            ? lua_tointeger(L, -2) == 0
+            : lua_type(L, -2) == LUA_TSTRING && std::strcmp(lua_tostring(L, -2), "n") != 0) {
       lua_pushfstring(L, "takes a list, and got a table with the name %s in it",
                       lua_tostring(L, -2));
       wrong(lua_tostring(L, -1), lua_rawlen(L, 1) == 0
                                      ? "give their order: { clips.one, clips.two }"
-                                     : "options are a table of their own, the last argument");
+                                     : "a list begins at 1; options are a table of their own");
     }
   if (lua_rawlen(L, 1) == 0)
     wrong("got an empty list: there is nothing to join",

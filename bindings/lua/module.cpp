@@ -28,10 +28,12 @@ static void run_prelude(lua_State* L, bool own_interpreter) {  // module job_met
 /// __index of the module: nothing, as scripts may ask what there is.
 static int missing_member(lua_State* L) {
   const char* name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
-  if (Runtime* runtime = runtime_of(L)) pure(L, [&] { runtime->missing_member = name; });
+  Runtime* const runtime = runtime_of(L);
+  if (runtime == nullptr) return 0;
+  pure(L, [&] { runtime->missing_member = name; });
+  if (runtime->options.engine.confinement.on) return 0;  // as for globals: it looks into files
   lua_pushfstring(L, "kling.%s", name);
   note_missing(L, lua_tostring(L, -1));
-  lua_pop(L, 1);
   return 0;
 }
 

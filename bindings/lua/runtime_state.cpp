@@ -281,8 +281,7 @@ void note_ask(lua_State* L, Call& call, engine::CreateRequest& request, const Wh
   Scheduler& scheduler = state_of(L);
   const Task* task = scheduler.running();
   request.task_path = task ? task->path : "main";
-  request.ask->prompt = std::hash<api::Json>()(api::member(request.request.fields, "prompt"));
-  scheduler.note_ask(L, request.ask);
+  scheduler.note_ask(request.ask);
   request.where = here.text;
   request.story = scheduler.story();
   call.reply->awaited.push_back({.ask = request.ask});
@@ -294,7 +293,7 @@ void note_taken(lua_State* L, bool taken) {
     lua_rawgeti(L, 1, i);
     if (const JobRef* job = test_object<JobRef>(L, -1); job != nullptr) {
       job->ask->delivered = taken;
-      if (taken) job->ask->lost = false;
+      if (taken) state_of(L).note_got(*job->ask);
     }
   }
 }
@@ -312,11 +311,13 @@ Millis read_deadline(lua_State* L, int index) {
     raise_message(L, Kind::invalid, "wait takes a table", "write job:wait { timeout = 60 }");
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     const char* key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
-    if (std::strcmp(key, "timeout") != 0 && std::strcmp(key, "on_progress") != 0)
+    if (std::strcmp(key, "timeout") != 0 && std::strcmp(key, "on_progress") != 0) {
+      const bool comma = *key == '?' && lua_getfield(L, index, "timeout") != LUA_TNIL;
       raise_new(L, Kind::invalid, [&](Error& error) {
         error.message = "wait takes timeout and on_progress, not '" + std::string(key) + "'";
-        error.hint = "write job:wait { timeout = 60 }";
+        error.hint = comma ? kPoint : "write job:wait { timeout = 60 }";
       });
+    }
   }
   if (lua_getfield(L, index, "timeout") == LUA_TNIL) return lua_pop(L, 1), kNever;
   if (lua_type(L, -1) != LUA_TNUMBER)

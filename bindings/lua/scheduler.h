@@ -207,12 +207,16 @@ class Scheduler {
   void note_failed(lua_State* L, const Task& task);
   /// And by what gave results, or may give some, that an error keeps from who asked: an equal ask
   /// gets those.
-  void note_lost(lua_State* L, const std::shared_ptr<engine::Ask>& ask, TaskId by = 0);
+  void note_lost(lua_State* L, const std::shared_ptr<engine::Ask>& ask);
+  /// The running task has its result, unless it was another one that lost it.
+  void note_got(engine::Ask& ask) {
+    if (ask.lost_to == here().id) ask.lost = false;
+  }
   /// And by what the running task, or `of`, has asked for, itself or by tasks that it has begun,
   /// and not got so far.
   void note_left(lua_State* L, const engine::Ask* but = nullptr, const Task* of = nullptr);
-  /// The running task, or who asks outside of tasks, makes this ask. No Lua error; may throw.
-  void note_ask(lua_State* L, const std::shared_ptr<engine::Ask>& ask);
+  /// The running task, or who asks outside of tasks, makes this ask. Plain C++; may throw.
+  void note_ask(const std::shared_ptr<engine::Ask>& ask);
   /// The results of an ended task reach the running one. Plain C++; may throw.
   void hand_on(Task& ended);
   /// Asks whose wait was cut off, and who asked was not told a failure later on.
@@ -257,8 +261,7 @@ class Scheduler {
   void block(lua_State* L, Ticket& ticket, Millis deadline);
   /// Ends the running task, whose `exits` is set. Never returns.
   int leave(lua_State* L);
-  void add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind, int timeouts,
-                  TaskId by = 0);
+  void add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind, int timeouts);
   void add_timer(Millis due, std::uint64_t order, const Task& task);
   void fire_timers();
   void tell_arrivals();

@@ -174,6 +174,8 @@ constexpr Hint kMeant[] = {
     {"index a nil value \\((local|upvalue|field '[^?i])",
      "it was given no value; a function that gives one needs a return; kling.all gives one table"},
     {"index a nil value$", "is it spelt as where it was set? does its function have a return?"},
+    {"index a nil value \\(global '(prompt|image|duration|mode|name|sound|aspect_ratio|cfg_scale)'",
+     "in a table a field is written name = value, not name: value"},
     {"index a nil value \\(global", "it has no value; a text, such as a path, stands in quotes"},
     {"index a kling\\.", "it cannot be changed; name = \"…\" and such stand in its request"},
     {"index a boolean value \\((local|upvalue|global)",

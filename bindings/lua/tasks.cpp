@@ -87,7 +87,7 @@ int push_results(lua_State* L, Task& task) {
 int hand_on_results(lua_State* L, Task& task) {
   pure(L, [&] {
     if (task.failure) return;
-    for (const auto& one : task.asked) one->lost = false;
+    for (const auto& one : task.asked) state_of(L).note_got(*one);
     state_of(L).hand_on(task);
   });
   return push_results(L, task);
@@ -153,6 +153,7 @@ int slept(lua_State* L, int, lua_KContext) {
 
 int sleep(lua_State* L) {
   const lua_Number seconds = luaL_checknumber(L, 1);
+  check_no_comma(L, 1);
   lua_settop(L, 0);
   Wait& wait = new_wait(L);
   Scheduler& scheduler = state_of(L);

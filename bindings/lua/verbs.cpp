@@ -1,5 +1,6 @@
 // query, job, request, log, and the options of configure and client.
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstring>
 #include <iterator>
@@ -129,6 +130,21 @@ int push_parsed(lua_State* L, Call& call) {
   return 1;
 }
 
+/// __index of a row: its columns are as the head names them, too.
+int row_index(lua_State* L) {
+  std::size_t size = 0;
+  const char* name = lua_type(L, 2) == LUA_TSTRING ? lua_tolstring(L, 2, &size) : "";
+  luaL_Buffer field;
+  luaL_buffinit(L, &field);
+  for (std::size_t i = 0; i < size; ++i) {
+    const bool gap = name[i] == ' ' || name[i] == '-';
+    luaL_addchar(&field, gap ? '_' : char(std::tolower(static_cast<unsigned char>(name[i]))));
+  }
+  luaL_pushresult(&field);
+  lua_rawget(L, 1);
+  return 1;
+}
+
 /// The same of a table, and where each cell of it stands, should a request of it be wrong.
 int push_rows(lua_State* L, Call& call) {
   Runtime& state = state_of(L);
@@ -151,6 +167,16 @@ int push_rows(lua_State* L, Call& call) {
     return Done{};
   });
   push_json(L, call.json);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, row_index);
+  lua_setfield(L, -2, "__index");
+  for (lua_Integer i = lua_Integer(lua_rawlen(L, -2)); i > 0; --i) {
+    lua_rawgeti(L, -2, i);
+    lua_pushvalue(L, -2);
+    lua_setmetatable(L, -2);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
   return 1;
 }
 

@@ -75,6 +75,7 @@ class Plan {
     options.service = *service;
     options.ledger_path = copy;
     options.store = false;
+    options.plans = true;
     if (options.upload)  // the script's own would send the file
       options.upload = [](const std::string&, const auto& done) {
         done(std::string("https://plan.invalid/"));

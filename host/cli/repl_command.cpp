@@ -251,7 +251,7 @@ class Session {
     std::string made;
     // Whether a budget allows it is known in a moment; a full queue may take minutes.
     for (int i = 0; i < 30 && std::ranges::any_of(jobs(), is_under_way); ++i)
-      runtime_.run(10'000), console_.wait(10);
+      runtime_.run(10'000), interruption_.requested = false, console_.wait(10);
     for (const auto& job : jobs()) {
       if (job.reused || job.state == "failed" || job.phase < engine::Phase::intended) continue;
       if (job.error && !job.submitted) continue;  // it was not sent

@@ -66,7 +66,7 @@ TEST_CASE("a fault of a table is told with its row and column") {
       {"# my shots\nprompt,name\nA fox,a\n", "row 1, column 1: # begins no comment here"},
       {"sep=\"\nprompt\"name\n", "row 1, column 1: a quote cannot separate"},
       {"name,prompt,name\n", "row 1, column name: two columns have this name"},
-      {"A fox,5\nA crow,10\n", "row 1, column 5: the first row names the columns"},
+      {"A fox,5\nA crow,10\n", "row 1, column 2: the first row names the columns"},
       {"", "shots.csv is empty"},
       {"prompt,name\n\n,\n", "shots.csv has no rows below its first"},
       {"<!DOCTYPE html>\n<title>Sign in</title>\n",

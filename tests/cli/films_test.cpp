@@ -212,6 +212,10 @@ kling.timeline({ one }, "own.otio"))");
     kept[name] = content(name);
   }
   CHECK(tells(run({}), "graded.mp4 is not what kling wrote there"));
+  // A script that grades its film each time: the same is kept once.
+  std::ofstream(path("graded.mp4")) << kept["graded.mp4"];
+  CHECK_FALSE(tells(run({}), "is not what kling wrote there"));
+  CHECK_FALSE(fs::exists(path("graded.mp4.~2~")));
   // A film that fails takes no name.
   std::ofstream(path("long.mp4")) << "mine";
   std::ofstream(path("long.lua"))
@@ -251,6 +255,37 @@ local kling = require "kling"
 print(kling.text2video { prompt = "A kite", name = "kite" }:wait():save("out/")))");
   CHECK(stage.run({"run", "--sim", "--speed", "100000", "film.lua"}).out == "out/kite.mp4\n");
   for (int again = 0; again < 2; ++again) CHECK(stage.run().out == "out/kite.mp4\n");
+}
+
+TEST_CASE("a still stands in a film of few frames a second, and a plan goes on behind it") {
+  const Stage stage(R"(
+local kling = require "kling"
+local one = kling.text2video { prompt = "A kite" }:wait()
+for i, fps in ipairs { 5, 12 } do
+  kling.concat({ one, one:last_frame() }, i .. ".mp4", { fps = fps })
+  kling.concat({ one, one:last_frame() }, i .. "x.mp4", { fps = fps, crossfade = 0.2 })
+end
+os.execute("cp '" .. one.path .. "' copy.mp4")
+kling.text2video { prompt = "A crow" }:wait())");
+  const Outcome plan = stage.run({"plan", "film.lua"});
+  CHECK_MESSAGE(plan.code == 0, plan.err);
+  CHECK_MESSAGE(tells(plan.out, "2 to submit"), plan.out);
+  fs::remove(stage.folder / "copy.mp4");
+  const Outcome run = stage.run();
+  CHECK_MESSAGE(run.code == 0, run.err);
+  CHECK(fs::exists(stage.folder / "copy.mp4"));
+}
+
+TEST_CASE("a draft keeps what a run for money wrote at its film's name") {
+  const Stage stage(R"(
+local kling = require "kling"
+kling.concat({ kling.text2video { prompt = "A kite" }:wait() }, "film.mp4")
+if arg[1] then kling.concat({ kling.text2video { prompt = "A crow" }:wait() }, "film-draft.mp4") end)");
+  CHECK(stage.run({"run", "film.lua", "x"}).code == 0);
+  const std::string paid = read_file(stage.folder / "film-draft.mp4", 1 << 28).value();
+  const Outcome draft = stage.run({"run", "--draft", "film.lua"});
+  CHECK_MESSAGE(tells(draft.err, "film-draft.mp4.~1~"), draft.err);
+  CHECK(read_file(stage.folder / "film-draft.mp4.~1~", 1 << 28).value() == paid);
 }
 
 TEST_CASE("a trimmed or mute clip is made when it is needed, and pictures of it are paid once") {

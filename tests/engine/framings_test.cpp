@@ -23,6 +23,7 @@ class FramedService {
       : framing_(framing), what_(std::move(what)), finds_(finds), times_(times) {}
 
   std::string url() const { return server_.url(); }
+  std::function<void(const std::string& external_id)> on_first_miss;  // of the wrong id
   int count(const std::string& what) {
     std::lock_guard lock(mutex_);
     return counts_[what];
@@ -43,6 +44,7 @@ class FramedService {
       if (what == what_ && count <= times_) return test::play(peer, framing_.framing(body));
       const bool lost = what == "query" && (request.find("task_of_none") != request.npos ||
                                             (!finds_ && request.find(kTaskId) == request.npos));
+      if (lost && on_first_miss) std::exchange(on_first_miss, nullptr)(external_id_);
       if (!peer.send(lost ? answer(R"({"code":1203,"message":"task not found"})", "", "404 No")
                           : test::sized(body)))
         return;
@@ -359,12 +361,34 @@ TEST_CASE("an accepted job whose id finds nothing is another task on a person's 
   options.key = "sk-test";
   options.ledger_path = place.folder / "ledger.db";
   const std::string handle = "kling:text2video/~" + lost.external_id;
-  CHECK(!resolve(options, handle, "123", false).ok());
+  for (const char* none : {"123", " ", "\"\""})  // that give nothing up
+    CHECK(!resolve(options, handle, none, false).ok());
   const Status adopted = resolve(options, handle, kTaskId, false);
   REQUIRE_MESSAGE(adopted.ok(), (adopted ? "" : adopted.error().message));
   const JobSnapshot found = place.run(service.url());
   CHECK(found.phase == Phase::stored);
   CHECK(found.task_id == kTaskId);
+  CHECK(service.count("create") == 1);
+}
+
+TEST_CASE("a job that waits goes on as the task that a person names meanwhile") {
+  const test::Framing framing{"a wrong id",
+                              [](const std::string& b) { return with_id(b, "\"task_of_none\""); }};
+  FramedService service(framing, "create", false);
+  FramedRun place;
+  EngineOptions options;
+  options.base_url = service.url();
+  options.service = "sim";
+  options.key = "sk-test";
+  options.ledger_path = place.folder / "ledger.db";
+  bool told = false;
+  service.on_first_miss = [&](const std::string& external_id) {
+    told = resolve(options, "kling:text2video/~" + external_id, kTaskId, false).ok();
+  };
+  const JobSnapshot seen = place.run(service.url());
+  CHECK(told);
+  CHECK(seen.phase == Phase::stored);
+  CHECK(seen.task_id == kTaskId);
   CHECK(service.count("create") == 1);
 }
 

@@ -139,7 +139,7 @@ class Model {
       if (event.what == "clip") task.delivered.insert(event.ask);
       if (event.what == "raised") {
         // What was not waited for so far is lost with the error.
-        lose_waiting(task, event.ask);
+        lose_waiting(task, event.path, event.ask);
         const Entry entry = raise(task, event.ask, event.id, event.how, true);
         run_.seals[{event.path, index}] = entry.seal;
       }
@@ -182,11 +182,16 @@ class Model {
     }
     // So is what it had asked for before, and not waited for, unless its time was up.
     if (event.how != "ok" && event.how != "timeout" && event.how != "interrupted")
-      lose_waiting(task);
+      lose_waiting(task, event.path);
   }
-  void lose_waiting(TaskTold& task, int but = 0) {
+  void lose_waiting(TaskTold& task, const std::string& path, int but = 0) {
     for (const auto& [ask, id] : task.made)
       if (ask != but && !task.delivered.count(ask)) raise(task, ask, id, "script", false);
+    // Whether the script can still wait for what its tasks make is not looked for.
+    for (const auto& [below, told] : run_.tasks)
+      if (below.compare(0, path.size() + 1, path + "/") == 0)
+        for (const auto& [ask, id] : told.made)
+          if (!task.made.count(ask)) raise(task, ask, id, "script", false);
   }
   void lose(TaskTold& task, const std::string& path, bool handed_on, int depth) {
     const TaskTold child = run_.tasks[path];

@@ -61,6 +61,7 @@ constexpr Sample kCheckSamples[] = {
     {"callback_url.form", "text2video", R"({"prompt": "x", "callback_url": "http://a.example/"})"},
     {"prompt.references", "omni", R"({"prompt": "a <<<image_1>>>"})"},
     {"prompt.reference_form", "omni", R"({"prompt": "a <<<picture_1>>>"})"},
+    {"prompt.value", "text2video", R"({"prompt": "A fox in table: 0x55d0c0de1234"})"},
     {"prompt.hole", "text2video", R"({"prompt": "Shot ${n}"})"},
     {"cfg_scale.model", "text2video", R"({"prompt": "x", "cfg_scale": 0.5})"},
     {"camera_control.shape", "text2video", R"({"prompt": "x", "model_name": "kling-v1",

@@ -712,7 +712,7 @@ kling.concat({ clip }, "film.mp4", { crossfade = "0.5" }))lua",
     {"",
      R"lua(io.open("shots.csv", "w"):write("A fox,5\nA crow,10\n"):close()
 kling.csv("shots.csv"))lua",
-     R"lua(kling: film.lua:3: shots.csv: row 1, column 5: the first row names the columns, such as prompt,duration
+     R"lua(kling: film.lua:3: shots.csv: row 1, column 2: the first row names the columns, such as prompt,duration
 )lua",
      ""},
     {"",
@@ -795,7 +795,7 @@ for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video(row) end)lua",
      R"lua(io.open("shots.csv", "w"):write("prompt,notes\nA fox,red\n"):close()
 for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video(row) end)lua",
      R"lua(kling: film.lua:3: text2video: there is no field notes (shots.csv, row 2)
-  do: name each: { prompt = row.prompt }
+  do: the first row names the columns, such as prompt,duration; of others take what belongs here: { prompt = row.prompt }
 )lua",
      ""},
     {"", R"lua(kling.text2video("A fox", "A crow"))lua",
@@ -2512,4 +2512,100 @@ print(shots.1))lua",
   do: check the path; relative ones start at the working folder
 )lua",
      ""},
+    {"A table's fields and numbers as other languages write them",
+     R"lua(local a = kling.text2video("A fox"):wait()
+kling.image2video { image: a:last_frame(), prompt: "It runs" })lua",
+     R"lua(kling: film.lua:3: function arguments expected near ':'
+  kling.image2video { image: a:last_frame(), prompt: "It runs" }
+                              ^
+  do: in a table a field is written name = value, not name: value
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", cfg_scale = 0,5 })lua",
+     R"lua(kling: film.lua:2: text2video takes one table, got a value without its field's name
+  do: numbers have a point: 2.5, not 2,5
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video("A fox"):wait()
+clip:frame(2,5))lua",
+     R"lua(kling: film.lua:3: a number too many stands in the brackets
+  do: numbers have a point: 2.5, not 2,5
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video("A fox"):wait()
+kling.concat({ clip, clip }, "film.mp4", { crossfade = 0,5 }))lua",
+     R"lua(kling: film.lua:3: the value mixes a list with named fields
+  do: numbers have a point: 2.5, not 2,5
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video("A fox"):wait()
+clip:trim(0:01, 0:04))lua",
+     R"lua(kling: film.lua:3: ')' expected near ':'
+  clip:trim(0:01, 0:04)
+             ^
+  do: seconds are plain numbers: duration = 5, clip:trim(1, 4)
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", duration = 5s })lua",
+     R"lua(kling: film.lua:2: malformed number near '5s'
+  kling.text2video { prompt = "A fox", duration = 5s }
+                                                  ^
+  do: seconds are plain numbers: duration = 5, clip:trim(1, 4)
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video("A fox"):wait() kling.concat({ clip, clip }, "film.mp4", audio = "song.mp3"))lua",
+     R"lua(kling: film.lua:2: ')' expected near '='
+   fox"):wait() kling.concat({ clip, clip }, "film.mp4", audio = "song.mp3")
+                                                               ^
+  do: named values stand in { and }: kling.text2video { prompt = "…" }
+)lua",
+     ""},
+    {"",
+     R"lua(local style = "red"
+kling.text2video { prompt = "A fox" . style })lua",
+     R"lua(kling: film.lua:3: '}' expected near '.'
+  kling.text2video { prompt = "A fox" . style }
+                                      ^
+  do: texts are joined with ..: "A " .. name
+)lua",
+     ""},
+    {"",
+     R"lua(local place = { "snow" }
+kling.text2video { prompt = "A fox in " .. tostring(place) })lua",
+     R"lua(kling: film.lua:3: text2video: table stands in the prompt, and is no text
+  do: take a text of it, such as place[1] or place.name
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video("A fox"):wait()
+local storm = kling.text2video("A storm"):wait()
+kling.concat({ clip, strom }, "film.mp4"))lua",
+     R"lua(kling: film.lua:4: strom in a list: the global strom is nil
+  do: is it spelt as where it was set? a text stands in quotes; where it may be missing, write strom or nil
+)lua",
+     ""},
+    {"",
+     R"lua(local clips = {}
+for i = 0, 1 do clips[i] = kling.text2video("A fox " .. i):wait() end
+kling.concat(clips, "film.mp4"))lua",
+     R"lua(kling: film.lua:4: concat takes a list, and got a table with the name 0 in it
+  do: a list begins at 1; options are a table of their own
+)lua",
+     ""},
+    {"",
+     R"lua(for _, shot in ipairs { { "A fox", pro } } do kling.text2video { prompt = shot[1], mode = shot[2] } end)lua",
+     R"lua(kling: film.lua:2: pro in a list: the global pro is nil
+  do: is it spelt as where it was set? a text stands in quotes; where it may be missing, write pro or nil
+)lua",
+     ""},
+    {"",
+     R"lua(io.open("shots.csv", "w"):write("Prompt,Mode\nA fox,pro\n"):close()
+for _, row in ipairs(kling.csv("shots.csv")) do print(row.Prompt, row.Mode, row.mode) end)lua",
+     "",
+     R"lua(A fox	pro	pro
+)lua"},
 };

@@ -40,6 +40,7 @@ Check needs(unsigned endpoints, const char* id, const char* sentence, const char
 /// counts as given), and are spelt as the service knows them.
 Verdict reference_targets(const Request& request);
 Verdict reference_spelling(const Request& request);
+Verdict prompt_value(const Request& request);
 Verdict prompt_hole(const Request& request);
 
 inline bool has_sound(const Request& r) { return effective(r, "sound") == "on"; }

@@ -237,6 +237,8 @@ std::vector<Check> first_checks() {
        reference_targets},
       {kAll, "prompt.reference_form", "References are spelt as the service knows them.", "",
        reference_spelling},
+      {kAll, "prompt.value", "No table, function, Job or Clip stands in the prompt.", "",
+       prompt_value},
       {kAll, "prompt.hole", "No place in the prompt is left to be filled in.", "", prompt_hole},
       {kText | kImage, "cfg_scale.model", "kling-v2 models do not support cfg_scale.",
        "cfg_scale model_name", cfg_scale_model},
@@ -319,9 +321,22 @@ Verdict reference_targets(const Request& request) {
                    joined(lists, " and ") + " (or put them into extra, which is sent unchecked)");
 }
 
+/// An address is another one in each run, which would pay for the clip again.
+Verdict prompt_value(const Request& request) {
+  static const std::regex& value = *new std::regex(
+      R"(\b(table|function|userdata|thread|builtin): 0x[0-9a-f]+|\b(Job|Clip) kling:\w+/)");
+  const std::string prompt = scalar_text(member(request.fields, "prompt")).substr(0, 5000);
+  std::smatch match;
+  if (!std::regex_search(prompt, match, value)) return {};
+  return error(
+      "prompt",
+      (match[1].matched ? match[1] : match[2]).str() + " stands in the prompt, and is no text",
+      "take a text of it, such as place[1] or place.name");
+}
+
 Verdict prompt_hole(const Request& request) {
   static const std::regex& hole = *new std::regex(
-      R"(\$\{\w+\}|\{\{ ?\w+ ?\}\}|\{(?!(image|element|video|voice)[_ ]?[0-9])[A-Za-z_]\w*\}|%[sd](?!\w))");
+      R"(\$\{\w+\}|\{\{ ?\w+ ?\}\}|\{(?!(image|element|video|voice)[_ ]?[0-9])\w*\}|%[sd](?!\w)|\$[a-z]\w*|\bnil\b)");
   const std::string prompt = scalar_text(member(request.fields, "prompt")).substr(0, 5000);
   std::smatch match;
   if (!std::regex_search(prompt, match, hole)) return {};

@@ -159,8 +159,9 @@ Result<Source> inspect(const std::string& path, bool count_frames) {
       run_tool(argv, path, {.time = count_frames ? std::chrono::minutes(10) : kProbe});
   if (!output) return output.error();
   if (output->messages.find("moov atom not found") != std::string::npos)
-    return media_error(path, "cannot be read: its index (moov) is missing, so it is cut off",
-                       "get the file again, or wait until it is written");
+    return media_error(
+        path, "cannot be read: its index (moov) is missing, so it is cut off",
+        "get the file again; if it is a clip in the store, delete it and run its script again");
   const Json json = Json::parse(output->output, nullptr, false);
   if (output->exit_code != 0 || !json.is_object())
     return media_error(path, "cannot be read: " + reason(output->messages, path));

@@ -43,7 +43,10 @@ std::string video_filters(const Part& part, const Shape& shape, const std::strin
       keeps_frames(part, shape.rate) ? after_each_other("N", shape.rate) : "setpts=PTS-STARTPTS";
   const auto [width, height] = fitted(source, shape);
   const std::string size = std::to_string(shape.width) + ":" + std::to_string(shape.height);
-  return filters + ",fps=" + shape.rate.text() + "," + scaled(source, width, height) +
+  // A picture lasts 1/25 s as it is read: half a frame or less, as one of a fast clip may, is none.
+  const bool short_one = source.is_picture || (part.to - part.from) * shape.rate.value() < 1;
+  return filters + ",fps=" + shape.rate.text() + (short_one ? ":round=up," : ",") +
+         scaled(source, width, height) +
          ":out_color_matrix=bt709:out_range=tv,format=" + shape.pixel_format +
          (shape.crop ? ",crop=" + size : ",pad=" + size + ":-1:-1") +
          ",setsar=1,setparams=range=tv:color_primaries=bt709:color_trc=bt709:"
