@@ -40,7 +40,7 @@ struct Ask {
   std::atomic<bool> ready{false};
   std::atomic<bool> followed{false};  ///< a later ask got what follows from its error
   std::atomic<bool> lost{false};      ///< another error kept its result from who asked
-  std::size_t lost_to = 0;            ///< to this task, the last; of the owner's thread
+  std::size_t lost_to = 0;            ///< to this task, the outermost; of the owner's thread
   bool known = false;                 ///< the row is older; set before `ready`
   bool settled = false;               ///< and had ended; likewise
   int raised = 0;                     ///< time-outs raised so far; of the owner's thread

@@ -250,11 +250,7 @@ void Engine::learn_open(const Job& job) {
 
 /// Jobs like those that run have just turned out to be quicker than was expected.
 void Engine::hasten(const std::string& job_class) {
-  const auto all = [&] {
-    std::lock_guard lock(jobs_mutex);
-    return jobs_;
-  }();
-  for (const auto& job : all) {
+  for (const auto& job : jobs()) {
     if (!job->may_hasten || job->job_class != job_class || !job->asleep.exchange(false)) continue;
     const Millis left = job->wakes_at - now();
     insist([&] { sleep(job, std::min(next_look(*job), std::max<Millis>(left, 0))); });
@@ -308,11 +304,7 @@ void Engine::begin_run() {
     questions_.clear();
     asked_again.clear();
   }
-  const auto before = [&] {
-    std::lock_guard lock(jobs_mutex);
-    return jobs_;
-  }();
-  for (const auto& job : before) {
+  for (const auto& job : jobs()) {
     std::unique_lock lock(job->mutex);
     const bool rests = !job->active, unsent = job->machine.phase == Phase::intended;
     lock.unlock();

@@ -58,7 +58,7 @@ struct EngineOptions {
   std::string ledger_path;   ///< a file, or ":memory:"
   std::string store_folder;  ///< clips are kept here; empty: a folder "clips" beside the ledger
   bool store = true, insecure = false;
-  bool plans = false;         ///< without a store a clip has a path all the same, of a while
+  bool plans = false;         ///< a clip has a path, of no file
   bool embedded = false;      ///< in a kling_host: hints name its options
   Millis patience = 180'000;  ///< ms a lost answer is searched for
   bool ask_when_lost = false;

@@ -323,14 +323,14 @@ Event Engine::get(Job& job) {
     if (by_our_id) {
       outcome = std::move(other), answer = std::move(found);
       const std::string& id = answer.task->id;
-      if (auto book = ledger();
-          book && !id.empty() && id != task_id) {
+      if (auto book = ledger(); book && !id.empty() && id != task_id) {
         Step row;
         row.id = job.step.id;
         row.task_id = task_id;
-        const bool renamed = (*book)->rename_task(row, id, now()).ok();
+        (void)(*book)->rename_task(row, id, now());  // refused where another process was first
+        const auto there = (*book)->find_by_id(row.id);
         std::lock_guard lock(job.mutex);
-        if (renamed) job.step.task_id = id;
+        if (there && *there && !(*there)->task_id.empty()) job.step.task_id = (*there)->task_id;
       }
     }
     if (!adopt.empty() && !unknown && job.machine.tries == 7)

@@ -100,8 +100,9 @@ std::vector<std::shared_ptr<engine::Ask>> Scheduler::unended(
 
 void Scheduler::note_lost(lua_State* L, const std::shared_ptr<engine::Ask>& ask) {
   if (ask->followed) return;
+  // Who began a task has a smaller id: the outermost that lost it can have it back for all.
+  ask->lost_to = ask->lost ? std::min<std::size_t>(ask->lost_to, here().id) : here().id;
   ask->lost = true;
-  ask->lost_to = here().id;
   add_raised(L, ask, Kind::script, ask->raised);
 }
 
@@ -113,7 +114,9 @@ void Scheduler::note_ask(const std::shared_ptr<engine::Ask>& ask) {
   asking.asked.push_back(ask);
 }
 
-void Scheduler::hand_on(Task& ended) {
+void Scheduler::hand_on(Task& ended, bool got) {
+  if (got && ended.phase == Task::Phase::done)
+    for (const auto& one : ended.asked) note_got(*one);
   if (auto& to = here(); to.root != to.id)
     to.asked.insert(to.asked.end(), ended.asked.begin(), ended.asked.end());
   ended.asked.clear();

@@ -69,12 +69,12 @@ Use use_of(const std::string& source, int line, int last, const std::string& nam
   const std::regex tested("\\b(not|if|elseif|while|until)\\s+" + name + "\\b|\\b" + name +
                           "\\s*(or\\b|and\\b|then\\b|==|~=)|_G\\." + name + "\\b");
   std::istringstream file(source);
-  std::string lines, text;
+  std::string lines, own, text;
   bool set = false;  // somewhere: then it is nil for a reason
   for (int number = 1; number < 10'000 && std::getline(file, text); ++number) {
     text.resize(std::min<std::size_t>(text.size(), 300));
     if (number >= line && number <= last + 1)
-      lines += text + "\n";
+      lines += text + "\n", own += number <= last ? text + "\n" : "";
     else
       set = set || std::regex_match(text, assigned);
   }
@@ -82,8 +82,9 @@ Use use_of(const std::string& source, int line, int last, const std::string& nam
   const std::regex given(
       "(^|[\n{,;.]|\\blocal\\s)\\s*(?:\\[\\s*[\"'])?(\\w+)(?:[\"']\\s*\\])?\\s*=[\\s(]*" + name +
       "[\\s)]*([,;}\n]|--)");
+  own = std::regex_replace(own, std::regex("\"[^\"]*\"|'[^']*'"), "\"\"");
   use.listed =
-      !use.tested && std::regex_search(lines, std::regex("\\{([^{}]*,)?\\s*" + name + "\\s*[,}]"));
+      !use.tested && std::regex_search(own, std::regex("\\{([^{}()]*,)?\\s*" + name + "\\s*[,}]"));
   std::smatch match;
   if (set || !std::regex_search(lines, match, given)) return use;
   const std::string before = match[1].str(), field = match[2].str();

@@ -145,7 +145,9 @@ int clip_path(lua_State* L, const ClipRef& clip) {
   if (clip.source->edited()) return media_made(L, clip);
   if (clip.source->job == nullptr) return push_some(L, clip.source->path);
   engine::Engine& engine = engine_of(L, *clip.client);
-  if (engine.options.plans) return media_made(L, clip);
+  // Of no file: what another program makes of a plan's drawing is no film.
+  if (const char* none = engine.options.store_folder.c_str(); engine.options.plans)
+    return lua_pushfstring(L, "%s/none/%p.mp4", none, lua_topointer(L, 1)), 1;
   if (!engine.options.store) return 0;
   lua_settop(L, 2);
   Wait& wait = new_wait(L);
@@ -234,8 +236,7 @@ int clip_trim(lua_State* L) {
   const bool ends = !lua_isnoneornil(L, 3);
   const lua_Number from = lua_isnumber(L, 2) ? lua_tonumber(L, 2) : -1;
   const lua_Number to = lua_isnumber(L, 3) ? lua_tonumber(L, 3) : 0;
-  lua_Number told = 0;
-  const lua_Number known = length_of(L, clip, told), length = known > 0 ? known : 1e6;
+  lua_Number told = 0, known = length_of(L, clip, told), length = known > 0 ? known : 1e6;
   if (!(from >= 0 && from < length &&
         (!ends || (to > from && to <= length + (told > 0 ? 0.25 : 0.001))))) {
     const char* start = luaL_tolstring(L, 2, nullptr);
@@ -275,8 +276,7 @@ int clip_frame(lua_State* L) {
   const ClipRef& clip = check_clip(L);
   check_no_comma(L, 2);
   const double at = lua_isnumber(L, 2) ? lua_tonumber(L, 2) : -1;
-  lua_Number told = 0;
-  const lua_Number known = length_of(L, clip, told);
+  lua_Number told = 0, known = length_of(L, clip, told);
   if (!(at >= 0 && at < (known > 0 ? known + (told > 0 ? 0.25 : 0) : 1e6)))
     raise_new(L, Kind::invalid, [&](Error& error) {
       const bool number = lua_isnumber(L, 2) != 0;
@@ -426,7 +426,7 @@ int verb_of_list(lua_State* L) {
                                              : kExamples[int(verb)]);
   for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1))
     if (lua_isinteger(L, -2)
-            ? lua_tointeger(L, -2) == 0
+            ? lua_tointeger(L, -2) == 0 && lua_isuserdata(L, -1)
             : lua_type(L, -2) == LUA_TSTRING && std::strcmp(lua_tostring(L, -2), "n") != 0) {
       lua_pushfstring(L, "takes a list, and got a table with the name %s in it",
                       lua_tostring(L, -2));

@@ -217,8 +217,9 @@ class Scheduler {
   void note_left(lua_State* L, const engine::Ask* but = nullptr, const Task* of = nullptr);
   /// The running task, or who asks outside of tasks, makes this ask. Plain C++; may throw.
   void note_ask(const std::shared_ptr<engine::Ask>& ask);
-  /// The results of an ended task reach the running one. Plain C++; may throw.
-  void hand_on(Task& ended);
+  /// The results of an ended task reach the running one; not `got`: would have. Plain C++; may
+  /// throw.
+  void hand_on(Task& ended, bool got = true);
   /// Asks whose wait was cut off, and who asked was not told a failure later on.
   const std::vector<std::shared_ptr<engine::Ask>>& untold() const { return untold_; }
 

@@ -86,9 +86,7 @@ int push_results(lua_State* L, Task& task) {
 
 int hand_on_results(lua_State* L, Task& task) {
   pure(L, [&] {
-    if (task.failure) return;
-    for (const auto& one : task.asked) state_of(L).note_got(*one);
-    state_of(L).hand_on(task);
+    if (!task.failure) state_of(L).hand_on(task);
   });
   return push_results(L, task);
 }
@@ -248,12 +246,12 @@ int group_next(lua_State* L) {
 int group_cancel(lua_State* L) {
   Group& group = check_group(L);
   Scheduler& scheduler = state_of(L);
-  const bool failed = !lua_isnoneornil(L, 2) && !group.cancelled;
-  group.cancelled = true;
+  const bool first = !std::exchange(group.cancelled, true);
+  const bool failed = first && !lua_isnoneornil(L, 2);
   pure(L, [&] {
     for (const Awaited& item : group.awaited) {
       Task* task = scheduler.find(item.task);
-      if (task != nullptr && !failed && !task->failure) scheduler.hand_on(*task);
+      if (task != nullptr && !failed && !task->failure) scheduler.hand_on(*task, first);
       if (task == nullptr || task->phase == Task::Phase::done) continue;
       task->observed = true;
       scheduler.cancel(task->id);

@@ -132,8 +132,9 @@ int push_parsed(lua_State* L, Call& call) {
 
 /// __index of a row: its columns are as the head names them, too.
 int row_index(lua_State* L) {
+  if (lua_type(L, 2) != LUA_TSTRING) return 0;
   std::size_t size = 0;
-  const char* name = lua_type(L, 2) == LUA_TSTRING ? lua_tolstring(L, 2, &size) : "";
+  const char* name = lua_tolstring(L, 2, &size);
   luaL_Buffer field;
   luaL_buffinit(L, &field);
   for (std::size_t i = 0; i < size; ++i) {
@@ -141,8 +142,20 @@ int row_index(lua_State* L) {
     luaL_addchar(&field, gap ? '_' : char(std::tolower(static_cast<unsigned char>(name[i]))));
   }
   luaL_pushresult(&field);
-  lua_rawget(L, 1);
-  return 1;
+  lua_pushvalue(L, 3);
+  if (lua_rawget(L, 1) != LUA_TNIL) return 1;
+  lua_pushvalue(L, 3);
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 0;  // an empty cell
+  const Where here = where(L);
+  pure(L, [&] {
+    const std::string wanted = lua_tostring(L, 3);
+    for (lua_pushnil(L); lua_next(L, lua_upvalueindex(1)) != 0; lua_pop(L, 1))
+      if (const std::string column = lua_tostring(L, -2);  // "duration (s)"
+          api::lower(column).starts_with(wanted + " "))
+        state_of(L).warn(std::string(here.text) + ": the table has no column " + wanted +
+                         ": write row[\"" + column + "\"]");
+  });
+  return 0;
 }
 
 /// The same of a table, and where each cell of it stands, should a request of it be wrong.
@@ -164,11 +177,13 @@ int push_rows(lua_State* L, Call& call) {
         state.warn(call.text + ": a request calls the column " + column + " duration");
     }
     state.cells_memory.push_back(std::move(call.reply->memory));
+    call.reply->json = std::move(columns);
     return Done{};
   });
   push_json(L, call.json);
   lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, row_index);
+  push_json(L, call.reply->json);
+  lua_pushcclosure(L, row_index, 1);
   lua_setfield(L, -2, "__index");
   for (lua_Integer i = lua_Integer(lua_rawlen(L, -2)); i > 0; --i) {
     lua_rawgeti(L, -2, i);

@@ -74,8 +74,7 @@ class Plan {
     if (Status started = simulated.connect(options); !started.ok()) return started.error();
     options.service = *service;
     options.ledger_path = copy;
-    options.store = false;
-    options.plans = true;
+    options.plans = std::exchange(options.store, false);
     if (options.upload)  // the script's own would send the file
       options.upload = [](const std::string&, const auto& done) {
         done(std::string("https://plan.invalid/"));

@@ -11,15 +11,6 @@ local globals = _G
 local endpoints, manual = reference.endpoints, reference.manual
 local classes = manual.values_of
 
-local function endpoint_of(name)
-  for _, endpoint in ipairs(endpoints) do
-    if endpoint.name == name then return endpoint end
-    for _, alias in ipairs(endpoint.aliases) do
-      if alias == name then return endpoint end
-    end
-  end
-end
-
 local function named(list, name)
   for _, row in ipairs(list) do
     if row.name == name or row.name == name .. "?" then return row end
@@ -40,7 +31,7 @@ end
 -- The fields of the table that a function takes: of its endpoint, or the options of the manual.
 local function fields_of(callee)
   local name = match(callee or "", "[%a_][%w_]*$")
-  local endpoint = name and endpoint_of(name)
+  local endpoint = name and named(endpoints, name)
   if endpoint then return endpoint.params, named(manual.options, "kling.RequestOptions").fields end
   for _, param in ipairs((name and function_of(name) or { params = {} }).params) do
     local options = named(manual.options, param.type)
@@ -357,7 +348,7 @@ local function find_help(topic)
   local fn = named(manual.functions, name)
   if fn then return function_help(fn, "kling.") end
   local first, rest = match(name, "^([%w_]+)%.?(.*)$")
-  local endpoint = first and endpoint_of(first)
+  local endpoint = first and named(endpoints, first)
   if not endpoint or rest == "" then return endpoint and endpoint_help(endpoint) end
   local fields, field = endpoint.params, nil
   for part in gmatch(rest, "[%w_]+") do

@@ -326,7 +326,7 @@ const std::vector<RuleCase>& cases() {
       {"omni", "prompt.references", kError, kShots,
        R"({"multi_prompt":[{"prompt":"<<<image_1>>>","duration":5}]})", "0 images are given"},
       {"text2video", "prompt.value", kError, R"({"prompt":"a table: 0x of them"})",
-       R"({"prompt":"a table: 0x55d0c0de1234"})", "table stands in the prompt"},
+       R"({"prompt":"a table: 0x55d0c0de1234"})", "a table stands in the prompt"},
       {"text2video", "prompt.hole", kWarning, R"({"prompt":"50 % grey, {image_1} and a { b }"})",
        R"({"prompt":"Shot ${n}"})", "${n} stands in the prompt as it is"},
       {"omni", "prompt.reference_form", kWarning, R"({"prompt":"a <<< b"})",

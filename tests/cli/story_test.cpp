@@ -356,6 +356,22 @@ end)",
      {},
      1,
      1},
+    {"a task that nobody waits for goes on after an error of its own",
+     R"(for _ = 1, 3 do
+  print((pcall(function()
+    local task = kling.spawn(function()
+      local first = kling.text2video { prompt = "b" }
+      pcall(function() return kling.text2video { prompt = "a bloodbath of two" }:wait() end)
+      return first:wait()
+    end)
+    kling.text2video { prompt = "a bloodbath" }:wait()
+    return task:wait()
+  end)))
+  kling.sleep(0.5)
+end)",
+     {},
+     1,
+     4},
     {"a task that failed cannot give what it had got",
      R"(local task = kling.spawn(function()
   local got = kling.text2video { prompt = "b" }:wait()

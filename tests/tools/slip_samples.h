@@ -2576,7 +2576,7 @@ kling.text2video { prompt = "A fox" . style })lua",
     {"",
      R"lua(local place = { "snow" }
 kling.text2video { prompt = "A fox in " .. tostring(place) })lua",
-     R"lua(kling: film.lua:3: text2video: table stands in the prompt, and is no text
+     R"lua(kling: film.lua:3: text2video: a table stands in the prompt, and is no text
   do: take a text of it, such as place[1] or place.name
 )lua",
      ""},

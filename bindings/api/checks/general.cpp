@@ -324,19 +324,23 @@ Verdict reference_targets(const Request& request) {
 /// An address is another one in each run, which would pay for the clip again.
 Verdict prompt_value(const Request& request) {
   static const std::regex& value = *new std::regex(
-      R"(\b(table|function|userdata|thread|builtin): 0x[0-9a-f]+|\b(Job|Clip) kling:\w+/)");
-  const std::string prompt = scalar_text(member(request.fields, "prompt")).substr(0, 5000);
+      R"(\b(table|function|userdata|thread|builtin): 0x[0-9a-f]+|\b(Job|Clip|Image) [^\n]{0,60}kling:\w+/|\b(file) \(0x[0-9a-f]+)");
+  std::string text;
+  for (const char* field : {"prompt", "negative_prompt"})
+    text += scalar_text(member(request.fields, field)).substr(0, 5000) + "\n";
+  for (const Json& shot : member(request.fields, "multi_prompt"))
+    text += scalar_text(member(shot, "prompt")).substr(0, 5000) + "\n";
   std::smatch match;
-  if (!std::regex_search(prompt, match, value)) return {};
-  return error(
-      "prompt",
-      (match[1].matched ? match[1] : match[2]).str() + " stands in the prompt, and is no text",
-      "take a text of it, such as place[1] or place.name");
+  if (!std::regex_search(text, match, value)) return {};
+  return error("prompt",
+               "a " + match[1].str() + match[2].str() + match[3].str() +
+                   " stands in the prompt, and is no text",
+               "take a text of it, such as place[1] or place.name");
 }
 
 Verdict prompt_hole(const Request& request) {
   static const std::regex& hole = *new std::regex(
-      R"(\$\{\w+\}|\{\{ ?\w+ ?\}\}|\{(?!(image|element|video|voice)[_ ]?[0-9])\w*\}|%[sd](?!\w)|\$[a-z]\w*|\bnil\b)");
+      R"(\$\{\w+\}|\{\{ ?\w+ ?\}\}|\{(?!(image|element|video|voice)[_ ]?[0-9])\w*\}|%[sd](?!\w)|(^| )\$[a-z]\w*|\bnil\b)");
   const std::string prompt = scalar_text(member(request.fields, "prompt")).substr(0, 5000);
   std::smatch match;
   if (!std::regex_search(prompt, match, hole)) return {};

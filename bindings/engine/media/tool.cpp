@@ -164,6 +164,9 @@ Status check_ffmpeg() {
   if (!output) return output.error();
   // "ffmpeg version 5.1.9-0+deb12u1", "n7.1"; a build from no release tells its library's number.
   const std::string& text = output->output;
+  if (output->exit_code != 0 || !text.starts_with("ffmpeg version "))
+    return media_error(ffmpeg, "does not run: " + reason(output->messages, ""),
+                       "install ffmpeg 5.1 or later, or put one first on PATH");
   int major = 0, minor = 0;
   bool old = std::sscanf(text.c_str(), "ffmpeg version %*[n]%d.%d", &major, &minor) > 0 ||
              std::sscanf(text.c_str(), "ffmpeg version %d.%d", &major, &minor) > 0;
