@@ -176,7 +176,8 @@ class Machine {
         return s.may_exist ? search_known() : act(ActionType::record_failure);
       case EventType::unnamed:
         if (s.may_exist) return search_known();
-        if (!p.poll) return act(ActionType::record_failure);  // its task cannot be looked up
+        // Its task cannot be looked up; by an id of the user's own an older one may be found.
+        if (!p.poll || p.own_external_id) return act(ActionType::record_failure);
         s.unnamed = true;
         return enter(Phase::looking_up, ActionType::look_up);
       case EventType::rate_limited:

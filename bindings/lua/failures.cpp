@@ -116,7 +116,8 @@ void Scheduler::note_ask(const std::shared_ptr<engine::Ask>& ask) {
 
 void Scheduler::hand_on(Task& ended, bool got) {
   if (got && ended.phase == Task::Phase::done)
-    for (const auto& one : ended.asked) note_got(*one);
+    for (const auto& one : ended.asked)
+      if (one->delivered) note_got(*one);
   if (auto& to = here(); to.root != to.id)
     to.asked.insert(to.asked.end(), ended.asked.begin(), ended.asked.end());
   ended.asked.clear();

@@ -46,8 +46,9 @@ constexpr SyntaxSlip kSyntax[] = {
     {"\\.\\.\\.\\w", "Lua spreads no table: for name, value in pairs(t) do copy[name] = value end"},
     {"([{,]|\n *local )\\s*\\w+-[\\w-]+ *=[^=]", "a name has _ in place of -: negative_prompt = …"},
     {":then *\\(", "write job:wait(), or job:on_done(function(clip, err) … end)"},
-    {"(duration|seconds|crossfade|timeout) *= *[0-9.]+ *(:|[a-z])|(trim|frame|sleep)\\([0-9.]+ "
-     "*(:|[a-z])",
+    {"(duration|seconds|crossfade|timeout) *= *[0-9.]+ "
+     "*(:|(s|sec|min|m|h|ms)[a-z]*\\b)|(trim|frame|sleep)\\([0-9.]+ "
+     "*(:|(s|sec|min|m|h|ms)[a-z]*\\b)",
      "seconds are plain numbers: duration = 5, clip:trim(1, 4)"},
     {"\\}:\\w", "is a ) missing before the colon?", "'\\)' expected near ':'"},
     {";", "what stands in ( ) is separated by commas", "'\\)' expected near ';'"},

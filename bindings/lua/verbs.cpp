@@ -132,14 +132,14 @@ int push_parsed(lua_State* L, Call& call) {
 
 /// __index of a row: its columns are as the head names them, too.
 int row_index(lua_State* L) {
-  if (lua_type(L, 2) != LUA_TSTRING) return 0;
-  std::size_t size = 0;
-  const char* name = lua_tolstring(L, 2, &size);
+  if (!lua_istable(L, 1) || lua_type(L, 2) != LUA_TSTRING) return 0;
+  lua_settop(L, 2);
+  Runtime& state = state_of(L);
   luaL_Buffer field;
   luaL_buffinit(L, &field);
-  for (std::size_t i = 0; i < size; ++i) {
-    const bool gap = name[i] == ' ' || name[i] == '-';
-    luaL_addchar(&field, gap ? '_' : char(std::tolower(static_cast<unsigned char>(name[i]))));
+  for (const char* c = lua_tostring(L, 2); *c != '\0'; ++c) {
+    const bool gap = *c == ' ' || *c == '-';
+    luaL_addchar(&field, gap ? '_' : char(std::tolower(static_cast<unsigned char>(*c))));
   }
   luaL_pushresult(&field);
   lua_pushvalue(L, 3);
@@ -152,8 +152,8 @@ int row_index(lua_State* L) {
     for (lua_pushnil(L); lua_next(L, lua_upvalueindex(1)) != 0; lua_pop(L, 1))
       if (const std::string column = lua_tostring(L, -2);  // "duration (s)"
           api::lower(column).starts_with(wanted + " "))
-        state_of(L).warn(std::string(here.text) + ": the table has no column " + wanted +
-                         ": write row[\"" + column + "\"]");
+        state.warn(std::string(here.text) + ": the table has no column " + wanted +
+                   ": write row[\"" + column + "\"]");
   });
   return 0;
 }

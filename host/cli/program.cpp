@@ -224,7 +224,7 @@ int run_program(int argc, char** argv) {
       }
     const CLI::Option* option = command->get_option_no_throw(words[i]);
     if (option != nullptr && words[i].starts_with('-') && option->get_items_expected_min() > 0 &&
-        std::regex_match(words[i + 1], std::regex("(-|\u2013|\u2014)+[A-Za-z]\\S*")))
+        std::regex_match(words[i + 1], std::regex("(-|\u2013|\u2014)+[A-Za-z][\\w-]*(=.*)?")))
       return misused(words[i] + " wants a value behind it, and " + words[i + 1] + " is none",
                      "write " + words[i] + " VALUE " + words[i + 1]);
   }

@@ -372,6 +372,16 @@ end)",
      {},
      1,
      4},
+    {"a task that ended well has not got what it did not wait for",
+     R"(local task = kling.spawn(function()
+  kling.text2video { prompt = "b" }
+  return 1
+end)
+print((pcall(function() kling.text2video { prompt = "a bloodbath" }:wait() end)))
+print(kling.all { task }[1], kling.text2video { prompt = "b" }:wait().job.state))",
+     {},
+     1,
+     0},
     {"a task that failed cannot give what it had got",
      R"(local task = kling.spawn(function()
   local got = kling.text2video { prompt = "b" }:wait()

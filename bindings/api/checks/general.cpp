@@ -340,7 +340,7 @@ Verdict prompt_value(const Request& request) {
 
 Verdict prompt_hole(const Request& request) {
   static const std::regex& hole = *new std::regex(
-      R"(\$\{\w+\}|\{\{ ?\w+ ?\}\}|\{(?!(image|element|video|voice)[_ ]?[0-9])\w*\}|%[sd](?!\w)|(^| )\$[a-z]\w*|\bnil\b)");
+      R"(\$\{\w+\}|\{\{ ?\w+ ?\}\}|\{(?!(image|element|video|voice)[_ ]?[0-9])\w*\}|%[sd](?!\w)|\B\$[a-z]\w*|\bnil\b)");
   const std::string prompt = scalar_text(member(request.fields, "prompt")).substr(0, 5000);
   std::smatch match;
   if (!std::regex_search(prompt, match, hole)) return {};

@@ -164,7 +164,7 @@ Status check_ffmpeg() {
   if (!output) return output.error();
   // "ffmpeg version 5.1.9-0+deb12u1", "n7.1"; a build from no release tells its library's number.
   const std::string& text = output->output;
-  if (output->exit_code != 0 || !text.starts_with("ffmpeg version "))
+  if (output->exit_code != 0 || text.find("ffmpeg version ") == text.npos)
     return media_error(ffmpeg, "does not run: " + reason(output->messages, ""),
                        "install ffmpeg 5.1 or later, or put one first on PATH");
   int major = 0, minor = 0;
