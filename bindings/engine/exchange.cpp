@@ -277,7 +277,8 @@ Event Engine::get(Job& job) {
     task_id = job.step.task_id;
   }
   net::HttpOutcome outcome = fetch(job.step.target, task_id);
-  api::Answer answer = net::read_answer(outcome);
+  // What was cut off may be long, and is read only if it is whole.
+  api::Answer answer = outcome.stage == Stage::answered ? net::read_answer(outcome) : api::Answer();
   // A person may have told the right id meanwhile, in a process of its own.
   if (auto book = ledger(); book && outcome.stage == Stage::answered &&
                             (!answer.task || !is_that(*answer.task, task_id, job.step.external_id)))
@@ -294,6 +295,7 @@ Event Engine::get(Job& job) {
                      !api::parse_json(outcome.body).is_discarded();
   if (outcome.stage != Stage::answered && !whole)
     return fail(EventType::unreachable, outcome.error);
+  if (whole) answer = net::read_answer(outcome);
   // Before it is given up: what the service called its id may be none.
   bool by_our_id = false;
   std::string adopt;  // a task that the service finds by our id, without a proof that it is ours

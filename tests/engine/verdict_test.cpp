@@ -258,10 +258,10 @@ TEST_CASE("client and simulator draw the same line around a picture") {
 
 TEST_CASE("every code of the service means the same to the client in each dialect of errors") {
   using api::Refusal;
-  std::map<int, Refusal> meanings = {{1302, Refusal::rate_limited}, {1303, Refusal::rate_limited},
-                                     {5000, Refusal::unavailable},  {5001, Refusal::unavailable},
-                                     {5002, Refusal::unavailable},  {1003, Refusal::clock},
-                                     {1004, Refusal::clock}};
+  std::map<int, Refusal> meanings = {
+      {1302, Refusal::rate_limited}, {1303, Refusal::rate_limited}, {5000, Refusal::unavailable},
+      {5001, Refusal::unavailable},  {5002, Refusal::unavailable},  {1003, Refusal::clock},
+      {1004, Refusal::clock},        {1200, Refusal::unnamed},      {1201, Refusal::unnamed}};
   for (const sim::Dialect& dialect : sim::dialects()) {
     if (dialect.mix != nullptr) continue;
     for (const auto& [code, row] : sim::contract()["errors"].items()) {
@@ -272,6 +272,9 @@ TEST_CASE("every code of the service means the same to the client in each dialec
       const api::Answer read = api::decode_create(answer.status, answer.body);
       CHECK_FALSE(read.error.message.empty());
       auto meaning = meanings.count(refusal.code) ? meanings[refusal.code] : Refusal::definite;
+      // This proxy drops the code, and their words are not those it knows.
+      if (std::string(dialect.name) == "newapi" && refusal.code / 2 == 650)
+        meaning = Refusal::unnamed;
       if (dialect.proxy_errors && refusal.http == 401) meaning = Refusal::definite;
       if (dialect.proxy_errors && refusal.http == 429) meaning = Refusal::rate_limited;
       CHECK(read.refusal == meaning);
