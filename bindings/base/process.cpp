@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -47,6 +48,7 @@ bool open_pipe(Pipe& pipe) {
   sigset_t none;
   ::sigemptyset(&none);
   ::dup3(failure.write.get(), kFailure, O_CLOEXEC);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // of the thread that waits: nobody else wants the result
   const int input = ::open("/dev/null", O_RDONLY);
   if (input >= 0 && ::dup2(input, 0) >= 0 && ::dup2(output.write.get(), 1) >= 0 &&
       ::dup2(messages.write.get(), 2) >= 0 && ::setpgid(0, 0) == 0 &&
@@ -142,6 +144,7 @@ Result<ProcessOutput> run_process(const std::vector<std::string>& argv,
   const auto deadline = Steady::now() + std::min<milliseconds>(limits.time, std::chrono::hours(24));
   ProcessOutput result;
   const auto too_much = [&] { return result.output.size() > limits.output_bytes; };
+  const auto cancelled = [&] { return limits.cancel != nullptr && *limits.cancel; };
   bool too_late = false;
   siginfo_t ended{};
   while (true) {
@@ -150,7 +153,7 @@ Result<ProcessOutput> run_process(const std::vector<std::string>& argv,
     drain(messages.read, result.messages);
     keep_tail(result.messages, limits.message_bytes);
     too_late = Steady::now() >= deadline;
-    if (too_late || too_much()) break;
+    if (too_late || too_much() || cancelled()) break;
     // Not reaped yet, so that the number cannot have become another process's before the kill.
     const int waited = ::waitid(P_PID, id_t(child), &ended, WEXITED | WNOHANG | WNOWAIT);
     if (waited != 0 && errno != EINTR)
@@ -174,6 +177,8 @@ Result<ProcessOutput> run_process(const std::vector<std::string>& argv,
     drain(messages.read, result.messages);
   }
   keep_tail(result.messages, limits.message_bytes);
+  if (cancelled())
+    return Error{.kind = Kind::interrupted, .message = program + " was stopped: the program ends"};
   if (too_late)
     return process_error(program, "did not end within " + spoken(limits.time) + " and was stopped",
                          "try it by hand: " + program + " -version");

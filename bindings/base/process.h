@@ -2,6 +2,7 @@
 // The one file that knows how this system starts programs. Any thread; run_process blocks.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -16,7 +17,8 @@ struct ProcessLimits {
   std::size_t output_bytes = 4u << 20;            ///< of standard output; more ends the child
   std::size_t message_bytes = 16u << 10;          ///< the last so many of standard error are kept
   std::size_t file_bytes = std::size_t{4} << 30;  ///< the largest file the child may write
-  std::function<void(std::string&)> read;  ///< given standard output as it grows; may take of it
+  std::function<void(std::string&)> read;     ///< given standard output as it grows; may take of it
+  const std::atomic<bool>* cancel = nullptr;  ///< set: the child is killed
 };
 
 struct ProcessOutput {
@@ -26,8 +28,9 @@ struct ProcessOutput {
 };
 
 /// Runs argv[0], looked up on PATH, with /dev/null as its standard input and no other inherited
-/// descriptor. Errors (kind media): the program is missing, was killed by its limits, or by a
-/// signal. A non-zero exit code is not an error here.
+/// descriptor. It ends with the thread that waits for it. Errors: media (the program is missing,
+/// was killed by its limits, or by a signal), interrupted (cancelled). A non-zero exit code is
+/// none.
 Result<ProcessOutput> run_process(const std::vector<std::string>& argv,
                                   const ProcessLimits& limits = {});
 

@@ -111,7 +111,8 @@ std::string content_of(const MediaSource& source, const std::string& path) {
 }  // namespace
 
 void Engine::hear_of_delays() {
-  media::tell_delays([this](const std::string& text) { log("info", text); });
+  media::tell_delays([this](const std::string& text) { log("info", text); },
+                     std::chrono::seconds(10), &closing);
 }
 
 bool is_file(const std::string& path) {
@@ -280,6 +281,10 @@ Result<std::string> Engine::fetch_video(Job& job, int video, const std::string& 
   auto got = net::download(url, path, how);
   tell_transfer(job, 1);
   if (!got) return unfetched(got.error());
+  if (!got->has_index)
+    log("warning", path +
+                       " has no index (moov), so no player shows it: delete it and run the script "
+                       "again, which fetches it anew");
   if (video == 0) {
     std::lock_guard lock(job.mutex);
     job.step.file_sha256 = got->sha256;

@@ -228,7 +228,8 @@ class Download {
     if (total != 0 && part_.size() < total)
       return incomplete(" sent " + size + " of " + std::to_string(total) + " bytes");
     if (!is_film()) return not_mp4();
-    if (!part_.has_whole_boxes(endless_)) {
+    const PartFile::Boxes boxes = part_.boxes();
+    if (boxes.cut || (endless_ && !(boxes.moov && boxes.mdat))) {
       Error error = incomplete(" ended after " + size + " bytes, within the film");
       if (total == 0) return error;
       error.retryable = !std::exchange(cut_, true);  // it announces no more: twice is enough
@@ -236,6 +237,7 @@ class Download {
       return error;
     }
     result_.bytes = part_.size();
+    result_.has_index = boxes.moov;
     Result<std::string> digest = part_.commit();
     if (!digest) return digest.error();
     result_.sha256 = std::move(*digest);

@@ -29,6 +29,7 @@ struct DownloadOptions {
 struct DownloadResult {
   std::uint64_t bytes = 0;
   std::string sha256;
+  bool has_index = true;  ///< a "moov", without which no player shows it
 };
 
 /// Fetches the MP4 film at `url`, at most 2 GiB, onto `path` (its folder exists). A good file at

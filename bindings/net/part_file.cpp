@@ -125,8 +125,8 @@ std::string PartFile::start() const {
   return start + gathered_.substr(0, 256 - start.size());
 }
 
-bool PartFile::has_whole_boxes(bool all) const {
-  bool moov = !all, mdat = !all;
+PartFile::Boxes PartFile::boxes() const {
+  Boxes boxes;
   for (std::uint64_t at = 0; at < size_;) {
     unsigned char head[16] = {};
     const ssize_t have = ::pread(file_.get(), head, sizeof head, off_t(at));
@@ -139,16 +139,17 @@ bool PartFile::has_whole_boxes(bool all) const {
       for (int i = 0; i < count; ++i) value = value << 8 | head[from + i];
       return value;
     };
-    moov = moov || number(4, 4) == 0x6d6f6f76;
-    mdat = mdat || number(4, 4) == 0x6d646174;
+    boxes.moov = boxes.moov || number(4, 4) == 0x6d6f6f76;
+    boxes.mdat = boxes.mdat || number(4, 4) == 0x6d646174;
     std::uint64_t box = number(0, 4);
     if (box == 0) break;  // reaches to the end by definition
     if (box == 1) box = have == 16 ? number(8, 8) : 0;
     if (box < 8) break;
-    if (box > size_ - at) return false;
+    boxes.cut = box > size_ - at;
+    if (boxes.cut) break;
     at += box;
   }
-  return moov && mdat;
+  return boxes;
 }
 
 Result<std::string> PartFile::commit() {

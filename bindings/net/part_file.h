@@ -35,9 +35,12 @@ class PartFile {
   Status flush();
   /// Its first bytes, at most 256.
   std::string start() const;
-  /// False when a box of the MP4 is longer than what is there: the rest is missing. `all`: also
-  /// when it has no "moov" or no "mdat".
-  bool has_whole_boxes(bool all) const;
+  struct Boxes {
+    bool cut = false;  ///< one is longer than what is there: the rest is missing
+    bool moov = false, mdat = false;
+  };
+  /// What an MP4 consists of, read from the disk.
+  Boxes boxes() const;
   /// Writes all, renames it onto the path, and gives the digest of the whole.
   Result<std::string> commit();
   /// Removes it and its note.

@@ -49,6 +49,11 @@ bool is_open(const Step& row) {
   return row.state != StepState::succeeded && row.state != StepState::failed;
 }
 
+bool is_unfetched(const Step& row) {
+  return row.state == StepState::succeeded && row.file.empty() &&
+         !api::member(api::parse_json(row.result), "videos").empty();
+}
+
 std::string script_of(const Step& row) {
   return fs::path(row.script.substr(0, row.script.rfind(':'))).filename().string();
 }

@@ -111,7 +111,7 @@ int run_list(const ListOptions& options) {
     std::printf("%s\n", fitted(line, columns).c_str());
   };
   print("ID", "STATE", "AGE", "COST", "SHOT");
-  std::size_t open = 0, failed = 0, superseded = 0, unsent = 0;
+  std::size_t open = 0, failed = 0, superseded = 0, unsent = 0, unfetched = 0;
   double paid = 0, expected = 0, asked = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const Step& row = rows[i];
@@ -123,6 +123,7 @@ int run_list(const ListOptions& options) {
     if (row.state != StepState::failed) (left ? asked : is_open(row) ? expected : paid) += usd;
     const std::string take = take_of(row.run);
     superseded += row.superseded ? 1 : 0;
+    unfetched += is_unfetched(row) ? 1 : 0;
     print(ids[i], left ? "not sent" : engine::name(row.state), age(row.created_at), money(row),
           (row.superseded ? "(superseded) " : "") + (take.empty() ? "" : "[" + take + "] ") +
               printable(titled(row.name, row.summary)),
@@ -134,6 +135,9 @@ int run_list(const ListOptions& options) {
   if (unsent > 0)
     text += printed("; %zu not sent, about $%.2f when their script sends them", unsent, asked);
   if (failed > 0) text += "; " + std::to_string(failed) + " failed";
+  if (unfetched > 0)
+    text += "; " + std::to_string(unfetched) +
+            " not stored here: kling jobs wait fetches what the service keeps";
   if (superseded > 0) text += "; " + std::to_string(superseded) + " superseded";
   std::printf("%s\n", wrapped(text, STDOUT_FILENO).c_str());
   return kExitDone;

@@ -30,8 +30,8 @@ class Waiting {
  public:
   explicit Waiting(WaitOptions& options) : options_(options), service_(options) {}
 
-  /// Blocks until each job of the command line (without any: each that is open) has come to rest
-  /// and its clip to the store, or Ctrl-C.
+  /// Blocks until each job of the command line (without any: each that is open, or whose clip was
+  /// never stored) has come to rest and its clip to the store, or Ctrl-C.
   Status wait() {
     if (!engine_)
       if (Status started = start(); !started.ok()) return started;
@@ -116,7 +116,9 @@ class Waiting {
     const auto rows = (*ledger)->list(0);
     if (!rows) return rows.error();
     for (auto row = rows->rbegin(); row != rows->rend(); ++row)
-      if (is_open(*row)) targets_.push_back(target_of(*row));
+      if (is_open(*row) ||
+          (engine_->options.store && is_unfetched(*row) && row->service == service_name()))
+        targets_.push_back(target_of(*row));
     return Done{};
   }
 
@@ -253,7 +255,9 @@ int run_query(const QueryOptions& options) {
 
 std::function<int()> set_up_jobs_wait(CLI::App& app) {
   auto options = add_options(app);
-  app.add_option("handles", options->handles, "handles, ids, or beginnings (default: all open)")
+  app.add_option(
+         "handles", options->handles,
+         "handles, ids, or beginnings (default: all that are open or whose clip is missing)")
       ->type_name("HANDLE");
   app.footer("Example: kling jobs wait kling:text2video/861309198188019719");
   return [options] { return run_wait(*options); };

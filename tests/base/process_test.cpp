@@ -29,6 +29,18 @@ bool has(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
+/// Waits for the end of a process that is nobody's child here; ends it where it does not come.
+bool is_dead(pid_t process) {
+  const std::string stat = "/proc/" + std::to_string(process) + "/stat";
+  for (int i = 0; i < 100'000; ++i) {
+    const auto state = read_file(stat, 1000);
+    if (!state || has(*state, ") Z")) return true;  // or gone, where init has looked already
+    std::this_thread::sleep_for(1ms);
+  }
+  ::kill(process, SIGKILL);
+  return false;
+}
+
 }  // namespace
 
 TEST_CASE("a process gives its output and messages and exit code") {
@@ -81,15 +93,32 @@ TEST_CASE("a process that is killed takes its children with it") {
                             {.time = 10min, .output_bytes = 10});
   REQUIRE(!result);
   const pid_t grandchild = std::stoi(read_file(folder / "pid", 100).value());
-  const std::string stat = "/proc/" + std::to_string(grandchild) + "/stat";
-  bool dead = false;  // or gone, where init has looked already
-  for (int i = 0; i < 100'000 && !dead; ++i) {
-    const auto state = read_file(stat, 1000);
-    dead = !state || has(*state, ") Z");
-    if (!dead) std::this_thread::sleep_for(1ms);
+  CHECK(is_dead(grandchild));
+}
+
+TEST_CASE("a process that is cancelled or whose thread ends is killed") {
+  std::atomic<bool> cancel = false;
+  const auto result = run_process({"sh", "-c", "echo begun; sleep 100000"},
+                                  {.time = 10min,
+                                   .read = [&](std::string& told) { cancel = has(told, "begun"); },
+                                   .cancel = &cancel});
+  REQUIRE(!result);
+  CHECK(result.error().kind == Kind::interrupted);
+
+  // As when this process is killed: nobody is there to kill its children.
+  TempFolder folder;
+  const pid_t parent = ::fork();
+  if (parent == 0) {
+    (void)run_process({"sh", "-c", "echo $$ > '" + folder / "pid" + "'; exec sleep 100000"},
+                      {.time = 10min});
+    ::_exit(0);
   }
-  CHECK(dead);
-  if (!dead) ::kill(grandchild, SIGKILL);
+  std::string child;
+  while (child.empty())
+    child = read_file(folder / "pid", 100) ? *read_file(folder / "pid", 100) : "";
+  ::kill(parent, SIGKILL);
+  ::waitpid(parent, nullptr, 0);
+  CHECK(is_dead(std::stoi(child)));
 }
 
 TEST_CASE("closed streams do not hide a process that runs on") {

@@ -208,6 +208,26 @@ TEST_CASE("jobs wait picks up what a killed process left") {
   CHECK(stage.service->counters().creates == 1);
 }
 
+TEST_CASE("jobs wait fetches a clip whose download was left and jobs list tells of it") {
+  sim::Options options;
+  options.clock = make_clock(200);
+  options.faults = {"download#1: hang"};
+  Stage stage(kOne, options);
+  const auto child = stage.start({"run", "film.lua"});
+  REQUIRE(stage.until([](const sim::Counters& seen) { return seen.downloads > 0; }));
+  child->signal(SIGINT);
+  REQUIRE(child->wait().code == 130);
+  CHECK(contains(stage.run({"jobs", "list"}).out,
+                 "1 clip, $0.21; 1 not stored here: kling jobs wait"));
+  const Outcome waited = stage.run({"jobs", "wait"});
+  CAPTURE(waited.err);
+  CHECK(waited.code == 0);
+  CHECK(fs::exists(clip_of(stage)));
+  CHECK(contains(stage.run({"jobs", "list"}).out, "1 clip, $0.21\n"));
+  CHECK(contains(stage.run({"jobs", "wait"}).err, "no job is open"));
+  CHECK(stage.service->counters().creates == 1);
+}
+
 TEST_CASE("jobs wait has the exit codes of run") {
   Stage stage("local kling = require 'kling'\nkling.text2video { prompt = 'a bloodbath' }:wait()");
   REQUIRE(stage.run().code == 3);

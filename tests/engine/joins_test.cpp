@@ -566,6 +566,9 @@ TEST_CASE("an ffmpeg that is too old is named before anything else") {
   CHECK(with("ffmpeg version N-104348-gbb10f8d802 Copyright\nlibavutil      57.  7.100 / 57.  "
              "7.100") != "");
   CHECK(with("ffmpeg version N-112-g1 Copyright\nlibavutil      58. 29.100 / 58. 29.100") == "");
+  // Both are needed.
+  std::filesystem::rename(folder / "ffmpeg", folder / "ffprobe");
+  CHECK(with("ffmpeg version 7.1") == folder / "ffprobe" + " does not run: no reason was given");
   ::setenv("PATH", path.c_str(), 1);
   CHECK(media::check_ffmpeg().ok());
 }

@@ -556,3 +556,14 @@ TEST_CASE("what another address may mend is told apart from an outage") {
     CHECK(!result.error().retryable);
   }
 }
+
+TEST_CASE("a film without an index is kept and told") {
+  TemporaryFolder folder;
+  for (const std::string& content : {film(1000), kIndex + film(1000), film(1000).substr(0, 16)}) {
+    FileServer files(film(1000).substr(0, 16) + content, {});
+    const auto result =
+        download(files.server.url() + "/clip.mp4", folder.path + "/clip.mp4", fast());
+    REQUIRE(result.ok());
+    CHECK(result->has_index == content.starts_with(kIndex));
+  }
+}

@@ -3,6 +3,7 @@
 // blocks for the length of the work. Inputs are untrusted files.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -36,16 +37,17 @@ using Warn = std::function<void(const std::string&)>;
 using Reached = std::function<void(double)>;
 
 /// Who is told, of this thread, which program works on which file when it has said nothing for so
-/// long; null: nobody.
-void tell_delays(Warn tell, std::chrono::milliseconds after = std::chrono::seconds(10));
+/// long; null: nobody. `cancel`, when set, ends the programs of this thread.
+void tell_delays(Warn tell, std::chrono::milliseconds after = std::chrono::seconds(10),
+                 const std::atomic<bool>* cancel = nullptr);
 
 /// Where ffmpeg and ffprobe lie, for the whole process; empty: on PATH.
 void use_tools(const std::string& folder);
 /// The program of that name: its name alone where PATH decides.
 std::string tool(const char* name);
 
-/// Whether the ffmpeg on PATH has what is used here; every verb of this file asks first. The answer
-/// is kept for as long as PATH is the same.
+/// Whether ffmpeg and ffprobe on PATH run and have what is used here; every verb of this file asks
+/// first. The answer is kept for as long as PATH is the same.
 Status check_ffmpeg();
 
 /// Of a PNG, JPEG or WebP file. Error: it is cut off, or nobody can decode it.

@@ -33,13 +33,40 @@ Tools& g_tools = *new Tools;
 struct Delays {
   Warn tell;
   std::chrono::milliseconds after{0};
+  const std::atomic<bool>* cancel = nullptr;
 };
 thread_local Delays t_delays;
 
+Status check_tool(const std::string& name) {
+  const std::string program = tool(name.c_str());
+  const auto output = run_tool({program, "-version"}, "", {.time = std::chrono::seconds(10)});
+  if (!output) return output.error();
+  // "ffmpeg version 5.1.9-0+deb12u1", "n7.1"; a build from no release tells its library's number.
+  const auto at = output->output.find(name + " version ");
+  if (output->exit_code != 0 || at == std::string::npos)
+    return media_error(program, "does not run: " + reason(output->messages, ""),
+                       "install ffmpeg 5.1 or later, or put one first on PATH");
+  const std::string text = output->output.substr(at);
+  const char* version = text.c_str() + name.size() + sizeof "version";
+  int major = 0, minor = 0;
+  bool old = std::sscanf(version, " %*[n]%d.%d", &major, &minor) > 0 ||
+             std::sscanf(version, " %d.%d", &major, &minor) > 0;
+  if (old) {
+    old = major < 5 || (major == 5 && minor < 1);
+  } else if (const auto library = text.find("libavutil"); library != text.npos) {
+    old = std::sscanf(text.c_str() + library, "libavutil %d.%d", &major, &minor) == 2 &&
+          (major < 57 || (major == 57 && minor < 28));
+  }
+  if (!old) return Done{};
+  const auto line = text.substr(0, std::min(text.find(" Copyright"), text.find('\n')));
+  return media_error(line, "on PATH is too old: frames and films need 5.1 or later",
+                     "install a newer ffmpeg, or put one first on PATH");
+}
+
 }  // namespace
 
-void tell_delays(Warn tell, std::chrono::milliseconds after) {
-  t_delays = {std::move(tell), after};
+void tell_delays(Warn tell, std::chrono::milliseconds after, const std::atomic<bool>* cancel) {
+  t_delays = {std::move(tell), after, cancel};
 }
 
 Result<ProcessOutput> run_tool(const Arguments& argv, const std::string& subject,
@@ -48,6 +75,7 @@ Result<ProcessOutput> run_tool(const Arguments& argv, const std::string& subject
   std::size_t seen = 0;  // of its output, a sign of life
   auto due = std::chrono::steady_clock::now() + t_delays.after;
   const auto read = std::move(limits.read);
+  limits.cancel = t_delays.cancel;
   limits.read = [&](std::string& output) {
     if (output.size() != seen) due = std::chrono::steady_clock::now() + t_delays.after;
     if (read) read(output);
@@ -155,32 +183,13 @@ std::string tool(const char* name) {
 
 Status check_ffmpeg() {
   const char* path = std::getenv("PATH");
-  const std::string ffmpeg = tool("ffmpeg"), place = ffmpeg + ":" + (path != nullptr ? path : "");
+  const std::string place = tool("") + ":" + (path != nullptr ? path : "");
   {
     std::lock_guard lock(g_tools.mutex);
     if (g_tools.good == place) return Done{};
   }
-  const auto output = run_tool({ffmpeg, "-version"}, "", {.time = std::chrono::seconds(10)});
-  if (!output) return output.error();
-  // "ffmpeg version 5.1.9-0+deb12u1", "n7.1"; a build from no release tells its library's number.
-  const std::string& text = output->output;
-  if (output->exit_code != 0 || text.find("ffmpeg version ") == text.npos)
-    return media_error(ffmpeg, "does not run: " + reason(output->messages, ""),
-                       "install ffmpeg 5.1 or later, or put one first on PATH");
-  int major = 0, minor = 0;
-  bool old = std::sscanf(text.c_str(), "ffmpeg version %*[n]%d.%d", &major, &minor) > 0 ||
-             std::sscanf(text.c_str(), "ffmpeg version %d.%d", &major, &minor) > 0;
-  if (old) {
-    old = major < 5 || (major == 5 && minor < 1);
-  } else if (const auto at = text.find("libavutil"); at != text.npos) {
-    old = std::sscanf(text.c_str() + at, "libavutil %d.%d", &major, &minor) == 2 &&
-          (major < 57 || (major == 57 && minor < 28));
-  }
-  if (old) {
-    const auto line = text.substr(0, std::min(text.find(" Copyright"), text.find('\n')));
-    return media_error(line, "on PATH is too old: frames and films need 5.1 or later",
-                       "install a newer ffmpeg, or put one first on PATH");
-  }
+  for (const std::string name : {"ffmpeg", "ffprobe"})
+    if (Status usable = check_tool(name); !usable) return usable;
   std::lock_guard lock(g_tools.mutex);
   g_tools.good = place;
   return Done{};
