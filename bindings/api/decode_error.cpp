@@ -67,7 +67,8 @@ constexpr ErrorRow kRows[] = {
     // CometAPI and its family. The proxy drops Kling's code with task_failed, only its words are
     // left.
     {"model_not_found", "", "", Asked::any, Kind::invalid, Refusal::definite,
-     "no channel serves this model now; change model_name"},
+     "no channel serves this model now; change model_name, or use omni in place of "
+     "multi_image2video"},
     {"task_failed", "risk control", "", Asked::create, Kind::policy, Refusal::definite, kContent},
     {"task_failed", "balance", "", Asked::create, Kind::balance, Refusal::definite, kCredit},
     {"task_failed", "resource pack limit", "", Asked::create, Kind::rate_limit,

@@ -247,9 +247,10 @@ Result<std::string> bare_key(std::string_view pasted, const std::string& source)
            (*odd > ' ' && *odd < 0x7F ? std::string("the character ") + *odd
                                       : "a blank, a line break or a foreign letter") +
            " inside";
-  if (has_word("null undefined none nil false true changeme sk-...", word) ||
+  if (has_word("null undefined none nil false true changeme", word) ||
       (word.find("your") != word.npos && word.find("key") != word.npos))
     what = "is a word in place of one, as \"null\"";
+  if (key.find("...") != key.npos) what = "is cut short by dots";
   if (what.empty()) return key;
   return Error{.kind = Kind::auth,
                .message = "the key in " + source + " " + what,

@@ -40,7 +40,8 @@ TEST_CASE("a key is what is left when everything that was pasted with it is gone
                                      {"null", "is a word in place of one"},
                                      {"undefined", "is a word in place of one"},
                                      {"None", "is a word in place of one"},
-                                     {"sk-...", "is a word in place of one"},
+                                     {"sk-...", "is cut short by dots"},
+                                     {"sk-abcd...wxyz", "is cut short by dots"},
                                      {"<your-api-key>", "is a word in place of one"},
                                      {"your-key-here", "is a word in place of one"}}) {
     Stage stage(kSimple, options);
