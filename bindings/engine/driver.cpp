@@ -231,7 +231,8 @@ void Engine::wait(const std::shared_ptr<Job>& job, const Action& action) {
   if (action.delay == kSlotDelay) return wait_for_slot(job);
   Millis delay = action.delay;
   if (delay == kPollDelay) {
-    learn_open(*job);
+    if (std::lock_guard lock(job->mutex); job->polled_at != 0)
+      durations.learn_open(job->job_class, job->polled_at - job->step.accepted_at);
     delay = next_look(*job);
     if (job->poll_interval > 0 && delay > 0) delay = job->poll_interval;
   }
@@ -241,11 +242,6 @@ void Engine::wait(const std::shared_ptr<Job>& job, const Action& action) {
   if (!std::exchange(job->polls, true)) ++waits;
   job->may_hasten = action.delay == kPollDelay && job->poll_interval == 0;
   sleep(job, delay);
-}
-
-void Engine::learn_open(const Job& job) {
-  std::lock_guard lock(job.mutex);
-  if (job.polled_at != 0) durations.learn_open(job.job_class, job.polled_at - job.step.accepted_at);
 }
 
 /// Jobs like those that run have just turned out to be quicker than was expected.

@@ -283,7 +283,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   Millis next_look(Job& job);
   void sleep(const std::shared_ptr<Job>& job, Millis delay);
-  void learn_open(const Job& job);
   void hasten(const std::string& job_class);
   void call(const std::shared_ptr<Job>& job);
   bool may_retire(const Job& job, ActionType next) const;

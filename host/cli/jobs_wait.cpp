@@ -168,11 +168,6 @@ int wait_for(Waiting& waiting, const WaitOptions& options) {
   return left && interrupted() ? leave(options.voice) : code;
 }
 
-int run_wait(WaitOptions& options) {
-  Waiting waiting(options);
-  return wait_for(waiting, options);
-}
-
 int run_notify(WaitOptions& options) {
   api::CallbackRequest callback{options.path, {}, {}};
   for (const std::string& header : options.headers) {
@@ -260,7 +255,10 @@ std::function<int()> set_up_jobs_wait(CLI::App& app) {
          "handles, ids, or beginnings (default: all that are open or whose clip is missing)")
       ->type_name("HANDLE");
   app.footer("Example: kling jobs wait kling:text2video/861309198188019719");
-  return [options] { return run_wait(*options); };
+  return [options] {
+    Waiting waiting(*options);
+    return wait_for(waiting, *options);
+  };
 }
 
 std::function<int()> set_up_jobs_notify(CLI::App& app) {

@@ -74,7 +74,7 @@ class Run {
       // As often as people are told: all jobs are looked at. What the script asks for next once
       // these are accepted was announced before that.
       if (options_.detach && !busy && progress_.has_looked() && all_answered(engines) &&
-          started(engines) && !turn() && all_answered(runtime_.engines()))
+          !engine::snapshots(engines).empty() && !turn() && all_answered(runtime_.engines()))
         break;
       if (!busy)
         runtime_.wait(service_.deadline(waits && (look < 0 || asking_ != 0) ? kAskMillis : look));
@@ -87,12 +87,6 @@ class Run {
  private:
   bool turn() {
     return options_.safe.watched([this] { return runtime_.run(10'000); });
-  }
-
-  static bool started(const std::vector<engine::Engine*>& engines) {
-    for (const engine::Engine* engine : engines)
-      if (!engine->jobs().empty()) return true;
-    return false;
   }
 
   static int count(const std::vector<engine::Engine*>& engines,

@@ -140,12 +140,6 @@ void SafeRun::add_options(CLI::App& app) {
       ->needs(profile);
 }
 
-bool SafeRun::is_overdue() const {
-  const std::int64_t since = seen_->since_us;
-  if (since == 0) return false;
-  return seen_->ran_us + steady_us() - since > std::int64_t(wall_ * 1e6) + kGraceMicros;
-}
-
 bool SafeRun::watched(const std::function<bool()>& run) const {
   if (seen_ == nullptr) return run();
   const std::int64_t since = steady_us();
@@ -215,7 +209,8 @@ int SafeRun::in_child(const Voice& voice, const std::function<int()>& body) {
   for (;;) {
     const pid_t ended = ::waitpid(child, &status, WNOHANG);
     if (ended == child || (ended < 0 && errno != EINTR)) break;
-    if (!killed && is_overdue()) {
+    const std::int64_t since = seen_->since_us, ran = seen_->ran_us + steady_us() - since;
+    if (!killed && since != 0 && ran > std::int64_t(wall_ * 1e6) + kGraceMicros) {
       killed = true;
       ::kill(child, SIGKILL);
     }

@@ -29,7 +29,6 @@ class SafeRun {
     std::atomic<std::int64_t> ran_us{0};
     std::atomic<std::int64_t> since_us{0};  ///< 0: the script does not run
   };
-  bool is_overdue() const;
 
   std::string profile_ = "full";
   std::vector<std::string> roots_;

@@ -77,15 +77,6 @@ void ServiceOptions::add_options(CLI::App& app) {
                "allow a plain http:// service elsewhere than on this machine");
 }
 
-void ServiceOptions::add_waiting_options(CLI::App& app) {
-  app.add_option("--poll-interval", poll_interval,
-                 "seconds between two queries of a job (KLING_POLL_INTERVAL)")
-      ->check(number_in(0));
-  app.add_option("--patience", patience,
-                 "how many seconds a lost answer is looked for (KLING_PATIENCE)")
-      ->check(number_in(0));
-}
-
 void SimulationOptions::add_options(CLI::App& app) {
   CLI::Option* sim =
       app.add_flag("--sim", on, "talk to the built-in simulator: real HTTP, real clips, no money")
@@ -131,7 +122,12 @@ void SimulationOptions::add_service_options(CLI::App& app) {
 void JobOptions::add_options(CLI::App& app) {
   voice.add_options(app);
   service.add_options(app);
-  service.add_waiting_options(app);
+  app.add_option("--poll-interval", service.poll_interval,
+                 "seconds between two queries of a job (KLING_POLL_INTERVAL)")
+      ->check(number_in(0));
+  app.add_option("--patience", service.patience,
+                 "how many seconds a lost answer is looked for (KLING_PATIENCE)")
+      ->check(number_in(0));
   simulation.add_options(app);
 }
 

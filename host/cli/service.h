@@ -15,7 +15,6 @@ using runtime::find_ledger;
 /// Where the service and the ledger are, and how long a command that runs jobs waits.
 struct ServiceOptions : runtime::ServiceSettings {
   void add_options(CLI::App& app);
-  void add_waiting_options(CLI::App& app);  ///< poll_interval and patience
 };
 
 /// How the simulated service behaves.

@@ -166,7 +166,7 @@ void Console::start(HistoryFile& history, std::string key, Hooks hooks) {
   if (interactive_ && is_capable_terminal(STDOUT_FILENO)) editor_ = std::make_unique<Editor>(*this);
 }
 
-void Console::read_signals() {
+int Console::take_interrupts() {
   unsigned char signal = 0;
   while (::read(signals_, &signal, 1) == 1) {
     switch (signal) {
@@ -176,10 +176,6 @@ void Console::read_signals() {
       default: leave_ = true;
     }
   }
-}
-
-int Console::take_interrupts() {
-  read_signals();
   return std::exchange(interrupts_, 0);
 }
 

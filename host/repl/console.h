@@ -49,7 +49,6 @@ class Console {
   struct Editor;
   enum class Input { ready, interrupted, end };
   Input await_input();
-  void read_signals();
   Read read_plain(std::string& line);
   Read read_edited(std::string& line);
 

@@ -31,10 +31,6 @@ std::optional<Refusal> check_authorization(const Options& options, const std::st
   return {};
 }
 
-std::string temporary_folder() {
-  return (std::filesystem::temp_directory_path() / ("kling-sim-" + random_hex(8))).string();
-}
-
 }  // namespace
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Counters, creates, queries, downloads, renders, callbacks,
@@ -52,7 +48,10 @@ struct Service::Exchange {
 Service::Service(Options options, Mix mix)
     : options_(std::move(options)),
       mix_(std::move(mix)),
-      dir_(options_.state_dir.empty() ? temporary_folder() : options_.state_dir),
+      dir_(
+          !options_.state_dir.empty()
+              ? options_.state_dir
+              : (std::filesystem::temp_directory_path() / ("kling-sim-" + random_hex(8))).string()),
       clips_dir_(dir_ + (options_.keep_clips ? "/clips" : "/drawn-" + random_hex(8))),
       pictures_(dir_ + "/pictures"),
       clips_(clips_dir_, options_.seed, pictures_,
