@@ -136,6 +136,11 @@ Result<Json> read_csv(std::string text, const std::string& name, Json* numbers) 
                        "the first row names the columns, such as prompt,duration");
       continue;
     }
+    // The line below the heads of a table that a chat wrote.
+    if (number == 2 && separator == '|' && std::ranges::all_of(cells, [](const std::string& cell) {
+          return cell.find_first_not_of("-:") == cell.npos;
+        }))
+      continue;
     Json row = Json::object();
     for (std::size_t i = 0; i < cells.size(); ++i) {
       if (cells[i].empty()) continue;

@@ -136,7 +136,7 @@ TaskState settle(const std::vector<Word>& words, bool has_url, std::vector<std::
 void add_video(Task& task, const Json& source) {
   Video video;
   video.url = tidy_url(first_text(source, {"url"}));
-  if (!is_url(video.url)) {
+  if (!is_url(video.url) && !video.url.starts_with('/')) {
     if (task.no_url.empty()) task.no_url = excerpt(shown_address(video.url), 80);
     return;
   }

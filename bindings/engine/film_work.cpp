@@ -215,7 +215,10 @@ Result<std::string> Engine::concat(const std::vector<std::shared_ptr<MediaSource
     }
     Working working(*this, "joining " + fs::path(out).filename().string());
     auto film = media::concat(
-        segments, out, how, [this](const std::string& text) { log("warning", text); },
+        segments, out, how,
+        [this](const std::string& text) {
+          if (!options.plans) log("warning", text);  // drawings have other sizes than clips
+        },
         [&working](double part) { working.reached(part); }, [&] { return clear(out); });
     if (!film) return film.error();
     auto content = digest_of(out);

@@ -159,6 +159,10 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
   ask.settled = ask.known &&
                 (claim.step.state == StepState::succeeded || claim.step.state == StepState::failed);
   ask.ready = true;
+  if (claim.created && ask.nth == 3 && claim.step.attempt == 1 && !options.typed)
+    log("warning", job.step.script +
+                       ": the fourth equal request: each is a clip of its own, and paid; make the "
+                       "job before the loop, or write take = n where takes are meant");
   if (claim.differs && !options.typed) {
     ++differing;
     log("info", job.step.script + ": this " + job.step.endpoint +

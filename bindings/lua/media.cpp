@@ -4,28 +4,15 @@
 #include "api/text.h"
 #include "engine/media/ffmpeg.h"
 #include "lua/runtime_state.h"
-#include "lua/safe/limits.h"
 
 namespace kling::lua {
-namespace {
 
 using engine::MediaSource;
 using Recipe = MediaSource::Recipe;
 
-constexpr const char *kImage = "kling.Image", *kClip = "kling.Clip";
-
-ClipRef& check_clip(lua_State* L) { return check_object<ClipRef>(L, 1, kClip); }
-
-/// The Image or Clip at `index`, null when it is neither.
 ImageRef* test_media(lua_State* L, int index) {
   ImageRef* clip = test_object<ClipRef>(L, index);
   return clip ? clip : test_object<ImageRef>(L, index);
-}
-
-ImageRef& check_media(lua_State* L) {
-  ImageRef* media = test_media(L, 1);
-  if (media == nullptr) wrong_self(L, 1, kClip);
-  return *media;
 }
 
 std::shared_ptr<MediaSource> make_source(Recipe recipe, std::string path) {
@@ -33,6 +20,18 @@ std::shared_ptr<MediaSource> make_source(Recipe recipe, std::string path) {
   source->recipe = recipe;
   source->path = std::move(path);
   return source;
+}
+
+namespace {
+
+constexpr const char *kImage = "kling.Image", *kClip = "kling.Clip";
+
+ClipRef& check_clip(lua_State* L) { return check_object<ClipRef>(L, 1, kClip); }
+
+ImageRef& check_media(lua_State* L) {
+  ImageRef* media = test_media(L, 1);
+  if (media == nullptr) wrong_self(L, 1, kClip);
+  return *media;
 }
 
 /// A still from the clip `from` (its end, or at `seconds`).
@@ -85,11 +84,6 @@ std::string describe(const ImageRef& media) {
 int media_tostring(lua_State* L) {
   const ImageRef& media = check_media(L);
   return push_text(L, [&] { return describe(media); });
-}
-
-int push_reply_text(lua_State* L, Call& call) {
-  lua_pushlstring(L, call.reply->text.data(), call.reply->text.size());
-  return 1;
 }
 
 /// A Call on the media at 1: an error of it is one of the job that made the clip.
@@ -230,13 +224,28 @@ lua_Number length_of(lua_State* L, const ClipRef& clip, lua_Number& told) {
   return cut ? of.to - of.from : told > 0 ? told - of.from : 0;
 }
 
+/// Clips of a draft are shorter than those of the film: what lies beyond one is its end.
+bool is_beyond_draft(lua_State* L, const ClipRef& clip, lua_Number time, lua_Number known) {
+  const bool beyond = clip.client->options.draft && known > 0 && time > known;
+  if (beyond)
+    pure(L, [&] {
+      state_of(L).warn(
+          printed("--draft: the clip is %.1f s long; its end stands for %.4g s", known, time));
+    });
+  return beyond;
+}
+
 int clip_trim(lua_State* L) {
   const ClipRef& clip = check_clip(L);
   check_no_comma(L, 3);
   const bool ends = !lua_isnoneornil(L, 3);
-  const lua_Number from = lua_isnumber(L, 2) ? lua_tonumber(L, 2) : -1;
-  const lua_Number to = lua_isnumber(L, 3) ? lua_tonumber(L, 3) : 0;
+  lua_Number from = lua_isnumber(L, 2) ? lua_tonumber(L, 2) : -1;
+  lua_Number to = lua_isnumber(L, 3) ? lua_tonumber(L, 3) : 0;
   lua_Number told = 0, known = length_of(L, clip, told), length = known > 0 ? known : 1e6;
+  if (from >= 0 && is_beyond_draft(L, clip, ends ? to : from, known)) {
+    from = ends ? std::max(0.0, known - std::max(0.1, to - from)) : 0;
+    to = ends ? known : 0;
+  }
   if (!(from >= 0 && from < length &&
         (!ends || (to > from && to <= length + (told > 0 ? 0.25 : 0.001))))) {
     const char* start = luaL_tolstring(L, 2, nullptr);
@@ -254,29 +263,19 @@ int clip_trim(lua_State* L) {
   });
 }
 
-/// Pushes the Image that `make` describes. It is made when its bytes are first needed.
-template <class Make>
-int push_made(lua_State* L, const std::shared_ptr<Client>& client, Make make) {
-  ImageRef& image = new_object<ImageRef>(L);
-  pure(L, [&] {
-    image.client = client;
-    image.source = make();
-  });
-  hold_memory(L, image.source->bytes.size() + image.source->path.size(), image.memory);
-  return 1;
-}
-
 int clip_last_frame(lua_State* L) {
   const ClipRef& clip = check_clip(L);
   if (lua_isstring(L, 2)) luaL_error(L, "write clip:last_frame():save(\"hero.png\")");
-  return push_made(L, clip.client, [&] { return make_frame(*clip.source, Recipe::last_frame, 0); });
+  return push_image(L, clip.client,
+                    [&] { return make_frame(*clip.source, Recipe::last_frame, 0); });
 }
 
 int clip_frame(lua_State* L) {
   const ClipRef& clip = check_clip(L);
   check_no_comma(L, 2);
-  const double at = lua_isnumber(L, 2) ? lua_tonumber(L, 2) : -1;
+  double at = lua_isnumber(L, 2) ? lua_tonumber(L, 2) : -1;
   lua_Number told = 0, known = length_of(L, clip, told);
+  if (is_beyond_draft(L, clip, at, known)) at = std::max(0.0, known - 0.25);
   if (!(at >= 0 && at < (known > 0 ? known + (told > 0 ? 0.25 : 0) : 1e6)))
     raise_new(L, Kind::invalid, [&](Error& error) {
       const bool number = lua_isnumber(L, 2) != 0;
@@ -285,20 +284,20 @@ int clip_frame(lua_State* L) {
       if (known > 0 && number) error.message += printed(", which is %.1f s long", known);
       error.hint = "write clip:frame(2.5), in seconds from its start; the end is clip:last_frame()";
     });
-  return push_made(L, clip.client, [&] { return make_frame(*clip.source, Recipe::frame_at, at); });
+  return push_image(L, clip.client, [&] { return make_frame(*clip.source, Recipe::frame_at, at); });
 }
 
 // ---- Verbs ----
 
 int image(lua_State* L) {
   const char* path = check_path(L, 1);
-  return push_made(L, bound_client(L), [&] { return make_source(Recipe::file, path); });
+  return push_image(L, bound_client(L), [&] { return make_source(Recipe::file, path); });
 }
 
 int bytes(lua_State* L) {
   std::size_t size = 0;
   const char* data = luaL_checklstring(L, 1, &size);
-  return push_made(L, bound_client(L), [&] {
+  return push_image(L, bound_client(L), [&] {
     auto source = make_source(Recipe::bytes, "");
     source->bytes.assign(data, size);
     return source;
@@ -318,7 +317,7 @@ int still(lua_State* L) {
     Status written = put(to_json(L, 2, nullptr), call.json);
     return written ? engine::media::still_options(call.json, shown, at) : written;
   });
-  return push_made(L, bound_client(L), [&] {
+  return push_image(L, bound_client(L), [&] {
     auto source = given == nullptr
                       ? make_source(Recipe::still, path)
                       : make_frame(*given->source, given->source->recipe, given->source->seconds);
@@ -330,147 +329,11 @@ int still(lua_State* L) {
   });
 }
 
-int push_film(lua_State* L, Call& call) {
-  ClipRef& film = new_object<ClipRef>(L);
-  pure(L, [&] {
-    film.client = call.client;
-    film.source = make_source(Recipe::clip, call.reply->text);
-  });
-  return 1;
-}
-
-// ---- Verbs of a list ----
-
-enum class Verb : std::uint8_t { concat, timeline, sheet };
-constexpr const char* kVerbNames[] = {"concat", "timeline", "sheet"};
-constexpr const char* kExamples[] = {"write kling.concat({ one, two }, \"film.mp4\")",
-                                     "write kling.timeline({ one, two }, \"film.otio\")",
-                                     "write kling.sheet({ one, two }, { columns = 3 })"};
-
-Result<MediaSource::Sheet> sheet_of(const api::Json& written) {
-  MediaSource::Sheet sheet;
-  const Status read =
-      engine::media::sheet_options(written, sheet.columns, sheet.frames, sheet.labels);
-  if (!read) return read.error();
-  return sheet;
-}
-
-template <class Value>
-Status discard(const Result<Value>& result) {
-  return result ? Status(Done{}) : Status(result.error());
-}
-
-/// The options at 3 are replaced by what they say, checked before any part is waited for.
-void read_options(lua_State* L, Verb verb) {
-  const char* path = lua_tostring(L, 2);
-  auto& call = new_object<Call>(L);
-  pure_or_raise(L, call.error, [&]() -> Status {
-    call.json = api::Json::object();
-    if (!lua_isnil(L, 3))
-      if (Status written = put(to_json(L, 3, nullptr), call.json); !written) return written;
-    if (verb == Verb::sheet) return discard(sheet_of(call.json));
-    Status read = discard(engine::media::film_options(call.json, kVerbNames[int(verb)]));
-    return read ? engine::media::check_ending(path, verb == Verb::timeline) : read;
-  });
-  lua_replace(L, 3);
-}
-
-/// Parts, path, options, and the parts with clips in place of jobs.
-template <Verb verb>
-int join(lua_State* L) {
-  const auto count = static_cast<lua_Integer>(lua_rawlen(L, 1));
-  Call& call = new_call(L, bound_client(L));
-  const api::Json& options = own_object<Call>(L, 3).json;
-  std::size_t bytes = 0;
-  for (lua_Integer i = 1; i <= count; ++i, lua_pop(L, 1))
-    if (lua_rawgeti(L, 4, i) == LUA_TSTRING) bytes += lua_rawlen(L, -1);
-  hold_memory(L, bytes, call.reply->memory);
-  for (lua_Integer i = 1; i <= count; ++i, lua_pop(L, 1)) {
-    const char* path = lua_rawgeti(L, 4, i) == LUA_TSTRING ? check_path(L, -1) : nullptr;
-    const ImageRef* media = test_media(L, -1);
-    if (media == nullptr && path == nullptr)
-      luaL_error(L, "%s: item %d is a %s; it takes clips, images and paths", kVerbNames[int(verb)],
-                 static_cast<int>(i), luaL_typename(L, -1));
-    pure(L,
-         [&] { call.sources.push_back(media ? media->source : make_source(Recipe::part, path)); });
-  }
-  if constexpr (verb == Verb::sheet)
-    return push_made(L, call.client, [&] {
-      auto source = make_source(Recipe::sheet, "");
-      auto sheet = std::make_shared<MediaSource::Sheet>(*sheet_of(options));
-      sheet->of = std::move(call.sources);
-      source->sheet = std::move(sheet);
-      return source;
-    });
-  pure(L, [&] {
-    engine::Engine& engine = *call.client->engine;
-    const char* out = lua_tostring(L, 2);
-    if (verb == Verb::timeline)
-      engine.timeline(std::move(call.sources), out, options, text_into(call));
-    else
-      engine.concat(std::move(call.sources), out, options, text_into(call));
-  });
-  return await < verb == Verb::timeline ? push_reply_text : push_film > (L, call);
-}
-
-template <Verb verb>
-int verb_of_list(lua_State* L) {
-  const char* name = kVerbNames[int(verb)];
-  const auto wrong = [&](const char* what, const char* hint) {
-    lua_pushfstring(L, "%s %s", name, what);
-    raise_message(L, Kind::invalid, lua_tostring(L, -1), hint);
-  };
-  if (!lua_istable(L, 1))
-    wrong("takes a list of clips first", lua_isnil(L, 1)
-                                             ? "if a function gave the list, does it have a return?"
-                                             : kExamples[int(verb)]);
-  for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1))
-    if (lua_isinteger(L, -2)
-            ? lua_tointeger(L, -2) == 0 && lua_isuserdata(L, -1)
-            : lua_type(L, -2) == LUA_TSTRING && std::strcmp(lua_tostring(L, -2), "n") != 0) {
-      lua_pushfstring(L, "takes a list, and got a table with the name %s in it",
-                      lua_tostring(L, -2));
-      wrong(lua_tostring(L, -1), lua_rawlen(L, 1) == 0
-                                     ? "give their order: { clips.one, clips.two }"
-                                     : "a list begins at 1; options are a table of their own");
-    }
-  if (lua_rawlen(L, 1) == 0)
-    wrong("got an empty list: there is nothing to join",
-          "the function that made the clips, or that kling.map was given, has to return them");
-  if (verb == Verb::sheet && lua_type(L, 2) == LUA_TSTRING)
-    wrong("takes no path", "write kling.sheet({ one, two }):save(\"sheet.png\")");
-  if (verb == Verb::sheet) {
-    lua_settop(L, 2);
-    lua_pushliteral(L, "");
-    lua_insert(L, 2);
-  }
-  if (lua_type(L, 2) != LUA_TSTRING)
-    wrong(verb == Verb::timeline ? "wants a path" : "wants the path of the film",
-          kExamples[int(verb)]);
-  check_path(L, 2);
-  lua_settop(L, 3);
-  for (lua_Integer i = 1; lua_rawgeti(L, 1, i) != LUA_TNIL; ++i, lua_pop(L, 1))
-    if (lua_rawequal(L, -1, 2) && verb != Verb::sheet)
-      wrong("has the film's own path as a part", "give the film another name");
-  lua_pop(L, 1);
-  if (!lua_isnil(L, 3) && !lua_istable(L, 3))
-    wrong(verb == Verb::sheet ? "takes options by name"
-                              : "takes options by name, such as { audio = \"song.mp3\" }",
-          kExamples[int(verb)]);
-  read_options(L, verb);
-  state_of(L).check_can_wait(L);
-  lua_newtable(L);
-  return take_items<join<verb>>(L, LUA_OK, 0);
-}
-
 }  // namespace
 
 const luaL_Reg kMediaVerbs[] = {{"image", with_dot<image>},
                                 {"bytes", with_dot<bytes>},
                                 {"still", with_dot<still>},
-                                {"concat", with_dot<verb_of_list<Verb::concat>>},
-                                {"timeline", with_dot<verb_of_list<Verb::timeline>>},
-                                {"sheet", with_dot<verb_of_list<Verb::sheet>>},
                                 {nullptr, nullptr}};
 
 int push_clip_of(lua_State* L, const JobRef& job) {

@@ -57,7 +57,7 @@ static int set_member(lua_State* L) {
 void push_functions(lua_State* L) {  // client
   lua_newtable(L);
   lua_insert(L, -2);  // module client
-  for (const luaL_Reg* list : {kVerbs, kMediaVerbs, kQuestionVerbs}) {
+  for (const luaL_Reg* list : {kVerbs, kMediaVerbs, kListVerbs, kQuestionVerbs}) {
     for (const luaL_Reg* entry = list; entry->name != nullptr; ++entry) {
       lua_pushvalue(L, -1);
       lua_pushcclosure(L, entry->func, 1);

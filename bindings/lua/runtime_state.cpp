@@ -305,6 +305,11 @@ int push_reply_json(lua_State* L, Call& call) {
   return 1;
 }
 
+int push_reply_text(lua_State* L, Call& call) {
+  lua_pushlstring(L, call.reply->text.data(), call.reply->text.size());
+  return 1;
+}
+
 Millis read_deadline(lua_State* L, int index) {
   if (lua_isnoneornil(L, index)) return kNever;
   if (!lua_istable(L, index))

@@ -4,6 +4,7 @@
 #include "lua/convert.h"
 #include "lua/errors.h"
 #include "lua/runtime.h"
+#include "lua/safe/limits.h"
 
 namespace kling::lua {
 
@@ -91,6 +92,7 @@ auto into(std::shared_ptr<Reply> reply, Value Reply::*member) {
 }
 inline engine::TextDone text_into(const Call& call) { return into(call.reply, &Reply::text); }
 int push_reply_json(lua_State* L, Call& call);
+int push_reply_text(lua_State* L, Call& call);
 
 template <int (*Push)(lua_State*, Call&)>
 int answered(lua_State* L, int, lua_KContext index) {
@@ -161,11 +163,29 @@ int push_outcome(lua_State* L, const JobRef& job);
 /// endpoint and alias.
 void add_endpoints(lua_State* L);
 
+/// The Image or Clip at `index`, null when it is neither.
+ImageRef* test_media(lua_State* L, int index);
+std::shared_ptr<engine::MediaSource> make_source(engine::MediaSource::Recipe recipe,
+                                                 std::string path);
+
+/// Pushes the Image that `make` describes. It is made when its bytes are first needed.
+template <class Make>
+int push_image(lua_State* L, const std::shared_ptr<Client>& client, Make make) {
+  ImageRef& image = new_object<ImageRef>(L);
+  pure(L, [&] {
+    image.client = client;
+    image.source = make();
+  });
+  hold_memory(L, image.source->bytes.size() + image.source->path.size(), image.memory);
+  return 1;
+}
+
 /// The functions of the module table: bound to a client, or not, or for the prelude alone.
 extern const luaL_Reg kVerbs[];
 /// Of configure and client.
 bool is_option(std::string_view name);
 extern const luaL_Reg kMediaVerbs[];
+extern const luaL_Reg kListVerbs[];
 extern const luaL_Reg kQuestionVerbs[];
 extern const luaL_Reg kTaskVerbs[];
 extern const luaL_Reg kTaskCore[];

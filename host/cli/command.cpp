@@ -10,6 +10,7 @@
 
 #include "base/signals.h"
 #include "base/terminal.h"
+#include "engine/media/ffmpeg.h"
 #include "lua/runtime.h"
 
 namespace kling::cli {
@@ -253,7 +254,10 @@ void watch_interrupts(std::function<void()> wake, double deadline) {
   std::thread([signals, due, wake = std::move(wake)]() mutable {
     for (;;) {
       if (next_signal(signals, due) != 0) {
-        if (++g_signals > 1) ::_exit(kExitInterrupted);
+        if (++g_signals > 1) {
+          engine::media::drop_parts();
+          ::_exit(kExitInterrupted);
+        }
         due = Steady::now() + kGrace;
       } else if (g_signals > 0 && !g_overdue) {
         due.reset();

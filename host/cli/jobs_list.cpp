@@ -181,7 +181,9 @@ void print_step(const Step& row, const Reader& reader, const Voice& voice) {
   line("attempt", row.attempt > 1 ? std::to_string(row.attempt) : "");
   line("cost",
        money(row) + (row.cost_usd ? "" : " (estimate from the " + api::price_basis(1) + ")"));
-  line("clip", row.file);
+  std::error_code error_code;
+  const bool gone = !row.file.empty() && !fs::exists(row.file, error_code);
+  line("clip", gone ? row.file + ", which is gone; kling jobs save fetches it" : row.file);
   const auto result = api::parse_json(row.result);
   if (result.is_object() && result.contains("videos") && result["videos"].is_array())
     for (const auto& video : result["videos"])

@@ -159,11 +159,18 @@ int wait_for(Waiting& waiting, const WaitOptions& options) {
     }
     engine::JobSnapshot shot;
     if (*target.job) shot = waiting.engine().snapshot(*target.job);
-    left = left || shot.state != "succeeded";
-    if (shot.state == "succeeded" && !options.voice.json)
+    const bool missing = waiting.engine().options.store && shot.file.empty();
+    if (shot.state != "succeeded" || (missing && interrupted())) {
+      left = true;
+    } else if (missing && shot.store_error) {
+      Error error = *shot.store_error;
+      error.message = "the clip is not stored: " + error.message;
+      error.hint = "run kling jobs wait again; the service keeps clips for 30 days";
+      error.job = shot.handle;
+      code = options.voice.fail(error);
+    } else if (!options.voice.json) {
       std::printf("%s  succeeded  %s\n", shot.handle.c_str(), shot.file.c_str());
-    if (shot.store_error)
-      options.voice.note(shot.handle + ": the clip is not stored: " + shot.store_error->message);
+    }
   }
   return left && interrupted() ? leave(options.voice) : code;
 }

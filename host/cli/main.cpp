@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "engine/media/ffmpeg.h"
 
 std::function<void(const char*, bool)> kling::cli::action_trace() { return nullptr; }
 
@@ -34,5 +35,6 @@ int main(int argc, char** argv) {
   // Nothing is left to end, and the process's memory goes with it: taking OpenSSL apart would cost
   // an empty run as much as running it.
   std::fflush(nullptr);
+  kling::engine::media::drop_parts();
   ::_exit(code);
 }

@@ -88,6 +88,7 @@ class Plan {
     std::map<std::string, int> counts;
     double usd = 0, paid = 0, draft = 0;
     int differing = 0, unpriced = 0;
+    bool spared = false;
     use_utf8();
     if (!json_ && !engines.empty()) print_row("state", "kind", "model", "mode", "s", "US$", "shot");
     double price_factor = 1;
@@ -119,12 +120,15 @@ class Plan {
         if (!shot.replayed) sum = api::decimal(sum + price);
         if (to_pay && price <= 0) ++unpriced;
         const api::Json body = api::parse_json(planned.request);
-        if (const auto* endpoint = api::find_endpoint(shot.endpoint); to_pay && endpoint)
+        // Clips of the film are none of its draft's, which is a take of its own.
+        if (const auto* endpoint = api::find_endpoint(shot.endpoint); !shot.replayed && endpoint)
           if (const auto least = api::estimate(
                   *endpoint,
                   api::as_draft(shot.endpoint, api::scalar_text(api::member(body, "model_name")),
-                                body)))
+                                body))) {
+            spared = spared || least->usd * price_factor < planned.estimate_usd - 1e-6;
             draft = api::decimal(draft + least->usd * price_factor);
+          }
         show(state, shot, price, body, carried);
       }
     }
@@ -145,8 +149,9 @@ class Plan {
     if (counts["refused"] > 0)
       text += printed("%d refused (not sent again): kling run --retry-failed asks anew\n",
                       counts["refused"]);
-    if (draft > 0 && draft < usd) text += printed("with --draft about $%.2f\n", draft);
-    if (draft > 0 && draft >= usd && !engines[0]->options.purse->spared)
+    const bool is_draft = !engines.empty() && engines[0]->options.draft;
+    if (spared && submissions > 0) text += printed("with --draft about $%.2f\n", draft);
+    if (draft > 0 && !spared && !(is_draft && engines[0]->options.purse->spared))
       text += "the draft costs what the film costs\n";
     if (differing > 0)
       text += printed("%d step%s from last time\n", differing,

@@ -367,8 +367,7 @@ class Run {
       outcome_ = line;
       if (bill.replayed > 0)
         options_.voice.note(std::to_string(bill.replayed) + " failed earlier, not sent again: " +
-                            options_.voice.typed("kling run --retry-failed ") +
-                            options_.app->remaining().front());
+                            command_line(*options_.app, "--retry-failed"));
     }
     if (const std::string text = service_.summary(runtime_.engines()); !text.empty())
       options_.voice.note(text);

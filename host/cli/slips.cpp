@@ -81,6 +81,10 @@ std::string quoted(const std::string& word) {
   return "'" + std::regex_replace(word, std::regex("'"), "'\\''") + "'";
 }
 
+std::string command_line(const CLI::App& run, const std::string& more) {
+  return "kling run" + line_of(given(run)) + " " + more + line_of(run.remaining());
+}
+
 std::string take_slips(const CLI::App& app, Words& words) {
   // A long dash is one that somebody else's program made of two.
   if (!words.empty() && !words[0].starts_with('-') && plain(words[0]).starts_with('-'))

@@ -82,26 +82,32 @@ int write_media(const ViewOptions& options, const json& cards, engine::Ledger* b
   if (!options.otio.empty())
     if (Status fits = engine::media::check_ending(options.otio, true); !fits)
       return options.voice.fail(fits.error());
-  // Clips that are all here are asked of nobody, wherever they were made.
-  std::string made_by;
+  std::vector<engine::Step> rows;
   for (const json& card : cards)
-    if (const auto row = book->find_by_id(card["row"]); row && *row && is_shown(card)) {
-      const bool here = fs::is_regular_file((*row)->file);
-      if (!here || (!made_by.empty() && made_by != (*row)->service)) {
-        made_by.clear();
-        break;
-      }
-      made_by = (*row)->service;
-    }
+    if (auto row = book->find_by_id(card["row"]); row && *row && is_shown(card))
+      rows.push_back(std::move(**row));
+  // A draft and other takes are the film only where nothing else is.
+  const auto is_take = [](const engine::Step& row) { return !take_of(row.run).empty(); };
+  if (!std::ranges::all_of(rows, is_take)) std::erase_if(rows, is_take);
+  // A shot that was made again stands where it stood: as far as lines and tasks tell.
+  std::ranges::stable_sort(rows, {}, [](const engine::Step& row) {
+    const auto colon = row.script.rfind(':');
+    const auto line = colon == row.script.npos ? 0 : std::atoi(row.script.c_str() + colon + 1);
+    return std::tuple(row.script.substr(0, colon), line, row.task_path.size(), row.task_path);
+  });
+  // Clips that are all here are asked of nobody, wherever they were made.
+  const bool here = std::ranges::all_of(rows, [&](const engine::Step& row) {
+    return row.service == rows.front().service && fs::is_regular_file(row.file);
+  });
+  const std::string made_by = here && !rows.empty() ? rows.front().service : "";
   Service service(options);
   service.waits_for = made_by.empty() ? "" : "ffmpeg";
   const auto engine = service.start(options.script, made_by);
   if (!engine) return options.voice.fail(engine.error());
   std::vector<std::shared_ptr<engine::MediaSource>> clips;
-  for (const json& card : cards) {
-    if (!is_shown(card)) continue;
+  for (const engine::Step& row : rows) {
     auto job = service.ended<std::shared_ptr<engine::Job>>(
-        [&](auto done) { (*engine)->find(card["handle"].get<std::string>(), std::move(done)); });
+        [&](auto done) { (*engine)->find(handle_of(row), std::move(done)); });
     if (!job) return options.voice.fail(job.error());
     clips.push_back(std::make_shared<engine::MediaSource>());
     clips.back()->recipe = engine::MediaSource::Recipe::clip;

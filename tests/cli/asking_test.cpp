@@ -108,6 +108,26 @@ TEST_CASE("a draft is another take, as cheap as it can be, and a plan tells both
                  "0 submitted, 2 reused"));
 }
 
+TEST_CASE("a plan's draft pays for all shots and cuts at times that its clips have") {
+  sim::Options options;
+  options.clock = make_clock(1000);
+  const Stage stage(R"(local kling = require "kling"
+local a = kling.text2video { prompt = "one", mode = "pro", duration = 10 }
+local b = kling.text2video { prompt = os.getenv "SECOND" or "two", mode = "pro" }
+a:wait():frame(8):save("frame.png")
+kling.concat({ a:wait():trim(6, 9), b }, "film.mp4"))",
+                    options);
+  REQUIRE(stage.run().code == 0);
+  ::setenv("SECOND", "another", 1);
+  CHECK(contains(stage.run({"plan", "film.lua"}).out,
+                 "1 to submit, about $0.35; 1 paid or running, $0.70\nwith --draft about $0.42"));
+  ::unsetenv("SECOND");
+  const Outcome draft = stage.run({"run", "--draft", "film.lua"});
+  CAPTURE(draft.err);
+  CHECK(draft.code == 0);
+  CHECK(contains(draft.err, "--draft: the clip is 5.0 s long; its end stands for 9 s"));
+}
+
 TEST_CASE("a draft that costs what the film costs says so before anything is paid") {
   const Stage stage(R"(local kling = require "kling"
 kling.text2video { prompt = "one", duration = os.getenv("LONG") and 10 or 5 }

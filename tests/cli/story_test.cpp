@@ -637,9 +637,10 @@ print(ok)
 )",
               options);
   CHECK(stage.run({"run", "--no-store", "film.lua"}).out == "false\n");
-  const Outcome again = stage.run({"run", "--no-store", "film.lua"});
+  const Outcome again = stage.run({"run", "--no-store", "film.lua", "two words", "--", "-x"});
   CHECK(again.out == "false\n");
-  CHECK(contains(again.err, "1 failed earlier, not sent again: kling run --retry-failed film.lua"));
+  // The whole command: without its take or ledger, another film would be paid.
+  CHECK(contains(again.err, "--no-store --retry-failed film.lua 'two words' -- -x\n"));
   const Outcome plan = stage.run({"plan", "film.lua"});
   CAPTURE(plan.out);
   CHECK(contains(plan.out, "refused (not sent again)"));

@@ -41,6 +41,9 @@ using Reached = std::function<void(double)>;
 void tell_delays(Warn tell, std::chrono::milliseconds after = std::chrono::seconds(10),
                  const std::atomic<bool>* cancel = nullptr);
 
+/// Takes away what is half written, as the process ends before its workers do.
+void drop_parts();
+
 /// Where ffmpeg and ffprobe lie, for the whole process; empty: on PATH.
 void use_tools(const std::string& folder);
 /// The program of that name: its name alone where PATH decides.

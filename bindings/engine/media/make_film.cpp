@@ -346,16 +346,16 @@ void warn_of_bars(const Part& part, const Shape& shape, bool sized, const Warn& 
     return std::to_string(wide) + "x" + std::to_string(high);
   };
   const std::string whole = size(part.source.width, part.source.height);
+  const std::string& name = part.segment.name.empty() ? part.segment.path : part.segment.name;
   if (warn && !sized && part.segment.generated && part.source.width > shape.width &&
       part.source.height > shape.height)  // and was paid for so
-    warn(media_error(part.segment.path, "is " + whole + " and becomes smaller in a film of " +
-                                            size(shape.width, shape.height) + "; size = \"" +
-                                            whole + "\" keeps it")
+    warn(media_error(name, "is " + whole + " and becomes smaller in a film of " +
+                               size(shape.width, shape.height) + "; size = \"" + whole +
+                               "\" keeps it")
              .message);
   if (!warn || shape.crop || (width + 2 >= shape.width && height + 2 >= shape.height)) return;
-  warn(media_error(part.segment.path, "is " + whole + " and stands in black bars in a film of " +
-                                          size(shape.width, shape.height) +
-                                          "; fit = \"crop\" fills the picture")
+  warn(media_error(name, "is " + whole + " and stands in black bars in a film of " +
+                             size(shape.width, shape.height) + "; fit = \"crop\" fills the picture")
            .message);
 }
 

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
+#include <set>
 
 #include "base/files.h"
 
@@ -25,8 +26,9 @@ std::string printable(string_view text, std::size_t size) {
 /// Never destroyed: a worker may outlive main.
 struct Tools {
   std::mutex mutex;
-  std::string folder;  ///< empty: PATH
-  std::string good;    ///< what was found to do
+  std::string folder;           ///< empty: PATH
+  std::string good;             ///< what was found to do
+  std::set<std::string> parts;  ///< what is being written
 };
 Tools& g_tools = *new Tools;
 
@@ -218,7 +220,20 @@ Status run_ffmpeg(const Arguments& arguments, const std::string& subject,
   return media_error(subject, "could not be made or read: " + reason(result->messages, subject));
 }
 
-PartPath::PartPath(const std::string& path) : path_(part_path(path)) {}
-PartPath::~PartPath() { ::unlink(path_.c_str()); }
+PartPath::PartPath(const std::string& path) : path_(part_path(path)) {
+  std::lock_guard lock(g_tools.mutex);
+  g_tools.parts.insert(path_);
+}
+
+PartPath::~PartPath() {
+  ::unlink(path_.c_str());
+  std::lock_guard lock(g_tools.mutex);
+  g_tools.parts.erase(path_);
+}
+
+void drop_parts() {
+  std::lock_guard lock(g_tools.mutex);
+  for (const std::string& part : g_tools.parts) ::unlink(part.c_str());
+}
 
 }  // namespace kling::engine::media
