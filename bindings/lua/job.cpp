@@ -47,7 +47,7 @@ int job_index(lua_State* L) {
     if (std::strcmp(key, field.name) != 0) continue;
     api::Json& value = new_object<api::Json>(L);
     pure(L, [&] {
-      const auto get = [&](const engine::JobView& now) { value = field.get(now); };
+      const auto get = [&](const engine::JobView& now) { value = engine::to_json(field.get(now)); };
       job.client->engine->read(job.job, get);
     });
     if (value.is_null() || value == "") return 0;

@@ -357,6 +357,7 @@ Millis Scheduler::moment(Millis when) {
 
 /// Of the waits for what is held the one that ends first ends; false: there is none `before` that.
 bool Scheduler::end_held_wait(Millis before) {
+  if (held_.empty()) return false;  // in each tick, and there may be thousands of tasks
   std::shared_ptr<Ticket> first;
   const auto look = [&](const std::shared_ptr<Ticket>& wait) {
     if (!wait || wait->until == kNever) return;
