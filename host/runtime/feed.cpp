@@ -60,7 +60,7 @@ const std::string& Feed::list(const Engines& engines) {
   list_ = "[";
   std::size_t count = 0, size = 0;
   for (const auto& record : records_) size += record.second.text.size() + 1;
-  list_.reserve(size + 2);
+  if (list_.capacity() < size + 2) list_.reserve(3 * size + 2);  // untouched memory costs nothing
   for (const engine::Engine* engine : engines)
     for (const auto& job : engine->jobs()) {
       if (count++ > 0) list_ += ',';
