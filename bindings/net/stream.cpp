@@ -62,10 +62,6 @@ ssize_t Stream::write(const char* from, size_t size) {
 bool Stream::find_head() {
   while (!answer_.has_head())
     if (!answer_.fault().empty() || !receive(Steady::now() + read_timeout_)) return false;
-  return write_head();
-}
-
-bool Stream::write_head() {
   const std::string& packing = answer_.coding();
   const bool zip = packing == "gzip" || packing == "x-gzip" || packing == "deflate";
   spoiled_ = zip ? ::inflateInit2(&zip_, 15 + 32) != Z_OK : !packing.empty() && packing != "br";

@@ -47,7 +47,6 @@ class Stream final : public PlainStream {
   bool receive(TimePoint until);
   bool listen();
   bool find_head();
-  bool write_head();
   int fill(TimePoint until);
   ssize_t unpack(char* to, size_t size, TimePoint until);
 

@@ -34,14 +34,10 @@ void Exchange::attach(std::shared_ptr<SocketHandle> socket) {
   socket_ = std::move(socket);
 }
 
-Exchange::End Exchange::reason_to_end(TimePoint now) const {
-  if (stop != nullptr && *stop) return End::stopped;
-  return now >= deadline.load() ? End::deadline : End::none;
-}
-
 void Exchange::look(TimePoint now) {
   std::lock_guard lock(mutex_);
-  if (end == End::none) end = reason_to_end(now);
+  if (end == End::none && stop != nullptr && *stop) end = End::stopped;
+  if (end == End::none && now >= deadline.load()) end = End::deadline;
   // At every look again: an ended exchange may be about to open its next socket.
   if (end != End::none && socket_) socket_->shut();
 }

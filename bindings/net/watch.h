@@ -47,8 +47,6 @@ class Exchange {
   std::atomic<End> end{End::none};     ///< why the watch ended it
 
  private:
-  End reason_to_end(TimePoint now) const;
-
   mutable std::mutex mutex_;
   std::shared_ptr<SocketHandle> socket_;
 };

@@ -29,13 +29,6 @@ double speed_of(const Clock& clock) {
   return std::round(static_cast<double>(kSpan) / real * 100) / 100;
 }
 
-/// What --json tells of it.
-nlohmann::json event_of(const engine::JobSnapshot& job) {
-  nlohmann::json event = engine::to_json(job);
-  if (job.duration() > 0) event["duration"] = job.duration();
-  return event;
-}
-
 }  // namespace
 
 bool is_over(const engine::JobSnapshot& job) {
@@ -106,7 +99,9 @@ std::vector<const Progress::Shown*> Progress::look(const std::vector<engine::Eng
           shown.job.state + (shown.job.waiting_for.empty() ? "" : " " + shown.job.waiting_for);
       if (shown.told == told) continue;
       shown.told = told;
-      if (voice_.json) Voice::line({{"job", event_of(shown.job)}});
+      nlohmann::json event = engine::to_json(shown.job);
+      if (shown.job.duration() > 0) event["duration"] = shown.job.duration();
+      if (voice_.json) Voice::line({{"job", event}});
       changed.push_back(&shown);
     }
     for (engine::Work& work : engine->works()) works_.push_back(std::move(work));

@@ -36,13 +36,6 @@ Check rule(unsigned endpoints, const char* id, const char* sentence, const char*
 Check needs(unsigned endpoints, const char* id, const char* sentence, const char* field,
             Feature feature, bool (*when)(const Request&) = nullptr);
 
-/// References in prompts, such as <<<image_1>>>: they point at something that is given (`extra`
-/// counts as given), and are spelt as the service knows them.
-Verdict reference_targets(const Request& request);
-Verdict reference_spelling(const Request& request);
-Verdict prompt_value(const Request& request);
-Verdict prompt_hole(const Request& request);
-
 inline bool has_sound(const Request& r) { return effective(r, "sound") == "on"; }
 inline bool has_end_frame(const Request& r) {
   return any_item(r, "image_list", "type", "end_frame");

@@ -194,6 +194,81 @@ std::size_t count_given(const Request& request, const Referable& kind) {
   return count;
 }
 
+Verdict reference_targets(const Request& request) {
+  const std::vector<Reference> references = references_of(request);
+  std::vector<std::string> complaints;
+  std::vector<std::string> lists;
+  bool known = true;
+  for (const Referable& kind : kReferables) {
+    const std::size_t count = count_given(request, kind);
+    std::vector<std::string> missing;
+    for (const Reference& reference : references) {
+      const std::string text = "<<<" + reference.text + ">>>";
+      if (reference.kind == kind.name &&
+          (reference.number < 1 || reference.number > static_cast<std::int64_t>(count)) &&
+          std::ranges::find(missing, text) == missing.end())
+        missing.push_back(text);
+    }
+    if (missing.empty()) continue;
+    known = known && takes(request, kind.list);
+    complaints.push_back(joined(missing, ", ") + ", but " + std::to_string(count) + " " +
+                         kind.name + (count == 1 ? " is" : "s are") + " given");
+    lists.push_back(std::string(kind.list) + " = { … }");
+  }
+  if (complaints.empty()) return {};
+  return error("prompt", "prompt refers to " + joined(complaints, "; and to "),
+               (known ? "numbers start at 1; give " : "kling.omni takes ") +
+                   joined(lists, " and ") + " (or put them into extra, which is sent unchecked)");
+}
+
+/// An address is another one in each run, which would pay for the clip again.
+Verdict prompt_value(const Request& request) {
+  static const std::regex& value = *new std::regex(
+      R"(\b(table|function|userdata|thread|builtin): 0x[0-9a-f]+|\b(Job|Clip|Image) [^\n]{0,60}kling:\w+/|\b(file) \(0x[0-9a-f]+)");
+  std::string text;
+  for (const char* field : {"prompt", "negative_prompt"})
+    text += scalar_text(member(request.fields, field)).substr(0, 5000) + "\n";
+  for (const Json& shot : member(request.fields, "multi_prompt"))
+    text += scalar_text(member(shot, "prompt")).substr(0, 5000) + "\n";
+  std::smatch match;
+  if (!std::regex_search(text, match, value)) return {};
+  return error("prompt",
+               "a " + match[1].str() + match[2].str() + match[3].str() +
+                   " stands in the prompt, and is no text",
+               "take a text of it, such as place[1] or place.name");
+}
+
+Verdict prompt_hole(const Request& request) {
+  static const std::regex& hole = *new std::regex(
+      R"(\$\{\w+\}|\{\{ ?\w+ ?\}\}|\{(?!(image|element|video|voice)[_ ]?[0-9])\w*\}|%[sd](?!\w)|\B\$[a-z]\w*|\bnil\b)");
+  const std::string prompt = scalar_text(member(request.fields, "prompt")).substr(0, 5000);
+  std::smatch match;
+  if (!std::regex_search(prompt, match, hole)) return {};
+  return warning("prompt", match.str() + " stands in the prompt as it is",
+                 "Lua fills in with \"Shot \" .. n, or (\"Shot %d\"):format(n)");
+}
+
+Verdict reference_spelling(const Request& request) {
+  for (const Reference& reference : references_of(request))
+    if (reference.kind.empty())
+      return warning("prompt",
+                     "<<<" + excerpt(reference.text, 40) + ">>> is no reference the service knows",
+                     "write <<<image_1>>>, <<<element_1>>>, <<<video_1>>> or <<<voice_1>>>");
+  // As other services have them: @Image1, <<image_1>>.
+  static const std::regex& foreign = *new std::regex(
+      "(^|[^<])((<{1,2}|@|\\[|\\{)(image|element|video|voice)[_ ]?([0-9]{1,3})[>\\]}]*)",
+      std::regex::icase);
+  const std::string prompt = scalar_text(member(request.fields, "prompt")).substr(0, 5000);
+  std::smatch match;
+  if (!std::regex_search(prompt, match, foreign)) return {};
+  const std::string kind = lower(match[4].str());
+  return warning("prompt", match[2].str() + " is no reference the service knows",
+                 takes(request, kind + "_list")
+                     ? "write <<<" + kind + "_" + match[5].str() + ">>>"
+                     : "kling.omni refers to what it is given: " + kind + "_list = { … }, and <<<" +
+                           kind + "_1>>> in the prompt");
+}
+
 }  // namespace
 
 Check rule(unsigned endpoints, const char* id, const char* sentence, const char* judged,
@@ -292,81 +367,6 @@ std::vector<Check> last_checks() {
                  "leave out one of the two, or take image2video with kling-v3"),
            [](const Request& r) { return is_multi_shot(r) && has_end_frame(r); }),
   };
-}
-
-Verdict reference_targets(const Request& request) {
-  const std::vector<Reference> references = references_of(request);
-  std::vector<std::string> complaints;
-  std::vector<std::string> lists;
-  bool known = true;
-  for (const Referable& kind : kReferables) {
-    const std::size_t count = count_given(request, kind);
-    std::vector<std::string> missing;
-    for (const Reference& reference : references) {
-      const std::string text = "<<<" + reference.text + ">>>";
-      if (reference.kind == kind.name &&
-          (reference.number < 1 || reference.number > static_cast<std::int64_t>(count)) &&
-          std::ranges::find(missing, text) == missing.end())
-        missing.push_back(text);
-    }
-    if (missing.empty()) continue;
-    known = known && takes(request, kind.list);
-    complaints.push_back(joined(missing, ", ") + ", but " + std::to_string(count) + " " +
-                         kind.name + (count == 1 ? " is" : "s are") + " given");
-    lists.push_back(std::string(kind.list) + " = { … }");
-  }
-  if (complaints.empty()) return {};
-  return error("prompt", "prompt refers to " + joined(complaints, "; and to "),
-               (known ? "numbers start at 1; give " : "kling.omni takes ") +
-                   joined(lists, " and ") + " (or put them into extra, which is sent unchecked)");
-}
-
-/// An address is another one in each run, which would pay for the clip again.
-Verdict prompt_value(const Request& request) {
-  static const std::regex& value = *new std::regex(
-      R"(\b(table|function|userdata|thread|builtin): 0x[0-9a-f]+|\b(Job|Clip|Image) [^\n]{0,60}kling:\w+/|\b(file) \(0x[0-9a-f]+)");
-  std::string text;
-  for (const char* field : {"prompt", "negative_prompt"})
-    text += scalar_text(member(request.fields, field)).substr(0, 5000) + "\n";
-  for (const Json& shot : member(request.fields, "multi_prompt"))
-    text += scalar_text(member(shot, "prompt")).substr(0, 5000) + "\n";
-  std::smatch match;
-  if (!std::regex_search(text, match, value)) return {};
-  return error("prompt",
-               "a " + match[1].str() + match[2].str() + match[3].str() +
-                   " stands in the prompt, and is no text",
-               "take a text of it, such as place[1] or place.name");
-}
-
-Verdict prompt_hole(const Request& request) {
-  static const std::regex& hole = *new std::regex(
-      R"(\$\{\w+\}|\{\{ ?\w+ ?\}\}|\{(?!(image|element|video|voice)[_ ]?[0-9])\w*\}|%[sd](?!\w)|\B\$[a-z]\w*|\bnil\b)");
-  const std::string prompt = scalar_text(member(request.fields, "prompt")).substr(0, 5000);
-  std::smatch match;
-  if (!std::regex_search(prompt, match, hole)) return {};
-  return warning("prompt", match.str() + " stands in the prompt as it is",
-                 "Lua fills in with \"Shot \" .. n, or (\"Shot %d\"):format(n)");
-}
-
-Verdict reference_spelling(const Request& request) {
-  for (const Reference& reference : references_of(request))
-    if (reference.kind.empty())
-      return warning("prompt",
-                     "<<<" + excerpt(reference.text, 40) + ">>> is no reference the service knows",
-                     "write <<<image_1>>>, <<<element_1>>>, <<<video_1>>> or <<<voice_1>>>");
-  // As other services have them: @Image1, <<image_1>>.
-  static const std::regex& foreign = *new std::regex(
-      "(^|[^<])((<{1,2}|@|\\[|\\{)(image|element|video|voice)[_ ]?([0-9]{1,3})[>\\]}]*)",
-      std::regex::icase);
-  const std::string prompt = scalar_text(member(request.fields, "prompt")).substr(0, 5000);
-  std::smatch match;
-  if (!std::regex_search(prompt, match, foreign)) return {};
-  const std::string kind = lower(match[4].str());
-  return warning("prompt", match[2].str() + " is no reference the service knows",
-                 takes(request, kind + "_list")
-                     ? "write <<<" + kind + "_" + match[5].str() + ">>>"
-                     : "kling.omni refers to what it is given: " + kind + "_list = { … }, and <<<" +
-                           kind + "_1>>> in the prompt");
 }
 
 }  // namespace kling::api
