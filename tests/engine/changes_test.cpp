@@ -1,6 +1,7 @@
 // The feed of changed jobs: each reader hears of each change, and of nothing else.
 #include <set>
 
+#include "api/text.h"
 #include "engine/stage.h"
 
 using namespace kling;
