@@ -62,12 +62,6 @@ std::string id_text(const std::string& said) {
   return has_word(kWords, lower(id)) || id.find_first_of("/#%?") != id.npos ? "" : id;
 }
 
-/// Not "..", no sentence, and no letter of it is broken.
-bool can_be_id(std::string_view id) {
-  return id.find_first_not_of("./-") != id.npos && id.find_first_of("<>\"'`{}?\\") == id.npos &&
-         std::ranges::all_of(id, [](char c) { return c > ' ' && c < 0x7F; });
-}
-
 double number_of(const Json& value) {
   double number = 0;
   const std::string text = scalar_text(value);
@@ -237,7 +231,11 @@ std::optional<Task> read_task(const std::vector<const Json*>& levels, Answer& an
   }
   for (const Json* level : tasks) keep_first(task.id, first_text(*level, {"id"}));
   task.id = id_text(task.id);
-  if (!can_be_id(task.id)) task.id.clear();
+  // Not "..", no sentence, and no letter of it is broken.
+  if (task.id.find_first_not_of("./-") == task.id.npos ||
+      task.id.find_first_of("<>\"'`{}?\\") != task.id.npos ||
+      std::ranges::any_of(task.id, [](char c) { return c <= ' ' || c >= 0x7F; }))
+    task.id.clear();
   const bool success = !words.empty() && words.front().state == TaskState::succeeded;
   for (auto level = tasks.rbegin(); level != tasks.rend(); ++level) {  // Kling's own words first
     keep_first(task.external_id, first_text(member(**level, "task_info"), {"external_task_id"}));

@@ -191,18 +191,32 @@ std::string scalar_text(const Json& value) {
 }
 
 void append_text(std::string& to, const Json& value) {
-  // Most texts need no escapes, and setting up a serializer costs more than they do.
-  const auto is_plain = [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; };
   char digits[64];
-  if (const auto* text = value.get_ptr<const std::string*>();
-      text != nullptr && std::ranges::all_of(*text, is_plain))
-    ((to += '"') += *text) += '"';
+  if (const auto* text = value.get_ptr<const std::string*>())
+    append_quoted(to, *text);
   else if (value.is_boolean())
     to += value.get<bool>() ? "true" : "false";
   else if (value.is_number_float() && std::isfinite(value.get<double>()))
     to.append(digits, nlohmann::detail::to_chars(digits, std::end(digits), value.get<double>()));
   else
     to += value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+void append_quoted(std::string& to, std::string_view text) {
+  // Setting up a serializer costs more than most texts do.
+  const auto is_control = [](unsigned char c) { return c < ' '; };
+  const bool ascii = std::ranges::none_of(text, [](signed char c) { return c < ' '; });
+  if (!ascii && (bad_utf8(text) != text.npos || std::ranges::any_of(text, is_control))) {
+    to += Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+    return;
+  }
+  to += '"';
+  if (text.find('"') == text.npos && text.find('\\') == text.npos) to += std::exchange(text, {});
+  for (const char c : text) {
+    if (c == '"' || c == '\\') to += '\\';
+    to += c;
+  }
+  to += '"';
 }
 
 std::string to_text(const Json& value) {

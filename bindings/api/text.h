@@ -32,6 +32,7 @@ std::string scalar_text(const Json& value);
 /// JSON on one line; broken UTF-8 in it is replaced.
 std::string to_text(const Json& value);
 void append_text(std::string& to, const Json& value);
+void append_quoted(std::string& to, std::string_view text);
 /// A member of an object; a null value when `value` is no object or has none.
 const Json& member(const Json& value, std::string_view key);
 

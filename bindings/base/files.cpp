@@ -180,6 +180,15 @@ std::string file_stamp(const std::string& path) {
   return stamp;
 }
 
+bool is_standard_input(const std::string& path) {
+  struct stat named, input, nothing;
+  const auto is_input = [&input](const struct stat& other) {
+    return other.st_dev == input.st_dev && other.st_ino == input.st_ino;
+  };
+  return ::fstat(0, &input) == 0 && ::stat(path.c_str(), &named) == 0 && is_input(named) &&
+         !(::stat("/dev/null", &nothing) == 0 && is_input(nothing));
+}
+
 Status make_folders(const std::string& folder) {
   std::error_code error;
   if (!folder.empty()) fs::create_directories(folder, error);

@@ -39,6 +39,9 @@ Result<std::string> hash_file(const std::string& path, std::uint64_t* size = nul
 /// disk keeps whole seconds only, or there is no file.
 std::string file_stamp(const std::string& path);
 
+/// Whether it is another name of this program's input. /dev/null never is: nothing is in it.
+bool is_standard_input(const std::string& path);
+
 Status make_folders(const std::string& folder);
 
 /// Writes `data` beside `path`, syncs it and renames it onto `path`. Mode 0600 when `secret`.

@@ -19,11 +19,6 @@ bool is_below(const fs::path& path, fs::path folder) {
          folder.end();
 }
 
-/// Folders whose files are no files: reading one has effects, or tells of the process.
-bool is_of_the_system(const fs::path& path) {
-  return is_below(path, "/proc") || is_below(path, "/sys") || is_below(path, "/dev");
-}
-
 fs::path real(const std::string& folder) {
   if (folder.empty()) return {};
   std::error_code error;
@@ -42,7 +37,10 @@ Result<std::string> place(const Confinement& confinement, const std::string& pat
   std::error_code error;
   const fs::path found = fs::weakly_canonical(asked, error);
   // A link that leads nowhere is left as it is, and a writer would follow it.
-  if (error || is_of_the_system(found) || fs::is_symlink(found, error)) return outside(path);
+  // Files of the system are none: reading one has effects, or tells of the process.
+  if (error || is_below(found, "/proc") || is_below(found, "/sys") || is_below(found, "/dev") ||
+      fs::is_symlink(found, error))
+    return outside(path);
   const bool below =
       std::any_of(confinement.roots.begin(), confinement.roots.end(), [&](const std::string& root) {
         const fs::path folder = real(root);

@@ -227,8 +227,12 @@ void Engine::run(const std::shared_ptr<Job>& job, Event event, Lane lane, End en
   }
 }
 
+// The first in line asks again, for slots of other processes; the others are called.
+constexpr Millis kAskAgain = 2'000;
+constexpr Millis kLookAgain = 15'000;
+
 void Engine::wait(const std::shared_ptr<Job>& job, const Action& action) {
-  if (action.delay == kSlotDelay) return wait_for_slot(job);
+  if (action.delay == kSlotDelay) return sleep(job, is_next(*job) ? kAskAgain : kLookAgain);
   Millis delay = action.delay;
   if (delay == kPollDelay) {
     if (std::lock_guard lock(job->mutex); job->polled_at != 0)
@@ -363,7 +367,17 @@ Event Engine::perform(const std::shared_ptr<Job>& job, ActionType action) {
   if (options.on_action) options.on_action(name(action), false);
   const Event event = [&] {
     try {
-      return carry_out(job, action);
+      switch (action) {
+        case ActionType::write_intent: return write_intent(job);
+        case ActionType::revisit: return revisit(*job);
+        case ActionType::mark_sending: return mark_sending(*job);
+        case ActionType::post: return post(*job);
+        case ActionType::look_up: return look_up(*job);
+        case ActionType::probe_look_up: return probe_look_up(*job);
+        case ActionType::get: return get(*job);
+        case ActionType::download: return download(*job);
+        default: return record(*job, action);
+      }
     } catch (const std::exception&) {
       return cut_short(*job, action);
     }
@@ -376,26 +390,8 @@ Event Engine::perform(const std::shared_ptr<Job>& job, ActionType action) {
   return event;
 }
 
-Event Engine::carry_out(const std::shared_ptr<Job>& job, ActionType action) {
-  switch (action) {
-    case ActionType::write_intent: return write_intent(job);
-    case ActionType::revisit: return revisit(*job);
-    case ActionType::mark_sending: return mark_sending(*job);
-    case ActionType::post: return post(*job);
-    case ActionType::look_up: return look_up(*job);
-    case ActionType::probe_look_up: return probe_look_up(*job);
-    case ActionType::get: return get(*job);
-    case ActionType::download: return download(*job);
-    default: return record(*job, action);
-  }
-}
-
 // ---- Slots: jobs that wait until another one has ended, first in, first out. The ledger decides
 // whether one is free; here is only who asks it next, so that a thousand waiting jobs do not ----
-
-// The first in line asks again, for slots of other processes; the others are called.
-constexpr Millis kAskAgain = 2'000;
-constexpr Millis kLookAgain = 15'000;
 
 Limits Engine::limits_now() {
   std::lock_guard lock(slots_mutex);
@@ -417,10 +413,6 @@ void Engine::leave_line(Job& job) {
     if (line.erase(job.order) == 0) return;
   }
   call_next();
-}
-
-void Engine::wait_for_slot(const std::shared_ptr<Job>& job) {
-  sleep(job, is_next(*job) ? kAskAgain : kLookAgain);
 }
 
 /// A slot may be free, or nothing is sent any more: the head of the line looks at once.

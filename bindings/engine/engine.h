@@ -279,7 +279,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void wait(const std::shared_ptr<Job>& job, const Action& action);
   void run_soon(const std::shared_ptr<Job>& job, const Event& event);
   Event perform(const std::shared_ptr<Job>& job, ActionType action);
-  Event carry_out(const std::shared_ptr<Job>& job, ActionType action);
 
   Millis next_look(Job& job);
   void sleep(const std::shared_ptr<Job>& job, Millis delay);
@@ -304,7 +303,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool is_next(Job& job);
   void leave_line(Job& job);
   void call_next();
-  void wait_for_slot(const std::shared_ptr<Job>& job);
 
   // --- records.cpp: actions on the ledger
   Event write_intent(const std::shared_ptr<Job>& job);
@@ -358,7 +356,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Result<std::string> notify(const api::CallbackRequest& request);
   void hear(const std::shared_ptr<Job>& job, bool ended);
   Result<std::shared_ptr<Job>> find(const std::string& text, Ask& ask);
-  Status read_ask(const Step& row, Ask& ask);
   /// Whose asks are kept. A host may run scripts without a name: they are replayed all the same.
   std::string asks_of() const { return options.run_name().empty() ? "*" : options.run_name(); }
   Result<QueryResult> query(const QueryTarget& wanted);

@@ -119,25 +119,6 @@ std::string Engine::query_of(const std::string& handle) const {
   return options.embedded ? "kling.query(\"" + handle + "\")" : "kling query " + handle;
 }
 
-Status Engine::read_ask(const Step& row, Ask& ask) {
-  auto book = ledger();
-  if (!book) return book.error();
-  ask.script = options.typed ? "" : asks_of();
-  ask.digest = "job " + row.address;
-  ask.book = *book;
-  ask.row = row.id;
-  {
-    std::lock_guard lock(claim_mutex);
-    ask.nth = asked[{ask.task_path, ask.digest}]++;
-  }
-  const auto timeouts = (*book)->timeouts(ask);
-  if (!timeouts) return timeouts.error();
-  ask.timeouts = *timeouts;
-  ask.settled = row.state == StepState::succeeded || row.state == StepState::failed;
-  ask.ready = true;
-  return Done{};
-}
-
 Result<std::shared_ptr<Job>> Engine::find(const std::string& text, Ask& ask) {
   auto handle = parse_handle(text);
   auto row = find_row(named_handle(text));
@@ -147,7 +128,21 @@ Result<std::shared_ptr<Job>> Engine::find(const std::string& text, Ask& ask) {
   if (endpoint == nullptr)
     return unknown_kind(*row ? "" : handle->endpoint, *row ? text : id_of(*handle));
   if (*row) {
-    if (Status read = read_ask(**row, ask); !read) return read.error();
+    auto book = ledger();
+    if (!book) return book.error();
+    ask.script = options.typed ? "" : asks_of();
+    ask.digest = "job " + (*row)->address;
+    ask.book = *book;
+    ask.row = (*row)->id;
+    {
+      std::lock_guard lock(claim_mutex);
+      ask.nth = asked[{ask.task_path, ask.digest}]++;
+    }
+    const auto timeouts = (*book)->timeouts(ask);
+    if (!timeouts) return timeouts.error();
+    ask.timeouts = *timeouts;
+    ask.settled = (*row)->state == StepState::succeeded || (*row)->state == StepState::failed;
+    ask.ready = true;
     if (auto job = job_of((*row)->id)) return job;
   }
   auto job = new_job(endpoint);

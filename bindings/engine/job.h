@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <variant>
 
 #include "engine/job_machine.h"
 #include "engine/ledger.h"
@@ -62,13 +63,18 @@ struct JobSnapshot : StepFacts, JobFacts {
   double duration() const { return videos.empty() ? 0 : videos[0].duration; }
 };
 
+/// What is told in one member of an object, as long as the object lives; no Error: there is none.
+using Fact = std::variant<const Error*, bool, int, double, std::string_view, std::string>;
+api::Json to_json(const Fact& fact);
+
 /// A field under the name that scripts, --json and kling_host_jobs have for it.
 struct JobField {
   const char* name;
-  api::Json (*get)(const JobView&);  ///< null: this job has none
+  Fact (*get)(const JobView&);
 };
 std::span<const JobField> job_fields();
 api::Json to_json(const JobView& view);
+void append_json(std::string& to, const JobView& view);  ///< the same as text
 inline api::Json to_json(const JobSnapshot& job) { return to_json(job.view()); }
 
 /// The texts of an error that may be missing, under the names that scripts and JSON have for them.

@@ -25,12 +25,6 @@ Millis backoff(int tries, Millis cap) {
 /// Between two look-ups of a lost answer.
 Millis search_pause(Millis searched) { return std::clamp(searched / 2, 2 * kSecond, 30 * kSecond); }
 
-bool is_record(ActionType type) {
-  return type == ActionType::record_accepted || type == ActionType::record_result ||
-         type == ActionType::record_failure || type == ActionType::record_file ||
-         type == ActionType::ask || type == ActionType::clear_sending;
-}
-
 /// The rules, with the state they work on. One function a phase, in the order of a job's life.
 class Machine {
  public:
@@ -120,7 +114,9 @@ class Machine {
   // What the service told must reach the disk, so its record is tried again for a while. What was
   // not sent yet is not sent without a record.
   Transition ledger_failed() {
-    s.redo = is_record(s.last);
+    s.redo = s.last == ActionType::record_accepted || s.last == ActionType::record_result ||
+             s.last == ActionType::record_failure || s.last == ActionType::record_file ||
+             s.last == ActionType::ask || s.last == ActionType::clear_sending;
     if (!s.redo || lasted(kLedgerWindow)) return pause();
     return wait(5 * kSecond);
   }

@@ -27,30 +27,6 @@ std::string clip_name(const Job& job, int video) {
   return stem + (video > 0 ? "-" + std::to_string(video + 1) : "") + ".mp4";
 }
 
-/// `wanted`, or beside it, where nothing else lies. What is the same may: it is saved again.
-template <class Same>
-fs::path free_name(const fs::path& wanted, Same is_same) {
-  std::error_code ignored;
-  for (int n = 1;; ++n) {
-    fs::path name = wanted;
-    if (n > 1)
-      name.replace_filename(wanted.stem().string() + "-" + std::to_string(n) +
-                            wanted.extension().string());
-    if (!fs::exists(name, ignored) || is_same(name.string())) return name;
-  }
-}
-
-/// What a file is called in a folder that was given without a name: as its shot, if that has one.
-std::string given_name(const MediaSource& source, const std::string& from) {
-  std::string name;
-  if (source.recipe == MediaSource::Recipe::clip && source.job != nullptr) {
-    std::lock_guard lock(source.job->mutex);
-    name = as_file_name(source.job->step.name);
-  }
-  if (name.empty()) return fs::path(from).filename().string();
-  return name + fs::path(from).extension().string();
-}
-
 constexpr const char* kOtherThanClips =
     "png jpg jpeg webp gif bmp tif tiff heic heif avif avi webm mkv lua csv json txt md wav mp3";
 
@@ -451,11 +427,23 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
   const auto hash = digest_of(*from), content = hash ? origin_or_content(*hash) : hash;
   if (!content) return content;
   if (in_folder) {
-    target = free_name(target / given_name(source, *from), [&](const std::string& there) {
+    // As its shot, if that has a name, or beside it where something else lies.
+    fs::path name = fs::path(*from).filename();
+    if (source.recipe == Recipe::clip && source.job != nullptr) {
+      std::lock_guard lock(source.job->mutex);
+      if (const std::string own = as_file_name(source.job->step.name); !own.empty())
+        name = own + name.extension().string();
+    }
+    const auto is_free = [&](const std::string& there) {
+      if (!fs::exists(there, ignored)) return true;
       if (const auto by = made_by(there); unpaid().empty() && by && *by == "sim") return true;
       const auto known = counts_as(there);
       return known && *known == *content;
-    });
+    };
+    const std::string stem = (target / name.stem()).string(), ending = name.extension().string();
+    target /= name;
+    for (int n = 2; !is_free(target.string()); ++n)
+      target = stem + "-" + std::to_string(n) + ending;
   } else {
     if (fs::equivalent(*from, *place, ignored)) return *place;
     place = spare(*place);

@@ -43,11 +43,6 @@ void name_origins(api::Json& value, const Identities& names) {
   }
 }
 
-bool is_in(const Ledger& book, const Ask& ask) {
-  const auto of = ask.book.lock();
-  return of && of->prefix() == book.prefix();
-}
-
 }  // namespace
 
 void Engine::load(Job& job, const Step& row) {
@@ -133,11 +128,14 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
                 .given = given[wanted.digest],
                 .taken = taken[wanted.digest]};
   std::map<std::int64_t, Ask*> raised;
-  for (const Raised* entry = request.story.get(); entry != nullptr; entry = entry->before.get())
-    if (Ask& ask = *entry->ask; ask.ready && !ask.followed && ask.digest == wanted.digest &&
-                                (entry->kind != Kind::script || ask.lost) && is_in(**book, ask) &&
-                                raised.emplace(ask.row, &ask).second)
+  for (const Raised* entry = request.story.get(); entry != nullptr; entry = entry->before.get()) {
+    Ask& ask = *entry->ask;
+    const auto of = ask.book.lock();
+    if (ask.ready && !ask.followed && ask.digest == wanted.digest &&
+        (entry->kind != Kind::script || ask.lost) && of && of->prefix() == (*book)->prefix() &&
+        raised.emplace(ask.row, &ask).second)
       asking.story.push_back(ask.row);
+  }
   wanted.created_at = now();  // a later run takes it for the moment at which the script went on
   auto claimed = (*book)->claim(wanted, asking);
   if (!claimed) return failed_record(job, claimed.error());

@@ -247,7 +247,7 @@ void WorkerPool::stop() {
     for (const auto& lane : dropped)
       for (std::size_t i = 0; i < lane.size(); ++i) state_->clock->release();
   }
-  state_->end(std::chrono::steady_clock::now() + std::chrono::milliseconds(100));
+  state_->end(std::chrono::steady_clock::now() + std::chrono::milliseconds(60));
   // What was dropped may own this pool's last reference: destroyed unlocked.
 }
 

@@ -1,5 +1,5 @@
 // The engine's threads: started on first need, at most `kMaxThreads`, each running what may block.
-// Any thread may submit. stop() drops what has not begun and returns within about 100 ms; a thread
+// Any thread may submit. stop() drops what has not begun and returns within about 60 ms; a thread
 // that hangs in a system call is left behind with what it holds. So does exit() with every pool
 // that nobody stopped, and waits for its threads, as what they use is taken down then.
 #pragma once

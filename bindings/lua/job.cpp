@@ -20,12 +20,6 @@ engine::JobSnapshot& push_snapshot(lua_State* L, const JobRef& job) {
   return push_snapshot(L, *job.client, job.job);
 }
 
-int push_error(lua_State* L, const Error& error) {
-  ErrorValue& value = new_object<ErrorValue>(L);
-  pure(L, [&] { value.error = error; });
-  return 1;
-}
-
 int job_index(lua_State* L) {
   JobRef& job = check_job(L);
   if (push_method(L)) return 1;
@@ -41,13 +35,16 @@ int job_index(lua_State* L) {
   if (failed || std::strcmp(key, "warning") == 0) {
     const auto& now = push_snapshot(L, job);
     const auto& why = failed ? now.error : now.store_error;
-    return why ? push_error(L, *why) : 0;
+    if (!why) return 0;
+    ErrorValue& value = new_object<ErrorValue>(L);
+    pure(L, [&] { value.error = *why; });
+    return 1;
   }
   for (const engine::JobField& field : engine::job_fields()) {
     if (std::strcmp(key, field.name) != 0) continue;
     api::Json& value = new_object<api::Json>(L);
     pure(L, [&] {
-      const auto get = [&](const engine::JobView& now) { value = field.get(now); };
+      const auto get = [&](const engine::JobView& now) { value = engine::to_json(field.get(now)); };
       job.client->engine->read(job.job, get);
     });
     if (value.is_null() || value == "") return 0;

@@ -246,7 +246,19 @@ int Scheduler::park(lua_State* L, Ticket& ticket, Millis deadline, lua_KFunction
   if (ticket.done) return next(L, LUA_OK, context);
   Task& task = *running_;
   ++task.serial;
-  if (deadline != kNever) pure(L, [&] { add_timer(deadline, ticket.order, task); });
+  const auto add_timer = [&] {
+    // Waits that ended early leave their timers behind; they go when they are the most.
+    if (timers_.size() > 2 * unfinished_ + 64) {
+      std::erase_if(timers_, [&](const Timer& timer) {
+        const Task* owner = find(timer.task);
+        return owner == nullptr || owner->serial != timer.serial;
+      });
+      std::make_heap(timers_.begin(), timers_.end());
+    }
+    timers_.push_back({deadline, ticket.order, task.id, task.serial});
+    std::push_heap(timers_.begin(), timers_.end());
+  };
+  if (deadline != kNever) pure(L, add_timer);
   // From here on nothing raises: a task that is parked does yield.
   task.phase = Task::Phase::parked;
   task.brief = ticket.brief;
@@ -357,6 +369,7 @@ Millis Scheduler::moment(Millis when) {
 
 /// Of the waits for what is held the one that ends first ends; false: there is none `before` that.
 bool Scheduler::end_held_wait(Millis before) {
+  if (held_.empty()) return false;  // in each tick, and there may be thousands of tasks
   std::shared_ptr<Ticket> first;
   const auto look = [&](const std::shared_ptr<Ticket>& wait) {
     if (!wait || wait->until == kNever) return;
@@ -370,19 +383,6 @@ bool Scheduler::end_held_wait(Millis before) {
   first->over = true;
   wake(first->waiter, first->serial);
   return true;
-}
-
-void Scheduler::add_timer(Millis due, std::uint64_t order, const Task& task) {
-  // Waits that ended early leave their timers behind; they go when they are the most.
-  if (timers_.size() > 2 * unfinished_ + 64) {
-    std::erase_if(timers_, [&](const Timer& timer) {
-      const Task* owner = find(timer.task);
-      return owner == nullptr || owner->serial != timer.serial;
-    });
-    std::make_heap(timers_.begin(), timers_.end());
-  }
-  timers_.push_back({due, order, task.id, task.serial});
-  std::push_heap(timers_.begin(), timers_.end());
 }
 
 void Scheduler::fire_timers() {

@@ -263,7 +263,6 @@ class Scheduler {
   /// Ends the running task, whose `exits` is set. Never returns.
   int leave(lua_State* L);
   void add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind, int timeouts);
-  void add_timer(Millis due, std::uint64_t order, const Task& task);
   void fire_timers();
   void tell_arrivals();
   bool end_held_wait(Millis before);

@@ -43,7 +43,23 @@ Result<std::string_view> BodyReader::next() {
   started_ = true;
   while (piece_ < body_->size()) {
     const BodyPiece& piece = (*body_)[piece_];
-    if (!piece.path.empty() && offset_ < piece.size) return next_of_file(piece);
+    if (!piece.path.empty() && offset_ < piece.size) {
+      if (offset_ == 0) digest_.emplace();
+      raw_.resize(std::min<std::uint64_t>(kStep, piece.size - offset_));
+      for (std::size_t have = 0; have < raw_.size();) {
+        const ssize_t size = ::read(files_[piece_].get(), raw_.data() + have, raw_.size() - have);
+        if (size < 0 && errno == EINTR) continue;
+        if (size < 0) return bad_file(piece, "cannot be read (" + system_message(errno) + ")");
+        if (size == 0) return bad_file(piece, "became shorter while it was sent");
+        have += std::size_t(size);
+      }
+      digest_->update(raw_);
+      offset_ += raw_.size();
+      if (offset_ == piece.size && digest_->hex() != piece.sha256)
+        return bad_file(piece, "has changed since it was checked");
+      block_ = base64_encode(raw_);
+      return std::string_view(block_);
+    }
     if (piece.path.empty() && offset_ < piece.text.size()) {
       const std::string_view text = std::string_view(piece.text).substr(offset_, kStep);
       offset_ += text.size();
@@ -53,24 +69,6 @@ Result<std::string_view> BodyReader::next() {
     offset_ = 0;
   }
   return std::string_view();
-}
-
-Result<std::string_view> BodyReader::next_of_file(const BodyPiece& piece) {
-  if (offset_ == 0) digest_.emplace();
-  raw_.resize(std::min<std::uint64_t>(kStep, piece.size - offset_));
-  for (std::size_t have = 0; have < raw_.size();) {
-    const ssize_t size = ::read(files_[piece_].get(), raw_.data() + have, raw_.size() - have);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return bad_file(piece, "cannot be read (" + system_message(errno) + ")");
-    if (size == 0) return bad_file(piece, "became shorter while it was sent");
-    have += std::size_t(size);
-  }
-  digest_->update(raw_);
-  offset_ += raw_.size();
-  if (offset_ == piece.size && digest_->hex() != piece.sha256)
-    return bad_file(piece, "has changed since it was checked");
-  block_ = base64_encode(raw_);
-  return std::string_view(block_);
 }
 
 }  // namespace kling::net

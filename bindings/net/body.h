@@ -23,7 +23,6 @@ class BodyReader {
 
  private:
   explicit BodyReader(const Body& body) : body_(&body) {}
-  Result<std::string_view> next_of_file(const BodyPiece& piece);
 
   const Body* body_;
   std::vector<Descriptor> files_;  ///< one per piece; empty for text

@@ -1,6 +1,7 @@
 -- What a script does not do to the program around it: end it, read its input, write to its output
--- where that has a log. `say`: one line to the log; nil: there is none.
-local exit, say = ...
+-- where that has a log. `is_input`: whether a path is that input; `say`: one line to the log; nil:
+-- there is none.
+local exit, is_input, say = ...
 local concat, pack, error, tostring = table.concat, table.pack, error, tostring
 
 local pending = {}
@@ -36,12 +37,12 @@ local write, flush = methods.write, methods.flush
 local function no_input() error("a script inside a program has no standard input", 3) end
 if debug then debug.debug = no_input end -- luacheck: globals debug.debug
 -- luacheck: globals os.execute io.popen
-local function is_input(path) return path == "/dev/stdin" or path == "/dev/fd/0" or path == "/proc/self/fd/0" end
 for owner, names in pairs { [_G] = { "dofile", "loadfile" }, [io] = { "open", "lines", "input" } } do
   for _, name in ipairs(names) do
     local stock = owner[name]
     owner[name] = function(path, ...)
-      if path == nil and owner == _G or is_input(path) then no_input() end
+      local writes = name == "open" and tostring((...)):find "^[wa]b?$"
+      if path == nil and owner == _G or not writes and is_input(path) then no_input() end
       return stock(path, ...)
     end
   end

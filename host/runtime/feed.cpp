@@ -5,19 +5,6 @@
 namespace kling::runtime {
 namespace {
 
-/// As engine::to_json says it, without making the object: there may be thousands.
-void write(std::string& text, const engine::JobView& job) {
-  char before = '{';
-  for (const engine::JobField& field : engine::job_fields()) {
-    const api::Json value = field.get(job);
-    if (value.is_null()) continue;
-    text += std::exchange(before, ',');
-    ((text += '"') += field.name) += "\":";
-    api::append_text(text, value);
-  }
-  text += '}';
-}
-
 /// What a program would call this change.
 const char* name_of(const engine::JobView& job, bool stores, bool was_accepted) {
   using engine::Phase;
@@ -32,7 +19,7 @@ const char* name_of(const engine::JobView& job, bool stores, bool was_accepted) 
 void Feed::take(const std::shared_ptr<engine::Job>& job, const engine::JobView& now, bool stores) {
   Record& record = records_[job];
   text_.clear();
-  write(text_, now);
+  engine::append_json(text_, now);
   if (text_ == record.text) return;
   const engine::StepFacts& step = now.step;
   record.text = text_;
@@ -73,7 +60,7 @@ const std::string& Feed::list(const Engines& engines) {
   list_ = "[";
   std::size_t count = 0, size = 0;
   for (const auto& record : records_) size += record.second.text.size() + 1;
-  list_.reserve(size + 2);
+  if (list_.capacity() < size + 2) list_.reserve(3 * size + 2);  // untouched memory costs nothing
   for (const engine::Engine* engine : engines)
     for (const auto& job : engine->jobs()) {
       if (count++ > 0) list_ += ',';
@@ -81,7 +68,7 @@ const std::string& Feed::list(const Engines& engines) {
       if (record != records_.end())
         list_ += record->second.text;
       else
-        write(list_, engine->snapshot(job).view());
+        engine::append_json(list_, engine->snapshot(job).view());
     }
   if (records_.size() > 2 * count + 100)  // those of runs before, which nobody has any more
     std::erase_if(records_, [](const auto& record) {

@@ -257,9 +257,15 @@ void push_function(lua_State* L, const char* name) {
   lua_pushglobaltable(L);
   const char* rest = name;
   while (rest != nullptr && lua_istable(L, -1)) {
+    luaL_checkstack(L, 3, nullptr);
     const std::size_t size = std::strcspn(rest, ".");
     lua_pushlstring(L, rest, size);
-    lua_rawget(L, -2);
+    // What the program gives lies behind the table in "safe".
+    if (lua_rawget(L, -2) == LUA_TNIL && luaL_getmetafield(L, -2, "__index") != LUA_TNIL) {
+      if (!lua_istable(L, -1)) break;
+      lua_pushlstring(L, rest, size);
+      lua_rawget(L, -2);
+    }
     rest = rest[size] == '.' ? rest + size + 1 : nullptr;
   }
   if (rest != nullptr || !lua_isfunction(L, -1)) luaL_error(L, "there is no function %s", name);

@@ -81,6 +81,25 @@ static void* allocate(void* data, void* block, std::size_t old_size, std::size_t
   return moved;
 }
 
+static int exit_script(lua_State* L) {
+  const int code = lua_isboolean(L, 1) ? !lua_toboolean(L, 1) : int(luaL_optinteger(L, 1, 0));
+  return lua::state_of(L).end_script(L, code);
+}
+
+static int is_input(lua_State* L) {
+  const char* path = lua_tostring(L, 1);
+  lua_pushboolean(L, path != nullptr && is_standard_input(path));
+  return 1;
+}
+
+static int say(lua_State* L) {
+  const auto& hooks =
+      *static_cast<const kling_host_options*>(lua_touserdata(L, lua_upvalueindex(1)));
+  const char* line = luaL_checkstring(L, 1);
+  lua::pure(L, [&] { hooks.log(hooks.user, "print", line); });
+  return 0;
+}
+
 bool kling_host::open() {
   used_ = 0;
   if (safe_) {
@@ -115,38 +134,20 @@ bool kling_host::open() {
           else
             std::fprintf(stderr, "kling: error: %s\n", task.message.c_str());
         };
-        set_borders(L);
+        if (luaL_loadbufferx(L, kBorders.data(), kBorders.size(), "=[kling]", "t") != LUA_OK)
+          lua_error(L);
+        lua_pushcfunction(L, exit_script);
+        lua_pushcfunction(L, is_input);
+        lua_pushlightuserdata(L, const_cast<kling_host_options*>(&hooks_));
+        lua_pushcclosure(L, say, 1);
+        if (hooks_.log == nullptr) lua_pop(L, 1);
+        lua_call(L, hooks_.log != nullptr ? 3 : 2, 0);
         for (auto& [name, function] : functions_) runtime::set_function(L, name.c_str(), function);
       }))
     return true;
   lua_close(std::exchange(state_, nullptr));
   runtime_ = nullptr;
   return false;
-}
-
-static int exit_script(lua_State* L) {
-  const int code = lua_isboolean(L, 1) ? !lua_toboolean(L, 1) : int(luaL_optinteger(L, 1, 0));
-  return lua::state_of(L).end_script(L, code);
-}
-
-static int say(lua_State* L) {
-  const auto& hooks =
-      *static_cast<const kling_host_options*>(lua_touserdata(L, lua_upvalueindex(1)));
-  const char* line = luaL_checkstring(L, 1);
-  lua::pure(L, [&] { hooks.log(hooks.user, "print", line); });
-  return 0;
-}
-
-/// Runs borders.lua.
-void kling_host::set_borders(lua_State* L) {
-  if (luaL_loadbufferx(L, kBorders.data(), kBorders.size(), "=[kling]", "t") != LUA_OK)
-    lua_error(L);
-  lua_pushcfunction(L, exit_script);
-  if (hooks_.log != nullptr) {
-    lua_pushlightuserdata(L, const_cast<kling_host_options*>(&hooks_));
-    lua_pushcclosure(L, say, 1);
-  }
-  lua_call(L, hooks_.log != nullptr ? 2 : 1, 0);
 }
 
 Result<std::shared_ptr<engine::Engine>> kling_host::make_engine(engine::EngineOptions chosen) {

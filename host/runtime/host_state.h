@@ -38,7 +38,6 @@ struct kling_host {
   kling::Result<std::shared_ptr<kling::engine::Engine>> make_engine(
       kling::engine::EngineOptions chosen);
   /// `push` pushes the function that becomes a task.
-  void set_borders(lua_State* L);
   kling_task start(const char* name, const char* arguments, auto push);
   kling_task run(const char* name, std::string_view source, const char* arguments,
                  const std::string& folder);

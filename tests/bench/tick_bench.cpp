@@ -126,6 +126,12 @@ void ticks(const char* phase, std::vector<double> times) {
       *std::max_element(times.begin(), times.end()), times.size());
 }
 
+void list(kling::Host& host, const char* when) {
+  const double before = thread_micros();
+  host.jobs();
+  line(when, (thread_micros() - before) / 1000, 2, "ms");
+}
+
 /// How long a host takes to go away while its requests have no answers, in ms: from a
 /// hook that owes them, or from a socket that takes connections and is silent.
 double leaving(bool hook) {
@@ -180,15 +186,12 @@ int main() {
   auto waiting = frames(host, for_millis(10'000));
   ticks("wait", waiting);
   line("CPU of a tick while 1,000 jobs wait, p99", percentile(waiting, 0.99), 100, "us");
-  for (const char* which :
-       {"CPU of kling_host_jobs of 1,000 jobs, the first call", "  and again"}) {
-    const double before = thread_micros();
-    host.jobs();
-    line(which, (thread_micros() - before) / 1000, 2, "ms");
-  }
+  list(host, "CPU of kling_host_jobs of 1,000 jobs, the first call");
+  list(host, "  and again");
   service.finished = true;
   const auto limit = Steady::now() + std::chrono::minutes(3);
   ticks("end", frames(host, [&] { return host.pending() > 0 && Steady::now() < limit; }));
+  list(host, "  and when each has changed");
   host = kling::Host();
 
   Service other;

@@ -1,6 +1,7 @@
 // The feed of changed jobs: each reader hears of each change, and of nothing else.
 #include <set>
 
+#include "api/text.h"
 #include "engine/stage.h"
 
 using namespace kling;
@@ -35,4 +36,24 @@ TEST_CASE("each reader of the changes is told of the jobs that changed since it 
   REQUIRE(all.size() == 2);
   CHECK(all[0] == job);
   CHECK(all[1] == other);
+}
+
+TEST_CASE("the text of a job is its JSON whatever stands in its prompt and its error") {
+  JobSnapshot job;
+  job.endpoint = "text2video";
+  job.task_id = "7";
+  job.state = "failed";
+  job.created_at = 1'234;
+  job.progress = 0.5;
+  for (const char* odd : {"plain", "say \"no\" \\ twice\\", "una línea, 灯台", "one\ntwo\t\x01\x7F",
+                          "broken \xC3( \xFF", "\"", ""}) {
+    CAPTURE(odd);
+    job.summary = job.file = odd;
+    job.error = std::make_shared<const Error>(
+        Error{.message = odd, .hint = odd, .code = odd, .http_status = 500});
+    std::string written;
+    append_json(written, job.view());
+    CHECK(api::to_text(api::parse_json(written)) == api::to_text(to_json(job)));
+  }
+  CHECK(to_json(job)["error"]["http_status"] == 500);
 }

@@ -30,6 +30,15 @@ TEST_CASE("a script calls a function of the program in either profile") {
     CHECK(host.reload());
     CHECK(run(host, script)[0] == 7);
     CHECK(run(host, "return game.nothing, other") == Json::parse("[null, null]"));
+    const Host::Task task = host.call("game.spawn_screen", "[5]");  // as a script of one line would
+    REQUIRE(until(host, [&] { return !host.running(task); }));
+    CHECK(host.result(task) == R"([{"screen":7}])");
+    CHECK(heard == "[5]");
+    run(host, "own = setmetatable({}, { __index = function() return print end })");
+    for (const char* none : {"game.nothing", "game.quiet.more", "own.any"}) {
+      CHECK(host.call(none) == 0);
+      CHECK(host.error() == std::string("there is no function ") + none);
+    }
   }
 }
 

@@ -172,8 +172,8 @@ KLING_HOST_EXPORT int kling_host_register(kling_host* host, const char* name,
 /* Once for each call, from any thread; the host may be gone. KLING_MISUSE: it was answered. */
 KLING_HOST_EXPORT int kling_call_answer(kling_call* call, const char* json);
 KLING_HOST_EXPORT int kling_call_fail(kling_call* call, const char* message);
-/* Makes a global function of the scripts, such as "on_pickup" or "level.start", a task of that
- * name. As kling_host_run otherwise. */
+/* Makes a global function of the scripts, such as "on_pickup" or "level.start", or one that is
+ * registered, a task of that name. As kling_host_run otherwise. */
 KLING_HOST_EXPORT kling_task kling_host_call(kling_host* host, const char* function,
                                              const char* arguments);
 
