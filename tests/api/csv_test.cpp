@@ -16,6 +16,8 @@ TEST_CASE("a table is read however a spreadsheet has saved it") {
        R"([{"prompt":"A fox","duration":"5"},{"prompt":"A crow","duration":"10"}])"},
       {"a mark, semicolons, Windows", "\xEF\xBB\xBFprompt;take\r\n\"A fox; red\";2\r\n",
        R"([{"prompt":"A fox; red","take":"2"}])"},
+      {"a table of a chat", "| prompt | name |\n|:---|---|\n| A fox | a |\n",
+       R"([{"prompt":"A fox","name":"a"}])"},
       {"tabs", "prompt\tname\nA fox, a crow\tshot 1",
        R"([{"prompt":"A fox, a crow","name":"shot 1"}])"},
       {"quotes and line breaks", "prompt,name\n\"He says \"\"no\"\"\nand goes\",\"a\" \n",

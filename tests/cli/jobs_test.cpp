@@ -219,6 +219,15 @@ TEST_CASE("jobs wait fetches a clip whose download was left and jobs list tells 
   REQUIRE(child->wait().code == 130);
   CHECK(contains(stage.run({"jobs", "list"}).out,
                  "1 clip, $0.21; 1 not stored here: kling jobs wait"));
+  {  // left once more
+    REQUIRE(stage.service->add_fault("download#2: hang").ok());
+    const auto waiting = stage.start({"jobs", "wait"});
+    REQUIRE(stage.until([](const sim::Counters& seen) { return seen.downloads > 1; }));
+    waiting->signal(SIGINT);
+    const Outcome left = waiting->wait();
+    CHECK(left.code == 130);
+    CHECK_FALSE(contains(left.out, "succeeded"));
+  }
   const Outcome waited = stage.run({"jobs", "wait"});
   CAPTURE(waited.err);
   CHECK(waited.code == 0);
@@ -226,6 +235,19 @@ TEST_CASE("jobs wait fetches a clip whose download was left and jobs list tells 
   CHECK(contains(stage.run({"jobs", "list"}).out, "1 clip, $0.21\n"));
   CHECK(contains(stage.run({"jobs", "wait"}).err, "no job is open"));
   CHECK(stage.service->counters().creates == 1);
+}
+
+TEST_CASE("jobs wait fails where no clip can be stored") {
+  sim::Options options;
+  options.clock = make_clock(1000);
+  options.faults = {"download#*: garbage"};
+  Stage stage("require('kling').text2video { prompt = 'x' }", options);
+  REQUIRE(stage.run().code == 0);
+  const Outcome failed = stage.run({"jobs", "wait", "-q"});
+  CHECK(failed.code == 1);
+  CHECK(contains(failed.err, "the clip is not stored: "));
+  CHECK(contains(failed.err, "do: run kling jobs wait again"));
+  CHECK(failed.out.empty());
 }
 
 TEST_CASE("jobs wait has the exit codes of run") {

@@ -36,6 +36,18 @@ TEST_CASE("the same command again sends no POST") {
   CHECK(contains(second.err, "0 submitted, 4 reused"));
 }
 
+TEST_CASE("the fourth equal request of a task is told, as a loop may not mean it") {
+  const std::string warning = "the fourth equal request: each is a clip of its own, and paid";
+  for (const std::string fields : {"prompt = 'x'", "prompt = 'x', take = i"}) {
+    Stage stage("local kling = require 'kling'\nfor i = 1, 5 do\n  kling.text2video { " + fields +
+                " }\nend");
+    const Outcome run = stage.run();
+    CHECK(run.code == 0);
+    CHECK(contains(run.err, "film.lua:3: " + warning) == (fields.size() < 15));
+    CHECK_FALSE(contains(stage.run().err, warning));
+  }
+}
+
 TEST_CASE("an edited step is paid for and nothing else") {
   Stage stage(kChain);
   REQUIRE(stage.run().code == 0);

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <csignal>
 #include <map>
+#include <regex>
 #include <thread>
 
 #include <sys/resource.h>
@@ -327,6 +328,11 @@ const Odd kOdd[] = {
     {"an address that is none", "query",
      [](const std::string& b) { return instead(b, "\"http:", "\"oss:"); }, Phase::paused, 6,
      "gives no address for it: oss://127.0.0.1"},
+    {"an address at the service itself", "query",
+     [](const std::string& b) {
+       return test::sized(std::regex_replace(b, std::regex("http://[^/\"]*"), ""));
+     },
+     Phase::stored, 1},
 };
 
 }  // namespace
