@@ -26,6 +26,8 @@ int answers(const Question& question);
 int read_answer(const Question& question, const std::string& text);
 /// What is said of a text that is none.
 std::string no_answer(const Question& question, const std::string& text);
+/// What the choice of this number is called.
+std::string choice_text(const Question& question, int number);
 /// What stands before the typed answer: "question 1, yes or no: ".
 std::string answer_prompt(const Question& question);
 /// The question with its choices, a line each, fit for a terminal.

@@ -63,6 +63,11 @@ std::string no_answer(const Question& question, const std::string& text) {
                     (question.kind == "ask" ? ", or one of the texts" : ", or the name of one"));
 }
 
+std::string choice_text(const Question& question, int number) {
+  if (question.kind == "approve") return number == 1 ? "yes" : "no";
+  return "\"" + fitted(label(question.choices[std::size_t(number - 1)]), kWidest) + "\"";
+}
+
 std::string answer_prompt(const Question& question) {
   return "question " + std::to_string(question.id) + ", " +
          (question.kind == "approve" ? "yes or no: "
@@ -182,15 +187,7 @@ bool Engine::take_answers() {
 Status Engine::answer(std::int64_t id, int choice) {
   auto book = ledger();
   if (!book) return book.error();
-  const auto rows = (*book)->questions();
-  if (!rows) return rows.error();
-  const auto row = std::ranges::find(*rows, id, &Question::id);
-  if (row == rows->end() || choice < 1 || choice > answers(*row))
-    return Error{.message = row == rows->end() ? "there is no question " + std::to_string(id)
-                                               : "the answer to question " + std::to_string(id) +
-                                                     " is 1 to " + std::to_string(answers(*row)) +
-                                                     ", not " + std::to_string(choice)};
-  if (Status kept = (*book)->answer(id, choice, now()); !kept) return kept;
+  if (Status kept = (*book)->answer(id, choice, now(), false); !kept) return kept;
   (void)take_answers();
   return Done{};
 }

@@ -17,7 +17,6 @@ constexpr std::chrono::seconds kHeartbeat{3};     // so that a page that is gone
 }  // namespace
 
 Board::~Board() {
-  *runtime_ = nullptr;
   {
     std::lock_guard lock(mutex_);
     ended_ = true;
@@ -38,7 +37,7 @@ Status Board::listen() {
 }
 
 void Board::update() {
-  const auto engines = (*runtime_)->engines();
+  const auto engines = runtime_->engines();
   std::map<std::int64_t, json> news;
   json questions = json::array();
   for (engine::Engine* engine : engines) {
@@ -79,8 +78,7 @@ bool Board::is_ours(const net::ServerRequest& request) const {
 net::ServerAnswer Board::answer(const net::ServerRequest& request) {
   if (!is_ours(request)) return {.status = 404};
   const std::string what = request.target.substr(token_.size() + 2);
-  if (request.method == "POST")
-    return {.status = what == "answer" ? take_answer(request.body) : 404};
+  if (request.method == "POST" && what == "answer") return take_answer(request.body);
   if (request.method != "GET") return {.status = 404};
   if (what.empty())
     return {.status = 200, .type = "text/html; charset=utf-8", .body = view_page(true)};
@@ -142,21 +140,21 @@ json Board::data() {
   return told;
 }
 
-/// The status of the answer.
-int Board::take_answer(const std::string& body) {
+/// Into the ledger, where the run finds it: the first answer counts.
+net::ServerAnswer Board::take_answer(const std::string& body) {
   json given = json::parse(body, nullptr, false);  // not const: what is missing is null
   if (!given.is_object() || !given["id"].is_number_integer() ||
       !given["choice"].is_number_integer())
-    return 400;
-  queue_->post([runtime = runtime_, id = given["id"].get<std::int64_t>(),
-                choice = given["choice"].get<int>()] {
-    if (*runtime == nullptr) return;
-    for (engine::Engine* engine : (*runtime)->engines())
-      for (const engine::Question& question : engine->questions())
-        if (question.id == id) return engine->answer_question(id, choice, [](const Status&) {});
-  });
-  queue_->wake();
-  return 204;
+    return {.status = 400};
+  std::unique_lock lock(mutex_);
+  const std::string path = ledger_;
+  lock.unlock();
+  if (path.empty()) return {.status = 404};
+  const auto book = engine::open_ledger(path);
+  const Status kept = book ? (*book)->answer(given["id"], given["choice"], queue_->clock().now(), false)
+                           : book.error();
+  if (kept) return {.status = 204};
+  return {.status = 409, .type = "text/plain; charset=utf-8", .body = kept.error().message};
 }
 
 void BoardOptions::add_options(CLI::App& app) {

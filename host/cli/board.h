@@ -19,7 +19,7 @@ class Board {
   Status listen();
   const std::string& address() const { return address_; }
   /// Whose engines are shown.
-  void show(lua::Runtime& runtime) { *runtime_ = &runtime; }
+  void show(lua::Runtime& runtime) { runtime_ = &runtime; }
   /// Tells the pages what has changed since the last call.
   void update();
 
@@ -28,11 +28,11 @@ class Board {
   bool is_ours(const net::ServerRequest& request) const;
   std::string next_event(std::uint64_t& seen);
   nlohmann::json data();
-  int take_answer(const std::string& body);
+  net::ServerAnswer take_answer(const std::string& body);
 
   const std::string title_, token_;
   const std::shared_ptr<engine::CompletionQueue> queue_;
-  const std::shared_ptr<lua::Runtime*> runtime_ = std::make_shared<lua::Runtime*>(nullptr);
+  lua::Runtime* runtime_ = nullptr;
   std::string address_, host_;
   std::map<const engine::Engine*, std::uint64_t> seen_;
 

@@ -231,12 +231,50 @@ print(kling.approve("Ship it?", { clip })))");
 
   for (const char* wrong : {"[]", "{}", "{\"id\":1}", "{\"id\":\"1\",\"choice\":1}", "", "no"})
     CHECK(ask("POST", root + "answer", host, ours, wrong).starts_with("HTTP/1.1 400"));
-  CHECK(ask("POST", root + "answer", host, ours, R"({"id":1,"choice":3})")
-            .starts_with("HTTP/1.1 204"));
+  for (const char* wrong :
+       {R"({"id":1,"choice":3})", R"({"id":1,"choice":0})", R"({"id":1,"choice":-1})",
+        R"({"id":1,"choice":4294967297})", R"({"id":7,"choice":1})"})
+    CHECK(ask("POST", root + "answer", host, ours, wrong).starts_with("HTTP/1.1 409"));
   CHECK(ask("POST", root + "answer", host, ours, yes).starts_with("HTTP/1.1 204"));
+  const std::string late = ask("POST", root + "answer", host, ours, R"({"id":1,"choice":2})");
+  CHECK(late.starts_with("HTTP/1.1 409"));
+  CHECK(contains(late, "question 1 is answered already: yes"));
   const Outcome ended = run->wait();
   CHECK(ended.code == 0);
   CHECK(ended.out == "true\n");
+  CHECK(stage.run().out == "true\n");
+}
+
+TEST_CASE("in a browser a double click, or one on what has just come, answers no other question") {
+  if (!Browser::is_there()) {
+    MESSAGE("skipped: no Chromium");
+    return;
+  }
+  const Stage stage(R"(local kling = require "kling"
+print(kling.ask("Day or night?", { "day", "night" }))
+print(kling.ask("Pay for ten more?", { "no", "yes" })))");
+  const auto run = stage.start({"run", "--board", "film.lua"});
+  REQUIRE(stage.until([&](const auto&) { return contains(run->told(), "Day or night?"); }));
+  std::smatch found;
+  const std::string told = run->told();
+  REQUIRE(std::regex_search(told, found, std::regex("http://127[^ \n]*/")));
+  Browser browser(stage);
+  browser.open(found[0]);
+  REQUIRE(browser.shows("document.querySelector('.choices button')"));
+  browser.settle();
+  browser.click("document.querySelectorAll('.choices button')[1]", 2);
+  REQUIRE(browser.shows("document.querySelectorAll('legend')[1]"));
+  CHECK(browser.evaluate("document.querySelector('.question .state').textContent") ==
+        "answered: night");
+  browser.click("document.querySelectorAll('.question')[1].querySelectorAll('button')[1]");
+  CHECK(browser.evaluate("document.querySelectorAll('.question .state')[1].textContent") ==
+        "This has just come here. Press again.");
+  CHECK(browser.shows("!document.querySelectorAll('.question')[1]"));  // the first has left
+  CHECK(contains(stage.run({"jobs", "answer"}).out, "Pay for ten more?"));
+  browser.settle();
+  browser.click("document.querySelectorAll('.question button')[0]");
+  CHECK(run->wait().out == "night\nno\n");
+  CHECK(browser.complaints == "");
 }
 
 TEST_CASE("in a browser the board shows what happens, and answers by mouse and keyboard arrive") {
@@ -261,8 +299,9 @@ print(kling.approve("Ship it?", { kling.image("a.png") })))");
   CHECK(browser.evaluate("document.querySelectorAll('article').length") == 1);
   CHECK(browser.evaluate("document.querySelectorAll('i').length") == 0);
   REQUIRE(browser.shows("document.querySelector('article video')?.videoWidth > 0"));
+  browser.settle();
   browser.click("document.querySelectorAll('.choices button')[1]");
-  REQUIRE(browser.shows("document.querySelector('legend')?.textContent === 'Ship it?'"));
+  REQUIRE(browser.shows("document.querySelectorAll('legend')[1]?.textContent === 'Ship it?'"));
   CHECK(browser.evaluate("document.querySelectorAll('article').length") == 2);  // it came by itself
   // From the top of the page, as who has no mouse goes there.
   browser.evaluate("document.body.focus()");
@@ -270,6 +309,7 @@ print(kling.approve("Ship it?", { kling.image("a.png") })))");
     browser.press("Tab", 9);
   CHECK(browser.evaluate("document.activeElement.textContent") == "Yes");
   CHECK(browser.complaints == "");
+  browser.settle();
   browser.press("Enter", 13);
   const Outcome ended = run->wait();
   CHECK(ended.code == 0);
