@@ -13,17 +13,28 @@ namespace {
 using nlohmann::json;
 constexpr std::chrono::milliseconds kPause{200};  // no page is told more often
 constexpr std::chrono::seconds kHeartbeat{3};     // so that a page that is gone is noticed
+constexpr std::chrono::seconds kLinger{10};
 
 }  // namespace
 
 Board::~Board() {
   {
     std::lock_guard lock(mutex_);
-    ended_ = true;
-    ++version_;
+    version_ += ended_ ? 0 : 1;
+    ended_ = closing_ = true;
   }
   changed_.notify_all();
   server_.reset();
+}
+
+void Board::linger() {
+  std::unique_lock lock(mutex_);
+  ended_ = true;
+  ++version_;
+  changed_.notify_all();
+  const auto until = std::chrono::steady_clock::now() + kLinger;
+  while ((pages_ > 0 || awaited) && !interrupted() && std::chrono::steady_clock::now() < until)
+    changed_.wait_for(lock, kPause);
 }
 
 Status Board::listen() {
@@ -86,11 +97,19 @@ net::ServerAnswer Board::answer(const net::ServerRequest& request) {
     return {.status = 200, .type = "text/css", .body = std::string(kViewStyleText)};
   if (what == "view.js")
     return {.status = 200, .type = "text/javascript", .body = std::string(kViewScriptText)};
-  if (what == "events")
+  std::lock_guard lock(mutex_);
+  if (what == "events") {
+    awaited = false;
+    ++pages_;
+    const std::shared_ptr<void> page(this, [](Board* board) {
+      std::lock_guard gone(board->mutex_);
+      --board->pages_;
+      board->changed_.notify_all();
+    });
     return {.status = 200,
             .type = "text/event-stream",
-            .next = [this, seen = std::uint64_t{0}]() mutable { return next_event(seen); }};
-  std::lock_guard lock(mutex_);
+            .next = [this, page, seen = std::uint64_t{0}]() mutable { return next_event(seen); }};
+  }
   const auto file = files_.find(what);
   if (file == files_.end()) return {.status = 404};
   return {.status = 200, .type = "video/mp4", .file = file->second};
@@ -102,11 +121,11 @@ std::string Board::next_event(std::uint64_t& seen) {
   {
     std::unique_lock lock(mutex_);
     if (seen != 0 && !ended_) changed_.wait_for(lock, kPause, [&] { return ended_; });
-    if (!changed_.wait_for(lock, kHeartbeat, [&] { return version_ != seen || ended_; }))
-      return ": still here\n\n";
-    if (ended_ && seen == UINT64_MAX) return "";
+    const auto news = [&] { return version_ != seen || closing_; };
+    if (!changed_.wait_for(lock, ended_ ? kPause : kHeartbeat, news)) return ": still here\n\n";
+    if (version_ == seen) return "";
     ended = ended_;
-    seen = ended ? UINT64_MAX : version_;
+    seen = version_;
   }
   json told = data();
   if (ended) told["ended"] = true;
@@ -124,6 +143,7 @@ json Board::data() {
   auto read = book ? view_data(book->get(), filter) : book.error();
   json told = read ? std::move(*read) : *view_data(nullptr, filter);
   told["title"] = title_;
+  told["again"] = again_;
   told["now"] = static_cast<double>(queue_->clock().now()) / 1000;
   lock.lock();
   for (const char* list : {"cards", "films"})
@@ -151,8 +171,9 @@ net::ServerAnswer Board::take_answer(const std::string& body) {
   lock.unlock();
   if (path.empty()) return {.status = 404};
   const auto book = engine::open_ledger(path);
-  const Status kept = book ? (*book)->answer(given["id"], given["choice"], queue_->clock().now(), false)
-                           : book.error();
+  const Status kept =
+      book ? (*book)->answer(given["id"], given["choice"], queue_->clock().now(), false)
+           : book.error();
   if (kept) return {.status = 204};
   return {.status = 409, .type = "text/plain; charset=utf-8", .body = kept.error().message};
 }
@@ -173,7 +194,8 @@ Status BoardOptions::start(const Voice& voice, const std::string& title,
     Voice::line({{"board", board->address()}});
   else
     std::fprintf(stderr, "kling: board: %s\n", board->address().c_str());
-  if (open_it) open_in_browser(voice, board->address());
+  board->awaited = open_it;
+  if (open_it && !open_in_browser(voice, board->address())) board->awaited = false;
   return Done{};
 }
 

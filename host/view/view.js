@@ -132,7 +132,7 @@
       failed ? failed + " failed" : "",
       data.cards.length > current.length ? data.cards.length - current.length + " superseded" : "",
       left > 0 ? "about " + span(left) + " left" : "",
-      data.ended ? "the run has ended" : ""].filter(Boolean).join(" · "));
+      data.ended ? "the run has ended" + (data.again ? "; see it again with: " + data.again : "") : ""].filter(Boolean).join(" · "));
   }
 
   function showFailures(list) {
@@ -264,10 +264,29 @@
     showQuestions(data.questions);
   }
 
+  // The program is about to end: what is shown is taken while it is there, the films first.
+  async function keepClips() {
+    const kept = new Map();
+    for (const node of document.querySelectorAll("#films video, #questions video, #shots video")) {
+      const [, source, at] = node.dataset.src.match(/^([^#]*)(.*)$/);
+      if (source.startsWith("blob:")) continue;
+      if (!kept.has(source)) kept.set(source, URL.createObjectURL(await (await fetch(source)).blob()));
+      node.dataset.src = kept.get(source) + at;
+      if (!node.src) continue;
+      const { currentTime, paused } = node;
+      node.src = node.dataset.src;
+      if (currentTime) node.currentTime = currentTime;
+      if (!paused) node.play();
+    }
+  }
+
   if (!live) return showAll(film);
   let last = { title: "kling", cards: [], films: [], questions: [], now: 0 };
   const events = new EventSource("events");
-  events.onmessage = (event) => showAll((last = JSON.parse(event.data)));
+  events.onmessage = (event) => {
+    showAll((last = JSON.parse(event.data)));
+    if (last.ended) keepClips().catch(() => null).finally(() => events.close());
+  };
   events.onerror = () => {
     if (events.readyState === EventSource.CLOSED || last.ended) return;
     events.close();

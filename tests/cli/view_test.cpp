@@ -319,6 +319,70 @@ print(kling.approve("Ship it?", { kling.image("a.png") })))");
     CHECK_MESSAGE(url.starts_with(found[0].str()), url);
 }
 
+TEST_CASE("in a browser the film plays after the run that made it has ended") {
+  if (!Browser::is_there()) {
+    MESSAGE("skipped: no Chromium");
+    return;
+  }
+  if (std::system("command -v ffmpeg >/dev/null") != 0) {
+    MESSAGE("skipped: no ffmpeg");
+    return;
+  }
+  const Stage stage(R"(local kling = require "kling"
+local one = kling.text2video { prompt = "A kite" }:wait()
+while not io.open("go") do kling.sleep(0.02) end
+kling.concat({ one, one }, "film.mp4"))");
+  const auto run = stage.start({"run", "--board", "film.lua"});
+  std::smatch found;
+  const std::regex address("http://127[^ \n]*/");
+  REQUIRE(stage.until([&](const auto&) { return contains(run->told(), "board: http"); }));
+  const std::string told = run->told();
+  REQUIRE(std::regex_search(told, found, address));
+  Browser browser(stage);
+  browser.open(found[0]);
+  REQUIRE(browser.shows("document.querySelector('article video')?.videoWidth > 0"));
+  std::ofstream(stage.folder / "go") << "now";
+  const Outcome ended = run->wait();
+  CHECK(ended.code == 0);
+  CHECK(contains(ended.err, "see it again with: kling view --open film.lua\n"));
+  CHECK(browser.shows("document.querySelector('#films video')?.videoWidth > 0"));
+  CHECK(browser.shows("document.querySelector('article video')?.videoWidth > 0"));
+  for (const char* video : {"#films video", "article video"})
+    CHECK(browser.evaluate(std::string("document.querySelector('") + video +
+                           "').play().then(() => 'plays', String)") == "plays");
+  CHECK(browser.shows("document.querySelector('#totals').textContent.endsWith("
+                      "'see it again with: kling view --open film.lua')"));
+  CHECK(browser.complaints == "");
+}
+
+TEST_CASE("a run with a board waits at its end only for a page that is open or on its way") {
+  Stage stage("print(1)");
+  std::ofstream(stage.folder / "xdg-open") << "#!/bin/sh\n[ ! -e none ]\n";
+  std::filesystem::permissions(stage.folder / "xdg-open", std::filesystem::perms::owner_all);
+  stage.environment.push_back("PATH=" + stage.folder.path() + ":" + std::getenv("PATH"));
+  const auto run = stage.start({"run", "--board", "--open", "film.lua"});
+  REQUIRE(stage.until([&](const auto&) { return contains(run->told(), "see it again"); }));
+  std::smatch found;
+  const std::string told = run->told();
+  REQUIRE(std::regex_search(told, found, std::regex("127.0.0.1:([0-9]+)(/[^ \n]*/)")));
+  CHECK(contains(converse(std::stoi(found[1]), "GET " + found[2].str() + "events HTTP/1.1\r\nHost: 127.0.0.1:" +
+                                                   found[1].str() + "\r\n\r\n"),
+                 "\"ended\":true"));
+  CHECK(run->wait().code == 0);
+
+  const auto began = std::chrono::steady_clock::now();
+  CHECK(stage.run({"run", "--board", "film.lua"}).code == 0);  // nobody looks
+  std::ofstream(stage.folder / "none") << "";
+  CHECK(contains(stage.run({"run", "--board", "--open", "film.lua"}).err, "no browser"));
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(9));
+
+  std::filesystem::remove(stage.folder / "none");
+  const auto left = stage.start({"run", "--board", "--open", "film.lua"});
+  REQUIRE(stage.until([&](const auto&) { return contains(left->told(), "see it again"); }));
+  left->signal(SIGINT);
+  CHECK(left->wait().code == 0);
+}
+
 // The texts that stand out from what is behind them by less than 4.5 : 1 (WCAG 2, AA), with that.
 constexpr char kFaintTexts[] = R"js((() => {
   const rgba = (text) => { const n = text.match(/[\d.]+/g).map(Number); return [n[0], n[1], n[2], n[3] ?? 1]; };
