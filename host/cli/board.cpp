@@ -153,7 +153,11 @@ json Board::data() {
       const std::string file = item.value("path", "");
       item.erase("path");
       if (file.empty()) continue;
-      const std::string name = "clip/" + sha256_hex(file).substr(0, 16);
+      std::error_code gone;  // a film that is made anew is another to the page
+      const auto made = fs::last_write_time(file, gone).time_since_epoch().count();
+      const std::string name =
+          "clip/" + sha256_hex(file + "\n" + std::to_string(made)).substr(0, 16);
+      item["place"] = sha256_hex(file).substr(0, 16);
       files_[name] = file;
       item["clip"] = name;
     }

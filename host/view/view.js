@@ -42,10 +42,13 @@
   const byAddress = new Map();
 
   function groupOf(card) {
-    const key = card.kind + "\n" + card.prompt + "\n" + (card.prompt ? "" : card.row);
+    const sources = card.from.map((origin) => byAddress.get(origin.step));
+    const from = sources.find(Boolean);
+    const key = JSON.stringify([card.kind, card.prompt, card.prompt ? 0 : card.row,
+      card.from.map((origin, i) => [origin.what, sources[i] ? sources[i].group.id : origin.step])]);
     if (groups.has(key)) return groups.get(key);
-    const from = card.from.map((origin) => byAddress.get(origin.step)).find(Boolean);
     const group = {
+      id: groups.size,
       takes: make("div", { className: "takes" }),
       next: make("ol"),
       title: named(card),
@@ -164,14 +167,18 @@
     }));
   }
 
-  const films = new Set();
+  const films = new Map(); // by where they lie
   function showFilms(list) {
     byId("films").hidden = list.length === 0;
-    for (const film of list)
-      if (!films.has(film.clip)) {
-        films.add(film.clip);
-        byId("films").prepend(make("h2", { dir: "auto", textContent: film.name }), video(film.clip, "The film " + film.name, true));
-      }
+    for (const film of list) {
+      const place = film.place || film.clip;
+      const shown = films.get(place);
+      if (shown?.clip === film.clip) continue;
+      const player = video(film.clip, "The film " + film.name, true);
+      films.set(place, { clip: film.clip, player });
+      if (shown) shown.player.replaceWith(player);
+      else byId("films").prepend(make("h2", { dir: "auto", textContent: film.name }), player);
+    }
   }
 
   // A press is meant for what stood under it: a choice that has just come, or moved, takes none.
@@ -248,9 +255,10 @@
 
   async function answer(id, choice, node) {
     node.disabled = true;
-    const reply = await fetch("answer", { method: "POST", body: JSON.stringify({ id, choice }) }).catch(() => null);
+    const reply = await fetch("answer", { method: "POST", body: JSON.stringify({ id, choice }), signal: AbortSignal.timeout(5000) })
+      .catch(() => null);
     if (!reply?.ok && !node.until)
-      show(node.note, reply ? await reply.text() : "The run has ended. Write: kling jobs answer " + id + " " + choice);
+      show(node.note, reply ? await reply.text() : "The run gives no sign. Write: kling jobs answer " + id + " " + choice);
   }
 
   function showAll(data) {

@@ -114,10 +114,11 @@ print(table.concat(found, ", ")))");
   const Stage other("");  // and at the REPL
   Typist session(other, {"repl"});
   REQUIRE(session.shows("kling> "));
-  session.type("kling.map({ 'fox', 'owl' }, function(x) return kling.ask(x .. '?', { 'a', 'b' }) end)\n");
+  session.type(
+      "kling.map({ 'fox', 'owl' }, function(x) return kling.ask(x .. '?', { 'a', 'b' }) end)\n");
   for (const char* id : {"1", "2"}) {
     REQUIRE(session.shows(std::string("question ") + id + ", 1 to 2: "));
-    CHECK(contains(session.screen, "2  b") );
+    CHECK(contains(session.screen, "2  b"));
     CHECK(contains(session.screen, "owl? ") == false);
     CHECK(contains(session.screen, std::string("kling jobs answer ") + id + " CHOICE"));
     CHECK(contains(session.screen, "kling jobs answer 2 CHOICE") == (id[0] == '2'));
@@ -256,6 +257,10 @@ TEST_CASE("who types at the REPL is asked there, and Ctrl-C leaves the question 
   session.type("perhaps\n2\n");
   CHECK(session.shows("\"perhaps\" is no answer to question 1: type 1 to 2"));
   CHECK(session.shows("\"well\""));
+  session.type("return kling.ask('How?', { 'fast', 'well' })\n");  // the same line asks again
+  REQUIRE(session.shows("CHOICE\r\nquestion 1, 1 to 2: "));
+  session.type("1\n");
+  CHECK(session.shows("\"fast\""));
   session.type("return kling.ask('Which?', { 'red', 'blue' })\n");
   REQUIRE(session.shows("question 2, 1 to 2: "));
   session.type("blue\n");

@@ -92,7 +92,8 @@ print(kling.pick("Which?", { kling.text2video { prompt = "a", name = "2" },
                  "\"3\" is the number of one choice and the text of another: "
                  "type 2 for \"3\", or 3. for \"5\"\n"));
   CHECK(contains(answer(stage, "2.").err, "type 4 for \"2.\", or 2 for \"3\"\n"));
-  for (const auto& [typed, taken] : {std::pair{"1", "1"}, {"2", "3"}, {"5", "5"}, {"4", "2."}, {"3.", "5"}})
+  for (const auto& [typed, taken] :
+       {std::pair{"1", "1"}, {"2", "3"}, {"5", "5"}, {"4", "2."}, {"3.", "5"}})
     CHECK(contains(answer(stage, typed).err, std::string("answered: \"") + taken + "\"; a run"));
   CHECK(stage.run({"run", "--no-store", "film.lua"}).out == "5\n");
   CHECK(contains(answer(stage, "1", "2").err, "the name of another: type 2. for "));

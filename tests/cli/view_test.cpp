@@ -350,8 +350,9 @@ kling.concat({ one, one }, "film.mp4"))");
   for (const char* video : {"#films video", "article video"})
     CHECK(browser.evaluate(std::string("document.querySelector('") + video +
                            "').play().then(() => 'plays', String)") == "plays");
-  CHECK(browser.shows("document.querySelector('#totals').textContent.endsWith("
-                      "'see it again with: kling view --open film.lua')"));
+  CHECK(
+      browser.shows("document.querySelector('#totals').textContent.endsWith("
+                    "'see it again with: kling view --open film.lua')"));
   CHECK(browser.complaints == "");
 }
 
@@ -365,8 +366,9 @@ TEST_CASE("a run with a board waits at its end only for a page that is open or o
   std::smatch found;
   const std::string told = run->told();
   REQUIRE(std::regex_search(told, found, std::regex("127.0.0.1:([0-9]+)(/[^ \n]*/)")));
-  CHECK(contains(converse(std::stoi(found[1]), "GET " + found[2].str() + "events HTTP/1.1\r\nHost: 127.0.0.1:" +
-                                                   found[1].str() + "\r\n\r\n"),
+  CHECK(contains(converse(std::stoi(found[1]),
+                          "GET " + found[2].str() +
+                              "events HTTP/1.1\r\nHost: 127.0.0.1:" + found[1].str() + "\r\n\r\n"),
                  "\"ended\":true"));
   CHECK(run->wait().code == 0);
 
