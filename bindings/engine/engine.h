@@ -225,7 +225,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Those that this run has asked, answered or not.
   std::vector<Question> questions() const;
   /// A person's answer, to any question of the ledger. Errors (kind invalid): no such question, no
-  /// such choice.
+  /// such choice, answered already.
   virtual void answer_question(std::int64_t question, int choice, std::function<void(Status)> done);
 
   /// Whether a paid request is about to be sent, or was sent and is not answered yet.

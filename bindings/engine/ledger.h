@@ -178,8 +178,9 @@ class Ledger {
   /// The question's row, a new one where this script and take have none of its digest yet. `again`:
   /// its answer is forgotten.
   virtual Result<Question> record_question(const Question& asked, bool again) = 0;
-  /// A person's word, in place of an earlier one.
-  virtual Status answer(std::int64_t question, int choice, Millis now) = 0;
+  /// A person's word; in place of an earlier one only with `change`. Errors (kind invalid): no such
+  /// question or choice, answered already.
+  virtual Status answer(std::int64_t question, std::int64_t choice, Millis now, bool change) = 0;
   virtual Result<std::vector<Question>> questions() = 0;  ///< oldest first
 
   virtual Status record_film(const Film& film) = 0;

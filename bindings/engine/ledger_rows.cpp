@@ -227,6 +227,22 @@ Question keep_question(Database& database, const Question& asked, bool again) {
   return rows.empty() ? asked : std::move(rows.front());
 }
 
+void keep_answer(Database& database, std::int64_t question, std::int64_t choice, Millis now,
+                 bool change) {
+  const auto rows = read_questions(database, "id = ?", question);
+  const std::string id = std::to_string(question);
+  if (rows.empty()) return database.fail({.message = "there is no question " + id});
+  const Question& row = rows.front();
+  if (choice < 1 || choice > answers(row))
+    return database.fail({.message = "the answer to question " + id + " is 1 to " +
+                                     std::to_string(answers(row)) + ", not " +
+                                     std::to_string(choice)});
+  if (row.answer != 0 && !change)
+    return database.fail(
+        {.message = "question " + id + " is answered already: " + choice_text(row, row.answer)});
+  database.run("UPDATE questions SET answer = ?, at = ? WHERE id = ?", choice, now, question);
+}
+
 std::vector<Film> read_films(Database& database) {
   std::vector<Film> films;
   Query query(database, "SELECT path, script, at FROM films ORDER BY at");

@@ -106,6 +106,8 @@ std::optional<Error> check_own_id(Database& database, Owner& owner, const Step& 
 
 /// The question as it is kept now; its answer is forgotten when it is to be asked again.
 Question keep_question(Database& database, const Question& asked, bool again);
+void keep_answer(Database& database, std::int64_t question, std::int64_t choice, Millis now,
+                 bool change);
 std::vector<Film> read_films(Database& database);
 
 /// No other step has this task; what kling.request sent may.

@@ -293,8 +293,8 @@ class SqliteLedger : public Ledger {
   Result<Question> record_question(const Question& asked, bool again) override {
     return work(true, [&] { return keep_question(db_, asked, again); });
   }
-  Status answer(std::int64_t question, int choice, Millis now) override {
-    return write("UPDATE questions SET answer = ?, at = ? WHERE id = ?", choice, now, question);
+  Status answer(std::int64_t question, std::int64_t choice, Millis now, bool change) override {
+    return work(true, [&] { return keep_answer(db_, question, choice, now, change), Done{}; });
   }
   Result<std::vector<Question>> questions() override {
     return work(false, [&] { return read_questions(db_, "id > 0 ORDER BY id"); });

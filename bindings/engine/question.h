@@ -21,13 +21,17 @@ struct Question {
 };
 
 int answers(const Question& question);
-/// The answer that a person means by `text`: its number, its text, or what its clip alone is
-/// called; 0: none of them.
+/// The answer that a person means by `text`: its number ("2", or "2." where that is what another
+/// is called), its text, or what its clip alone is called; 0: none of them, or in doubt.
 int read_answer(const Question& question, const std::string& text);
 /// What is said of a text that is none.
 std::string no_answer(const Question& question, const std::string& text);
+/// What the choice of this number is called.
+std::string choice_text(const Question& question, int number);
 /// What stands before the typed answer: "question 1, yes or no: ".
 std::string answer_prompt(const Question& question);
+/// What is typed elsewhere: "kling jobs answer 1 CHOICE".
+std::string answer_command(const Question& question);
 /// The question with its choices, a line each, fit for a terminal.
 std::string to_text(const Question& question);
 api::Json to_json(const Question& question);

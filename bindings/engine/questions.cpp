@@ -25,6 +25,38 @@ std::string label(const api::Json& choice) {
   return text;
 }
 
+/// The choices of which one name is `text`.
+std::vector<int> called(const Question& question, const std::string& text) {
+  const std::string word = api::lower(text);
+  std::vector<int> found;
+  for (int i = 0; question.kind != "approve" && !word.empty() && i < answers(question); ++i) {
+    api::Json names = question.choices[std::size_t(i)];
+    if (names.is_object())
+      names["file"] = std::filesystem::path(names.value("path", "")).filename().string();
+    if (std::any_of(names.begin(), names.end(), [&](const api::Json& name) {
+          return api::lower(name.get<std::string>()) == word;
+        }))
+      found.push_back(i + 1);
+  }
+  return found;
+}
+
+/// The number of a choice, after which points may stand; 0: none.
+int numbered(const Question& question, const std::string& text) {
+  int number = 0;
+  const auto* const end = text.data() + text.find_last_not_of('.') + 1;
+  const auto [at, failed] = std::from_chars(text.data(), end, number);
+  const bool good = failed == std::errc() && at == end && number > 0 && number <= answers(question);
+  return good ? number : 0;
+}
+
+/// How this choice is named without doubt.
+std::string plain_number(const Question& question, int choice) {
+  std::string text = std::to_string(choice);
+  while (read_answer(question, text) != choice) text += '.';
+  return text;
+}
+
 }  // namespace
 
 int answers(const Question& question) {
@@ -36,26 +68,27 @@ int read_answer(const Question& question, const std::string& text) {
   const bool approve = question.kind == "approve";
   if (approve && (word == "y" || word == "yes")) return 1;
   if (approve && (word == "n" || word == "no")) return 2;
-  int found = 0, count = 0, number = 0;
-  for (int i = 0; !approve && !word.empty() && i < answers(question); ++i) {
-    api::Json names = question.choices[std::size_t(i)];
-    if (names.is_object())
-      names["file"] = std::filesystem::path(names.value("path", "")).filename().string();
-    if (std::any_of(names.begin(), names.end(), [&](const api::Json& name) {
-          return api::lower(name.get<std::string>()) == word;
-        }))
-      found = i + 1, ++count;
-  }
-  if (count == 1) return found;
-  const auto* const end = text.data() + text.size();
-  const auto [at, failed] = std::from_chars(text.data(), end, number);
-  const bool good = failed == std::errc() && at == end && number > 0 && number <= answers(question);
-  return good ? number : 0;
+  const int number = numbered(question, text);
+  const std::vector<int> names = called(question, text);
+  if (names.empty()) return number;
+  return names.size() == 1 && (number == 0 || number == names[0]) ? names[0] : 0;
 }
 
 std::string no_answer(const Question& question, const std::string& text) {
   use_utf8();
   const std::string id = std::to_string(question.id);
+  std::vector<int> meant = called(question, text);
+  const int number = numbered(question, text);
+  if (number != 0 && !meant.empty()) {
+    std::string doubt = "\"" + fitted(text, kWidest) + "\" is the number of one choice and the " +
+                        (question.kind == "ask" ? "text" : "name") + " of another: type ";
+    std::erase(meant, number);
+    meant.push_back(number);
+    for (const int choice : meant)
+      doubt += (choice == meant.front() ? "" : ", or ") + plain_number(question, choice) + " for " +
+               choice_text(question, choice);
+    return doubt;
+  }
   return "\"" + fitted(text, kWidest) + "\" is no answer to question " + id + ": type " +
          (question.kind == "approve"
               ? "yes or no"
@@ -63,10 +96,20 @@ std::string no_answer(const Question& question, const std::string& text) {
                     (question.kind == "ask" ? ", or one of the texts" : ", or the name of one"));
 }
 
+std::string choice_text(const Question& question, int number) {
+  if (question.kind == "approve") return number == 1 ? "yes" : "no";
+  return "\"" + fitted(label(question.choices[std::size_t(number - 1)]), kWidest) + "\"";
+}
+
 std::string answer_prompt(const Question& question) {
   return "question " + std::to_string(question.id) + ", " +
          (question.kind == "approve" ? "yes or no: "
                                      : "1 to " + std::to_string(answers(question)) + ": ");
+}
+
+std::string answer_command(const Question& question) {
+  return "kling jobs answer " + std::to_string(question.id) +
+         (question.kind == "approve" ? " yes|no" : " CHOICE");
 }
 
 std::string to_text(const Question& question) {
@@ -142,10 +185,10 @@ void Engine::await_answer(const Question& question, Asker asker) {
                           (question.kind == "approve" ? "yes" : "the first"));
     return asker.tell(question.answer);
   }
-  log("question", to_text(question) +
-                      (options.embedded ? "\n  kling_host_answer: " : "\n  kling jobs answer ") +
-                      std::to_string(question.id) +
-                      (question.kind == "approve" ? " yes|no" : " CHOICE"));
+  const std::string how = answer_command(question);
+  log("question",
+      to_text(question) + "\n  " +
+          (options.embedded ? "kling_host_answer:" + how.substr(how.find(" answer") + 7) : how));
   if (first) look_for_answers();
 }
 
@@ -182,15 +225,7 @@ bool Engine::take_answers() {
 Status Engine::answer(std::int64_t id, int choice) {
   auto book = ledger();
   if (!book) return book.error();
-  const auto rows = (*book)->questions();
-  if (!rows) return rows.error();
-  const auto row = std::ranges::find(*rows, id, &Question::id);
-  if (row == rows->end() || choice < 1 || choice > answers(*row))
-    return Error{.message = row == rows->end() ? "there is no question " + std::to_string(id)
-                                               : "the answer to question " + std::to_string(id) +
-                                                     " is 1 to " + std::to_string(answers(*row)) +
-                                                     ", not " + std::to_string(choice)};
-  if (Status kept = (*book)->answer(id, choice, now()); !kept) return kept;
+  if (Status kept = (*book)->answer(id, choice, now(), false); !kept) return kept;
   (void)take_answers();
   return Done{};
 }

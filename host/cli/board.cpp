@@ -13,18 +13,28 @@ namespace {
 using nlohmann::json;
 constexpr std::chrono::milliseconds kPause{200};  // no page is told more often
 constexpr std::chrono::seconds kHeartbeat{3};     // so that a page that is gone is noticed
+constexpr std::chrono::seconds kLinger{10};
 
 }  // namespace
 
 Board::~Board() {
-  *runtime_ = nullptr;
   {
     std::lock_guard lock(mutex_);
-    ended_ = true;
-    ++version_;
+    version_ += ended_ ? 0 : 1;
+    ended_ = closing_ = true;
   }
   changed_.notify_all();
   server_.reset();
+}
+
+void Board::linger() {
+  std::unique_lock lock(mutex_);
+  ended_ = true;
+  ++version_;
+  changed_.notify_all();
+  const auto until = std::chrono::steady_clock::now() + kLinger;
+  while ((pages_ > 0 || awaited) && !interrupted() && std::chrono::steady_clock::now() < until)
+    changed_.wait_for(lock, kPause);
 }
 
 Status Board::listen() {
@@ -38,7 +48,7 @@ Status Board::listen() {
 }
 
 void Board::update() {
-  const auto engines = (*runtime_)->engines();
+  const auto engines = runtime_->engines();
   std::map<std::int64_t, json> news;
   json questions = json::array();
   for (engine::Engine* engine : engines) {
@@ -79,8 +89,7 @@ bool Board::is_ours(const net::ServerRequest& request) const {
 net::ServerAnswer Board::answer(const net::ServerRequest& request) {
   if (!is_ours(request)) return {.status = 404};
   const std::string what = request.target.substr(token_.size() + 2);
-  if (request.method == "POST")
-    return {.status = what == "answer" ? take_answer(request.body) : 404};
+  if (request.method == "POST" && what == "answer") return take_answer(request.body);
   if (request.method != "GET") return {.status = 404};
   if (what.empty())
     return {.status = 200, .type = "text/html; charset=utf-8", .body = view_page(true)};
@@ -88,11 +97,19 @@ net::ServerAnswer Board::answer(const net::ServerRequest& request) {
     return {.status = 200, .type = "text/css", .body = std::string(kViewStyleText)};
   if (what == "view.js")
     return {.status = 200, .type = "text/javascript", .body = std::string(kViewScriptText)};
-  if (what == "events")
+  std::lock_guard lock(mutex_);
+  if (what == "events") {
+    awaited = false;
+    ++pages_;
+    const std::shared_ptr<void> page(this, [](Board* board) {
+      std::lock_guard gone(board->mutex_);
+      --board->pages_;
+      board->changed_.notify_all();
+    });
     return {.status = 200,
             .type = "text/event-stream",
-            .next = [this, seen = std::uint64_t{0}]() mutable { return next_event(seen); }};
-  std::lock_guard lock(mutex_);
+            .next = [this, page, seen = std::uint64_t{0}]() mutable { return next_event(seen); }};
+  }
   const auto file = files_.find(what);
   if (file == files_.end()) return {.status = 404};
   return {.status = 200, .type = "video/mp4", .file = file->second};
@@ -104,11 +121,11 @@ std::string Board::next_event(std::uint64_t& seen) {
   {
     std::unique_lock lock(mutex_);
     if (seen != 0 && !ended_) changed_.wait_for(lock, kPause, [&] { return ended_; });
-    if (!changed_.wait_for(lock, kHeartbeat, [&] { return version_ != seen || ended_; }))
-      return ": still here\n\n";
-    if (ended_ && seen == UINT64_MAX) return "";
+    const auto news = [&] { return version_ != seen || closing_; };
+    if (!changed_.wait_for(lock, ended_ ? kPause : kHeartbeat, news)) return ": still here\n\n";
+    if (version_ == seen) return "";
     ended = ended_;
-    seen = ended ? UINT64_MAX : version_;
+    seen = version_;
   }
   json told = data();
   if (ended) told["ended"] = true;
@@ -126,6 +143,7 @@ json Board::data() {
   auto read = book ? view_data(book->get(), filter) : book.error();
   json told = read ? std::move(*read) : *view_data(nullptr, filter);
   told["title"] = title_;
+  told["again"] = again_;
   told["now"] = static_cast<double>(queue_->clock().now()) / 1000;
   lock.lock();
   for (const char* list : {"cards", "films"})
@@ -135,28 +153,33 @@ json Board::data() {
       const std::string file = item.value("path", "");
       item.erase("path");
       if (file.empty()) continue;
-      const std::string name = "clip/" + sha256_hex(file).substr(0, 16);
+      std::error_code gone;  // a film that is made anew is another to the page
+      const auto made = fs::last_write_time(file, gone).time_since_epoch().count();
+      const std::string name =
+          "clip/" + sha256_hex(file + "\n" + std::to_string(made)).substr(0, 16);
+      item["place"] = sha256_hex(file).substr(0, 16);
       files_[name] = file;
       item["clip"] = name;
     }
   return told;
 }
 
-/// The status of the answer.
-int Board::take_answer(const std::string& body) {
+/// Into the ledger, where the run finds it: the first answer counts.
+net::ServerAnswer Board::take_answer(const std::string& body) {
   json given = json::parse(body, nullptr, false);  // not const: what is missing is null
   if (!given.is_object() || !given["id"].is_number_integer() ||
       !given["choice"].is_number_integer())
-    return 400;
-  queue_->post([runtime = runtime_, id = given["id"].get<std::int64_t>(),
-                choice = given["choice"].get<int>()] {
-    if (*runtime == nullptr) return;
-    for (engine::Engine* engine : (*runtime)->engines())
-      for (const engine::Question& question : engine->questions())
-        if (question.id == id) return engine->answer_question(id, choice, [](const Status&) {});
-  });
-  queue_->wake();
-  return 204;
+    return {.status = 400};
+  std::unique_lock lock(mutex_);
+  const std::string path = ledger_;
+  lock.unlock();
+  if (path.empty()) return {.status = 404};
+  const auto book = engine::open_ledger(path);
+  const Status kept =
+      book ? (*book)->answer(given["id"], given["choice"], queue_->clock().now(), false)
+           : book.error();
+  if (kept) return {.status = 204};
+  return {.status = 409, .type = "text/plain; charset=utf-8", .body = kept.error().message};
 }
 
 void BoardOptions::add_options(CLI::App& app) {
@@ -175,7 +198,8 @@ Status BoardOptions::start(const Voice& voice, const std::string& title,
     Voice::line({{"board", board->address()}});
   else
     std::fprintf(stderr, "kling: board: %s\n", board->address().c_str());
-  if (open_it) open_in_browser(voice, board->address());
+  board->awaited = open_it;
+  if (open_it && !open_in_browser(voice, board->address())) board->awaited = false;
   return Done{};
 }
 

@@ -4,6 +4,8 @@
 // data, from the ledger: any thread; view_data() blocks on the disk.
 #pragma once
 
+#include <atomic>
+
 #include "base/digest.h"
 #include "cli/jobs.h"
 #include "lua/runtime.h"
@@ -18,28 +20,37 @@ class Board {
   ~Board();
   Status listen();
   const std::string& address() const { return address_; }
-  /// Whose engines are shown.
-  void show(lua::Runtime& runtime) { *runtime_ = &runtime; }
+  /// Whose engines are shown; `again`: how the page is seen when this has ended.
+  void show(lua::Runtime& runtime, const std::string& again = "") {
+    runtime_ = &runtime;
+    again_ = again;
+  }
   /// Tells the pages what has changed since the last call.
   void update();
+  /// The run has ended. Blocks for some seconds at most, while a page takes the clips that it
+  /// shows, or is on its way to the browser that was told to open it; Ctrl-C ends that.
+  void linger();
+
+  std::atomic<bool> awaited = false;  ///< a browser was told to open it, and has not come yet
 
  private:
   net::ServerAnswer answer(const net::ServerRequest& request);
   bool is_ours(const net::ServerRequest& request) const;
   std::string next_event(std::uint64_t& seen);
   nlohmann::json data();
-  int take_answer(const std::string& body);
+  net::ServerAnswer take_answer(const std::string& body);
 
   const std::string title_, token_;
   const std::shared_ptr<engine::CompletionQueue> queue_;
-  const std::shared_ptr<lua::Runtime*> runtime_ = std::make_shared<lua::Runtime*>(nullptr);
-  std::string address_, host_;
+  lua::Runtime* runtime_ = nullptr;
+  std::string address_, host_, again_;
   std::map<const engine::Engine*, std::uint64_t> seen_;
 
   std::mutex mutex_;
   std::condition_variable changed_;
   std::uint64_t version_ = 1;
-  bool ended_ = false;
+  bool ended_ = false, closing_ = false;
+  int pages_ = 0;  ///< that listen
   std::string ledger_, run_, questions_;
   std::map<std::int64_t, nlohmann::json> live_;  ///< what the ledger does not know, by row
   std::map<std::string, std::string> files_;     ///< what the page was told of, by its address
@@ -68,6 +79,6 @@ Result<nlohmann::json> view_data(engine::Ledger* ledger, const ViewFilter& filte
 /// index.html; `live`: told by a running program, not by data.js.
 std::string view_page(bool live);
 /// Shows the file or address in the desktop's browser.
-void open_in_browser(const Voice& voice, const std::string& target);
+bool open_in_browser(const Voice& voice, const std::string& target);
 
 }  // namespace kling::cli

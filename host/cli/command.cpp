@@ -161,7 +161,7 @@ std::string Voice::typed(std::string hint) const {
   const CLI::Option* sim = app == nullptr ? nullptr : app->get_option_no_throw("--sim");
   if (sim == nullptr || sim->count() == 0) return hint;
   static const std::regex ours(
-      "(kling (jobs( (list|show|wait|save|resolve|answer|prune))?|run|plan|query|repl)\\b)( "
+      "(kling (jobs( (list|show|wait|save|resolve|answer|prune))?|run|plan|query|repl|view)\\b)( "
       "--sim)?");
   return std::regex_replace(hint, ours, "$1 --sim");
 }

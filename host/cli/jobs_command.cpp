@@ -121,10 +121,10 @@ int run_answer(const AnswerOptions& options) {
          .hint = "kling jobs answer lists those that wait; --sim those of a rehearsal"});
   if (answer == 0)
     return options.voice.fail({.message = no_answer(*row, options.choice) + "\n" + to_text(*row)});
-  const Status kept = (*book)->answer(options.id, answer, make_clock()->now());
+  const Status kept = (*book)->answer(options.id, answer, make_clock()->now(), true);
   if (!kept) return options.voice.fail(kept.error());
-  options.voice.note("answered; " +
-                     std::string("a run that waits goes on, else the next run takes it"));
+  options.voice.note("answered: " + choice_text(*row, answer) +
+                     "; a run that waits goes on, else the next run takes it");
   return kExitDone;
 }
 

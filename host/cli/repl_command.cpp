@@ -93,6 +93,9 @@ class Session {
     const bool busy = runtime_.run(10'000);
     interruption_.requested = false;  // what was interrupted lies in its task
     tell_news();
+    for (engine::Engine* engine : runtime_.engines())
+      for (const engine::Question& one : engine->questions())
+        if (!answering_) announce(engine, one);
     if (board) board->update();
     return busy ? 0 : next_timer();
   }
@@ -184,6 +187,16 @@ class Session {
     if (timed) tell(printed("%.3f s", took.count()));
   }
 
+  /// Once, until it is answered: the same may be asked again.
+  void announce(engine::Engine* engine, const engine::Question& one) {
+    if (one.answer != 0) {
+      told_.erase({engine, one.id});
+      answered_.erase({engine, one.id});
+    } else if (console_.interactive() && told_.emplace(engine, one.id).second) {
+      tell(wrapped(to_text(one) + "\n  " + voice_.typed(answer_command(one)), STDOUT_FILENO));
+    }
+  }
+
   /// Asks who types about the oldest open question. False: there is none, or nobody types.
   bool ask_person(bool& interrupted) {
     if (!console_.interactive() || interrupted) return false;
@@ -191,13 +204,18 @@ class Session {
       for (const engine::Question& open : engine->questions()) {
         if (open.answer != 0 || answered_.contains({engine, open.id})) continue;
         std::string line;
+        announce(engine, open);
+        answering_ = true;
         const auto read = console_.read_line(engine::answer_prompt(open), line);
+        answering_ = false;
         interrupted = read != repl::Console::Read::line;
         const int answer = interrupted ? 0 : engine::read_answer(open, line);
         if (!interrupted && answer == 0) console_.say(engine::no_answer(open, line));
         if (answer == 0) return true;
         answered_.emplace(engine, open.id);
-        engine->answer_question(open.id, answer, [](const Status&) {});
+        engine->answer_question(open.id, answer, [this](const Status& kept) {
+          if (!kept) tell(kept.error().message);
+        });
         return true;
       }
     return false;
@@ -321,9 +339,10 @@ class Session {
   repl::Interpreter interpreter_;
   Progress progress_;
   const bool simulated_;
-  std::set<std::string> priced_;                                 ///< jobs, by external id
-  std::set<std::pair<engine::Engine*, std::int64_t>> answered_;  ///< questions, here
+  std::set<std::string> priced_;                                        ///< jobs, by external id
+  std::set<std::pair<engine::Engine*, std::int64_t>> told_, answered_;  ///< questions, here
   std::map<std::string, std::string> paid_;  ///< inputs that paid, and their jobs
+  bool answering_ = false;
   bool leaving_ = false;
   int code_ = kExitDone;
 };
@@ -359,8 +378,9 @@ int run_repl(const ReplOptions& options) {
   Interruption interruption{&console};
   std::unique_ptr<Session> session;
   // Any thread's words wait until the main thread may print.
-  service.settings.log = [queue = service.queue, &session](const std::string& level,
-                                                           const std::string& message) {
+  service.settings.log = [queue = service.queue, &session, interactive = console.interactive()](
+                             const std::string& level, const std::string& message) {
+    if (level == "question" && interactive) return;  // each is told when it is its turn
     queue->post([&session,
                  text = level == "info" || level == "question" ? message : level + ": " + message] {
       session->tell(wrapped(text, STDOUT_FILENO));

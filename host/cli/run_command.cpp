@@ -173,6 +173,10 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
   settings.ask_again = options.ask_again;
   settings.take_first = options.report != nullptr;
   settings.on_action = action_trace();
+  if (options.report == nullptr)  // the run tells each when it is its turn
+    settings.log = [log = settings.log](const std::string& level, const std::string& text) {
+      if (level != "question") log(level, text);
+    };
   if (options.safe.on()) options.safe.confine(settings);
   const auto listened = std::make_shared<lua::Runtime*>(nullptr);
   Result<std::unique_ptr<net::Server>> server = std::unique_ptr<net::Server>();
@@ -237,8 +241,15 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
   if (const Status ready = script::protect(main, prepare); !ready)
     return options.voice.fail({.message = lua::explain_syntax(ready.error().message, source)});
   *listened = runtime;
-  if (board) board->show(*runtime);
-  return run_until_done(options, service, main, *runtime, task, board.get());
+  std::string again = "kling view --open";
+  if (!settings.take.empty()) again += " --take " + quoted(settings.take);
+  if (!typed) again += " " + quoted(script);
+  again = options.report == nullptr ? options.voice.typed(again) : "";
+  if (board) board->show(*runtime, again);
+  const int code = run_until_done(options, service, main, *runtime, task, board.get());
+  if (board && !again.empty()) options.voice.note("see it again with: " + again);
+  if (board) board->linger();
+  return code;
 }
 
 }  // namespace

@@ -152,8 +152,7 @@ class Run {
     engine::Question open;
     for (engine::Engine* engine : engines)
       for (engine::Question& one : engine->questions()) {
-        if (options_.voice.json && one.answer == 0 && told_.emplace(engine, one.id).second)
-          Voice::line({{"question", to_json(one)}});
+        if ((options_.voice.json || !person_) && one.answer == 0) announce(engine, one);
         if (whose == nullptr && one.answer == 0 && !answered_.contains({engine, one.id}))
           whose = engine, open = std::move(one);
       }
@@ -162,6 +161,7 @@ class Run {
     if (asking_ == 0) return whose != nullptr;
     const std::string prompt = engine::answer_prompt(open);
     if (is_new) {
+      announce(whose, open);
       forget_typed();
       std::fputs(prompt.c_str(), stderr);
     }
@@ -170,11 +170,23 @@ class Run {
     if (const int answer = engine::read_answer(open, *line); answer != 0) {
       answered_.emplace(whose, open.id);
       asking_ = 0;
-      whose->answer_question(open.id, answer, [](const Status&) {});
+      options_.voice.note("answered: " + choice_text(open, answer));
+      whose->answer_question(open.id, answer, [voice = options_.voice](const Status& kept) {
+        if (!kept) voice.note(kept.error().message);
+      });
     } else {
       std::fputs((engine::no_answer(open, *line) + "\n" + prompt).c_str(), stderr);
     }
     return true;
+  }
+
+  /// Once; to a person when it is its turn, so that what is read last is what is answered.
+  void announce(engine::Engine* engine, const engine::Question& one) {
+    if (!told_.emplace(engine, one.id).second) return;
+    if (options_.voice.json) return Voice::line({{"question", to_json(one)}});
+    Voice loud = options_.voice;
+    loud.quiet = false;
+    loud.note(to_text(one) + "\n  " + loud.typed(answer_command(one)));
   }
 
   /// A line that was typed before the question cannot be its answer.
@@ -205,9 +217,7 @@ class Run {
           asked.message = one.where + " waits for an answer: " + fitted(one.text, 200);
           asked.error = {.kind = Kind::ambiguous,
                          .message = asked.message,
-                         .hint = "kling jobs answer " + std::to_string(one.id) +
-                                 (one.kind == "approve" ? " yes|no" : " CHOICE") +
-                                 ", then the same command again"};
+                         .hint = answer_command(one) + ", then the same command again"};
           asked.is_kling_error = true;
           if (options_.voice.json) (void)options_.voice.fail(asked.error);
         }

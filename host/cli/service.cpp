@@ -150,8 +150,7 @@ Status Service::open(const std::string& script) {
   settings.log = [voice = options_.voice, home = std::this_thread::get_id(),
                   waiting = std::weak_ptr(queue)](const std::string& level,
                                                   const std::string& text) {
-    const bool plain = level == "info" || level == "question";
-    const std::string line = plain ? text : level + ": " + text;
+    const std::string line = level == "info" || level == "question" ? text : level + ": " + text;
     Voice loud = voice;
     if (level == "question" || ((voice.warns || voice.json) && level == "warning")) {
       loud.quiet = voice.quiet && !voice.warns && level == "warning";

@@ -192,7 +192,7 @@ int run_view(const ViewOptions& options) {
   std::error_code error;
   const std::string page = fs::absolute(folder / "index.html", error).string();
   std::printf("%s\n", page.c_str());
-  if (options.open_it) open_in_browser(options.voice, page);
+  if (options.open_it) (void)open_in_browser(options.voice, page);
   return kExitDone;
 }
 
@@ -234,9 +234,13 @@ std::string view_page(bool live) {
   return std::regex_replace(page, std::regex("nonce(-|=\")@"), "nonce$1n" + random_hex(16));
 }
 
-void open_in_browser(const Voice& voice, const std::string& target) {
+bool open_in_browser(const Voice& voice, const std::string& target) {
   const auto opened = run_process({"xdg-open", target}, {.time = std::chrono::seconds(10)});
-  if (!opened) voice.note("warning: no browser: " + opened.error().message);
+  const bool shown = opened && opened->exit_code == 0;
+  if (!shown)
+    voice.note("warning: no browser: " +
+               (opened ? "xdg-open " + target + " failed" : opened.error().message));
+  return shown;
 }
 
 std::function<int()> set_up_view(CLI::App& app) {

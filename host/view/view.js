@@ -42,10 +42,13 @@
   const byAddress = new Map();
 
   function groupOf(card) {
-    const key = card.kind + "\n" + card.prompt + "\n" + (card.prompt ? "" : card.row);
+    const sources = card.from.map((origin) => byAddress.get(origin.step));
+    const from = sources.find(Boolean);
+    const key = JSON.stringify([card.kind, card.prompt, card.prompt ? 0 : card.row,
+      card.from.map((origin, i) => [origin.what, sources[i] ? sources[i].group.id : origin.step])]);
     if (groups.has(key)) return groups.get(key);
-    const from = card.from.map((origin) => byAddress.get(origin.step)).find(Boolean);
     const group = {
+      id: groups.size,
       takes: make("div", { className: "takes" }),
       next: make("ol"),
       title: named(card),
@@ -132,7 +135,7 @@
       failed ? failed + " failed" : "",
       data.cards.length > current.length ? data.cards.length - current.length + " superseded" : "",
       left > 0 ? "about " + span(left) + " left" : "",
-      data.ended ? "the run has ended" : ""].filter(Boolean).join(" · "));
+      data.ended ? "the run has ended" + (data.again ? "; see it again with: " + data.again : "") : ""].filter(Boolean).join(" · "));
   }
 
   function showFailures(list) {
@@ -164,50 +167,98 @@
     }));
   }
 
-  const films = new Set();
+  const films = new Map(); // by where they lie
   function showFilms(list) {
     byId("films").hidden = list.length === 0;
-    for (const film of list)
-      if (!films.has(film.clip)) {
-        films.add(film.clip);
-        byId("films").prepend(make("h2", { dir: "auto", textContent: film.name }), video(film.clip, "The film " + film.name, true));
-      }
-  }
-
-  const asked = new Map();
-  function showQuestions(list) {
-    const open = list.filter((question) => !question.answer);
-    for (const [id, node] of asked)
-      if (!open.some((question) => question.id === id)) {
-        node.remove();
-        asked.delete(id);
-      }
-    byId("questions").hidden = open.length === 0;
-    for (const question of open.filter((one) => !asked.has(one.id))) {
-      const node = make("fieldset", { className: "question" }, make("legend", { textContent: question.question }));
-      const button = (text, number) => make("button", { type: "button", textContent: text, onclick: () => answer(question.id, number, node) });
-      const choices = make("div", { className: "choices" });
-      question.choices.forEach((choice, i) => {
-        const text = typeof choice === "string" ? choice : choice.name || choice.path || choice.handle;
-        const shot = [...cards.values()].find((one) => choice.handle && one.card.handle === choice.handle);
-        const item = make("div", {});
-        if (shot && shot.card.clip) item.append(video(shot.card.clip, text, true));
-        const pick = live && question.kind !== "approve";
-        item.append(pick ? button(text, i + 1) : make("p", { dir: "auto", textContent: text }));
-        choices.append(item);
-      });
-      node.append(choices);
-      if (live && question.kind === "approve") node.append(button("Yes", 1), " ", button("No", 2));
-      if (!live) node.append(make("p", {}, make("code", { textContent: "kling jobs answer " + question.id + " CHOICE" })));
-      asked.set(question.id, node);
-      byId("questions").append(node);
+    for (const film of list) {
+      const place = film.place || film.clip;
+      const shown = films.get(place);
+      if (shown?.clip === film.clip) continue;
+      const player = video(film.clip, "The film " + film.name, true);
+      films.set(place, { clip: film.clip, player });
+      if (shown) shown.player.replaceWith(player);
+      else byId("films").prepend(make("h2", { dir: "auto", textContent: film.name }), player);
     }
   }
 
+  // A press is meant for what stood under it: a choice that has just come, or moved, takes none.
+  // What was answered keeps its place for a while, so that the next does not come to stand there.
+  const kStill = 700, kStays = 4000; // ms
+  const asked = new Map();
+  const stood = new Map(); // by button
+  function look() {
+    const now = performance.now();
+    for (const [id, node] of asked)
+      if (node.until < now && !node.matches(":hover")) {
+        node.remove();
+        asked.delete(id);
+      }
+    for (const [button, was] of stood) {
+      const { x, y } = button.getBoundingClientRect();
+      if (x !== was.x || y !== was.y) Object.assign(was, { x, y, since: now });
+      button.setAttribute("aria-disabled", now - was.since < kStill);
+      if (!button.isConnected) stood.delete(button);
+    }
+    byId("questions").hidden = asked.size === 0;
+  }
+
+  function newQuestion(question) {
+    const note = make("p", { className: "state", dir: "auto" });
+    const node = make("fieldset", { className: "question", note }, make("legend", { textContent: question.question }));
+    note.setAttribute("role", "status");
+    const button = (text, number) => {
+      const made = make("button", { type: "button", textContent: text, onclick: (event) => {
+        look();
+        if (event.detail > 1 || made.getAttribute("aria-disabled") === "true") return show(note, "This has just come here. Press again.");
+        answer(question.id, number, node);
+      } });
+      stood.set(made, {});
+      return made;
+    };
+    const choices = make("div", { className: "choices" });
+    node.texts = question.kind === "approve" ? ["yes", "no"] : [];
+    question.choices.forEach((choice, i) => {
+      const text = typeof choice === "string" ? choice : choice.name || choice.path || choice.handle;
+      const shot = [...cards.values()].find((one) => choice.handle && one.card.handle === choice.handle);
+      const item = make("div", {});
+      node.texts.push(text);
+      if (shot && shot.card.clip) item.append(video(shot.card.clip, text, true));
+      const pick = live && question.kind !== "approve";
+      item.append(pick ? button(text, i + 1) : make("p", { dir: "auto", textContent: text }));
+      choices.append(item);
+    });
+    node.append(choices);
+    if (live && question.kind === "approve") node.append(button("Yes", 1), " ", button("No", 2));
+    if (!live) node.append(make("p", {}, make("code", { textContent: "kling jobs answer " + question.id + " CHOICE" })));
+    node.append(note);
+    asked.set(question.id, node);
+    byId("questions").append(node);
+  }
+
+  function showQuestions(list) {
+    for (const question of list) {
+      const node = asked.get(question.id);
+      if (!question.answer) {
+        if (node?.until) node.remove();
+        if (!node || node.until) newQuestion(question);
+      } else if (node && !node.until) {
+        node.disabled = true;
+        node.until = performance.now() + kStays;
+        show(node.note, "answered: " + node.texts[question.answer - 1]);
+      }
+    }
+    for (const [id, node] of asked)
+      if (!list.some((question) => question.id === id)) node.until = -1;
+    look();
+  }
+  if (live) setInterval(look, 100);
+
   async function answer(id, choice, node) {
     node.disabled = true;
-    const reply = await fetch("answer", { method: "POST", body: JSON.stringify({ id, choice }) }).catch(() => null);
-    node.disabled = reply !== null && reply.ok;
+    const reply = await fetch("answer", { method: "POST", body: JSON.stringify({ id, choice }), signal: AbortSignal.timeout(5000) })
+      .catch(() => null);
+    if (!reply?.ok && !node.until)
+      show(node.note, reply ? await reply.text() : "The run gives no sign. Write: kling jobs answer " + id + " " + choice);
   }
 
   function showAll(data) {
@@ -221,10 +272,29 @@
     showQuestions(data.questions);
   }
 
+  // The program is about to end: what is shown is taken while it is there, the films first.
+  async function keepClips() {
+    const kept = new Map();
+    for (const node of document.querySelectorAll("#films video, #questions video, #shots video")) {
+      const [, source, at] = node.dataset.src.match(/^([^#]*)(.*)$/);
+      if (source.startsWith("blob:")) continue;
+      if (!kept.has(source)) kept.set(source, URL.createObjectURL(await (await fetch(source)).blob()));
+      node.dataset.src = kept.get(source) + at;
+      if (!node.src) continue;
+      const { currentTime, paused } = node;
+      node.src = node.dataset.src;
+      if (currentTime) node.currentTime = currentTime;
+      if (!paused) node.play();
+    }
+  }
+
   if (!live) return showAll(film);
   let last = { title: "kling", cards: [], films: [], questions: [], now: 0 };
   const events = new EventSource("events");
-  events.onmessage = (event) => showAll((last = JSON.parse(event.data)));
+  events.onmessage = (event) => {
+    showAll((last = JSON.parse(event.data)));
+    if (last.ended) keepClips().catch(() => null).finally(() => events.close());
+  };
   events.onerror = () => {
     if (events.readyState === EventSource.CLOSED || last.ended) return;
     events.close();

@@ -92,6 +92,52 @@ TEST_CASE("who sits at the terminal answers what the script asks, and Ctrl-C lea
   CHECK(stage.run().out == "night\n");
 }
 
+TEST_CASE("of several questions a person reads each when it is the one that is answered") {
+  const Stage stage(R"(local kling = require "kling"
+local found = kling.map({ "fox", "crow", "owl" }, function(x)
+  return kling.ask("Which " .. x .. "?", { x .. " one", x .. " two" })
+end)
+print(table.concat(found, ", ")))");
+  Typist run(stage, kPlainRun);
+  for (const char* id : {"1", "2", "3"}) {
+    const std::string prompt = std::string("question ") + id + ", 1 to 2: ";
+    REQUIRE(run.shows(prompt));
+    CHECK(run.screen.ends_with(std::string("kling jobs answer ") + id + " CHOICE\r\n" + prompt));
+    CHECK(std::ranges::count(run.screen, '?') == id[0] - '0');
+    run.type("2\n");
+  }
+  CHECK(run.end() == 0);
+  CAPTURE(run.screen);
+  for (const char* told : {"answered: \"fox two\"", "fox two, crow two, owl two"})
+    CHECK(contains(run.screen, told));
+
+  const Stage other("");  // and at the REPL
+  Typist session(other, {"repl"});
+  REQUIRE(session.shows("kling> "));
+  session.type(
+      "kling.map({ 'fox', 'owl' }, function(x) return kling.ask(x .. '?', { 'a', 'b' }) end)\n");
+  for (const char* id : {"1", "2"}) {
+    REQUIRE(session.shows(std::string("question ") + id + ", 1 to 2: "));
+    CHECK(contains(session.screen, "2  b"));
+    CHECK(contains(session.screen, "owl? ") == false);
+    CHECK(contains(session.screen, std::string("kling jobs answer ") + id + " CHOICE"));
+    CHECK(contains(session.screen, "kling jobs answer 2 CHOICE") == (id[0] == '2'));
+    session.type("2\n");
+  }
+  CHECK(session.shows("\"b\", \"b\""));
+}
+
+TEST_CASE("a question that is answered elsewhere meanwhile keeps that answer") {
+  const Stage stage(R"(print(require("kling").ask("Day or night?", { "day", "night" })))");
+  Typist run(stage, kPlainRun);
+  REQUIRE(run.shows("question 1, 1 to 2: "));
+  CHECK(stage.run({"jobs", "answer", "1", "day"}).code == 0);
+  run.type("night\n");
+  CHECK(run.end() == 0);
+  CHECK(contains(run.screen, "day\r\n"));
+  CHECK(stage.run().out == "day\n");
+}
+
 TEST_CASE("a draft is another take, as cheap as it can be, and a plan tells both prices") {
   const Stage stage(kPairOfShots);
   const Outcome plan = stage.run({"plan", "film.lua"});
@@ -231,6 +277,10 @@ TEST_CASE("who types at the REPL is asked there, and Ctrl-C leaves the question 
   session.type("perhaps\n2\n");
   CHECK(session.shows("\"perhaps\" is no answer to question 1: type 1 to 2"));
   CHECK(session.shows("\"well\""));
+  session.type("return kling.ask('How?', { 'fast', 'well' })\n");  // the same line asks again
+  REQUIRE(session.shows("CHOICE\r\nquestion 1, 1 to 2: "));
+  session.type("1\n");
+  CHECK(session.shows("\"fast\""));
   session.type("return kling.ask('Which?', { 'red', 'blue' })\n");
   REQUIRE(session.shows("question 2, 1 to 2: "));
   session.type("blue\n");

@@ -85,15 +85,20 @@ class Browser {
                                       {"text", key == "Enter" ? "\r" : ""},
                                       {"windowsVirtualKeyCode", code}});
   }
-  /// Clicks the middle of what `expression` finds.
-  void click(const std::string& expression) {
+  /// Until what has come or moved takes presses.
+  static void settle() { std::this_thread::sleep_for(std::chrono::milliseconds(1500)); }
+  /// Clicks the middle of what `expression` finds; twice as a double click.
+  void click(const std::string& expression, int times = 1) {
     const auto at = evaluate("(() => { const node = " + expression +
                              "; node.scrollIntoView({ behavior: 'instant', block: 'center' });"
                              " const box = node.getBoundingClientRect();"
                              " return [box.x + box.width / 2, box.y + box.height / 2]; })()");
-    for (const char* type : {"mousePressed", "mouseReleased"})
-      call("Input.dispatchMouseEvent",
-           {{"type", type}, {"x", at[0]}, {"y", at[1]}, {"button", "left"}, {"clickCount", 1}});
+    for (int i = 1; i <= times; ++i) {
+      if (i > 1) std::this_thread::sleep_for(std::chrono::milliseconds(400));
+      for (const char* type : {"mousePressed", "mouseReleased"})
+        call("Input.dispatchMouseEvent",
+             {{"type", type}, {"x", at[0]}, {"y", at[1]}, {"button", "left"}, {"clickCount", i}});
+    }
   }
 
   std::string complaints;

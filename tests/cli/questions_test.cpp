@@ -80,6 +80,27 @@ print(kling.approve("Both?", { red, blue, shot "Green" }))
   CHECK(stage.service->counters().creates == 3);
 }
 
+TEST_CASE("what is the text of one choice and the number of another answers neither") {
+  const Stage stage(R"(local kling = require "kling"
+print(kling.ask("How many shots?", { "1", "3", "5", "2." }))
+print(kling.pick("Which?", { kling.text2video { prompt = "a", name = "2" },
+  kling.text2video { prompt = "b", name = "1" } }).job.name))");
+  CHECK(stage.run({"run", "--no-store", "film.lua"}).code == 4);
+  const Outcome refused = answer(stage, "3");
+  CHECK(refused.code == 1);
+  CHECK(contains(refused.err,
+                 "\"3\" is the number of one choice and the text of another: "
+                 "type 2 for \"3\", or 3. for \"5\"\n"));
+  CHECK(contains(answer(stage, "2.").err, "type 4 for \"2.\", or 2 for \"3\"\n"));
+  for (const auto& [typed, taken] :
+       {std::pair{"1", "1"}, {"2", "3"}, {"5", "5"}, {"4", "2."}, {"3.", "5"}})
+    CHECK(contains(answer(stage, typed).err, std::string("answered: \"") + taken + "\"; a run"));
+  CHECK(stage.run({"run", "--no-store", "film.lua"}).out == "5\n");
+  CHECK(contains(answer(stage, "1", "2").err, "the name of another: type 2. for "));
+  CHECK(contains(answer(stage, "2.", "2").err, "answered: \"1, "));
+  CHECK(stage.run({"run", "--no-store", "film.lua"}).out == "5\n1\n");
+}
+
 TEST_CASE("other tasks go on while a question waits") {
   const Stage stage(R"(local kling = require "kling"
 kling.all {

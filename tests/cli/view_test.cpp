@@ -231,12 +231,50 @@ print(kling.approve("Ship it?", { clip })))");
 
   for (const char* wrong : {"[]", "{}", "{\"id\":1}", "{\"id\":\"1\",\"choice\":1}", "", "no"})
     CHECK(ask("POST", root + "answer", host, ours, wrong).starts_with("HTTP/1.1 400"));
-  CHECK(ask("POST", root + "answer", host, ours, R"({"id":1,"choice":3})")
-            .starts_with("HTTP/1.1 204"));
+  for (const char* wrong :
+       {R"({"id":1,"choice":3})", R"({"id":1,"choice":0})", R"({"id":1,"choice":-1})",
+        R"({"id":1,"choice":4294967297})", R"({"id":7,"choice":1})"})
+    CHECK(ask("POST", root + "answer", host, ours, wrong).starts_with("HTTP/1.1 409"));
   CHECK(ask("POST", root + "answer", host, ours, yes).starts_with("HTTP/1.1 204"));
+  const std::string late = ask("POST", root + "answer", host, ours, R"({"id":1,"choice":2})");
+  CHECK(late.starts_with("HTTP/1.1 409"));
+  CHECK(contains(late, "question 1 is answered already: yes"));
   const Outcome ended = run->wait();
   CHECK(ended.code == 0);
   CHECK(ended.out == "true\n");
+  CHECK(stage.run().out == "true\n");
+}
+
+TEST_CASE("in a browser a double click, or one on what has just come, answers no other question") {
+  if (!Browser::is_there()) {
+    MESSAGE("skipped: no Chromium");
+    return;
+  }
+  const Stage stage(R"(local kling = require "kling"
+print(kling.ask("Day or night?", { "day", "night" }))
+print(kling.ask("Pay for ten more?", { "no", "yes" })))");
+  const auto run = stage.start({"run", "--board", "film.lua"});
+  REQUIRE(stage.until([&](const auto&) { return contains(run->told(), "Day or night?"); }));
+  std::smatch found;
+  const std::string told = run->told();
+  REQUIRE(std::regex_search(told, found, std::regex("http://127[^ \n]*/")));
+  Browser browser(stage);
+  browser.open(found[0]);
+  REQUIRE(browser.shows("document.querySelector('.choices button')"));
+  browser.settle();
+  browser.click("document.querySelectorAll('.choices button')[1]", 2);
+  REQUIRE(browser.shows("document.querySelectorAll('legend')[1]"));
+  CHECK(browser.evaluate("document.querySelector('.question .state').textContent") ==
+        "answered: night");
+  browser.click("document.querySelectorAll('.question')[1].querySelectorAll('button')[1]");
+  CHECK(browser.evaluate("document.querySelectorAll('.question .state')[1].textContent") ==
+        "This has just come here. Press again.");
+  CHECK(browser.shows("!document.querySelectorAll('.question')[1]"));  // the first has left
+  CHECK(contains(stage.run({"jobs", "answer"}).out, "Pay for ten more?"));
+  browser.settle();
+  browser.click("document.querySelectorAll('.question button')[0]");
+  CHECK(run->wait().out == "night\nno\n");
+  CHECK(browser.complaints == "");
 }
 
 TEST_CASE("in a browser the board shows what happens, and answers by mouse and keyboard arrive") {
@@ -261,8 +299,9 @@ print(kling.approve("Ship it?", { kling.image("a.png") })))");
   CHECK(browser.evaluate("document.querySelectorAll('article').length") == 1);
   CHECK(browser.evaluate("document.querySelectorAll('i').length") == 0);
   REQUIRE(browser.shows("document.querySelector('article video')?.videoWidth > 0"));
+  browser.settle();
   browser.click("document.querySelectorAll('.choices button')[1]");
-  REQUIRE(browser.shows("document.querySelector('legend')?.textContent === 'Ship it?'"));
+  REQUIRE(browser.shows("document.querySelectorAll('legend')[1]?.textContent === 'Ship it?'"));
   CHECK(browser.evaluate("document.querySelectorAll('article').length") == 2);  // it came by itself
   // From the top of the page, as who has no mouse goes there.
   browser.evaluate("document.body.focus()");
@@ -270,6 +309,7 @@ print(kling.approve("Ship it?", { kling.image("a.png") })))");
     browser.press("Tab", 9);
   CHECK(browser.evaluate("document.activeElement.textContent") == "Yes");
   CHECK(browser.complaints == "");
+  browser.settle();
   browser.press("Enter", 13);
   const Outcome ended = run->wait();
   CHECK(ended.code == 0);
@@ -277,6 +317,72 @@ print(kling.approve("Ship it?", { kling.image("a.png") })))");
   CHECK(browser.shows("document.querySelector('#totals').textContent.includes('has ended')"));
   for (const std::string& url : browser.requests)
     CHECK_MESSAGE(url.starts_with(found[0].str()), url);
+}
+
+TEST_CASE("in a browser the film plays after the run that made it has ended") {
+  if (!Browser::is_there()) {
+    MESSAGE("skipped: no Chromium");
+    return;
+  }
+  if (std::system("command -v ffmpeg >/dev/null") != 0) {
+    MESSAGE("skipped: no ffmpeg");
+    return;
+  }
+  const Stage stage(R"(local kling = require "kling"
+local one = kling.text2video { prompt = "A kite" }:wait()
+while not io.open("go") do kling.sleep(0.02) end
+kling.concat({ one, one }, "film.mp4"))");
+  const auto run = stage.start({"run", "--board", "film.lua"});
+  std::smatch found;
+  const std::regex address("http://127[^ \n]*/");
+  REQUIRE(stage.until([&](const auto&) { return contains(run->told(), "board: http"); }));
+  const std::string told = run->told();
+  REQUIRE(std::regex_search(told, found, address));
+  Browser browser(stage);
+  browser.open(found[0]);
+  REQUIRE(browser.shows("document.querySelector('article video')?.videoWidth > 0"));
+  std::ofstream(stage.folder / "go") << "now";
+  const Outcome ended = run->wait();
+  CHECK(ended.code == 0);
+  CHECK(contains(ended.err, "see it again with: kling view --open film.lua\n"));
+  CHECK(browser.shows("document.querySelector('#films video')?.videoWidth > 0"));
+  CHECK(browser.shows("document.querySelector('article video')?.videoWidth > 0"));
+  for (const char* video : {"#films video", "article video"})
+    CHECK(browser.evaluate(std::string("document.querySelector('") + video +
+                           "').play().then(() => 'plays', String)") == "plays");
+  CHECK(
+      browser.shows("document.querySelector('#totals').textContent.endsWith("
+                    "'see it again with: kling view --open film.lua')"));
+  CHECK(browser.complaints == "");
+}
+
+TEST_CASE("a run with a board waits at its end only for a page that is open or on its way") {
+  Stage stage("print(1)");
+  std::ofstream(stage.folder / "xdg-open") << "#!/bin/sh\n[ ! -e none ]\n";
+  std::filesystem::permissions(stage.folder / "xdg-open", std::filesystem::perms::owner_all);
+  stage.environment.push_back("PATH=" + stage.folder.path() + ":" + std::getenv("PATH"));
+  const auto run = stage.start({"run", "--board", "--open", "film.lua"});
+  REQUIRE(stage.until([&](const auto&) { return contains(run->told(), "see it again"); }));
+  std::smatch found;
+  const std::string told = run->told();
+  REQUIRE(std::regex_search(told, found, std::regex("127.0.0.1:([0-9]+)(/[^ \n]*/)")));
+  CHECK(contains(converse(std::stoi(found[1]),
+                          "GET " + found[2].str() +
+                              "events HTTP/1.1\r\nHost: 127.0.0.1:" + found[1].str() + "\r\n\r\n"),
+                 "\"ended\":true"));
+  CHECK(run->wait().code == 0);
+
+  const auto began = std::chrono::steady_clock::now();
+  CHECK(stage.run({"run", "--board", "film.lua"}).code == 0);  // nobody looks
+  std::ofstream(stage.folder / "none") << "";
+  CHECK(contains(stage.run({"run", "--board", "--open", "film.lua"}).err, "no browser"));
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(9));
+
+  std::filesystem::remove(stage.folder / "none");
+  const auto left = stage.start({"run", "--board", "--open", "film.lua"});
+  REQUIRE(stage.until([&](const auto&) { return contains(left->told(), "see it again"); }));
+  left->signal(SIGINT);
+  CHECK(left->wait().code == 0);
 }
 
 // The texts that stand out from what is behind them by less than 4.5 : 1 (WCAG 2, AA), with that.
