@@ -191,7 +191,7 @@ int main() {
   service.finished = true;
   const auto limit = Steady::now() + std::chrono::minutes(3);
   ticks("end", frames(host, [&] { return host.pending() > 0 && Steady::now() < limit; }));
-  list(host, "  and when each has changed");
+  list(host, "  and when each has changed, with a warning");
   host = kling::Host();
 
   Service other;
