@@ -440,10 +440,10 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
       const auto known = counts_as(there);
       return known && *known == *content;
     };
-    const std::string stem = (target / name.stem()).string(), ending = name.extension().string();
+    const std::string stem = (target / name.stem()).string();
     target /= name;
     for (int n = 2; !is_free(target.string()); ++n)
-      target = stem + "-" + std::to_string(n) + ending;
+      target = stem + "-" + std::to_string(n) + name.extension().string();
   } else {
     if (fs::equivalent(*from, *place, ignored)) return *place;
     place = spare(*place);

@@ -154,7 +154,7 @@ json Board::data() {
       item.erase("path");
       if (file.empty()) continue;
       std::error_code gone;  // a film that is made anew is another to the page
-      const auto made = fs::last_write_time(file, gone).time_since_epoch().count();
+      const auto made = std::filesystem::last_write_time(file, gone).time_since_epoch().count();
       const std::string name =
           "clip/" + sha256_hex(file + "\n" + std::to_string(made)).substr(0, 16);
       item["place"] = sha256_hex(file).substr(0, 16);
