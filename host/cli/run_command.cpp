@@ -242,8 +242,8 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
     return options.voice.fail({.message = lua::explain_syntax(ready.error().message, source)});
   *listened = runtime;
   std::string again = "kling view --open";
-  if (!settings.take.empty()) again += " --take " + quoted(settings.take);
-  if (!typed) again += " " + quoted(script);
+  if (!settings.take.empty()) again += " --take " + cli::quoted(settings.take);
+  if (!typed) again += " " + cli::quoted(script);
   again = options.report == nullptr ? options.voice.typed(again) : "";
   if (board) board->show(*runtime, again);
   const int code = run_until_done(options, service, main, *runtime, task, board.get());
