@@ -1,6 +1,7 @@
 #include "cli/board.h"
 
 #include "api/text.h"
+#include "base/files.h"
 
 namespace kling {
 extern const std::string_view kViewStyleText, kViewScriptText;

@@ -1,5 +1,6 @@
 // What kling run asks who sits at its terminal: before paying, and what its script asks. Another
 // film for less, and one shot once more.
+#include <algorithm>
 #include <filesystem>
 #include <regex>
 
@@ -103,7 +104,7 @@ print(table.concat(found, ", ")))");
     const std::string prompt = std::string("question ") + id + ", 1 to 2: ";
     REQUIRE(run.shows(prompt));
     CHECK(run.screen.ends_with(std::string("kling jobs answer ") + id + " CHOICE\r\n" + prompt));
-    CHECK(std::ranges::count(run.screen, '?') == id[0] - '0');
+    CHECK(std::count(run.screen.begin(), run.screen.end(), '?') == id[0] - '0');
     run.type("2\n");
   }
   CHECK(run.end() == 0);
