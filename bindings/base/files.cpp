@@ -180,12 +180,12 @@ std::string file_stamp(const std::string& path) {
   return stamp;
 }
 
-bool is_standard_input(const std::string& path) {
+bool is_standard_input(const char* path) {
   struct stat named, input, nothing;
   const auto is_input = [&input](const struct stat& other) {
     return other.st_dev == input.st_dev && other.st_ino == input.st_ino;
   };
-  return ::fstat(0, &input) == 0 && ::stat(path.c_str(), &named) == 0 && is_input(named) &&
+  return ::fstat(0, &input) == 0 && ::stat(path, &named) == 0 && is_input(named) &&
          !(::stat("/dev/null", &nothing) == 0 && is_input(nothing));
 }
 

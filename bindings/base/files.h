@@ -40,7 +40,7 @@ Result<std::string> hash_file(const std::string& path, std::uint64_t* size = nul
 std::string file_stamp(const std::string& path);
 
 /// Whether it is another name of this program's input. /dev/null never is: nothing is in it.
-bool is_standard_input(const std::string& path);
+bool is_standard_input(const char* path);
 
 Status make_folders(const std::string& folder);
 

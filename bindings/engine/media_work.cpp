@@ -218,7 +218,7 @@ Event Engine::download(Job& job) {
 /// Fetches a video from the address known now. Never asks the service.
 Result<std::string> Engine::fetch_video(Job& job, int video, const std::string& path) {
   net::DownloadOptions how;
-  std::string url = [&] {
+  const std::string url = [&] {
     std::lock_guard lock(job.mutex);
     how.tries = std::max(2, how.tries - job.machine.tries);  // rounds that failed: fewer in a row
     return known_url(job, video);
@@ -232,9 +232,7 @@ Result<std::string> Engine::fetch_video(Job& job, int video, const std::string& 
   const auto base = net::parse_url(options.base_url);
   how.allow_private = base && net::reach_of_host(base->origin.host) != net::kPublic;
   // What the internet's service says must not make us ask around in this network.
-  // A proxy that keeps clips itself may not know its own address: "/path" is at the service.
-  const auto address = base ? net::resolve_url(*base, url) : net::parse_url(url);
-  if (address && url.starts_with('/')) url = address->origin.url() + address->target;
+  const auto address = net::parse_url(url);
   const auto unfetched = [this, &job](Error error) {
     std::lock_guard lock(job.mutex);
     if (error.hint.empty())

@@ -130,10 +130,11 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
   std::map<std::int64_t, Ask*> raised;
   for (const Raised* entry = request.story.get(); entry != nullptr; entry = entry->before.get()) {
     Ask& ask = *entry->ask;
-    const auto of = ask.book.lock();
-    if (ask.ready && !ask.followed && ask.digest == wanted.digest &&
-        (entry->kind != Kind::script || ask.lost) && of && of->prefix() == (*book)->prefix() &&
-        raised.emplace(ask.row, &ask).second)
+    if (!ask.ready || ask.followed || ask.digest != wanted.digest ||
+        (entry->kind == Kind::script && !ask.lost))
+      continue;
+    if (const auto of = ask.book.lock();
+        of && of->prefix() == (*book)->prefix() && raised.emplace(ask.row, &ask).second)
       asking.story.push_back(ask.row);
   }
   wanted.created_at = now();  // a later run takes it for the moment at which the script went on

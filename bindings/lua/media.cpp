@@ -1,4 +1,5 @@
 // The Image and Clip userdata, and the verbs that make them.
+#include <cmath>
 #include <cstring>
 
 #include "api/text.h"
@@ -226,7 +227,7 @@ lua_Number length_of(lua_State* L, const ClipRef& clip, lua_Number& told) {
 
 /// Clips of a draft are shorter than those of the film: what lies beyond one is its end.
 bool is_beyond_draft(lua_State* L, const ClipRef& clip, lua_Number time, lua_Number known) {
-  const bool beyond = clip.client->options.draft && known > 0 && time > known;
+  const bool beyond = clip.client->options.draft && known > 0 && time >= known;
   if (beyond)
     pure(L, [&] {
       state_of(L).warn(
@@ -242,8 +243,10 @@ int clip_trim(lua_State* L) {
   lua_Number from = lua_isnumber(L, 2) ? lua_tonumber(L, 2) : -1;
   lua_Number to = lua_isnumber(L, 3) ? lua_tonumber(L, 3) : 0;
   lua_Number told = 0, known = length_of(L, clip, told), length = known > 0 ? known : 1e6;
-  if (from >= 0 && is_beyond_draft(L, clip, ends ? to : from, known)) {
-    from = ends ? std::max(0.0, known - std::max(0.1, to - from)) : 0;
+  if (from >= 0 && (!ends || (to > from && to > known)) &&
+      is_beyond_draft(L, clip, ends ? to : from, known)) {
+    known = std::floor(known * 4) / 4;  // the service may tell it more exactly later
+    from = ends ? std::max(0.0, known - (to - from)) : 0;
     to = ends ? known : 0;
   }
   if (!(from >= 0 && from < length &&
@@ -275,7 +278,7 @@ int clip_frame(lua_State* L) {
   check_no_comma(L, 2);
   double at = lua_isnumber(L, 2) ? lua_tonumber(L, 2) : -1;
   lua_Number told = 0, known = length_of(L, clip, told);
-  if (is_beyond_draft(L, clip, at, known)) at = std::max(0.0, known - 0.25);
+  if (is_beyond_draft(L, clip, at, known)) at = std::max(0.0, std::floor(known * 4) / 4 - 0.25);
   if (!(at >= 0 && at < (known > 0 ? known + (told > 0 ? 0.25 : 0) : 1e6)))
     raise_new(L, Kind::invalid, [&](Error& error) {
       const bool number = lua_isnumber(L, 2) != 0;

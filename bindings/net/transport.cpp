@@ -120,6 +120,7 @@ class HttpTransport : public Transport {
     if (!reused) connection = connect(keep_alive);
     begun = true;
     HttpOutcome outcome = exchange_on(*connection, request, *body, exchange);
+    outcome.origin = base_.origin;
     if (reused && outcome.stage == Stage::lost && !exchange.head_seen &&
         exchange.end == Exchange::End::none) {
       connection = connect(keep_alive);
@@ -220,6 +221,12 @@ Result<std::string> service_address(const std::string& base_url) {
 api::Answer read_answer(const HttpOutcome& outcome, bool create) {
   api::Answer answer = create ? api::decode_create(outcome.status, outcome.body)
                               : api::decode_query(outcome.status, outcome.body);
+  // A proxy that keeps clips itself may not know its own address: "/path" is at the service.
+  if (answer.task)
+    for (api::Video& video : answer.task->videos)
+      if (const auto here = resolve_url({outcome.origin, "/"}, video.url);
+          here && video.url.starts_with('/'))
+        video.url = here->origin.url() + here->target;
   if (!outcome.leads_to.empty()) answer.error.message += ", and leads to " + outcome.leads_to;
   if (!outcome.base_url.empty())
     answer.error.hint = "set the base URL (KLING_BASE_URL) to " + outcome.base_url;

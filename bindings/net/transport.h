@@ -54,6 +54,7 @@ struct HttpOutcome {
   std::string content_type;
   std::string retry_after;  ///< as sent; empty: none
   std::string date;
+  Origin origin;         ///< of the service
   std::string leads_to;  ///< of a redirect: the address without its query; empty: none
   std::string base_url;  ///< the one that leads there at once; empty: none does
   std::string body;

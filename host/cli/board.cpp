@@ -1,5 +1,7 @@
 #include "cli/board.h"
 
+#include <filesystem>
+
 #include "api/text.h"
 #include "base/files.h"
 

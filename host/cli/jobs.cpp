@@ -11,6 +11,8 @@ namespace kling::cli {
 using engine::Step;
 using engine::StepState;
 
+constexpr Millis kKept = Millis{30} * 24 * 3600 * 1000;  // by the service
+
 void LedgerOptions::add_ledger_options(CLI::App& app) {
   voice.add_options(app);
   app.add_option("--ledger", service.ledger, "the ledger file (default: in the nearest .kling/)")
@@ -50,7 +52,8 @@ bool is_open(const Step& row) {
 }
 
 bool is_unfetched(const Step& row) {
-  return row.state == StepState::succeeded && row.file.empty() &&
+  return row.state == StepState::succeeded && row.file.empty() && !row.superseded &&
+         make_clock()->now() - row.finished_at < kKept &&
          !api::member(api::parse_json(row.result), "videos").empty();
 }
 

@@ -28,8 +28,8 @@ Result<engine::Step> find_step(const LedgerOptions& options, const std::string& 
 std::string take_of(const std::string& run);
 /// Neither finished nor failed: something is to be waited for or decided.
 bool is_open(const engine::Step& row);
-/// It succeeded, and its clip was never brought here: its download was left, or no store was
-/// wanted.
+/// It succeeded, is wanted, and its clip was never brought here: its download was left, or no store
+/// was wanted. Not when it is so old that the service has deleted it.
 bool is_unfetched(const engine::Step& row);
 /// Of the script's file that made the job, without folder and line.
 std::string script_of(const engine::Step& row);

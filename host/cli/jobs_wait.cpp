@@ -165,9 +165,10 @@ int wait_for(Waiting& waiting, const WaitOptions& options) {
     } else if (missing && shot.store_error) {
       Error error = *shot.store_error;
       error.message = "the clip is not stored: " + error.message;
-      error.hint = "run kling jobs wait again; the service keeps clips for 30 days";
+      if (error.hint.empty() || error.code == "expired")
+        error.hint = "run kling jobs wait again; the service keeps clips for 30 days";
       error.job = shot.handle;
-      code = options.voice.fail(error);
+      if (const int failed = options.voice.fail(error); code == kExitDone) code = failed;
     } else if (!options.voice.json) {
       std::printf("%s  succeeded  %s\n", shot.handle.c_str(), shot.file.c_str());
     }

@@ -17,6 +17,7 @@
 #include "api/text.h"
 #include "base/digest.h"
 #include "base/files.h"
+#include "engine/media/ffmpeg.h"
 
 namespace kling::cli {
 namespace {
@@ -197,6 +198,7 @@ int SafeRun::in_child(const Voice& voice, const std::function<int()>& body) {
     if (::getppid() != parent) ::_exit(kExitInterrupted);
     const int code = body();
     std::fflush(nullptr);
+    engine::media::drop_parts();
     ::_exit(code);
   }
   static pid_t told;

@@ -33,7 +33,7 @@ if not io then return end -- the profile "safe"
 
 os.exit = exit -- luacheck: globals os.exit
 local input, output, methods = io.stdin, io.stdout, getmetatable(io.stdout).__index
-local write, flush = methods.write, methods.flush
+local write, flush, find, tostring = methods.write, methods.flush, string.find, tostring
 local function no_input() error("a script inside a program has no standard input", 3) end
 if debug then debug.debug = no_input end -- luacheck: globals debug.debug
 -- luacheck: globals os.execute io.popen
@@ -41,7 +41,7 @@ for owner, names in pairs { [_G] = { "dofile", "loadfile" }, [io] = { "open", "l
   for _, name in ipairs(names) do
     local stock = owner[name]
     owner[name] = function(path, ...)
-      local writes = name == "open" and tostring((...)):find "^[wa]b?$"
+      local writes = name == "open" and find(tostring((...)), "^[wa]b?$")
       if path == nil and owner == _G or not writes and is_input(path) then no_input() end
       return stock(path, ...)
     end
