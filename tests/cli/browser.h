@@ -85,8 +85,8 @@ class Browser {
                                       {"text", key == "Enter" ? "\r" : ""},
                                       {"windowsVirtualKeyCode", code}});
   }
-  /// Until what has come or moved takes presses.
-  static void settle() { std::this_thread::sleep_for(std::chrono::milliseconds(1500)); }
+  /// Until what has come, moved or was scrolled takes presses, by the page's clock.
+  void settle() { evaluate("new Promise((done) => setTimeout(done, 1500))"); }
   /// Clicks the middle of what `expression` finds; twice as a double click.
   void click(const std::string& expression, int times = 1) {
     const auto at = evaluate("(() => { const node = " + expression +
