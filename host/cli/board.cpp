@@ -137,7 +137,7 @@ std::string Board::next_event(std::uint64_t& seen) {
 
 json Board::data() {
   std::unique_lock lock(mutex_);
-  const std::string path = ledger_;
+  const std::string path = ledger_, again = again_;
   const ViewFilter filter{.run = run_};
   const auto live = live_;
   lock.unlock();
@@ -146,7 +146,7 @@ json Board::data() {
   auto read = book ? view_data(book->get(), filter) : book.error();
   json told = read ? std::move(*read) : *view_data(nullptr, filter);
   told["title"] = title_;
-  told["again"] = again_;
+  told["again"] = again;
   told["now"] = static_cast<double>(queue_->clock().now()) / 1000;
   lock.lock();
   for (const char* list : {"cards", "films"})

@@ -22,6 +22,7 @@ class Board {
   const std::string& address() const { return address_; }
   /// Whose engines are shown; `again`: how the page is seen when this has ended.
   void show(lua::Runtime& runtime, const std::string& again = "") {
+    std::lock_guard lock(mutex_);
     runtime_ = &runtime;
     again_ = again;
   }

@@ -137,7 +137,8 @@ int run_list(const ListOptions& options) {
   if (failed > 0) text += "; " + std::to_string(failed) + " failed";
   if (unfetched > 0)
     text += "; " + std::to_string(unfetched) +
-            " not stored here: " + options.voice.typed("kling jobs wait") + " fetches what the service keeps";
+            " not stored here: " + options.voice.typed("kling jobs wait") +
+            " fetches what the service keeps";
   if (superseded > 0) text += "; " + std::to_string(superseded) + " superseded";
   std::printf("%s\n", wrapped(text, STDOUT_FILENO).c_str());
   return kExitDone;
@@ -183,7 +184,9 @@ void print_step(const Step& row, const Reader& reader, const Voice& voice) {
        money(row) + (row.cost_usd ? "" : " (estimate from the " + api::price_basis(1) + ")"));
   std::error_code error_code;
   const bool gone = !row.file.empty() && !fs::exists(row.file, error_code);
-  line("clip", gone ? row.file + ", which is gone; " + voice.typed("kling jobs save") + " fetches it" : row.file);
+  line("clip", gone
+                   ? row.file + ", which is gone; " + voice.typed("kling jobs save") + " fetches it"
+                   : row.file);
   const auto result = api::parse_json(row.result);
   if (result.is_object() && result.contains("videos") && result["videos"].is_array())
     for (const auto& video : result["videos"])

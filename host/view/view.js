@@ -257,8 +257,9 @@
     node.disabled = true;
     const reply = await fetch("answer", { method: "POST", body: JSON.stringify({ id, choice }), signal: AbortSignal.timeout(5000) })
       .catch(() => null);
-    if (!reply?.ok && !node.until)
-      show(node.note, reply ? await reply.text() : "The run gives no sign. Write: kling jobs answer " + id + " " + choice);
+    if (reply?.ok || node.until) return;
+    node.disabled = false; // the first answer counts, so a second press does no harm
+    show(node.note, reply ? await reply.text() : "The run gives no sign. Write: kling jobs answer " + id + " " + choice);
   }
 
   function showAll(data) {
@@ -278,7 +279,9 @@
     for (const node of document.querySelectorAll("#films video, #questions video, #shots video")) {
       const [, source, at] = node.dataset.src.match(/^([^#]*)(.*)$/);
       if (source.startsWith("blob:")) continue;
-      if (!kept.has(source)) kept.set(source, URL.createObjectURL(await (await fetch(source)).blob()));
+      const reply = kept.has(source) ? null : await fetch(source);
+      if (reply && !reply.ok) continue;
+      if (reply) kept.set(source, URL.createObjectURL(await reply.blob()));
       node.dataset.src = kept.get(source) + at;
       if (!node.src) continue;
       const { currentTime, paused } = node;
