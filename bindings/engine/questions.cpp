@@ -161,11 +161,12 @@ Result<Question> Engine::record_question(Question question,
   auto book = ledger();
   if (!book) return book.error();
   std::lock_guard lock(questions_mutex);
-  const bool again = options.typed || (options.ask_again && !asked_again.contains(question.digest));
-  auto row = (*book)->record_question(question, again);
-  if (!row) return row;
-  asked_again.insert(question.digest);
-  if (options.take_first && row->answer == 0) row->answer = 1;
+  int turn = 1;  // the n-th equal question of a run is that of the next: one yes is one yes
+  while (!asked_again.insert(question.digest).second)
+    question.digest = sha256_hex("question 1\n" + address + "\n" + std::to_string(++turn));
+  auto row = (*book)->record_question(question, options.typed || options.ask_again);
+  // A plan says no the second time, so that its loops end.
+  if (row && options.take_first && row->answer == 0) row->answer = turn > 1 ? answers(*row) : 1;
   return row;
 }
 
@@ -182,7 +183,9 @@ void Engine::await_answer(const Question& question, Asker asker) {
   if (question.answer != 0) {
     if (options.take_first && question.at == 0)
       log("question", to_text(question) + "\na plan goes on as if the answer were " +
-                          (question.kind == "approve" ? "yes" : "the first"));
+                          (question.kind == "approve" ? choice_text(question, question.answer)
+                           : question.answer == 1     ? "the first"
+                                                      : "the last"));
     return asker.tell(question.answer);
   }
   const std::string how = answer_command(question);

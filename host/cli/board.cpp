@@ -140,6 +140,7 @@ json Board::data() {
   const std::string path = ledger_, again = again_;
   const ViewFilter filter{.run = run_};
   const auto live = live_;
+  const json asked = json::parse(questions_);
   lock.unlock();
   const auto book =
       path.empty() ? Result(std::shared_ptr<engine::Ledger>()) : engine::open_ledger(path);
@@ -148,6 +149,11 @@ json Board::data() {
   told["title"] = title_;
   told["again"] = again;
   told["now"] = static_cast<double>(queue_->clock().now()) / 1000;
+  json waiting = json::array();  // what an earlier run asked is asked no more
+  for (json& question : told["questions"])
+    for (const json& one : asked)
+      if (one[0] == question["id"]) waiting.push_back(question);
+  told["questions"] = std::move(waiting);
   lock.lock();
   for (const char* list : {"cards", "films"})
     for (json& item : told[list]) {

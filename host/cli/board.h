@@ -52,7 +52,7 @@ class Board {
   std::uint64_t version_ = 1;
   bool ended_ = false, closing_ = false;
   int pages_ = 0;  ///< that listen
-  std::string ledger_, run_, questions_;
+  std::string ledger_, run_, questions_ = "[]";
   std::map<std::int64_t, nlohmann::json> live_;  ///< what the ledger does not know, by row
   std::map<std::string, std::string> files_;     ///< what the page was told of, by its address
   std::unique_ptr<net::Server> server_;          // its threads end first

@@ -95,7 +95,7 @@ class Session {
     tell_news();
     for (engine::Engine* engine : runtime_.engines())
       for (const engine::Question& one : engine->questions())
-        if (!answering_) announce(engine, one);
+        if (one.answer == 0 && !answering_) announce(engine, one);
     if (board) board->update();
     return busy ? 0 : next_timer();
   }
@@ -187,14 +187,9 @@ class Session {
     if (timed) tell(printed("%.3f s", took.count()));
   }
 
-  /// Once, until it is answered: the same may be asked again.
   void announce(engine::Engine* engine, const engine::Question& one) {
-    if (one.answer != 0) {
-      told_.erase({engine, one.id});
-      answered_.erase({engine, one.id});
-    } else if (console_.interactive() && told_.emplace(engine, one.id).second) {
+    if (console_.interactive() && told_.emplace(engine, one.id).second)
       tell(wrapped(to_text(one) + "\n  " + voice_.typed(answer_command(one)), STDOUT_FILENO));
-    }
   }
 
   /// Asks who types about the oldest open question. False: there is none, or nobody types.

@@ -279,15 +279,15 @@ TEST_CASE("who types at the REPL is asked there, and Ctrl-C leaves the question 
   CHECK(session.shows("\"perhaps\" is no answer to question 1: type 1 to 2"));
   CHECK(session.shows("\"well\""));
   session.type("return kling.ask('How?', { 'fast', 'well' })\n");  // the same line asks again
-  REQUIRE(session.shows("CHOICE\r\nquestion 1, 1 to 2: "));
+  REQUIRE(session.shows("CHOICE\r\nquestion 2, 1 to 2: "));
   session.type("1\n");
   CHECK(session.shows("\"fast\""));
   session.type("return kling.ask('Which?', { 'red', 'blue' })\n");
-  REQUIRE(session.shows("question 2, 1 to 2: "));
+  REQUIRE(session.shows("question 3, 1 to 2: "));
   session.type("blue\n");
   CHECK(session.shows("\"blue\""));
   session.type("return kling.ask('Third?', { 'red', 'blue' })\n");
-  REQUIRE(session.shows("question 3, 1 to 2: "));
+  REQUIRE(session.shows("question 4, 1 to 2: "));
   session.type("\x03");
   REQUIRE(session.shows("interrupted"));
   session.type("return 'still ' .. 'here'\n");

@@ -101,6 +101,26 @@ print(kling.pick("Which?", { kling.text2video { prompt = "a", name = "2" },
   CHECK(stage.run({"run", "--no-store", "film.lua"}).out == "5\n1\n");
 }
 
+TEST_CASE("a loop that asks the same question asks in each turn, and a re-run asks none again") {
+  const Stage stage(R"(local kling = require "kling"
+while kling.ask("One more?", { "yes", "no" }) == "yes" do
+  kling.text2video { prompt = "A kite" }:wait()
+end
+print("enough"))");
+  const std::vector<std::string> run = {"run", "--no-store", "film.lua"};
+  for (const auto& [id, word] : {std::pair{"1", "yes"}, {"2", "yes"}, {"3", "no"}}) {
+    CHECK(stage.run(run).code == 4);
+    CHECK(stage.service->counters().creates == id[0] - '1');
+    CHECK(answer(stage, word, id).code == 0);
+  }
+  for (int i = 0; i < 2; ++i) CHECK(stage.run(run).out == "enough\n");
+  CHECK(stage.service->counters().creates == 2);
+  const Outcome plan = stage.run({"plan", "--take", "b", "film.lua"});
+  CHECK(plan.code == 0);
+  CHECK(contains(plan.err, "as if the answer were the last"));
+  CHECK(contains(plan.out, "1 to submit"));
+}
+
 TEST_CASE("other tasks go on while a question waits") {
   const Stage stage(R"(local kling = require "kling"
 kling.all {

@@ -250,9 +250,11 @@ TEST_CASE("in a browser a double click, or one on what has just come, answers no
     MESSAGE("skipped: no Chromium");
     return;
   }
-  const Stage stage(R"(local kling = require "kling"
+  const Stage stage("require('kling').ask('Day or night?', { 'day', 'night', 'noon' })");
+  CHECK(stage.run().code == 4);  // what is asked no more is not shown
+  std::ofstream(stage.folder / "film.lua") << R"(local kling = require "kling"
 print(kling.ask("Day or night?", { "day", "night" }))
-print(kling.ask("Pay for ten more?", { "no", "yes" })))");
+print(kling.ask("Pay for ten more?", { "no", "yes" })))";
   const auto run = stage.start({"run", "--board", "film.lua"});
   REQUIRE(stage.until([&](const auto&) { return contains(run->told(), "Day or night?"); }));
   std::smatch found;
@@ -262,6 +264,7 @@ print(kling.ask("Pay for ten more?", { "no", "yes" })))");
   browser.open(found[0]);
   REQUIRE(browser.shows("document.querySelector('.choices button')"));
   browser.settle();
+  CHECK(browser.evaluate("document.querySelectorAll('.question').length") == 1);
   browser.click("document.querySelectorAll('.choices button')[1]", 2);
   REQUIRE(browser.shows("document.querySelectorAll('legend')[1]"));
   CHECK(browser.evaluate("document.querySelector('.question .state').textContent") ==
