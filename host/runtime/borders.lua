@@ -33,7 +33,7 @@ if not io then return end -- the profile "safe"
 
 os.exit = exit -- luacheck: globals os.exit
 local input, output, methods = io.stdin, io.stdout, getmetatable(io.stdout).__index
-local write, flush, find, tostring = methods.write, methods.flush, string.find, tostring
+local write, flush, find = methods.write, methods.flush, string.find
 local function no_input() error("a script inside a program has no standard input", 3) end
 if debug then debug.debug = no_input end -- luacheck: globals debug.debug
 -- luacheck: globals os.execute io.popen
