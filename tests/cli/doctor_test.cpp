@@ -221,9 +221,10 @@ TEST_CASE("doctor misses ffmpeg and says what to install") {
   CHECK(report.state("codecs") == "warning");
 
   // An ffmpeg that runs and can do nothing.
-  std::ofstream(patient.folder / "ffmpeg") << "#!/bin/sh\necho ffmpeg version 5.1\n";
-  std::filesystem::copy_file(patient.folder / "ffmpeg", patient.folder / "ffprobe");
-  for (const char* tool : {"ffmpeg", "ffprobe"}) ::chmod((patient.folder / tool).c_str(), 0700);
+  for (const char* tool : {"ffmpeg", "ffprobe"}) {
+    std::ofstream(patient.folder / tool) << "#!/bin/sh\necho " << tool << " version 5.1\n";
+    ::chmod((patient.folder / tool).c_str(), 0700);
+  }
   patient.set("PATH=" + patient.folder.path());
   const Report poor = patient.examine();
   CHECK(poor.state("ffmpeg") == "ok");
