@@ -70,6 +70,15 @@ std::string converse(int port, const std::string& request) {
   return answer;
 }
 
+/// The board's address, once the run has told so much.
+std::string board_of(const Stage& stage, const Child& run, const std::string& words) {
+  REQUIRE(stage.until([&](const auto&) { return contains(run.told(), words); }));
+  const std::string told = run.told();
+  std::smatch found;
+  REQUIRE(std::regex_search(told, found, std::regex("http://127[^ \n]*/")));
+  return found[0];
+}
+
 }  // namespace
 
 TEST_CASE("the page of a film is a folder that holds all it shows, and nothing else") {
@@ -256,12 +265,8 @@ TEST_CASE("in a browser a double click, or one on what has just come, answers no
 print(kling.ask("Day or night?", { "day", "night" }))
 print(kling.ask("Pay for ten more?", { "no", "yes" })))";
   const auto run = stage.start({"run", "--board", "film.lua"});
-  REQUIRE(stage.until([&](const auto&) { return contains(run->told(), "Day or night?"); }));
-  std::smatch found;
-  const std::string told = run->told();
-  REQUIRE(std::regex_search(told, found, std::regex("http://127[^ \n]*/")));
   Browser browser(stage);
-  browser.open(found[0]);
+  browser.open(board_of(stage, *run, "Day or night?"));
   REQUIRE(browser.shows("document.querySelector('.choices button')"));
   browser.settle();
   CHECK(browser.evaluate("document.querySelectorAll('.question').length") == 1);
@@ -292,12 +297,9 @@ kling.text2video { prompt = "A crow", name = "crow" }:wait()
 print(kling.approve("Ship it?", { kling.image("a.png") })))");
   std::ofstream(stage.folder / "a.png") << "\x89PNG";
   const auto run = stage.start({"run", "--board", "film.lua"});
-  REQUIRE(stage.until([&](const auto&) { return contains(run->told(), "Day or night?"); }));
-  std::smatch found;
-  const std::string told = run->told();
-  REQUIRE(std::regex_search(told, found, std::regex("http://127[^ \n]*/")));
+  const std::string address = board_of(stage, *run, "Day or night?");
   Browser browser(stage);
-  browser.open(found[0]);
+  browser.open(address);
   REQUIRE(browser.shows("document.querySelector('legend')?.textContent === 'Day or night?'"));
   CHECK(browser.evaluate("document.querySelectorAll('article').length") == 1);
   CHECK(browser.evaluate("document.querySelectorAll('i').length") == 0);
@@ -319,7 +321,7 @@ print(kling.approve("Ship it?", { kling.image("a.png") })))");
   CHECK(ended.out == "night\ntrue\n");
   CHECK(browser.shows("document.querySelector('#totals').textContent.includes('has ended')"));
   for (const std::string& url : browser.requests)  // and clips that the page has taken
-    CHECK_MESSAGE((url.starts_with(found[0].str()) || url.starts_with("blob:http://127.")), url);
+    CHECK_MESSAGE((url.starts_with(address) || url.starts_with("blob:http://127.")), url);
 }
 
 TEST_CASE("in a browser the film plays after the run that made it has ended") {
@@ -336,13 +338,8 @@ local one = kling.text2video { prompt = "A kite" }:wait()
 while not io.open("go") do kling.sleep(0.02) end
 kling.concat({ one, one }, "film.mp4"))");
   const auto run = stage.start({"run", "--board", "film.lua"});
-  std::smatch found;
-  const std::regex address("http://127[^ \n]*/");
-  REQUIRE(stage.until([&](const auto&) { return contains(run->told(), "board: http"); }));
-  const std::string told = run->told();
-  REQUIRE(std::regex_search(told, found, address));
   Browser browser(stage);
-  browser.open(found[0]);
+  browser.open(board_of(stage, *run, "board: http"));
   REQUIRE(browser.shows("document.querySelector('article video')?.videoWidth > 0"));
   std::ofstream(stage.folder / "go") << "now";
   const Outcome ended = run->wait();
@@ -377,12 +374,8 @@ kling.ask("Longer?", { "no", "yes" })
 kling.concat({ one, two }, "film.mp4")
 kling.approve("This film?", { b }))");
   const auto run = stage.start({"run", "--board", "film.lua"});
-  std::smatch found;
-  REQUIRE(stage.until([&](const auto&) { return contains(run->told(), "board: http"); }));
-  const std::string told = run->told();
-  REQUIRE(std::regex_search(told, found, std::regex("http://127[^ \n]*/")));
   Browser browser(stage);
-  browser.open(found[0]);
+  browser.open(board_of(stage, *run, "board: http"));
   REQUIRE(browser.shows("document.querySelectorAll('article').length === 5"));
   const std::string before =
       "(name) => [...document.querySelectorAll('h3')].find((title) => title.textContent === name)"
@@ -397,7 +390,7 @@ kling.approve("This film?", { b }))");
   CHECK(browser.evaluate("document.querySelectorAll('#films video').length") == 1);
 }
 
-TEST_CASE("a run with a board waits at its end only for a page that is open or on its way") {
+TEST_CASE("a run with a board waits at its end for a page that is on its way until Ctrl-C") {
   Stage stage("print(1)");
   std::ofstream(stage.folder / "xdg-open") << "#!/bin/sh\n[ ! -e none ]\n";
   std::filesystem::permissions(stage.folder / "xdg-open", std::filesystem::perms::owner_all);
@@ -413,11 +406,9 @@ TEST_CASE("a run with a board waits at its end only for a page that is open or o
                  "\"ended\":true"));
   CHECK(run->wait().code == 0);
 
-  const auto began = std::chrono::steady_clock::now();
   CHECK(stage.run({"run", "--board", "film.lua"}).code == 0);  // nobody looks
   std::ofstream(stage.folder / "none") << "";
   CHECK(contains(stage.run({"run", "--board", "--open", "film.lua"}).err, "no browser"));
-  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(9));
 
   std::filesystem::remove(stage.folder / "none");
   const auto left = stage.start({"run", "--board", "--open", "film.lua"});
