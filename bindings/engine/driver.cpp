@@ -286,8 +286,8 @@ void Engine::end_run(const std::vector<std::shared_ptr<Ask>>& untold) {
   std::vector<Caught> kept;
   for (const auto& ask : untold)
     if (ask->ready && ask->book.lock() == *book) kept.push_back({ask.get(), true, 0});
-  std::lock_guard lock(claim_mutex);
-  if (Status ended = (*book)->end_run(options.run_name(), asked, kept); !ended)
+  const std::scoped_lock lock(claim_mutex, questions_mutex);
+  if (Status ended = (*book)->end_run(options.run_name(), asked, kept, asked_again); !ended)
     log("warning", ended.error().message);
 }
 

@@ -383,7 +383,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   struct Reel;
   Result<Reel> read_reel(const std::vector<std::shared_ptr<MediaSource>>& parts,
                          const std::string& wanted, const api::Json& written);
-  api::Json told_of(const MediaSource& part, const std::vector<Step>& rows);
+  api::Json told_of(const MediaSource& part, const std::vector<Step>& rows,
+                    std::map<std::string, std::string>& asked);
   Status note_derived(const std::string& path, const std::string& identity);
   std::string unpaid() const;
   Result<std::string> spare(const std::string& place);

@@ -1,5 +1,7 @@
 // Films, their timelines and contact sheets, from what a script holds.
 #include <cctype>
+#include <ranges>
+#include <regex>
 #include <sstream>
 
 #include "api/text.h"
@@ -19,6 +21,23 @@ constexpr double kStillSeconds = 2;
 std::string as_noted(const fs::path& place, const std::string& sum, const fs::path& book) {
   std::error_code error;
   return sha256_hex("made " + sum + fs::relative(place, book.parent_path() / ".", error).string());
+}
+
+/// By the addresses of rows, which stand the newest first: what each asks for. Where a picture came
+/// from another shot, every take of that shot is the same; a file is not told by its request.
+std::map<std::string, std::string> asked_for(const std::vector<Step>& rows) {
+  static const std::regex kFile(R"re("\$media":\d+\})re");
+  constexpr std::string_view kOrigin = " of step ";
+  std::map<std::string, std::string> asked;
+  for (const Step& row : rows | std::views::reverse) {
+    std::string text = row.endpoint + row.script.substr(0, row.script.rfind(':')) + row.request;
+    if (std::regex_search(text, kFile)) text += row.digest;
+    for (std::size_t at = 0; (at = text.find(kOrigin, at)) != text.npos;)
+      if (const auto shot = asked.find(text.substr(at += kOrigin.size(), 32)); shot != asked.end())
+        text.replace(at, 32, shot->second);
+    asked[row.address] = sha256_hex(text);
+  }
+  return asked;
 }
 
 }  // namespace
@@ -240,7 +259,8 @@ Result<std::string> Engine::concat(const std::vector<std::shared_ptr<MediaSource
 
 /// What is told of a shot. Shots of the same script that are called the same, or ask for the same,
 /// are its other takes.
-api::Json Engine::told_of(const MediaSource& part, const std::vector<Step>& rows) {
+api::Json Engine::told_of(const MediaSource& part, const std::vector<Step>& rows,
+                          std::map<std::string, std::string>& asked) {
   api::Json told = {{"name", label_of(part)}, {"metadata", api::Json::object()}};
   if (!part.job) return told;
   std::lock_guard lock(part.job->mutex);
@@ -254,12 +274,10 @@ api::Json Engine::told_of(const MediaSource& part, const std::vector<Step>& rows
   const auto script_of = [](const Step& row) {
     return row.script.substr(0, row.script.rfind(':'));
   };
-  // A request with pictures does not tell by itself which they were.
-  const bool words_only = step.request.find("image") == std::string::npos;
   for (const Step& row : rows)
     if (row.id != step.id && row.endpoint == step.endpoint && script_of(row) == script_of(step) &&
-        (row.digest == step.digest || (!step.name.empty() && row.name == step.name) ||
-         (words_only && row.request == step.request)))
+        ((!step.name.empty() && row.name == step.name) ||
+         asked[row.address] == asked[step.address]))
       if (const std::string file = find_clip(row.file); is_file(file))
         told["takes"][engine::handle_of(row)] = file;
   return told;
@@ -273,7 +291,8 @@ Result<std::string> Engine::timeline(const std::vector<std::shared_ptr<MediaSour
   auto rows = book ? (*book)->list(0) : book.error();
   if (!rows) return rows.error();
   api::Json told = api::Json::array();
-  for (const auto& part : parts) told.push_back(told_of(*part, *rows));
+  auto asked = asked_for(*rows);
+  for (const auto& part : parts) told.push_back(told_of(*part, *rows, asked));
   const auto text = media::timeline(reel->segments, reel->out, reel->options, told);
   if (!text) return text.error();
   if (Status saved = clear(reel->out); !saved || !(saved = write_file(reel->out, *text)))

@@ -92,9 +92,11 @@ class Ledger {
 
   /// A run of the script came to a good end, in which each (task path, digest) was asked for so
   /// many times: what the script does not ask for any more and was never sent is forgotten.
-  /// `untold`: who asked for it was not told how it ended, and the script did without.
+  /// `untold`: who asked for it was not told how it ended, and the script did without. Open
+  /// questions whose digest is not among `questions` are not listed until they are asked again.
   virtual Status end_run(std::string_view script, const AskCounts& counts,
-                         const std::vector<Caught>& untold = {}) = 0;
+                         const std::vector<Caught>& untold = {},
+                         const std::set<std::string>& questions = {}) = 0;
   /// That these asks are answered as before the next time, too: the script goes on after them.
   virtual Status keep(const std::vector<Caught>& caught) = 0;
   /// Those that are kept of this ask.

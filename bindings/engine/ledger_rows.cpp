@@ -215,7 +215,8 @@ std::optional<Error> check_own_id(Database& database, Owner& owner, const Step& 
 Question keep_question(Database& database, const Question& asked, bool again) {
   const std::string choices = api::to_text(asked.choices);
   const int known = database.run(
-      "UPDATE questions SET choices = ?, place = ?, answer = CASE WHEN ? THEN 0 ELSE answer END"
+      "UPDATE questions SET choices = ?, place = ?, answer = CASE WHEN ? THEN 0 ELSE max(answer, "
+      "0) END"
       " WHERE script = ? AND digest = ?",
       choices, asked.where, again, asked.run, asked.digest);
   if (known == 0)
@@ -225,6 +226,13 @@ Question keep_question(Database& database, const Question& asked, bool again) {
         asked.run, asked.digest, asked.kind, asked.text, choices, asked.where);
   auto rows = read_questions(database, "script = ? AND digest = ?", asked.run, asked.digest);
   return rows.empty() ? asked : std::move(rows.front());
+}
+
+void withdraw_questions(Database& database, std::string_view script,
+                        const std::set<std::string>& asked) {
+  for (const Question& open : read_questions(database, "script = ? AND answer = 0", script))
+    if (!asked.contains(open.digest))
+      database.run("UPDATE questions SET answer = -1 WHERE id = ?", open.id);
 }
 
 void keep_answer(Database& database, std::int64_t question, std::int64_t choice, Millis now,
@@ -237,7 +245,7 @@ void keep_answer(Database& database, std::int64_t question, std::int64_t choice,
     return database.fail({.message = "the answer to question " + id + " is 1 to " +
                                      std::to_string(answers(row)) + ", not " +
                                      std::to_string(choice)});
-  if (row.answer != 0 && !change)
+  if (row.answer > 0 && !change)
     return database.fail(
         {.message = "question " + id + " is answered already: " + choice_text(row, row.answer)});
   database.run("UPDATE questions SET answer = ?, at = ? WHERE id = ?", choice, now, question);

@@ -106,6 +106,9 @@ std::optional<Error> check_own_id(Database& database, Owner& owner, const Step& 
 
 /// The question as it is kept now; its answer is forgotten when it is to be asked again.
 Question keep_question(Database& database, const Question& asked, bool again);
+/// Open questions whose digest is not among these.
+void withdraw_questions(Database& database, std::string_view script,
+                        const std::set<std::string>& asked);
 void keep_answer(Database& database, std::int64_t question, std::int64_t choice, Millis now,
                  bool change);
 std::vector<Film> read_films(Database& database);

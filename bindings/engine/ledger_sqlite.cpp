@@ -16,7 +16,7 @@ class SqliteLedger : public Ledger {
         owner_(db_.file()) {}
 
   Status end_run(std::string_view script, const AskCounts& counts,
-                 const std::vector<Caught>& untold) override {
+                 const std::vector<Caught>& untold, const std::set<std::string>& asked) override {
     return work(true, [&] {
       engine::keep(db_, untold);
       db_.run(
@@ -37,6 +37,7 @@ class SqliteLedger : public Ledger {
               script, owner_.id(), run.value_or(0));
       if (db_.run("DELETE FROM steps WHERE " + forgotten, script, owner_.id(), run.value_or(0)) > 0)
         db_.run("DELETE FROM asks WHERE script = ? AND step NOT IN (SELECT id FROM steps)", script);
+      withdraw_questions(db_, script, asked);
       return Done{};
     });
   }
@@ -297,7 +298,7 @@ class SqliteLedger : public Ledger {
     return work(true, [&] { return keep_answer(db_, question, choice, now, change), Done{}; });
   }
   Result<std::vector<Question>> questions() override {
-    return work(false, [&] { return read_questions(db_, "id > 0 ORDER BY id"); });
+    return work(false, [&] { return read_questions(db_, "answer >= 0 ORDER BY id"); });
   }
 
   Status record_film(const Film& film) override {

@@ -162,9 +162,18 @@ Result<Question> Engine::record_question(Question question,
   if (!book) return book.error();
   std::lock_guard lock(questions_mutex);
   int turn = 1;  // the n-th equal question of a run is that of the next: one yes is one yes
-  while (!asked_again.insert(question.digest).second)
+  // One that nobody waits for any more, such as after kling.timeout, is the same one.
+  const auto is_left = [&](const Question& known) {
+    return known.digest == question.digest && known.answer == 0 &&
+           std::ranges::none_of(askers, [&](const auto& one) {
+             return one.first == known.id && !one.second.owner.expired();
+           });
+  };
+  bool first = false;
+  while (!(first = asked_again.insert(question.digest).second) &&
+         std::erase_if(questions_, is_left) == 0)
     question.digest = sha256_hex("question 1\n" + address + "\n" + std::to_string(++turn));
-  auto row = (*book)->record_question(question, options.typed || options.ask_again);
+  auto row = (*book)->record_question(question, first && (options.typed || options.ask_again));
   // A plan says no the second time, so that its loops end.
   if (row && options.take_first && row->answer == 0) row->answer = turn > 1 ? answers(*row) : 1;
   return row;

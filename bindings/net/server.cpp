@@ -20,10 +20,18 @@ constexpr std::size_t kMost = 256;  // connections whose request is on its way: 
 constexpr std::chrono::seconds kPatience{5};  // for a whole request to arrive
 constexpr std::size_t kLargestBody = 256 << 10;
 
-void send_file(const ServerAnswer& answer, httplib::Response& response) {
+/// The ranges are the library's own, which does not see where the file ends.
+void send_file(const ServerAnswer& answer, httplib::Ranges& ranges, httplib::Response& response) {
   const auto file = std::make_shared<std::ifstream>(answer.file, std::ios::binary | std::ios::ate);
   const std::streamoff size = file->tellg();
   if (size <= 0) return void(response.status = 404);
+  for (auto& [first, last] : ranges) {
+    if (first >= size || (first < 0 && last == 0)) {
+      response.set_header("Content-Range", "bytes */" + std::to_string(size));
+      return void(response.status = 416);
+    }
+    last = std::min<ssize_t>(last, size - (first < 0 ? 0 : 1));
+  }
   response.status = -1;  // the library's word: 200, or 206 for a part
   response.set_content_provider(
       std::size_t(size), answer.type,
@@ -199,7 +207,8 @@ class HttpServer final : public Server {
               return more.empty() || sink.write(more.data(), more.size());
             });
       } else if (!made.file.empty()) {
-        send_file(made, response);
+        // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): the library's object is not const
+        send_file(made, const_cast<httplib::Request&>(request).ranges, response);
       } else if (!made.type.empty()) {
         response.set_content(made.body, made.type);
       }

@@ -17,6 +17,8 @@ using nlohmann::json;
 constexpr std::chrono::milliseconds kPause{200};  // no page is told more often
 constexpr std::chrono::seconds kHeartbeat{3};     // so that a page that is gone is noticed
 constexpr std::chrono::seconds kLinger{10};
+constexpr std::size_t kMostPages =
+    3;  // a browser has six connections to a server, for all its tabs
 
 }  // namespace
 
@@ -36,7 +38,7 @@ void Board::linger() {
   ++version_;
   changed_.notify_all();
   const auto until = std::chrono::steady_clock::now() + kLinger;
-  while ((pages_ > 0 || awaited) && !interrupted() && std::chrono::steady_clock::now() < until)
+  while ((!pages_.empty() || awaited) && !interrupted() && std::chrono::steady_clock::now() < until)
     changed_.wait_for(lock, kPause);
 }
 
@@ -78,7 +80,7 @@ void Board::update() {
 /// Only pages of ours, which know the token, from this machine under this name: a foreign page, or
 /// a name that was made to lead here, gets nothing.
 bool Board::is_ours(const net::ServerRequest& request) const {
-  bool named = false, from_us = request.method == "GET";
+  bool named = false, from_us = request.method == "GET" || request.method == "HEAD";
   for (const auto& [field, value] : request.headers) {
     const std::string name = api::lower(field);
     if (name == "host" && (value != host_ || std::exchange(named, true))) return false;
@@ -93,7 +95,7 @@ net::ServerAnswer Board::answer(const net::ServerRequest& request) {
   if (!is_ours(request)) return {.status = 404};
   const std::string what = request.target.substr(token_.size() + 2);
   if (request.method == "POST" && what == "answer") return take_answer(request.body);
-  if (request.method != "GET") return {.status = 404};
+  if (request.method != "GET" && request.method != "HEAD") return {.status = 404};
   if (what.empty())
     return {.status = 200, .type = "text/html; charset=utf-8", .body = view_page(true)};
   if (what == "view.css")
@@ -103,15 +105,18 @@ net::ServerAnswer Board::answer(const net::ServerRequest& request) {
   std::lock_guard lock(mutex_);
   if (what == "events") {
     awaited = false;
-    ++pages_;
-    const std::shared_ptr<void> page(this, [](Board* board) {
+    const std::uint64_t number = *pages_.insert(++last_page_).first;
+    changed_.notify_all();
+    const std::shared_ptr<void> page(this, [number](Board* board) {
       std::lock_guard gone(board->mutex_);
-      --board->pages_;
+      board->pages_.erase(number);
       board->changed_.notify_all();
     });
     return {.status = 200,
             .type = "text/event-stream",
-            .next = [this, page, seen = std::uint64_t{0}]() mutable { return next_event(seen); }};
+            .next = [this, page, number, seen = std::uint64_t{0}]() mutable {
+              return next_event(number, seen);
+            }};
   }
   const auto file = files_.find(what);
   if (file == files_.end()) return {.status = 404};
@@ -119,13 +124,17 @@ net::ServerAnswer Board::answer(const net::ServerRequest& request) {
 }
 
 /// Blocks until there is something to tell; empty: nothing more.
-std::string Board::next_event(std::uint64_t& seen) {
+std::string Board::next_event(std::uint64_t page, std::uint64_t& seen) {
   bool ended = false;
   {
     std::unique_lock lock(mutex_);
     if (seen != 0 && !ended_) changed_.wait_for(lock, kPause, [&] { return ended_; });
-    const auto news = [&] { return version_ != seen || closing_; };
+    const auto gives_way = [&] {
+      return !ended_ && pages_.size() > kMostPages && page == *pages_.begin();
+    };
+    const auto news = [&] { return version_ != seen || closing_ || gives_way(); };
     if (!changed_.wait_for(lock, ended_ ? kPause : kHeartbeat, news)) return ": still here\n\n";
+    if (gives_way()) return "event: elsewhere\ndata: -\n\n";
     if (version_ == seen) return "";
     ended = ended_;
     seen = version_;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <set>
 
 #include "base/digest.h"
 #include "cli/jobs.h"
@@ -37,7 +38,7 @@ class Board {
  private:
   net::ServerAnswer answer(const net::ServerRequest& request);
   bool is_ours(const net::ServerRequest& request) const;
-  std::string next_event(std::uint64_t& seen);
+  std::string next_event(std::uint64_t page, std::uint64_t& seen);
   nlohmann::json data();
   net::ServerAnswer take_answer(const std::string& body);
 
@@ -51,7 +52,8 @@ class Board {
   std::condition_variable changed_;
   std::uint64_t version_ = 1;
   bool ended_ = false, closing_ = false;
-  int pages_ = 0;  ///< that listen
+  std::set<std::uint64_t> pages_;  ///< that listen, the oldest first
+  std::uint64_t last_page_ = 0;
   std::string ledger_, run_, questions_ = "[]";
   std::map<std::int64_t, nlohmann::json> live_;  ///< what the ledger does not know, by row
   std::map<std::string, std::string> files_;     ///< what the page was told of, by its address

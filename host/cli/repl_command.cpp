@@ -206,6 +206,7 @@ class Session {
         interrupted = read != repl::Console::Read::line;
         const int answer = interrupted ? 0 : engine::read_answer(open, line);
         if (!interrupted && answer == 0) console_.say(engine::no_answer(open, line));
+        if (interrupted) told_.erase({engine, open.id});  // asked again it is told again
         if (answer == 0) return true;
         answered_.emplace(engine, open.id);
         engine->answer_question(open.id, answer, [this](const Status& kept) {

@@ -148,15 +148,19 @@ class Run {
 
   /// Asks who sits here about the oldest open question. True while one is open.
   bool ask_person(const std::vector<engine::Engine*>& engines) {
+    if (asking_ < 0 || *keeping_) return true;  // whether to pay; what is next comes after
     engine::Engine* whose = nullptr;
     engine::Question open;
+    bool answered = false;
     for (engine::Engine* engine : engines)
       for (engine::Question& one : engine->questions()) {
         if ((options_.voice.json || !person_) && one.answer == 0) announce(engine, one);
+        answered = answered || (one.answer != 0 && one.id == asking_);
         if (whose == nullptr && one.answer == 0 && !answered_.contains({engine, one.id}))
           whose = engine, open = std::move(one);
       }
-    if (asking_ != open.id && asking_ != 0) std::fputs(" (answered elsewhere)\n", stderr);
+    if (asking_ != open.id && asking_ != 0)
+      std::fputs(answered ? " (answered elsewhere)\n" : " (the script waits no longer)\n", stderr);
     const bool is_new = std::exchange(asking_, person_ && !leaving_ ? open.id : 0) != asking_;
     if (asking_ == 0) return whose != nullptr;
     const std::string prompt = engine::answer_prompt(open);
@@ -170,10 +174,13 @@ class Run {
     if (const int answer = engine::read_answer(open, *line); answer != 0) {
       answered_.emplace(whose, open.id);
       asking_ = 0;
-      options_.voice.note("answered: " + choice_text(open, answer));
-      whose->answer_question(open.id, answer, [voice = options_.voice](const Status& kept) {
-        if (!kept) voice.note(kept.error().message);
-      });
+      *keeping_ = true;
+      whose->answer_question(open.id, answer,
+                             [voice = options_.voice, keeping = keeping_,
+                              given = choice_text(open, answer)](const Status& kept) {
+                               *keeping = false;
+                               voice.note(kept ? "answered: " + given : kept.error().message);
+                             });
     } else {
       std::fputs((engine::no_answer(open, *line) + "\n" + prompt).c_str(), stderr);
     }
@@ -217,7 +224,8 @@ class Run {
           asked.message = one.where + " waits for an answer: " + fitted(one.text, 200);
           asked.error = {.kind = Kind::ambiguous,
                          .message = asked.message,
-                         .hint = answer_command(one) + ", then the same command again"};
+                         .hint = answer_command(one) + ", then the same command again" +
+                                 (options_.ask_again ? ", without --re-ask" : "")};
           asked.is_kling_error = true;
           if (options_.voice.json) (void)options_.voice.fail(asked.error);
         }
@@ -423,6 +431,8 @@ class Run {
   Progress progress_;
   bool person_ = sits_here();
   std::int64_t asking_ = 0;  ///< the question that stands on the terminal
+  /// An answer that was typed is on its way into the ledger.
+  const std::shared_ptr<bool> keeping_ = std::make_shared<bool>(false);
   std::set<std::pair<engine::Engine*, std::int64_t>> told_, answered_;
   std::chrono::steady_clock::time_point busy_until_ = std::chrono::steady_clock::now();
   bool leaving_ = false;

@@ -19,6 +19,12 @@
   };
   const isOver = (card) => ["succeeded", "failed", "ambiguous", "paused"].includes(card.state);
   const named = (card) => card.name || card.summary || card.kind;
+  // Of takes that are called the same each has a number.
+  const titled = (card) => {
+    const { group, article } = cards.get(card.row);
+    const same = [...group.takes.children].indexOf(article);
+    return named(card) + (card.take ? ", take " + card.take : same > 0 ? " (" + (same + 1) + ")" : "");
+  };
 
   // Videos load what they need when they come near the screen, so that hundreds cost nothing.
   const near = new IntersectionObserver((entries) => {
@@ -97,8 +103,8 @@
     if (!parts) cards.set(card.row, (parts = newCard(card)));
     parts.card = card;
     byAddress.set(card.address, parts);
-    const take = card.take ? ", take " + card.take : "";
-    show(parts.title, named(card) + take);
+    const title = titled(card);
+    show(parts.title, title);
     parts.article.classList.toggle("superseded", Boolean(card.superseded));
     const waits = card.waiting_for ? ", waits for " + card.waiting_for : "";
     show(parts.state, card.state + (card.superseded ? ", superseded" : "") + waits);
@@ -113,9 +119,9 @@
       parts.clip = card.clip;
       const end = card.seconds > 0 ? Math.max(0, card.seconds - 0.05) : 4.9;
       const still = (at, caption) => make("figure", {},
-        video(card.clip + "#t=" + at, caption + " of " + named(card), false),
+        video(card.clip + "#t=" + at, caption + " of " + title, false),
         make("figcaption", { textContent: caption }));
-      parts.media.replaceChildren(video(card.clip, named(card) + take, true),
+      parts.media.replaceChildren(video(card.clip, title, true),
         make("div", { className: "ends" }, still(0.01, "first frame"), still(end, "last frame")));
     }
   }
@@ -142,7 +148,7 @@
     const section = byId("failures");
     section.hidden = list.length === 0;
     section.querySelector("ul").replaceChildren(...list.map((card) => make("li", { className: "message" },
-      make("a", { href: "#shot-" + card.row, textContent: named(card) }), ": " + (card.error ? card.error.message : card.state))));
+      make("a", { href: "#shot-" + card.row, textContent: titled(card) }), ": " + (card.error ? card.error.message : card.state))));
   }
 
   function showTimeline(data) {
@@ -163,7 +169,7 @@
         bar(card.state === "failed" ? "failed" : "ran", begun, end));
       track.setAttribute("role", "img");
       track.setAttribute("aria-label", "waited " + span(begun - card.created) + ", ran " + span(end - begun) + ", " + card.state);
-      return make("li", {}, make("a", { href: "#shot-" + card.row, textContent: named(card) }), track);
+      return make("li", {}, make("a", { href: "#shot-" + card.row, textContent: titled(card) }), track);
     }));
   }
 
@@ -293,14 +299,22 @@
 
   if (!live) return showAll(film);
   let last = { title: "kling", cards: [], films: [], questions: [], now: 0 };
-  const events = new EventSource("events");
-  events.onmessage = (event) => {
-    showAll((last = JSON.parse(event.data)));
-    if (last.ended) keepClips().catch(() => null).finally(() => events.close());
-  };
-  events.onerror = () => {
-    if (events.readyState === EventSource.CLOSED || last.ended) return;
-    events.close();
-    showAll({ ...last, questions: [], ended: true });
-  };
+  let events = null;
+  function listen() {
+    if (document.hidden && events) return;
+    if (last.ended || (events && events.readyState !== EventSource.CLOSED)) return;
+    events = new EventSource("events");
+    events.onmessage = (event) => {
+      showAll((last = JSON.parse(event.data)));
+      if (last.ended) keepClips().catch(() => null).finally(() => events.close());
+    };
+    // A browser has few connections to one server: newer pages have them, until this one is looked at.
+    events.addEventListener("elsewhere", () => events.close());
+    events.onerror = () => {
+      events.close();
+      if (!last.ended) showAll((last = { ...last, questions: [], ended: true }));
+    };
+  }
+  for (const back of ["visibilitychange", "focus"]) addEventListener(back, listen);
+  listen();
 })();

@@ -530,8 +530,12 @@ local function shot(take)
   return kling.text2video { prompt = 'A "kite"', name = "kite", take = take, sound = "on", mode = "pro" }:wait()
 end
 local one, other = shot(1), shot(2)
-local two = kling.image2video { prompt = "It lands", image = one:last_frame() }:wait()
+local function land(of)
+  return kling.image2video { prompt = "It lands", image = of:last_frame(), name = of.job.name .. "-" .. of.job.handle:sub(-4) }:wait()
+end
+local two, too = land(one), land(other)
 one:last_frame():save("a b.png")
+kling.image2video { prompt = "It lands", image = "own.png" }:wait() -- from nobody knows where
 local parts = { one, two:trim(1, 3), kling.still("a b.png", { seconds = 1 }), other:mute() }
 for name, options in pairs { plain = {}, faded = { crossfade = 0.3, fade = { 1, 0 }, fps = 25 },
                              sung = { audio = { path = "a.wav", loop = true }, mix = 0.5 } } do
@@ -540,6 +544,8 @@ for name, options in pairs { plain = {}, faded = { crossfade = 0.3, fade = { 1, 
 end
 )");
   tool({"ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", "sine=d=5", stage.folder / "a.wav"});
+  tool({"ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", "testsrc=s=640x360", "-frames:v", "1",
+        stage.folder / "own.png"});
   const Outcome run = stage.run();
   INFO(run.err);
   REQUIRE(run.code == 0);
@@ -574,7 +580,7 @@ end
   CHECK(plain[0]["metadata"]["kling"]["prompt"] == "A \"kite\"");
   CHECK(tells(plain[0]["metadata"]["kling"]["handle"], "kling:text2video/"));
   CHECK(plain[0]["media_references"].size() == 2);  // the other take
-  CHECK(plain[1]["media_references"].size() == 1);
+  CHECK(plain[1]["media_references"].size() == 2);  // of the other take's last frame
   CHECK(plain[1]["source_range"]["start_time"]["value"] == 24);
   CHECK(plain[1]["source_range"]["duration"]["value"] == 48);
   const std::string url = plain[2]["media_references"]["DEFAULT_MEDIA"]["target_url"];

@@ -121,6 +121,42 @@ print("enough"))");
   CHECK(contains(plan.out, "1 to submit"));
 }
 
+TEST_CASE("a question that nobody waited for any more is the same when it is asked again") {
+  const Stage stage(R"(local kling = require "kling"
+local function look() return kling.ask("Day or night?", { "day", "night" }) end
+local found, which = pcall(kling.timeout, 0.5, look)
+print(found and which or "again", look()))");
+  const std::vector<std::string> run = {"run", "--no-store", "film.lua"};
+  CHECK(stage.run(run).code == 4);
+  CHECK_FALSE(contains(stage.run({"jobs", "answer", "--json"}).out, "\"id\":2"));
+  CHECK(answer(stage, "night").code == 0);
+  // A loop's next turn is another question still.
+  CHECK(stage.run(run).code == 4);
+  CHECK(answer(stage, "day", "2").code == 0);
+  CHECK(stage.run(run).out == "night\tday\n");
+}
+
+TEST_CASE(
+    "a question that a good run no longer asks is listed no more, and with --re-ask all are") {
+  const Stage stage("print(require 'kling'.ask('Day or night?', { 'day', 'night' }))");
+  CHECK(stage.run().code == 4);
+  std::ofstream(stage.folder / "film.lua")
+      << "require 'kling'.text2video { prompt = 'A day' }:wait()";
+  CHECK(contains(stage.run({"jobs", "answer"}).out, "Day or night?"));
+  CHECK(stage.run().code == 0);
+  CHECK(stage.run({"jobs", "answer"}).out.empty());
+  CHECK_FALSE(contains(stage.run({"view", "--json"}).out, "Day or night?"));
+  std::ofstream(stage.folder / "film.lua")
+      << "print(require 'kling'.ask('Day or night?', { 'day', 'night' }))";
+  CHECK(stage.run().code == 4);
+  CHECK(answer(stage, "night").code == 0);
+  const Outcome again = stage.run({"run", "--re-ask", "film.lua"});
+  CHECK(again.code == 4);
+  CHECK(contains(again.err, "1 CHOICE, then the same command again, without --re-ask"));
+  CHECK(answer(stage, "day").code == 0);
+  CHECK(stage.run().out == "day\n");
+}
+
 TEST_CASE("other tasks go on while a question waits") {
   const Stage stage(R"(local kling = require "kling"
 kling.all {

@@ -51,8 +51,8 @@ Outcome browse(const Stage& stage, const std::string& address) {
   return page;
 }
 
-/// One request to the board, as it is; the whole answer.
-std::string converse(int port, const std::string& request) {
+/// A connection to the board, on which a request went out as it is.
+int ask_board(int port, const std::string& request) {
   const int connection = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in to{};
   to.sin_family = AF_INET;
@@ -60,12 +60,24 @@ std::string converse(int port, const std::string& request) {
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   REQUIRE(::connect(connection, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0);
   REQUIRE(::send(connection, request.data(), request.size(), MSG_NOSIGNAL) > 0);
+  return connection;
+}
+
+/// What comes until the words do, or until the end.
+std::string read_until(int connection, const std::string& words) {
   std::string answer;
   char block[4096];
   for (ssize_t size = 0; (size = ::recv(connection, block, sizeof block, 0)) > 0;) {
     answer.append(block, std::size_t(size));
-    if (contains(answer, "text/event-stream") && contains(answer, "\n\n\r\n")) break;
+    if (contains(answer, words)) break;
   }
+  return answer;
+}
+
+/// One request; the whole answer, of a stream the first event.
+std::string converse(int port, const std::string& request) {
+  const int connection = ask_board(port, request);
+  const std::string answer = read_until(connection, "\n\n\r\n");
   ::close(connection);
   return answer;
 }
@@ -237,6 +249,16 @@ print(kling.approve("Ship it?", { clip })))");
   const std::string whole = ask("GET", root + clip, host);
   CHECK(whole.substr(whole.find("\r\n\r\n") + 4) ==
         text_of(json::parse(stage.run({"jobs", "list", "--json"}).out)["path"]));
+
+  // A browser has six connections to a server: a fourth page takes the place of the oldest.
+  std::vector<int> pages;
+  for (int i = 0; i < 4; ++i) {
+    pages.push_back(
+        ask_board(port, "GET " + root + "events HTTP/1.1\r\nHost: " + host + "\r\n\r\n"));
+    CHECK_FALSE(contains(read_until(pages.back(), "data: {"), "elsewhere"));
+  }
+  CHECK(contains(read_until(pages.front(), "event: elsewhere"), "event: elsewhere"));
+  for (const int page : pages) ::close(page);
 
   for (const char* wrong : {"[]", "{}", "{\"id\":1}", "{\"id\":\"1\",\"choice\":1}", "", "no"})
     CHECK(ask("POST", root + "answer", host, ours, wrong).starts_with("HTTP/1.1 400"));

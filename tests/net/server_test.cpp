@@ -2,6 +2,8 @@
 #include "net/server.h"
 
 #include <atomic>
+#include <cstdio>
+#include <fstream>
 #include <thread>
 
 #include <arpa/inet.h>
@@ -113,6 +115,37 @@ TEST_CASE("a server hands requests over as they came and sends what it is told")
   bool mine = false;
   for (const auto& [name, value] : seen.headers) mine |= name == "X-Mine" && value == "yes";
   CHECK(mine);
+}
+
+TEST_CASE("parts of a file end where it ends, and what lies beyond is refused") {
+  const std::string path = "/tmp/kling-server-test-" + std::to_string(::getpid());
+  std::ofstream(path) << "0123456789";
+  auto server = serve("127.0.0.1:0", [&](const ServerRequest&) {
+    return ServerAnswer{.status = 200, .type = "video/mp4", .file = path};
+  });
+  REQUIRE(server.ok());
+  const auto ask = [&](const std::string& method, const std::string& range) {
+    return talk((*server)->port(), method + " / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" +
+                                       (range.empty() ? "" : "Range: bytes=" + range + "\r\n") +
+                                       "\r\n");
+  };
+  const std::pair<const char*, const char*> rows[] = {
+      {"", "200 0123456789"}, {"0-", "206 0123456789"},  {"4-7", "206 4567"},
+      {"9-9", "206 9"},       {"8-99", "206 89"},        {"0-99999999999", "206 0123456789"},
+      {"-3", "206 789"},      {"-99", "206 0123456789"}, {"10-", "416 "},
+      {"11-12", "416 "},      {"99999999999-", "416 "},  {"-0", "416 "}};
+  for (const auto& [range, expected] : rows) {
+    CAPTURE(range);
+    const std::string answer = ask("GET", range), body = std::string(expected).substr(4);
+    CHECK(answer.substr(9, 3) == std::string(expected).substr(0, 3));
+    CHECK(answer.substr(answer.find("\r\n\r\n") + 4) == body);
+    CHECK(answer.find("Content-Length: " + std::to_string(body.size()) + "\r\n") != answer.npos);
+  }
+  const std::string head = ask("HEAD", "");
+  CHECK(head.starts_with("HTTP/1.1 200"));
+  CHECK(head.find("Content-Length: 10\r\n") != head.npos);
+  CHECK(head.ends_with("\r\n\r\n"));
+  std::remove(path.c_str());
 }
 
 TEST_CASE("a server bears what is no request and takes no more than its limit") {

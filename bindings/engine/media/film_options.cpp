@@ -143,7 +143,7 @@ Status check_ending(const std::string& path, bool timeline) {
 Status still_options(const Json& written, double& seconds, double& at) {
   std::string wrong;
   Fields fields{written, "", wrong};
-  fields.number("seconds", seconds, 0, 3600);
+  fields.number("seconds", seconds, 0.01, 3600);  // 0 is none given
   fields.number("at", at, 0, 1e6);
   fields.end();
   if (!wrong.empty()) return Error{.message = "still: " + wrong};
