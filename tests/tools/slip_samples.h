@@ -1013,7 +1013,7 @@ clip:concat(clip))lua",
      ""},
     {"", R"lua(kling.still("title.png", { seconds = "3" }))lua",
      R"lua(kling: film.lua:2: still: seconds is "3"
-  do: it wants a number from 0 to 3600
+  do: it wants a number from 0.01 to 3600
 )lua",
      ""},
     {"",
