@@ -226,12 +226,13 @@ std::vector<std::shared_ptr<Job>> Engine::jobs() const {
   return jobs_;
 }
 
-std::vector<std::shared_ptr<Job>> Engine::changes(std::uint64_t& since) const {
+std::vector<std::shared_ptr<Job>> Engine::changes(std::uint64_t& since, std::size_t most) const {
   std::vector<std::shared_ptr<Job>> changed;
   std::lock_guard lock(jobs_mutex);
-  for (auto at = changes_.upper_bound(since); at != changes_.end(); ++at)
+  for (auto at = changes_.upper_bound(since); at != changes_.end() && changed.size() < most; ++at) {
+    since = at->first;
     if (auto job = at->second.lock()) changed.push_back(std::move(job));
-  since = last_change;
+  }
   return changed;
 }
 

@@ -232,9 +232,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool is_busy() const;
   /// Every job of this run, oldest first.
   virtual std::vector<std::shared_ptr<Job>> jobs() const;
-  /// Those that changed after `since` (0: all), each once, the latest change last; moves `since`
-  /// on. Any number of readers, each with a number of its own: nobody need look at all jobs.
-  virtual std::vector<std::shared_ptr<Job>> changes(std::uint64_t& since) const;
+  /// Those that changed after `since` (0: all), each once, the latest change last, so many at most;
+  /// moves `since` on. Any number of readers, each with a number of its own: nobody need look at
+  /// all jobs.
+  virtual std::vector<std::shared_ptr<Job>> changes(std::uint64_t& since,
+                                                    std::size_t most = SIZE_MAX) const;
   std::vector<Work> works() const;
   /// From now on nothing new is sent (Ctrl-C): jobs not yet sent stay recorded for the next run.
   void stop_submitting();

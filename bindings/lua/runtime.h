@@ -59,8 +59,8 @@ class Runtime : public Scheduler {
   /// soon. An error for what is none, or not signed as it should be.
   Status notify(const api::CallbackRequest& request);
   /// Every engine in use (the default one, then those of kling.client); empty before the first
-  /// call.
-  std::vector<engine::Engine*> engines() const;
+  /// call. Behind those in `open`, whose memory is used.
+  std::vector<engine::Engine*> engines(std::vector<engine::Engine*> open = {}) const;
   /// The script came to a good end (Engine::end_run).
   void end_run() {
     for (engine::Engine* engine : engines()) engine->end_run(untold());

@@ -149,8 +149,7 @@ Status Runtime::notify(const api::CallbackRequest& request) {
   return Done{};
 }
 
-std::vector<engine::Engine*> Runtime::engines() const {
-  std::vector<engine::Engine*> open;
+std::vector<engine::Engine*> Runtime::engines(std::vector<engine::Engine*> open) const {
   for (const auto& client : clients_)
     if (client->engine) open.push_back(client->engine.get());
   return open;

@@ -22,6 +22,7 @@ void Feed::take(const std::shared_ptr<engine::Job>& job, const engine::JobView& 
   engine::append_json(text_, now);
   if (text_ == record.text) return;
   const engine::StepFacts& step = now.step;
+  length_ += text_.size() - record.text.size();
   record.text = text_;
   if (step.task_id.empty() && step.external_id.empty()) return;  // not recorded yet
   if (record.event == nullptr) {
@@ -32,14 +33,18 @@ void Feed::take(const std::shared_ptr<engine::Job>& job, const engine::JobView& 
   record.accepted = !step.task_id.empty();
 }
 
-void Feed::look(const Engines& engines) {
-  for (const engine::Engine* engine : engines) {
-    for (auto& job : engine->changes(seen_[engine]))
+void Feed::look_at_jobs(const Engines& engines, std::size_t most) {
+  for (const engine::Engine* engine : engines)
+    for (auto& job : engine->changes(seen_[engine], most))
       engine->read(job, [&](const engine::JobView& now) { take(job, now, engine->options.store); });
+}
+
+void Feed::look(const Engines& engines) {
+  look_at_jobs(engines);
+  for (const engine::Engine* engine : engines)
     for (const engine::Question& question : engine->questions())
       if (question.answer == 0 && asked_.emplace(engine, question.id).second)
         add(R"({"event":"question","question":)" + api::to_text(engine::to_json(question)) + "}");
-  }
 }
 
 std::string Feed::next() {
@@ -56,11 +61,21 @@ std::string Feed::next() {
   return text;
 }
 
+void Feed::prepare_list() {
+  constexpr std::size_t kPart = 16 << 10;
+  const std::size_t size = length_ + records_.size() + 2;
+  if (size <= written_) return;
+  if (next_list_.capacity() < size) (next_list_ = {}).reserve(size + size / 2);
+  next_list_.resize(std::min(next_list_.capacity(), next_list_.size() + kPart));
+}
+
 const std::string& Feed::list(const Engines& engines) {
+  if (next_list_.size() > written_) {
+    written_ = next_list_.size();
+    list_ = std::exchange(next_list_, {});
+  }
   list_ = "[";
-  std::size_t count = 0, size = 0;
-  for (const auto& record : records_) size += record.second.text.size() + 1;
-  if (list_.capacity() < size + 2) list_.reserve(3 * size + 2);  // untouched memory costs nothing
+  std::size_t count = 0;
   for (const engine::Engine* engine : engines)
     for (const auto& job : engine->jobs()) {
       if (count++ > 0) list_ += ',';
@@ -71,8 +86,10 @@ const std::string& Feed::list(const Engines& engines) {
         engine::append_json(list_, engine->snapshot(job).view());
     }
   if (records_.size() > 2 * count + 100)  // those of runs before, which nobody has any more
-    std::erase_if(records_, [](const auto& record) {
-      return record.second.event == nullptr && record.first.use_count() == 1;
+    std::erase_if(records_, [&](const auto& record) {
+      const bool gone = record.second.event == nullptr && record.first.use_count() == 1;
+      if (gone) length_ -= record.second.text.size();
+      return gone;
     });
   return list_ += ']';
 }

@@ -16,6 +16,10 @@ class Feed {
 
   /// Takes in what has changed since the last look.
   void look(const Engines& engines);
+  /// Jobs only, of each engine so many at most.
+  void look_at_jobs(const Engines& engines, std::size_t most = SIZE_MAX);
+  /// A part of what list() does, some micro-seconds long.
+  void prepare_list();
   /// Something else to tell, once. `task`: of this one, until forget(task).
   void add(std::string event, unsigned long long task = 0) {
     others_.push_back({task, std::move(event)});
@@ -39,7 +43,9 @@ class Feed {
   void take(const std::shared_ptr<engine::Job>& job, const engine::JobView& now, bool stores);
 
   std::unordered_map<std::shared_ptr<engine::Job>, Record> records_;
-  std::string text_, list_;  ///< of one and of all: fresh memory costs more than what is written
+  std::string text_, list_;
+  std::string next_list_;   ///< written to beforehand: fresh memory costs more than what is written
+  std::size_t length_ = 0, written_ = 0;  ///< of all texts; of list_, once
   std::deque<std::shared_ptr<engine::Job>> told_next_;
   std::deque<std::pair<unsigned long long, std::string>> others_;  ///< of a task, or 0
   std::map<const engine::Engine*, std::uint64_t> seen_;

@@ -234,12 +234,9 @@ const char* kling_host::result(kling_task task) {
   return give(values);
 }
 
-std::vector<engine::Engine*> kling_host::engines() const {
-  std::vector<engine::Engine*> all;
+std::vector<engine::Engine*> kling_host::engines(std::vector<engine::Engine*> all) const {
   for (const auto& engine : kept_) all.push_back(engine.get());
-  if (state_ != nullptr)
-    for (engine::Engine* engine : runtime_->engines()) all.push_back(engine);
-  return all;
+  return state_ == nullptr ? all : runtime_->engines(std::move(all));
 }
 
 bool kling_host::read_json(const char* text, Json& value) {

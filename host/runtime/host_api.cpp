@@ -15,6 +15,9 @@ using runtime::text_of;
 
 namespace {
 
+// Of jobs that have changed, written in a tick: so that kling_host_jobs finds most of them.
+constexpr std::size_t kTexts = 16;
+
 // It has the host's memory but not its threads, which may have held any lock.
 constexpr const char* kForked = "this host belongs to the process that made it: this one is forked";
 
@@ -216,6 +219,10 @@ int kling_host_tick(kling_host* host, long long budget_us) {
         if (host->state_ == nullptr) return host->queue_->drain(), 0;
         if (host->safe_) lua::refill(host->state_);
         const bool more = host->runtime_->run(budget_us);
+        host->shown_ = host->engines(std::move(host->shown_));
+        host->feed_->look_at_jobs(host->shown_, kTexts);
+        host->shown_.clear();
+        host->feed_->prepare_list();
         if (host->bell_) host->bell_->set(more ? 0 : host->runtime_->next_timer());
         return int{more};
       },

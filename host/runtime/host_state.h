@@ -45,7 +45,7 @@ struct kling_host {
   void tell_end(kling_task task, bool ok);
   int task_state(kling_task task) const;
   kling::lua::TaskId known(kling_task task) const;
-  std::vector<kling::engine::Engine*> engines() const;
+  std::vector<kling::engine::Engine*> engines(std::vector<kling::engine::Engine*> all = {}) const;
 
   const kling::Birthplace home_;
   std::atomic<std::thread::id> thread_{std::this_thread::get_id()};
@@ -61,6 +61,7 @@ struct kling_host {
   kling::lua::Runtime* runtime_ = nullptr;
   kling_task generation_ = 0;  ///< of the state: in the upper half of a kling_task
   std::vector<std::shared_ptr<kling::engine::Engine>> kept_;  ///< of states before
+  std::vector<kling::engine::Engine*> shown_;  ///< empty; memory for a tick, which allocates none
   std::shared_ptr<kling::runtime::Feed> feed_ = std::make_shared<kling::runtime::Feed>();
   std::map<std::string, kling::runtime::Function> functions_;  ///< registered, under their names
   std::map<kling_task, std::string> running_;                  ///< their names

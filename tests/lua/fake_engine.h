@@ -116,7 +116,7 @@ class FakeEngine : public Engine {
   }
   std::size_t pending() const override { return 0; }
   std::vector<std::shared_ptr<Job>> jobs() const override { return {made.begin(), made.end()}; }
-  std::vector<std::shared_ptr<Job>> changes(std::uint64_t&) const override { return jobs(); }
+  std::vector<std::shared_ptr<Job>> changes(std::uint64_t&, std::size_t) const override { return jobs(); }
 
   void succeed(FakeJob& job, Millis finished_at = 0) {
     job.now.phase = Phase::stored;
