@@ -135,6 +135,9 @@ struct Work {
   std::string what;  ///< "joining film.mp4"
   double part = -1;  ///< of it that is done, 0 to 1; < 0: not known
 };
+inline std::string to_text(const Work& work) {
+  return work.what + (work.part >= 0 ? printed(" %.0f %%", work.part * 100) : "");
+}
 
 struct Bill {
   int submitted = 0;

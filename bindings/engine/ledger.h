@@ -150,6 +150,8 @@ class Ledger {
   virtual Result<std::optional<Step>> find_by_external(std::string_view external_id) = 0;
   /// Newest first; `limit` 0: all.
   virtual Result<std::vector<Step>> list(int limit) = 0;
+  /// Which scripts (and takes) ask for which rows, each once: by their last clean runs.
+  virtual Result<std::vector<std::pair<std::int64_t, std::string>>> askers() = 0;
   /// Everything that happened to a step, oldest first.
   virtual Result<std::vector<JournalRow>> journal(std::int64_t step) = 0;
 

@@ -251,6 +251,18 @@ void keep_answer(Database& database, std::int64_t question, std::int64_t choice,
   database.run("UPDATE questions SET answer = ?, at = ? WHERE id = ?", choice, now, question);
 }
 
+std::vector<std::pair<std::int64_t, std::string>> read_askers(Database& database) {
+  std::vector<std::pair<std::int64_t, std::string>> askers;
+  for (Query query(database,
+                   "SELECT DISTINCT step, script FROM asks LEFT JOIN scripts ON name = script"
+                   " WHERE asks.run IN (0, -2, coalesce(runs, 0))");
+       query.next();) {
+    auto& [row, run] = askers.emplace_back();
+    query >> row >> run;
+  }
+  return askers;
+}
+
 std::vector<Film> read_films(Database& database) {
   std::vector<Film> films;
   Query query(database, "SELECT path, script, at FROM films ORDER BY at");

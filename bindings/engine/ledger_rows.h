@@ -111,6 +111,7 @@ void withdraw_questions(Database& database, std::string_view script,
                         const std::set<std::string>& asked);
 void keep_answer(Database& database, std::int64_t question, std::int64_t choice, Millis now,
                  bool change);
+std::vector<std::pair<std::int64_t, std::string>> read_askers(Database& database);
 std::vector<Film> read_films(Database& database);
 
 /// No other step has this task; what kling.request sent may.

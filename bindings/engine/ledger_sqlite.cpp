@@ -245,6 +245,9 @@ class SqliteLedger : public Ledger {
           service, endpoint, except);
     });
   }
+  Result<std::vector<std::pair<std::int64_t, std::string>>> askers() override {
+    return work(false, [&] { return read_askers(db_); });
+  }
   Result<std::vector<JournalRow>> journal(std::int64_t step) override {
     return work(false, [&] {
       std::vector<JournalRow> rows;

@@ -14,6 +14,12 @@ namespace kling::cli {
 namespace {
 
 using nlohmann::json;
+std::string type_of(const std::string& file) {
+  const std::string ending = api::lower(std::filesystem::path(file).extension().string());
+  if (ending == ".png" || ending == ".webp") return "image/" + ending.substr(1);
+  return ending == ".jpg" || ending == ".jpeg" ? "image/jpeg" : "video/mp4";
+}
+
 constexpr std::chrono::milliseconds kPause{200};  // no page is told more often
 constexpr std::chrono::seconds kHeartbeat{3};     // so that a page that is gone is noticed
 constexpr std::chrono::seconds kLinger{10};
@@ -56,7 +62,10 @@ void Board::update() {
   const auto engines = runtime_->engines();
   std::map<std::int64_t, json> news;
   json questions = json::array();
+  std::string works;
   for (engine::Engine* engine : engines) {
+    for (const engine::Work& work : engine->works())
+      works += (works.empty() ? "" : ", ") + to_text(work);
     for (const auto& job : engine->changes(seen_[engine])) {
       const engine::JobSnapshot shot = engine->snapshot(job);
       if (shot.id == 0 || engine != engines.front()) continue;
@@ -68,10 +77,11 @@ void Board::update() {
   }
   const std::string asked = questions.dump();
   std::lock_guard lock(mutex_);
-  if (engines.empty() || (news.empty() && asked == questions_)) return;
+  if (engines.empty() || (news.empty() && asked == questions_ && works == works_)) return;
   ledger_ = engines.front()->options.ledger_path;
   run_ = engines.front()->options.run_name();
   questions_ = asked;
+  works_ = works;
   for (auto& [row, now] : news) live_[row] = std::move(now);
   ++version_;
   changed_.notify_all();
@@ -120,7 +130,7 @@ net::ServerAnswer Board::answer(const net::ServerRequest& request) {
   }
   const auto file = files_.find(what);
   if (file == files_.end()) return {.status = 404};
-  return {.status = 200, .type = "video/mp4", .file = file->second};
+  return {.status = 200, .type = type_of(file->second), .file = file->second};
 }
 
 /// Blocks until there is something to tell; empty: nothing more.
@@ -150,6 +160,7 @@ json Board::data() {
   const ViewFilter filter{.run = run_};
   const auto live = live_;
   const json asked = json::parse(questions_);
+  const std::string works = works_;
   lock.unlock();
   const auto book =
       path.empty() ? Result(std::shared_ptr<engine::Ledger>()) : engine::open_ledger(path);
@@ -157,6 +168,7 @@ json Board::data() {
   json told = read ? std::move(*read) : *view_data(nullptr, filter);
   told["title"] = title_;
   told["again"] = again;
+  told["works"] = works;
   told["now"] = static_cast<double>(queue_->clock().now()) / 1000;
   json waiting = json::array();  // what an earlier run asked is asked no more
   for (json& question : told["questions"])
@@ -171,15 +183,26 @@ json Board::data() {
       const std::string file = item.value("path", "");
       item.erase("path");
       if (file.empty()) continue;
-      std::error_code gone;  // a film that is made anew is another to the page
-      const auto made = std::filesystem::last_write_time(file, gone).time_since_epoch().count();
-      const std::string name =
-          "clip/" + sha256_hex(file + "\n" + std::to_string(made)).substr(0, 16);
       item["place"] = sha256_hex(file).substr(0, 16);
-      files_[name] = file;
-      item["clip"] = name;
+      item["clip"] = address_of(file);
     }
+  for (json& question : told["questions"])
+    for (json& choice : question["choices"])
+      if (choice.is_object() && choice.contains("path")) {
+        const std::string file = choice["path"];
+        choice["file"] = std::filesystem::path(file).filename().string();
+        choice["clip"] = address_of(file);
+      }
   return told;
+}
+
+/// Under which the page gets it; one that is made anew is another to the page.
+std::string Board::address_of(const std::string& file) {
+  std::error_code gone;
+  const auto made = std::filesystem::last_write_time(file, gone).time_since_epoch().count();
+  const std::string name = "clip/" + sha256_hex(file + "\n" + std::to_string(made)).substr(0, 16);
+  files_[name] = file;
+  return name;
 }
 
 /// Into the ledger, where the run finds it: the first answer counts.

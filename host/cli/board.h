@@ -41,6 +41,7 @@ class Board {
   std::string next_event(std::uint64_t page, std::uint64_t& seen);
   nlohmann::json data();
   net::ServerAnswer take_answer(const std::string& body);
+  std::string address_of(const std::string& file);
 
   const std::string title_, token_;
   const std::shared_ptr<engine::CompletionQueue> queue_;
@@ -54,7 +55,7 @@ class Board {
   bool ended_ = false, closing_ = false;
   std::set<std::uint64_t> pages_;  ///< that listen, the oldest first
   std::uint64_t last_page_ = 0;
-  std::string ledger_, run_, questions_ = "[]";
+  std::string ledger_, run_, questions_ = "[]", works_;
   std::map<std::int64_t, nlohmann::json> live_;  ///< what the ledger does not know, by row
   std::map<std::string, std::string> files_;     ///< what the page was told of, by its address
   std::unique_ptr<net::Server> server_;          // its threads end first
@@ -73,6 +74,7 @@ struct BoardOptions {
 /// Whose shots are shown.
 struct ViewFilter {
   std::string script, take;  ///< empty: all; the script by its file name
+  std::string identity;      ///< which of those of that name, where the ledger has this one
   std::string run;           ///< in place of both: script and take as the ledger has them
 };
 

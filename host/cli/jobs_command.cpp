@@ -106,7 +106,9 @@ int run_answer(const AnswerOptions& options) {
     for (const engine::Question& row : *rows) {
       if (options.voice.json) Voice::line({{"question", to_json(row)}});
       if (options.voice.json || row.answer != 0) continue;
-      std::printf("%lld  %s\n", static_cast<long long>(row.id), to_text(row).c_str());
+      const std::string take = take_of(row.run);
+      std::printf("%lld  %s%s\n", static_cast<long long>(row.id),
+                  take.empty() ? "" : ("[" + printable(take) + "] ").c_str(), to_text(row).c_str());
     }
     if (std::ranges::count(*rows, 0, &engine::Question::answer) == 0)
       options.voice.note("no question waits for an answer");
@@ -123,7 +125,9 @@ int run_answer(const AnswerOptions& options) {
     return options.voice.fail({.message = no_answer(*row, options.choice) + "\n" + to_text(*row)});
   const Status kept = (*book)->answer(options.id, answer, make_clock()->now(), true);
   if (!kept) return options.voice.fail(kept.error());
+  const bool changed = row->answer != 0 && row->answer != answer;
   options.voice.note("answered: " + choice_text(*row, answer) +
+                     (changed ? ", not " + choice_text(*row, row->answer) : "") +
                      "; a run that waits goes on, else the next run takes it");
   return kExitDone;
 }

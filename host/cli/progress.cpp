@@ -242,7 +242,7 @@ void Progress::draw() {
   }
   if (open > most) line("and " + std::to_string(open - most) + " more", "2");
   for (const engine::Work& work : works_) {
-    line(work.what + (work.part >= 0 ? printed(" %.0f %%", work.part * 100) : ""), "36");
+    line(to_text(work), "36");
   }
   if (open > 0 || unstored > 0) line(totals(size.columns - 1), "2");
   if (!widths_.empty()) restore();

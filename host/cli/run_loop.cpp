@@ -151,16 +151,16 @@ class Run {
     if (asking_ < 0 || *keeping_) return true;  // whether to pay; what is next comes after
     engine::Engine* whose = nullptr;
     engine::Question open;
-    bool answered = false;
+    std::string answered = " (the script waits no longer)\n";
     for (engine::Engine* engine : engines)
       for (engine::Question& one : engine->questions()) {
         if ((options_.voice.json || !person_) && one.answer == 0) announce(engine, one);
-        answered = answered || (one.answer != 0 && one.id == asking_);
+        if (one.answer != 0 && one.id == asking_)
+          answered = " (answered elsewhere: " + choice_text(one, one.answer) + ")\n";
         if (whose == nullptr && one.answer == 0 && !answered_.contains({engine, one.id}))
           whose = engine, open = std::move(one);
       }
-    if (asking_ != open.id && asking_ != 0)
-      std::fputs(answered ? " (answered elsewhere)\n" : " (the script waits no longer)\n", stderr);
+    if (asking_ != open.id && asking_ != 0) std::fputs(answered.c_str(), stderr);
     const bool is_new = std::exchange(asking_, person_ && !leaving_ ? open.id : 0) != asking_;
     if (asking_ == 0) return whose != nullptr;
     const std::string prompt = engine::answer_prompt(open);

@@ -1,6 +1,8 @@
 // kling view: a film as a page to look at, in a folder of its own.
 #include <algorithm>
+#include <ranges>
 #include <regex>
+#include <set>
 
 #include "api/text.h"
 #include "base/files.h"
@@ -56,10 +58,12 @@ json card_of(const engine::Step& row) {
   return card;
 }
 
-/// A copy that costs nothing where it can.
+/// A copy that costs nothing where it can. What was cut off the last time is made anew.
 Status place(const fs::path& from, const fs::path& to) {
   std::error_code error;
-  if (fs::exists(to, error)) return Done{};
+  if (fs::exists(to, error) && fs::file_size(to, error) == fs::file_size(from, error) && !error)
+    return Done{};
+  fs::remove(to, error);
   fs::create_hard_link(from, to, error);
   if (error) fs::copy_file(from, to, error);
   if (!error) return Done{};
@@ -82,13 +86,14 @@ int write_media(const ViewOptions& options, const json& cards, engine::Ledger* b
   if (!options.otio.empty())
     if (Status fits = engine::media::check_ending(options.otio, true); !fits)
       return options.voice.fail(fits.error());
+  // A draft and other takes are the film only where nothing else is.
+  const bool takes = std::ranges::all_of(
+      cards, [](const json& card) { return !is_shown(card) || card.contains("take"); });
   std::vector<engine::Step> rows;
   for (const json& card : cards)
-    if (auto row = book->find_by_id(card["row"]); row && *row && is_shown(card))
+    if (auto row = book->find_by_id(card["row"]);
+        row && *row && is_shown(card) && (takes || !card.contains("take")))
       rows.push_back(std::move(**row));
-  // A draft and other takes are the film only where nothing else is.
-  const auto is_take = [](const engine::Step& row) { return !take_of(row.run).empty(); };
-  if (!std::ranges::all_of(rows, is_take)) std::erase_if(rows, is_take);
   // A shot that was made again stands where it stood: as far as lines and tasks tell.
   std::ranges::stable_sort(rows, {}, [](const engine::Step& row) {
     const auto colon = row.script.rfind(':');
@@ -137,7 +142,10 @@ int write_media(const ViewOptions& options, const json& cards, engine::Ledger* b
 int run_view(const ViewOptions& options) {
   const auto book = options.open();
   if (!book) return options.voice.fail(book.error());
-  auto data = view_data(book->get(), {.script = options.script, .take = options.take});
+  auto data = view_data(
+      book->get(), {.script = options.script,
+                    .take = options.take,
+                    .identity = runtime::script_identity(options.script, options.ledger_path())});
   if (!data) return options.voice.fail(data.error());
   const bool empty =
       (*data)["cards"].empty() && (*data)["films"].empty() && (*data)["questions"].empty();
@@ -157,10 +165,15 @@ int run_view(const ViewOptions& options) {
                               : fs::path(options.folder);
   const std::string index = (folder / "index.html").string();
   const auto other = read_file(index, 1 << 20);
-  if (fs::exists(index) && (!other || other->find("<title>kling</title>") == other->npos))
-    return options.voice.fail({.kind = Kind::invalid,
-                               .message = folder.string() + " has an index.html of another kind",
-                               .hint = "name another folder: kling view -o page"});
+  std::error_code error;
+  for (const char* name : {"index.html", "view.css", "view.js", "data.js"})
+    if ((!other || other->find("<title>kling</title>") == other->npos) &&
+        fs::exists(folder / name, error))
+      return options.voice.fail({.kind = Kind::invalid,
+                                 .message = folder.string() + " has " +
+                                            (name == std::string("index.html") ? "an " : "a ") +
+                                            name + " of another kind",
+                                 .hint = "name another folder: kling view -o page"});
   if (Status made = make_folders((folder / "clips").string()); !made)
     return options.voice.fail(made.error());
   const auto take_in = [&](json& item) {
@@ -181,7 +194,10 @@ int run_view(const ViewOptions& options) {
     for (json& item : (*data)[list]) take_in(item);
   for (json& question : (*data)["questions"])
     for (json& choice : question["choices"])
-      if (choice.is_object()) choice.erase("path");
+      if (choice.is_object()) {
+        choice["file"] = fs::path(choice.value("path", "")).filename().string();
+        take_in(choice);
+      }
   for (const auto& [name, text] :
        {std::pair<const char*, std::string>{"index.html", view_page(false)},
         {"view.css", std::string(kViewStyleText)},
@@ -189,7 +205,6 @@ int run_view(const ViewOptions& options) {
         {"data.js", script_of_data(*data)}})
     if (Status written = write_file((folder / name).string(), text, false); !written)
       return options.voice.fail(written.error());
-  std::error_code error;
   const std::string page = fs::absolute(folder / "index.html", error).string();
   std::printf("%s\n", page.c_str());
   if (options.open_it) (void)open_in_browser(options.voice, page);
@@ -206,19 +221,38 @@ Result<json> view_data(engine::Ledger* ledger, const ViewFilter& filter) {
       {"films", json::array()},
       {"questions", json::array()}};
   if (ledger == nullptr) return data;
+  bool known = false;
+  const auto script_in = [](const std::string& run) {
+    const std::string take = take_of(run);
+    return run.substr(0, run.size() - (take.empty() ? 0 : take.size() + 1));
+  };
   const auto wanted = [&](const std::string& run) {
     if (!filter.run.empty()) return run == filter.run;
-    const std::string take = take_of(run);
-    const fs::path script = run.substr(0, run.size() - (take.empty() ? 0 : take.size() + 1));
-    return (filter.script.empty() || script.filename() == fs::path(filter.script).filename()) &&
-           (filter.take.empty() || take == filter.take);
+    const fs::path script = script_in(run);
+    return (known ? script == filter.identity
+                  : filter.script.empty() ||
+                        script.filename() == fs::path(filter.script).filename()) &&
+           (filter.take.empty() || take_of(run) == filter.take);
   };
-  const auto rows = ledger->list(0);
-  const auto questions = rows ? ledger->questions() : rows.error();
+  auto rows = ledger->list(0);
+  const auto askers = rows ? ledger->askers() : rows.error();
+  const auto questions = askers ? ledger->questions() : askers.error();
   const auto films = questions ? ledger->films() : questions.error();
   if (!films) return films.error();
-  for (auto row = rows->rbegin(); row != rows->rend(); ++row)
-    if (wanted(row->run)) data["cards"].push_back(card_of(*row));
+  for (const auto& [row, run] : *askers)
+    known = known || (!filter.identity.empty() && script_in(run) == filter.identity);
+  std::set<std::int64_t> asked;
+  std::map<std::int64_t, std::string> ours;  // though another script may have paid for it
+  for (const auto& [row, run] : *askers) {
+    asked.insert(row);
+    if (wanted(run)) ours.emplace(row, run);
+  }
+  for (engine::Step& row : *rows | std::views::reverse) {
+    const auto asker = ours.find(row.id);
+    if (asker != ours.end() && !wanted(row.run)) row.run = asker->second;
+    row.superseded = row.superseded || (asker == ours.end() && asked.contains(row.id));
+    if (wanted(row.run)) data["cards"].push_back(card_of(row));
+  }
   for (const engine::Question& question : *questions)
     if (wanted(question.run)) data["questions"].push_back(to_json(question));
   for (const engine::Film& film : *films)

@@ -83,19 +83,6 @@ fs::path real_path(const fs::path& script) {
   return error ? script : real;
 }
 
-/// What a script is called in the ledger: its path below the folder that holds the ledger's
-/// `.kling`, so that neither its spelling nor the project's place matters; else its real path.
-std::string script_identity(const fs::path& script, const std::string& ledger) {
-  const fs::path real = real_path(script);
-  fs::path root = real_path(ledger).parent_path();
-  if (root.filename() == "sim" && root.parent_path().filename() == ".kling")
-    root = root.parent_path();
-  if (root.filename() == ".kling") root = root.parent_path();
-  const fs::path inside = real.lexically_relative(root);
-  if (ledger == ":memory:" || inside.empty() || *inside.begin() == "..") return real.string();
-  return inside.string();
-}
-
 /// A shell leaves a ~ behind a = as it is: a new ledger in a folder of that name would pay again.
 std::string at_home(std::string path) {
   const std::string home = environment("HOME");
@@ -118,6 +105,17 @@ Status read_seconds(const char* name, Millis& out) {
 }
 
 }  // namespace
+
+std::string script_identity(const fs::path& script, const std::string& ledger) {
+  const fs::path real = real_path(script);
+  fs::path root = real_path(ledger).parent_path();
+  if (root.filename() == "sim" && root.parent_path().filename() == ".kling")
+    root = root.parent_path();
+  if (root.filename() == ".kling") root = root.parent_path();
+  const fs::path inside = real.lexically_relative(root);
+  if (ledger == ":memory:" || inside.empty() || *inside.begin() == "..") return real.string();
+  return inside.string();
+}
 
 bool is_typed(const std::string& script) {
   std::error_code error;

@@ -41,6 +41,10 @@ bool is_typed(const std::string& script);
 std::string find_ledger(const ServiceSettings& options, const std::string& script, bool simulated,
                         std::string& notice);
 
+/// What a script is called in the ledger: its path below the folder that holds the ledger's
+/// `.kling`, so that neither its spelling nor the project's place matters; else its real path.
+std::string script_identity(const std::filesystem::path& script, const std::string& ledger);
+
 /// The engine's options from all of that, KLING_POLL_INTERVAL and KLING_PATIENCE.
 /// `script`: whose folder the ledger belongs to; empty: the working directory.
 /// `simulated`: the ledger of the simulator, which never mixes with real money.

@@ -21,9 +21,11 @@
   const named = (card) => card.name || card.summary || card.kind;
   // Of takes that are called the same each has a number.
   const titled = (card) => {
-    const { group, article } = cards.get(card.row);
-    const same = [...group.takes.children].indexOf(article);
-    return named(card) + (card.take ? ", take " + card.take : same > 0 ? " (" + (same + 1) + ")" : "");
+    const name = named(card) + (card.take ? ", take " + card.take : "");
+    const { names } = cards.get(card.row).group;
+    names.set(card.row, name);
+    const same = [...names].filter(([row, other]) => other === name && row < card.row).length;
+    return same ? name + " (" + (same + 1) + ")" : name;
   };
 
   // Videos load what they need when they come near the screen, so that hundreds cost nothing.
@@ -46,6 +48,7 @@
   const cards = new Map(); // by row
   const groups = new Map(); // takes of one shot, by what was asked for
   const byAddress = new Map();
+  let picked = new Set(); // handles
 
   function groupOf(card) {
     const sources = card.from.map((origin) => byAddress.get(origin.step));
@@ -56,6 +59,7 @@
     const group = {
       id: groups.size,
       takes: make("div", { className: "takes" }),
+      names: new Map(),
       next: make("ol"),
       title: named(card),
     };
@@ -106,8 +110,9 @@
     const title = titled(card);
     show(parts.title, title);
     parts.article.classList.toggle("superseded", Boolean(card.superseded));
+    const chosen = picked.has(card.handle) ? ", picked" : "";
     const waits = card.waiting_for ? ", waits for " + card.waiting_for : "";
-    show(parts.state, card.state + (card.superseded ? ", superseded" : "") + waits);
+    show(parts.state, card.state + (card.superseded ? ", superseded" : "") + chosen + waits);
     parts.state.className = "state " + card.state;
     const took = (card.finished || now) - card.created;
     const expected = card.expected && !isOver(card) ? " of about " + span(card.expected) : "";
@@ -141,6 +146,7 @@
       failed ? failed + " failed" : "",
       data.cards.length > current.length ? data.cards.length - current.length + " superseded" : "",
       left > 0 ? "about " + span(left) + " left" : "",
+      data.works,
       data.ended ? "the run has ended" + (data.again ? "; see it again with: " + data.again : "") : ""].filter(Boolean).join(" · "));
   }
 
@@ -228,7 +234,9 @@
       const shot = [...cards.values()].find((one) => choice.handle && one.card.handle === choice.handle);
       const item = make("div", {});
       node.texts.push(text);
-      if (shot && shot.card.clip) item.append(video(shot.card.clip, text, true));
+      const source = shot?.card.clip || choice.clip;
+      if (source && /\.(png|jpe?g|webp)$/i.test(choice.file || "")) item.append(make("img", { src: source, alt: text }));
+      else if (source) item.append(video(source, text, true));
       const pick = live && question.kind !== "approve";
       item.append(pick ? button(text, i + 1) : make("p", { dir: "auto", textContent: text }));
       choices.append(item);
@@ -270,7 +278,9 @@
 
   function showAll(data) {
     show(document.querySelector("h1"), data.title);
-    document.title = data.title + " · kling";
+    const waits = data.questions.some((question) => !question.answer);
+    document.title = (waits ? "? " : "") + data.title + " · kling";
+    picked = new Set(data.questions.filter((one) => one.kind === "pick" && one.answer).map((one) => one.choices[one.answer - 1].handle));
     for (const card of data.cards) showCard(card, data.now);
     showTotals(data);
     showFailures(data.cards.filter((card) => card.error && !card.superseded));
