@@ -150,6 +150,13 @@ Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call
 }
 
 /// Upvalues: client, the endpoint's name.
+/// What was refused here has no name.
+int push_named_job(lua_State* L, Call& call) {
+  Runtime& state = state_of(L);
+  pure(L, [&] { state.shot_name(call.reply->text, true); });
+  return push_job(L, call);
+}
+
 int create(lua_State* L) {
   const api::Endpoint& endpoint = *api::find_endpoint(lua_tostring(L, lua_upvalueindex(2)));
   const bool prompt = lua_type(L, 1) == LUA_TSTRING;
@@ -196,7 +203,8 @@ int create(lua_State* L) {
       return prepared;
     auto& asked = *call.request;
     if (asked.name.empty()) asked.name = default_name(state.running(), asked.request);
-    asked.name = state.shot_name(asked.name);
+    call.reply->text = asked.name;
+    asked.name = state.shot_name(asked.name, false);
     note_ask(L, call, asked, here);
     return Done{};
   });
@@ -206,7 +214,7 @@ int create(lua_State* L) {
     engine.create(std::move(*call.request), into(call.reply, &Reply::job));
     call.request.reset();
   });
-  return await<push_job>(L, call);
+  return await<push_named_job>(L, call);
 }
 
 }  // namespace

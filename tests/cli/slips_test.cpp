@@ -187,6 +187,10 @@ TEST_CASE("a slip on the command line is answered in words of ours") {
        "kling: -- stands before the script\n  do: leave it out: the same line without it\n"},
       {{"run", "--take", "film.lua"},
        "kling: --take took film.lua as its value\n  do: write kling run --take VALUE film.lua\n"},
+      {{"run", "--take", "film.lua", "a b", "c"},
+       "kling: --take took film.lua as its value\n  do: write kling run --take VALUE film.lua 'a "
+       "b' "
+       "c\n"},
       {{"view", "--sheet", "film.lua"},
        "kling: --sheet took film.lua as its value\n  do: write kling view --sheet VALUE "
        "film.lua\n"},
