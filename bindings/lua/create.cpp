@@ -143,13 +143,13 @@ Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call
               : std::regex_replace(error.hint, meant, "call the column $2");
     return error;
   }
+  if (Status read = check_unread(L, endpoint, request.fields); !read) return read;
   for (const auto& finding : findings)
     state.warn(std::string(here.text) + ": " + endpoint.name + ": " + finding.message +
                (finding.hint.empty() ? "" : " (" + finding.hint + ")"));
   return Done{};
 }
 
-/// Upvalues: client, the endpoint's name.
 /// What was refused here has no name.
 int push_named_job(lua_State* L, Call& call) {
   Runtime& state = state_of(L);
@@ -157,6 +157,7 @@ int push_named_job(lua_State* L, Call& call) {
   return push_job(L, call);
 }
 
+/// Upvalues: client, the endpoint's name.
 int create(lua_State* L) {
   const api::Endpoint& endpoint = *api::find_endpoint(lua_tostring(L, lua_upvalueindex(2)));
   const bool prompt = lua_type(L, 1) == LUA_TSTRING;
