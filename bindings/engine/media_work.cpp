@@ -462,11 +462,15 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
                known = there ? origin_or_content(*there) : there;
     if (known && (told ? *there != *hash && *known == "sha256:" + *hash : *there == *hash))
       return target.string();  // saved here before, and as it was left
-    if (Status cleared = clear(target.string()); !cleared) return cleared.error();
+    if (!*done)                // else once it is made
+      if (Status cleared = clear(target.string()); !cleared) return cleared.error();
   }
   if (source.recipe != Recipe::clip) {
     if (done && *done)
-      if (Status made = media::convert_picture(*from, target.string()); !made) done = made.error();
+      if (Status made = media::convert_picture(*from, target.string(),
+                                               [&] { return clear(target.string()); });
+          !made)
+        done = made.error();
   } else if (source.job) {
     done = media::copy_with_comment(
         *from, target.string(),

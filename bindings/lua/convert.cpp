@@ -37,10 +37,12 @@ class Reader {
       case LUA_TTABLE: return read_table(lua_absindex(L_, index), out);
       case LUA_TUSERDATA: return read_userdata(index, out);
       case LUA_TFUNCTION:
-        error_.hint = path_.starts_with("on_")
-                          ? "on_progress goes to job:wait, kling.all and kling.map"
-                      : media_ == nullptr ? "leave it out, or call it"
-                                          : "call it, such as clip:last_frame()";
+        error_.hint =
+            path_.starts_with("on_") ? "on_progress goes to job:wait, kling.all and kling.map"
+            : path_.starts_with("callback")
+                ? "it is an address; a function goes to job:on_done(function(clip, err) … end)"
+            : media_ == nullptr ? "leave it out, or call it"
+                                : "call it, such as clip:last_frame()";
         [[fallthrough]];
       default:
         return fail(std::string("is a ") + lua_typename(L_, lua_type(L_, index)) +

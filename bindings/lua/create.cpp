@@ -143,10 +143,18 @@ Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call
               : std::regex_replace(error.hint, meant, "call the column $2");
     return error;
   }
+  if (Status read = check_unread(L, endpoint, request.fields); !read) return read;
   for (const auto& finding : findings)
     state.warn(std::string(here.text) + ": " + endpoint.name + ": " + finding.message +
                (finding.hint.empty() ? "" : " (" + finding.hint + ")"));
   return Done{};
+}
+
+/// What was refused here has no name.
+int push_named_job(lua_State* L, Call& call) {
+  Runtime& state = state_of(L);
+  pure(L, [&] { state.shot_name(call.reply->text, true); });
+  return push_job(L, call);
 }
 
 /// Upvalues: client, the endpoint's name.
@@ -196,7 +204,8 @@ int create(lua_State* L) {
       return prepared;
     auto& asked = *call.request;
     if (asked.name.empty()) asked.name = default_name(state.running(), asked.request);
-    asked.name = state.shot_name(asked.name);
+    call.reply->text = asked.name;
+    asked.name = state.shot_name(asked.name, false);
     note_ask(L, call, asked, here);
     return Done{};
   });
@@ -206,7 +215,7 @@ int create(lua_State* L) {
     engine.create(std::move(*call.request), into(call.reply, &Reply::job));
     call.request.reset();
   });
-  return await<push_job>(L, call);
+  return await<push_named_job>(L, call);
 }
 
 }  // namespace

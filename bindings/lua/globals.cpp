@@ -45,6 +45,13 @@ void watch_globals(lua_State* L) {
   lua_pop(L, 1);
 }
 
+bool is_field(const std::string& name) {
+  for (const api::Endpoint& endpoint : api::endpoints())
+    for (const api::Param& param : endpoint.params)
+      if (param.name == name) return true;
+  return false;
+}
+
 namespace {
 
 /// What a file says of a global that was read for a call, which stands in these lines of it.
@@ -53,13 +60,6 @@ struct Use {
   bool tested = false;  ///< as in pro or "std", or set elsewhere: it may be nil
   bool listed = false;  ///< as an item, as in { clip, pro }
 };
-
-bool is_field(const std::string& name) {
-  for (const api::Endpoint& endpoint : api::endpoints())
-    for (const api::Param& param : endpoint.params)
-      if (param.name == name) return true;
-  return false;
-}
 
 Use use_of(const std::string& source, int line, int last, const std::string& name) {
   const bool word = std::ranges::all_of(
@@ -89,7 +89,8 @@ Use use_of(const std::string& source, int line, int last, const std::string& nam
   if (set || !std::regex_search(lines, match, given)) return use;
   const std::string before = match[1].str(), field = match[2].str();
   // What stands in no table may be anything.
-  if (before == "{" || before == "," || before == ";" || is_field(field)) use.field = field;
+  if (before == "{" || before == "," || before == ";" || is_field(api::lower(field)))
+    use.field = field;
   return use;
 }
 
@@ -124,13 +125,80 @@ std::string instead_of(const std::string& field, const std::string& word) {
   for (const api::Endpoint& endpoint : api::endpoints())
     for (const api::Param& param : endpoint.params)
       for (const std::string& value : param.rule.values)
-        if (param.name == field && value == small)
+        if (param.name == api::lower(field) && value == small)
           return "a text stands in quotes: " + field + " = \"" + value + '"';
   return "a text stands in quotes: " + field + " = \"" + name +
          "\"; a name is spelt as where it was set, or where it may be missing: " + name + " or nil";
 }
 
+/// The line of a script that sets this variable, where nothing in it can read that; 0: something
+/// may. What a text or comment has counts as read, unless it is plain where that ends.
+int set_in_vain(const std::string& source, const std::string& name, bool global) {
+  static const std::regex& others =
+      *new std::regex(R"(\b(_G|_ENV|load|loadfile|dofile|require\b(?![\s("']*kling["']))\b)");
+  static const std::regex& plain = *new std::regex("\"[^\"]*\"|--.*");
+  static const std::regex& joins = *new std::regex("\\.\\.");
+  const std::regex statement("\\s*(local\\s+)?" + name + "\\s*=.*"), word("\\b" + name + "\\b"),
+      sets("[.:]\\s*" + name + "\\b|\\b" + name + "\\s*=(?!=)");
+  std::istringstream file(source);
+  std::string text;
+  int line = 0;
+  for (int number = 1; std::getline(file, text); ++number) {
+    if (text.size() > 1000 || text.find("debug.") != text.npos) return 0;
+    if (global && std::regex_search(text, others)) return 0;
+    text = std::regex_replace(text, joins, " ");
+    if (text.find_first_of("'\\[]") == text.npos) text = std::regex_replace(text, plain, "");
+    if (line == 0 && std::regex_match(text, statement)) line = number;
+    if (std::regex_search(std::regex_replace(text, sets, ""), word)) return 0;
+  }
+  return line;
+}
+
 }  // namespace
+
+Status check_unread(lua_State* L, const api::Endpoint& endpoint, const api::Json& given) {
+  Runtime& runtime = *runtime_of(L);
+  if (!runtime.options.own_interpreter || runtime.options.engine.confinement.on) return Done{};
+  std::string script;
+  std::map<std::string, bool> set;  // texts, numbers and flags, and which of them are globals
+  lua_pushglobaltable(L);
+  for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING) continue;
+    const std::string name = lua_tostring(L, -2);
+    if (lua_isstring(L, -1) || lua_isboolean(L, -1)) set[name] = true;
+    if (name != "arg" || !lua_istable(L, -1)) continue;
+    if (lua_rawgeti(L, -1, 0) == LUA_TSTRING) script = lua_tostring(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  const Task* root = runtime.running() ? runtime.find(runtime.running()->root) : nullptr;
+  for (lua_State* thread : {L, root != nullptr && root->thread != nullptr ? root->thread : L}) {
+    lua_Debug frame{};
+    for (int level = 0; level < 50 && lua_getstack(thread, level, &frame) != 0; ++level) {
+      lua_getinfo(thread, "S", &frame);
+      if (frame.source != "@" + script || !lua_checkstack(thread, 1)) continue;
+      const char* name = nullptr;
+      for (int i = 1; (name = lua_getlocal(thread, &frame, i)) != nullptr; ++i, lua_pop(thread, 1))
+        if (lua_isstring(thread, -1) || lua_isboolean(thread, -1)) set[name] = false;
+    }
+  }
+  for (const auto& [name, global] : set)
+    for (const api::Param& param : endpoint.params) {
+      const std::string small = api::lower(name);
+      if (small != param.name && std::ranges::count(param.aliases, small) == 0) continue;
+      if (given.contains(param.name)) continue;
+      const auto [known, first] = runtime.looked_at.try_emplace(script + "\n" + name);
+      const auto source = first ? read_file(script, 1 << 20) : Error{};
+      if (const int line = source ? set_in_vain(*source, name, global) : 0; line > 0)
+        known->second = {.kind = Kind::invalid,
+                         .message = name + ", set in " + script + ":" + std::to_string(line) +
+                                    ", is not in this request, and nothing reads it",
+                         .hint = "write kling." + endpoint.name + " { …, " + param.name + " = " +
+                                 name + " }; or take that line out"};
+      if (!known->second.message.empty()) return known->second;
+    }
+  return Done{};
+}
 
 /// Of a field's own word without quotes, wherever it stands: { mode = pro }.
 void note_missing(lua_State* L, const char* name) {

@@ -67,8 +67,9 @@ int join(lua_State* L) {
     const char* path = lua_rawgeti(L, 4, i) == LUA_TSTRING ? check_path(L, -1) : nullptr;
     const ImageRef* media = test_media(L, -1);
     if (media == nullptr && path == nullptr)
-      luaL_error(L, "%s: item %d is a %s; it takes clips, images and paths", kVerbNames[int(verb)],
-                 static_cast<int>(i), luaL_typename(L, -1));
+      luaL_error(L, "%s: item %d is a %s; it takes clips, images and paths%s",
+                 kVerbNames[int(verb)], static_cast<int>(i), luaL_typename(L, -1),
+                 lua_istable(L, -1) ? "; kling.all and kling.map give one list" : "");
     pure(L,
          [&] { call.sources.push_back(media ? media->source : make_source(Recipe::part, path)); });
   }
@@ -102,15 +103,14 @@ int verb_of_list(lua_State* L) {
     wrong("takes a list of clips first", lua_isnil(L, 1)
                                              ? "if a function gave the list, does it have a return?"
                                              : kExamples[int(verb)]);
+  check_list(L, 1, name);
   for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1))
-    if (lua_isinteger(L, -2)
-            ? lua_tointeger(L, -2) == 0 && lua_isuserdata(L, -1)
-            : lua_type(L, -2) == LUA_TSTRING && std::strcmp(lua_tostring(L, -2), "n") != 0) {
+    if (lua_type(L, -2) == LUA_TSTRING && std::strcmp(lua_tostring(L, -2), "n") != 0) {
       lua_pushfstring(L, "takes a list, and got a table with the name %s in it",
                       lua_tostring(L, -2));
       wrong(lua_tostring(L, -1), lua_rawlen(L, 1) == 0
                                      ? "give their order: { clips.one, clips.two }"
-                                     : "a list begins at 1; options are a table of their own");
+                                     : "options are a table of their own");
     }
   if (lua_rawlen(L, 1) == 0)
     wrong("got an empty list: there is nothing to join",

@@ -140,9 +140,17 @@ int clip_path(lua_State* L, const ClipRef& clip) {
   if (clip.source->edited()) return media_made(L, clip);
   if (clip.source->job == nullptr) return push_some(L, clip.source->path);
   engine::Engine& engine = engine_of(L, *clip.client);
-  // Of no file: what another program makes of a plan's drawing is no film.
-  if (const char* none = engine.options.store_folder.c_str(); engine.options.plans)
-    return lua_pushfstring(L, "%s/none/%p.mp4", none, lua_topointer(L, 1)), 1;
+  // Of no file: what another program makes of a plan's drawing is no film. We find it there.
+  if (const char* none = engine.options.store_folder.c_str(); engine.options.plans) {
+    const void* job = clip.source->job.get();
+    const char* path = lua_pushfstring(L, "%s/none/%p-%d.mp4", none, job, clip.source->video);
+    Call& call = call_on(L, clip);
+    pure(L, [&] {
+      call.reply->text = path;
+      engine.save(clip.source, path, into(call.reply, [](Reply&, const std::string&) {}));
+    });
+    return await<push_reply_text>(L, call);
+  }
   if (!engine.options.store) return 0;
   lua_settop(L, 2);
   Wait& wait = new_wait(L);

@@ -160,6 +160,7 @@ function kling.map(list, fn, options)
   if #list == 0 and next(list) ~= nil then
     refuse("kling.map takes a list, and got a table of named values", "write { one, two } without names")
   end
+  core.check_list(list, "kling.map")
   local tell = teller(
     "map",
     options,

@@ -107,6 +107,7 @@ int ask_about(lua_State* L) {
     return wrong(clips ? " wants a list of clips after the question"
                        : " wants a list of choices after the question",
                  form);
+  check_list(L, 2, kind);
   lua_settop(L, 2);
   lua_insert(L, 1);
   const auto count = static_cast<lua_Integer>(lua_rawlen(L, 1));

@@ -297,6 +297,19 @@ void note_taken(lua_State* L, bool taken) {
   }
 }
 
+void check_list(lua_State* L, int index, const char* name) {
+  lua_pushglobaltable(L);
+  lua_pushliteral(L, "arg");
+  lua_rawget(L, -2);
+  const bool words = lua_rawequal(L, -1, index) != 0;  // behind the script, which is arg[0]
+  if (lua_rawgeti(L, index, 0) != LUA_TNIL && !words)
+    raise_new(L, Kind::invalid, [&](Error& error) {
+      error.message = std::string(name) + " takes a list, and got a table with the name 0 in it";
+      error.hint = "a list begins at 1: { one, two }";
+    });
+  lua_pop(L, 3);
+}
+
 bool is_replayed(const std::shared_ptr<engine::Ask>& ask) { return ask->raised < ask->timeouts; }
 
 int push_reply_json(lua_State* L, Call& call) {

@@ -118,6 +118,9 @@ int await(lua_State* L, Call& call) {
 
 /// Whether the script has what the jobs in the list at 1 came to.
 void note_taken(lua_State* L, bool taken);
+/// Raises where the list at `index` begins at 0, as in other languages: who goes through it would
+/// leave that out. `name`: of the function that does.
+void check_list(lua_State* L, int index, const char* name);
 /// Puts the items of the list at 1 into the table at 4, and what jobs and tasks come to in their
 /// place; then goes on with `Next`. The value on top is item `done`, waited for.
 template <lua_CFunction Next>
@@ -145,6 +148,9 @@ void define_tasks(lua_State* L);
 /// Pushes how a job is now.
 engine::JobSnapshot& push_snapshot(lua_State* L, Client& client,
                                    const std::shared_ptr<engine::Job>& job);
+/// Pushes the rows of a table as text, and notes where each cell of it stands, should a request of
+/// it be wrong.
+int push_rows(lua_State* L, Call& call);
 /// Pushes the Job of a Call, the Clip of a Job.
 int push_job(lua_State* L, Call& call);
 int push_clip_of(lua_State* L, const JobRef& job);
@@ -193,6 +199,11 @@ extern const luaL_Reg kTaskCore[];
 void push_functions(lua_State* L);
 /// Where the registry keeps the module table.
 void* module_key();
+/// Whether a request of some endpoint has it.
+bool is_field(const std::string& name);
+/// The error of a script that sets a variable with the name of a field that the request (what is
+/// `given`) does not have, and reads it nowhere. Raises no Lua error.
+Status check_unread(lua_State* L, const api::Endpoint& endpoint, const api::Json& given);
 /// Has the state's globals tell of those that are read and have no value.
 void watch_globals(lua_State* L);
 /// Makes the state's runtime; the userdata in the registry owns it.

@@ -106,12 +106,12 @@ void Scheduler::start(lua_State* L, TaskId id, int arguments) {
   if (running_ == nullptr) queue_->wake_fd_at(0);
 }
 
-std::string Scheduler::shot_name(const std::string& wanted) {
+std::string Scheduler::shot_name(const std::string& wanted, bool takes) {
   auto& shots = here().shots;
+  int count = shots.contains(wanted) ? shots[wanted] + 1 : 1;
   std::string name = wanted;
-  int& count = shots[wanted];
-  while (++count > 1 && !shots.try_emplace(name = wanted + "-" + std::to_string(count), 1).second) {
-  }
+  while (count > 1 && shots.contains(name = wanted + "-" + std::to_string(count))) ++count;
+  if (takes) shots[wanted] = count, shots.try_emplace(name, 1);
   return name;
 }
 

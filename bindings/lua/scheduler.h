@@ -223,8 +223,9 @@ class Scheduler {
   /// Asks whose wait was cut off, and who asked was not told a failure later on.
   const std::vector<std::shared_ptr<engine::Ask>>& untold() const { return untold_; }
 
-  /// `wanted`, or "wanted-2" where the running task has a shot of that name. Plain C++; may throw.
-  std::string shot_name(const std::string& wanted);
+  /// `wanted`, or "wanted-2" where the running task has a shot of that name; `takes`: now it has.
+  /// Plain C++; may throw.
+  std::string shot_name(const std::string& wanted, bool takes);
 
   /// Where modules are looked for beside scripts, and which of them (null: none) is that of what
   /// runs outside of tasks, or begins there.

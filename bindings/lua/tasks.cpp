@@ -326,6 +326,9 @@ int label(lua_State* L) {
   return 0;
 }
 
+/// check_list(list, name): raises where it begins at 0.
+int check_a_list(lua_State* L) { return check_list(L, 1, luaL_checkstring(L, 2)), 0; }
+
 /// explain(message, source): why a text does not compile, with its line.
 int explain(lua_State* L) {
   std::size_t size = 0;
@@ -362,9 +365,10 @@ int group_set(lua_State* L) {
 
 const luaL_Reg kTaskVerbs[] = {
     {"spawn", with_dot<spawn>}, {"sleep", with_dot<sleep>}, {nullptr, nullptr}};
-const luaL_Reg kTaskCore[] = {{"group", new_group}, {"outcome", outcome},   {"also", also},
-                              {"now", now},         {"waitable", waitable}, {"refuse", refuse},
-                              {"label", label},     {"explain", explain},   {nullptr, nullptr}};
+const luaL_Reg kTaskCore[] = {
+    {"group", new_group},         {"outcome", outcome}, {"also", also},   {"now", now},
+    {"waitable", waitable},       {"refuse", refuse},   {"label", label}, {"explain", explain},
+    {"check_list", check_a_list}, {nullptr, nullptr}};
 
 void define_tasks(lua_State* L) {
   static const luaL_Reg kTaskMeta[] = {

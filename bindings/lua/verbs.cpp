@@ -1,6 +1,5 @@
 // query, job, request, log, and the options of configure and client.
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <cstring>
 #include <iterator>
@@ -127,71 +126,6 @@ int push_parsed(lua_State* L, Call& call) {
   pure_or_raise(L, call.error,
                 [&] { return put(Parse(std::move(call.reply->text), call.text), call.json); });
   push_json(L, call.json);
-  return 1;
-}
-
-/// __index of a row: its columns are as the head names them, too.
-int row_index(lua_State* L) {
-  if (!lua_istable(L, 1) || lua_type(L, 2) != LUA_TSTRING) return 0;
-  lua_settop(L, 2);
-  Runtime& state = state_of(L);
-  luaL_Buffer field;
-  luaL_buffinit(L, &field);
-  for (const char* c = lua_tostring(L, 2); *c != '\0'; ++c) {
-    const bool gap = *c == ' ' || *c == '-';
-    luaL_addchar(&field, gap ? '_' : char(std::tolower(static_cast<unsigned char>(*c))));
-  }
-  luaL_pushresult(&field);
-  lua_pushvalue(L, 3);
-  if (lua_rawget(L, 1) != LUA_TNIL) return 1;
-  lua_pushvalue(L, 3);
-  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 0;  // an empty cell
-  const Where here = where(L);
-  pure(L, [&] {
-    const std::string wanted = lua_tostring(L, 3);
-    for (lua_pushnil(L); lua_next(L, lua_upvalueindex(1)) != 0; lua_pop(L, 1))
-      if (const std::string column = lua_tostring(L, -2);  // "duration (s)"
-          api::lower(column).starts_with(wanted + " "))
-        state.warn(std::string(here.text) + ": the table has no column " + wanted +
-                   ": write row[\"" + column + "\"]");
-  });
-  return 0;
-}
-
-/// The same of a table, and where each cell of it stands, should a request of it be wrong.
-int push_rows(lua_State* L, Call& call) {
-  Runtime& state = state_of(L);
-  hold_memory(L, 2 * call.reply->text.size(), call.reply->memory);
-  pure_or_raise(L, call.error, [&]() -> Status {
-    api::Json numbers;
-    auto rows = api::read_csv(std::move(call.reply->text), call.text, &numbers);
-    if (!rows) return rows.error();
-    call.json = std::move(*rows);
-    api::Json columns = api::Json::object();
-    for (const api::Json& row : call.json) columns.update(row);
-    for (const auto& [column, unused] : columns.items()) {
-      for (std::size_t i = 0; i < numbers.size(); ++i)
-        state.cells.try_emplace(column + "\n" + call.json[i].value(column, ""),
-                                call.text + ", row " + numbers[i].dump());
-      if (api::meant_field("", column).starts_with("write duration"))
-        state.warn(call.text + ": a request calls the column " + column + " duration");
-    }
-    state.cells_memory.push_back(std::move(call.reply->memory));
-    call.reply->json = std::move(columns);
-    return Done{};
-  });
-  push_json(L, call.json);
-  lua_createtable(L, 0, 1);
-  push_json(L, call.reply->json);
-  lua_pushcclosure(L, row_index, 1);
-  lua_setfield(L, -2, "__index");
-  for (lua_Integer i = lua_Integer(lua_rawlen(L, -2)); i > 0; --i) {
-    lua_rawgeti(L, -2, i);
-    lua_pushvalue(L, -2);
-    lua_setmetatable(L, -2);
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
   return 1;
 }
 

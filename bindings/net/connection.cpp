@@ -123,6 +123,11 @@ Status Connection::open(const Exchange& exchange) {
     return failure(Kind::network,
                    "no connection to " + peer() + " within " + seconds(options_.connect_timeout),
                    "check the network and proxy settings");
+  if (error == ECONNREFUSED && !proxy_ && reach_ == kLoopback)
+    return failure(Kind::network,
+                   "could not connect to " + peer() + ": refused: nothing listens there",
+                   "does kling sim still run? Each start gives it another address, unless --port "
+                   "names one");
   if (error != 0)
     return failure(Kind::network, "could not connect to " + peer() + ": refused or unreachable",
                    "check the network, and that the address is right");

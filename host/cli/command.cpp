@@ -86,8 +86,9 @@ void add_commands(CLI::App& app, std::span<const Command> table, int& code, std:
         if (option->get_positional() || option->check_lname("script") || !value.ends_with(".lua"))
           continue;
         const std::string name = option->get_name();
-        return void(code = misused(name + " took " + value + " as its value",
-                                   "write " + path + " " + name + " VALUE " + value));
+        std::string line = "write " + path + " " + name + " VALUE " + value;
+        for (const std::string& word : sub->remaining()) line += " " + quoted(word);
+        return void(code = misused(name + " took " + value + " as its value", line));
       }
       code = run();
     });
@@ -158,12 +159,21 @@ void Voice::add_options(CLI::App& owner) {
 }
 
 std::string Voice::typed(std::string hint) const {
-  const CLI::Option* sim = app == nullptr ? nullptr : app->get_option_no_throw("--sim");
-  if (sim == nullptr || sim->count() == 0) return hint;
+  static const std::regex takes("(kling (run|plan|view)\\b)"), drafts("(kling (run|plan)\\b)");
   static const std::regex ours(
-      "(kling (jobs( (list|show|wait|save|resolve|answer|prune))?|run|plan|query|repl|view)\\b)( "
-      "--sim)?");
-  return std::regex_replace(hint, ours, "$1 --sim");
+      "(kling (jobs( (list|show|wait|save|resolve|answer|prune))?|run|plan|query|repl|view)\\b)");
+  for (const char* name : {"--take", "--draft", "--ledger", "--sim"}) {
+    const CLI::Option* option = app == nullptr ? nullptr : app->get_option_no_throw(name);
+    if (option == nullptr || option->count() == 0 || hint.find(name) != hint.npos) continue;
+    std::string given = std::string(" ") + name;
+    if (option->get_items_expected_max() > 0) given += " " + quoted(option->results().back());
+    hint = std::regex_replace(hint,
+                              given.starts_with(" --take")    ? takes
+                              : given.starts_with(" --draft") ? drafts
+                                                              : ours,
+                              "$1" + std::regex_replace(given, std::regex("\\$"), "$$$$"));
+  }
+  return hint;
 }
 
 void Voice::line(const nlohmann::json& value) {

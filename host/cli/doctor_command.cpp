@@ -73,16 +73,24 @@ Finding check_key(Patient& patient) {
   return {"found in " + patient.access->key_source};
 }
 
-Finding check_proxy(Patient& patient) {
+Finding check_address(Patient& patient) {
   const auto url = net::parse_url(patient.base_url);
-  if (!url) return problem(url.error());
+  if (!url)
+    return problem("the service's address is " + api::excerpt(patient.base_url, 60) + ": " +
+                       url.error().message,
+                   "--base-url, KLING_BASE_URL or base_url in the config file gives it");
   patient.origin = url->origin;
-  auto proxy = net::Environment().proxy_for(url->origin);
+  return {url->origin.name()};
+}
+
+Finding check_proxy(Patient& patient) {
+  if (!patient.origin) return not_known();
+  auto proxy = net::Environment().proxy_for(*patient.origin);
   if (!proxy) return problem(proxy.error());
   patient.proxy = std::move(*proxy);
-  if (!patient.proxy) return {"none for " + url->origin.name()};
+  if (!patient.proxy) return {"none for " + patient.origin->name()};
   return {patient.proxy->host + ":" + std::to_string(patient.proxy->port) + " connects to " +
-          url->origin.name()};
+          patient.origin->name()};
 }
 
 Finding check_dns(Patient& patient) {
@@ -223,12 +231,11 @@ constexpr struct {
   const char* name;
   Finding (*run)(Patient&);
 } kChecks[] = {
-    {"versions", check_versions},     {"key", check_key},
-    {"proxy", check_proxy},           {"dns", check_dns},
-    {"connection", check_connection}, {"tls", check_tls},
-    {"service", check_service},       {"clock", check_clock},
-    {"ffmpeg", check_ffmpeg},         {"codecs", check_codecs},
-    {"folders", check_folders},       {"ledger", check_ledger},
+    {"versions", check_versions}, {"key", check_key},         {"address", check_address},
+    {"proxy", check_proxy},       {"dns", check_dns},         {"connection", check_connection},
+    {"tls", check_tls},           {"service", check_service}, {"clock", check_clock},
+    {"ffmpeg", check_ffmpeg},     {"codecs", check_codecs},   {"folders", check_folders},
+    {"ledger", check_ledger},
 };
 
 int run_doctor(const Voice& voice, const ServiceOptions& options) {
@@ -244,7 +251,8 @@ int run_doctor(const Voice& voice, const ServiceOptions& options) {
   patient.ledger = find_ledger(options, "", false, patient.notice);
   int code = kExitDone;
   for (const auto& check : kChecks) {
-    const Finding finding = check.run(patient);
+    Finding finding = check.run(patient);
+    finding.cure = voice.typed(finding.cure);
     if (finding.level == kProblem) code = kExitError;
     if (voice.json) {
       Voice::line({{"check", check.name},
@@ -307,7 +315,7 @@ int run_login(const Voice& voice, const ServiceOptions& options) {
   patient.base_url = patient.access->base_url.empty() ? std::string(engine::kDefaultBaseUrl)
                                                       : patient.access->base_url;
   Finding finding;
-  for (auto* check : {check_proxy, check_dns, check_connection, check_service})
+  for (auto* check : {check_address, check_proxy, check_dns, check_connection, check_service})
     if (finding = check(patient); finding.level == kProblem) break;
   if (finding.level == kProblem && patient.answered())
     return voice.fail({.kind = Kind::auth,

@@ -15,6 +15,15 @@ struct ResolveOptions : LedgerOptions {
   bool abandon = false;
 };
 
+/// The run that asks for the row's shot anew.
+std::string asks_anew(const engine::Step& row) {
+  std::string take = take_of(row.run), draft;
+  if (take == "draft" || take.ends_with("-draft"))
+    take.resize(take.size() - std::min<std::size_t>(take.size(), 6)), draft = " --draft";
+  return "kling run" + (take.empty() ? "" : " --take " + cli::quoted(take)) + draft +
+         " --retry-failed";
+}
+
 /// What can be chosen for this job.
 int tell_choices(const Voice& voice, const engine::Step& row) {
   const bool ends =
@@ -31,8 +40,7 @@ int tell_choices(const Voice& voice, const engine::Step& row) {
   if (row.state == engine::StepState::accepted)
     hint += job + " --adopt ID\n       its own id finds nothing: it is this task\n      ";
   if (!ends)
-    hint +=
-        job + " --abandon\n       give it up; kling run --retry-failed with its script asks anew";
+    hint += job + " --abandon\n       give it up; " + asks_anew(row) + " with its script asks anew";
   constexpr const char* kWords[] = {"it was never sent",
                                     "it is being sent",
                                     "it goes on at the service",
@@ -62,12 +70,11 @@ int run_resolve(const ResolveOptions& options) {
   const Status resolved = engine::resolve(service.settings, asked, options.adopt, options.resubmit);
   if (!resolved.ok()) return options.voice.fail(resolved.error());
   const std::string what = options.voice.typed(
-      options.resubmit  ? "will be sent again by the next run of its script"
-      : options.abandon ? row->unsent()
-                              ? "is given up; it was never sent"
-                              : "is given up; a new one is asked for, and paid, by kling run "
-                                "--retry-failed"
-                        : "is adopted; the next run of its script goes on with it");
+      options.resubmit ? "will be sent again by the next run of its script"
+      : options.abandon
+          ? row->unsent() ? "is given up; it was never sent"
+                          : "is given up; a new one is asked for, and paid, by " + asks_anew(*row)
+          : "is adopted; the next run of its script goes on with it");
   return options.voice.result({{"handle", handle}, {"resolved", true}}, handle + " " + what + "\n");
 }
 

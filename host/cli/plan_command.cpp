@@ -147,8 +147,9 @@ class Plan {
         printed("%d to submit, about $%.2f; %d paid or running, $%.2f\n", submissions, usd,
                 counts["paid"] + counts["running"] + counts["ambiguous"], paid);
     if (counts["refused"] > 0)
-      text += printed("%d refused (not sent again): kling run --retry-failed asks anew\n",
-                      counts["refused"]);
+      text += std::to_string(counts["refused"]) +
+              " refused (not sent again): " + command_line(*run_.app, "--retry-failed") +
+              " asks anew\n";
     const bool is_draft = !engines.empty() && engines[0]->options.draft;
     if (spared && submissions > 0) text += printed("with --draft about $%.2f\n", draft);
     if (draft > 0 && !spared && !(is_draft && engines[0]->options.purse->spared))
@@ -157,8 +158,9 @@ class Plan {
       text += printed("%d step%s from last time\n", differing,
                       differing == 1 ? " differs" : "s differ");
     if (counts["ambiguous"] > 0)
-      text += printed("%d need%s your decision first: kling jobs list --state ambiguous\n",
-                      counts["ambiguous"], counts["ambiguous"] == 1 ? "s" : "");
+      text += run_.voice.typed(
+          printed("%d need%s your decision first: kling jobs list --state ambiguous\n",
+                  counts["ambiguous"], counts["ambiguous"] == 1 ? "s" : ""));
     if (unpriced > 0) text += printed("%d without a known price\n", unpriced);
     if (over_budget_) text += printed("over the budget of $%.2f\n", limits_.budget_usd);
     if (submissions > 0)

@@ -207,9 +207,11 @@ int run_program(int argc, char** argv) {
   const bool known =
       std::ranges::any_of(kCommands, [&](const Command& command) { return command.name == first; });
   if (!known && !first.starts_with('-')) {
-    if (first.ends_with(".lua"))
-      return misused(first + " is a script",
-                     "kling run " + first + ", or kling run --sim " + first);
+    if (first.ends_with(".lua")) {
+      std::string line;
+      for (const std::string& word : words) line += " " + quoted(word);
+      return misused(first + " is a script", "kling run" + line + ", or kling run --sim" + line);
+    }
     return tell_unknown(app, "kling", first);
   }
   g_misused_in_json = std::find(words.begin(), std::ranges::find(words, "--"), "--json") !=

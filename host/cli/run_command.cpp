@@ -243,8 +243,6 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
   *listened = runtime;
   std::string again = "kling view --open";
   if (!settings.take.empty()) again += " --take " + cli::quoted(settings.take);
-  const std::string& ledger = options.service.ledger;
-  if (!ledger.empty()) again += " --ledger " + cli::quoted(ledger);
   if (!typed) again += " " + cli::quoted(script);
   again = options.report == nullptr ? options.voice.typed(again) : "";
   if (board) board->show(*runtime, again);

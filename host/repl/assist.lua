@@ -359,12 +359,24 @@ local function find_help(topic)
   return field and field_help(name, field)
 end
 
+-- Of an option, such as concat's crossfade: which function takes it.
+local function option_help(name)
+  for _, fn in ipairs(manual.functions) do
+    local field = named(fields_of(fn.name) or {}, name)
+    if field then return page(("kling.%s: %s: %s"):format(call_of(fn), name, kind_of(field)), field.doc) end
+  end
+end
+
 function repl.help(topic)
   local lines
   if topic == nil or rawequal(topic, kling) then
     lines = overview()
   elseif type(topic) == "string" then
-    lines = find_help(topic) or find_help("text2video." .. topic) or find_help("omni." .. topic)
+    lines = find_help(topic) or find_help("text2video." .. topic) or find_help("omni." .. topic) or option_help(topic)
+    local held = repl.local_value(topic)
+    if held == nil then held = rawget(globals, topic) end
+    local class = repl.class_of(held)
+    lines = lines or class and find_help(class)
     if not lines then
       local near = host.near(topic)
       lines = { "there is no help on " .. topic .. (near ~= "" and "; did you mean " .. near .. "?" or "") }

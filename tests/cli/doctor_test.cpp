@@ -47,7 +47,7 @@ struct Patient : Stage {
       report.checks[value.at("check")] = value;
     }
     CAPTURE(report.run.err);
-    REQUIRE(report.checks.size() == 12);
+    REQUIRE(report.checks.size() == 13);
     for (const auto& [name, check] : report.checks)
       CHECK_MESSAGE((check.at("state") == "ok" || check.at("hint") != ""), name);
     // The exit code says whether any line is a problem, and no line holds a key.
@@ -190,6 +190,21 @@ TEST_CASE("doctor works without a key a network or a name that is found") {
   const Outcome help = patient.run({"doctor", "--help"});
   CHECK_FALSE(contains(help.out, "--poll-interval"));
   CHECK_FALSE(contains(help.out, "--patience"));
+}
+
+TEST_CASE("doctor names an address that is none, and one where nothing listens") {
+  Patient patient;
+  patient.service.reset();
+  const Report ended = patient.examine();
+  CHECK(contains(ended.words("connection"),
+                 ": refused: nothing listens there → does kling sim still run?"));
+  CHECK(contains(patient.run({"query", "kling:text2video/1"}).err,
+                 ": refused: nothing listens there\n"));
+  patient.set("KLING_BASE_URL=api.cometapi.com");
+  const Report report = patient.examine();
+  CHECK(report.state("address") == "problem");
+  CHECK(contains(report.words("address"), "api.cometapi.com: the URL must start with https://"));
+  CHECK(report.state("proxy") == "warning");
 }
 
 TEST_CASE("doctor compares the clock with the service's") {

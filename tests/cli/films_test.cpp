@@ -228,6 +228,16 @@ kling.timeline({ one }, "own.otio"))");
   for (const std::string& name : own) CHECK_FALSE(fs::exists(path(name + ".~2~")));
 }
 
+TEST_CASE("a file of one's own stays where it is when no picture can be made for its name") {
+  const Stage stage("require('kling').bytes('abc'):save('own.png')");
+  std::ofstream(stage.folder / "own.png") << "mine";
+  const Outcome run = stage.run();
+  CAPTURE(run.err);
+  CHECK(run.err.starts_with("kling: film.lua:1: kling.bytes is text, no video, picture or sound"));
+  CHECK(read_file(stage.folder / "own.png", 100).value() == "mine");
+  CHECK_FALSE(fs::exists(stage.folder / "own.png.~1~"));
+}
+
 TEST_CASE("a film does not take the place of a part, nor a clip that of the ledger") {
   const struct {
     const char* script;
@@ -266,6 +276,7 @@ for i, fps in ipairs { 5, 12 } do
   kling.concat({ one, one:last_frame() }, i .. "x.mp4", { fps = fps, crossfade = 0.2 })
 end
 os.execute("cp '" .. one.path .. "' copy.mp4 2>&-")
+kling.concat({ one.path, one.path }, "both.mp4")
 kling.text2video { prompt = "A crow" }:wait())");
   const Outcome plan = stage.run({"plan", "film.lua"});
   CHECK_MESSAGE(plan.code == 0, plan.err);

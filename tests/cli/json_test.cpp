@@ -163,7 +163,7 @@ TEST_CASE("what the other commands write is documented") {
   check("jobs resolve", stage.run({"jobs", "resolve", "--json", lost, "--abandon"}));
   check("jobs prune", stage.run({"jobs", "prune", "--json"}));
   CHECK(check("query", stage.run({"query", "--json", done})).front()["videos"].size() == 1);
-  CHECK(check("doctor", stage.run({"doctor", "--json"})).size() == 12);
+  CHECK(check("doctor", stage.run({"doctor", "--json"})).size() == 13);
   const auto server = stage.start({"sim", "--json", "--state", "state"});
   REQUIRE(stage.until(
       [&](const sim::Counters&) { return std::filesystem::exists(stage.folder / "state/clips"); }));

@@ -144,6 +144,45 @@ TEST_CASE("the command that a hint names has --sim where the run had it") {
   CHECK(contains(stage.run({"jobs", "list", "--sim", "--json"}).out, "kling jobs resolve --sim "));
 }
 
+TEST_CASE("the command that a hint names has the take and the ledger of the run that tells it") {
+  Stage stage("require('kling').text2video { prompt = 'A kite' }:wait()");
+  const Outcome lost = stage.run(
+      {"run", "--sim", "--take", "b c", "--ledger", "my $1.db", "--speed", "1000", "--patience",
+       "1", "--fault", "create#1: accept, drop", "--no-lookup", "film.lua", "x", "--", "-y"});
+  CAPTURE(lost.err);
+  CHECK(lost.code == 4);
+  CHECK(contains(lost.err, "kling jobs resolve --sim --ledger 'my $1.db' kling:text2video/~"));
+  const std::vector<std::string> ledger = {"--sim", "--ledger", "my $1.db"};
+  const auto jobs = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "jobs");
+    words.insert(words.end(), ledger.begin(), ledger.end());
+    return stage.run(words);
+  };
+  const std::string id = short_ids(jobs({"list"}).out).front();
+  CHECK(contains(jobs({"resolve", id}).err,
+                 "give it up; kling run --sim --ledger 'my $1.db' --take 'b c' --retry-failed with "
+                 "its script"));
+  CHECK(contains(jobs({"resolve", "--abandon", id}).out,
+                 "by kling run --sim --ledger 'my $1.db' --take 'b c' --retry-failed\n"));
+  const Outcome refused = stage.run({"run", "--sim", "--take", "b c", "--ledger", "my $1.db",
+                                     "--speed", "1000", "film.lua", "x", "--", "-y"});
+  CAPTURE(refused.err);
+  CHECK(contains(refused.err,
+                 "or kling run --sim --ledger 'my $1.db' --take 'b c' --retry-failed\n"));
+}
+
+TEST_CASE("what was refused before it was sent takes no other's name") {
+  const Stage stage(
+      "local kling = require 'kling'\nfor _ = 1, 2 do\n"
+      "  print(pcall(kling.image2video, { image = 'no.png', prompt = 'shot' }))\nend\n"
+      "for _ = 1, 3 do print(kling.text2video('shot').name) end\n"
+      "print(kling.text2video { prompt = 'x', name = 'shot-4' }.name, "
+      "kling.text2video('shot').name)");
+  const Outcome run = stage.run();
+  CAPTURE(run.err);
+  CHECK(contains(run.out, "\nshot\nshot-2\nshot-3\nshot-4\tshot-5\n"));
+}
+
 TEST_CASE("files that are joined are told of, and what was made of them") {
   const Stage stage(
       "local kling = require 'kling'\n"

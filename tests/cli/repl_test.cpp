@@ -64,6 +64,19 @@ TEST_CASE("a command of the shell is answered, and help on a value shows its cal
     CHECK_MESSAGE(contains(run.out, call), call);
 }
 
+TEST_CASE("help knows a variable by what it holds, and the options of functions") {
+  Stage stage("");
+  const Outcome run = repl(stage,
+                           "local c = kling.text2video('A fox'):wait()\nhelp c\njob = c.job\n"
+                           "help job\nhelp crossfade\nhelp trim\nhelp nothing_such\n");
+  CAPTURE(run.out);
+  CHECK(run.code == 0);
+  for (const char* part :
+       {"kling.Clip\n", "kling.Job\n", "kling.concat(parts, path, options?): crossfade: ",
+        "clip:trim(from, to?)\n", "there is no help on nothing_such\n"})
+    CHECK_MESSAGE(contains(run.out, part), part);
+}
+
 TEST_CASE("the same line again makes a new clip") {
   Stage stage("");
   const std::string line = "kling.text2video { prompt = 'A kite' }:wait().duration > 5\n";

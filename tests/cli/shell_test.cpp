@@ -139,6 +139,9 @@ TEST_CASE("a command line that is nearly right is told what is right") {
   } rows[] = {
       {{"film.lua"},
        "kling: film.lua is a script\n  do: kling run film.lua, or kling run --sim film.lua\n"},
+      {{"film.lua", "a b"},
+       "kling: film.lua is a script\n  do: kling run film.lua 'a b', or kling run --sim film.lua "
+       "'a b'\n"},
       {{"rnu", "film.lua"},
        "kling: kling has no command rnu; did you mean run?\n  do: kling --help\n"},
       {{"run", "--sped", "60", "film.lua"},

@@ -187,6 +187,10 @@ TEST_CASE("a slip on the command line is answered in words of ours") {
        "kling: -- stands before the script\n  do: leave it out: the same line without it\n"},
       {{"run", "--take", "film.lua"},
        "kling: --take took film.lua as its value\n  do: write kling run --take VALUE film.lua\n"},
+      {{"run", "--take", "film.lua", "a b", "c"},
+       "kling: --take took film.lua as its value\n  do: write kling run --take VALUE film.lua 'a "
+       "b' "
+       "c\n"},
       {{"view", "--sheet", "film.lua"},
        "kling: --sheet took film.lua as its value\n  do: write kling view --sheet VALUE "
        "film.lua\n"},
@@ -326,6 +330,55 @@ TEST_CASE("a global without a value that a request is given is told") {
     CHECK(contains(run.err, "the global ") == (*row.says != '\0'));
   }
   CHECK(stage.service->counters().creates == 4);  // of those that nothing is said of
+}
+
+TEST_CASE("a variable called like a field is no slip where something may read it") {
+  Stage stage("");
+  std::ofstream(stage.folder / "shots.lua") << "return 1";
+  int runs = 0;
+  for (const char* script :
+       {"local mode = 'pro' kling.text2video { prompt = 'a' } print(mode)",
+        "mode='pro'\nkling.text2video { prompt = 'b', mode=mode }\nkling.text2video 'c'",
+        "local mode = 'pro'\nkling.text2video('d '..mode)",
+        "mode = 'pro'\nkling.text2video(_G.mode)",
+        "mode = 'pro'\nrequire 'shots'\nkling.text2video 'e'",
+        "local sound = \"off\" print(\"it's\"..sound..\"it's\")\nkling.text2video 'f'",
+        "local mode = 'std'\nkling.text2video { prompt = 'g', mode = 'std' }",
+        "local function shot(prompt, duration)\n  return kling.text2video { prompt = prompt "
+        "}\nend\n"
+        "shot('h', 5)",
+        "for duration = 1, 1 do kling.text2video 'i' end", "name = 'Foxes'\nkling.text2video 'j'",
+        "local image = \"hero.png\"\nkling.text2video 'k'",
+        "local mode = {}\nkling.text2video 'l'"}) {
+    std::ofstream(stage.folder / "film.lua") << "local kling = require 'kling'\n" << script;
+    const Outcome run = stage.run();
+    CAPTURE(script);
+    CAPTURE(run.err);
+    CHECK(run.code == 0);
+    ++runs;
+  }
+  CHECK(stage.service->counters().creates > runs);
+  std::ofstream(stage.folder / "film.lua")
+      << "local kling = require \"kling\"\nlocal mode = \"pro\" -- the best mode\n"
+         "kling.map({ \"A fox in slow mode\" }, kling.text2video)";
+  const Outcome run = stage.run();
+  CAPTURE(run.err);
+  CHECK(contains(run.err, "kling: film.lua:3: mode, set in film.lua:2, is not in this request"));
+}
+
+TEST_CASE("a table without the names of its columns is told with its first row") {
+  Stage stage(
+      "for _, row in ipairs(require('kling').csv('shots.csv')) do\n"
+      "  print(pcall(function() return 'Red ' .. row.prompt end), row.prompt or row.text)\nend");
+  const auto warning = [&](const char* table) {
+    std::ofstream(stage.folder / "shots.csv") << table;
+    return stage.run().err;
+  };
+  const std::string told = warning("A fox,pro\nA crow,std\n");
+  CHECK(told ==
+        "kling: warning: film.lua:2: the table has no column prompt: its first row is taken "
+        "for the names of the columns, and reads: A fox, pro\n");
+  CHECK(warning("text,mode\nA crow,std\n") == "");
 }
 
 TEST_CASE("a file that does not compile is told with its line, whoever asks for it") {

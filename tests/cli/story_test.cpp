@@ -641,9 +641,11 @@ print(ok)
   CHECK(again.out == "false\n");
   // The whole command: without its take or ledger, another film would be paid.
   CHECK(contains(again.err, "--no-store --retry-failed film.lua 'two words' -- -x\n"));
-  const Outcome plan = stage.run({"plan", "film.lua"});
+  const Outcome plan = stage.run({"plan", "film.lua", "a b", "--", "-x"});
   CAPTURE(plan.out);
-  CHECK(contains(plan.out, "refused (not sent again)"));
+  CHECK(contains(
+      plan.out,
+      "1 refused (not sent again): kling run --retry-failed film.lua 'a b' -- -x asks anew\n"));
   CHECK(stage.service->counters().creates == 2);
   const Outcome retried = stage.run({"run", "--no-store", "--retry-failed", "film.lua"});
   CHECK(retried.out == "true\n");

@@ -2593,7 +2593,24 @@ kling.concat({ clip, strom }, "film.mp4"))lua",
 for i = 0, 1 do clips[i] = kling.text2video("A fox " .. i):wait() end
 kling.concat(clips, "film.mp4"))lua",
      R"lua(kling: film.lua:4: concat takes a list, and got a table with the name 0 in it
-  do: a list begins at 1; options are a table of their own
+  do: a list begins at 1: { one, two }
+)lua",
+     ""},
+    {"", R"lua(kling.map({ [0] = "A fox", "A crow" }, kling.text2video))lua",
+     R"lua(kling: film.lua:2: kling.map takes a list, and got a table with the name 0 in it
+  do: a list begins at 1: { one, two }
+)lua",
+     ""},
+    {"", R"lua(kling.ask("When?", { [0] = "dawn", "day", "night" }))lua",
+     R"lua(kling: film.lua:2: ask takes a list, and got a table with the name 0 in it
+  do: a list begins at 1: { one, two }
+)lua",
+     ""},
+    {"",
+     R"lua(local fox, crow = kling.all { kling.text2video("A fox"), kling.text2video("A crow") }
+kling.concat({ fox, crow }, "film.mp4"))lua",
+     R"lua(kling: film.lua:3: concat: item 1 is a table
+  do: it takes clips, images and paths; kling.all and kling.map give one list
 )lua",
      ""},
     {"",
@@ -2608,4 +2625,36 @@ for _, row in ipairs(kling.csv("shots.csv")) do print(row.Prompt, row.Mode, row.
      "",
      R"lua(A fox	pro	pro
 )lua"},
+    {"",
+     R"lua(io.open("shots.csv", "w"):write("Prompt,Mode\nA fox,pro\n"):close()
+for _, row in ipairs(kling.csv("shots.csv")) do row.Prompt = "A crow" print(row.Prompt, row.prompt) end)lua",
+     "",
+     R"lua(A crow	A crow
+)lua"},
+    {"",
+     R"lua(mode = "pro"
+kling.text2video { prompt = "A fox" })lua",
+     R"lua(kling: film.lua:3: mode, set in film.lua:2, is not in this request, and nothing reads it
+  do: write kling.text2video { …, mode = mode }; or take that line out
+)lua",
+     ""},
+    {"",
+     R"lua(local duration = 10
+kling.text2video("A fox"):wait():save("fox.mp4"))lua",
+     R"lua(kling: film.lua:3: duration, set in film.lua:2, is not in this request, and nothing reads it
+  do: write kling.text2video { …, duration = duration }; or take that line out
+)lua",
+     ""},
+    {"",
+     R"lua(MODE = pro
+kling.text2video { prompt = "A fox", mode = MODE })lua",
+     R"lua(kling: film.lua:2: MODE = pro: the global pro is nil
+  do: a text stands in quotes: MODE = "pro"
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", callback = print })lua",
+     R"lua(kling: film.lua:2: callback is a function, which cannot be sent
+  do: it is an address; a function goes to job:on_done(function(clip, err) … end)
+)lua",
+     ""},
 };

@@ -110,13 +110,15 @@ Status frame_at(const std::string& video, double seconds, const std::string& png
   return write_shown_frame(*source, seconds, png, warn);
 }
 
-Status convert_picture(const std::string& picture, const std::string& out) {
+Status convert_picture(const std::string& picture, const std::string& out,
+                       const std::function<Status()>& ready) {
   if (Status status = check_folder(out); !status) return status;
   const auto source = inspect_video(picture);
   if (!source) return source.error();
   const PartPath part(out);
   const bool png = extension_of(out) == "png";
   Status status = write_frames(*source, {.first_frame_only = true}, part.path(), png);
+  if (status) status = ready();
   return status ? commit_picture(part, out) : status;
 }
 

@@ -64,8 +64,10 @@ Status last_frame(const std::string& video, const std::string& png, const Warn& 
 /// the length).
 Status frame_at(const std::string& video, double seconds, const std::string& png, const Warn& warn);
 
-/// Writes a picture again, upright, as `out`'s name says: .png, else JPEG.
-Status convert_picture(const std::string& picture, const std::string& out);
+/// Writes a picture again, upright, as `out`'s name says: .png, else JPEG. `ready` comes before
+/// what lies there is replaced.
+Status convert_picture(const std::string& picture, const std::string& out,
+                       const std::function<Status()>& ready);
 
 /// One picture of a contact sheet.
 struct Cell {
