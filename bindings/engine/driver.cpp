@@ -286,8 +286,13 @@ void Engine::end_run(const std::vector<std::shared_ptr<Ask>>& untold) {
   std::vector<Caught> kept;
   for (const auto& ask : untold)
     if (ask->ready && ask->book.lock() == *book) kept.push_back({ask.get(), true, 0});
-  const std::scoped_lock lock(claim_mutex, questions_mutex);
-  if (Status ended = (*book)->end_run(options.run_name(), asked, kept, asked_again); !ended)
+  std::set<std::string> questions;
+  {
+    std::lock_guard lock(questions_mutex);
+    for (const auto& [digest, owner] : asked_again) questions.insert(digest);
+  }
+  std::lock_guard lock(claim_mutex);
+  if (Status ended = (*book)->end_run(options.run_name(), asked, kept, questions); !ended)
     log("warning", ended.error().message);
 }
 

@@ -179,13 +179,14 @@ void Engine::probe(std::shared_ptr<MediaSource> source,
 }
 
 void Engine::ask(Question question, std::vector<std::shared_ptr<MediaSource>> about,
-                 std::weak_ptr<void> owner, std::function<void(Result<int>)> done) {
-  std::function<void(Result<Question>)> recorded = [self = shared_from_this(), owner,
-                                                    done](Result<Question> row) {
+                 std::weak_ptr<void> owner, AnswerDone done, std::shared_ptr<void> until_known) {
+  AnswerDone recorded = [self = shared_from_this(), owner, done,
+                         until_known](Result<Question> row) {
     row ? self->await_answer(*row, {owner, done}) : done(std::move(row.error()));
   };
-  work_on(about, std::move(recorded),
-          [question, about](Engine& engine) { return engine.record_question(question, about); });
+  work_on(about, std::move(recorded), [question, about, owner](Engine& engine) {
+    return engine.record_question(question, about, owner);
+  });
 }
 
 std::vector<Question> Engine::questions() const {

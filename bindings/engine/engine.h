@@ -221,10 +221,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
   virtual std::size_t pending() const;
 
   /// A question to a person about these media, or with the choices that it has. Recorded under what
-  /// it asks: an answer of an earlier run, or of anybody from now on, is the one. `done` gets its
-  /// number, unless its `owner` has gone. Not an operation of pending(): it may take days.
+  /// it asks: an answer of an earlier run, or of anybody from now on, is the one. `done` gets it
+  /// with its answer, unless its `owner` has gone. Not an operation of pending(): it may take days.
+  /// `until_known` is let go once it is known whether an earlier run got one.
+  using AnswerDone = std::function<void(Result<Question>)>;
   virtual void ask(Question question, std::vector<std::shared_ptr<MediaSource>> about,
-                   std::weak_ptr<void> owner, std::function<void(Result<int>)> done);
+                   std::weak_ptr<void> owner, AnswerDone done, std::shared_ptr<void> until_known);
   /// Those that this run has asked, answered or not.
   std::vector<Question> questions() const;
   /// A person's answer, to any question of the ledger. Errors (kind invalid): no such question, no
@@ -347,10 +349,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // --- questions.cpp: what only a person can say
   struct Asker {
     std::weak_ptr<void> owner;
-    std::function<void(Result<int>)> tell;
+    AnswerDone tell;
   };
   Result<Question> record_question(Question question,
-                                   const std::vector<std::shared_ptr<MediaSource>>& about);
+                                   const std::vector<std::shared_ptr<MediaSource>>& about,
+                                   const std::weak_ptr<void>& owner);
   void await_answer(const Question& question, Asker asker);
   void look_for_answers();
   bool take_answers();
@@ -461,7 +464,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   mutable std::mutex questions_mutex;
   std::vector<Question> questions_;
   std::vector<std::pair<std::int64_t, Asker>> askers;
-  std::set<std::string> asked_again;  ///< digests: only once in a run
+  std::map<std::string, std::weak_ptr<void>> asked_again;  ///< digests of this run, and who waits
 
   std::mutex slots_mutex;
   Limits limits;

@@ -28,7 +28,9 @@ std::string clip_name(const Job& job, int video) {
 }
 
 constexpr const char* kOtherThanClips =
-    "png jpg jpeg webp gif bmp tif tiff heic heif avif avi webm mkv lua csv json txt md wav mp3";
+    "png jpg jpeg webp gif bmp tif tiff heic heif avif avi webm mkv lua csv json txt md wav mp3 "
+    "pdf "
+    "svg psd eps doc docx zip";
 
 /// A picture is what its name says: this one is written again for that, or refused. Nothing when
 /// it can be copied as it is.

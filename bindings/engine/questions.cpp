@@ -127,13 +127,14 @@ api::Json to_json(const Question& question) {
                     {"where", question.where},   {"script", question.run}};
   if (question.answer == 0) return json;
   json["answer"] = question.answer;
-  json["answered"] = static_cast<double>(question.at) / 1000;
+  if (question.at != 0) json["answered"] = static_cast<double>(question.at) / 1000;
   return json;
 }
 
 /// Finds or makes the question's row. Blocks on the disk.
 Result<Question> Engine::record_question(Question question,
-                                         const std::vector<std::shared_ptr<MediaSource>>& about) {
+                                         const std::vector<std::shared_ptr<MediaSource>>& about,
+                                         const std::weak_ptr<void>& owner) {
   std::string address = question.kind + "\n" + question.text;
   std::set<std::string> known;
   for (std::size_t i = 0; i < about.size(); ++i) {
@@ -163,17 +164,15 @@ Result<Question> Engine::record_question(Question question,
   std::lock_guard lock(questions_mutex);
   int turn = 1;  // the n-th equal question of a run is that of the next: one yes is one yes
   // One that nobody waits for any more, such as after kling.timeout, is the same one.
-  const auto is_left = [&](const Question& known) {
-    return known.digest == question.digest && known.answer == 0 &&
-           std::ranges::none_of(askers, [&](const auto& one) {
-             return one.first == known.id && !one.second.owner.expired();
-           });
+  const auto is_left = [&] {
+    const auto known = std::ranges::find(questions_, question.digest, &Question::digest);
+    return (known == questions_.end() || known->answer == 0) &&
+           asked_again[question.digest].expired();
   };
-  bool first = false;
-  while (!(first = asked_again.insert(question.digest).second) &&
-         std::erase_if(questions_, is_left) == 0)
+  while (asked_again.contains(question.digest) && !is_left())
     question.digest = sha256_hex("question 1\n" + address + "\n" + std::to_string(++turn));
-  auto row = (*book)->record_question(question, first && (options.typed || options.ask_again));
+  const bool anew = asked_again.insert_or_assign(question.digest, owner).second;
+  auto row = (*book)->record_question(question, anew && (options.typed || options.ask_again));
   // A plan says no the second time, so that its loops end.
   if (row && options.take_first && row->answer == 0) row->answer = turn > 1 ? answers(*row) : 1;
   return row;
@@ -195,7 +194,7 @@ void Engine::await_answer(const Question& question, Asker asker) {
                           (question.kind == "approve" ? choice_text(question, question.answer)
                            : question.answer == 1     ? "the first"
                                                       : "the last"));
-    return asker.tell(question.answer);
+    return asker.tell(question);
   }
   const std::string how = answer_command(question);
   log("question",
@@ -226,8 +225,7 @@ bool Engine::take_answers() {
   std::erase_if(askers, [&](auto& one) {
     const auto found = std::ranges::find(questions_, one.first, &Question::id);
     if (one.second.owner.expired() || found == questions_.end()) return true;
-    if (found->answer != 0)
-      queue->post([tell = one.second.tell, answer = found->answer] { tell(answer); });
+    if (found->answer != 0) queue->post([tell = one.second.tell, row = *found] { tell(row); });
     return found->answer != 0;
   });
   return !askers.empty();

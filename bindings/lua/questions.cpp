@@ -78,10 +78,19 @@ int put_question(lua_State* L) {
     call.reply->question = std::make_shared<int>();
     call.client->engine->ask(
         {.kind = kind, .text = {text, size}, .choices = choices, .where = here.text}, call.sources,
-        call.reply->question, [waiting = std::weak_ptr(call.reply)](Result<int> answer) {
-          const auto put = [](Reply& reply, int number) { reply.json = number; };
-          if (auto reply = waiting.lock()) into(std::move(reply), put)(std::move(answer));
-        });
+        call.reply->question,
+        [waiting = std::weak_ptr(call.reply)](const Result<engine::Question>& row) {
+          const auto reply = waiting.lock();
+          if (!reply || *reply->scheduler == nullptr) return;
+          const auto tell = [waiting, row] {
+            const auto put = [](Reply& to, const engine::Question& one) { to.json = one.answer; };
+            if (auto open = waiting.lock()) into(std::move(open), put)(row);
+          };
+          // Answers of an earlier run come in the order in which they were given.
+          (*reply->scheduler)
+              ->arrive({.when = row ? row->at : 0, .ask = {}, .waiting = reply, .tell = tell});
+        },
+        state_of(L).expect());
   });
   return await<push>(L, call);
 }

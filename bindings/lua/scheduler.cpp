@@ -308,7 +308,7 @@ void Scheduler::wake(TaskId id, std::uint32_t serial) {
 void Scheduler::arrive(Arrival arrival) {
   const bool is_new = arrival.when == 0 || arrival.when > begun_;
   // Of an older row, it may not overtake what the earlier run saw before.
-  if (is_new && !arrival.is_held() && !arrival.ask->known) return arrival.tell();
+  if (is_new && !arrival.is_held() && !(arrival.ask && arrival.ask->known)) return arrival.tell();
   auto& list = arrival.is_held() ? held_ : arrivals_;
   if (&list == &arrivals_ && arrival.when == 0) arrival.when = now();
   list.push_back(std::move(arrival));

@@ -54,11 +54,12 @@ struct Ticket : std::enable_shared_from_this<Ticket> {
   std::vector<Awaited> awaited;
 };
 
-/// A job has come so far. What an earlier run saw is told in the order in which that saw it, each
-/// after all that followed from the one before: so nobody comes further than he came then.
+/// A job has come so far, or a person has answered. What an earlier run saw is told in the order in
+/// which that saw it, each after all that followed from the one before: so nobody comes further
+/// than he came then.
 struct Arrival {
-  Millis when = 0;  ///< 0: now
-  std::shared_ptr<engine::Ask> ask;
+  Millis when = 0;                   ///< 0: now
+  std::shared_ptr<engine::Ask> ask;  ///< null: of a person's answer
   std::weak_ptr<Ticket> waiting;
   std::function<void()> tell;
 
@@ -66,7 +67,7 @@ struct Arrival {
     return when > other.when;
   }
   /// The recorded run did not see it before a wait for it was over.
-  bool is_held() const { return ask->raised < ask->timeouts; }
+  bool is_held() const { return ask && ask->raised < ask->timeouts; }
 };
 
 /// A completion for who may have stopped waiting.

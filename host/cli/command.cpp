@@ -164,9 +164,14 @@ std::string Voice::typed(std::string hint) const {
       "(kling (jobs( (list|show|wait|save|resolve|answer|prune))?|run|plan|query|repl|view)\\b)");
   for (const char* name : {"--take", "--draft", "--ledger", "--sim"}) {
     const CLI::Option* option = app == nullptr ? nullptr : app->get_option_no_throw(name);
-    if (option == nullptr || option->count() == 0 || hint.find(name) != hint.npos) continue;
+    const bool elsewhere = !ledger.empty() && name == std::string_view("--ledger");
+    const bool typed_too = option != nullptr && option->count() > 0;
+    if (!(typed_too || elsewhere) || hint.find(name) != hint.npos) continue;
     std::string given = std::string(" ") + name;
-    if (option->get_items_expected_max() > 0) given += " " + quoted(option->results().back());
+    if (!typed_too)
+      given += " " + quoted(ledger);
+    else if (option->get_items_expected_max() > 0)
+      given += " " + quoted(option->results().back());
     hint = std::regex_replace(hint,
                               given.starts_with(" --take")    ? takes
                               : given.starts_with(" --draft") ? drafts

@@ -79,6 +79,7 @@ struct Voice {
   bool warns = false;             ///< quiet, but for warnings
   bool fails_in_json = false;     ///< errors alone are JSON
   const CLI::App* app = nullptr;  ///< whose command line it is
+  std::string ledger;             ///< the one that a command typed here would not find; or empty
   void add_options(CLI::App& app);
 
   /// One JSON value as a line on standard output.
@@ -93,7 +94,7 @@ struct Voice {
   /// The same for a task that failed, with the script's line and the traceback. `job`: what people
   /// call the job it is about.
   int fail(const lua::TaskResult& task, const std::string& job) const;
-  /// What to do, as it is typed here: with --sim where this command had it.
+  /// What to do, as it is typed here: with --take, --ledger, --sim where this command had them.
   std::string typed(std::string hint) const;
 };
 

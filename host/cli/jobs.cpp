@@ -82,6 +82,7 @@ nlohmann::json to_json(const Step& row) {
       nullptr});
   json.erase("reused");  // that is of a run
   json["cost_is_real"] = row.cost_usd.has_value();
+  if (row.state == StepState::failed) json["cost"] = 0;
   json["summary"] = row.summary;
   if (row.superseded) json["superseded"] = true;
   if (const std::string take = take_of(row.run); !take.empty()) json["take"] = take;

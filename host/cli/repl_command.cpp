@@ -95,7 +95,8 @@ class Session {
     tell_news();
     for (engine::Engine* engine : runtime_.engines())
       for (const engine::Question& one : engine->questions())
-        if (one.answer == 0 && !answering_) announce(engine, one);
+        if (one.answer == 0 && answering_ == 0) announce(engine, one);
+    if (answering_ != 0 && !why_closed(answering_).empty()) console_.withdraw();
     if (board) board->update();
     return busy ? 0 : next_timer();
   }
@@ -192,6 +193,16 @@ class Session {
       tell(wrapped(to_text(one) + "\n  " + voice_.typed(answer_command(one)), STDOUT_FILENO));
   }
 
+  /// Empty: the question still waits for its answer.
+  std::string why_closed(std::int64_t question) const {
+    std::string why = "the script waits no longer for question " + std::to_string(question);
+    for (const engine::Engine* engine : runtime_.engines())
+      for (const engine::Question& one : engine->questions())
+        if (one.id == question)
+          why = one.answer == 0 ? "" : "answered elsewhere: " + choice_text(one, one.answer);
+    return why;
+  }
+
   /// Asks who types about the oldest open question. False: there is none, or nobody types.
   bool ask_person(bool& interrupted) {
     if (!console_.interactive() || interrupted) return false;
@@ -200,9 +211,10 @@ class Session {
         if (open.answer != 0 || answered_.contains({engine, open.id})) continue;
         std::string line;
         announce(engine, open);
-        answering_ = true;
+        answering_ = open.id;
         const auto read = console_.read_line(engine::answer_prompt(open), line);
-        answering_ = false;
+        answering_ = 0;
+        if (read == repl::Console::Read::withdrawn) return console_.say(why_closed(open.id)), true;
         interrupted = read != repl::Console::Read::line;
         const int answer = interrupted ? 0 : engine::read_answer(open, line);
         if (!interrupted && answer == 0) console_.say(engine::no_answer(open, line));
@@ -338,7 +350,7 @@ class Session {
   std::set<std::string> priced_;                                        ///< jobs, by external id
   std::set<std::pair<engine::Engine*, std::int64_t>> told_, answered_;  ///< questions, here
   std::map<std::string, std::string> paid_;  ///< inputs that paid, and their jobs
-  bool answering_ = false;
+  std::int64_t answering_ = 0;               ///< the question that stands at the prompt
   bool leaving_ = false;
   int code_ = kExitDone;
 };

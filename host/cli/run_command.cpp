@@ -155,6 +155,11 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
   if (Status opened = service.open(typed ? "" : script); !opened.ok())
     return options.voice.fail(opened.error());
   if (!service.notice.empty()) options.voice.note(service.notice);
+  std::string unused;
+  const std::string& ledger = service.settings.ledger_path;
+  const bool real = !options.simulation.on || options.simulation.with_real_ledger;
+  if (ledger != find_ledger(options.service, "", !real, unused) && ledger != ":memory:")
+    options.voice.ledger = ledger;
   if (!options.simulation.on) warn_of_ffmpeg(options.voice, source);
   engine::EngineOptions& settings = service.settings;
   settings.take = options.take;

@@ -118,8 +118,11 @@ class Run {
     }
     if (shots == 0) return false;
     std::string text = limited ? "y" : "";
-    if (!limited && asking_ != kThis) {
+    // While nobody answers, time-outs and loops of the script may ask for more.
+    if (!limited && (asking_ != kThis || told_price_ != std::pair(shots, usd))) {
+      if (asking_ != 0) std::fputs("\n", stderr);
       asking_ = kThis;
+      told_price_ = {shots, usd};
       forget_typed();
       const bool same = options_.draft && !engines[0]->options.purse->spared;
       std::fprintf(stderr, "%d new shot%s, about %s%s%s; more may follow; go on? [Y/n] ", shots,
@@ -430,7 +433,8 @@ class Run {
   Board* const board_;  ///< null: none
   Progress progress_;
   bool person_ = sits_here();
-  std::int64_t asking_ = 0;  ///< the question that stands on the terminal
+  std::int64_t asking_ = 0;            ///< the question that stands on the terminal
+  std::pair<int, double> told_price_;  ///< shots and dollars, where it is whether to pay
   /// An answer that was typed is on its way into the ledger.
   const std::shared_ptr<bool> keeping_ = std::make_shared<bool>(false);
   std::set<std::pair<engine::Engine*, std::int64_t>> told_, answered_;

@@ -157,9 +157,11 @@ int run_view(const ViewOptions& options) {
   if (options.voice.json) return Voice::line(*data), int{kExitDone};
   if (*book == nullptr) return options.note_absent(), kExitError;
   if (empty)
-    return options.voice.fail({.message = "the ledger " + options.ledger_path() +
-                                          " has no shots of " + (*data)["title"].get<std::string>(),
-                               .hint = "kling jobs lists what it has"});
+    return options.voice.fail(
+        {.message = "the ledger " + options.ledger_path() + " has no shots of " +
+                    (*data)["title"].get<std::string>() +
+                    (options.take.empty() ? "" : " with --take " + options.take),
+         .hint = "kling jobs lists what it has"});
   const fs::path folder = options.folder.empty()
                               ? fs::path(options.ledger_path()).parent_path() / "view"
                               : fs::path(options.folder);
@@ -192,12 +194,16 @@ int run_view(const ViewOptions& options) {
   };
   for (const char* list : {"cards", "films"})
     for (json& item : (*data)[list]) take_in(item);
-  for (json& question : (*data)["questions"])
+  for (json& question : (*data)["questions"]) {
+    const std::int64_t id = question["id"];
+    question["command"] = options.voice.typed(
+        engine::answer_command({.id = id, .kind = question["kind"].get<std::string>()}));
     for (json& choice : question["choices"])
       if (choice.is_object()) {
         choice["file"] = fs::path(choice.value("path", "")).filename().string();
         take_in(choice);
       }
+  }
   for (const auto& [name, text] :
        {std::pair<const char*, std::string>{"index.html", view_page(false)},
         {"view.css", std::string(kViewStyleText)},

@@ -196,6 +196,7 @@ void Console::wait(int milliseconds) {
 Console::Input Console::await_input() {
   for (;;) {
     const int milliseconds = hooks_.idle();
+    if (std::exchange(withdrawn_, false)) return Input::withdrawn;
     pollfd sources[] = {
         {STDIN_FILENO, POLLIN, 0}, {signals_, POLLIN, 0}, {hooks_.descriptor, POLLIN, 0}};
     ::poll(sources, 3, milliseconds);
@@ -223,7 +224,7 @@ Console::Read Console::read_line(const std::string& prompt, std::string& line) {
   reading_ = false;
   if (read == Read::line && interactive_ && history_->add(line, key_) && editor_)
     editor_->remember(line);
-  if (read != Read::line && interactive_) std::printf(read == Read::end ? "\n" : "^C\n");
+  if (read != Read::line && interactive_) std::printf(read == Read::interrupted ? "^C\n" : "\n");
   std::fflush(stdout);
   return read;
 }
@@ -233,6 +234,7 @@ Console::Read Console::read_edited(std::string& line) {
   editor_->stopped = Input::ready;
   const char* text = ::el_gets(editor_->line, &count);
   if (editor_->stopped == Input::interrupted) return Read::interrupted;
+  if (editor_->stopped == Input::withdrawn) return Read::withdrawn;
   if (text == nullptr || count <= 0) return Read::end;
   line.assign(text, static_cast<std::size_t>(count));
   while (line.ends_with('\n') || line.ends_with('\r')) line.pop_back();
@@ -253,6 +255,7 @@ Console::Read Console::read_plain(std::string& line) {
     if (ended_) return Read::end;
     const Input input = await_input();
     if (input == Input::interrupted) return Read::interrupted;
+    if (input == Input::withdrawn) return Read::withdrawn;
     if (input == Input::end) return Read::end;
     char piece[4096];
     const ssize_t size = ::read(STDIN_FILENO, piece, sizeof piece);

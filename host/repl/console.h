@@ -13,7 +13,7 @@ namespace kling::repl {
 
 class Console {
  public:
-  enum class Read { line, interrupted, end };
+  enum class Read { line, interrupted, withdrawn, end };
 
   struct Hooks {
     /// Lets the background go on; called before each wait. Returns the real ms after which it
@@ -32,6 +32,8 @@ class Console {
   bool interactive() const { return interactive_; }
   void start(HistoryFile& history, std::string key, Hooks hooks);
 
+  /// Ends read_line() with Read::withdrawn; from the hook `idle`.
+  void withdraw() { withdrawn_ = true; }
   /// The next line, without its end.
   Read read_line(const std::string& prompt, std::string& line);
   /// Prints a line or several; above the line being typed, when there is one.
@@ -47,7 +49,7 @@ class Console {
 
  private:
   struct Editor;
-  enum class Input { ready, interrupted, end };
+  enum class Input { ready, interrupted, withdrawn, end };
   Input await_input();
   Read read_plain(std::string& line);
   Read read_edited(std::string& line);
@@ -64,6 +66,7 @@ class Console {
   bool reading_ = false;
   std::string buffer_;  ///< read but not yet a line; without an editor
   bool begun_ = false;  ///< standard input was read from
+  bool withdrawn_ = false;
   bool ended_ = false;
   std::unique_ptr<Editor> editor_;
 };

@@ -243,7 +243,7 @@
     });
     node.append(choices);
     if (live && question.kind === "approve") node.append(button("Yes", 1), " ", button("No", 2));
-    if (!live) node.append(make("p", {}, make("code", { textContent: "kling jobs answer " + question.id + " CHOICE" })));
+    if (!live) node.append(make("p", {}, make("code", { textContent: question.command })));
     node.append(note);
     asked.set(question.id, node);
     byId("questions").append(node);

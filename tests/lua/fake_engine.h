@@ -79,8 +79,8 @@ class FakeEngine : public Engine {
   }
   api::Json answer(const std::shared_ptr<Job>& job) const override { return job->answer; }
   void ask(Question, std::vector<std::shared_ptr<MediaSource>>, std::weak_ptr<void>,
-           std::function<void(Result<int>)> done) override {
-    options.queue->post([done] { done(1); });
+           AnswerDone done, std::shared_ptr<void>) override {
+    options.queue->post([done] { done(Question{.answer = 1}); });
   }
   void answer_question(std::int64_t, int, std::function<void(Status)>) override {}
   void get(const std::string& target, std::function<void(Result<api::Json>)> done) override {
@@ -116,7 +116,9 @@ class FakeEngine : public Engine {
   }
   std::size_t pending() const override { return 0; }
   std::vector<std::shared_ptr<Job>> jobs() const override { return {made.begin(), made.end()}; }
-  std::vector<std::shared_ptr<Job>> changes(std::uint64_t&, std::size_t) const override { return jobs(); }
+  std::vector<std::shared_ptr<Job>> changes(std::uint64_t&, std::size_t) const override {
+    return jobs();
+  }
 
   void succeed(FakeJob& job, Millis finished_at = 0) {
     job.now.phase = Phase::stored;

@@ -109,9 +109,12 @@ Result<std::string> timeline(const std::vector<Segment>& segments, const std::st
   if (film->song) {
     const double length = std::max(0.1, film->song->duration);
     Object songs = Object::array();
-    for (double at = 0; at < seconds && (at == 0 || options.loop); at += length)
-      songs.push_back(clip("song", range(0, std::min(length, seconds - at), fps),
+    for (double at = 0; at < seconds && (at == 0 || options.loop); at += length) {
+      // In whole frames of the film, none of which is lost between two.
+      const double end = std::round(std::min(at + length, seconds) * fps);
+      songs.push_back(clip("song", range(0, (end - std::round(at * fps)) / fps, fps),
                            {{"DEFAULT_MEDIA", reference(options.audio, range(0, length, fps))}}));
+    }
     add_track("Song", "Audio", std::move(songs));
   }
   const Object fade = {{"fade", {options.fade.from, options.fade.to}}};
