@@ -237,6 +237,10 @@ std::vector<std::shared_ptr<Job>> Engine::changes(std::uint64_t& since, std::siz
   return changed;
 }
 
+std::string to_text(const Work& work) {
+  return work.what + (work.part >= 0 ? printed(" %.0f %%", work.part * 100) : "");
+}
+
 std::vector<Work> Engine::works() const {
   std::lock_guard lock(file_work_mutex);
   return {file_work.begin(), file_work.end()};

@@ -135,9 +135,7 @@ struct Work {
   std::string what;  ///< "joining film.mp4"
   double part = -1;  ///< of it that is done, 0 to 1; < 0: not known
 };
-inline std::string to_text(const Work& work) {
-  return work.what + (work.part >= 0 ? printed(" %.0f %%", work.part * 100) : "");
-}
+std::string to_text(const Work& work);
 
 struct Bill {
   int submitted = 0;
@@ -224,7 +222,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// it asks: an answer of an earlier run, or of anybody from now on, is the one. `done` gets it
   /// with its answer, unless its `owner` has gone. Not an operation of pending(): it may take days.
   /// `until_known` is let go once it is known whether an earlier run got one.
-  using AnswerDone = std::function<void(Result<Question>)>;
   virtual void ask(Question question, std::vector<std::shared_ptr<MediaSource>> about,
                    std::weak_ptr<void> owner, AnswerDone done, std::shared_ptr<void> until_known);
   /// Those that this run has asked, answered or not.
@@ -347,10 +344,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Result<std::string> uploaded(const std::string& path);
 
   // --- questions.cpp: what only a person can say
-  struct Asker {
-    std::weak_ptr<void> owner;
-    AnswerDone tell;
-  };
   Result<Question> record_question(Question question,
                                    const std::vector<std::shared_ptr<MediaSource>>& about,
                                    const std::weak_ptr<void>& owner);

@@ -228,6 +228,10 @@ Question keep_question(Database& database, const Question& asked, bool again) {
   return rows.empty() ? asked : std::move(rows.front());
 }
 
+void keep_derived(Database& database, std::string_view sha256, std::string_view origin) {
+  database.run("INSERT OR IGNORE INTO derived (sha256, origin) VALUES (?, ?)", sha256, origin);
+}
+
 void withdraw_questions(Database& database, std::string_view script,
                         const std::set<std::string>& asked) {
   for (const Question& open : read_questions(database, "script = ? AND answer = 0", script))

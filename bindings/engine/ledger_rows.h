@@ -106,6 +106,7 @@ std::optional<Error> check_own_id(Database& database, Owner& owner, const Step& 
 
 /// The question as it is kept now; its answer is forgotten when it is to be asked again.
 Question keep_question(Database& database, const Question& asked, bool again);
+void keep_derived(Database& database, std::string_view sha256, std::string_view origin);
 /// Open questions whose digest is not among these.
 void withdraw_questions(Database& database, std::string_view script,
                         const std::set<std::string>& asked);

@@ -286,14 +286,12 @@ class SqliteLedger : public Ledger {
     });
   }
   Status record_derived(std::string_view sha256, std::string_view origin, bool sync) override {
-    constexpr const char* kInsert = "INSERT OR IGNORE INTO derived (sha256, origin) VALUES (?, ?)";
-    const auto insert = [&] { return db_.run(kInsert, sha256, origin), Done{}; };
+    const auto insert = [&] { return keep_derived(db_, sha256, origin), Done{}; };
     return sync ? work(true, insert) : commit(true, insert);
   }
   Result<std::optional<std::string>> origin_of(std::string_view sha256) override {
     return read<std::string>("SELECT origin FROM derived WHERE sha256 = ?", sha256);
   }
-
   Result<Question> record_question(const Question& asked, bool again) override {
     return work(true, [&] { return keep_question(db_, asked, again); });
   }

@@ -1,6 +1,9 @@
 // A question that a script asks a person, and the answer. Plain data.
 #pragma once
 
+#include <functional>
+#include <memory>
+
 #include "api/endpoint.h"
 #include "base/clock.h"
 
@@ -18,6 +21,13 @@ struct Question {
   int answer =
       0;          ///< the number of the choice, from 1; 0: none yet. 1 and 2 of approve: yes and no
   Millis at = 0;  ///< when it was answered
+};
+
+using AnswerDone = std::function<void(Result<Question>)>;
+/// Who waits for an answer, for as long as the owner lives.
+struct Asker {
+  std::weak_ptr<void> owner;
+  AnswerDone tell;
 };
 
 int answers(const Question& question);

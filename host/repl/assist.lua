@@ -372,7 +372,10 @@ function repl.help(topic)
   if topic == nil or rawequal(topic, kling) then
     lines = overview()
   elseif type(topic) == "string" then
-    lines = find_help(topic) or find_help("text2video." .. topic) or find_help("omni." .. topic) or option_help(topic)
+    lines = find_help(topic)
+      or find_help("text2video." .. topic)
+      or find_help("omni." .. topic)
+      or option_help(topic)
     local held = repl.local_value(topic)
     if held == nil then held = rawget(globals, topic) end
     local class = repl.class_of(held)

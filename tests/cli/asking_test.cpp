@@ -47,6 +47,37 @@ TEST_CASE("on a terminal nothing is sent before a person has agreed to what it c
   CHECK(stage.service->counters().creates == 2);
 }
 
+TEST_CASE("what a script asks for while nobody answers is told before it is paid") {
+  const Stage stage(R"(local kling = require "kling"
+local one = kling.text2video { prompt = "one" }
+kling.sleep(1)
+local two = kling.text2video { prompt = "two" }
+kling.all { one, two })");
+  Typist run(stage, kPlainRun);
+  CHECK(run.shows("1 new shot, about $0.21; more may follow; go on? [Y/n] "));
+  CHECK(run.shows("\r\n2 new shots, about $0.42; more may follow; go on? [Y/n] "));
+  CHECK(stage.service->counters().creates == 0);
+  run.type("y\n");
+  CHECK(run.end() == 0);
+  CHECK(stage.service->counters().creates == 2);
+}
+
+TEST_CASE("at the REPL a question ends when it is answered elsewhere or nobody waits any more") {
+  const Stage stage("");
+  Typist session(stage, {"repl"});
+  REQUIRE(session.shows("kling> "));
+  session.type("kling.ask('Day or night?', { 'day', 'night' })\n");
+  REQUIRE(session.shows("question 1, 1 to 2: "));
+  CHECK(stage.run({"jobs", "answer", "1", "night"}).code == 0);
+  CHECK(session.shows("answered elsewhere: \"night\""));
+  CHECK(session.shows("\"night\"\r\nkling> "));
+  session.type(
+      "pcall(kling.timeout, 0.5, function() return kling.ask('Now?', { 'a', 'b' }) end)\n");
+  CHECK(session.shows("the script waits no longer for question 2"));
+  session.type(".quit\n");
+  CHECK(session.end() == 0);
+}
+
 TEST_CASE("nobody is asked before paying with --yes, a budget, ask = no, or without a terminal") {
   const std::vector<std::vector<std::string>> without = {
       {"run", "--no-store", "--yes", "film.lua"},

@@ -157,6 +157,41 @@ TEST_CASE(
   CHECK(stage.run().out == "day\n");
 }
 
+TEST_CASE("of several answers the one that was given first is up first in every later run") {
+  const Stage stage(R"(local kling = require "kling"
+local found, which = kling.any {
+  one = kling.spawn(function() return kling.ask("One?", { "a", "b" }) end),
+  two = kling.spawn(function() return kling.ask("Two?", { "c", "d" }) end) }
+kling.text2video { prompt = "It is " .. found }:wait()
+print(found, which))");
+  const std::vector<std::string> run = {"run", "--no-store", "film.lua"};
+  CHECK(stage.run(run).code == 4);
+  CHECK(answer(stage, "d", "2").code == 0);
+  CHECK(answer(stage, "a", "1").code == 0);
+  for (int i = 0; i < 8; ++i) CHECK(stage.run(run).out == "d\ttwo\n");
+  CHECK(stage.service->counters().creates == 1);
+}
+
+TEST_CASE("the command to type names the ledger where it would not be found from here") {
+  Stage stage("");
+  std::filesystem::create_directory(stage.folder / "films");
+  std::ofstream(stage.folder / "films/film.lua")
+      << "print(require 'kling'.ask('Day or night?', { 'day', 'night' }))";
+  const Outcome asked = stage.run({"run", "films/film.lua"});
+  CHECK(asked.code == 4);
+  const std::string ledger = stage.folder / "films/.kling/ledger.db";
+  CHECK(contains(asked.err, "kling jobs answer --ledger " + ledger + " 1 CHOICE"));
+  CHECK(stage.run({"jobs", "answer", "--ledger", ledger, "1", "night"}).code == 0);
+  CHECK(stage.run({"run", "films/film.lua"}).out == "night\n");
+  CHECK(contains(stage.run({"run", "--ledger", "own.db", "films/film.lua"}).err,
+                 "kling jobs answer --ledger own.db 1 CHOICE"));
+  const Outcome take = stage.run({"run", "--take", "two", "films/film.lua"});
+  CHECK(take.code == 4);
+  CHECK(contains(stage.run({"jobs", "answer", "--ledger", ledger}).out, "2  [two] film"));
+  CHECK(contains(stage.run({"jobs", "answer", "--ledger", ledger, "1", "day"}).err,
+                 "answered: \"day\", not \"night\";"));
+}
+
 TEST_CASE("other tasks go on while a question waits") {
   const Stage stage(R"(local kling = require "kling"
 kling.all {

@@ -154,6 +154,45 @@ TEST_CASE("the page of a film is a folder that holds all it shows, and nothing e
   CHECK_FALSE(std::filesystem::exists(stage.folder / "none"));
 }
 
+TEST_CASE("a page has what its script asks for, whoever paid, and takes no file of others") {
+  Stage stage("");
+  for (const char* place : {"x", "y"}) {
+    std::filesystem::create_directory(stage.folder / place);
+    std::ofstream(stage.folder / (std::string(place) + "/film.lua"))
+        << "local kling = require 'kling'\nkling.map({ 'hero', '" << place
+        << "' }, function(name) return kling.text2video { prompt = name, name = name }:wait() end)";
+    const Outcome run = stage.run({"run", "--ledger", "all.db", std::string(place) + "/film.lua"});
+    CAPTURE(run.err);
+    REQUIRE(run.code == 0);
+  }
+  CHECK(stage.service->counters().creates == 3);
+  const auto names = [&](const std::string& script) {
+    std::string found;
+    const json data = json::parse(stage.run({"view", "--json", "--ledger", "all.db", script}).out);
+    for (const json& card : data["cards"]) found += card["name"].get<std::string>() + " ";
+    return found;
+  };
+  CHECK(names("x/film.lua") == "hero x ");
+  CHECK(names("y/film.lua") == "hero y ");
+  for (const char* name : {"data.js", "view.css", "index.html"}) {
+    const std::string folder = std::string("own-") + name;
+    std::filesystem::create_directory(stage.folder / folder);
+    std::ofstream(stage.folder / (folder + "/" + name)) << "mine";
+    const Outcome view = stage.run({"view", "--ledger", "all.db", "-o", folder, "x/film.lua"});
+    CHECK(view.code == 1);
+    CHECK(contains(view.err, name + std::string(" of another kind")));
+    CHECK(text_of(stage.folder / (folder + "/" + name)) == "mine");
+  }
+  CHECK(stage.run({"view", "--ledger", "all.db", "-o", "page", "x/film.lua"}).code == 0);
+  for (const auto& clip : std::filesystem::directory_iterator(stage.folder / "page/clips")) {
+    std::filesystem::remove(clip.path());
+    std::ofstream(clip.path()) << "cut";
+  }
+  CHECK(stage.run({"view", "--ledger", "all.db", "-o", "page", "x/film.lua"}).code == 0);
+  for (const auto& clip : std::filesystem::directory_iterator(stage.folder / "page/clips"))
+    CHECK(std::filesystem::file_size(clip.path()) > 1000);
+}
+
 TEST_CASE("a browser shows the page without a complaint, and hostile prompts are only text") {
   if (::access("/usr/bin/chromium", X_OK) != 0) {
     MESSAGE("skipped: no Chromium");
@@ -258,7 +297,7 @@ print(kling.approve("Ship it?", { clip })))");
     CHECK_FALSE(contains(read_until(pages.back(), "data: {"), "elsewhere"));
   }
   CHECK(contains(read_until(pages.front(), "event: elsewhere"), "event: elsewhere"));
-  for (const int page : pages) ::close(page);
+  for (const int open : pages) ::close(open);
 
   for (const char* wrong : {"[]", "{}", "{\"id\":1}", "{\"id\":\"1\",\"choice\":1}", "", "no"})
     CHECK(ask("POST", root + "answer", host, ours, wrong).starts_with("HTTP/1.1 400"));
