@@ -93,7 +93,7 @@ class Ledger {
   /// A run of the script came to a good end, in which each (task path, digest) was asked for so
   /// many times: what the script does not ask for any more and was never sent is forgotten.
   /// `untold`: who asked for it was not told how it ended, and the script did without. Open
-  /// questions whose digest is not among `questions` are not listed until they are asked again.
+  /// questions whose digest is not among `questions` are withdrawn until they are asked again.
   virtual Status end_run(std::string_view script, const AskCounts& counts,
                          const std::vector<Caught>& untold = {},
                          const std::set<std::string>& questions = {}) = 0;

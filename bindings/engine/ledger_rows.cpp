@@ -249,7 +249,7 @@ void keep_answer(Database& database, std::int64_t question, std::int64_t choice,
     return database.fail({.message = "the answer to question " + id + " is 1 to " +
                                      std::to_string(answers(row)) + ", not " +
                                      std::to_string(choice)});
-  if (row.answer > 0 && !change)
+  if (row.answer != 0 && !change)
     return database.fail(
         {.message = "question " + id + " is answered already: " + choice_text(row, row.answer)});
   database.run("UPDATE questions SET answer = ?, at = ? WHERE id = ?", choice, now, question);

@@ -93,6 +93,8 @@ std::vector<Question> read_questions(Database& database, const std::string& wher
     query >> row.id >> row.run >> row.digest >> row.kind >> row.text >> choices >> row.where >>
         row.answer >> row.at;
     row.choices = api::parse_json(choices);
+    row.withdrawn = row.answer < 0;
+    row.answer = std::max(row.answer, 0);
   }
   return rows;
 }

@@ -299,7 +299,7 @@ class SqliteLedger : public Ledger {
     return work(true, [&] { return keep_answer(db_, question, choice, now, change), Done{}; });
   }
   Result<std::vector<Question>> questions() override {
-    return work(false, [&] { return read_questions(db_, "answer >= 0 ORDER BY id"); });
+    return work(false, [&] { return read_questions(db_, "id > 0 ORDER BY id"); });
   }
 
   Status record_film(const Film& film) override {

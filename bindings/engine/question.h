@@ -21,6 +21,7 @@ struct Question {
   int answer =
       0;          ///< the number of the choice, from 1; 0: none yet. 1 and 2 of approve: yes and no
   Millis at = 0;  ///< when it was answered
+  bool withdrawn = false;  ///< its script asks it no more; who still waits gets an answer
 };
 
 using AnswerDone = std::function<void(Result<Question>)>;

@@ -143,7 +143,8 @@ Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call
               : std::regex_replace(error.hint, meant, "call the column $2");
     return error;
   }
-  if (Status read = check_unread(L, endpoint, request.fields); !read) return read;
+  if (const std::string unread = read_by_none(L, endpoint, request.fields); !unread.empty())
+    state.warn(std::string(here.text) + ": " + unread);
   for (const auto& finding : findings)
     state.warn(std::string(here.text) + ": " + endpoint.name + ": " + finding.message +
                (finding.hint.empty() ? "" : " (" + finding.hint + ")"));

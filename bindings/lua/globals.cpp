@@ -136,9 +136,9 @@ std::string instead_of(const std::string& field, const std::string& word) {
 int set_in_vain(const std::string& source, const std::string& name, bool global) {
   static const std::regex& others =
       *new std::regex(R"(\b(_G|_ENV|load|loadfile|dofile|require\b(?![\s("']*kling["']))\b)");
-  static const std::regex& plain = *new std::regex("\"[^\"]*\"|--.*");
+  static const std::regex& plain = *new std::regex("\"[^\"]*\"|--[^={]*$");
   static const std::regex& joins = *new std::regex("\\.\\.");
-  const std::regex statement("\\s*(local\\s+)?" + name + "\\s*=.*"), word("\\b" + name + "\\b"),
+  const std::regex statement("\\s*(local\\s+)?" + name + "\\s*=.*[^,]"), word("\\b" + name + "\\b"),
       sets("[.:]\\s*" + name + "\\b|\\b" + name + "\\s*=(?!=)");
   std::istringstream file(source);
   std::string text;
@@ -156,9 +156,9 @@ int set_in_vain(const std::string& source, const std::string& name, bool global)
 
 }  // namespace
 
-Status check_unread(lua_State* L, const api::Endpoint& endpoint, const api::Json& given) {
+std::string read_by_none(lua_State* L, const api::Endpoint& endpoint, const api::Json& given) {
   Runtime& runtime = *runtime_of(L);
-  if (!runtime.options.own_interpreter || runtime.options.engine.confinement.on) return Done{};
+  if (!runtime.options.own_interpreter || runtime.options.engine.confinement.on) return "";
   std::string script;
   std::map<std::string, bool> set;  // texts, numbers and flags, and which of them are globals
   lua_pushglobaltable(L);
@@ -171,6 +171,7 @@ Status check_unread(lua_State* L, const api::Endpoint& endpoint, const api::Json
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
+  if (script.empty()) return "";
   const Task* root = runtime.running() ? runtime.find(runtime.running()->root) : nullptr;
   for (lua_State* thread : {L, root != nullptr && root->thread != nullptr ? root->thread : L}) {
     lua_Debug frame{};
@@ -187,17 +188,14 @@ Status check_unread(lua_State* L, const api::Endpoint& endpoint, const api::Json
       const std::string small = api::lower(name);
       if (small != param.name && std::ranges::count(param.aliases, small) == 0) continue;
       if (given.contains(param.name)) continue;
-      const auto [known, first] = runtime.looked_at.try_emplace(script + "\n" + name);
+      const bool first = runtime.looked_at.try_emplace(script + "\n" + name).second;
       const auto source = first ? read_file(script, 1 << 20) : Error{};
       if (const int line = source ? set_in_vain(*source, name, global) : 0; line > 0)
-        known->second = {.kind = Kind::invalid,
-                         .message = name + ", set in " + script + ":" + std::to_string(line) +
-                                    ", is not in this request, and nothing reads it",
-                         .hint = "write kling." + endpoint.name + " { …, " + param.name + " = " +
-                                 name + " }; or take that line out"};
-      if (!known->second.message.empty()) return known->second;
+        return name + ", set in " + script + ":" + std::to_string(line) +
+               ", is not in this request, and nothing reads it: write kling." + endpoint.name +
+               " { …, " + param.name + " = " + name + " }, or take that line out";
     }
-  return Done{};
+  return "";
 }
 
 /// Of a field's own word without quotes, wherever it stands: { mode = pro }.

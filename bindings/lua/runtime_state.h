@@ -201,9 +201,9 @@ void push_functions(lua_State* L);
 void* module_key();
 /// Whether a request of some endpoint has it.
 bool is_field(const std::string& name);
-/// The error of a script that sets a variable with the name of a field that the request (what is
-/// `given`) does not have, and reads it nowhere. Raises no Lua error.
-Status check_unread(lua_State* L, const api::Endpoint& endpoint, const api::Json& given);
+/// What is said, once, of a script that sets a variable with the name of a field that the request
+/// (what is `given`) does not have, and reads it nowhere; empty: nothing. Raises no Lua error.
+std::string read_by_none(lua_State* L, const api::Endpoint& endpoint, const api::Json& given);
 /// Has the state's globals tell of those that are read and have no value.
 void watch_globals(lua_State* L);
 /// Makes the state's runtime; the userdata in the registry owns it.

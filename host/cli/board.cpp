@@ -138,13 +138,14 @@ std::string Board::next_event(std::uint64_t page, std::uint64_t& seen) {
   bool ended = false;
   {
     std::unique_lock lock(mutex_);
+    if (!pages_.contains(page)) return "";
     if (seen != 0 && !ended_) changed_.wait_for(lock, kPause, [&] { return ended_; });
     const auto gives_way = [&] {
       return !ended_ && pages_.size() > kMostPages && page == *pages_.begin();
     };
     const auto news = [&] { return version_ != seen || closing_ || gives_way(); };
     if (!changed_.wait_for(lock, ended_ ? kPause : kHeartbeat, news)) return ": still here\n\n";
-    if (gives_way()) return "event: elsewhere\ndata: -\n\n";
+    if (gives_way()) return pages_.erase(page), "event: elsewhere\ndata: -\n\n";
     if (version_ == seen) return "";
     ended = ended_;
     seen = version_;

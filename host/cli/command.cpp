@@ -159,23 +159,24 @@ void Voice::add_options(CLI::App& owner) {
 }
 
 std::string Voice::typed(std::string hint) const {
-  static const std::regex takes("(kling (run|plan|view)\\b)"), drafts("(kling (run|plan)\\b)");
-  static const std::regex ours(
-      "(kling (jobs( (list|show|wait|save|resolve|answer|prune))?|run|plan|query|repl|view)\\b)");
-  for (const char* name : {"--take", "--draft", "--ledger", "--sim"}) {
+  constexpr const char* kOurs =
+      "jobs( (list|show|wait|save|resolve|answer|prune))?|run|plan|query|repl|view";
+  for (const auto& [name, commands] : {std::pair{"--take", "run|plan|view"},
+                                       {"--draft", "run|plan"},
+                                       {"--ledger", kOurs},
+                                       {"--sim", kOurs}}) {
     const CLI::Option* option = app == nullptr ? nullptr : app->get_option_no_throw(name);
-    const bool elsewhere = !ledger.empty() && name == std::string_view("--ledger");
     const bool typed_too = option != nullptr && option->count() > 0;
-    if (!(typed_too || elsewhere) || hint.find(name) != hint.npos) continue;
+    if (!typed_too && (ledger.empty() || name != std::string_view("--ledger"))) continue;
     std::string given = std::string(" ") + name;
     if (!typed_too)
       given += " " + quoted(ledger);
     else if (option->get_items_expected_max() > 0)
       given += " " + quoted(option->results().back());
-    hint = std::regex_replace(hint,
-                              given.starts_with(" --take")    ? takes
-                              : given.starts_with(" --draft") ? drafts
-                                                              : ours,
+    // Unless the command has it already; words of the sentence behind it may name it, too.
+    const std::regex command(std::string("(kling (") + commands + ")\\b)(?![^;,\\n]* " + name +
+                             "\\b)");
+    hint = std::regex_replace(hint, command,
                               "$1" + std::regex_replace(given, std::regex("\\$"), "$$$$"));
   }
   return hint;

@@ -110,6 +110,7 @@ int run_answer(const AnswerOptions& options) {
   if (!rows) return options.voice.fail(rows.error());
   if (options.id == 0 && *book == nullptr) return options.note_absent(), kExitDone;
   if (options.id == 0) {
+    std::erase_if(*rows, [](const engine::Question& row) { return row.withdrawn; });
     for (const engine::Question& row : *rows) {
       if (options.voice.json) Voice::line({{"question", to_json(row)}});
       if (options.voice.json || row.answer != 0) continue;

@@ -95,8 +95,8 @@ class Session {
     tell_news();
     for (engine::Engine* engine : runtime_.engines())
       for (const engine::Question& one : engine->questions())
-        if (one.answer == 0 && answering_ == 0) announce(engine, one);
-    if (answering_ != 0 && !why_closed(answering_).empty()) console_.withdraw();
+        if (one.answer == 0 && answering_.second == 0) announce(engine, one);
+    if (answering_.second != 0 && !why_closed(answering_).empty()) console_.withdraw();
     if (board) board->update();
     return busy ? 0 : next_timer();
   }
@@ -194,11 +194,11 @@ class Session {
   }
 
   /// Empty: the question still waits for its answer.
-  std::string why_closed(std::int64_t question) const {
-    std::string why = "the script waits no longer for question " + std::to_string(question);
-    for (const engine::Engine* engine : runtime_.engines())
+  std::string why_closed(const std::pair<engine::Engine*, std::int64_t>& question) const {
+    std::string why = "the script waits no longer for question " + std::to_string(question.second);
+    for (engine::Engine* engine : runtime_.engines())
       for (const engine::Question& one : engine->questions())
-        if (one.id == question)
+        if (question == std::pair(engine, one.id))
           why = one.answer == 0 ? "" : "answered elsewhere: " + choice_text(one, one.answer);
     return why;
   }
@@ -211,10 +211,13 @@ class Session {
         if (open.answer != 0 || answered_.contains({engine, open.id})) continue;
         std::string line;
         announce(engine, open);
-        answering_ = open.id;
+        answering_ = {engine, open.id};
         const auto read = console_.read_line(engine::answer_prompt(open), line);
-        answering_ = 0;
-        if (read == repl::Console::Read::withdrawn) return console_.say(why_closed(open.id)), true;
+        const auto answered = std::exchange(answering_, {});
+        if (read == repl::Console::Read::withdrawn) {
+          told_.erase(answered);
+          return console_.say(why_closed(answered)), true;
+        }
         interrupted = read != repl::Console::Read::line;
         const int answer = interrupted ? 0 : engine::read_answer(open, line);
         if (!interrupted && answer == 0) console_.say(engine::no_answer(open, line));
@@ -349,8 +352,8 @@ class Session {
   const bool simulated_;
   std::set<std::string> priced_;                                        ///< jobs, by external id
   std::set<std::pair<engine::Engine*, std::int64_t>> told_, answered_;  ///< questions, here
-  std::map<std::string, std::string> paid_;  ///< inputs that paid, and their jobs
-  std::int64_t answering_ = 0;               ///< the question that stands at the prompt
+  std::map<std::string, std::string> paid_;             ///< inputs that paid, and their jobs
+  std::pair<engine::Engine*, std::int64_t> answering_;  ///< the question at the prompt
   bool leaving_ = false;
   int code_ = kExitDone;
 };

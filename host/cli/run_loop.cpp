@@ -151,7 +151,8 @@ class Run {
 
   /// Asks who sits here about the oldest open question. True while one is open.
   bool ask_person(const std::vector<engine::Engine*>& engines) {
-    if (asking_ < 0 || *keeping_) return true;  // whether to pay; what is next comes after
+    if ((asking_ < 0 && !given_up_ && !leaving_) || *keeping_)
+      return true;  // whether to pay; what is next comes after
     engine::Engine* whose = nullptr;
     engine::Question open;
     std::string answered = " (the script waits no longer)\n";
@@ -163,7 +164,10 @@ class Run {
         if (whose == nullptr && one.answer == 0 && !answered_.contains({engine, one.id}))
           whose = engine, open = std::move(one);
       }
-    if (asking_ != open.id && asking_ != 0) std::fputs(answered.c_str(), stderr);
+    if (asking_ != open.id && asking_ != 0) {
+      std::fputs(answered.c_str(), stderr);
+      std::erase_if(told_, [&](const auto& one) { return one.second == asking_; });
+    }
     const bool is_new = std::exchange(asking_, person_ && !leaving_ ? open.id : 0) != asking_;
     if (asking_ == 0) return whose != nullptr;
     const std::string prompt = engine::answer_prompt(open);

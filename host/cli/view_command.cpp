@@ -1,5 +1,6 @@
 // kling view: a film as a page to look at, in a folder of its own.
 #include <algorithm>
+#include <fstream>
 #include <ranges>
 #include <regex>
 #include <set>
@@ -58,14 +59,15 @@ json card_of(const engine::Step& row) {
   return card;
 }
 
-/// A copy that costs nothing where it can. What was cut off the last time is made anew.
+/// A copy that costs nothing where it can, whole or not at all.
 Status place(const fs::path& from, const fs::path& to) {
   std::error_code error;
-  if (fs::exists(to, error) && fs::file_size(to, error) == fs::file_size(from, error) && !error)
-    return Done{};
-  fs::remove(to, error);
+  if (fs::exists(to, error)) return Done{};
   fs::create_hard_link(from, to, error);
-  if (error) fs::copy_file(from, to, error);
+  if (!error) return Done{};
+  const fs::path part = to.string() + ".part";
+  fs::copy_file(from, part, fs::copy_options::overwrite_existing, error);
+  if (!error) fs::rename(part, to, error);
   if (!error) return Done{};
   return Error{.kind = Kind::media, .message = to.string() + ": " + error.message()};
 }
@@ -167,10 +169,11 @@ int run_view(const ViewOptions& options) {
                               : fs::path(options.folder);
   const std::string index = (folder / "index.html").string();
   const auto other = read_file(index, 1 << 20);
+  const bool ours = (other && other->find("<title>kling</title>") != other->npos) ||
+                    (!other && std::ifstream(folder / "data.js").peek() == 'c');
   std::error_code error;
   for (const char* name : {"index.html", "view.css", "view.js", "data.js"})
-    if ((!other || other->find("<title>kling</title>") == other->npos) &&
-        fs::exists(folder / name, error))
+    if (!ours && fs::exists(folder / name, error))
       return options.voice.fail({.kind = Kind::invalid,
                                  .message = folder.string() + " has " +
                                             (name == std::string("index.html") ? "an " : "a ") +
@@ -194,9 +197,13 @@ int run_view(const ViewOptions& options) {
   };
   for (const char* list : {"cards", "films"})
     for (json& item : (*data)[list]) take_in(item);
+  Voice voice = options.voice;
+  std::string unused;
+  if (find_ledger(options.service, "", options.simulation.on, unused) != options.ledger_path())
+    voice.ledger = options.ledger_path();
   for (json& question : (*data)["questions"]) {
     const std::int64_t id = question["id"];
-    question["command"] = options.voice.typed(
+    question["command"] = voice.typed(
         engine::answer_command({.id = id, .kind = question["kind"].get<std::string>()}));
     for (json& choice : question["choices"])
       if (choice.is_object()) {
@@ -247,6 +254,8 @@ Result<json> view_data(engine::Ledger* ledger, const ViewFilter& filter) {
   if (!films) return films.error();
   for (const auto& [row, run] : *askers)
     known = known || (!filter.identity.empty() && script_in(run) == filter.identity);
+  for (const engine::Step& row : *rows)
+    known = known || (!filter.identity.empty() && script_in(row.run) == filter.identity);
   std::set<std::int64_t> asked;
   std::map<std::int64_t, std::string> ours;  // though another script may have paid for it
   for (const auto& [row, run] : *askers) {
@@ -260,7 +269,8 @@ Result<json> view_data(engine::Ledger* ledger, const ViewFilter& filter) {
     if (wanted(row.run)) data["cards"].push_back(card_of(row));
   }
   for (const engine::Question& question : *questions)
-    if (wanted(question.run)) data["questions"].push_back(to_json(question));
+    if (wanted(question.run) && !(question.withdrawn && filter.run.empty()))
+      data["questions"].push_back(to_json(question));
   for (const engine::Film& film : *films)
     if (wanted(film.run) && fs::is_regular_file(film.path))
       data["films"].push_back(

@@ -64,16 +64,13 @@ std::string Feed::next() {
 void Feed::prepare_list() {
   constexpr std::size_t kPart = 16 << 10;
   const std::size_t size = length_ + records_.size() + 2;
-  if (size <= written_) return;
+  if (size <= list_.capacity()) return;
   if (next_list_.capacity() < size) (next_list_ = {}).reserve(size + size / 2);
   next_list_.resize(std::min(next_list_.capacity(), next_list_.size() + kPart));
 }
 
 const std::string& Feed::list(const Engines& engines) {
-  if (next_list_.size() > written_) {
-    written_ = next_list_.size();
-    list_ = std::exchange(next_list_, {});
-  }
+  if (next_list_.size() > list_.capacity()) list_ = std::exchange(next_list_, {});
   list_ = "[";
   std::size_t count = 0;
   for (const engine::Engine* engine : engines)

@@ -44,8 +44,8 @@ class Feed {
 
   std::unordered_map<std::shared_ptr<engine::Job>, Record> records_;
   std::string text_, list_;
-  std::string next_list_;  ///< written to beforehand: fresh memory costs more than what is written
-  std::size_t length_ = 0, written_ = 0;  ///< of all texts; of list_, once
+  std::string next_list_;   ///< written to beforehand: fresh memory costs more than what is written
+  std::size_t length_ = 0;  ///< of all texts
   std::deque<std::shared_ptr<engine::Job>> told_next_;
   std::deque<std::pair<unsigned long long, std::string>> others_;  ///< of a task, or 0
   std::map<const engine::Engine*, std::uint64_t> seen_;

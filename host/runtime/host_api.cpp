@@ -219,9 +219,9 @@ int kling_host_tick(kling_host* host, long long budget_us) {
         if (host->state_ == nullptr) return host->queue_->drain(), 0;
         if (host->safe_) lua::refill(host->state_);
         const bool more = host->runtime_->run(budget_us);
+        host->shown_.clear();
         host->shown_ = host->engines(std::move(host->shown_));
         host->feed_->look_at_jobs(host->shown_, kTexts);
-        host->shown_.clear();
         host->feed_->prepare_list();
         if (host->bell_) host->bell_->set(more ? 0 : host->runtime_->next_timer());
         return int{more};

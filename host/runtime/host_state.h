@@ -61,7 +61,7 @@ struct kling_host {
   kling::lua::Runtime* runtime_ = nullptr;
   kling_task generation_ = 0;  ///< of the state: in the upper half of a kling_task
   std::vector<std::shared_ptr<kling::engine::Engine>> kept_;  ///< of states before
-  std::vector<kling::engine::Engine*> shown_;  ///< empty; memory for a tick, which allocates none
+  std::vector<kling::engine::Engine*> shown_;  ///< of a tick, which allocates no memory
   std::shared_ptr<kling::runtime::Feed> feed_ = std::make_shared<kling::runtime::Feed>();
   std::map<std::string, kling::runtime::Function> functions_;  ///< registered, under their names
   std::map<kling_task, std::string> running_;                  ///< their names

@@ -545,6 +545,7 @@ local function land(of)
   return kling.image2video { prompt = "It lands", image = of:last_frame(), name = of.job.name .. "-" .. of.job.handle:sub(-4) }:wait()
 end
 local two, too = land(one), land(other)
+too:save("too.mp4")
 one:last_frame():save("a b.png")
 kling.image2video { prompt = "It lands", image = "own.png" }:wait() -- from nobody knows where
 local parts = { one, two:trim(1, 3), kling.still("a b.png", { seconds = 1 }), other:mute() }

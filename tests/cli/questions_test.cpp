@@ -44,7 +44,7 @@ TEST_CASE(
   CHECK(stage.run().out == "picked\tmap 1\n");
   CHECK(stage.run({"run", "--re-ask", "film.lua"}).code == 4);
   CHECK(stage.run({"run", "--take", "two", "film.lua"}).code == 4);
-  CHECK(contains(stage.run({"jobs", "answer"}).out, "2  film.lua:5 asks"));
+  CHECK(contains(stage.run({"jobs", "answer"}).out, "2  [two] film.lua:5 asks"));
 }
 
 TEST_CASE(
@@ -94,7 +94,7 @@ print(kling.pick("Which?", { kling.text2video { prompt = "a", name = "2" },
   CHECK(contains(answer(stage, "2.").err, "type 4 for \"2.\", or 2 for \"3\"\n"));
   for (const auto& [typed, taken] :
        {std::pair{"1", "1"}, {"2", "3"}, {"5", "5"}, {"4", "2."}, {"3.", "5"}})
-    CHECK(contains(answer(stage, typed).err, std::string("answered: \"") + taken + "\"; a run"));
+    CHECK(contains(answer(stage, typed).err, std::string("answered: \"") + taken + "\""));
   CHECK(stage.run({"run", "--no-store", "film.lua"}).out == "5\n");
   CHECK(contains(answer(stage, "1", "2").err, "the name of another: type 2. for "));
   CHECK(contains(answer(stage, "2.", "2").err, "answered: \"1, "));
@@ -155,6 +155,14 @@ TEST_CASE(
   CHECK(contains(again.err, "1 CHOICE, then the same command again, without --re-ask"));
   CHECK(answer(stage, "day").code == 0);
   CHECK(stage.run().out == "day\n");
+
+  const Stage other("print(require 'kling'.ask('Day or night?', { 'day', 'night' }))");
+  const auto waits = other.start({"run", "--board", "film.lua"});
+  CHECK(other.until([&](const auto&) { return contains(waits->told(), "Day or night?"); }));
+  std::ofstream(other.folder / "film.lua") << "require 'kling'.text2video { prompt = 'A' }:wait()";
+  CHECK(other.run().code == 0);
+  CHECK(answer(other, "night").code == 0);  // who still waits for it hears of it
+  CHECK(waits->wait().out == "night\n");
 }
 
 TEST_CASE("of several answers the one that was given first is up first in every later run") {
@@ -188,6 +196,8 @@ TEST_CASE("the command to type names the ledger where it would not be found from
   const Outcome take = stage.run({"run", "--take", "two", "films/film.lua"});
   CHECK(take.code == 4);
   CHECK(contains(stage.run({"jobs", "answer", "--ledger", ledger}).out, "2  [two] film"));
+  CHECK(contains(stage.run({"jobs", "answer", "--ledger", ledger, "9", "day"}).err,
+                 "kling jobs answer --ledger " + ledger + " lists those that wait"));
   CHECK(contains(stage.run({"jobs", "answer", "--ledger", ledger, "1", "day"}).err,
                  "answered: \"day\", not \"night\";"));
 }

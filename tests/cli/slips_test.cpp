@@ -348,13 +348,14 @@ TEST_CASE("a variable called like a field is no slip where something may read it
         "}\nend\n"
         "shot('h', 5)",
         "for duration = 1, 1 do kling.text2video 'i' end", "name = 'Foxes'\nkling.text2video 'j'",
-        "local image = \"hero.png\"\nkling.text2video 'k'",
-        "local mode = {}\nkling.text2video 'l'"}) {
+        "local image = \"hero.png\"\nkling.text2video 'k'", "local mode = {}\nkling.text2video 'l'",
+        "duration = 10\nkling.text2video {\n  prompt = 'm',\n  -- duration = duration,\n}"}) {
     std::ofstream(stage.folder / "film.lua") << "local kling = require 'kling'\n" << script;
     const Outcome run = stage.run();
     CAPTURE(script);
     CAPTURE(run.err);
     CHECK(run.code == 0);
+    CHECK_FALSE(contains(run.err, "nothing reads it"));
     ++runs;
   }
   CHECK(stage.service->counters().creates > runs);
@@ -363,7 +364,16 @@ TEST_CASE("a variable called like a field is no slip where something may read it
          "kling.map({ \"A fox in slow mode\" }, kling.text2video)";
   const Outcome run = stage.run();
   CAPTURE(run.err);
-  CHECK(contains(run.err, "kling: film.lua:3: mode, set in film.lua:2, is not in this request"));
+  CHECK(contains(run.err,
+                 "kling: warning: film.lua:3: mode, set in film.lua:2, is not in this "
+                 "request, and nothing reads it: write kling.text2video { …, mode = mode }"));
+  CHECK(run.code == 0);
+  std::ofstream(stage.folder / "film.lua")
+      << "local kling = require 'kling'\nduration = 10\nkling.text2video('A crow'):wait()\n"
+         "kling.text2video('A cat'):wait()";
+  const std::string twice = stage.run().err;
+  CHECK(contains(twice, "duration, set in film.lua:2"));
+  CHECK(twice.find("duration, set") == twice.rfind("duration, set"));
 }
 
 TEST_CASE("a table without the names of its columns is told with its first row") {

@@ -2632,20 +2632,6 @@ for _, row in ipairs(kling.csv("shots.csv")) do row.Prompt = "A crow" print(row.
      R"lua(A crow	A crow
 )lua"},
     {"",
-     R"lua(mode = "pro"
-kling.text2video { prompt = "A fox" })lua",
-     R"lua(kling: film.lua:3: mode, set in film.lua:2, is not in this request, and nothing reads it
-  do: write kling.text2video { …, mode = mode }; or take that line out
-)lua",
-     ""},
-    {"",
-     R"lua(local duration = 10
-kling.text2video("A fox"):wait():save("fox.mp4"))lua",
-     R"lua(kling: film.lua:3: duration, set in film.lua:2, is not in this request, and nothing reads it
-  do: write kling.text2video { …, duration = duration }; or take that line out
-)lua",
-     ""},
-    {"",
      R"lua(MODE = pro
 kling.text2video { prompt = "A fox", mode = MODE })lua",
      R"lua(kling: film.lua:2: MODE = pro: the global pro is nil

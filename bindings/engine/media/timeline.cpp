@@ -112,6 +112,7 @@ Result<std::string> timeline(const std::vector<Segment>& segments, const std::st
     for (double at = 0; at < seconds && (at == 0 || options.loop); at += length) {
       // In whole frames of the film, none of which is lost between two.
       const double end = std::round(std::min(at + length, seconds) * fps);
+      if (end <= std::round(at * fps)) break;
       songs.push_back(clip("song", range(0, (end - std::round(at * fps)) / fps, fps),
                            {{"DEFAULT_MEDIA", reference(options.audio, range(0, length, fps))}}));
     }
