@@ -169,8 +169,10 @@ int run_view(const ViewOptions& options) {
                               : fs::path(options.folder);
   const std::string index = (folder / "index.html").string();
   const auto other = read_file(index, 1 << 20);
-  const bool ours = (other && other->find("<title>kling</title>") != other->npos) ||
-                    (!other && std::ifstream(folder / "data.js").peek() == 'c');
+  std::string start;
+  std::getline(std::ifstream(folder / "data.js"), start, '{');
+  const bool ours =
+      other ? other->find("<title>kling</title>") != other->npos : start == "const film = ";
   std::error_code error;
   for (const char* name : {"index.html", "view.css", "view.js", "data.js"})
     if (!ours && fs::exists(folder / name, error))
