@@ -26,7 +26,7 @@ std::string as_noted(const fs::path& place, const std::string& sum, const fs::pa
 /// By the addresses of rows, which stand the newest first: what each asks for. Where a picture came
 /// from another shot, every take of that shot is the same; a file is not told by its request.
 std::map<std::string, std::string> asked_for(const std::vector<Step>& rows) {
-  static const std::regex kFile(R"re("\$media":\d+\})re");
+  static const std::regex& kFile = *new std::regex(R"re("\$media":\d+\})re");
   constexpr std::string_view kOrigin = " of step ";
   std::map<std::string, std::string> asked;
   for (const Step& row : rows | std::views::reverse) {
