@@ -2,6 +2,7 @@
 // film for less, and one shot once more.
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <regex>
 
 #include "cli/typist.h"
@@ -50,11 +51,12 @@ TEST_CASE("on a terminal nothing is sent before a person has agreed to what it c
 TEST_CASE("what a script asks for while nobody answers is told before it is paid") {
   const Stage stage(R"(local kling = require "kling"
 local one = kling.text2video { prompt = "one" }
-kling.sleep(1)
+while not io.open("go") do kling.sleep(0.02) end
 local two = kling.text2video { prompt = "two" }
 kling.all { one, two })");
   Typist run(stage, kPlainRun);
   CHECK(run.shows("1 new shot, about $0.21; more may follow; go on? [Y/n] "));
+  std::ofstream(stage.folder / "go") << "now";
   CHECK(run.shows("\r\n2 new shots, about $0.42; more may follow; go on? [Y/n] "));
   CHECK(stage.service->counters().creates == 0);
   run.type("y\n");
