@@ -88,6 +88,8 @@ Result<std::optional<Step>> find_step(Ledger& book, const Handle& handle) {
   }
   auto row = book.find_by_external(id);
   if (!row || *row || id.empty()) return row;
+  row = book.find_renamed(id);
+  if (!row || (*row && (kind.empty() || (*row)->endpoint == kind))) return row;
   return find_by_beginning(book, kind, id);
 }
 
@@ -141,7 +143,7 @@ Result<std::shared_ptr<Job>> Engine::find(const std::string& text, Ask& ask) {
     const auto timeouts = (*book)->timeouts(ask);
     if (!timeouts) return timeouts.error();
     ask.timeouts = *timeouts;
-    ask.settled = (*row)->state == StepState::succeeded || (*row)->state == StepState::failed;
+    ask.settled = (*row)->settled();
     ask.ready = true;
     if (auto job = job_of((*row)->id)) return job;
   }
@@ -247,8 +249,7 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
       return Error{.message = "--adopt names no task",
                    .hint = "write the id of the task behind it"};
   }
-  const bool ends = step.state == StepState::succeeded || step.state == StepState::failed;
-  const bool gives_up = task.empty() && !resubmit && !ends;
+  const bool gives_up = task.empty() && !resubmit && !step.settled();
   const bool adopts =
       !adopt.empty() &&
       (step.abandoned || (step.state == StepState::accepted && adopt != step.task_id));
@@ -271,7 +272,7 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
         .job = to_string({step.endpoint, step.task_id, step.external_id})}));
     return (*book)->abandon(decided, now);
   }
-  if (resubmit) return (*book)->resubmit(step.id, now);
+  if (resubmit) return (*book)->resubmit(step, now);
   const auto service = service_name(options);
   if (!service) return service.error();
   if (step.service != *service) return of_another(step, *service, options.embedded);

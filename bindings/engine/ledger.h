@@ -51,6 +51,7 @@ struct Step : StepFacts {
   Millis took = 0;          ///< from accepted to done, where a process saw it; 0: not known
   bool superseded = false;  ///< read: the last clean run of its script did not ask for it
   bool abandoned = false;   ///< a person gave it up, though it may have been accepted
+  bool settled() const { return state == StepState::succeeded || state == StepState::failed; }
 };
 
 struct Claim {
@@ -121,11 +122,6 @@ class Ledger {
   /// `estimate_usd` < 0: not known.
   virtual Result<Marked> mark_sending(const Step& step, Millis now, const Limits& limits,
                                       double estimate_usd) = 0;
-  Status mark_sending(const Step& step, Millis now) {
-    auto marked = mark_sending(step, now, {}, 0);
-    if (!marked) return marked.error();
-    return Done{};
-  }
   /// sending to intended: the request was certainly not accepted.
   virtual Status clear_sending(const Step& step, Millis now) = 0;
   /// An open step that comes to rest belongs to nobody.
@@ -140,7 +136,7 @@ class Ledger {
   /// A person's word. An ambiguous step goes back to intended with the same id (resubmit); one that
   /// is neither finished nor on its way to the service is failed, with `step.error` (abandon).
   /// Adopting is record_accepted.
-  virtual Status resubmit(std::int64_t id, Millis now) = 0;
+  virtual Status resubmit(const Step& step, Millis now) = 0;
   virtual Status abandon(const Step& step, Millis now) = 0;
   /// `step.task_id` finds nothing: it is this task, which no other step has.
   virtual Status rename_task(const Step& step, std::string_view task_id, Millis now) = 0;
@@ -148,6 +144,8 @@ class Ledger {
   virtual Result<std::optional<Step>> find_by_id(std::int64_t id) = 0;
   virtual Result<std::vector<Step>> find_by_task(std::string_view task_id) = 0;
   virtual Result<std::optional<Step>> find_by_external(std::string_view external_id) = 0;
+  /// Whose task this was until it was renamed: a handle that somebody wrote down goes on to work.
+  virtual Result<std::optional<Step>> find_renamed(std::string_view task_id) = 0;
   /// Newest first; `limit` 0: all.
   virtual Result<std::vector<Step>> list(int limit) = 0;
   /// Which scripts (and takes) ask for which rows, each once: by their last clean runs.

@@ -77,7 +77,8 @@ class SqliteLedger : public Ledger {
           query.next())
         query >> recorded >> timeouts >> run;
       // Once until a run comes to its end: what is repeated after a crash must not pay again.
-      const bool anew = asking.anew && recorded != 0 && run != kMadeAnew && is_settled(recorded);
+      const bool anew =
+          asking.anew && recorded != 0 && run != kMadeAnew && present(recorded).settled();
       const Choice choice =
           anew ? Choice() : choose(attempts_of(db_, wanted, asking), recorded, asking);
       Claim claim;
@@ -190,12 +191,12 @@ class SqliteLedger : public Ledger {
     return transition(step, now, "stored", step.file, "file = ?, file_sha256 = ?",
                       "state = 'succeeded'", to_kept(db_, step.file), step.file_sha256);
   }
-  Status resubmit(std::int64_t id, Millis now) override {
-    return transition(of(id), now, "resubmitted", "", "state = 'intended', owner = '', error = ''",
+  Status resubmit(const Step& step, Millis now) override {
+    return transition(step, now, "resubmitted", "", "state = 'intended', owner = '', error = ''",
                       "state = 'ambiguous'");
   }
   Status rename_task(const Step& step, std::string_view task, Millis now) override {
-    return transition(step, now, "accepted", task, "task_id = ?",
+    return transition(step, now, "renamed", step.task_id, "task_id = ?",
                       std::string("(state <> 'failed' OR abandoned)") + kOfNoOther, task, task);
   }
   Status abandon(const Step& step, Millis now) override {
@@ -225,6 +226,11 @@ class SqliteLedger : public Ledger {
   }
   Result<std::optional<Step>> find_by_external(std::string_view external_id) override {
     return work(false, [&] { return first("external_id = ? ORDER BY id DESC", external_id); });
+  }
+  Result<std::optional<Step>> find_renamed(std::string_view task_id) override {
+    return work(false, [&] {
+      return first("id IN (SELECT step FROM journal WHERE what = 'renamed' AND body = ?)", task_id);
+    });
   }
   Result<std::vector<Step>> list(int limit) override {
     const std::int64_t rows = limit > 0 ? limit : INT64_MAX;
@@ -357,12 +363,6 @@ class SqliteLedger : public Ledger {
     return std::move(rows.front());
   }
 
-  static Step of(std::int64_t id) {
-    Step step;
-    step.id = id;
-    return step;
-  }
-
   Step present(std::int64_t step) {
     auto row = first("id = ?", step);
     if (row) return std::move(*row);
@@ -454,11 +454,6 @@ class SqliteLedger : public Ledger {
     follow(row, now);
     row.owner = owner_.id();
     return {.step = std::move(row)};
-  }
-
-  bool is_settled(std::int64_t step) {
-    const StepState state = present(step).state;
-    return state == StepState::succeeded || state == StepState::failed;
   }
 
   /// Whether the service is known to find such a step by its external id.

@@ -155,8 +155,7 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
   ask.timeouts = claim.timeouts;
   ask.made_at = claim.step.created_at;
   ask.known = !claim.created;
-  ask.settled = ask.known &&
-                (claim.step.state == StepState::succeeded || claim.step.state == StepState::failed);
+  ask.settled = ask.known && claim.step.settled();
   ask.ready = true;
   if (claim.created && ask.nth == 3 && claim.step.attempt == 1 && !options.typed)
     log("warning", job.step.script +

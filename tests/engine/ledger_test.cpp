@@ -47,8 +47,11 @@ class Teller {
   explicit Teller(std::shared_ptr<Ledger> ledger) : ledger_(std::move(ledger)) {}
   Ledger& real() const { return *ledger_; }
 
+  Status resubmit(std::int64_t id, Millis now) const { return ledger_->resubmit(now_of(id), now); }
   Status mark_sending(std::int64_t id, Millis now) const {
-    return ledger_->mark_sending(now_of(id), now);
+    auto marked = ledger_->mark_sending(now_of(id), now, {}, 0);
+    if (!marked) return marked.error();
+    return Done{};
   }
   Status clear_sending(std::int64_t id, Millis now) const {
     return ledger_->clear_sending(now_of(id), now);
@@ -361,7 +364,7 @@ TEST_CASE("every forbidden transition is refused with the present state and leav
        [&](auto id) { return (*book).record_ambiguous(id, "{}", 1); },
        {S::sending}},
       {"record_file", [&](auto id) { return (*book).record_file(id, "f", "s"); }, {S::succeeded}},
-      {"resubmit", [&](auto id) { return book->resubmit(id, 1); }, {S::ambiguous}},
+      {"resubmit", [&](auto id) { return (*book).resubmit(id, 1); }, {S::ambiguous}},
       {"abandon",
        [&](auto id) { return (*book).abandon(id, 1); },
        {S::intended, S::sending, S::accepted, S::ambiguous}},
@@ -408,7 +411,7 @@ TEST_CASE("an ambiguous step is adopted or resubmitted or abandoned by a person"
   CHECK(row(engine, id).error == "{\"message\":\"?\"}");
   const std::string external = row(engine, id).external_id;
 
-  REQUIRE(person->resubmit(id, 3));
+  REQUIRE((*person).resubmit(id, 3));
   CHECK(row(engine, id).state == StepState::intended);
   const Claim again = claim(engine, what);
   CHECK_FALSE(again.created);
@@ -1257,7 +1260,8 @@ TEST_CASE("a full disk is a clear error at every size and loses no record") {
       for (int i = 0; book && i < 100 && error.message.empty(); ++i) {
         auto made = try_claim(**book, wanted(std::to_string(i)));
         if (!made) error = made.error();
-        Status sent = made ? (*book)->mark_sending(made->step, 1) : Status(Done{});
+        if (!made) continue;
+        const auto sent = (*book)->mark_sending(made->step, 1, {}, 0);
         if (!sent) error = sent.error();
       }
       if (error.message.empty()) return 1;
