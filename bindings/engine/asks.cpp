@@ -47,7 +47,8 @@ std::vector<Caught> caught(const Story& story) {
     const bool failed = is_kept(entry->kind) || entry->kind == Kind::interrupted;
     if (!failed && entry->kind != Kind::timeout) continue;
     if (!entry->ask->ready || entry->ask->script.empty()) continue;
-    found.push_back({entry->ask.get(), failed, entry->timeouts});
+    // Who was told a failure was told no time-out, though others may have been.
+    found.push_back({entry->ask.get(), failed, failed ? 0 : entry->timeouts});
   }
   return found;
 }

@@ -33,6 +33,7 @@ class Model {
         for (const auto& [ask, id] : task.waiting) kept_.insert(step_of(id));
     if (complaint.empty()) complaint = charges();
     if (complaint.empty() && same && run.done && before_.done) complaint = compare(run);
+    killed_ = killed_ || !run.done;
     before_ = run;
     told_ = run_;
     return complaint;
@@ -259,7 +260,8 @@ class Model {
     if (cut_.count(prompt)) return "";
     const auto earlier = run_.sent.begin() + static_cast<std::ptrdiff_t>(run_.earlier);
     if (!fits && step != step_of(recorded)) {
-      if (is_recorded(step)) run_.taken.insert(step);
+      // What a run had asked for last when it was killed is not known: it may be this ask's.
+      if (is_recorded(step) && !(killed_ && recorded.empty())) run_.taken.insert(step);
       if (service_.refused(prompt, id) && std::find(run_.sent.begin(), earlier, id) != earlier)
         return "it got the refusal that another ask goes on with";
     } else if (!fits && run_.taken.count(step)) {
@@ -385,6 +387,7 @@ class Model {
   std::set<std::string> kept_;                             // steps that somebody goes on with
   std::map<std::string, Story> spawned_;
   std::set<std::string> cut_;  // prompts of asks that are not known
+  bool killed_ = false;        ///< a run so far
   Told run_, told_;
   Run before_;
 };

@@ -134,3 +134,21 @@ TEST_CASE("random scripts pay as the rules say, and an unchanged one sends nothi
                               << Teller().body(block) << trace);
   }
 }
+
+TEST_CASE("a time-out of who waited beside it is not told to the task that was told a failure") {
+  World world;
+  Model model(*world.service);
+  const std::string script = std::string(kWords) + R"(
+local first = kling.spawn(body(function()
+  for _ = 1, 2 do if pcall(function() wait(ask("sink 0"), 200) end) then break end end
+end))
+note("spawned", first.path)
+local second = kling.spawn(body(function()
+  pcall(function() wait(ask("down 1"), 1) end)
+  note("joins", first.path)
+  pcall(enter, "join", first.wait, first, { timeout = 40 })
+end))
+note("spawned", second.path)
+)";
+  for (const bool same : {false, true, true}) CHECK(model.judge(world.run(script), same) == "");
+}
