@@ -59,7 +59,9 @@ std::string reason_to_wait(const JobState& state, const Action& wait, const Erro
         text += error->kind == Kind::rate_limit ? "; nothing was accepted" : "; nothing was sent";
       return text + "; tried again for " + spoken(state.window) + " in all)";
     }
-    case Phase::looking_up: return "news of a request whose answer was lost";
+    case Phase::looking_up:
+      return state.unnamed ? "a look-up of a request that was refused without a known reason"
+                           : "news of a request whose answer was lost";
     case Phase::foreign: return "another process that runs this step";
     case Phase::accepted:
     case Phase::succeeded: return state.tries > 0 ? "the network" : "";

@@ -112,7 +112,7 @@ struct JobState {
   api::TaskState task = api::TaskState::queued;  ///< what the last answer said of it
   bool may_exist = false;   ///< an earlier POST with this id may have been accepted
   bool duplicate = false;   ///< the service knows of an earlier POST: never repeat it
-  bool unnamed = false;     ///< refused without a reason: one look-up decides
+  bool unnamed = false;     ///< refused without a reason: the first answer to a look-up decides
   bool asked = false;       ///< already recorded as ambiguous
   std::uint16_t tries = 0;  ///< fruitless attempts of the present kind in a row
   std::uint16_t gaps = 0;   ///< answers "succeeded" without a usable URL in a row

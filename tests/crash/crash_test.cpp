@@ -16,6 +16,16 @@ kling.text2video { prompt = "first" }:wait()
 print("done", kling.text2video { prompt = "second" }:wait().url ~= nil)
 )";
 
+// It is refused with a code that has many words.
+const char* const kOddShot = R"(
+local kling = require "kling"
+local ok, e = pcall(function()
+  kling.text2video { prompt = "one", extra = { duration = "99" } }:wait()
+end)
+if e.kind == "ambiguous" then error(e, 0) end
+print("done", not ok)
+)";
+
 /// Kills at every `parts`-th point of a run, beginning with `part`; returns the points there were.
 std::set<std::string> crash_everywhere(const Scenario& scenario, int part = 0, int parts = 1) {
   std::set<std::string> seen;
@@ -83,6 +93,13 @@ TEST_CASE("killed at every second point while the service refuses for a while") 
 
 TEST_CASE("killed at every other point while the service refuses for a while") {
   CHECK(crash_everywhere(kRefused, 1, 2).count("before clear_sending") == 1);
+}
+
+// Killed between the refusal and the end of its look-up, it may have been accepted: a person is
+// asked, and nothing is sent again.
+TEST_CASE("killed at every point while a refusal without a known reason is looked up") {
+  const auto seen = crash_everywhere({.script = kOddShot, .steps = 0, .otherwise = "--abandon"});
+  CHECK(seen.count("after look_up") == 1);
 }
 
 // What is sent twice is accepted twice here, and shows in the charges of its step.

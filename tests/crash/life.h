@@ -41,8 +41,9 @@ struct Scenario {
   int steps;
   bool looks_up = true;
   std::vector<std::string> faults = {};
-  bool warm = false;   ///< the ledger has an accepted task of each kind
-  bool unique = true;  ///< the service refuses an external id that it knows
+  bool warm = false;                     ///< the ledger has an accepted task of each kind
+  bool unique = true;                    ///< the service refuses an external id that it knows
+  const char* otherwise = "--resubmit";  ///< what a person decides who finds no task
 };
 
 /// Accepted tasks by step: an external id ends with the attempt.
@@ -107,7 +108,7 @@ class Life {
       const std::string handle = run.err.substr(at, run.err.find(' ', at) - at);
       const std::string task = task_of(handle.substr(handle.find('~') + 1));
       const Outcome resolved = task.empty()
-                                   ? stage_.run({"jobs", "resolve", handle, "--resubmit"})
+                                   ? stage_.run({"jobs", "resolve", handle, scenario_.otherwise})
                                    : stage_.run({"jobs", "resolve", handle, "--adopt", task});
       CAPTURE(resolved.err);
       REQUIRE(resolved.code == 0);

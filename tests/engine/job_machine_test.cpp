@@ -237,20 +237,53 @@ TEST_CASE("a duplicate id proves the first request and is never sent again") {
 }
 
 TEST_CASE("a refusal without a known reason is one only when a look-up finds nothing") {
-  for (const EventType found :
-       {EventType::accepted, EventType::not_found, EventType::unreachable, EventType::denied}) {
-    CAPTURE(static_cast<int>(found));
-    Play play;
-    play.state.lookup = Known::yes;  // and all the same it is not sent again
-    play.until_posted();
-    CHECK(play.on(EventType::unnamed) == ActionType::look_up);
-    CHECK(play.on(found) == (found == EventType::accepted ? ActionType::record_accepted
-                                                          : ActionType::record_failure));
+  for (const EventType found : {EventType::accepted, EventType::not_found, EventType::denied}) {
+    for (const int unanswered : {0, 3}) {
+      CAPTURE(static_cast<int>(found));
+      CAPTURE(unanswered);
+      Play play;
+      play.state.lookup = Known::yes;  // and all the same it is not sent again
+      play.until_posted();
+      CHECK(play.on(EventType::unnamed) == ActionType::look_up);
+      for (int i = 0; i < unanswered; ++i) {  // which says nothing: it is looked up again
+        CHECK(play.on(EventType::unreachable) == ActionType::wait);
+        play.now += play.delay;
+        CHECK(play.on(EventType::elapsed) == ActionType::look_up);
+      }
+      CHECK(play.on(found) == (found == EventType::accepted ? ActionType::record_accepted
+                                                            : ActionType::record_failure));
+    }
   }
   Play plain;
   plain.policy.poll = false;  // of kling.request: there is nothing to look up
   plain.until_posted();
   CHECK(plain.on(EventType::unnamed) == ActionType::record_failure);
+}
+
+TEST_CASE("a refusal without a known reason that nobody can look up is decided by a person") {
+  for (const bool ask : {true, false}) {
+    CAPTURE(ask);
+    Play play;
+    play.policy.ask = ask;
+    play.until_posted();
+    CHECK(play.on(EventType::unnamed) == ActionType::look_up);
+    const Millis began = play.now;
+    while (play.on(EventType::unreachable) == ActionType::wait) {
+      play.now += play.delay;
+      REQUIRE(play.now < began + 2 * play.policy.patience);
+      REQUIRE(play.on(EventType::elapsed) == ActionType::look_up);
+    }
+    CHECK((play.now - began >= play.policy.patience) == !ask);
+    CHECK(play.state.last == ActionType::ask);
+    CHECK(play.on(EventType::done) == ActionType::rest);
+    CHECK(play.state.phase == Phase::ambiguous);
+    // Asked again, it is looked up once more, as any that a person is to decide.
+    CHECK(play.on(EventType::start) == ActionType::revisit);
+    play.state.lookup = Known::yes;
+    if (play.claimed(StepState::ambiguous) == ActionType::look_up)
+      CHECK(play.on(EventType::not_found) == ActionType::rest);
+    CHECK(play.state.phase == Phase::ambiguous);
+  }
 }
 
 TEST_CASE("while an earlier POST may exist no refusal of a repetition is a failure") {

@@ -44,6 +44,7 @@ struct ScriptedService : net::Transport {
   bool found = false;
   std::string id = "861309198188019719";
   std::atomic<int> posts{0}, gets{0};
+  std::atomic<bool> away{false};  ///< no GET is answered
   net::HttpOutcome send(const net::HttpRequest& request) override {
     net::HttpOutcome outcome;
     outcome.stage = net::HttpOutcome::Stage::answered;
@@ -59,6 +60,7 @@ struct ScriptedService : net::Transport {
     }
     ++gets;
     outcome.status = found ? 200 : 400;
+    if (away) outcome.stage = net::HttpOutcome::Stage::lost;
     const std::string asked = request.target.substr(request.target.rfind('/') + 1);
     outcome.body = found ? R"({"code":0,"data":{"task_id":")" + id +
                                R"(","task_status":"succeed","task_info":{"external_task_id":")" +
@@ -235,6 +237,58 @@ TEST_CASE("a 4xx without a known reason is looked up once before it counts as a 
     REQUIRE(seen.error != nullptr);
     CHECK(seen.error->message.find("something is odd") != std::string::npos);
   }
+}
+
+CreateRequest refused_without_a_reason() {  // code 1201, which has many words
+  CreateRequest wanted = Stage::shot();
+  wanted.request.extra = {{"duration", "99"}};
+  return wanted;
+}
+
+TEST_CASE("a refusal without a known reason waits for the answer to its look-up") {
+  Stage stage(with_faults({"query#1: drop", "query#2: 503"}), without_store());
+  const JobSnapshot seen = stage.run(refused_without_a_reason());
+  CHECK(seen.phase == Phase::failed);
+  REQUIRE(seen.error != nullptr);
+  CHECK(seen.error->kind == Kind::invalid);
+  CHECK(stage.count().creates == 1);
+  CHECK(stage.count().queries == 3);
+  CHECK(stage.count().accepted == 0);
+}
+
+TEST_CASE("a refusal without a known reason asks a person where no look-up is answered") {
+  std::vector<std::string> faults;
+  for (int i = 1; i <= 200; ++i) faults.push_back("query#" + std::to_string(i) + ": 503");
+  Stage stage(with_faults(std::move(faults)), without_store());
+  const JobSnapshot seen = stage.run(refused_without_a_reason());
+  CHECK(seen.phase == Phase::ambiguous);
+  REQUIRE(seen.error != nullptr);
+  CHECK(seen.error->message.find("1201") != std::string::npos);
+  CHECK(stage.count().creates == 1);
+}
+
+TEST_CASE("what was refused without a known reason is in doubt until its look-up was answered") {
+  const auto service = std::make_shared<ScriptedService>();
+  service->creates = {{400, R"({"code":4711,"message":"something is odd"})"}};
+  service->away = true;
+  SUBCASE("the next run adopts it where it was accepted") { service->found = true; }
+  SUBCASE("the next run asks where nobody can tell") {}
+  EngineOptions options = without_store();
+  options.transport = service;
+  options.patience = kNever;
+  Stage stage({}, options);
+  const auto job = stage.create(stage.shot());
+  REQUIRE(stage.until([&] { return service->gets > 1; }));
+  const std::string id = stage.snapshot(job).external_id;
+  stage.options.patience = 10'000;
+  stage.engine.reset();  // Ctrl-C; what a kill leaves behind is the same
+  auto book = open_ledger(stage.options.ledger_path);
+  REQUIRE(book.ok());
+  CHECK((*(*book)->find_by_external(id))->state == StepState::sending);
+  service->away = false;
+  stage.open_engine();
+  CHECK(stage.run(stage.shot()).phase == (service->found ? Phase::stored : Phase::ambiguous));
+  CHECK(service->posts == 1);
 }
 
 TEST_CASE("an answer on the way, or with an unknown code, is a lost answer and not a refusal") {
