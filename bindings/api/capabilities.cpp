@@ -131,14 +131,28 @@ Feature feature_of(std::string_view endpoint) {
   return endpoint == "omni" ? Feature::omni : Feature::text2video;
 }
 
-Json as_draft(std::string_view endpoint, std::string_view model, Json fields) {
-  const Offer* offer = find_offer(feature_of(endpoint), model);
-  if (offer == nullptr || !member(fields, "multi_shot").is_null()) return fields;
-  if (!offer->modes.empty() && offer->has_mode("std")) fields["mode"] = "std";
-  if (offer->seconds != 0 && member(fields, "video_list").empty())
-    fields["duration"] = std::to_string(std::countr_zero(offer->seconds));
-  if (fields.contains("sound") && member(fields, "voice_list").empty()) fields["sound"] = "off";
-  return fields;
+Request as_draft(const Endpoint& endpoint, Request request) {
+  const Offer* offer = find_offer(feature_of(endpoint.name), effective(request, "model_name"));
+  if (offer == nullptr) return request;
+  const auto errors = [&] {
+    return std::ranges::count(check(endpoint, request), Finding::Level::error, &Finding::level);
+  };
+  const auto before = errors();
+  const auto changes = [&](const char* field, std::string value) {
+    if (const std::string now = effective(request, field); now.empty() || now == value)
+      return false;
+    Json fields = request.fields;
+    request.fields[field] = std::move(value);
+    if (errors() <= before) return true;
+    request.fields = std::move(fields);
+    return false;
+  };
+  changes("sound", "off");
+  const std::int64_t length = whole_number(effective(request, "duration")).value_or(0);
+  for (int count = 1; count < length && !edits_video(request); ++count)
+    if (offer->has_seconds(count) && changes("duration", std::to_string(count))) break;
+  if (!offer->modes.empty() && offer->has_mode("std")) changes("mode", "std");
+  return request;
 }
 
 bool is_retired(std::string_view model) {

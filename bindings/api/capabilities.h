@@ -45,9 +45,9 @@ std::vector<std::string> models_of(Feature feature);
 std::string offers_text(Feature feature, Feature generation);
 /// The feature of an endpoint's own generation, by Lua name.
 Feature feature_of(std::string_view endpoint);
-/// The fields of a request at the least that `model` does, std, short and silent, as far as they
-/// can be changed alone.
-Json as_draft(std::string_view endpoint, std::string_view model, Json fields);
+/// A request at the least that its model does, silent, short and std, as far as each of them adds
+/// no error. `fields` may be a wire body.
+Request as_draft(const Endpoint& endpoint, Request request);
 bool is_retired(std::string_view model);
 
 inline constexpr const char* kRetired = "announced as retired on 2026-09-15";

@@ -117,10 +117,7 @@ Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call
   auto findings = api::normalize(endpoint, request);
   if (options.draft) {
     const auto price = api::estimate(endpoint, api::wire_body(endpoint, request));
-    api::Request draft = request;
-    draft.fields = api::as_draft(endpoint.name, api::effective(request, "model_name"),
-                                 std::move(draft.fields));
-    if (!has_error(api::check(endpoint, draft))) request.fields = std::move(draft.fields);
+    request = api::as_draft(endpoint, std::move(request));
     const auto least = api::estimate(endpoint, api::wire_body(endpoint, request));
     options.purse->spared = options.purse->spared || !price || !least || least->usd < price->usd;
     if (price && least && least->usd >= price->usd)

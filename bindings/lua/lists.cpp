@@ -108,12 +108,10 @@ int verb_of_list(lua_State* L) {
     if (lua_type(L, -2) == LUA_TSTRING && std::strcmp(lua_tostring(L, -2), "n") != 0) {
       lua_pushfstring(L, "takes a list, and got a table with the name %s in it",
                       lua_tostring(L, -2));
-      wrong(lua_tostring(L, -1), lua_rawlen(L, 1) == 0
-                                     ? "give their order: { clips.one, clips.two }"
-                                     : "options are a table of their own");
+      wrong(lua_tostring(L, -1), "options are a table of their own");
     }
   if (lua_rawlen(L, 1) == 0)
-    wrong("got an empty list: there is nothing to join",
+    wrong("got an empty list",
           "the function that made the clips, or that kling.map was given, has to return them");
   if (verb == Verb::sheet && lua_type(L, 2) == LUA_TSTRING)
     wrong("takes no path", "write kling.sheet({ one, two }):save(\"sheet.png\")");

@@ -157,9 +157,6 @@ function kling.map(list, fn, options)
   if type(list) ~= "table" or type(fn) ~= "function" then
     refuse("kling.map takes a list and a function", "write kling.map(list, function(item, i) return … end)")
   end
-  if #list == 0 and next(list) ~= nil then
-    refuse("kling.map takes a list, and got a table of named values", "write { one, two } without names")
-  end
   core.check_list(list, "kling.map")
   local tell = teller(
     "map",

@@ -298,6 +298,7 @@ void note_taken(lua_State* L, bool taken) {
 }
 
 void check_list(lua_State* L, int index, const char* name) {
+  const int top = lua_gettop(L);
   lua_pushglobaltable(L);
   lua_pushliteral(L, "arg");
   lua_rawget(L, -2);
@@ -307,7 +308,14 @@ void check_list(lua_State* L, int index, const char* name) {
       error.message = std::string(name) + " takes a list, and got a table with the name 0 in it";
       error.hint = "a list begins at 1: { one, two }";
     });
-  lua_pop(L, 3);
+  lua_settop(L, top);
+  lua_pushnil(L);
+  if (lua_rawlen(L, index) == 0 && !words && lua_next(L, index) != 0)
+    raise_new(L, Kind::invalid, [&](Error& error) {
+      error.message = std::string(name) + " takes a list, and got a table of named values";
+      error.hint = "write { one, two } without names";
+    });
+  lua_settop(L, top);
 }
 
 bool is_replayed(const std::shared_ptr<engine::Ask>& ask) { return ask->raised < ask->timeouts; }

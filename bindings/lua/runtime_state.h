@@ -118,8 +118,8 @@ int await(lua_State* L, Call& call) {
 
 /// Whether the script has what the jobs in the list at 1 came to.
 void note_taken(lua_State* L, bool taken);
-/// Raises where the list at `index` begins at 0, as in other languages: who goes through it would
-/// leave that out. `name`: of the function that does.
+/// Raises where the list at `index` begins at 0, as in other languages, or has names alone: who
+/// goes through it would leave that out. `name`: of the function that does.
 void check_list(lua_State* L, int index, const char* name);
 /// Puts the items of the list at 1 into the table at 4, and what jobs and tasks come to in their
 /// place; then goes on with `Next`. The value on top is item `done`, waited for.

@@ -48,6 +48,13 @@ void Board::linger() {
     changed_.wait_for(lock, kPause);
 }
 
+void Board::tell_failure(const std::string& why) {
+  std::lock_guard lock(mutex_);
+  failures_.insert(why);
+  ++version_;
+  changed_.notify_all();
+}
+
 Status Board::listen() {
   auto server = net::serve("127.0.0.1:0", [this](const auto& request) { return answer(request); });
   if (!server) return server.error();
@@ -177,6 +184,7 @@ json Board::data() {
       if (one[0] == question["id"]) waiting.push_back(question);
   told["questions"] = std::move(waiting);
   lock.lock();
+  told["failures"] = failures_;
   for (const char* list : {"cards", "films"})
     for (json& item : told[list]) {
       if (item.contains("row"))

@@ -29,6 +29,8 @@ class Board {
   }
   /// Tells the pages what has changed since the last call.
   void update();
+  /// Why the script has failed, or a part of it.
+  void tell_failure(const std::string& why);
   /// The run has ended. Blocks for some seconds at most, while a page takes the clips that it
   /// shows, or is on its way to the browser that was told to open it; Ctrl-C ends that.
   void linger();
@@ -57,8 +59,9 @@ class Board {
   std::uint64_t last_page_ = 0;
   std::string ledger_, run_, questions_ = "[]", works_;
   std::map<std::int64_t, nlohmann::json> live_;  ///< what the ledger does not know, by row
-  std::map<std::string, std::string> files_;     ///< what the page was told of, by its address
-  std::unique_ptr<net::Server> server_;          // its threads end first
+  std::set<std::string> failures_;
+  std::map<std::string, std::string> files_;  ///< what the page was told of, by its address
+  std::unique_ptr<net::Server> server_;       // its threads end first
 };
 
 /// --board and --open of a command.

@@ -124,8 +124,7 @@ class Plan {
         if (const auto* endpoint = api::find_endpoint(shot.endpoint); !shot.replayed && endpoint)
           if (const auto least = api::estimate(
                   *endpoint,
-                  api::as_draft(shot.endpoint, api::scalar_text(api::member(body, "model_name")),
-                                body))) {
+                  api::as_draft(*endpoint, {.endpoint = shot.endpoint, .fields = body}).fields)) {
             spared = spared || least->usd * price_factor < planned.estimate_usd - 1e-6;
             draft = api::decimal(draft + least->usd * price_factor);
           }

@@ -291,6 +291,9 @@ class Run {
     const int code = by_us                   ? int{kExitInterrupted}
                      : result.is_kling_error ? exit_code(result.error.kind)
                                              : int{kExitError};
+    // The card of a job tells its own.
+    if (!by_us && board_ != nullptr && result.error.job.empty())
+      board_->tell_failure(result.message);
     if (!by_us && options_.voice.json) (void)options_.voice.fail(result, "");
     if (!by_us && !options_.voice.json) failures_.push_back(result);
     if (code_ == kExitDone && !(by_us && given_up_)) code_ = code;

@@ -150,10 +150,11 @@
       data.ended ? "the run has ended" + (data.again ? "; see it again with: " + data.again : "") : ""].filter(Boolean).join(" · "));
   }
 
-  function showFailures(list) {
+  function showFailures(list, others) {
     const section = byId("failures");
-    section.hidden = list.length === 0;
-    section.querySelector("ul").replaceChildren(...list.map((card) => make("li", { className: "message" },
+    section.hidden = list.length + others.length === 0;
+    const told = others.map((text) => make("li", { className: "message", dir: "auto", textContent: text }));
+    section.querySelector("ul").replaceChildren(...told, ...list.map((card) => make("li", { className: "message" },
       make("a", { href: "#shot-" + card.row, textContent: titled(card) }), ": " + (card.error ? card.error.message : card.state))));
   }
 
@@ -283,7 +284,7 @@
     picked = new Set(data.questions.filter((one) => one.kind === "pick" && one.answer).map((one) => one.choices[one.answer - 1].handle));
     for (const card of data.cards) showCard(card, data.now);
     showTotals(data);
-    showFailures(data.cards.filter((card) => card.error && !card.superseded));
+    showFailures(data.cards.filter((card) => card.error && !card.superseded), data.failures ?? []);
     showFilms(data.films);
     showTimeline(data);
     showQuestions(data.questions);

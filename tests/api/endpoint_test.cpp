@@ -254,3 +254,47 @@ TEST_CASE("estimates follow the price list") {
     CHECK(estimate(endpoint, wire_body(endpoint, request)));
   }
 }
+
+TEST_CASE("a draft is as cheap as the other fields of its request allow, each change by itself") {
+  struct Row {
+    const char *endpoint, *given, *draft;  // what it changes
+  };
+  const Row rows[] = {
+      {"text2video", R"({"mode":"pro","duration":"10"})", R"({"mode":"std","duration":"5"})"},
+      {"text2video", R"({"model_name":"kling-v3","mode":"4k","duration":"15","sound":"on"})",
+       R"({"mode":"std","duration":"3","sound":"off"})"},
+      {"text2video",
+       R"({"model_name":"kling-v2-6","mode":"pro","duration":"10","sound":"on","voice_list":[{"voice_id":"1"}]})",
+       R"({"duration":"5"})"},
+      {"image2video",
+       R"({"model_name":"kling-v2-1","mode":"pro","duration":"10","image_tail":"https://x.org/1.png"})",
+       R"({"duration":"5"})"},
+      {"image2video",
+       R"({"model_name":"kling-v3","mode":"pro","duration":"10","image_tail":"https://x.org/1.png"})",
+       R"({"mode":"std","duration":"3"})"},
+      {"text2video",
+       R"({"model_name":"kling-v3","mode":"pro","duration":"8","sound":"on","multi_shot":true,"shot_type":"customize","multi_prompt":[{"index":1,"prompt":"a","duration":"5"},{"index":2,"prompt":"b","duration":"3"}]})",
+       R"({"mode":"std","sound":"off"})"},
+      {"omni", R"({"mode":"pro","video_list":[{"video_url":"https://x.org/1.mp4"}]})",
+       R"({"mode":"std"})"},
+      {"text2video", R"({"mode":"std","duration":"5"})", R"({})"},
+      {"text2video", R"({"model_name":"kling-v9","mode":"pro","duration":"10"})", R"({})"},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.given);
+    Request request{.endpoint = row.endpoint, .fields = parse_json(row.given)};
+    if (!request.fields.contains("multi_prompt")) request.fields["prompt"] = "A kite";
+    if (request.endpoint == "image2video") request.fields["image"] = "https://x.org/0.png";
+    const Endpoint& endpoint = *find_endpoint(row.endpoint);
+    (void)normalize(endpoint, request);
+    Request expected = request;
+    expected.fields.update(parse_json(row.draft));
+    const Request draft = as_draft(endpoint, request);
+    CHECK(wire_body(endpoint, draft) == wire_body(endpoint, expected));
+    // A plan has the body that would be sent in place of the request.
+    const Request sent{.endpoint = row.endpoint, .fields = wire_body(endpoint, request)};
+    CHECK(wire_body(endpoint, as_draft(endpoint, sent)) == wire_body(endpoint, draft));
+    request = draft;
+    CHECK(as_draft(endpoint, request).fields == draft.fields);
+  }
+}

@@ -188,6 +188,20 @@ TEST_CASE("a draft is another take, as cheap as it can be, and a plan tells both
                  "0 submitted, 2 reused"));
 }
 
+TEST_CASE("a plan tells what the draft costs where a shot cannot be all of one") {
+  const Stage stage(R"(local kling = require "kling"
+local kite = kling.text2video { prompt = "A kite" }:wait():last_frame()
+kling.all {
+  kling.image2video { image = kite, image_tail = kite, prompt = "a", model_name = "kling-v2-6",
+    duration = 10, mode = "pro" },
+  kling.text2video { prompt = "b <<<voice_1>>>", model_name = "kling-v2-6", sound = "on",
+    duration = 10, mode = "pro", voice_list = { { voice_id = "1" } } },
+  kling.text2video { prompt = "c", model_name = "kling-v3", duration = 4, mode = "pro" },
+})");
+  CHECK(contains(stage.run({"plan", "film.lua"}).out, "with --draft about $1.65\n"));
+  CHECK(contains(stage.run({"run", "--draft", "film.lua"}).err, "4 submitted, 0 reused, $1.65"));
+}
+
 TEST_CASE("a plan's draft pays for all shots and cuts at times that its clips have") {
   sim::Options options;
   options.clock = make_clock(1000);

@@ -392,14 +392,17 @@ TEST_CASE("in a browser the film plays after the run that made it has ended") {
   const Stage stage(R"(local kling = require "kling"
 local one = kling.text2video { prompt = "A kite" }:wait()
 while not io.open("go") do kling.sleep(0.02) end
-kling.concat({ one, one }, "film.mp4"))");
+kling.concat({ one, one }, "film.mp4")
+error("out of <b>film</b>"))");
   const auto run = stage.start({"run", "--board", "film.lua"});
   Browser browser(stage);
   browser.open(board_of(stage, *run, "board: http"));
   REQUIRE(browser.shows("document.querySelector('article video')?.videoWidth > 0"));
   std::ofstream(stage.folder / "go") << "now";
   const Outcome ended = run->wait();
-  CHECK(ended.code == 0);
+  CHECK(ended.code == 1);
+  CHECK(browser.shows(
+      "document.querySelector('#failures li').textContent === 'film.lua:5: out of <b>film</b>'"));
   CHECK(contains(ended.err, "see it again with: kling view --open film.lua\n"));
   CHECK(browser.shows("document.querySelector('#films video')?.videoWidth > 0"));
   CHECK(browser.shows("document.querySelector('article video')?.videoWidth > 0"));

@@ -595,7 +595,7 @@ kling.all { clip })lua",
   kling.text2video { prompt = animal }:wait()
 end)
 kling.concat(clips, "film.mp4"))lua",
-     R"lua(kling: film.lua:5: concat got an empty list: there is nothing to join
+     R"lua(kling: film.lua:5: concat got an empty list
   do: the function that made the clips, or that kling.map was given, has to return them
 )lua",
      ""},
@@ -677,7 +677,7 @@ kling.concat(shot(), "film.mp4"))lua",
     {"",
      R"lua(local function shot() kling.text2video("A fox"):wait() end
 kling.concat({ shot(), shot() }, "film.mp4"))lua",
-     R"lua(kling: film.lua:3: concat got an empty list: there is nothing to join
+     R"lua(kling: film.lua:3: concat got an empty list
   do: the function that made the clips, or that kling.map was given, has to return them
 )lua",
      ""},
@@ -2599,6 +2599,11 @@ kling.concat(clips, "film.mp4"))lua",
     {"", R"lua(kling.map({ [0] = "A fox", "A crow" }, kling.text2video))lua",
      R"lua(kling: film.lua:2: kling.map takes a list, and got a table with the name 0 in it
   do: a list begins at 1: { one, two }
+)lua",
+     ""},
+    {"", R"lua(kling.ask("When?", { one = "dawn", two = "day" }))lua",
+     R"lua(kling: film.lua:2: ask takes a list, and got a table of named values
+  do: write { one, two } without names
 )lua",
      ""},
     {"", R"lua(kling.ask("When?", { [0] = "dawn", "day", "night" }))lua",
