@@ -28,7 +28,7 @@ constexpr FieldSlip kSlips[] = {
      "write image_tail = …"},
     {"image2video", "aspect_ratio ratio aspect", "leave it out: the picture decides the shape"},
     {"image2video", "image_list images reference_images",
-     "kling.omni refers to several pictures: image_list = { … }"},
+     "write image = …; kling.omni refers to several pictures: image_list = { … }"},
     {"multi_image2video", "image images pictures reference_images", "write image_list = { … }"},
     {"omni", "image images pictures reference_images", "write image_list = { … }"},
     {"omni", "first_frame start_image start_frame init_image image_url",

@@ -323,17 +323,17 @@ void Engine::begin_run() {
 }
 
 /// Of an earlier run, and nothing of it is on its way: its step goes on with whoever asks for it.
+/// What is paid for is followed to its end, whoever asks.
 bool Engine::may_retire(const Job& job, ActionType next) const {
-  if (job.run == present_run) return false;
+  const Phase phase = job.machine.phase;
+  if (job.run == present_run || phase == Phase::accepted || phase == Phase::succeeded) return false;
   switch (next) {
     case ActionType::write_intent:
     case ActionType::revisit:
     case ActionType::mark_sending:
     case ActionType::get:
-    case ActionType::download:
     case ActionType::rest: return true;
-    case ActionType::wait:
-      return job.machine.phase != Phase::sending && job.machine.phase != Phase::looking_up;
+    case ActionType::wait: return phase != Phase::sending && phase != Phase::looking_up;
     default: return false;
   }
 }

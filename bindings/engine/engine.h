@@ -245,8 +245,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Its purse is not held any more.
   void release() { call_next(); }
   /// A new run on this engine (a host reloads its script): requests pair up with the steps of the
-  /// ledger as after a restart. Jobs of the run before end once nothing of theirs is on its way;
-  /// those that the new run asks for again go on.
+  /// ledger as after a restart. Jobs of the run before that were not accepted end once nothing of
+  /// theirs is on its way; those that the new run asks for again go on.
   void begin_run();
   /// The script came to a good end: what it does not ask for any more and was never sent is
   /// forgotten. It did without those that are `untold`, whose end no wait has told: a failure of

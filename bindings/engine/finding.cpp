@@ -24,15 +24,22 @@ std::string id_of(const Handle& handle) {
   return handle.task_id.empty() ? handle.external_id : handle.task_id;
 }
 
-/// The newest row of this name, else the one whose id, handle, name or step's address begins with
-/// `id`: of attempts at one step, and of one name, the newest.
+/// The newest row of this name, of a draft where there is no other, else the one whose id, handle,
+/// name or step's address begins with `id`: of attempts at one step, and of one name, the newest.
 Result<std::optional<Step>> find_by_beginning(Ledger& book, const std::string& kind,
                                               const std::string& id) {
   auto rows = book.list(0);
   if (!rows) return rows.error();
   std::vector<const Step*> begun;
+  const auto is_draft = [](const Step& row) {
+    return row.run.ends_with("@draft") || row.run.ends_with("-draft");
+  };
+  const Step* named = nullptr;
   for (const Step& row : *rows)
-    if (row.name == id && kind.empty()) return std::optional(row);
+    if (row.name == id && kind.empty() &&
+        (named == nullptr || (is_draft(*named) && !is_draft(row))))
+      named = &row;
+  if (named != nullptr) return std::optional(*named);
   for (const Step& row : *rows) {
     if (!kind.empty() && kind != row.endpoint) continue;
     const auto is_newest = [&](std::string StepFacts::*text) {

@@ -39,6 +39,18 @@ Status look_at_video(const Result<std::string>& found) {
                .hint = video ? cure_of(kind) : "give a video or a Clip"};
 }
 
+/// Where the medium stands in `value`: "image_list[2].image"; empty: not there.
+std::string place_of(std::size_t medium, const api::Json& value, const std::string& path = "") {
+  if (api::scalar_text(api::member(value, "$media")) == std::to_string(medium)) return path;
+  std::string found;
+  for (auto one = value.begin(); value.is_structured() && found.empty() && one != value.end();
+       ++one)
+    found = place_of(medium, *one,
+                     value.is_array() ? path + "[" + std::to_string(one - value.begin() + 1) + "]"
+                                      : path + (path.empty() ? "" : ".") + one.key());
+  return found;
+}
+
 Status check_again(const api::Request& request) {
   const api::Endpoint& endpoint = *api::find_endpoint(request.endpoint);
   auto findings = api::check(endpoint, request);
@@ -54,21 +66,28 @@ Status check_again(const api::Request& request) {
 Status Engine::inspect(Sending& sending) {
   api::Request& request = sending.request.request;
   bool looked = false;
+  const auto in_field = [&](const api::MediaInput& input, const Status& seen) {
+    Error error = seen.error();
+    error.field = place_of(std::size_t(&input - request.media.data()), request.fields);
+    error.message = request.endpoint + ": " + error.field + ": " + error.message;
+    return error;
+  };
   for (api::MediaInput& input : request.media) {
     if (input.video) {
       if (input.source != Source::file) continue;
-      if (Status seen = look_at_video(input_path(input.text)); !seen) return seen;
+      if (Status seen = look_at_video(input_path(input.text)); !seen) return in_field(input, seen);
       continue;
     }
     if (input.source == Source::file) {
-      if (Status seen = look_at(input, input_path(input.text)); !seen) return seen;
+      if (Status seen = look_at(input, input_path(input.text)); !seen) return in_field(input, seen);
       looked = true;
     } else if (input.source == Source::derived) {
       const MediaSource& source = *sending.request.sources.at(input.tag);
       const auto recipe = resolve(source);
       if (!recipe) return recipe.error();
       if (*recipe == MediaSource::Recipe::file) {
-        if (Status seen = look_at(input, input_path(source.path)); !seen) return seen;
+        if (Status seen = look_at(input, input_path(source.path)); !seen)
+          return in_field(input, seen);
       } else if (*recipe == MediaSource::Recipe::bytes) {
         input.facts = read_image_facts(source.bytes);
         input.facts->bytes = source.bytes.size();

@@ -16,6 +16,7 @@ struct Question {
   /// What is chosen, or looked at: texts, and {"name", "path", "handle"} of clips.
   api::Json choices = api::Json::array();
   std::string where;  ///< script and line
+  std::string task;   ///< its path: equal questions are counted task by task
   std::string run;    ///< script and take
   std::string digest;
   int answer =

@@ -182,9 +182,9 @@ class Reader {
     for (lua_pushnil(L_); lua_next(L_, index); lua_pop(L_, 1), ++count) {
       if (lua_isinteger(L_, -2)) continue;
       lua_pop(L_, 2);
-      error_.hint = lua_rawgeti(L_, index, 1) == LUA_TNUMBER
-                        ? kPoint
-                        : "write { one, two } or { name = one }, one of both";
+      error_.hint = lua_rawgeti(L_, index, 1) == LUA_TNUMBER ? kPoint
+                    : path_ == "audio" ? "write audio = { path = \"song.mp3\", volume = 0.5 }"
+                                       : "write { one, two } or { name = one }, one of both";
       lua_pop(L_, 1);
       return fail("mixes a list with named fields");
     }

@@ -154,6 +154,7 @@ int clip_path(lua_State* L, const ClipRef& clip) {
   if (!engine.options.store) return 0;
   lua_settop(L, 2);
   Wait& wait = new_wait(L);
+  wait->brief = true;  // of a clip that is here: what came later in an earlier run comes later
   pure(L, [&] { engine.watch(clip.source->job, engine::Milestone::stored, {wait, wake(wait)}); });
   return state_of(L).park(L, *wait, kNever, was_stored, 0);
 }
@@ -264,7 +265,12 @@ int clip_trim(lua_State* L) {
     raise_new(L, Kind::invalid, [&](Error& error) {
       error.message = std::string("trim: ") + start + " to " + end + " is no part of this clip";
       if (known > 0) error.message += printed(", which is %.1f s long", length);
-      if (lua_istable(L, 2)) error.message = "trim takes two numbers, got a table";
+      for (int i = 2; i <= 3; ++i)
+        if (!lua_isnoneornil(L, i) && !lua_isnumber(L, i))
+          error.message =
+              std::string("trim takes two numbers, got ") + (lua_istable(L, i) ? "a table"
+                                                             : i == 2          ? start
+                                                                               : end);
       error.hint = "write clip:trim(1, 4), in seconds from its start";
     });
   }

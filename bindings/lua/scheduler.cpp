@@ -238,6 +238,8 @@ int Scheduler::park(lua_State* L, Ticket& ticket, Millis deadline, lua_KFunction
                     lua_KContext context) {
   check_can_wait(L, ticket.at_once);
   ticket.order = ++waits_;
+  // Each wait leaves a value with a finalizer, and of these alone Lua's collector falls behind.
+  if (waits_ % 256 == 0) lua_gc(L, LUA_GCSTEP, 64);
   if (deadline != kNever) ticket.until = past_ + deadline - now();
   if (running_ == nullptr) {
     block(L, ticket, deadline);

@@ -85,10 +85,8 @@ void add_commands(CLI::App& app, std::span<const Command> table, int& code, std:
         const std::string value = option->empty() ? "" : option->results().back();
         if (option->get_positional() || option->check_lname("script") || !value.ends_with(".lua"))
           continue;
-        const std::string name = option->get_name();
-        std::string line = "write " + path + " " + name + " VALUE " + value;
-        for (const std::string& word : sub->remaining()) line += " " + quoted(word);
-        return void(code = misused(name + " took " + value + " as its value", line));
+        return void(code = misused(option->get_name() + " took " + value + " as its value",
+                                   "write " + path + with_value(*sub, *option)));
       }
       code = run();
     });

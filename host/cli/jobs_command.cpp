@@ -108,7 +108,7 @@ int run_answer(const AnswerOptions& options) {
   if (!book) return options.voice.fail(book.error());
   auto rows = *book ? (*book)->questions() : std::vector<engine::Question>();
   if (!rows) return options.voice.fail(rows.error());
-  if (options.id == 0 && *book == nullptr) return options.note_absent(), kExitDone;
+  if (*book == nullptr) return options.note_absent(), options.id == 0 ? kExitDone : kExitError;
   if (options.id == 0) {
     std::erase_if(*rows, [](const engine::Question& row) { return row.withdrawn; });
     for (const engine::Question& row : *rows) {
@@ -128,7 +128,8 @@ int run_answer(const AnswerOptions& options) {
     return options.voice.fail(
         {.message = "the ledger " + options.ledger_path() + " has no question " +
                     std::to_string(options.id),
-         .hint = "kling jobs answer lists those that wait; --sim those of a rehearsal"});
+         .hint = std::string("kling jobs answer lists those that wait") +
+                 (options.simulation.on ? "" : "; --sim those of a rehearsal")});
   if (answer == 0)
     return options.voice.fail({.message = no_answer(*row, options.choice) + "\n" + to_text(*row)});
   const Status kept = (*book)->answer(options.id, answer, make_clock()->now(), true);

@@ -177,6 +177,7 @@ void print_step(const Step& row, const Reader& reader, const Voice& voice) {
       made += (made.empty() ? "" : ", ") + value + unit;
   line("made by", made);
   line("script", row.script);
+  line("take", take_of(row.run));
   line("service", row.service);
   line("external id", row.external_id);
   line("attempt", row.attempt > 1 ? std::to_string(row.attempt) : "");

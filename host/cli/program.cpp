@@ -253,8 +253,12 @@ int run_program(int argc, char** argv) {
       return misused("which job? Its " + what, "kling jobs lists them; then: " + path + " ID");
     if (path == "kling man")
       return misused(what, "kling man prints all of it; kling help COMMAND tells one command");
+    const std::string example = last->get_footer();
+    const std::size_t at = example.rfind("Example: ");
     if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr)
-      return misused(what, path + " --help");
+      return misused(what, what.ends_with(" is missing") && at != example.npos
+                               ? "for example " + example.substr(at + 9)
+                               : path + " --help");
     if (first.starts_with('-') && last != &app)
       return misused(first + " stands before the command", "write " + path + " " + first + " …");
     return tell_unknown(*last, path, app.remaining(true).front());

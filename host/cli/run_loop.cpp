@@ -200,7 +200,8 @@ class Run {
     if (options_.voice.json) return Voice::line({{"question", to_json(one)}});
     Voice loud = options_.voice;
     loud.quiet = false;
-    loud.note(to_text(one) + "\n  " + loud.typed(answer_command(one)));
+    loud.note(to_text(one) + (person_ ? "\n  elsewhere: " : "\n  ") +
+              loud.typed(answer_command(one)));
   }
 
   /// A line that was typed before the question cannot be its answer.

@@ -29,10 +29,11 @@ std::string line_of(const Words& words) {
   return line;
 }
 
-/// The options that a command was given, as they would be typed.
-Words given(const CLI::App& app) {
+/// The options that a command was given, as they would be typed, but for `without`.
+Words given(const CLI::App& app, const CLI::Option* without = nullptr) {
   Words words;
   for (const CLI::Option* option : app.get_options()) {
+    if (option == without) continue;
     const bool flag = option->get_items_expected_max() == 0;
     for (const std::string& value : option->results()) {
       words.push_back(option->get_name());
@@ -83,6 +84,11 @@ std::string quoted(const std::string& word) {
 
 std::string command_line(const CLI::App& run, const std::string& more) {
   return "kling run" + line_of(given(run)) + " " + more + line_of(run.remaining());
+}
+
+std::string with_value(const CLI::App& app, const CLI::Option& option) {
+  return line_of(given(app, &option)) + " " + option.get_name() + " VALUE" +
+         line_of(option.results()) + line_of(app.remaining());
 }
 
 std::string take_slips(const CLI::App& app, Words& words) {

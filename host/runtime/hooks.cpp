@@ -241,7 +241,13 @@ int call_program(lua_State* L) {
     const auto pending = std::make_shared<Pending>();
     pending->reply = call.reply;
     pending->queue = scheduler.shared_queue();
-    function.call(function.user, Calls::all().put(pending), call.text.c_str());
+    try {
+      function.call(function.user, Calls::all().put(pending), call.text.c_str());
+    } catch (const std::exception&) {
+      throw;
+    } catch (...) {
+      throw std::runtime_error("what the program's function threw is no std::exception");
+    }
     std::lock_guard lock(pending->mutex);
     pending->returned = true;
     if (pending->answered) settle(*pending);

@@ -125,7 +125,11 @@ bool kling_host::open() {
     module.log = [this](const std::string& level, const std::string& message) {
       hooks_.log(hooks_.user, level.c_str(), message.c_str());
     };
-  if (state_ == nullptr) return fail("not enough memory for a Lua state", KLING_NO_MEMORY);
+  if (state_ == nullptr)
+    return fail(hooks_.memory_limit == 0
+                    ? "not enough memory for a Lua state"
+                    : printed("memory_limit: %zu bytes are not enough", hooks_.memory_limit),
+                KLING_NO_MEMORY);
   if (call([&](lua_State* L) {
         runtime_ = &script::open(L, safe_, std::move(module));
         runtime_->tell_lost = [this](const lua::TaskResult& task) {

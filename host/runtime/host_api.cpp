@@ -124,7 +124,8 @@ std::string wrong_with(const kling_host_options& options) {
       {"patience", options.patience == -1 ? 0 : options.patience, 1e9}};
   for (const auto& [name, value, most] : numbers)
     if (!(value >= 0 && value <= most))
-      return printed("%s is a number from 0 to %g, not %g", name, most, value);
+      return printed("%s is a number from 0 to %g%s, not %g", name, most,
+                     name == std::string("patience") ? ", or -1" : "", value);
   return "";
 }
 
@@ -170,7 +171,9 @@ const char* kling_host_error(kling_host* host) {
   return tells(host) ? host->error_.c_str() : runtime::refusal;
 }
 
-int kling_host_code(kling_host* host) { return tells(host) ? host->code_ : int{KLING_MISUSE}; }
+int kling_host_code(kling_host* host) {
+  return tells(host) ? host->code_ : int{runtime::refusal == kForked ? KLING_FORKED : KLING_MISUSE};
+}
 
 int kling_host_move_here(kling_host* host) {
   if (host != nullptr && host->depth_ == 0) host->thread_ = std::this_thread::get_id();
@@ -204,6 +207,9 @@ kling_task kling_host_run(kling_host* host, const char* name, const char* source
 
 kling_task kling_host_run_file(kling_host* host, const char* path, const char* arguments) {
   return guarded(host, kling_task{0}, {path}, [&]() -> kling_task {
+    std::error_code absent;
+    if (fs::exists(path, absent) && !fs::is_regular_file(path, absent))
+      return host->fail(no_such_file(path).message), 0;
     const auto source = script::read(path);
     if (!source) return host->fail(source.error().message + ": " + source.error().hint);
     const std::string name = std::filesystem::path(path).filename().string();
@@ -234,7 +240,11 @@ int kling_host_fd(kling_host* host) {
 }
 
 int kling_host_task_state(kling_host* host, kling_task task) {
-  return guarded(host, int{KLING_TASK_UNKNOWN}, [&] { return host->task_state(task); });
+  return guarded(host, int{KLING_TASK_UNKNOWN}, [&] {
+    const int state = host->task_state(task);
+    if (state == KLING_TASK_UNKNOWN) host->fail("there is no such task");
+    return state;
+  });
 }
 
 const char* kling_host_result(kling_host* host, kling_task task) {
@@ -363,7 +373,7 @@ int kling_host_notify_signed(kling_host* host, const char* path, const char* con
 }
 
 int kling_host_set(kling_host* host, const char* name, const char* json) {
-  return guarded(host, -1, {name}, [&] {
+  return guarded(host, -1, {name, json}, [&] {
     Json value;
     const bool set = host->read_json(json, value) && host->call([&](lua_State* L) {
       lua_pushglobaltable(L);

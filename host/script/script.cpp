@@ -12,6 +12,8 @@
 
 namespace kling::script {
 
+constexpr std::streamsize kLargest = 64 << 20;
+
 Result<std::string> read(const std::string& path) {
   std::string source;
   if (path == "-") {
@@ -33,7 +35,16 @@ Result<std::string> read(const std::string& path) {
                    .hint = near.empty() ? "name a file such as film.lua"
                                         : "did you mean " + (folder / near).string() + "?"};
     }
-    source.assign(std::istreambuf_iterator<char>(file), {});
+    if (fs::is_regular_file(path, error)) {
+      auto whole = read_file(path, kLargest);
+      if (!whole) return whole.error();
+      source = std::move(*whole);
+    } else {  // a pipe, or what has no end
+      source.resize(kLargest);
+      source.resize(std::size_t(file.read(source.data(), kLargest).gcount()));
+      if (source.size() == kLargest)
+        return Error{.message = path + " is longer than 64 MB, which no script is"};
+    }
   }
   const std::string ending = extension_of(path);
   if (api::has_word("csv tsv json", ending))

@@ -120,6 +120,26 @@ TEST_CASE("what fails in the program is an error with the line of the script") {
   CHECK(host.get("refuse").empty());
 }
 
+TEST_CASE("a C function that throws anything at all fails its script alone") {
+  const Stage stage;
+  kling_host_options options = KLING_HOST_OPTIONS;
+  options.base_url = stage.options.base_url.c_str();
+  options.key = "sk-test";
+  options.ledger = ":memory:";
+  kling_host* host = kling_host_new(&options, nullptr, 0);
+  REQUIRE(host != nullptr);
+  CHECK(kling_host_register(
+            host, "five", [](void*, kling_call*, const char*) { throw 5; }, nullptr) == 0);
+  const std::string source = "return select(2, pcall(five))";
+  const kling_task task = kling_host_run(host, "a", source.data(), source.size(), nullptr);
+  for (int i = 0; i < 10'000 && kling_host_task_state(host, task) == KLING_TASK_RUNNING; ++i)
+    CHECK(kling_host_tick(host, 0) >= 0);
+  CHECK(std::string(kling_host_result(host, task)).find("no std::exception") != std::string::npos);
+  CHECK(kling_host_task_state(host, 99) == KLING_TASK_UNKNOWN);
+  CHECK(std::string(kling_host_error(host)) == "there is no such task");
+  kling_host_free(host);
+}
+
 TEST_CASE("the program calls a function of its scripts as a task") {
   const Stage stage;
   Host host(stage.options);

@@ -98,6 +98,28 @@ TEST_CASE("a reloaded script goes on with its jobs also without a ledger file") 
   }
 }
 
+TEST_CASE("what was accepted before a reload is announced with its clip though no script asks") {
+  const Stage stage;
+  Host host(stage.options);
+  const Json begun = run(host, R"(
+    local job = require "kling".text2video { prompt = "one" }
+    job:accepted()
+    return job.handle)");
+  REQUIRE(host.reload());
+  CHECK(host.pending() == 1);
+  std::set<std::string> told;
+  REQUIRE(until(host, [&] {
+    for (std::string event = host.next_event(); !event.empty(); event = host.next_event())
+      told.insert(Json::parse(event)["event"]);
+    return told.contains("succeeded");
+  }));
+  const Json job = Json::parse(host.job(begun[0].get<std::string>().c_str()));
+  CHECK(job["state"] == "succeeded");
+  CHECK(std::filesystem::exists(job["path"].get<std::string>()));
+  CHECK(host.pending() == 0);
+  CHECK(stage.service->counters().accepted == 1);
+}
+
 TEST_CASE("hosts live side by side on threads of their own") {
   const Stage stage;
   std::atomic<int> done{0};

@@ -56,6 +56,7 @@ const Misuse kTexts[] = {
      [](auto* host) { return kling_host_run(host, "a", nullptr, 1, "") == 0; }},
     {"path", "is NULL", [](auto* host) { return kling_host_run_file(host, nullptr, "") == 0; }},
     {"set", "is NULL", [](auto* host) { return kling_host_set(host, nullptr, "1") == -1; }},
+    {"value", "is NULL", [](auto* host) { return kling_host_set(host, "x", nullptr) == -1; }},
     {"get", "is NULL", [](auto* host) { return kling_host_get(host, nullptr) == nullptr; }},
     {"call", "is NULL", [](auto* host) { return kling_host_call(host, nullptr, nullptr) == 0; }},
     {"job", "is NULL", [](auto* host) { return kling_host_job(host, nullptr) == nullptr; }},
@@ -84,6 +85,8 @@ const Misuse kForked[] = {
     {"tick", "the process that made it", [](auto* host) { return kling_host_tick(host, 0) == -1; }},
     {"free", "the process that made it",
      [](auto* host) { return kling_host_free(host) == KLING_FORKED; }},
+    {"wakeup", "the process that made it",
+     [](auto* host) { return kling_host_wakeup(host) == KLING_FORKED; }},
     {"jobs", "the process that made it",
      [](auto* host) { return kling_host_jobs(host) == nullptr; }},
 };

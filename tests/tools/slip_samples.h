@@ -255,7 +255,7 @@ print(clip:last_frame().last_frame))lua",
 )lua",
      ""},
     {"", R"lua(kling.image2video { image = "hero.png", prompt = "It runs" })lua",
-     R"lua(kling: film.lua:2: no such file: hero.png
+     R"lua(kling: film.lua:2: image2video: image: no such file: hero.png
   do: check the path; relative ones start at the working folder
 )lua",
      ""},
@@ -929,7 +929,7 @@ for _, row in ipairs(kling.csv("shots.csv")) do kling.text2video(row) end)lua",
     {"",
      R"lua(io.open("shots.csv", "w"):write("prompt,image\nA fox,hero.png\n"):close()
 for _, row in ipairs(kling.csv("shots.csv")) do kling.image2video(row) end)lua",
-     R"lua(kling: film.lua:3: no such file: hero.png (shots.csv, row 2)
+     R"lua(kling: film.lua:3: image2video: image: no such file: hero.png (shots.csv, row 2)
   do: check the path; relative ones start at the working folder
 )lua",
      ""},
