@@ -291,7 +291,7 @@ void Engine::end_run(const std::vector<std::shared_ptr<Ask>>& untold) {
   std::set<std::string> questions;
   {
     std::lock_guard lock(questions_mutex);
-    for (const auto& [digest, owner] : asked_again) questions.insert(digest);
+    for (const auto& [digest, asked_by] : asked_again) questions.insert(digest);
   }
   std::lock_guard lock(claim_mutex);
   if (Status ended = (*book)->end_run(options.run_name(), asked, kept, questions); !ended)

@@ -34,7 +34,7 @@ const char* const kSelectSteps =
     " cost_usd, run, took, abandoned, name,"
     " EXISTS (SELECT 1 FROM scripts WHERE name = steps.run AND runs > 0) AND NOT EXISTS"
     " (SELECT 1 FROM asks JOIN scripts ON scripts.name = asks.script"
-    " WHERE step = steps.id AND asks.run IN (0, -2, runs)),"
+    " WHERE step = steps.id AND (asks.run IN (0, runs) OR asks.run < -1)),"
     " state FROM steps WHERE ";
 
 Step read_step(Database& database, Query& query) {
@@ -173,6 +173,16 @@ void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64
       asking.script, wanted.task_path, wanted.digest, asking.nth, row);
 }
 
+std::int64_t take_back(Database& db, Owner& owner, const Step& made, std::int64_t before,
+                       const Step& wanted, const Asking& asking) {
+  if (!made.unsent() || owner.lives(db, made.owner)) return made.id;
+  db.run("DELETE FROM journal WHERE step = ?", made.id);
+  db.run("DELETE FROM steps WHERE id = ?", made.id);
+  note_ask(db, wanted, asking, before);
+  db.run("UPDATE asks SET run = 0 WHERE step = ? AND run < ?", before, kMadeAnew);
+  return before;
+}
+
 void keep(Database& db, const std::vector<Caught>& caught) {
   // An ask that has moved on to another attempt says nothing of this one any more.
   for (const Caught& one : caught)
@@ -259,7 +269,7 @@ std::vector<std::pair<std::int64_t, std::string>> read_askers(Database& database
   std::vector<std::pair<std::int64_t, std::string>> askers;
   for (Query query(database,
                    "SELECT DISTINCT step, script FROM asks LEFT JOIN scripts ON name = script"
-                   " WHERE asks.run IN (0, -2, coalesce(runs, 0))");
+                   " WHERE asks.run IN (0, coalesce(runs, 0)) OR asks.run < -1");
        query.next();) {
     auto& [row, run] = askers.emplace_back();
     query >> row >> run;

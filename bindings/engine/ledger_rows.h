@@ -36,8 +36,9 @@ class Owner {
   UnsharedDescriptor lock_;
 };
 
-/// asks.run of a step that a person had made anew in a run that has not come to its end.
-inline constexpr int kMadeAnew = -2;
+/// asks.run of a step that a person had made anew in a run that has not come to its end, less the
+/// id of the one before.
+inline constexpr std::int64_t kMadeAnew = -2;
 
 /// SELECT of all columns, in the order that read_step expects, up to its WHERE.
 extern const char* const kSelectSteps;

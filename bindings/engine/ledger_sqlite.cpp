@@ -68,17 +68,19 @@ class SqliteLedger : public Ledger {
     return commit(true, [&] {
       owner_.enter(db_);
       const bool differs = note_position(db_, wanted, asking);
-      std::int64_t recorded = 0;
-      int timeouts = 0, run = 0;
+      std::int64_t recorded = 0, run = 0;
+      int timeouts = 0;
       if (Query query(db_,
                       "SELECT step, timeouts, run FROM asks WHERE script = ? AND script <> ''"
                       " AND task_path = ? AND digest = ? AND nth = ?",
                       asking.script, wanted.task_path, wanted.digest, asking.nth);
           query.next())
         query >> recorded >> timeouts >> run;
+      if (run < kMadeAnew && !asking.anew)
+        recorded = take_back(db_, owner_, present(recorded), kMadeAnew - run, wanted, asking);
       // Once until a run comes to its end: what is repeated after a crash must not pay again.
       const bool anew =
-          asking.anew && recorded != 0 && run != kMadeAnew && present(recorded).settled();
+          asking.anew && recorded != 0 && run > kMadeAnew && present(recorded).settled();
       const Choice choice =
           anew ? Choice() : choose(attempts_of(db_, wanted, asking), recorded, asking);
       Claim claim;
@@ -104,7 +106,7 @@ class SqliteLedger : public Ledger {
       if (anew)
         db_.run(
             "UPDATE asks SET run = ? WHERE script = ? AND task_path = ? AND digest = ? AND nth = ?",
-            kMadeAnew, asking.script, wanted.task_path, wanted.digest, asking.nth);
+            kMadeAnew - recorded, asking.script, wanted.task_path, wanted.digest, asking.nth);
       return claim;
     });
   }

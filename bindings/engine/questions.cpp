@@ -157,21 +157,28 @@ Result<Question> Engine::record_question(Question question,
     question.choices.push_back(std::move(choice));
   }
   if (about.empty()) address += "\n" + api::to_text(question.choices);
-  question.digest = sha256_hex("question 1\n" + address);
   question.run = options.run_name();
   auto book = ledger();
   if (!book) return book.error();
   std::lock_guard lock(questions_mutex);
-  int turn = 1;  // the n-th equal question of a run is that of the next: one yes is one yes
   // One that nobody waits for any more, such as after kling.timeout, is the same one.
-  const auto is_left = [&] {
-    const auto known = std::ranges::find(questions_, question.digest, &Question::digest);
-    return (known == questions_.end() || known->answer == 0) &&
-           asked_again[question.digest].expired();
-  };
-  while (asked_again.contains(question.digest) && !is_left())
-    question.digest = sha256_hex("question 1\n" + address + "\n" + std::to_string(++turn));
-  const bool anew = asked_again.insert_or_assign(question.digest, owner).second;
+  int turn = 1;
+  for (const auto& [digest, asked_by] : asked_again) {
+    if (asked_by.address != address) continue;
+    ++turn;
+    const auto open = std::ranges::find(questions_, digest, &Question::digest);
+    if (asked_by.owner.expired() && (open == questions_.end() || open->answer == 0))
+      question.digest = digest;
+  }
+  // Else the n-th equal question of a task is that of the next run: one yes is one yes.
+  const std::string asker = address + (question.task == "main" ? "" : "\ntask " + question.task);
+  for (int nth = 1; question.digest.empty(); ++nth) {
+    std::string digest =
+        sha256_hex("question 1\n" + asker + (nth > 1 ? "\n" + std::to_string(nth) : ""));
+    if (!asked_again.contains(digest)) question.digest = std::move(digest);
+  }
+  const bool anew =
+      asked_again.insert_or_assign(question.digest, AskedAgain{address, owner}).second;
   auto row = (*book)->record_question(question, anew && (options.typed || options.ask_again));
   // A plan says no the second time, so that its loops end.
   if (row && options.take_first && row->answer == 0) row->answer = turn > 1 ? answers(*row) : 1;

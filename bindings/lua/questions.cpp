@@ -51,6 +51,7 @@ int put_question(lua_State* L) {
 
   Call& call = new_call(L, bound_client(L));
   const Where here = where(L);
+  const Task* const task = state_of(L).running();
   lua_Integer same = 0;
   api::Json& choices = call.json;
   pure(L, [&] { choices = api::Json::array(); });
@@ -77,8 +78,12 @@ int put_question(lua_State* L) {
   pure(L, [&] {
     call.reply->question = std::make_shared<int>();
     call.client->engine->ask(
-        {.kind = kind, .text = {text, size}, .choices = choices, .where = here.text}, call.sources,
-        call.reply->question,
+        {.kind = kind,
+         .text = {text, size},
+         .choices = choices,
+         .where = here.text,
+         .task = task ? task->path : "main"},
+        call.sources, call.reply->question,
         [waiting = std::weak_ptr(call.reply)](const Result<engine::Question>& row) {
           const auto reply = waiting.lock();
           if (!reply || *reply->scheduler == nullptr) return;

@@ -79,8 +79,9 @@ void Board::update() {
       json& now = news[shot.id] = {{"state", shot.state}, {"waiting_for", shot.waiting_for}};
       if (shot.expected != 0) now["expected"] = static_cast<double>(shot.expected) / 1000;
     }
-    for (const engine::Question& question : engine->questions())
-      questions.push_back({question.id, question.answer});
+    if (engine == engines.front())  // a client's own ledger has other numbers
+      for (const engine::Question& question : engine->questions())
+        questions.push_back({question.id, question.answer});
   }
   const std::string asked = questions.dump();
   std::lock_guard lock(mutex_);

@@ -111,12 +111,16 @@ int run_answer(const AnswerOptions& options) {
   if (*book == nullptr) return options.note_absent(), options.id == 0 ? kExitDone : kExitError;
   if (options.id == 0) {
     std::erase_if(*rows, [](const engine::Question& row) { return row.withdrawn; });
+    std::ranges::stable_partition(*rows, [](const engine::Question& row) { return !row.answer; });
     for (const engine::Question& row : *rows) {
       if (options.voice.json) Voice::line({{"question", to_json(row)}});
-      if (options.voice.json || row.answer != 0) continue;
+      if (options.voice.json) continue;
       const std::string take = take_of(row.run);
+      std::string text = to_text(row);
+      if (row.answer != 0)
+        text = text.substr(0, text.find('\n')) + "  answered: " + choice_text(row, row.answer);
       std::printf("%lld  %s%s\n", static_cast<long long>(row.id),
-                  take.empty() ? "" : ("[" + printable(take) + "] ").c_str(), to_text(row).c_str());
+                  take.empty() ? "" : ("[" + printable(take) + "] ").c_str(), text.c_str());
     }
     if (std::ranges::count(*rows, 0, &engine::Question::answer) == 0)
       options.voice.note("no question waits for an answer");
@@ -137,7 +141,8 @@ int run_answer(const AnswerOptions& options) {
   const bool changed = row->answer != 0 && row->answer != answer;
   options.voice.note("answered: " + choice_text(*row, answer) +
                      (changed ? ", not " + choice_text(*row, row->answer) : "") +
-                     "; a run that waits goes on, else the next run takes it");
+                     (row->withdrawn ? "; its script asks it no more: who still waits goes on"
+                                     : "; a run that waits goes on, else the next run takes it"));
   return kExitDone;
 }
 
@@ -148,7 +153,8 @@ constexpr Command kJobs[] = {
     {"save", "save a job's clip once more, any time within 30 days", set_up_jobs_save},
     {"notify", "take a callback of the service that a web server got", set_up_jobs_notify},
     {"resolve", "decide about a job whose answer was lost, or give a job up", set_up_jobs_resolve},
-    {"answer", "answer what a script asked; alone: the questions that wait", set_up_jobs_answer},
+    {"answer", "answer what a script asked; alone: those that wait, and the answered",
+     set_up_jobs_answer},
     {"prune", "delete old clips and answers; never what was paid", set_up_jobs_prune},
 };
 

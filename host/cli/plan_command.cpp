@@ -43,6 +43,8 @@ class Plan {
     run_.simulation.with_real_ledger = !std::exchange(run_.simulation.on, true);
     run_.simulation.speed = 100'000;
     run_.simulation.service.draft = true;  // a plan is read, not watched
+    // Of a month at that speed 26 seconds are left, which a slow machine needs for a film.
+    run_.simulation.service.url_life = Millis{36'500} * 86'400'000;
     run_.simulation.service.state_dir = (scratch_.path / "service").string();
     run_.make_engine = [this](engine::EngineOptions options, Service& service) {
       return make(std::move(options), service);

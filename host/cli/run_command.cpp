@@ -164,6 +164,10 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
   engine::EngineOptions& settings = service.settings;
   settings.take = options.take;
   settings.draft = options.draft;
+  if (("-" + options.take).ends_with("-draft"))
+    return options.voice.fail({.kind = Kind::invalid,
+                               .message = "--take " + options.take + " is the take of a draft",
+                               .hint = "write --draft, or another name"});
   if (options.draft) settings.take += settings.take.empty() ? "draft" : "-draft";
   settings.again = options.again;
   if (Status named = check_again(settings, source); !named)

@@ -201,7 +201,15 @@ class Run {
     Voice loud = options_.voice;
     loud.quiet = false;
     loud.note(to_text(one) + (person_ ? "\n  elsewhere: " : "\n  ") +
-              loud.typed(answer_command(one)));
+              loud.typed(command(engine, one)));
+  }
+
+  /// What is typed elsewhere: a client of the script may have a ledger of its own.
+  std::string command(const engine::Engine* engine, const engine::Question& one) const {
+    std::string line = answer_command(one);
+    if (engine->options.ledger_path != service_.settings.ledger_path)
+      line.insert(line.find(" answer") + 7, " --ledger " + quoted(engine->options.ledger_path));
+    return line;
   }
 
   /// A line that was typed before the question cannot be its answer.
@@ -232,7 +240,7 @@ class Run {
           asked.message = one.where + " waits for an answer: " + fitted(one.text, 200);
           asked.error = {.kind = Kind::ambiguous,
                          .message = asked.message,
-                         .hint = answer_command(one) + ", then the same command again" +
+                         .hint = command(engine, one) + ", then the same command again" +
                                  (options_.ask_again ? ", without --re-ask" : "")};
           asked.is_kling_error = true;
           if (options_.voice.json) (void)options_.voice.fail(asked.error);

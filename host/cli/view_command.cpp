@@ -69,6 +69,8 @@ Status place(const fs::path& from, const fs::path& to) {
   fs::copy_file(from, part, fs::copy_options::overwrite_existing, error);
   if (!error) fs::rename(part, to, error);
   if (!error) return Done{};
+  std::error_code unused;
+  fs::remove(part, unused);  // of a full disk
   return Error{.kind = Kind::media, .message = to.string() + ": " + error.message()};
 }
 
@@ -271,8 +273,10 @@ Result<json> view_data(engine::Ledger* ledger, const ViewFilter& filter) {
     if (wanted(row.run)) data["cards"].push_back(card_of(row));
   }
   for (const engine::Question& question : *questions)
-    if (wanted(question.run) && !(question.withdrawn && filter.run.empty()))
+    if (wanted(question.run) && !(question.withdrawn && filter.run.empty())) {
       data["questions"].push_back(to_json(question));
+      data["questions"].back()["take"] = take_of(question.run);
+    }
   for (const engine::Film& film : *films)
     if (wanted(film.run) && fs::is_regular_file(film.path))
       data["films"].push_back(

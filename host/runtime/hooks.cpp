@@ -301,6 +301,8 @@ void set_function(lua_State* L, const char* name, Function& function) {
 
 int kling_exchange_answer(kling_exchange* exchange, int status, const char* content_type,
                           const char* body, size_t size) {
+  if (body == nullptr && size > 0)
+    return kling::runtime::refusal = "something that this needs is NULL", KLING_MISUSE;
   HttpOutcome outcome{.stage = HttpOutcome::Stage::answered, .status = status};
   if (content_type != nullptr) outcome.content_type = content_type;
   if (body != nullptr) outcome.body.assign(body, size);

@@ -200,7 +200,8 @@ Answer Service::clip(Exchange& exchange) {
   if (!clips_.valid(key, request.get_param_value("Expires"), request.get_param_value("Signature"),
                     now))
     return {403, "expired", type};
-  const Millis kept = Millis{86'400'000} * contract()["retention_days"].get<int>();
+  const Millis kept =
+      std::max(options_.url_life, Millis{86'400'000} * contract()["retention_days"].get<int>());
   if (!task || task->state(now) != State::succeed || now > task->ends + kept)
     return {404, "gone", type};
   const auto file = clips_.file(*task);

@@ -141,7 +141,7 @@
       .map((card) => (card.accepted || data.now) + card.expected - data.now));
     show(byId("totals"), [
       over < current.length ? over + " of " + current.length + " done" : current.length + (current.length === 1 ? " shot" : " shots"),
-      current.reduce((total, card) => total + Number(card.seconds || 0), 0) + " s",
+      current.reduce((total, card) => total + (card.state === "failed" ? 0 : Number(card.seconds || 0)), 0) + " s",
       money(sum(paid), paid.every((card) => card.cost_is_real)),
       failed ? failed + " failed" : "",
       data.cards.length > current.length ? data.cards.length - current.length + " superseded" : "",
@@ -217,7 +217,7 @@
 
   function newQuestion(question) {
     const note = make("p", { className: "state", dir: "auto" });
-    const node = make("fieldset", { className: "question", note }, make("legend", { textContent: question.question }));
+    const node = make("fieldset", { className: "question", note }, make("legend", { textContent: question.question + (question.take && !live ? " (take " + question.take + ")" : "") }));
     note.setAttribute("role", "status");
     const button = (text, number) => {
       const made = make("button", { type: "button", textContent: text, onclick: (event) => {

@@ -251,6 +251,23 @@ kling.text2video { prompt = "two" })");
                  "--draft: a shot at the lowest price costs the same as a draft, and pays again"));
 }
 
+TEST_CASE("a shot that was to be made again counts once the new one is sent") {
+  const Stage stage(R"(local kling = require "kling"
+kling.text2video { prompt = "one", name = "a" }
+kling.text2video { prompt = "two", name = "b" })");
+  REQUIRE(stage.run().code == 0);
+  for (int made = 0; made < 2; ++made) {
+    CHECK(stage.run({"run", "--again", "b", "--max-cost", "0.01", "film.lua"}).code == 4);
+    const Outcome plain = stage.run();
+    CHECK(plain.code == 0);
+    CHECK(contains(plain.err, "0 submitted, 2 reused"));
+    CHECK(contains(stage.run({"jobs", "list"}).out, "; 1 superseded") == (made == 1));
+    CHECK(stage.service->counters().creates == 2 + made);
+    if (made == 0) CHECK(stage.run({"run", "--again", "b", "film.lua"}).code == 0);
+  }
+  CHECK(contains(stage.run({"run", "--take", "draft", "film.lua"}).err, "write --draft"));
+}
+
 TEST_CASE("one shot is made again, the newest counts from then on, and the old one is superseded") {
   const Stage stage(kPairOfShots);
   CHECK(stage.run(kPlainRun).code == 0);

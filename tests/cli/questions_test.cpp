@@ -182,6 +182,60 @@ print(found, which))");
   CHECK(stage.service->counters().creates == 1);
 }
 
+TEST_CASE("equal questions are counted task by task, whoever comes first") {
+  Stage stage(R"(local kling = require "kling"
+print(table.concat(kling.map({ "a", "b", "c" }, function(task)
+  if task ~= os.getenv "FIRST" then kling.sleep(0.02) end
+  return task .. kling.ask("Left?", { "l", "r" }) .. kling.ask("Left?", { "l", "r" })
+end), " ")))");
+  const auto run = [&](const std::string& first) {
+    ::setenv("FIRST", first.c_str(), 1);
+    const Outcome ended = stage.run();
+    ::unsetenv("FIRST");
+    return ended;
+  };
+  for (int asked = 1; asked <= 6; asked += 3) {
+    CHECK(run("a").code == 4);
+    for (int i = 0; i < 3; ++i)
+      CHECK(answer(stage, i == 1 ? "r" : "l", std::to_string(asked + i)).code == 0);
+  }
+  const std::string told = run("a").out;
+  CHECK(told.size() == 12);
+  for (const char* first : {"c", "b", "a"}) CHECK(run(first).out == told);
+  CHECK(stage.run({"jobs", "answer", "1", "r"}).code == 0);
+  CHECK(contains(stage.run({"jobs", "answer"}).out, "Left?  answered: \"r\"\n"));
+}
+
+TEST_CASE("what an earlier run saw comes in its order though a clip's path is asked for between") {
+  const Stage stage(R"(local kling = require "kling"
+local n = 0
+kling.spawn(function()
+  kling.ask("Mood?", { "x", "y" })
+  n = n + 1
+  kling.text2video { prompt = "title " .. n }:wait()
+end)
+local clip = kling.text2video { prompt = "main" }:wait()
+assert(clip.path)
+n = n + 1
+print(n))");
+  CHECK(stage.run().code == 4);
+  CHECK(answer(stage, "x").code == 0);
+  for (int i = 0; i < 6; ++i) CHECK(stage.run().out == "1\n");
+  CHECK(stage.service->counters().creates == 2);
+}
+
+TEST_CASE("the command for a question of a client's own ledger names that") {
+  const Stage stage(R"(local kling = require "kling"
+print(kling.ask("Small?", { "small", "big" }))
+local other = kling.client { ledger = "other.db" }
+print(other.ask("Red?", { "red", "blue" })))");
+  CHECK(contains(stage.run().err, "kling jobs answer 1 CHOICE"));
+  CHECK(answer(stage, "small").code == 0);
+  CHECK(contains(stage.run().err, "kling jobs answer --ledger "));
+  CHECK(stage.run({"jobs", "answer", "--ledger", "other.db", "1", "blue"}).code == 0);
+  CHECK(stage.run().out == "small\nblue\n");
+}
+
 TEST_CASE("the command to type names the ledger where it would not be found from here") {
   Stage stage("");
   std::filesystem::create_directory(stage.folder / "films");

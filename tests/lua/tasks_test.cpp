@@ -27,6 +27,14 @@ TEST_CASE("spawned tasks run beside each other and return their values") {
   CHECK(lua.runtime->unfinished() == 0);
 }
 
+TEST_CASE("waits that leave nothing behind take no memory however many there are") {
+  Lua lua;
+  CHECK_RUNS(lua.task(R"lua(
+    for i = 1, 60000 do kling.sleep(0) end
+    assert(collectgarbage "count" < 800, collectgarbage "count")
+  )lua"));
+}
+
 TEST_CASE("all keeps keys and takes jobs and tasks and functions") {
   Lua lua;
   const TaskId task = lua.start(R"lua(
@@ -221,7 +229,7 @@ TEST_CASE("an option that all, any or map do not take is named") {
     refused("unknown option limit", kling.all, { nothing }, { limit = 2 })
     refused("kling.any takes no options", kling.any, { nothing }, { timeout = 2 })
     refused("kling.any has nothing to wait for", kling.any, {})
-    refused("the name one", kling.concat, { one = 1 }, "film.mp4")
+    refused("a table of named values", kling.concat, { one = 1 }, "film.mp4")
     refused("options are a table of their own", kling.concat, { 1, fade = 2 }, "film.mp4")
     assert(kling.map({ { function() return 7 end } }, kling.all)[1][1] == 7)
     assert(kling.map({ { function() return 7 end } }, kling.any)[1] == 7)

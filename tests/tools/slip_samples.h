@@ -324,7 +324,7 @@ clip:trim(7, 9))lua",
     {"",
      R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
 clip:trim("0:01"))lua",
-     R"lua(kling: film.lua:3: trim: 0:01 to its end is no part of this clip, which is 5.0 s long
+     R"lua(kling: film.lua:3: trim takes two numbers, got 0:01
   do: write clip:trim(1, 4), in seconds from its start
 )lua",
      ""},
@@ -495,7 +495,7 @@ kling.concat({ clip }, "film.mp4", { audio = "s.wav", volume = 0.5 }))lua",
     {"",
      R"lua(kling.configure { upload = function(path) return "https://example.org/" .. path end }
 kling.omni { prompt = "<<<video_1>>> in snow", video_list = { "film.lua" } }:wait())lua",
-     R"lua(kling: film.lua:3: film.lua is text; the service takes MP4 and MOV videos
+     R"lua(kling: film.lua:3: omni: video_list[1].video_url: film.lua is text; the service takes MP4 and MOV videos
   do: give a video or a Clip
 )lua",
      ""},
