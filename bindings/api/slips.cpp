@@ -58,7 +58,7 @@ constexpr FieldSlip kSlips[] = {
     {"", "zoom pan tilt", "say it in the prompt: \"slow zoom in\""},
     {"", "budget max_cost", "write kling.configure { budget = 5 }, or kling run --max-cost 5"},
     {"", "async await", "leave it out: a job runs by itself, and job:wait() gives its clip"},
-    {"", "takes", "write take = 2"},
+    {"", "takes", "a request makes one: write two, with take = 1 and take = 2"},
     {"", "title label id shot", "write name = \"…\""},
     {"", "watermark", "write watermark_info = { enabled = true }"},
     {"", "voice voices", "write voice_list = { … }"},

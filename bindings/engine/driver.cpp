@@ -331,7 +331,6 @@ bool Engine::may_retire(const Job& job, ActionType next) const {
     case ActionType::write_intent:
     case ActionType::revisit:
     case ActionType::mark_sending:
-    case ActionType::get:
     case ActionType::rest: return true;
     case ActionType::wait: return phase != Phase::sending && phase != Phase::looking_up;
     default: return false;

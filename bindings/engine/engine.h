@@ -457,10 +457,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
   mutable std::mutex questions_mutex;
   std::vector<Question> questions_;
   std::vector<std::pair<std::int64_t, Asker>> askers;
-  struct AskedAgain {
-    std::string address;  ///< what is asked, by whichever task and however often
-    std::weak_ptr<void> owner;
-  };
   std::map<std::string, AskedAgain> asked_again;  ///< digests of this run, and who waits
 
   std::mutex slots_mutex;

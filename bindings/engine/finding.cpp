@@ -24,20 +24,22 @@ std::string id_of(const Handle& handle) {
   return handle.task_id.empty() ? handle.external_id : handle.task_id;
 }
 
-/// The newest row of this name, of a draft where there is no other, else the one whose id, handle,
-/// name or step's address begins with `id`: of attempts at one step, and of one name, the newest.
+/// The newest row of this name, of `run` or at least of no draft where there is one, else the one
+/// whose id, handle, name or step's address begins with `id`: of attempts at one step, and of one
+/// name, the newest.
 Result<std::optional<Step>> find_by_beginning(Ledger& book, const std::string& kind,
-                                              const std::string& id) {
+                                              const std::string& id, const std::string& run) {
   auto rows = book.list(0);
   if (!rows) return rows.error();
   std::vector<const Step*> begun;
-  const auto is_draft = [](const Step& row) {
-    return row.run.ends_with("@draft") || row.run.ends_with("-draft");
+  const auto rank = [&run](const Step& row) {
+    const bool draft = row.run.find('@') != row.run.npos &&
+                       (row.run.ends_with("@draft") || row.run.ends_with("-draft"));
+    return !run.empty() && row.run == run ? 0 : draft ? 2 : 1;
   };
   const Step* named = nullptr;
   for (const Step& row : *rows)
-    if (row.name == id && kind.empty() &&
-        (named == nullptr || (is_draft(*named) && !is_draft(row))))
+    if (row.name == id && kind.empty() && (named == nullptr || rank(row) < rank(*named)))
       named = &row;
   if (named != nullptr) return std::optional(*named);
   for (const Step& row : *rows) {
@@ -83,7 +85,7 @@ std::string short_id(const StepFacts& row) {
   return row.address.empty() ? handle_of(row) : row.address.substr(0, 7);
 }
 
-Result<std::optional<Step>> find_step(Ledger& book, const Handle& handle) {
+Result<std::optional<Step>> find_step(Ledger& book, const Handle& handle, const std::string& run) {
   const api::Endpoint* endpoint = api::find_endpoint(handle.endpoint);
   const std::string kind = endpoint != nullptr ? endpoint->name : handle.endpoint;
   const std::string id = id_of(handle);
@@ -95,9 +97,11 @@ Result<std::optional<Step>> find_step(Ledger& book, const Handle& handle) {
   }
   auto row = book.find_by_external(id);
   if (!row || *row || id.empty()) return row;
-  row = book.find_renamed(id);
-  if (!row || (*row && (kind.empty() || (*row)->endpoint == kind))) return row;
-  return find_by_beginning(book, kind, id);
+  auto renamed = book.find_renamed(id);
+  if (!renamed) return renamed.error();
+  for (Step& one : *renamed)
+    if (kind.empty() || one.endpoint == kind) return std::optional(std::move(one));
+  return find_by_beginning(book, kind, id, run);
 }
 
 Error of_another(const Step& step, const std::string& service, bool embedded) {
@@ -110,7 +114,7 @@ Error of_another(const Step& step, const std::string& service, bool embedded) {
 Result<std::optional<Step>> Engine::find_row(const Handle& handle) {
   auto book = ledger();
   if (!book) return book.error();
-  auto found = find_step(**book, handle);
+  auto found = find_step(**book, handle, options.run_name());
   // Another service would answer that there is no such task.
   if (found && *found && (*found)->service != service)
     return of_another(**found, service, options.embedded);

@@ -229,8 +229,10 @@ class Machine {
     // A look-up that nobody answered has not decided; for too long, and a person does.
     const bool unanswered = s.unnamed && e.type == EventType::unreachable;
     if (unanswered && !p.ask && !lasted(p.patience)) return again(30 * kSecond);
-    if (std::exchange(s.unnamed, false) && e.type != EventType::accepted)
+    if (std::exchange(s.unnamed, false) && e.type != EventType::accepted) {
+      calm();
       return act(unanswered ? ActionType::ask : ActionType::record_failure);
+    }
     switch (e.type) {
       case EventType::accepted: return adopt();
       case EventType::denied: return pause();

@@ -145,7 +145,7 @@ class Ledger {
   virtual Result<std::vector<Step>> find_by_task(std::string_view task_id) = 0;
   virtual Result<std::optional<Step>> find_by_external(std::string_view external_id) = 0;
   /// Whose task this was until it was renamed: a handle that somebody wrote down goes on to work.
-  virtual Result<std::optional<Step>> find_renamed(std::string_view task_id) = 0;
+  virtual Result<std::vector<Step>> find_renamed(std::string_view task_id) = 0;
   /// Newest first; `limit` 0: all.
   virtual Result<std::vector<Step>> list(int limit) = 0;
   /// Which scripts (and takes) ask for which rows, each once: by their last clean runs.
@@ -213,7 +213,8 @@ std::string short_id(const StepFacts& row);
 struct Handle;
 /// The step that has this id, external id or (in place of a bare id) name, or the only one of which
 /// it is the beginning of one or of the address; nothing: none. Error (invalid): several.
-Result<std::optional<Step>> find_step(Ledger& book, const Handle& handle);
+Result<std::optional<Step>> find_step(Ledger& book, const Handle& handle,
+                                      const std::string& run = "");
 
 /// For a rehearsal: copies the ledger at `path`, which is not changed, to the new file `copy`,
 /// where every step is then to be sent again. Returns the steps as they are. Without a ledger

@@ -102,8 +102,12 @@ std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const A
            " COALESCE((SELECT 1 + MAX(kept OR timeouts > 0)"
            " FROM asks WHERE step = steps.id AND asks.script = ?), 0),"
            " CASE state WHEN 'failed' THEN error ELSE '' END FROM steps"
-           " WHERE service = ? AND digest = ? ORDER BY ordinal, attempt",
-           wanted.task_path, asking.nth, asking.script, wanted.service, wanted.digest);
+           " WHERE service = ? AND digest = ?"
+           // One that is to be made anew is of nobody before it is sent.
+           " AND NOT EXISTS (SELECT 1 FROM asks WHERE script = steps.run"
+           " AND task_path = steps.task_path AND digest = steps.digest AND nth = steps.nth"
+           " AND asks.run = ? - steps.id) ORDER BY ordinal, attempt",
+           wanted.task_path, asking.nth, asking.script, wanted.service, wanted.digest, kMadeAnew);
        query.next();) {
     Attempt& row = rows.emplace_back();
     int asks = 0;
@@ -173,14 +177,21 @@ void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64
       asking.script, wanted.task_path, wanted.digest, asking.nth, row);
 }
 
-std::int64_t take_back(Database& db, Owner& owner, const Step& made, std::int64_t before,
-                       const Step& wanted, const Asking& asking) {
-  if (!made.unsent() || owner.lives(db, made.owner)) return made.id;
-  db.run("DELETE FROM journal WHERE step = ?", made.id);
-  db.run("DELETE FROM steps WHERE id = ?", made.id);
-  note_ask(db, wanted, asking, before);
-  db.run("UPDATE asks SET run = 0 WHERE step = ? AND run < ?", before, kMadeAnew);
-  return before;
+std::int64_t prepared(Database& db, Owner& owner, std::int64_t made, bool wanted) {
+  const auto rows = read_steps(db, "id = ? AND state = 'intended' AND sent_at = 0", made);
+  if (rows.empty() || wanted) return rows.empty() ? 0 : made;
+  if (owner.lives(db, rows[0].owner)) return made;
+  db.run("DELETE FROM journal WHERE step = ?", made);
+  db.run("DELETE FROM steps WHERE id = ?", made);
+  return 0;
+}
+
+void count_anew(Database& db, std::int64_t made) {
+  db.run(
+      "UPDATE asks SET step = ?1, kept = 0, timeouts = 0, run = ?2 WHERE run = ?2 - ?1"
+      " AND (script, task_path, digest, nth) IN"
+      " (SELECT run, task_path, digest, nth FROM steps WHERE id = ?1)",
+      made, kMadeAnew);
 }
 
 void keep(Database& db, const std::vector<Caught>& caught) {

@@ -36,8 +36,8 @@ class Owner {
   UnsharedDescriptor lock_;
 };
 
-/// asks.run of a step that a person had made anew in a run that has not come to its end, less the
-/// id of the one before.
+/// asks.run of a step that a person had made anew in a run that has not come to its end. Until that
+/// is sent the ask has the step before, and its run is less by the id of the new one.
 inline constexpr std::int64_t kMadeAnew = -2;
 
 /// SELECT of all columns, in the order that read_step expects, up to its WHERE.
@@ -66,6 +66,13 @@ bool note_position(Database& db, const Step& wanted, const Asking& asking);
 void keep(Database& db, const std::vector<Caught>& caught);
 /// That this ask got the row; what was kept of another one that it had got before goes.
 void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64_t row);
+
+/// The step that was to be made anew, if it was never sent; 0: there is none, or it was not
+/// `wanted` and is gone.
+std::int64_t prepared(Database& db, Owner& owner, std::int64_t made, bool wanted);
+
+/// One that was made anew is sent: from now on its ask has it.
+void count_anew(Database& db, std::int64_t made);
 
 std::int64_t old_answers(Database& database, Millis before, bool forget);
 

@@ -76,13 +76,12 @@ class SqliteLedger : public Ledger {
                       asking.script, wanted.task_path, wanted.digest, asking.nth);
           query.next())
         query >> recorded >> timeouts >> run;
-      if (run < kMadeAnew && !asking.anew)
-        recorded = take_back(db_, owner_, present(recorded), kMadeAnew - run, wanted, asking);
       // Once until a run comes to its end: what is repeated after a crash must not pay again.
       const bool anew =
-          asking.anew && recorded != 0 && run > kMadeAnew && present(recorded).settled();
+          asking.anew && recorded != 0 && run != kMadeAnew && present(recorded).settled();
+      const std::int64_t made = run < kMadeAnew ? prepared(db_, owner_, kMadeAnew - run, anew) : 0;
       const Choice choice =
-          anew ? Choice() : choose(attempts_of(db_, wanted, asking), recorded, asking);
+          anew ? Choice{.id = made} : choose(attempts_of(db_, wanted, asking), recorded, asking);
       Claim claim;
       if (choice.id == 0 || choice.next_attempt) {
         claim.step = insert(wanted, asking, choice.id);
@@ -99,14 +98,15 @@ class SqliteLedger : public Ledger {
       claim.differs = differs && claim.created && choice.id == 0;
       claim.follows = choice.follows;
       claim.taken = choice.taken;
-      if (recorded == claim.step.id)  // as before: nothing to write
-        claim.timeouts = timeouts;
-      else if (!asking.script.empty())
-        note_ask(db_, wanted, asking, claim.step.id);
-      if (anew)
+      const bool same = recorded == claim.step.id;
+      if (same) claim.timeouts = timeouts;
+      if (anew || (same && run < kMadeAnew))  // until it is sent the ask has the step before
         db_.run(
             "UPDATE asks SET run = ? WHERE script = ? AND task_path = ? AND digest = ? AND nth = ?",
-            kMadeAnew - recorded, asking.script, wanted.task_path, wanted.digest, asking.nth);
+            anew ? kMadeAnew - claim.step.id : 0, asking.script, wanted.task_path, wanted.digest,
+            asking.nth);
+      else if (!same && !asking.script.empty())
+        note_ask(db_, wanted, asking, claim.step.id);
       return claim;
     });
   }
@@ -138,6 +138,7 @@ class SqliteLedger : public Ledger {
       marked.admission = admit(limits, marked.usage, estimate_usd);
       if (marked.admission != Admission::admitted) return std::nullopt;
       if (auto taken = check_own_id(db_, owner_, row)) return taken;
+      count_anew(db_, row.id);
       return change(step, now, "sending", "",
                     "state = 'sending', sent_at = CASE sent_at WHEN 0 THEN ? ELSE sent_at END",
                     "state IN ('intended', 'sending') AND owner = ?", now, owner_.id());
@@ -198,7 +199,7 @@ class SqliteLedger : public Ledger {
                       "state = 'ambiguous'");
   }
   Status rename_task(const Step& step, std::string_view task, Millis now) override {
-    return transition(step, now, "renamed", step.task_id, "task_id = ?",
+    return transition(step, now, "renamed to " + std::string(task), step.task_id, "task_id = ?",
                       std::string("(state <> 'failed' OR abandoned)") + kOfNoOther, task, task);
   }
   Status abandon(const Step& step, Millis now) override {
@@ -229,9 +230,11 @@ class SqliteLedger : public Ledger {
   Result<std::optional<Step>> find_by_external(std::string_view external_id) override {
     return work(false, [&] { return first("external_id = ? ORDER BY id DESC", external_id); });
   }
-  Result<std::optional<Step>> find_renamed(std::string_view task_id) override {
+  Result<std::vector<Step>> find_renamed(std::string_view task_id) override {
     return work(false, [&] {
-      return first("id IN (SELECT step FROM journal WHERE what = 'renamed' AND body = ?)", task_id);
+      return read_steps(
+          db_, "id IN (SELECT step FROM journal WHERE body = ? AND what LIKE 'renamed to %')",
+          task_id);
     });
   }
   Result<std::vector<Step>> list(int limit) override {

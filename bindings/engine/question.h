@@ -25,6 +25,12 @@ struct Question {
   bool withdrawn = false;  ///< its script asks it no more; who still waits gets an answer
 };
 
+/// One that was asked in this run.
+struct AskedAgain {
+  std::string address;  ///< what is asked, by whichever task and however often
+  std::weak_ptr<void> owner;
+};
+
 using AnswerDone = std::function<void(Result<Question>)>;
 /// Who waits for an answer, for as long as the owner lives.
 struct Asker {

@@ -170,8 +170,10 @@ Result<Question> Engine::record_question(Question question,
     if (asked_by.owner.expired() && (open == questions_.end() || open->answer == 0))
       question.digest = digest;
   }
-  // Else the n-th equal question of a task is that of the next run: one yes is one yes.
-  const std::string asker = address + (question.task == "main" ? "" : "\ntask " + question.task);
+  // Else the n-th equal question of a task is that of the next run: one yes is one yes. Clips tell
+  // questions apart by themselves.
+  const bool alike = about.empty() && question.task != "main";
+  const std::string asker = address + (alike ? "\ntask " + question.task : "");
   for (int nth = 1; question.digest.empty(); ++nth) {
     std::string digest =
         sha256_hex("question 1\n" + asker + (nth > 1 ? "\n" + std::to_string(nth) : ""));

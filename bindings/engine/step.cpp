@@ -149,9 +149,12 @@ Result<Handle> parse_handle(std::string_view pasted) {
     handle.external_id = text.substr(1);
     return handle;
   }
-  return Error{.message = "no job here is called \"" + std::string(text) +
-                          "\", and that is no handle of one",
-               .hint = "kling jobs lists names, ids and handles; with --sim those of a rehearsal"};
+  return Error{
+      .message =
+          "no job here is called \"" + std::string(text) + "\", and that is no handle of one",
+      .hint =
+          "write a shot's name, an id or kling:text2video/861309…: kling jobs lists them; with "
+          "--sim those of a rehearsal"};
 }
 
 Handle named_handle(const std::string& text) {

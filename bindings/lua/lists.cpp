@@ -104,11 +104,13 @@ int verb_of_list(lua_State* L) {
                                              ? "if a function gave the list, does it have a return?"
                                              : kExamples[int(verb)]);
   check_list(L, 1, name);
+  if (!lua_isnoneornil(L, verb == Verb::sheet ? 3 : 4))
+    wrong("takes its options in one table, the last", kExamples[int(verb)]);
   for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1))
     if (lua_type(L, -2) == LUA_TSTRING && std::strcmp(lua_tostring(L, -2), "n") != 0) {
       lua_pushfstring(L, "takes a list, and got a table with the name %s in it",
                       lua_tostring(L, -2));
-      wrong(lua_tostring(L, -1), "options are a table of their own");
+      wrong(lua_tostring(L, -1), "options are a table of their own, the last one");
     }
   if (lua_rawlen(L, 1) == 0)
     wrong("got an empty list",
@@ -130,9 +132,10 @@ int verb_of_list(lua_State* L) {
       wrong("has the film's own path as a part", "give the film another name");
   lua_pop(L, 1);
   if (!lua_isnil(L, 3) && !lua_istable(L, 3))
-    wrong(verb == Verb::sheet ? "takes options by name"
-                              : "takes options by name, such as { audio = \"song.mp3\" }",
-          kExamples[int(verb)]);
+    wrong("takes options by name",
+          verb == Verb::concat
+              ? "write kling.concat({ one, two }, \"film.mp4\", { audio = \"song.mp3\" })"
+              : kExamples[int(verb)]);
   read_options(L, verb);
   state_of(L).check_can_wait(L);
   lua_newtable(L);

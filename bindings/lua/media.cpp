@@ -154,7 +154,9 @@ int clip_path(lua_State* L, const ClipRef& clip) {
   if (!engine.options.store) return 0;
   lua_settop(L, 2);
   Wait& wait = new_wait(L);
-  wait->brief = true;  // of a clip that is here: what came later in an earlier run comes later
+  // Of a clip that is here: what came later in an earlier run comes later.
+  wait->brief = !push_snapshot(L, *clip.client, clip.source->job).file.empty();
+  lua_settop(L, 3);
   pure(L, [&] { engine.watch(clip.source->job, engine::Milestone::stored, {wait, wake(wait)}); });
   return state_of(L).park(L, *wait, kNever, was_stored, 0);
 }
@@ -282,6 +284,7 @@ int clip_trim(lua_State* L) {
 
 int clip_last_frame(lua_State* L) {
   const ClipRef& clip = check_clip(L);
+  if (lua_isnumber(L, 2)) luaL_error(L, "last_frame takes nothing: write clip:frame(2.5)");
   if (lua_isstring(L, 2)) luaL_error(L, "write clip:last_frame():save(\"hero.png\")");
   return push_image(L, clip.client,
                     [&] { return make_frame(*clip.source, Recipe::last_frame, 0); });
@@ -324,7 +327,7 @@ int bytes(lua_State* L) {
 int still(lua_State* L) {
   const ImageRef* given = test_media(L, 1);
   const char* path = given ? "" : check_path(L, 1);
-  if (!lua_isnoneornil(L, 2) && !lua_istable(L, 2))
+  if ((!lua_isnoneornil(L, 2) && !lua_istable(L, 2)) || !lua_isnoneornil(L, 3))
     raise_message(L, Kind::invalid, "still takes options by name",
                   "write kling.still(\"title.png\", { seconds = 3 })");
   lua_settop(L, 2);

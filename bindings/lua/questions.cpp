@@ -35,7 +35,10 @@ void check_item(lua_State* L, Asking verb, lua_Integer i) {
     error.message = std::string(kAskings[int(verb)]) + ": item " + std::to_string(i) + " is a " +
                     type + "; it takes " +
                     (verb == Asking::ask ? "texts" : "clips, images and jobs");
-    if (verb != Asking::ask && kind == LUA_TSTRING) error.hint = kForms[int(Asking::ask)];
+    if (verb != Asking::ask && kind == LUA_TSTRING)
+      error.hint = api::has_word("mp4 mov png jpg jpeg webp", extension_of(lua_tostring(L, -1)))
+                       ? "give what kling.concat or job:wait() returned, or kling.image(\"a.png\")"
+                       : kForms[int(Asking::ask)];
     if (kind == LUA_TTABLE) error.hint = "kling.all and kling.map give one list: pass it as it is";
   });
 }
@@ -73,6 +76,7 @@ int put_question(lua_State* L) {
     return raise_new(L, Kind::invalid, [&](Error& error) {
       error.message = std::string(kind) + ": item " + std::to_string(same) + ", \"" +
                       choices.back().get<std::string>() + "\", is there before it";
+      error.hint = "give each choice once";
     });
   call.reply->brief = false;
   pure(L, [&] {
@@ -122,6 +126,7 @@ int ask_about(lua_State* L) {
                        : " wants a list of choices after the question",
                  form);
   check_list(L, 2, kind);
+  if (!lua_isnoneornil(L, 3)) return wrong(" takes a question and a list, and no more", form);
   lua_settop(L, 2);
   lua_insert(L, 1);
   const auto count = static_cast<lua_Integer>(lua_rawlen(L, 1));

@@ -310,7 +310,8 @@ void check_list(lua_State* L, int index, const char* name) {
     });
   lua_settop(L, top);
   lua_pushnil(L);
-  if (lua_rawlen(L, index) == 0 && !words && lua_next(L, index) != 0)
+  if (lua_rawlen(L, index) == 0 && !words && lua_next(L, index) != 0 &&
+      lua_type(L, -2) == LUA_TSTRING && std::strcmp(lua_tostring(L, -2), "n") != 0)
     raise_new(L, Kind::invalid, [&](Error& error) {
       error.message = std::string(name) + " takes a list, and got a table of named values";
       error.hint = "write { one, two } without names";

@@ -236,15 +236,12 @@ void Scheduler::check_can_wait(lua_State* L, bool at_once) {
 
 int Scheduler::park(lua_State* L, Ticket& ticket, Millis deadline, lua_KFunction next,
                     lua_KContext context) {
+  // Where all garbage has finalizers, as waits have, Lua's collector falls behind.
+  if (++waits_ % 256 == 0 && lua_gc(L, LUA_GCISRUNNING) > 0) lua_gc(L, LUA_GCSTEP, 64);
   check_can_wait(L, ticket.at_once);
-  ticket.order = ++waits_;
-  // Each wait leaves a value with a finalizer, and of these alone Lua's collector falls behind.
-  if (waits_ % 256 == 0) lua_gc(L, LUA_GCSTEP, 64);
+  ticket.order = waits_;
   if (deadline != kNever) ticket.until = past_ + deadline - now();
-  if (running_ == nullptr) {
-    block(L, ticket, deadline);
-    return next(L, LUA_OK, context);
-  }
+  if (running_ == nullptr) return block(L, ticket, deadline), next(L, LUA_OK, context);
   if (ticket.done) return next(L, LUA_OK, context);
   Task& task = *running_;
   ++task.serial;

@@ -79,7 +79,8 @@ void Board::update() {
       json& now = news[shot.id] = {{"state", shot.state}, {"waiting_for", shot.waiting_for}};
       if (shot.expected != 0) now["expected"] = static_cast<double>(shot.expected) / 1000;
     }
-    if (engine == engines.front())  // a client's own ledger has other numbers
+    // A client's own ledger has other numbers.
+    if (engine->options.ledger_path == engines.front()->options.ledger_path)
       for (const engine::Question& question : engine->questions())
         questions.push_back({question.id, question.answer});
   }

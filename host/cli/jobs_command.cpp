@@ -106,9 +106,9 @@ struct AnswerOptions : LedgerOptions {
 int run_answer(const AnswerOptions& options) {
   const auto book = options.open();
   if (!book) return options.voice.fail(book.error());
+  if (*book == nullptr && options.id == 0) return options.note_absent(), kExitDone;
   auto rows = *book ? (*book)->questions() : std::vector<engine::Question>();
   if (!rows) return options.voice.fail(rows.error());
-  if (*book == nullptr) return options.note_absent(), options.id == 0 ? kExitDone : kExitError;
   if (options.id == 0) {
     std::erase_if(*rows, [](const engine::Question& row) { return row.withdrawn; });
     std::ranges::stable_partition(*rows, [](const engine::Question& row) { return !row.answer; });
@@ -134,6 +134,8 @@ int run_answer(const AnswerOptions& options) {
                     std::to_string(options.id),
          .hint = std::string("kling jobs answer lists those that wait") +
                  (options.simulation.on ? "" : "; --sim those of a rehearsal")});
+  if (options.choice.empty())
+    return options.voice.fail({.message = "the choice is missing", .hint = to_text(*row)});
   if (answer == 0)
     return options.voice.fail({.message = no_answer(*row, options.choice) + "\n" + to_text(*row)});
   const Status kept = (*book)->answer(options.id, answer, make_clock()->now(), true);

@@ -135,7 +135,10 @@ class Run {
       if (!line) return true;
       text = api::lower(*line);
     }
-    if (person_ && text != "n" && text != "no" && text != "y" && text != "yes" && !text.empty()) {
+    const bool plain = text == "n" || text == "no" || text == "y" || text == "yes";
+    // After a word that was not understood an empty line pays nothing.
+    if (person_ && !plain && (unclear_ || !text.empty())) {
+      unclear_ = true;
       std::fputs("y or n: ", stderr);
       return true;
     }
@@ -206,6 +209,7 @@ class Run {
 
   /// What is typed elsewhere: a client of the script may have a ledger of its own.
   std::string command(const engine::Engine* engine, const engine::Question& one) const {
+    if (engine->options.ledger_path == ":memory:") return "a terminal, as this ledger is in memory";
     std::string line = answer_command(one);
     if (engine->options.ledger_path != service_.settings.ledger_path)
       line.insert(line.find(" answer") + 7, " --ledger " + quoted(engine->options.ledger_path));
@@ -449,6 +453,7 @@ class Run {
   Board* const board_;  ///< null: none
   Progress progress_;
   bool person_ = sits_here();
+  bool unclear_ = false;               ///< what was typed before was no answer
   std::int64_t asking_ = 0;            ///< the question that stands on the terminal
   std::pair<int, double> told_price_;  ///< shots and dollars, where it is whether to pay
   /// An answer that was typed is on its way into the ledger.

@@ -82,7 +82,8 @@ std::string script_of_data(const json& data) {
 }
 
 bool is_shown(const json& card) {
-  return card["state"] == "succeeded" && !card.contains("superseded") && card["kind"] != "request";
+  return card["state"] == "succeeded" && !card.contains("superseded") &&
+         card["kind"] != "request" && card.value("picked", true);
 }
 
 /// The clips that count now, as one picture or as a timeline for an editor.
@@ -277,6 +278,15 @@ Result<json> view_data(engine::Ledger* ledger, const ViewFilter& filter) {
       data["questions"].push_back(to_json(question));
       data["questions"].back()["take"] = take_of(question.run);
     }
+  // The newest question about clips decides, so --again or --re-ask leave no second choice.
+  std::map<std::string, bool> picked;
+  for (const json& question : data["questions"] | std::views::reverse)
+    for (std::size_t i = 0; question["kind"] == "pick" && i < question["choices"].size(); ++i)
+      if (const int answer = question.value("answer", 0); answer > 0)
+        picked.emplace(question["choices"][i].value("handle", ""), i + 1 == std::size_t(answer));
+  for (json& card : data["cards"])
+    if (const auto chosen = picked.find(card["handle"]); chosen != picked.end())
+      card["picked"] = chosen->second;
   for (const engine::Film& film : *films)
     if (wanted(film.run) && fs::is_regular_file(film.path))
       data["films"].push_back(

@@ -242,7 +242,7 @@ int kling_host_fd(kling_host* host) {
 int kling_host_task_state(kling_host* host, kling_task task) {
   return guarded(host, int{KLING_TASK_UNKNOWN}, [&] {
     const int state = host->task_state(task);
-    if (state == KLING_TASK_UNKNOWN) host->fail("there is no such task");
+    if (state == KLING_TASK_UNKNOWN && task != 0) host->fail("there is no such task");
     return state;
   });
 }

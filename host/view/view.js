@@ -48,7 +48,6 @@
   const cards = new Map(); // by row
   const groups = new Map(); // takes of one shot, by what was asked for
   const byAddress = new Map();
-  let picked = new Set(); // handles
 
   function groupOf(card) {
     const sources = card.from.map((origin) => byAddress.get(origin.step));
@@ -110,7 +109,7 @@
     const title = titled(card);
     show(parts.title, title);
     parts.article.classList.toggle("superseded", Boolean(card.superseded));
-    const chosen = picked.has(card.handle) ? ", picked" : "";
+    const chosen = card.picked ? ", picked" : "";
     const waits = card.waiting_for ? ", waits for " + card.waiting_for : "";
     show(parts.state, card.state + (card.superseded ? ", superseded" : "") + chosen + waits);
     parts.state.className = "state " + card.state;
@@ -281,7 +280,6 @@
     show(document.querySelector("h1"), data.title);
     const waits = data.questions.some((question) => !question.answer);
     document.title = (waits ? "? " : "") + data.title + " · kling";
-    picked = new Set(data.questions.filter((one) => one.kind === "pick" && one.answer).map((one) => one.choices[one.answer - 1].handle));
     for (const card of data.cards) showCard(card, data.now);
     showTotals(data);
     showFailures(data.cards.filter((card) => card.error && !card.superseded), data.failures ?? []);

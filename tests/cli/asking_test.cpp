@@ -29,6 +29,8 @@ TEST_CASE("on a terminal nothing is sent before a person has agreed to what it c
     CHECK(stage.service->counters().creates == 0);
     no.type("what?\n");
     CHECK(no.shows("y or n: "));
+    no.type("\n");  // it was meant for another question
+    CHECK(no.shows("y or n: \r\ny or n: "));
     no.type("n\n");
     CHECK(no.end() == 130);
     CAPTURE(no.screen);
@@ -266,6 +268,30 @@ kling.text2video { prompt = "two", name = "b" })");
     if (made == 0) CHECK(stage.run({"run", "--again", "b", "film.lua"}).code == 0);
   }
   CHECK(contains(stage.run({"run", "--take", "draft", "film.lua"}).err, "write --draft"));
+}
+
+TEST_CASE("a shot that was to be made again and was not sent leaves the story as it was") {
+  const Stage stage(R"(local kling = require "kling"
+if not pcall(function() kling.text2video { prompt = "A bloodbath", name = "b" }:wait() end) then
+  kling.text2video { prompt = "Calm", name = "c" }:wait()
+end
+pcall(function() kling.text2video { prompt = "Kite", name = "k" }:wait() end)
+if os.getenv "MORE" then kling.text2video { prompt = "Kite" }:wait() end)");
+  REQUIRE(stage.run().code == 0);
+  const int creates = stage.service->counters().creates;
+  for (const char* name : {"b", "k"}) {
+    CAPTURE(std::string(name));
+    CHECK(contains(stage.run({"run", "--again", name, "--max-cost", "0.01", "film.lua"}).err,
+                   "0 submitted"));
+    const Outcome plain = stage.run();
+    CHECK(plain.code == 0);
+    CHECK(contains(plain.err, "0 submitted, 2 reused"));
+    CHECK(stage.service->counters().creates == creates);
+  }
+  CHECK(stage.run({"run", "--again", "k", "--max-cost", "0.01", "film.lua"}).code == 0);
+  ::setenv("MORE", "1", 1);
+  CHECK(contains(stage.run().err, "1 submitted, 2 reused"));
+  ::unsetenv("MORE");
 }
 
 TEST_CASE("one shot is made again, the newest counts from then on, and the old one is superseded") {

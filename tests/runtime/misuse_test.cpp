@@ -219,7 +219,7 @@ TEST_CASE("a wrong option is told with its name, its value and its limit") {
       {[](auto& o) { o.max_jobs = -2; }, "max_jobs is a number from 0 to 1e+06, not -2"},
       {[](auto& o) { o.max_cost = -0.5; }, "max_cost is a number from 0 to inf, not -0.5"},
       {[](auto& o) { o.max_requests = -1; }, "max_requests is a number from 0 to 1e+06, not -1"},
-      {[](auto& o) { o.patience = -5; }, "patience is a number from 0 to 1e+09, not -5"},
+      {[](auto& o) { o.patience = -5; }, "patience is a number from 0 to 1e+09, or -1, not -5"},
       {[](auto& o) { o.price_factor = 101; }, "price_factor is a number from 0 to 100, not 101"},
       {[](auto& o) { o.profile = "safe", o.hosts = {"https://cdn.example"}; },
        "hosts: \"https://cdn.example\" is no host or host:port"},

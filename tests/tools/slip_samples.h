@@ -838,8 +838,8 @@ kling.concat({ job }, "out/"))lua",
     {"",
      R"lua(local job = kling.text2video { prompt = "A fox" }
 kling.concat({ job }, "film.mp4", "song.wav"))lua",
-     R"lua(kling: film.lua:3: concat takes options by name, such as { audio = "song.mp3" }
-  do: write kling.concat({ one, two }, "film.mp4")
+     R"lua(kling: film.lua:3: concat takes options by name
+  do: write kling.concat({ one, two }, "film.mp4", { audio = "song.mp3" })
 )lua",
      ""},
     {"",

@@ -267,7 +267,7 @@ KLING_HOST_EXPORT const char* kling_host_get(kling_host* host, const char* name)
 KLING_HOST_EXPORT int kling_host_reload(kling_host* host);
 
 /* The end of an exchange, once, from any thread; the host may be gone. KLING_MISUSE: it has ended,
- * or its deadline has passed. */
+ * or its deadline has passed; or body is NULL and size is not 0, and it goes on. */
 KLING_HOST_EXPORT int kling_exchange_answer(kling_exchange* exchange, int status,
                                             const char* content_type, const char* body,
                                             size_t size);
