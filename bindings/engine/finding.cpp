@@ -35,7 +35,8 @@ Result<std::optional<Step>> find_by_beginning(Ledger& book, const std::string& k
   const auto rank = [&run](const Step& row) {
     const bool draft = row.run.find('@') != row.run.npos &&
                        (row.run.ends_with("@draft") || row.run.ends_with("-draft"));
-    return !run.empty() && row.run == run ? 0 : draft ? 2 : 1;
+    const int left = row.superseded && row.unsent() ? 3 : 0;
+    return left + (!run.empty() && row.run == run ? 0 : draft ? 2 : 1);
   };
   const Step* named = nullptr;
   for (const Step& row : *rows)

@@ -101,18 +101,23 @@ std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const A
            // A time-out that the script went on after is told again, with what came of the job.
            " COALESCE((SELECT 1 + MAX(kept OR timeouts > 0)"
            " FROM asks WHERE step = steps.id AND asks.script = ?), 0),"
-           " CASE state WHEN 'failed' THEN error ELSE '' END FROM steps"
-           " WHERE service = ? AND digest = ?"
-           // One that is to be made anew is of nobody before it is sent.
-           " AND NOT EXISTS (SELECT 1 FROM asks WHERE script = steps.run"
-           " AND task_path = steps.task_path AND digest = steps.digest AND nth = steps.nth"
-           " AND asks.run = ? - steps.id) ORDER BY ordinal, attempt",
-           wanted.task_path, asking.nth, asking.script, wanted.service, wanted.digest, kMadeAnew);
+           " CASE state WHEN 'failed' THEN error ELSE '' END,"
+           // One that is to be made anew is of nobody else before it is sent.
+           " ordinal > 0 AND state = 'intended' AND EXISTS (SELECT 1 FROM asks"
+           " WHERE asks.script = steps.run AND asks.run = -2 - steps.id) FROM steps"
+           " WHERE service = ? AND digest = ? ORDER BY ordinal, attempt",
+           wanted.task_path, asking.nth, asking.script, wanted.service, wanted.digest);
        query.next();) {
     Attempt& row = rows.emplace_back();
     int asks = 0;
+    bool hidden = false;
     std::string error;
-    query >> row.id >> row.ordinal >> row.abandoned >> row.exact >> state >> asks >> error;
+    query >> row.id >> row.ordinal >> row.abandoned >> row.exact >> state >> asks >> error >>
+        hidden;
+    if (hidden && std::ranges::find(asking.story, row.id) == asking.story.end()) {
+      rows.pop_back();
+      continue;
+    }
     row.state = state_of(database, state);
     row.recorded = asks > 0;
     row.kept = row.state == StepState::failed && asks > 1 &&
@@ -186,12 +191,12 @@ std::int64_t prepared(Database& db, Owner& owner, std::int64_t made, bool wanted
   return 0;
 }
 
-void count_anew(Database& db, std::int64_t made) {
-  db.run(
-      "UPDATE asks SET step = ?1, kept = 0, timeouts = 0, run = ?2 WHERE run = ?2 - ?1"
-      " AND (script, task_path, digest, nth) IN"
-      " (SELECT run, task_path, digest, nth FROM steps WHERE id = ?1)",
-      made, kMadeAnew);
+void count_anew(Database& db, const Step& made) {
+  if (made.ordinal > 0)  // beside another
+    db.run(
+        "UPDATE asks SET step = ?1, kept = 0, timeouts = 0, run = ?2 WHERE run = ?2 - ?1"
+        " AND script = (SELECT run FROM steps WHERE id = ?1)",
+        made.id, kMadeAnew);
 }
 
 void keep(Database& db, const std::vector<Caught>& caught) {

@@ -71,8 +71,8 @@ void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64
 /// `wanted` and is gone.
 std::int64_t prepared(Database& db, Owner& owner, std::int64_t made, bool wanted);
 
-/// One that was made anew is sent: from now on its ask has it.
-void count_anew(Database& db, std::int64_t made);
+/// One that was made anew is sent: from now on its asks have it.
+void count_anew(Database& db, const Step& made);
 
 std::int64_t old_answers(Database& database, Millis before, bool forget);
 
@@ -124,6 +124,14 @@ void keep_answer(Database& database, std::int64_t question, std::int64_t choice,
                  bool change);
 std::vector<std::pair<std::int64_t, std::string>> read_askers(Database& database);
 std::vector<Film> read_films(Database& database);
+
+/// Notes the run of the first asks of a task; but not where another process than the owner, the
+/// last
+/// ?, is about to send what was made anew.
+inline constexpr const char* kCountRun =
+    "UPDATE asks SET run = ? WHERE script = ? AND task_path = ? AND digest = ? AND nth < ?"
+    " AND NOT EXISTS (SELECT 1 FROM steps WHERE id = -2 - asks.run AND state = 'intended'"
+    " AND owner NOT IN ('', ?))";
 
 /// No other step has this task; what kling.request sent may.
 inline constexpr const char* kOfNoOther =

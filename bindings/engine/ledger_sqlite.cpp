@@ -25,9 +25,7 @@ class SqliteLedger : public Ledger {
           script);
       const auto run = db_.read<std::int64_t>("SELECT runs FROM scripts WHERE name = ?", script);
       for (const auto& [key, count] : counts)
-        db_.run(
-            "UPDATE asks SET run = ? WHERE script = ? AND task_path = ? AND digest = ? AND nth < ?",
-            run.value_or(0), script, key.first, key.second, count);
+        db_.run(kCountRun, run.value_or(0), script, key.first, key.second, count, owner_.id());
       db_.run("UPDATE asks SET run = -1 WHERE script = ? AND run = 0", script);
       const std::string forgotten =
           "state = 'intended' AND sent_at = 0 AND run = ? AND (owner = '' OR owner = ?)"
@@ -99,12 +97,10 @@ class SqliteLedger : public Ledger {
       claim.follows = choice.follows;
       claim.taken = choice.taken;
       const bool same = recorded == claim.step.id;
-      if (same) claim.timeouts = timeouts;
-      if (anew || (same && run < kMadeAnew))  // until it is sent the ask has the step before
-        db_.run(
-            "UPDATE asks SET run = ? WHERE script = ? AND task_path = ? AND digest = ? AND nth = ?",
-            anew ? kMadeAnew - claim.step.id : 0, asking.script, wanted.task_path, wanted.digest,
-            asking.nth);
+      claim.timeouts = same ? timeouts : 0;
+      if (anew || (same && run < kMadeAnew && made == 0))  // who shares the step goes with it
+        db_.run("UPDATE asks SET run = ? WHERE script = ? AND digest = ? AND step = ?",
+                anew ? kMadeAnew - claim.step.id : 0, asking.script, wanted.digest, recorded);
       else if (!same && !asking.script.empty())
         note_ask(db_, wanted, asking, claim.step.id);
       return claim;
@@ -138,10 +134,12 @@ class SqliteLedger : public Ledger {
       marked.admission = admit(limits, marked.usage, estimate_usd);
       if (marked.admission != Admission::admitted) return std::nullopt;
       if (auto taken = check_own_id(db_, owner_, row)) return taken;
-      count_anew(db_, row.id);
-      return change(step, now, "sending", "",
-                    "state = 'sending', sent_at = CASE sent_at WHEN 0 THEN ? ELSE sent_at END",
-                    "state IN ('intended', 'sending') AND owner = ?", now, owner_.id());
+      auto failed =
+          change(step, now, "sending", "",
+                 "state = 'sending', sent_at = CASE sent_at WHEN 0 THEN ? ELSE sent_at END",
+                 "state IN ('intended', 'sending') AND owner = ?", now, owner_.id());
+      if (!failed) count_anew(db_, row);
+      return failed;
     });
     if (!refusal) return refusal.error();
     if (*refusal) return **refusal;

@@ -30,13 +30,14 @@ void check_item(lua_State* L, Asking verb, lua_Integer i) {
                                 test_object<JobRef>(L, -1) || test_object<TaskRef>(L, -1))
     return;
   const char* type = luaL_typename(L, -1);
+  const char* const text = kind == LUA_TSTRING ? lua_tostring(L, -1) : "";
   if (luaL_getmetafield(L, -1, "__name") == LUA_TSTRING) type = lua_tostring(L, -1);
   raise_new(L, Kind::invalid, [&](Error& error) {
     error.message = std::string(kAskings[int(verb)]) + ": item " + std::to_string(i) + " is a " +
                     type + "; it takes " +
                     (verb == Asking::ask ? "texts" : "clips, images and jobs");
     if (verb != Asking::ask && kind == LUA_TSTRING)
-      error.hint = api::has_word("mp4 mov png jpg jpeg webp", extension_of(lua_tostring(L, -1)))
+      error.hint = api::has_word("mp4 mov png jpg jpeg webp", extension_of(text))
                        ? "give what kling.concat or job:wait() returned, or kling.image(\"a.png\")"
                        : kForms[int(Asking::ask)];
     if (kind == LUA_TTABLE) error.hint = "kling.all and kling.map give one list: pass it as it is";

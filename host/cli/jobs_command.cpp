@@ -135,7 +135,7 @@ int run_answer(const AnswerOptions& options) {
          .hint = std::string("kling jobs answer lists those that wait") +
                  (options.simulation.on ? "" : "; --sim those of a rehearsal")});
   if (options.choice.empty())
-    return options.voice.fail({.message = "the choice is missing", .hint = to_text(*row)});
+    return options.voice.result({{"question", to_json(*row)}}, to_text(*row) + "\n");
   if (answer == 0)
     return options.voice.fail({.message = no_answer(*row, options.choice) + "\n" + to_text(*row)});
   const Status kept = (*book)->answer(options.id, answer, make_clock()->now(), true);

@@ -278,15 +278,20 @@ Result<json> view_data(engine::Ledger* ledger, const ViewFilter& filter) {
       data["questions"].push_back(to_json(question));
       data["questions"].back()["take"] = take_of(question.run);
     }
-  // The newest question about clips decides, so --again or --re-ask leave no second choice.
+  // The newest question of a text decides, so --again and --re-ask leave no second choice; what any
+  // has chosen is picked.
+  std::map<std::pair<std::string, std::string>, bool> chosen;
   std::map<std::string, bool> picked;
   for (const json& question : data["questions"] | std::views::reverse)
     for (std::size_t i = 0; question["kind"] == "pick" && i < question["choices"].size(); ++i)
       if (const int answer = question.value("answer", 0); answer > 0)
-        picked.emplace(question["choices"][i].value("handle", ""), i + 1 == std::size_t(answer));
+        chosen.emplace(std::pair(question["question"].get<std::string>(),
+                                 question["choices"][i].value("handle", "")),
+                       i + 1 == std::size_t(answer));
+  for (const auto& [offer, taken] : chosen) picked[offer.second] |= taken;
   for (json& card : data["cards"])
-    if (const auto chosen = picked.find(card["handle"]); chosen != picked.end())
-      card["picked"] = chosen->second;
+    if (const auto found = picked.find(card["handle"]); found != picked.end())
+      card["picked"] = found->second;
   for (const engine::Film& film : *films)
     if (wanted(film.run) && fs::is_regular_file(film.path))
       data["films"].push_back(

@@ -270,6 +270,20 @@ kling.text2video { prompt = "two", name = "b" })");
   CHECK(contains(stage.run({"run", "--take", "draft", "film.lua"}).err, "write --draft"));
 }
 
+TEST_CASE("while a shot that is made again waits to be sent another run has the old one") {
+  const Stage stage(kPairOfShots);
+  REQUIRE(stage.run(kPlainRun).code == 0);
+  const std::string name = "second";
+  Typist again(stage, {"run", "--again", name, "--no-store", "film.lua"});
+  REQUIRE(again.shows("1 new shot, "));
+  for (int i = 0; i < 2; ++i) CHECK(contains(stage.run(kPlainRun).err, "0 submitted, 2 reused"));
+  again.type("y\n");
+  CHECK(again.end() == 0);
+  CHECK(stage.service->counters().creates == 3);
+  CHECK(contains(stage.run(kPlainRun).err, "0 submitted, 2 reused"));
+  CHECK(contains(stage.run({"jobs", "list"}).out, "; 1 superseded"));
+}
+
 TEST_CASE("a shot that was to be made again and was not sent leaves the story as it was") {
   const Stage stage(R"(local kling = require "kling"
 if not pcall(function() kling.text2video { prompt = "A bloodbath", name = "b" }:wait() end) then

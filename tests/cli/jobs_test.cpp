@@ -164,7 +164,7 @@ TEST_CASE("names with blanks, beginnings of names and of handles name a job ever
   CHECK(contains(stage.run({"jobs", "show", "sto"}).out, "  name         storm\n"));
   CHECK(stage.run({"run", "film.lua", "kite 2"}).out == "kite 2\n");
   CHECK(contains(stage.run({"run", "film.lua", "kite 9"}).err,
-                 "this is no handle of a job\n  do: write a shot's name, "));
+                 "no job here is called \"kite 9\", and that is no handle of one\n"));
   const Outcome several = stage.run({"jobs", "show", "kite"});
   CAPTURE(several.err);
   CHECK(contains(several.err, "2 jobs begin with kite\n"));

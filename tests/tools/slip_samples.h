@@ -1589,7 +1589,7 @@ kling.text2video { prompt = name.upper() })lua",
      ""},
     {"", R"lua(kling.text2video { prompt = "A fox", takes = 3 })lua",
      R"lua(kling: film.lua:2: text2video: there is no field takes
-  do: write take = 2
+  do: a request makes one: write two, with take = 1 and take = 2
 )lua",
      ""},
     {"", R"lua(kling.text2video { prompt = "A fox", watermark = true })lua",
