@@ -5,7 +5,7 @@ local core, kling, job_methods, own_interpreter = ...
 local error, ipairs, pairs, pcall, sort = error, ipairs, pairs, pcall, table.sort
 local tostring, type, concat = tostring, type, table.concat
 local getmetatable, setmetatable = getmetatable, setmetatable
-local next, min, huge = next, math.min, math.huge
+local min, huge = math.min, math.huge
 local spawn, outcome, waitable, refuse = kling.spawn, core.outcome, core.waitable, core.refuse
 local label = core.label
 
