@@ -102,8 +102,8 @@ std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const A
            " COALESCE((SELECT 1 + MAX(kept OR timeouts > 0)"
            " FROM asks WHERE step = steps.id AND asks.script = ?), 0),"
            " CASE state WHEN 'failed' THEN error ELSE '' END,"
-           // One that is to be made anew is of nobody else before it is sent.
-           " ordinal > 0 AND state = 'intended' AND EXISTS (SELECT 1 FROM asks"
+           // One that is to be made anew is of nobody else before it may be there.
+           " ordinal > 0 AND state IN ('intended', 'sending') AND EXISTS (SELECT 1 FROM asks"
            " WHERE asks.script = steps.run AND asks.run = -2 - steps.id) FROM steps"
            " WHERE service = ? AND digest = ? ORDER BY ordinal, attempt",
            wanted.task_path, asking.nth, asking.script, wanted.service, wanted.digest);
@@ -182,21 +182,30 @@ void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64
       asking.script, wanted.task_path, wanted.digest, asking.nth, row);
 }
 
-std::int64_t prepared(Database& db, Owner& owner, std::int64_t made, bool wanted) {
-  const auto rows = read_steps(db, "id = ? AND state = 'intended' AND sent_at = 0", made);
-  if (rows.empty() || wanted) return rows.empty() ? 0 : made;
-  if (owner.lives(db, rows[0].owner)) return made;
-  db.run("DELETE FROM journal WHERE step = ?", made);
-  db.run("DELETE FROM steps WHERE id = ?", made);
-  return 0;
+bool has_left(Database& db, Owner& owner, std::int64_t& made, bool wanted) {
+  const auto rows = read_steps(db, "id = ? AND state <> 'failed'", made);
+  if (!rows.empty() && rows[0].state != StepState::intended)
+    return count_anew(db, rows[0], "accepted"), true;
+  if (!rows.empty() && (wanted || owner.lives(db, rows[0].owner))) return false;
+  db.run(
+      "DELETE FROM journal WHERE step = (SELECT id FROM steps WHERE id = ? AND state = 'intended')",
+      made);
+  db.run("DELETE FROM steps WHERE id = ? AND state = 'intended'", made);
+  made = 0;
+  return false;
 }
 
-void count_anew(Database& db, const Step& made) {
-  if (made.ordinal > 0)  // beside another
-    db.run(
-        "UPDATE asks SET step = ?1, kept = 0, timeouts = 0, run = ?2 WHERE run = ?2 - ?1"
-        " AND script = (SELECT run FROM steps WHERE id = ?1)",
-        made.id, kMadeAnew);
+void count_anew(Database& db, const Step& made, std::string_view what) {
+  const bool there = what == "accepted" || what == "succeeded" || what == "ambiguous";
+  if (made.ordinal == 0 || !(there || what == "failed" || what == "abandoned")) return;
+  const auto before = db.read<std::int64_t>(
+      "SELECT CAST(body AS INTEGER) FROM journal WHERE step = ? AND what = ?", made.id, kAnew);
+  if (before && there)
+    db.run("UPDATE asks SET step = ?, kept = 0, timeouts = 0, run = ? WHERE step = ? AND run = ?",
+           made.id, kMadeAnew, *before, kMadeAnew - made.id);
+  else if (before)
+    db.run("UPDATE asks SET step = ?, kept = 0, timeouts = 0, run = 0 WHERE step = ?", *before,
+           made.id);
 }
 
 void keep(Database& db, const std::vector<Caught>& caught) {

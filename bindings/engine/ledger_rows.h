@@ -37,8 +37,10 @@ class Owner {
 };
 
 /// asks.run of a step that a person had made anew in a run that has not come to its end. Until that
-/// is sent the ask has the step before, and its run is less by the id of the new one.
+/// may be at the service the ask has the step before, which the journal of the new one names, and
+/// its run is less by the id of the new one.
 inline constexpr std::int64_t kMadeAnew = -2;
+inline constexpr const char* kAnew = "made again";
 
 /// SELECT of all columns, in the order that read_step expects, up to its WHERE.
 extern const char* const kSelectSteps;
@@ -67,12 +69,13 @@ void keep(Database& db, const std::vector<Caught>& caught);
 /// That this ask got the row; what was kept of another one that it had got before goes.
 void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64_t row);
 
-/// The step that was to be made anew, if it was never sent; 0: there is none, or it was not
-/// `wanted` and is gone.
-std::int64_t prepared(Database& db, Owner& owner, std::int64_t made, bool wanted);
-
-/// One that was made anew is sent: from now on its asks have it.
-void count_anew(Database& db, const Step& made);
+/// Whether a step that was to be made anew may be at the service: then its asks have it from now
+/// on. `made` 0: it is gone or was refused, and the one before counts; what is not `wanted` and
+/// belongs to no living process goes.
+bool has_left(Database& db, Owner& owner, std::int64_t& made, bool wanted);
+/// `what` has happened to a step: if it was made anew, its asks have it once it may be at the
+/// service, and the one before again if it fails.
+void count_anew(Database& db, const Step& made, std::string_view what);
 
 std::int64_t old_answers(Database& database, Millis before, bool forget);
 
@@ -130,7 +133,8 @@ std::vector<Film> read_films(Database& database);
 /// ?, is about to send what was made anew.
 inline constexpr const char* kCountRun =
     "UPDATE asks SET run = ? WHERE script = ? AND task_path = ? AND digest = ? AND nth < ?"
-    " AND NOT EXISTS (SELECT 1 FROM steps WHERE id = -2 - asks.run AND state = 'intended'"
+    " AND NOT EXISTS (SELECT 1 FROM steps WHERE id = -2 - asks.run"
+    " AND state IN ('intended', 'sending')"
     " AND owner NOT IN ('', ?))";
 
 /// No other step has this task; what kling.request sent may.

@@ -75,9 +75,10 @@ class SqliteLedger : public Ledger {
           query.next())
         query >> recorded >> timeouts >> run;
       // Once until a run comes to its end: what is repeated after a crash must not pay again.
-      const bool anew =
-          asking.anew && recorded != 0 && run != kMadeAnew && present(recorded).settled();
-      const std::int64_t made = run < kMadeAnew ? prepared(db_, owner_, kMadeAnew - run, anew) : 0;
+      bool anew = asking.anew && recorded != 0 && run != kMadeAnew && present(recorded).settled();
+      std::int64_t made = run < kMadeAnew ? kMadeAnew - run : 0;
+      if (made != 0 && has_left(db_, owner_, made, anew))
+        recorded = std::exchange(made, 0), run = kMadeAnew, timeouts = 0, anew = false;
       const Choice choice =
           anew ? Choice{.id = made} : choose(attempts_of(db_, wanted, asking), recorded, asking);
       Claim claim;
@@ -89,8 +90,9 @@ class SqliteLedger : public Ledger {
             "UPDATE steps SET external_id = ?1, own_external_id = 1 WHERE ?1 <> '' AND id = ?2"
             " AND state = 'intended' AND sent_at = 0",
             wanted.external_id, choice.id);
-        db_.run("UPDATE steps SET name = ?1 WHERE id = ?2 AND ?1 NOT IN ('', name)", wanted.name,
-                choice.id);
+        if (choice.follows == 0)  // what is asked once more keeps its name
+          db_.run("UPDATE steps SET name = ?1 WHERE id = ?2 AND ?1 NOT IN ('', name)", wanted.name,
+                  choice.id);
         claim = take_over(present(choice.id), wanted.created_at, wanted.run);
       }
       claim.differs = differs && claim.created && choice.id == 0;
@@ -98,6 +100,8 @@ class SqliteLedger : public Ledger {
       claim.taken = choice.taken;
       const bool same = recorded == claim.step.id;
       claim.timeouts = same ? timeouts : 0;
+      if (anew && made == 0)
+        note(claim.step.id, wanted.created_at, kAnew, std::to_string(recorded));
       if (anew || (same && run < kMadeAnew && made == 0))  // who shares the step goes with it
         db_.run("UPDATE asks SET run = ? WHERE script = ? AND digest = ? AND step = ?",
                 anew ? kMadeAnew - claim.step.id : 0, asking.script, wanted.digest, recorded);
@@ -134,12 +138,9 @@ class SqliteLedger : public Ledger {
       marked.admission = admit(limits, marked.usage, estimate_usd);
       if (marked.admission != Admission::admitted) return std::nullopt;
       if (auto taken = check_own_id(db_, owner_, row)) return taken;
-      auto failed =
-          change(step, now, "sending", "",
-                 "state = 'sending', sent_at = CASE sent_at WHEN 0 THEN ? ELSE sent_at END",
-                 "state IN ('intended', 'sending') AND owner = ?", now, owner_.id());
-      if (!failed) count_anew(db_, row);
-      return failed;
+      return change(step, now, "sending", "",
+                    "state = 'sending', sent_at = CASE sent_at WHEN 0 THEN ? ELSE sent_at END",
+                    "state IN ('intended', 'sending') AND owner = ?", now, owner_.id());
     });
     if (!refusal) return refusal.error();
     if (*refusal) return **refusal;
@@ -399,8 +400,9 @@ class SqliteLedger : public Ledger {
                                      " AND id = ? AND task_id IN ('', ?)",
                                  values..., step.id, step.task_id) == 1;
     note(step.id, now, changed ? what : "refused: " + what, body);
-    if (changed) return std::nullopt;
-    return refused(row, what);
+    if (!changed) return refused(row, what);
+    count_anew(db_, row, what);
+    return std::nullopt;
   }
 
   static bool is_open(const Step& row) {

@@ -284,6 +284,23 @@ TEST_CASE("while a shot that is made again waits to be sent another run has the 
   CHECK(contains(stage.run({"jobs", "list"}).out, "; 1 superseded"));
 }
 
+TEST_CASE("a shot that could not be made again is the one that it was") {
+  Stage stage(kPairOfShots);
+  REQUIRE(stage.run(kPlainRun).code == 0);
+  const std::vector<std::string> again = {"run", "--again", "second", "--no-store", "film.lua"};
+  for (const char* fault : {"create#3: invalid-request", "create#4: 429-balance"}) {
+    CAPTURE(std::string(fault));
+    REQUIRE(stage.service->add_fault(fault).ok());
+    CHECK(stage.run(again).code != 0);
+    const Outcome plain = stage.run(kPlainRun);
+    CHECK(plain.code == 0);
+    CHECK(contains(plain.err, "0 submitted, 2 reused"));
+  }
+  CHECK(stage.run(again).code == 0);
+  CHECK(contains(stage.run(kPlainRun).err, "0 submitted, 2 reused"));
+  CHECK(stage.service->counters().accepted == 3);
+}
+
 TEST_CASE("a shot that was to be made again and was not sent leaves the story as it was") {
   const Stage stage(R"(local kling = require "kling"
 if not pcall(function() kling.text2video { prompt = "A bloodbath", name = "b" }:wait() end) then
