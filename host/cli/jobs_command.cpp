@@ -100,7 +100,7 @@ std::function<int()> set_up_jobs_resolve(CLI::App& app) {
 
 struct AnswerOptions : LedgerOptions {
   std::int64_t id = 0;
-  std::string choice;
+  std::string choice = "?";  ///< what can be chosen
 };
 
 int run_answer(const AnswerOptions& options) {
@@ -134,7 +134,7 @@ int run_answer(const AnswerOptions& options) {
                     std::to_string(options.id),
          .hint = std::string("kling jobs answer lists those that wait") +
                  (options.simulation.on ? "" : "; --sim those of a rehearsal")});
-  if (options.choice.empty())
+  if (options.choice == "?")
     return options.voice.result({{"question", to_json(*row)}}, to_text(*row) + "\n");
   if (answer == 0)
     return options.voice.fail({.message = no_answer(*row, options.choice) + "\n" + to_text(*row)});

@@ -271,7 +271,7 @@ TEST_CASE("safe: a script that is typed or comes through a pipe is confined as a
   const Outcome piped = safe.Stage::run(words);
   INFO(piped.err);
   CHECK(piped.code == 0);
-  CHECK(contains(piped.out, "nil\tfalse\tstdin:1: this script may not use the file"));
+  CHECK(contains(piped.out, "nil\tfalse\tstdin:1: image2video: image: this script may not use"));
 
   // At a terminal, where a background process that reads is stopped.
   int terminal = -1;

@@ -208,7 +208,7 @@ TEST_CASE("a browser shows the page without a complaint, and hostile prompts are
   CHECK(contains(page.out, "&lt;b&gt;one&lt;/b&gt;</h3>"));
   CHECK_FALSE(contains(page.out, "<b>"));
   for (const char* shown : {"aria-label=\"The film film.mp4\"", "aria-label=\"last frame of two\"",
-                            "3 shots · 15 s · $", "1 failed", "last frame of &lt;b&gt;one",
+                            "3 shots · 10 s · $", "1 failed", "last frame of &lt;b&gt;one",
                             "role=\"img\" aria-label=\"waited "})
     CHECK_MESSAGE(contains(page.out, shown), shown);
   CHECK(std::regex_search(page.out, std::regex("<video controls[^>]* src=\"clips/")));
