@@ -10,7 +10,7 @@ namespace kling::api {
 namespace {
 
 constexpr std::int64_t kTolerance = 300;  // seconds
-constexpr std::size_t kMostBody = 1u << 20;
+constexpr std::size_t kMostBody = 1u << 20, kMostPath = 1u << 13;
 
 std::string header(const CallbackRequest& request, std::string_view name) {
   for (const auto& [key, value] : request.headers)
@@ -69,6 +69,7 @@ Status check_webhook_secret(std::string_view secret) {
 Result<Callback> read_callback(const CallbackRequest& request, std::string_view secret,
                                std::int64_t now) {
   if (request.body.size() > kMostBody) return Error{.message = "a callback's body is over 1 MB"};
+  if (request.path.size() > kMostPath) return Error{.message = "a callback's path is over 8 KB"};
   if (!secret.empty())
     if (Status checked = check_signature(request, secret, now); !checked) return checked.error();
   const Json json = parse_json(request.body);

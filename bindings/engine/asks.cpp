@@ -79,7 +79,8 @@ Choice choose(const std::vector<Attempt>& rows, std::int64_t recorded, const Ask
 
   const Attempt* best = nullptr;
   const auto rank = [](const Attempt& row) {
-    return std::tuple(row.recorded, row.state == StepState::failed, !row.exact, row.ordinal);
+    return std::tuple(row.replaced, row.recorded, row.state == StepState::failed, !row.exact,
+                      row.ordinal);
   };
   for (auto row = rows.begin(); row != rows.end();) {
     const Rows step = step_of(rows, *row);
@@ -87,6 +88,7 @@ Choice choose(const std::vector<Attempt>& rows, std::int64_t recorded, const Ask
     Attempt facts = step.newest();
     for (auto one = step.first; one != step.last; ++one) {
       facts.recorded = facts.recorded || one->recorded;
+      facts.replaced = facts.replaced || one->replaced;
       facts.kept = facts.kept || one->kept;
       facts.exact = facts.exact || one->exact;
     }

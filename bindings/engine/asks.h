@@ -81,6 +81,7 @@ struct Attempt {
   int ordinal = 0;
   StepState state = StepState::intended;
   bool abandoned = false;  ///< given up by a person although it may have been accepted
+  bool replaced = false;   ///< a person wanted another, which was made
   bool kept = false;       ///< it failed, and a script that had asked for it went on
   bool recorded = false;   ///< some ask of this script got it
   bool exact = false;      ///< made by the same count of the same task path

@@ -108,8 +108,18 @@ JobSnapshot Engine::snapshot(const std::shared_ptr<Job>& job) const {
 }
 
 void Engine::notify(api::CallbackRequest request, TextDone done) {
-  work(Lane::light, std::move(done),
-       [request = std::move(request)](Engine& engine) { return engine.notify(request); });
+  // Anybody can send them without end, and real work would wait behind them. They are only hints.
+  constexpr int kMostCallbacks = 1'000;
+  if (++callbacks > kMostCallbacks) {
+    --callbacks;
+    return queue->post([done = std::move(done)] {
+      done(Error{.message = "too many callbacks at once: this one is not looked at"});
+    });
+  }
+  work(Lane::light, std::move(done), [request = std::move(request)](Engine& engine) {
+    --engine.callbacks;
+    return engine.notify(request);
+  });
 }
 
 void Engine::query(const QueryTarget& target, std::function<void(Result<QueryResult>)> done) {

@@ -433,6 +433,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::atomic<int> active{0};  // jobs that are, but for those in the background
   Durations durations;
   std::atomic<int> operations{0};  // whose completion has not been posted
+  std::atomic<int> callbacks{0};   // that are to be looked at
 
   // What this run has asked for (asks.h).
   std::mutex claim_mutex;

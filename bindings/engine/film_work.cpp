@@ -182,7 +182,7 @@ Result<Engine::Reel> Engine::read_reel(const std::vector<std::shared_ptr<MediaSo
     if (!content) return content.error();
     media::Segment segment = segment_of(*part, *path);
     std::string last_frame;
-    segment.generated = part->job != nullptr && clip;
+    segment.generated = segment.generated && clip;
     if (!clip) {
       segment.still_seconds = part->still_seconds > 0 ? part->still_seconds : kStillSeconds;
     } else if (part->job) {

@@ -97,7 +97,7 @@ std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const A
   std::string state;
   for (Query query(
            database,
-           "SELECT id, ordinal, abandoned, task_path = ? AND nth = ?, state,"
+           "SELECT id, ordinal, abandoned, replaced, task_path = ? AND nth = ?, state,"
            // A time-out that the script went on after is told again, with what came of the job.
            " COALESCE((SELECT 1 + MAX(kept OR timeouts > 0)"
            " FROM asks WHERE step = steps.id AND asks.script = ?), 0),"
@@ -112,8 +112,8 @@ std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const A
     int asks = 0;
     bool hidden = false;
     std::string error;
-    query >> row.id >> row.ordinal >> row.abandoned >> row.exact >> state >> asks >> error >>
-        hidden;
+    query >> row.id >> row.ordinal >> row.abandoned >> row.replaced >> row.exact >> state >> asks >>
+        error >> hidden;
     if (hidden && std::ranges::find(asking.story, row.id) == asking.story.end()) {
       rows.pop_back();
       continue;
@@ -200,6 +200,7 @@ void count_anew(Database& db, const Step& made, std::string_view what) {
   if (made.ordinal == 0 || !(there || what == "failed" || what == "abandoned")) return;
   const auto before = db.read<std::int64_t>(
       "SELECT CAST(body AS INTEGER) FROM journal WHERE step = ? AND what = ?", made.id, kAnew);
+  if (before) db.run("UPDATE steps SET replaced = ? WHERE id = ?", there, *before);
   if (before && there)
     db.run("UPDATE asks SET step = ?, kept = 0, timeouts = 0, run = ? WHERE step = ? AND run = ?",
            made.id, kMadeAnew, *before, kMadeAnew - made.id);
@@ -215,9 +216,12 @@ void keep(Database& db, const std::vector<Caught>& caught) {
         "INSERT INTO asks (kept, timeouts, script, task_path, digest, nth, step)"
         " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE ?3 <> ''"
         " ON CONFLICT (script, task_path, digest, nth) DO UPDATE SET kept = MAX(kept, ?1),"
-        " timeouts = MAX(timeouts, ?2) WHERE step = ?7 AND (kept < ?1 OR timeouts < ?2)",
+        " timeouts = MAX(timeouts, ?2), step = ?7 WHERE (kept < ?1 OR timeouts < ?2)"
+        // One that was to be made again and failed has given its ask back.
+        " AND (step = ?7 OR ?1 AND step = (SELECT CAST(body AS INTEGER) FROM journal"
+        " WHERE step = ?7 AND what = ?8))",
         one.failed, one.timeouts, one.ask->script, one.ask->task_path, one.ask->digest,
-        one.ask->nth, one.ask->row);
+        one.ask->nth, one.ask->row, kAnew);
 }
 
 Error refused(const Step& row, const std::string& what) {

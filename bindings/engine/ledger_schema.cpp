@@ -79,6 +79,13 @@ const auto& kMigrations = *new std::vector<Migration>{
         " choices TEXT NOT NULL, place TEXT NOT NULL, answer INTEGER NOT NULL DEFAULT 0,"
         " at INTEGER NOT NULL DEFAULT 0, UNIQUE (script, digest))",
         "CREATE TABLE films (path TEXT PRIMARY KEY, script TEXT NOT NULL, at INTEGER NOT NULL)",
+    },
+    {
+        // Another was made in its place on a person's word, also for scripts that come later.
+        "ALTER TABLE steps ADD COLUMN replaced INTEGER NOT NULL DEFAULT 0",
+        "UPDATE steps SET replaced = 1 WHERE id IN (SELECT CAST(body AS INTEGER) FROM journal"
+        " JOIN steps made ON made.id = step WHERE what = 'made again'"
+        " AND made.state IN ('accepted', 'succeeded', 'ambiguous'))",
     }};
 
 constexpr std::int64_t kApplication = 0x6b6c6e67;  // "klng": tells a ledger from other databases

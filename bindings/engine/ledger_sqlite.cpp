@@ -26,7 +26,7 @@ class SqliteLedger : public Ledger {
       const auto run = db_.read<std::int64_t>("SELECT runs FROM scripts WHERE name = ?", script);
       for (const auto& [key, count] : counts)
         db_.run(kCountRun, run.value_or(0), script, key.first, key.second, count, owner_.id());
-      db_.run("UPDATE asks SET run = -1 WHERE script = ? AND run = 0", script);
+      db_.run("UPDATE asks SET run = -1 WHERE script = ? AND run IN (0, ?)", script, kMadeAnew);
       const std::string forgotten =
           "state = 'intended' AND sent_at = 0 AND run = ? AND (owner = '' OR owner = ?)"
           " AND NOT EXISTS (SELECT 1 FROM asks WHERE step = steps.id"

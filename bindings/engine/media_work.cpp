@@ -112,7 +112,11 @@ std::string label_of(const MediaSource& source) {
 }
 
 media::Segment segment_of(const MediaSource& source, const std::string& path) {
-  return {.path = path, .from = source.from, .to = source.to, .mute = source.mute};
+  return {.path = path,
+          .generated = source.job != nullptr,
+          .from = source.from,
+          .to = source.to,
+          .mute = source.mute};
 }
 
 Result<std::string> Engine::origin_or_content(const std::string& sha256) {
@@ -375,8 +379,9 @@ Result<std::string> Engine::materialize(MediaSource& source) {
         auto film = media::concat({segment_of(source, *video)}, *path, {}, warn);
         if (!film) return film.error();
       } else {
-        made = *recipe == Recipe::last_frame ? media::last_frame(*video, *path, warn)
-                                             : media::frame_at(*video, source.seconds, *path, warn);
+        made = *recipe == Recipe::last_frame
+                   ? media::last_frame(*video, *path, warn)
+                   : media::frame_at(*video, source.seconds, *path, warn, source.job != nullptr);
       }
       if (!made.ok()) return made.error();
       if (Status noted = note_derived(*path, *identity); !noted) return noted.error();

@@ -261,7 +261,7 @@ int clip_trim(lua_State* L) {
     to = ends ? known : 0;
   }
   if (!(from >= 0 && from < length &&
-        (!ends || (to > from && to <= length + (told > 0 ? 0.25 : 0.001))))) {
+        (!ends || (to > from && to <= length + (told > 0 ? engine::media::kToldSlack : 0.001))))) {
     const char* start = luaL_tolstring(L, 2, nullptr);
     const char* end = ends ? luaL_tolstring(L, 3, nullptr) : "its end";
     raise_new(L, Kind::invalid, [&](Error& error) {
@@ -296,7 +296,7 @@ int clip_frame(lua_State* L) {
   double at = lua_isnumber(L, 2) ? lua_tonumber(L, 2) : -1;
   lua_Number told = 0, known = length_of(L, clip, told);
   if (is_beyond_draft(L, clip, at, known)) at = std::max(0.0, std::floor(known * 4) / 4 - 0.25);
-  if (!(at >= 0 && at < (known > 0 ? known + (told > 0 ? 0.25 : 0) : 1e6)))
+  if (!(at >= 0 && at < (known > 0 ? known + (told > 0 ? engine::media::kToldSlack : 0) : 1e6)))
     raise_new(L, Kind::invalid, [&](Error& error) {
       const bool number = lua_isnumber(L, 2) != 0;
       error.message = number ? printed("frame: %.10g s is no time of this clip", at)

@@ -79,7 +79,7 @@ void add_commands(CLI::App& app, std::span<const Command> table, int& code, std:
       // Before the command's name they would be another command's: `kling jobs --sim prune`.
       for (const CLI::Option* option : sub->get_parent()->get_options())
         if (option->count() > 0)
-          return void(code = misused(option->get_name() + " stands before " + sub->get_name(),
+          return void(code = misused(option->get_name() + " belongs behind " + sub->get_name(),
                                      "write " + path + " " + option->get_name()));
       for (const CLI::Option* option : sub->get_options()) {
         const std::string value = option->empty() ? "" : option->results().back();

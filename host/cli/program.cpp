@@ -142,7 +142,7 @@ int tell_unknown(const CLI::App& app, const std::string& path, const std::string
     return misused("kling login takes no key as an argument: your shell keeps what is typed",
                    "kling login asks for it; if that was your key, make a new one");
   if (app.get_prefix_command() && !option)
-    return misused("-- stands before the script", "leave it out: the same line without it");
+    return misused("-- belongs behind the script", "leave it out: the same line without it");
   if (path == "kling jobs" && !option && near.empty())
     return misused("kling jobs has no command " + word, "kling jobs show " + quoted(word));
   const char* what = option ? "option" : known.empty() ? "argument" : "command";
@@ -260,7 +260,7 @@ int run_program(int argc, char** argv) {
                                ? "for example " + example.substr(at + 9)
                                : path + " --help");
     if (first.starts_with('-') && last != &app)
-      return misused(first + " stands before the command", "write " + path + " " + first + " …");
+      return misused(first + " belongs behind the command", "write " + path + " " + first + " …");
     return tell_unknown(*last, path, app.remaining(true).front());
   } catch (const std::exception& error) {
     std::fprintf(stderr, "kling: %s\n", error.what());

@@ -1,24 +1,8 @@
 -- What a script does not do to the program around it: end it, read its input, write to its output
--- where that has a log. `is_input`: whether a path is that input; `say`: one line to the log; nil:
--- there is none.
+-- where that has a log. `is_input`: whether a path is that input; `say`: writes a text to the log,
+-- line by line, and without one what is left of the last line; nil: there is no log.
 local exit, is_input, say = ...
 local concat, pack, error, tostring = table.concat, table.pack, error, tostring
-
-local pending = {}
-local function flush_log()
-  local line = concat(pending)
-  pending = {}
-  say(line)
-end
-local function write_log(text)
-  local from, at = 1, text:find("\n", 1, true)
-  while at do
-    pending[#pending + 1] = text:sub(from, at - 1)
-    flush_log()
-    from, at = at + 1, text:find("\n", at + 1, true)
-  end
-  if from <= #text then pending[#pending + 1] = text:sub(from) end
-end
 
 if say then
   function print(...) -- luacheck: globals print
@@ -26,14 +10,14 @@ if say then
     for i = 1, texts.n do
       texts[i] = tostring(texts[i])
     end
-    write_log(concat(texts, "\t") .. "\n")
+    say(concat(texts, "\t") .. "\n")
   end
 end
 if not io then return end -- the profile "safe"
 
 os.exit = exit -- luacheck: globals os.exit
 local input, output, methods = io.stdin, io.stdout, getmetatable(io.stdout).__index
-local write, flush, find = methods.write, methods.flush, string.find
+local write, flush, seek, find = methods.write, methods.flush, methods.seek, string.find
 local function no_input() error("a script inside a program has no standard input", 3) end
 if debug then debug.debug = no_input end -- luacheck: globals debug.debug
 -- luacheck: globals os.execute io.popen
@@ -60,13 +44,17 @@ for _, name in ipairs { "read", "lines" } do
 end
 function methods.write(file, ...)
   if file ~= output or not say then return write(file, ...) end
-  write_log(concat { ... })
+  say(concat { ... })
   return file
 end
 function methods.flush(file)
   if file ~= output or not say then return flush(file) end
-  if pending[1] then flush_log() end
+  say()
   return file
+end
+function methods.seek(file, ...)
+  if file == output and say then return nil, "the log of a program has no places", 29 end
+  return seek(file, ...)
 end
 -- luacheck: globals io.read io.lines io.write io.flush
 function io.read(...) return io.input():read(...) end

@@ -93,11 +93,31 @@ static int is_input(lua_State* L) {
 }
 
 static int say(lua_State* L) {
-  const auto& hooks =
-      *static_cast<const kling_host_options*>(lua_touserdata(L, lua_upvalueindex(1)));
-  const char* line = luaL_checkstring(L, 1);
-  lua::pure(L, [&] { hooks.log(hooks.user, "print", line); });
+  auto& host = *static_cast<kling_host*>(lua_touserdata(L, lua_upvalueindex(1)));
+  std::size_t size = 0;
+  const char* text = luaL_optlstring(L, 1, nullptr, &size);
+  lua::pure(L, [&] { text != nullptr ? host.print({text, size}) : host.end_line(); });
   return 0;
+}
+
+void kling_host::print(std::string_view text) {
+  constexpr std::size_t kLongestLine = 1 << 16;  // what a script writes counts in no limit of Lua's
+  for (const char c : text) {
+    if (c == '\n' || line_.size() >= kLongestLine) log_line();
+    if (c == '\0')
+      line_ += "\\0";  // a hook's text would end there
+    else if (c != '\n')
+      line_ += c;
+  }
+}
+
+void kling_host::log_line() {
+  const std::string line = std::exchange(line_, "");
+  hooks_.log(hooks_.user, "print", line.c_str());
+}
+
+void kling_host::end_line() {
+  if (!line_.empty()) log_line();
 }
 
 bool kling_host::open() {
@@ -142,7 +162,7 @@ bool kling_host::open() {
           lua_error(L);
         lua_pushcfunction(L, exit_script);
         lua_pushcfunction(L, is_input);
-        lua_pushlightuserdata(L, const_cast<kling_host_options*>(&hooks_));
+        lua_pushlightuserdata(L, this);
         lua_pushcclosure(L, say, 1);
         if (hooks_.log == nullptr) lua_pop(L, 1);
         lua_call(L, hooks_.log != nullptr ? 3 : 2, 0);
@@ -190,6 +210,7 @@ kling_task kling_host::run(const char* name, std::string_view source, const char
 }
 
 void kling_host::tell_end(kling_task task, bool ok) {
+  end_line();
   const auto ended = running_.extract(task);
   const Json event = {{"event", "ended"}, {"task", task}, {"name", ended.mapped()}, {"ok", ok}};
   feed_->add(api::to_text(event), task);

@@ -43,6 +43,10 @@ struct kling_host {
                  const std::string& folder);
   const char* result(kling_task task);
   void tell_end(kling_task task, bool ok);
+  /// Writes to the log hook line by line; end_line: also what has no line break yet.
+  void print(std::string_view text);
+  void end_line();
+  void log_line();
   int task_state(kling_task task) const;
   kling::lua::TaskId known(kling_task task) const;
   std::vector<kling::engine::Engine*> engines(std::vector<kling::engine::Engine*> all = {}) const;
@@ -67,7 +71,7 @@ struct kling_host {
   std::map<kling_task, std::string> running_;                  ///< their names
   /// Questions whose answer was given, and is kept soon.
   std::set<std::pair<const kling::engine::Engine*, long long>> answered_;
-  std::string error_, text_;
+  std::string error_, text_, line_;  ///< line_: what scripts wrote since the last line break
   int code_ = KLING_OK;
 };
 

@@ -111,7 +111,7 @@
     parts.article.classList.toggle("superseded", Boolean(card.superseded));
     const chosen = card.picked ? ", picked" : "";
     const waits = card.waiting_for ? ", waits for " + card.waiting_for : "";
-    show(parts.state, card.state + (card.superseded ? ", superseded" : "") + chosen + waits);
+    show(parts.state, (card.state === "intended" ? "not sent" : card.state) + (card.superseded ? ", superseded" : "") + chosen + waits);
     parts.state.className = "state " + card.state;
     const took = (card.finished || now) - card.created;
     const expected = card.expected && !isOver(card) ? " of about " + span(card.expected) : "";

@@ -325,6 +325,55 @@ if os.getenv "MORE" then kling.text2video { prompt = "Kite" }:wait() end)");
   ::unsetenv("MORE");
 }
 
+TEST_CASE("a shot that was made again is also that of a script that is edited or copied") {
+  const Stage stage(R"(local kling = require "kling"
+local b = kling.text2video { prompt = "one", name = "b" }:wait()
+kling.image2video { image = b:last_frame(), prompt = "two" }:wait())");
+  REQUIRE(stage.run(kPlainRun).code == 0);
+  REQUIRE(stage.run({"run", "--again", "b", "--no-store", "film.lua"}).code == 0);
+  REQUIRE(stage.service->counters().creates == 4);
+  std::stringstream script;
+  script << std::ifstream(stage.folder / "film.lua").rdbuf();
+  std::ofstream(stage.folder / "copy.lua") << script.str();
+  CHECK(contains(stage.run({"plan", "copy.lua"}).out, "0 to submit"));
+  CHECK(contains(stage.run({"run", "--no-store", "copy.lua"}).err, "0 submitted, 2 reused"));
+  std::ofstream(stage.folder / "film.lua")
+      << std::regex_replace(script.str(), std::regex("kling.text2video(.*):wait\\(\\)"),
+                            "kling.spawn(function() return kling.text2video$1:wait() end):wait()");
+  CHECK(contains(stage.run(kPlainRun).err, "0 submitted, 2 reused"));
+  CHECK(contains(stage.run({"jobs", "list"}).out, "; 2 superseded"));
+}
+
+TEST_CASE("what a script paid for after a shot could not be made again stays its story") {
+  const Stage stage(R"(local kling = require "kling"
+local made, b = pcall(function() return kling.text2video { prompt = "one", name = "b" }:wait() end)
+if not made then b = kling.text2video { prompt = "other", name = "f" }:wait() end
+print("made", made))");
+  REQUIRE(stage.run().code == 0);
+  REQUIRE(stage.service->add_fault("create#2: invalid-request").ok());
+  const std::vector<std::string> again = {"run", "--again", "b", "film.lua"};
+  CHECK(contains(stage.run(again).out, "made\tfalse"));
+  for (int i = 0; i < 2; ++i) {
+    const Outcome plain = stage.run();
+    CHECK(contains(plain.out, "made\tfalse"));
+    CHECK(contains(plain.err, "0 submitted"));
+  }
+  CHECK(contains(stage.run(again).out, "made\ttrue"));
+  CHECK(contains(stage.run().out, "made\ttrue"));
+  CHECK(stage.service->counters().creates == 4);
+}
+
+TEST_CASE("what a run that died made again is superseded once no run asks for it") {
+  const Stage stage(kPairOfShots + "if os.getenv 'DIE' then os.execute('kill -9 $PPID') end");
+  REQUIRE(stage.run(kPlainRun).code == 0);
+  ::setenv("DIE", "1", 1);
+  CHECK(stage.run({"run", "--again", "second", "--no-store", "film.lua"}).code != 0);
+  ::unsetenv("DIE");
+  std::ofstream(stage.folder / "film.lua") << "require 'kling'.text2video { prompt = 'three' }";
+  CHECK(stage.run(kPlainRun).code == 0);
+  CHECK(contains(stage.run({"jobs", "list"}).out, "; 3 superseded"));
+}
+
 TEST_CASE("one shot is made again, the newest counts from then on, and the old one is superseded") {
   const Stage stage(kPairOfShots);
   CHECK(stage.run(kPlainRun).code == 0);

@@ -316,11 +316,17 @@ print(select(2, pcall(part.trim, part, 1, 2)))
 print(select(2, pcall(part.trim, part, 1, 0.5)))
 print(select(2, pcall(part.trim, part, -1)))
 print(select(2, pcall(kling.omni, { prompt = "x", video_list = { part } })))
+one:trim(1, 5.2):save("whole.mp4")  -- told as 5 s, and in truth one frame more
+one:frame(5.2):save("end.png")
+one:last_frame():save("end2.png")
 )";
   Stage stage(script);
   const Outcome run = stage.run();
   INFO(run.err);
   CHECK(run.code == 0);
+  CHECK(frames_of(stage.folder / "whole.mp4") == 97);
+  CHECK(read_file(stage.folder / "end.png", 1 << 28).value() ==
+        read_file(stage.folder / "end2.png", 1 << 28).value());
   INFO(run.out);
   CHECK(tells(run.out, ", 1 to 2.5 s"));
   CHECK(tells(run.out, ", muted"));

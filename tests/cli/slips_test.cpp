@@ -180,11 +180,11 @@ TEST_CASE("a slip on the command line is answered in words of ours") {
     const char* err;
   } rows[] = {
       {{"--sim", "run", "film.lua"},
-       "kling: --sim stands before the command\n  do: write kling run --sim …\n"},
+       "kling: --sim belongs behind the command\n  do: write kling run --sim …\n"},
       {{"jobs", "--sim", "show", "x"},
-       "kling: --sim stands before show\n  do: write kling jobs show --sim\n"},
+       "kling: --sim belongs behind show\n  do: write kling jobs show --sim\n"},
       {{"run", "--", "film.lua"},
-       "kling: -- stands before the script\n  do: leave it out: the same line without it\n"},
+       "kling: -- belongs behind the script\n  do: leave it out: the same line without it\n"},
       {{"run", "--take", "film.lua"},
        "kling: --take took film.lua as its value\n  do: write kling run --take VALUE film.lua\n"},
       {{"run", "--take", "film.lua", "a b", "c"},

@@ -64,6 +64,9 @@ TEST_CASE("what a script prints is logged and it reads no input of the program")
     Host host(stage.options);
     run(host, "print('a', nil, 1)  print()");
     CHECK(printed == "print:a\tnil\t1|print:|");
+    printed.clear();
+    run(host, "print('x\\0y', ('z'):rep(65530))");
+    CHECK(printed == "print:x\\0y\t" + std::string(65530, 'z') + "|");
     if (std::string(profile) == "safe") continue;
     printed.clear();
     const TempFolder folder;
@@ -91,6 +94,13 @@ TEST_CASE("what a script prints is logged and it reads no input of the program")
     printed.clear();
     run(host, "for i = 1, 3000 do io.write('x') end io.flush() io.write('next\\n')");
     CHECK(printed == "print:" + std::string(3000, 'x') + "|print:next|");
+    printed.clear();
+    run(host, "io.write('a\\nlast')");
+    CHECK(printed == "print:a|print:last|");
+    printed.clear();
+    run(host, "io.write(('x'):rep(1 << 18))");  // its memory is not Lua's: in pieces
+    CHECK(std::ranges::count(printed, '|') == 4);
+    CHECK(run(host, "return io.stdout:seek('set', 0)")[0].is_null());
     CHECK(run(host, "for line in io.lines('" + path + "') do return line end") == Json({"kept"}));
   }
 }

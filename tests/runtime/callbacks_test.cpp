@@ -64,6 +64,9 @@ TEST_CASE("a host tells its jobs what its web server has heard") {
         Json::array({true}));
   CHECK_FALSE(host.notify("/x", R"({"hello": "world"})"));
   CHECK(host.error() == "a callback names no task: it has no task_id and no external id");
+  CHECK_FALSE(host.notify(std::string(10'000, 'x'), R"({"id": 7})"));
+  for (int forged = 0; forged < 5'000; ++forged) host.notify("/x", R"({"id": 7})");
+  CHECK(host.pending() <= 2'000);  // what is asked for next does not wait for all of them
   const Json refused = run(host, "local kling = require 'kling' return kling.notify('/x', '[]')");
   CHECK(refused[0].is_null());
 }

@@ -414,6 +414,10 @@ TEST_CASE("the safe profile stops a script in its tick and shows it only its roo
   stage.options.wall_limit = 0.1;
   Host other(stage.options);
   CHECK(why(other).find("ran longer than 0.1 seconds") != std::string::npos);
+  stage.options.log = [](const char*, const char*) {};
+  Host printing(stage.options);
+  endless = "while true do print 'x' end";
+  CHECK(why(printing).starts_with("test.lua:1: the script ran longer"));
 }
 
 TEST_CASE("a question of a script that was cancelled is not open any more") {

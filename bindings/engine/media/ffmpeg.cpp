@@ -97,17 +97,18 @@ Status last_frame(const std::string& video, const std::string& png, const Warn& 
   return write_shown_frame(*source, std::nullopt, png, warn);
 }
 
-Status frame_at(const std::string& video, double seconds, const std::string& png,
-                const Warn& warn) {
+Status frame_at(const std::string& video, double seconds, const std::string& png, const Warn& warn,
+                bool generated) {
   if (!std::isfinite(seconds) || seconds < 0)
     return media_error(video, "cannot show a frame at a negative time or at none",
                        "give seconds from the start, 0 or more");
   const auto source = inspect_video(video);
   if (!source) return source.error();
-  if (seconds >= source->duration)
+  const bool beyond = seconds >= source->duration;
+  if (beyond && !(generated && seconds < source->duration + kToldSlack))
     return media_error(
         video, printed("has no frame at %.4g s: it is %.4g s long", seconds, source->duration));
-  return write_shown_frame(*source, seconds, png, warn);
+  return write_shown_frame(*source, beyond ? std::nullopt : std::optional(seconds), png, warn);
 }
 
 Status convert_picture(const std::string& picture, const std::string& out,

@@ -60,9 +60,13 @@ Result<ImageFacts> look_at_picture(const std::string& path);
 /// reading it back. Frames are upright and have square pixels.
 Status last_frame(const std::string& video, const std::string& png, const Warn& warn);
 
+/// How much longer a generated clip may be told than it is: what lies so far beyond it is its end.
+inline constexpr double kToldSlack = 0.25;
+
 /// Writes the frame shown at `seconds` (0 ≤ seconds < duration; later gives an error that names
 /// the length).
-Status frame_at(const std::string& video, double seconds, const std::string& png, const Warn& warn);
+Status frame_at(const std::string& video, double seconds, const std::string& png, const Warn& warn,
+                bool generated = false);
 
 /// Writes a picture again, upright, as `out`'s name says: .png, else JPEG. `ready` comes before
 /// what lies there is replaced.

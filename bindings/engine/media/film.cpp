@@ -75,7 +75,7 @@ Status cut_part(Part& part) {
   const Segment& cut = part.segment;
   const Source& source = part.source;
   const double start = source.video_start, length = std::max(source.duration, source.video_end);
-  if (cut.from >= length || cut.to > length + kNear)
+  if (cut.from >= length || cut.to > length + (cut.generated ? kToldSlack : kNear))
     return media_error(cut.path, printed("is %.4g s long, and is to be cut at %.4g s", length,
                                          cut.from >= length ? cut.from : cut.to));
   const auto frame_from = [&](double seconds) {
@@ -90,7 +90,7 @@ Status cut_part(Part& part) {
   part.by_time = !source.constant_rate && cut.from + cut.to > 0;
   if (part.by_time) {
     part.from = std::max(start, cut.from);
-    part.to = cut.to > 0 ? cut.to : source.video_end;
+    part.to = cut.to > 0 ? std::min(cut.to, source.video_end) : source.video_end;
   }
   if (part.by_time ? part.to <= part.from : part.own < 1)
     return media_error(cut.path, "has no frame between its cuts");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 
 namespace kling::lua {
 namespace {
@@ -75,7 +76,7 @@ void look(Meter& meter) {
   for (int level = 0; meter.told[0] == '\0'; ++level) {
     const bool more = lua_getstack(L, level, &frame) != 0;
     if (more) lua_getinfo(L, "Sl", &frame);
-    if (more && frame.currentline <= 0) continue;
+    if (more && (frame.currentline <= 0 || std::strcmp(frame.source, "=[kling]") == 0)) continue;
     if (more)
       std::snprintf(meter.told, sizeof meter.told, "%s:%d: %s", frame.short_src, frame.currentline,
                     meter.why);

@@ -19,7 +19,8 @@
  * Texts that a function returns live until the next call that returns a text from the same host.
  * Values pass as JSON. Nothing throws, exits or aborts: misuse (another thread, a callback where
  * none may come from, NULL, an exchange that has ended) is answered as any failure, with 0, -1 or
- * NULL; kling_host_code and kling_host_error tell what it was.
+ * NULL; kling_host_code and kling_host_error tell what it was. Hooks throw nothing either; what a
+ * registered function throws is an error of the script that called it.
  */
 #ifndef KLING_HOST_H
 #define KLING_HOST_H
