@@ -260,7 +260,7 @@ Result<std::string> Engine::concat(const std::vector<std::shared_ptr<MediaSource
 /// What is told of a shot. Shots of the same script that are called the same, or ask for the same,
 /// are its other takes.
 api::Json Engine::told_of(const MediaSource& part, const std::vector<Step>& rows,
-                          std::map<std::string, std::string>& asked) {
+                          std::map<std::string, std::string>& requests) {
   api::Json told = {{"name", label_of(part)}, {"metadata", api::Json::object()}};
   if (!part.job) return told;
   std::lock_guard lock(part.job->mutex);
@@ -277,7 +277,7 @@ api::Json Engine::told_of(const MediaSource& part, const std::vector<Step>& rows
   for (const Step& row : rows)
     if (row.id != step.id && row.endpoint == step.endpoint && script_of(row) == script_of(step) &&
         ((!step.name.empty() && row.name == step.name) ||
-         asked[row.address] == asked[step.address]))
+         requests[row.address] == requests[step.address]))
       if (const std::string file = find_clip(row.file); is_file(file))
         told["takes"][engine::handle_of(row)] = file;
   return told;
@@ -291,8 +291,8 @@ Result<std::string> Engine::timeline(const std::vector<std::shared_ptr<MediaSour
   auto rows = book ? (*book)->list(0) : book.error();
   if (!rows) return rows.error();
   api::Json told = api::Json::array();
-  auto asked = asked_for(*rows);
-  for (const auto& part : parts) told.push_back(told_of(*part, *rows, asked));
+  auto requests = asked_for(*rows);
+  for (const auto& part : parts) told.push_back(told_of(*part, *rows, requests));
   const auto text = media::timeline(reel->segments, reel->out, reel->options, told);
   if (!text) return text.error();
   if (Status saved = clear(reel->out); !saved || !(saved = write_file(reel->out, *text)))

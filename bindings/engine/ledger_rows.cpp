@@ -182,6 +182,13 @@ void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64
       asking.script, wanted.task_path, wanted.digest, asking.nth, row);
 }
 
+std::int64_t note_moved(Database& db, const Step& wanted, const Asking& asking) {
+  const Choice found = choose(attempts_of(db, wanted, asking), 0, asking);
+  if (found.id == 0 || found.next_attempt || found.follows != 0) return 0;
+  note_ask(db, wanted, asking, found.id);
+  return found.id;
+}
+
 bool has_left(Database& db, Owner& owner, std::int64_t& made, bool wanted) {
   const auto rows = read_steps(db, "id = ? AND state <> 'failed'", made);
   if (!rows.empty() && rows[0].state != StepState::intended)

@@ -68,6 +68,9 @@ bool note_position(Database& db, const Step& wanted, const Asking& asking);
 void keep(Database& db, const std::vector<Caught>& caught);
 /// That this ask got the row; what was kept of another one that it had got before goes.
 void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64_t row);
+/// The row that an ask without a record would get, as it or its script has moved, noted as its own;
+/// 0: none.
+std::int64_t note_moved(Database& db, const Step& wanted, const Asking& asking);
 
 /// Whether a step that was to be made anew may be at the service: then its asks have it from now
 /// on. `made` 0: it is gone or was refused, and the one before counts; what is not `wanted` and

@@ -74,6 +74,7 @@ class SqliteLedger : public Ledger {
                       asking.script, wanted.task_path, wanted.digest, asking.nth);
           query.next())
         query >> recorded >> timeouts >> run;
+      if (asking.anew && recorded == 0) recorded = note_moved(db_, wanted, asking);
       // Once until a run comes to its end: what is repeated after a crash must not pay again.
       bool anew = asking.anew && recorded != 0 && run != kMadeAnew && present(recorded).settled();
       std::int64_t made = run < kMadeAnew ? kMadeAnew - run : 0;

@@ -43,6 +43,8 @@ struct MediaSource {
   /// When its last picture is shown, where it has an end of its own.
   double shows_last() const { return to - 0.002; }
   bool edited() const { return from > 0 || to > 0 || mute; }
+  /// What of the clip this is: "muted, 1 to 2.5 s"; the whole clip: "".
+  std::string which() const;
 
   /// Where the bytes lie once they were made; empty before.
   std::string made() const {

@@ -141,13 +141,19 @@ Result<Question> Engine::record_question(Question question,
     auto identity = identify(*about[i]);
     if (!identity) return identity.error();
     api::Json choice = api::Json::object();
-    if (const auto& job = about[i]->job) {
-      std::lock_guard lock(job->mutex);
-      choice = {{"name", job->step.name}, {"path", job->step.file}, {"handle", handle_of(*job)}};
-    } else if (const auto path = materialize(*about[i])) {
+    const auto& job = about[i]->job;
+    const bool whole = job != nullptr && about[i]->recipe == MediaSource::Recipe::clip;
+    if (!whole) {
+      const auto path = materialize(*about[i]);
+      if (!path) return path.error();
       choice["path"] = *path;
-    } else {
-      return path.error();
+    }
+    if (job) {
+      std::lock_guard lock(job->mutex);
+      const std::string which = about[i]->which();
+      choice["name"] = job->step.name + (which.empty() ? "" : ", " + which);
+      choice["handle"] = handle_of(*job);
+      if (whole) choice["path"] = job->step.file;
     }
     if (!known.insert(*identity).second)
       return Error{.message = question.kind + ": item " + std::to_string(i + 1) +

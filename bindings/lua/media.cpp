@@ -64,19 +64,15 @@ std::string describe(const ImageRef& media) {
   } else if (source.job != nullptr) {
     of = "a closed job";
   }
-  if (source.to > 0)
-    length = printed(", %g to %g s", source.from, source.to);
-  else if (source.from > 0)
-    length = printed(", from %g s on", source.from);
-  if (source.mute) of += ", muted";
+  if (source.edited()) length = ", " + source.which();
   switch (source.recipe) {
     case Recipe::file:
     case Recipe::still:
     case Recipe::part: return "Image " + of;
     case Recipe::bytes: return "Image of " + std::to_string(source.bytes.size()) + " bytes";
     case Recipe::sheet: return "Image sheet of " + std::to_string(source.sheet->of.size());
-    case Recipe::last_frame: return "Image last frame of " + of;
-    case Recipe::frame_at: return printed("Image frame at %g s of ", source.seconds) + of;
+    case Recipe::last_frame:
+    case Recipe::frame_at: return "Image " + source.which() + " of " + of;
     case Recipe::clip: return "Clip " + of + length;
   }
   return "Image";

@@ -118,6 +118,23 @@ local function gather(group, waits, keys, tell, total, go_on)
   return results
 end
 
+-- A misspelt name is no nil: at the end of a list it would be left out in silence.
+local function with_names(results, keys)
+  local known, names = {}, {}
+  for _, key in ipairs(keys) do
+    if type(key) == "string" and not known[key] then names[#names + 1] = key end
+    known[key] = true
+  end
+  local function missing(_, key)
+    if known[key] or type(key) ~= "string" then return nil end
+    refuse(
+      ('what kling.all gave has no "%s"'):format(key),
+      names[1] and "it has " .. concat(names, ", ") or "it is a list: clips[1], clips[2]"
+    )
+  end
+  return setmetatable(results, { __index = missing })
+end
+
 function kling.all(items, options)
   check_items(items, "all")
   if type(options) == "number" then options = nil end -- kling.map gives the number of an item, too
@@ -125,7 +142,7 @@ function kling.all(items, options)
     teller("all", options, "write kling.all(jobs, { on_progress = function(done, total) … end })")
   local group <close> = core.group()
   local keys, waits = begin_all(group, items, "all")
-  return gather(group, waits, keys, tell, #keys, function() end)
+  return with_names(gather(group, waits, keys, tell, #keys, function() end), keys)
 end
 
 -- The first that succeeds; when none does, the first error.

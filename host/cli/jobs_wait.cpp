@@ -231,6 +231,11 @@ struct QueryOptions : LedgerOptions {
 };
 
 int run_query(const QueryOptions& options) {
+  // Without a ledger a name is of nobody, and none is made for the question.
+  const bool name = options.kind.empty() && options.handle.find(":") == std::string::npos &&
+                    options.handle.find_first_not_of("0123456789") != std::string::npos;
+  if (const auto ledger = options.open(); name && ledger && *ledger == nullptr)
+    return options.voice.fail(find_step(options, options.handle).error());
   Service service(options);
   const auto engine = service.start("");
   if (!engine) return options.voice.fail(engine.error());

@@ -344,6 +344,24 @@ kling.image2video { image = b:last_frame(), prompt = "two" }:wait())");
   CHECK(contains(stage.run({"jobs", "list"}).out, "; 2 superseded"));
 }
 
+TEST_CASE("a shot that has moved is made again at the first word") {
+  const Stage stage(R"(local kling = require "kling"
+kling.map({ "one", "two" }, function(p) return kling.text2video { prompt = p, name = p }:wait() end))");
+  REQUIRE(stage.run(kPlainRun).code == 0);
+  std::stringstream script;
+  script << std::ifstream(stage.folder / "film.lua").rdbuf();
+  std::ofstream(stage.folder / "film.lua")
+      << std::regex_replace(script.str(), std::regex("\\{ \"one"), "{ \"new\", \"one");
+  const std::vector<std::string> again = {"run", "--again", "two", "--no-store", "film.lua"};
+  CHECK(contains(stage.run(again).err, "2 submitted, 1 reused"));
+  CHECK(contains(stage.run(kPlainRun).err, "0 submitted, 3 reused"));
+  std::ofstream(stage.folder / "copy.lua") << script.str();
+  CHECK(contains(stage.run({"run", "--again", "two", "--no-store", "copy.lua"}).err,
+                 "1 submitted, 1 reused"));
+  CHECK(contains(stage.run({"run", "--no-store", "copy.lua"}).err, "0 submitted, 2 reused"));
+  CHECK(stage.service->counters().creates == 5);
+}
+
 TEST_CASE("what a script paid for after a shot could not be made again stays its story") {
   const Stage stage(R"(local kling = require "kling"
 local made, b = pcall(function() return kling.text2video { prompt = "one", name = "b" }:wait() end)

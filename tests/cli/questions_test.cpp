@@ -316,6 +316,21 @@ TEST_CASE("a plan takes the first choice and says so, and records nothing") {
   CHECK(contains(stage.run({"plan", "--json", "film.lua"}).out, R"("question":"Which kite?")"));
 }
 
+TEST_CASE("frames of one clip are told apart where one of them is chosen") {
+  const Stage stage(R"(local kling = require "kling"
+local kite = kling.text2video { prompt = "A kite", name = "kite" }:wait()
+print(kling.pick("Which frame?", { kite:frame(1), kite:last_frame(), kite:trim(1, 2) }))
+)");
+  const Outcome asked = stage.run();
+  CAPTURE(asked.err);
+  CHECK(contains(asked.err, "\n  1  kite, frame at 1 s, "));
+  CHECK(contains(asked.err, "/frame-"));
+  CHECK(contains(asked.err, "\n  2  kite, last frame, "));
+  CHECK(contains(asked.err, "\n  3  kite, 1 to 2 s, "));
+  CHECK(answer(stage, "kite, last frame").code == 0);
+  CHECK(contains(stage.run().out, "Image last frame of kling:text2video/"));
+}
+
 TEST_CASE("a question that nobody could answer names what is wrong with it, and its line") {
   const Stage stage(R"(local kling = require "kling"
 local function try(...) print(select(2, pcall(...))) end

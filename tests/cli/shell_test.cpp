@@ -185,6 +185,14 @@ TEST_CASE("version and help are found under the names that people try") {
   CHECK(stage.run({"query", "--sim", "kling:text2video/1"}).code == 1);
 }
 
+TEST_CASE("a question for a name makes no ledger where there is none") {
+  const Stage stage("");
+  const Outcome asked = stage.run({"query", "kite"});
+  CHECK(asked.code == 1);
+  CHECK(contains(asked.err, "has no job kite"));
+  CHECK_FALSE(std::filesystem::exists(stage.folder / ".kling"));
+}
+
 TEST_CASE("completion without a shell looks for it and says what to add") {
   Stage stage("");
   stage.environment.emplace_back("SHELL=/usr/bin/zsh");

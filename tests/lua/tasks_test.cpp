@@ -44,6 +44,11 @@ TEST_CASE("all keeps keys and takes jobs and tasks and functions") {
     assert(result[1].url == "https://h/1.mp4" and result[2] == 2 and result[3] == 3)
     assert(result.named.url == "https://h/2.mp4" and result.named.job.handle == "kling:text2video/2")
     assert(next(kling.all {}) == nil)
+    local unnamed, slip = pcall(function() return { result.named, result.namd } end)
+    assert(not unnamed and slip.message == 'what kling.all gave has no "namd"', slip)
+    assert(result[4] == nil and slip.hint == "it has named", slip.hint)
+    local given = kling.all { none = function() end }
+    assert(given.none == nil)
     local ok, err = pcall(kling.all, { 7 })
     assert(not ok and err.message:find("[1] is a number", 1, true), err)
   )lua");
