@@ -208,12 +208,12 @@ void count_anew(Database& db, const Step& made, std::string_view what) {
   const auto before = db.read<std::int64_t>(
       "SELECT CAST(body AS INTEGER) FROM journal WHERE step = ? AND what = ?", made.id, kAnew);
   if (before) db.run("UPDATE steps SET replaced = ? WHERE id = ?", there, *before);
+  // Whether a failure is kept says nothing of one that goes on, and all of what comes back.
   if (before && there)
-    db.run("UPDATE asks SET step = ?, kept = 0, timeouts = 0, run = ? WHERE step = ? AND run = ?",
-           made.id, kMadeAnew, *before, kMadeAnew - made.id);
+    db.run("UPDATE asks SET step = ?, timeouts = 0, run = ? WHERE step = ? AND run = ?", made.id,
+           kMadeAnew, *before, kMadeAnew - made.id);
   else if (before)
-    db.run("UPDATE asks SET step = ?, kept = 0, timeouts = 0, run = 0 WHERE step = ?", *before,
-           made.id);
+    db.run("UPDATE asks SET step = ?, timeouts = 0, run = 0 WHERE step = ?", *before, made.id);
 }
 
 void keep(Database& db, const std::vector<Caught>& caught) {

@@ -381,6 +381,18 @@ print("made", made))");
   CHECK(stage.service->counters().creates == 4);
 }
 
+TEST_CASE("a caught failure that was made again and failed later stays caught") {
+  const Stage stage(R"(local kling = require "kling"
+if not pcall(function() kling.text2video { prompt = "A bloodbath", name = "b" }:wait() end) then
+  kling.text2video { prompt = "other", name = "f" }:wait()
+end)");
+  REQUIRE(stage.run().code == 0);
+  CHECK(stage.run({"run", "--again", "b", "film.lua"}).code == 0);
+  CHECK(stage.service->counters().creates == 3);
+  for (int i = 0; i < 2; ++i) CHECK(contains(stage.run().err, "0 submitted"));
+  CHECK(stage.service->counters().creates == 3);
+}
+
 TEST_CASE("what a run that died made again is superseded once no run asks for it") {
   const Stage stage(kPairOfShots + "if os.getenv 'DIE' then os.execute('kill -9 $PPID') end");
   REQUIRE(stage.run(kPlainRun).code == 0);
