@@ -7,6 +7,7 @@
 #include "api/text.h"
 #include "base/digest.h"
 #include "base/files.h"
+#include "base/terminal.h"
 #include "engine/inside.h"
 #include "engine/media/ffmpeg.h"
 
@@ -338,7 +339,7 @@ Result<std::string> Engine::make_sheet(MediaSource& source) {
 std::string as_file_name(const std::string& shot) {
   constexpr std::size_t kMost = 100;  // bytes; a name has 255 at most, with all that follows
   std::string name;
-  for (const char c : shot) {
+  for (const char c : printable(shot)) {  // nothing that turns the writing of other names
     const auto byte = static_cast<unsigned char>(c);
     if (name.size() >= kMost && (byte & 0xC0) != 0x80) break;
     if (std::isalnum(byte) != 0 || byte >= 0x80 || c == '_')

@@ -184,7 +184,7 @@ void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64
 
 std::int64_t note_moved(Database& db, const Step& wanted, const Asking& asking) {
   const Choice found = choose(attempts_of(db, wanted, asking), 0, asking);
-  if (found.id == 0 || found.next_attempt || found.follows != 0) return 0;
+  if (found.id == 0 || found.follows != 0) return 0;
   note_ask(db, wanted, asking, found.id);
   return found.id;
 }

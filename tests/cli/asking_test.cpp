@@ -353,6 +353,7 @@ kling.map({ "one", "two" }, function(p) return kling.text2video { prompt = p, na
   std::ofstream(stage.folder / "film.lua")
       << std::regex_replace(script.str(), std::regex("\\{ \"one"), "{ \"new\", \"one");
   const std::vector<std::string> again = {"run", "--again", "two", "--no-store", "film.lua"};
+  CHECK(contains(stage.run({"plan", "--again", "two", "film.lua"}).out, "2 to submit"));
   CHECK(contains(stage.run(again).err, "2 submitted, 1 reused"));
   CHECK(contains(stage.run(kPlainRun).err, "0 submitted, 3 reused"));
   std::ofstream(stage.folder / "copy.lua") << script.str();
