@@ -39,7 +39,8 @@ class Checker {
   /// `what` follows the path of the field in the message.
   void add(Finding::Level level, const Param& param, const char* rule, const std::string& path,
            const std::string& what, std::string hint) {
-    findings.push_back({level, param.name + "." + rule, path, path + what, std::move(hint)});
+    findings.push_back(
+        {level, param.name + "." + rule, path, request_.written(path) + what, std::move(hint)});
   }
 
   void present(const Json& value, const Param& param, const std::string& path) {

@@ -86,17 +86,16 @@ Result<Json> read_csv(std::string text, const std::string& name, Json* numbers) 
     error.message += "row " + std::to_string(row) + ", column " + column + ": " + what;
     return error;
   };
-  if (text.starts_with('<') || text.starts_with("%PDF") || text.starts_with("PK\3\4") ||
-      parse_json(text).is_structured()) {
-    const std::string kind = file_kind(text).name;
-    error.message = name + " is " + (kind == "text" ? "JSON" : kind) + ", no table";
+  const bool zero = text.find('\0') != text.npos, binary = zero || bad_utf8(text) != text.npos;
+  const FileKind& kind = file_kind(text);
+  const bool other = (binary && kind.family != FileKind::other) || text.starts_with('<') ||
+                     text.starts_with("%PDF") || text.starts_with("PK\3\4");
+  if (const bool data = parse_json(text).is_structured(); binary || other || data) {
+    error.message = name + (other  ? std::string(" is ") + kind.name + ", no table"
+                            : data ? " is JSON, no table"
+                            : zero ? " is no text: it holds a zero byte"
+                                   : " is not UTF-8");
     error.hint = "save the table as CSV UTF-8";
-    return error;
-  }
-  const bool zero = text.find('\0') != text.npos;
-  if (zero || bad_utf8(text) != text.npos) {
-    error.message = name + (zero ? " is no text: it holds a zero byte" : " is not UTF-8");
-    error.hint = "save it as CSV UTF-8";
     return error;
   }
   char separator = separator_of(text);

@@ -55,6 +55,7 @@ class Normalizer {
       } else {
         Json moved = std::move(*found);
         object[param.name] = std::move(moved);
+        request_.aliases[prefix + param.name] = prefix + alias;
       }
       object.erase(alias);
     }
@@ -85,7 +86,7 @@ class Normalizer {
                   std::string hint = {}) {
     const std::string name = path.substr(path.rfind('.') + 1);
     fail(name.substr(0, name.find('[')) + ".type", path,
-         path + " must be " + wanted + ", got " + shown(value),
+         request_.written(path) + " must be " + wanted + ", got " + shown(value),
          hint.empty() ? "give " + wanted : std::move(hint));
   }
 
@@ -99,7 +100,9 @@ class Normalizer {
       return wrong_type(value, path, '"' + joined(values, "\" or \"") + '"');
     const bool plain = value.is_number() || value.is_boolean();
     wrong_type(value, path, "text",
-               plain ? "write it in quotes: " + param.name + " = \"" + value.dump() + "\"" : "");
+               plain ? "write it in quotes: " + request_.written(param.name) + " = \"" +
+                           value.dump() + "\""
+                     : "");
   }
 
   /// Text that is a number counts as one: tables of CSV and arguments of a program hold texts.

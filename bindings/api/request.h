@@ -41,6 +41,9 @@ struct Request {
   std::string take;              ///< tells equal requests apart; never sent
   bool strict = false;           ///< warnings count as errors
   std::vector<MediaInput> media;
+  Json aliases = Json::object();  ///< by path, what the script wrote instead
+
+  std::string written(const std::string& path) const { return aliases.value(path, path); }
 };
 
 struct Finding {

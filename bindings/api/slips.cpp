@@ -4,28 +4,22 @@
 namespace kling::api {
 
 constexpr const char* kStart = "kling.image2video starts from a picture: image = …";
-constexpr const char* kMode =
-    "mode = \"pro\" is 1080p, mode = \"std\" is 720p, \"4k\" needs kling-v3; aspect_ratio is the "
-    "shape";
-constexpr const char* kNone = "Kling has no such setting: leave it out";
+constexpr const char* kFirst =
+    "start_image first_frame init_image image_url input_image picture photo start_frame "
+    "prompt_image input_reference first_frame_image reference_image";
 
 // The first row that fits counts.
 constexpr FieldSlip kSlips[] = {
-    {"text2video",
-     "image start_image first_frame init_image image_url input_image picture photo start_frame "
-     "prompt_image input_reference first_frame_image reference_image",
-     kStart},
+    {"text2video", "image", kStart},
+    {"text2video", kFirst, kStart},
     {"text2video", "image_tail last_frame end_image end_frame tail_image tail_image_url keyframes",
      "kling.image2video ends with a picture: image_tail = …"},
     {"text2video", "image_list images reference_images",
      "kling.omni refers to pictures: image_list = { … }"},
-    {"image2video",
-     "start_image first_frame init_image image_url input_image picture photo start_frame "
-     "prompt_image input_reference first_frame_image reference_image",
-     "write image = …"},
-    {"image2video", "keyframes", "write image = …, and image_tail = … for the last frame"},
-    {"image2video", "last_frame end_image end_frame tail_image tail_image_url",
-     "write image_tail = …"},
+    {"image2video", kFirst, "write image = …"},
+    {"image2video", "keyframes last_frame",
+     "image = … is what the clip begins with, image_tail = … what it ends with"},
+    {"image2video", "tail end_image end_frame tail_image tail_image_url", "write image_tail = …"},
     {"image2video", "aspect_ratio ratio aspect", "leave it out: the picture decides the shape"},
     {"image2video", "image_list images reference_images",
      "write image = …; kling.omni refers to several pictures: image_list = { … }"},
@@ -40,21 +34,21 @@ constexpr FieldSlip kSlips[] = {
     {"", "video video_url video_list", "kling.omni edits a video: video_list = { clip }"},
     {"", "ratio aspect format shape orientation", "write aspect_ratio = \"16:9\""},
     {"", "resolution size quality width height definition professional_mode hd high_quality",
-     kMode},
+     "mode = \"pro\" is 1080p, mode = \"std\" is 720p, \"4k\" needs kling-v3; aspect_ratio is the "
+     "shape"},
     {"", "length lenght dur len seconds time secs duration_seconds num_seconds",
      "write duration = 5"},
     {"",
      "seed fps frame_rate frames steps num_frames sampler scheduler motion_bucket_id loop "
      "num_inference_steps person_generation enhance_prompt prompt_optimizer concepts options style "
      "motion motion_strength",
-     kNone},
+     "Kling has no such setting: leave it out"},
     {"", "cfg guidance guidance_scale scale creativity relevance", "write cfg_scale = 0.5"},
     {"", "text description promt caption prompt_text", "write prompt = \"…\""},
     {"", "negative neg_prompt avoid exclude", "write negative_prompt = \"…\""},
     {"", "camera camera_motion camera_movement movement",
      "say it in the prompt: \"slow zoom in\"; kling-v1 takes camera_control = { type = \"simple\", "
      "config = { zoom = 5 } }"},
-    {"image2video", "tail", "write image_tail = …"},
     {"", "zoom pan tilt", "say it in the prompt: \"slow zoom in\""},
     {"", "budget max_cost", "write kling.configure { budget = 5 }, or kling run --max-cost 5"},
     {"", "async await", "leave it out: a job runs by itself, and job:wait() gives its clip"},

@@ -11,17 +11,19 @@
 namespace kling::engine {
 namespace {
 
-constexpr double kLookForAnswers =
-    300;  // real ms between two looks at the ledger: others answer, too
+constexpr double kLookForAnswers = 300;  // real ms between two looks: others answer, too
 constexpr std::size_t kWidest = 2000;
 
 std::string label(const api::Json& choice) {
   if (choice.is_string()) return choice.get<std::string>();
-  std::string text = choice.value("name", "");
+  const std::string text = choice.value("name", "");
+  std::error_code unknown;
+  const std::string here = std::filesystem::current_path(unknown).string() + "/";
   for (const char* field : {"path", "handle"})
     if (const std::string more = choice.value(field, "");
         !more.empty() && (text.empty() || more.find("kling-plan-") == more.npos))
-      return text + (text.empty() ? "" : ", ") + more;
+      return text + (text.empty() ? "" : ", ") +
+             more.substr(more.starts_with(here) ? here.size() : 0);
   return text;
 }
 

@@ -108,9 +108,10 @@ int verb_of_list(lua_State* L) {
     wrong("takes its options in one table, the last", kExamples[int(verb)]);
   for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1))
     if (lua_type(L, -2) == LUA_TSTRING && std::strcmp(lua_tostring(L, -2), "n") != 0) {
-      lua_pushfstring(L, "takes a list, and got a table with the name %s in it",
-                      lua_tostring(L, -2));
-      wrong(lua_tostring(L, -1), "options are a table of their own, the last one");
+      const char* key = lua_tostring(L, -2);
+      lua_pushfstring(L, "options are a table of their own, the last one: { %s = … }", key);
+      lua_pushfstring(L, "takes a list, and got a table with the name %s in it", key);
+      wrong(lua_tostring(L, -1), lua_tostring(L, -2));
     }
   if (lua_rawlen(L, 1) == 0)
     wrong("got an empty list",

@@ -5,7 +5,7 @@ local core, kling, job_methods, own_interpreter = ...
 local error, ipairs, pairs, pcall, sort = error, ipairs, pairs, pcall, table.sort
 local tostring, type, concat = tostring, type, table.concat
 local getmetatable, setmetatable = getmetatable, setmetatable
-local min, huge = math.min, math.huge
+local rawget, min, huge = rawget, math.min, math.huge
 local spawn, outcome, waitable, refuse = kling.spawn, core.outcome, core.waitable, core.refuse
 local label = core.label
 
@@ -63,7 +63,7 @@ local function teller(name, options, example)
 end
 
 local function check_items(items, name)
-  if type(items) ~= "table" or items.spawn == spawn then
+  if type(items) ~= "table" or rawget(items, "spawn") == spawn then
     refuse(
       ("kling.%s takes a table of jobs, tasks and functions"):format(name),
       ("write kling.%s { one, two }"):format(name)

@@ -24,7 +24,7 @@ std::vector<std::string> function_names() {
   return names;
 }
 
-/// Names of other tools, and wishes.
+/// Names of other tools, and wishes. Without an owner: of all.
 struct MemberSlip {
   std::string_view owner, names;
   const char* instead;
@@ -54,10 +54,9 @@ constexpr MemberSlip kMembers[] = {
      "a path is a part of a film: kling.concat({ \"intro.mp4\", clip }, \"film.mp4\")"},
     {"kling", "wait_all waitall parallel gather await_all", "write kling.all { one, two }"},
     {"kling", "race first", "write kling.any { one, two }"},
-    {"kling", "title card", "write kling.still(\"title.png\", { seconds = 3 })"},
     {"kling", "await", "write job:wait()"},
     {"kling", "download export", "wait for its clip: job:wait():save(\"shot.mp4\")"},
-    {"kling", "join merge stitch", "write kling.concat({ one, two }, \"film.mp4\")"},
+    {"kling", "join merge stitch render", "write kling.concat({ one, two }, \"film.mp4\")"},
     {"kling", "generate create make run text_to_video t2v txt2video video_from_text text2vid",
      "write kling.text2video { prompt = \"…\" }"},
     {"kling", "image_to_video i2v img2video animate image2vid",
@@ -74,7 +73,26 @@ constexpr MemberSlip kMembers[] = {
     {"kling.Error", "match find gsub sub lower upper format", "as text: tostring(e)"},
     {"kling.Task", "result results value", "write task:wait()"},
     {"kling.Task", "state status", "write task.done"},
+    {"kling", "view board plan rehearse sim draft again doctor jobs",
+     "that is for the shell: kling plan film.lua, kling run --sim film.lua, kling view film.lua"},
+    {"", "audio music song", "write kling.concat(clips, \"film.mp4\", { audio = \"song.mp3\" })"},
+    {"", "crossfade transition dissolve fade fade_in fade_out",
+     "write kling.concat(clips, \"film.mp4\", { crossfade = 0.5, fade = 1 })"},
+    {"", "crop resize scale",
+     "write kling.concat(clips, \"film.mp4\", { size = \"720x720\", fit = \"crop\" })"},
+    {"", "text title card caption subtitle",
+     "kling draws no text: make a picture of it, then kling.still(\"title.png\", { seconds = 3 })"},
+    {"", "speed slow slow_motion fast reverse rotate flip loop filter color grade",
+     "kling cannot do that: save the clip, and use ffmpeg or an editing program"},
 };
+
+/// Empty: nobody wished that yet.
+std::string wished(std::string_view owner, std::string_view name) {
+  for (const MemberSlip& slip : kMembers)
+    if ((slip.owner.empty() || slip.owner == owner) && api::has_word(slip.names, api::lower(name)))
+      return slip.instead;
+  return {};
+}
 
 /// `name` was called, and was nil: a method of a value, a field of a table, or a name that stands
 /// alone, when it may be one of `names`, which are known there.
@@ -82,9 +100,7 @@ std::string called(const std::string& name, bool method, const std::vector<std::
   if (const std::string near = api::did_you_mean(name, names); !near.empty())
     return "did you mean " + near + "?";
   const bool of_module = std::ranges::count(names, "kling." + name) > 0;
-  if (of_module)
-    for (const MemberSlip& slip : kMembers)
-      if (slip.owner == "kling" && api::has_word(slip.names, api::lower(name))) return slip.instead;
+  if (const std::string wish = of_module ? wished("kling", name) : ""; !wish.empty()) return wish;
   std::vector<std::string> known = function_names();
   if (std::string owner; method_of(name, owner) != nullptr)
     return method ? "this is no " + owner + (owner == "clip" ? ": save gives a path" : "") +
@@ -227,9 +243,7 @@ bool has_member(std::string_view owner, std::string_view name) {
 }
 
 std::string meant_member(std::string_view owner, std::string_view name) {
-  const std::string word = api::lower(name);
-  for (const MemberSlip& slip : kMembers)
-    if (slip.owner == owner && api::has_word(slip.names, word)) return slip.instead;
+  if (std::string wish = wished(owner, name); !wish.empty()) return wish;
   for (const Way& way : kWays) {
     if (way.owner != owner) continue;
     const ManualClass& there = *class_of(way.there);

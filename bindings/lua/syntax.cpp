@@ -46,10 +46,10 @@ constexpr SyntaxSlip kSyntax[] = {
     {"\\.\\.\\.\\w", "Lua spreads no table: for name, value in pairs(t) do copy[name] = value end"},
     {"([{,]|\n *local )\\s*\\w+-[\\w-]+ *=[^=]", "a name has _ in place of -: negative_prompt = …"},
     {":then *\\(", "write job:wait(), or job:on_done(function(clip, err) … end)"},
-    {"(duration|seconds|crossfade|timeout) *= *[0-9.]+ "
-     "*(:|(s|sec|min|m|h|ms)[a-z]*\\b)|(trim|frame|sleep)\\([0-9.]+ "
-     "*(:|(s|sec|min|m|h|ms)[a-z]*\\b)",
+    {"((duration|seconds|crossfade|timeout) *= *|(trim|frame|sleep)\\()[0-9.]+ "
+     "*(:[0-9]|(s|sec|min|m|h|ms)[a-z]*\\b)",
      "seconds are plain numbers: duration = 5, clip:trim(1, 4)"},
+    {":\\w", "is a } missing before the colon?", "'\\}' expected .*near ':'"},
     {"\\}:\\w", "is a ) missing before the colon?", "'\\)' expected near ':'"},
     {";", "what stands in ( ) is separated by commas", "'\\)' expected near ';'"},
     {"\"\" *\\. *\\w", "texts are joined with ..: \"A \" .. name"},
@@ -69,6 +69,7 @@ constexpr SyntaxSlip kSyntax[] = {
     {"\\bf\"\"", "Lua puts no {name} into a text: write \"A \" .. animal"},
     {"\n *kling \\w+", "a dot is missing: kling.text2video { … }"},
     {"\\w\\.[0-9]+\\b", "an item of a list is list[1]"},
+    {"[0-9]\\.\\.[0-9]", "a comma separates two numbers: clip:trim(1, 4)", "malformed number"},
     {"malformed number|[0-9] *: *[0-9]",
      "what is no plain number stands in quotes: \"16:9\", \"4k\""},
     {"!=|<>", "Lua's \"not equal\" is ~="},

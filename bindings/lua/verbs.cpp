@@ -338,6 +338,7 @@ Status read_options(Options& options, const api::Json& given) {
     error.message = "option " + field.key() + " takes " + found->takes;
     if (field->is_primitive() && !std::string_view(found->takes).starts_with("a text"))  // a key
       error.message += ", not " + api::to_text(*field);
+    if (error.field == "upload") error.hint = "write upload = function(path) … return url end";
     if (field->is_string() && error.field == "budget")
       error.hint = "write budget = 5, without $ and quotes";
     if (field->is_number() && error.message.ends_with(" a text"))

@@ -118,10 +118,8 @@ std::string wrapped(const std::string& given, int descriptor) {
     if (!word.empty() && blanks > 1 && at > blanks && at + 20 < columns) indent = at;
     blanks = word.empty() ? blanks + 1 : 1;
     const std::size_t width = columns_of(word);
-    if (at > indent && at + width >= columns) {
-      out += "\n" + std::string(indent, ' ');
-      at = indent;
-    }
+    const std::size_t next = indent + width < columns ? indent : std::min<std::size_t>(indent, 4);
+    if (at > next && at + width >= columns) out += "\n" + std::string(at = next, ' ');
     out += word;
     at += width + 1;
     word.clear();

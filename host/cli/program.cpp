@@ -70,34 +70,42 @@ std::string in_our_words(std::string text) {
   return text;
 }
 
-/// Commands of other programs.
-constexpr std::pair<std::string_view, const char*> kMeant[] = {
-    {"list ls status history", "kling jobs"},
-    {"show info", "kling jobs show HANDLE"},
-    {"save get fetch download", "kling jobs save HANDLE shot.mp4"},
-    {"wait watch resume", "kling jobs wait, or the same kling run once more"},
-    {"start exec generate make", "kling run film.lua"},
-    {"simulate rehearse test try preview demo", "kling run --sim film.lua"},
-    {"cost price estimate dry-run budget", "kling plan film.lua"},
-    {"config configure key auth setup logout", "kling login keeps your key"},
-    {"install upgrade update", "README.md tells: git pull && ./dev install"},
-    {"uninstall remove", "README.md tells how, under \"uninstall\""},
-    {"prune resolve answer notify", "it is one of kling jobs: kling help jobs"},
-    {"new create", "kling init film"},
-    {"shell console lua", "kling repl"},
-};
-
-/// Of `kling jobs`, and options of other programs.
-constexpr std::pair<std::string_view, const char*> kMeantOfJobs[] = {
-    {"ls", "kling jobs list"},
-    {"rm delete remove clean", "kling jobs prune deletes old clips"},
-    {"cancel stop kill abort", "kling jobs resolve ID --abandon"},
-};
-constexpr std::pair<std::string_view, const char*> kMeantOptions[] = {
-    {"--budget --limit --max-price", "--max-cost 5: what the script may cost in US$"},
-    {"--api-key --apikey --key --token",
+/// Words that other programs know: behind which command (empty: any), and what to write instead.
+constexpr struct {
+  std::string_view path, words;
+  const char* instead;
+} kMeant[] = {
+    {"kling", "list ls status history", "kling jobs"},
+    {"kling", "show info", "kling jobs show HANDLE"},
+    {"kling", "save get fetch download", "kling jobs save HANDLE shot.mp4"},
+    {"kling", "wait watch resume", "kling jobs wait, or the same kling run once more"},
+    {"kling", "start exec generate make render export film", "kling run film.lua"},
+    {"kling", "draft", "kling run --draft film.lua"},
+    {"kling", "again retake", "kling run --again \"shot 3\" film.lua"},
+    {"kling", "retry", "kling run --retry-failed film.lua"},
+    {"kling", "board", "kling run --board --open film.lua"},
+    {"kling", "open play", "kling view --open film.lua"},
+    {"kling", "simulate rehearse test try preview demo", "kling run --sim film.lua"},
+    {"kling", "cost price estimate dry-run budget", "kling plan film.lua"},
+    {"kling", "config configure key auth setup logout", "kling login keeps your key"},
+    {"kling", "install upgrade update", "README.md tells: git pull && ./dev install"},
+    {"kling", "uninstall remove", "README.md tells how, under \"uninstall\""},
+    {"kling", "prune resolve answer notify", "it is one of kling jobs: kling help jobs"},
+    {"kling", "new create", "kling init film"},
+    {"kling", "shell console lua", "kling repl"},
+    {"kling sim", "run", "kling run --sim film.lua; kling sim alone is a server"},
+    {"kling jobs", "ls", "kling jobs list"},
+    {"kling jobs", "rm delete remove clean", "kling jobs prune deletes old clips"},
+    {"kling jobs", "cancel stop kill abort", "kling jobs resolve ID --abandon"},
+    {"", "--dry-run --dryrun --plan --preview --rehearse --estimate --cost --price",
+     "kling plan film.lua shows what a run would cost; kling run --sim rehearses it"},
+    {"", "--budget --limit --max-price", "--max-cost 5: what the script may cost in US$"},
+    {"", "--api-key --apikey --key --token",
      "kling login keeps the key; what is typed here stays in your shell's history"},
-    {"--verbose --debug", "kling jobs show ID tells what happened to a job"},
+    {"", "--verbose --debug", "kling jobs show ID tells what happened to a job"},
+    {"", "--board", "kling run --board --open film.lua shows it while the film is made"},
+    {"", "--output --out -o", "the script names its film: kling.concat(clips, \"film.mp4\")"},
+    {"", "--sim", "leave it out: nothing is paid here"},
 };
 
 /// What to write instead of a word that the command `app` does not know.
@@ -114,29 +122,21 @@ int tell_unknown(const CLI::App& app, const std::string& path, const std::string
   std::string near = api::did_you_mean(meant.substr(0, meant.find('=')), known);
   for (const std::string& name : known)  // "--simulate"
     if (near.empty() && option && meant.starts_with(name)) near = name;
-  static const std::regex unpaid("--(dry-?run|plan|preview|rehearse|estimate|cost|price)\\b.*");
-  if (std::regex_match(meant, unpaid) && near.empty())
-    return misused(path + " has no option " + word,
-                   "kling plan film.lua shows what a run would cost; kling run --sim rehearses it");
   if (word.ends_with(".lua") && !option && path != "kling" && !app.get_prefix_command())
     return misused(path + " has no argument " + word,
                    path.starts_with("kling jobs") ? "kling jobs list --script " + word
                    : path == "kling repl" ? "kling run " + word + ", or in a session: .load " + word
                                           : "kling run --sim " + word);
   const std::string name = meant.substr(0, meant.find('='));
-  for (const auto& [words, instead] : kMeantOptions)
-    if (api::has_word(words, name)) return misused(path + " has no option " + name, instead);
+  const std::string what = option ? "option " : known.empty() ? "argument " : "command ";
+  for (const auto& [behind, words, instead] : kMeant)
+    if (near != name && (behind.empty() || behind == path) && api::has_word(words, name))
+      return misused(path + " has no " + what + name, instead);
   if (CLI::App run; path == "kling plan" && option) {
     (void)set_up_run(run);
     if (run.get_option_no_throw(name) != nullptr)
       return misused("kling plan has no option " + name, "kling run has it; leave it out here");
   }
-  for (const auto& [words, instead] : kMeantOfJobs)
-    if (path == "kling jobs" && api::has_word(words, word))
-      return misused("kling jobs has no command " + word, instead);
-  for (const auto& [words, instead] : kMeant)
-    if (path == "kling" && api::has_word(words, word))
-      return misused("kling has no command " + word, instead);
   // It may be the key itself.
   if (path == "kling login")
     return misused("kling login takes no key as an argument: your shell keeps what is typed",
@@ -145,10 +145,8 @@ int tell_unknown(const CLI::App& app, const std::string& path, const std::string
     return misused("-- belongs behind the script", "leave it out: the same line without it");
   if (path == "kling jobs" && !option && near.empty())
     return misused("kling jobs has no command " + word, "kling jobs show " + quoted(word));
-  const char* what = option ? "option" : known.empty() ? "argument" : "command";
-  return misused(
-      path + " has no " + what + " " + word + (near.empty() ? "" : "; did you mean " + near + "?"),
-      path + " --help");
+  if (!near.empty()) near = "; did you mean " + near + "?";
+  return misused(path + " has no " + what + word + near, path + " --help");
 }
 
 void set_up(CLI::App& app, int& code, std::string_view only) {

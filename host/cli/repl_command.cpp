@@ -68,8 +68,7 @@ class Session {
       typed = console_.interactive() ? pending + "\n\n" + typed : typed + pending + "\n";
       // Such as one that came from the history.
       if (const auto paid = paid_.find(pending); paid != paid_.end())
-        tell(
-            wrapped("this makes a new one; what it made before is " + paid->second, STDOUT_FILENO));
+        tell("this makes a new one; what it made before is " + paid->second);
       if (verdict == Verdict::error) {
         std::string source = std::string(std::size_t(first_line) - 1, '\n') + pending;
         if (pending.starts_with(".load "))
@@ -105,16 +104,15 @@ class Session {
 
   /// The user's print, and the answers of help and jobs.
   void print(const std::string& text) {
-    if (voice_.json) {
-      std::fprintf(stderr, "%s\n", text.c_str());
-    } else {
-      console_.say(text);
-    }
+    voice_.json ? void(std::fprintf(stderr, "%s\n", text.c_str())) : console_.say(text);
   }
 
   std::string jobs_text() const {
     std::string text;
-    for (const auto& job : jobs()) {
+    for (engine::JobSnapshot job : jobs()) {
+      // A path that fills lines hides the rest: clip.path has it.
+      job.file = fitted(job.file.substr(job.file.rfind('/') + 1),
+                        terminal_size(STDOUT_FILENO).columns - 5);
       text += (text.empty() ? "" : "\n") + short_id(job) + "  " + progress_.describe(job);
     }
     return wrapped(
@@ -125,17 +123,13 @@ class Session {
   /// The program's own words: for a person between the lines, else on standard error.
   void tell(const std::string& text) {
     if (voice_.json || voice_.quiet) return;
-    if (console_.interactive()) {
-      console_.say(text);
-    } else {
-      voice_.note(text);
-    }
+    console_.interactive() ? console_.say(wrapped(text, STDOUT_FILENO)) : voice_.note(text);
   }
 
  private:
   void obey(Verdict verdict, const std::string& text) {
     switch (verdict) {
-      case Verdict::text: return print(text);
+      case Verdict::text: return print(wrapped(text, STDOUT_FILENO));
       case Verdict::error: return fail(text);
       case Verdict::clear: return console_.clear_screen();
       case Verdict::quit: leaving_ = true; return;
@@ -190,7 +184,7 @@ class Session {
 
   void announce(engine::Engine* engine, const engine::Question& one) {
     if (console_.interactive() && told_.emplace(engine, one.id).second)
-      tell(wrapped(to_text(one) + "\n  " + voice_.typed(answer_command(one)), STDOUT_FILENO));
+      tell(to_text(one) + "\n  " + voice_.typed(answer_command(one)));
   }
 
   /// Empty: the question still waits for its answer.
@@ -216,11 +210,11 @@ class Session {
         const auto answered = std::exchange(answering_, {});
         if (read == repl::Console::Read::withdrawn) {
           told_.erase(answered);
-          return console_.say(why_closed(answered)), true;
+          return tell(why_closed(answered)), true;
         }
         interrupted = read != repl::Console::Read::line;
         const int answer = interrupted ? 0 : engine::read_answer(open, line);
-        if (!interrupted && answer == 0) console_.say(engine::no_answer(open, line));
+        if (!interrupted && answer == 0) tell(engine::no_answer(open, line));
         if (interrupted) told_.erase({engine, open.id});  // asked again it is told again
         if (answer == 0) return true;
         answered_.emplace(engine, open.id);
@@ -291,9 +285,8 @@ class Session {
     }
     if (usd <= 0) return;
     paid_[input] = made;
-    tell(wrapped(printed("about $%.2f, $%.2f in this session%s", usd, session,
-                         simulated_ ? " if it were real" : ""),
-                 STDOUT_FILENO));
+    tell(printed("about $%.2f, $%.2f in this session%s", usd, session,
+                 simulated_ ? " if it were real" : ""));
   }
 
   std::vector<engine::JobSnapshot> jobs() const { return engine::snapshots(runtime_.engines()); }
@@ -333,9 +326,8 @@ class Session {
     for (const auto& job : jobs()) {
       const bool stored = job.state != "succeeded" || !job.file.empty() || job.store_error;
       if (!is_over(job)) {
-        tell(wrapped("open: " + job.name + " (" + job.state +
-                         ") goes on: " + voice_.typed("kling jobs wait ") + short_id(job),
-                     STDOUT_FILENO));
+        tell("open: " + job.name + " (" + job.state +
+             ") goes on: " + voice_.typed("kling jobs wait ") + short_id(job));
       } else if (!stored) {
         tell("not stored yet: " + job.handle + "; kling.job finds it again");
       }
@@ -392,15 +384,13 @@ int run_repl(const ReplOptions& options) {
   service.settings.log = [queue = service.queue, &session, interactive = console.interactive()](
                              const std::string& level, const std::string& message) {
     if (level == "question" && interactive) return;  // each is told when it is its turn
-    queue->post([&session,
-                 text = level == "info" || level == "question" ? message : level + ": " + message] {
-      session->tell(wrapped(text, STDOUT_FILENO));
-    });
+    queue->post([&session, text = level == "info" || level == "question"
+                                      ? message
+                                      : level + ": " + message] { session->tell(text); });
   };
   lua::ModuleOptions module = service.module_options();
   const repl::Host host{.chunk_name = console.interactive() ? "=input" : "=stdin",
                         .write = [&](const std::string& text) { session->print(text); },
-                        .print = [&](const std::string& text) { session->print(text); },
                         .jobs = [&] { return session->jobs_text(); }};
   const std::unique_ptr<lua_State, decltype(&lua_close)> state(luaL_newstate(), lua_close);
   if (!state) return options.voice.fail({.message = "not enough memory"});
@@ -430,11 +420,10 @@ int run_repl(const ReplOptions& options) {
     session->tell(open.error().message);
   if (session->board) session->board->show(*runtime);
   if (!service.notice.empty()) session->tell(service.notice);
-  if (console.interactive())
-    session->tell(wrapped(greeting(service.settings, options.simulation.on), STDOUT_FILENO));
+  if (console.interactive()) session->tell(greeting(service.settings, options.simulation.on));
   const int code = session->until_left();
   if (const std::string text = service.summary(runtime->engines()); !text.empty())
-    session->tell(wrapped(text, STDOUT_FILENO));
+    session->tell(text);
   return code;
 }
 

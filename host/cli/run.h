@@ -45,7 +45,8 @@ int run_until_done(const RunOptions& options, const Service& service, lua_State*
 bool sits_here();
 
 /// The run's command as it was typed, with `more` among its options.
-std::string command_line(const CLI::App& run, const std::string& more);
+std::string command_line(const CLI::App& run, const std::string& more,
+                         const std::string& name = "run");
 
 /// Options that stand behind the script, where nobody reads them: `kling run film.lua --sim` must
 /// not become a paid run. Pure; any thread. `words`: what `app` (run or plan) left unread, the

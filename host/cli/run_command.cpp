@@ -18,15 +18,13 @@ namespace kling::cli {
 namespace {
 
 int print_to_stderr(lua_State* L) {
-  const int count = lua_gettop(L);
-  for (int i = 1; i <= count; ++i) {
+  for (int i = 1, count = lua_gettop(L); i <= count; ++i, lua_pop(L, 1)) {
     std::size_t size = 0;
     const char* text = luaL_tolstring(L, i, &size);
-    if (i > 1) std::fputc('\t', stderr);
     std::fwrite(text, 1, size, stderr);
-    lua_pop(L, 1);
+    std::fputc(i < count ? '\t' : '\n', stderr);
   }
-  std::fputc('\n', stderr);
+  if (lua_gettop(L) == 0) std::fputc('\n', stderr);
   return 0;
 }
 
@@ -286,7 +284,8 @@ int run_script(RunOptions& options) {
     return kExitUsage;
   }
   if (words.empty()) {
-    return misused("which script?", "kling " + options.app->get_name() + " --sim film.lua");
+    const char* script = options.app->count("--sim") > 0 ? "film.lua" : "--sim film.lua";
+    return misused("which script?", command_line(*options.app, script, options.app->get_name()));
   }
   if (const std::string& first = words.front(); first.starts_with('-') && first != "-") {
     throw CLI::ExtrasError({first});

@@ -192,7 +192,8 @@ class Run {
                                voice.note(kept ? "answered: " + given : kept.error().message);
                              });
     } else {
-      std::fputs((engine::no_answer(open, *line) + "\n" + prompt).c_str(), stderr);
+      std::fputs((wrapped(engine::no_answer(open, *line), STDERR_FILENO) + "\n" + prompt).c_str(),
+                 stderr);
     }
     return true;
   }

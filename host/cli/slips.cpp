@@ -59,14 +59,12 @@ std::string name_of(const std::string& word, const CLI::App& app) {
            (option == "sim" && name.starts_with(option));
   };
   std::string found;
-  const auto look_at = [&](const std::string& option) {
-    if (means(option) && (found.empty() || option == name)) found = option;
-  };
   Words known;
   for (const CLI::Option* option : app.get_options())
     for (const std::string& option_name : option->get_lnames()) known.push_back(option_name);
   known.insert(known.end(), std::begin(kReserved), std::end(kReserved));
-  for (const std::string& option : known) look_at(option);
+  for (const std::string& option : known)
+    if (means(option) && (found.empty() || option == name)) found = option;
   if (found.empty() && name.size() > 2) found = api::did_you_mean(name, known);
   if (found.empty() && word.starts_with('-') &&
       (dashes > 1 || std::isalpha(static_cast<unsigned char>(name[0])) != 0))
@@ -82,8 +80,8 @@ std::string quoted(const std::string& word) {
   return "'" + std::regex_replace(word, std::regex("'"), "'\\''") + "'";
 }
 
-std::string command_line(const CLI::App& run, const std::string& more) {
-  return "kling run" + line_of(given(run)) + " " + more + line_of(run.remaining());
+std::string command_line(const CLI::App& run, const std::string& more, const std::string& name) {
+  return "kling " + name + line_of(given(run)) + " " + more + line_of(run.remaining());
 }
 
 std::string with_value(const CLI::App& app, const CLI::Option& option) {

@@ -322,15 +322,15 @@ end
 
 local function overview()
   local lines = { wrapped("kling makes videos; each function returns at once or waits:", "") }
-  local function add(call, doc)
-    insert(lines, "  " .. padded(call, 19) .. " " .. sub(wrapped(doc, rep(" ", 22)), 23))
-  end
+  local names, wide = {}, host.columns() > 60
   for _, endpoint in ipairs(endpoints) do
-    add(endpoint.name .. "{…}", endpoint.doc)
+    local doc = sub(wrapped(endpoint.doc, rep(" ", 23)), 24)
+    insert(wide and lines or names, wide and "  " .. padded(endpoint.name .. "{…}", 22) .. " " .. doc or endpoint.name)
   end
   for _, fn in ipairs(manual.functions) do
-    add(fn.name .. "()", fn.doc)
+    insert(names, fn.name)
   end
+  insert(lines, wrapped(concat(names, " "), "  "))
   insert(lines, wrapped('help(kling.omni), help "omni.image_list", help "Job"; .help for this session.', ""))
   return lines
 end

@@ -70,12 +70,11 @@ const Host& host_of(lua_State* L) {
   return *static_cast<const Host*>(lua_touserdata(L, lua_upvalueindex(1)));
 }
 
-template <std::function<void(const std::string&)> Host::*Say>
-int host_say(lua_State* L) {
+int host_write(lua_State* L) {
   std::size_t size = 0;
   const char* text = luaL_checklstring(L, 1, &size);
   const Host& host = host_of(L);
-  pure(L, [&] { (host.*Say)(std::string(text, size)); });
+  pure(L, [&] { host.write(std::string(text, size)); });
   return 0;
 }
 
@@ -157,15 +156,10 @@ int host_files(lua_State* L) {
 }
 
 void push_host(lua_State* L, const Host& host) {
-  static const luaL_Reg kFunctions[] = {{"write", host_say<&Host::write>},
-                                        {"print", host_say<&Host::print>},
-                                        {"jobs", host_jobs},
-                                        {"is_secret", host_is_secret},
-                                        {"near", host_near},
-                                        {"read", host_read},
-                                        {"columns", host_columns},
-                                        {"files", host_files},
-                                        {nullptr, nullptr}};
+  static const luaL_Reg kFunctions[] = {{"write", host_write},         {"jobs", host_jobs},
+                                        {"is_secret", host_is_secret}, {"near", host_near},
+                                        {"read", host_read},           {"columns", host_columns},
+                                        {"files", host_files},         {nullptr, nullptr}};
   lua_newtable(L);
   lua_pushlightuserdata(L, const_cast<Host*>(&host));
   luaL_setfuncs(L, kFunctions, 1);

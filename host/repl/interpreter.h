@@ -14,8 +14,7 @@ namespace kling::repl {
 /// What the Lua part needs of the program.
 struct Host {
   std::string chunk_name;                         ///< of what is typed, as "=input"
-  std::function<void(const std::string&)> write;  ///< the REPL's own words, without newline
-  std::function<void(const std::string&)> print;  ///< the user's print, without newline
+  std::function<void(const std::string&)> write;  ///< own words and the user's, without newline
   std::function<std::string()> jobs;              ///< the jobs of this session as lines
 };
 

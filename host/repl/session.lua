@@ -266,7 +266,7 @@ local function print(...)
   for i = 1, values.n do
     values[i] = tostring(values[i])
   end
-  host.print(concat(values, "\t"))
+  host.write(concat(values, "\t"))
 end
 
 rawset(globals, "kling", kling)

@@ -74,6 +74,7 @@ TEST_CASE("a fault of a table is told with its row and column") {
       {"<!DOCTYPE html>\n<title>Sign in</title>\n",
        "shots.csv is a web page or other XML, no table"},
       {"PK\3\4 and a table of a spreadsheet", "shots.csv is a ZIP archive, no table"},
+      {std::string("\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16), "shots.csv is PNG, no table"},
       {"[{\"prompt\": \"A fox\"}]", "shots.csv is JSON, no table"},
       {"prompt\nA f\xF6x\n", "shots.csv is not UTF-8"},
       {std::string("p\0r\0", 4), "shots.csv is text in UTF-16"},

@@ -457,7 +457,7 @@ TEST_CASE("what is wrong with a film is said with the script's line before anyth
       {"kling.concat({ job }, 'x.mp4', { audio = job })", "film.lua:3:"},
       {"kling.concat({ job, job }, 'x.mp4', { crossfade = 9 })",
        "A is shown for 5.042 s, too short for crossfade = 9"},
-      {"kling.concat({ job }, 'x.mp4', { fade = 4 })", "shorter than what fades"},
+      {"kling.concat({ job }, 'x.mp4', { fade = 4 })", "shorter than fade = { 4, 4 }"},
       {"kling.concat({ job }, 'x.mp4', { audio = 'none.wav' })", "no such file: none.wav"},
       {"kling.concat({ job:wait():trim(1, 9) }, 'x.mp4')", "trim: 1 to 9 is no part of this clip"},
   };

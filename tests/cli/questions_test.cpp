@@ -32,7 +32,7 @@ TEST_CASE(
   CHECK(contains(asked.err, "2 submitted, 0 reused"));
   CHECK(contains(stage.run({"jobs", "answer"}).out, "1  film.lua:5 asks: Which kite?"));
   CHECK(answer(stage, "2").code == 0);
-  CHECK(contains(stage.run({"jobs", "answer"}).out, "Which kite?  answered: \"map 2, "));
+  CHECK(contains(stage.run({"jobs", "answer"}).out, "Which kite?  answered: \"map 2, .kling/"));
   for (int again = 0; again < 2; ++again) {
     const Outcome run = stage.run();
     CHECK(run.code == 0);

@@ -241,6 +241,21 @@ TEST_CASE("a slip on the command line is answered in words of ours") {
        "a "
        "table in a script\n"},
       {{"start", "film.lua"}, "kling: kling has no command start\n  do: kling run film.lua\n"},
+      {{"render", "film.lua"}, "kling: kling has no command render\n  do: kling run film.lua\n"},
+      {{"draft", "film.lua"},
+       "kling: kling has no command draft\n  do: kling run --draft film.lua\n"},
+      {{"sim", "film.lua"},
+       "kling: kling sim has no argument film.lua\n  do: kling run --sim film.lua\n"},
+      {{"sim", "run", "film.lua"},
+       "kling: kling sim has no argument run\n  do: kling run --sim film.lua; kling sim alone is a "
+       "server\n"},
+      {{"view", "--board", "film.lua"},
+       "kling: kling view has no option --board\n  do: kling run --board --open film.lua shows it "
+       "while the film is made\n"},
+      {{"doctor", "--sim"},
+       "kling: kling doctor has no option --sim\n  do: leave it out: nothing is paid here\n"},
+      {{"run", "--draft"}, "kling: which script?\n  do: kling run --draft --sim film.lua\n"},
+      {{"plan", "--sim"}, "kling: which script?\n  do: kling plan --sim film.lua\n"},
       {{"ls"}, "kling: kling has no command ls\n  do: kling jobs\n"},
       {{"preview", "film.lua"},
        "kling: kling has no command preview\n  do: kling run --sim film.lua\n"},

@@ -669,7 +669,7 @@ TEST_CASE("a film fades from and to black and silence") {
   CHECK(listen(film, "atrim=start=8.9").loudness < -20);
   CHECK(listen(film, "atrim=start=4:end=5").loudness > -9);
   CHECK(has(join(parts, film, {{"fade", {{"from", 4}, {"to", 6}}}}).error().message,
-            "is 9 s long, shorter than what fades"));
+            "is 9 s long, shorter than fade = { 4, 6 }"));
 }
 
 TEST_CASE("a song is as loud as asked, is repeated, fades, and lies over the clips' own sound") {

@@ -24,7 +24,6 @@ struct Session {
   std::string printed;
   repl::Host host{.chunk_name = "=input",
                   .write = [this](const std::string& text) { printed += text + "\n"; },
-                  .print = [this](const std::string& text) { printed += text + "\n"; },
                   .jobs = [] { return std::string("no jobs"); }};
   lua::Runtime* runtime = nullptr;
   Interpreter interpreter{L};

@@ -93,6 +93,15 @@ case $scenario in
     keys C-c
     shows 'kling.multi_image2video.^C'
     ;;
+  help)
+    repl 80 24 600
+    keys 'clip = kling.text2video { prompt = "A kite" }:wait()  clip:probe()' Enter
+    shows 'in this session if it were real'
+    keys jobs Enter
+    shows '^[0-9a-f]\{7\}  A kite  succeeded ' '^    A-kite-[0-9a-f-]*\.mp4$'
+    keys C-l 'help()' Enter
+    shows '^kling> help()$' '^  omni{…}  ' '^  query job request ' '^help(kling.omni), '
+    ;;
   interrupt)
     repl 80 24 1
     keys 'kling.text2video { prompt = "A kite over a beach" }:wait()' Enter

@@ -499,6 +499,50 @@ kling.omni { prompt = "<<<video_1>>> in snow", video_list = { "film.lua" } }:wai
   do: give a video or a Clip
 )lua",
      ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip:fade(1))lua",
+     R"lua(kling: film.lua:3: a Clip has no fade
+  do: write kling.concat(clips, "film.mp4", { crossfade = 0.5, fade = 1 })
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip:speed(2))lua",
+     R"lua(kling: film.lua:3: a Clip has no speed
+  do: kling cannot do that: save the clip, and use ffmpeg or an editing program
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip:crop("1:1"))lua",
+     R"lua(kling: film.lua:3: a Clip has no crop
+  do: write kling.concat(clips, "film.mp4", { size = "720x720", fit = "crop" })
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+clip:trim(1..4))lua",
+     R"lua(kling: film.lua:3: malformed number near '1..4'
+  clip:trim(1..4)
+            ^
+  do: a comma separates two numbers: clip:trim(1, 4)
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.concat({ clip, clip }, "film.mp4", { fade = 20 }))lua",
+     R"lua(kling: film.lua:3: film.mp4 is 10.08 s long, shorter than fade = { 20, 20 }
+  do: write fade = { 1, 2 }: seconds at its beginning and end, in all at most the film's
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video { prompt = "A fox" }:wait()
+kling.concat({ clip, clip, audio = "song.mp3" }, "film.mp4"))lua",
+     R"lua(kling: film.lua:3: concat takes a list, and got a table with the name audio in it
+  do: options are a table of their own, the last one: { audio = … }
+)lua",
+     ""},
     {"Dots and colons", R"lua(kling:text2video { prompt = "A fox" })lua",
      R"lua(kling: film.lua:2: text2video was called with a colon
   do: write kling.text2video with a dot
@@ -1286,6 +1330,36 @@ print(problem:kind()))lua",
   do: it is a string: write .kind without brackets
 )lua",
      ""},
+    {"", R"lua(kling.audio("song.mp3"))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (field 'audio')
+  do: write kling.concat(clips, "film.mp4", { audio = "song.mp3" })
+)lua",
+     ""},
+    {"", R"lua(kling.crossfade("one.mp4", "two.mp4"))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (field 'crossfade')
+  do: write kling.concat(clips, "film.mp4", { crossfade = 0.5, fade = 1 })
+)lua",
+     ""},
+    {"", R"lua(kling.text("The end"))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (field 'text')
+  do: kling draws no text: make a picture of it, then kling.still("title.png", { seconds = 3 })
+)lua",
+     ""},
+    {"", R"lua(kling.render("film.mp4"))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (field 'render')
+  do: write kling.concat({ one, two }, "film.mp4")
+)lua",
+     ""},
+    {"", R"lua(kling.view())lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (field 'view')
+  do: that is for the shell: kling plan film.lua, kling run --sim film.lua, kling view film.lua
+)lua",
+     ""},
+    {"", R"lua(kling.configure { upload = "https://example.org/" })lua",
+     R"lua(kling: film.lua:2: option upload takes a function that is given a path and returns an address, not "https://example.org/"
+  do: write upload = function(path) … return url end
+)lua",
+     ""},
     {"The fields of a request", R"lua(kling.text2video { duration = 5 })lua",
      R"lua(kling: film.lua:2: text2video: prompt is missing
   do: describe the shot, for example prompt = "A red kite over a beach"
@@ -1716,6 +1790,21 @@ kling.text2video { ...look, prompt = "A fox" })lua",
   kling text2video { prompt = "A fox" }
         ^
   do: a dot is missing: kling.text2video { … }
+)lua",
+     ""},
+    {"", R"lua(kling.image2video { image = "fox.png", last_frame = "den.png" })lua",
+     R"lua(kling: film.lua:2: image2video: there is no field last_frame
+  do: image = … is what the clip begins with, image_tail = … what it ends with
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", model = "v3" })lua",
+     R"lua(kling: film.lua:2: text2video: model = "v3" is not one of: kling-v2-6, kling-v2-5-turbo, kling-v3, kling-v2-1-master, kling-v2-master, kling-v1-6, kling-v1
+  do: did you mean kling-v3?
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", model = 3 })lua",
+     R"lua(kling: film.lua:2: text2video: model must be text, got 3
+  do: write it in quotes: model = "3"
 )lua",
      ""},
     {"Lua itself", R"lua(kling.text2video { prompt = “A fox” })lua",
@@ -2547,6 +2636,13 @@ clip:trim(0:01, 0:04))lua",
   clip:trim(0:01, 0:04)
              ^
   do: seconds are plain numbers: duration = 5, clip:trim(1, 4)
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", duration = 5 :wait())lua",
+     R"lua(kling: film.lua:2: '}' expected near ':'
+  kling.text2video { prompt = "A fox", duration = 5 :wait()
+                                                    ^
+  do: is a } missing before the colon?
 )lua",
      ""},
     {"", R"lua(kling.text2video { prompt = "A fox", duration = 5s })lua",

@@ -182,8 +182,10 @@ Status lay_out_parts(std::vector<Part>& parts, Shape& shape, const FilmOptions& 
   }
   if (options.fade.from + options.fade.to > shape.seconds(shape.frames))
     return media_error(
-        out, printed("is %.4g s long, shorter than what fades", shape.seconds(shape.frames)),
-        "fade = { from, to } are seconds at its beginning and end");
+        out,
+        printed("is %.4g s long, shorter than fade = { %.4g, %.4g }", shape.seconds(shape.frames),
+                options.fade.from, options.fade.to),
+        "write fade = { 1, 2 }: seconds at its beginning and end, in all at most the film's");
   return Done{};
 }
 

@@ -67,14 +67,15 @@ struct Fields {
     for (const auto& [key, value] : table.items()) {
       if (!wrong.empty() || table.is_array()) return;
       if (std::find(known.begin(), known.end(), key) != known.end()) continue;
-      const std::string meant = api::did_you_mean(key, known);
+      std::string meant = api::did_you_mean(key, known);
+      for (const auto& [words, one] : {std::pair{"music song sound", "audio"},
+                                       {"transition dissolve", "crossfade"},
+                                       {"duration length", "seconds"},
+                                       {"cols", "columns"}})
+        if (api::has_word(words, key) && std::ranges::count(known, one) > 0) meant = one;
       wrong = "unknown option " + name + key.substr(0, 60);
       if (name.empty() && key == "volume")
         wrong += ", write audio = { path = \"song.mp3\", volume = 0.5 }";
-      if (name.empty() && (key == "music" || key == "song" || key == "sound"))
-        wrong += ", did you mean audio?";
-      if (name.empty() && (key == "transition" || key == "dissolve"))
-        wrong += ", did you mean crossfade?";
       if (!meant.empty()) wrong += ", did you mean " + name + meant + "?";
       for (const std::string& one : known)
         wrong += (&one == &known[0] ? "; it knows " : ", ") + one;
