@@ -336,6 +336,15 @@ Result<std::string> Engine::make_sheet(MediaSource& source) {
   return path;
 }
 
+std::string MediaSource::which() const {
+  if (recipe == Recipe::last_frame) return "last frame";
+  if (recipe == Recipe::frame_at) return printed("frame at %g s", seconds);
+  std::string text = mute ? "muted" : "";
+  if (to > 0 || from > 0) text += mute ? ", " : "";
+  if (to > 0) return text + printed("%g to %g s", from, to);
+  return from > 0 ? text + printed("from %g s on", from) : text;
+}
+
 std::string as_file_name(const std::string& shot) {
   constexpr std::size_t kMost = 100;  // bytes; a name has 255 at most, with all that follows
   std::string name;

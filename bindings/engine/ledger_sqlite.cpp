@@ -66,8 +66,7 @@ class SqliteLedger : public Ledger {
     return commit(true, [&] {
       owner_.enter(db_);
       const bool differs = note_position(db_, wanted, asking);
-      std::int64_t recorded = 0, run = 0;
-      int timeouts = 0;
+      std::int64_t recorded = 0, run = 0, timeouts = 0;
       if (Query query(db_,
                       "SELECT step, timeouts, run FROM asks WHERE script = ? AND script <> ''"
                       " AND task_path = ? AND digest = ? AND nth = ?",
@@ -100,7 +99,7 @@ class SqliteLedger : public Ledger {
       claim.follows = choice.follows;
       claim.taken = choice.taken;
       const bool same = recorded == claim.step.id;
-      claim.timeouts = same ? timeouts : 0;
+      claim.timeouts = same ? int(timeouts) : 0;
       if (anew && made == 0)
         note(claim.step.id, wanted.created_at, kAnew, std::to_string(recorded));
       if (anew || (same && run < kMadeAnew && made == 0))  // who shares the step goes with it

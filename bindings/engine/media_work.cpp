@@ -111,15 +111,6 @@ std::string label_of(const MediaSource& source) {
   return label.substr(0, end);
 }
 
-std::string MediaSource::which() const {
-  if (recipe == Recipe::last_frame) return "last frame";
-  if (recipe == Recipe::frame_at) return printed("frame at %g s", seconds);
-  std::string text = mute ? "muted" : "";
-  if (to > 0 || from > 0) text += mute ? ", " : "";
-  if (to > 0) return text + printed("%g to %g s", from, to);
-  return from > 0 ? text + printed("from %g s on", from) : text;
-}
-
 media::Segment segment_of(const MediaSource& source, const std::string& path) {
   return {.path = path,
           .generated = source.job != nullptr,

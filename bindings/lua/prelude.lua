@@ -3,7 +3,7 @@
 local core, kling, job_methods, own_interpreter = ...
 
 local error, ipairs, pairs, pcall, sort = error, ipairs, pairs, pcall, table.sort
-local tostring, type, concat = tostring, type, table.concat
+local tostring, type, concat, unpack = tostring, type, table.concat, table.unpack
 local getmetatable, setmetatable = getmetatable, setmetatable
 local rawget, min, huge = rawget, math.min, math.huge
 local spawn, outcome, waitable, refuse = kling.spawn, core.outcome, core.waitable, core.refuse
@@ -126,13 +126,11 @@ local function with_names(results, keys)
     known[key] = true
   end
   local function missing(_, key)
-    if known[key] or type(key) ~= "string" then return nil end
-    refuse(
-      ('what kling.all gave has no "%s"'):format(key),
-      names[1] and "it has " .. concat(names, ", ") or "it is a list: clips[1], clips[2]"
-    )
+    if type(key) == "string" and not known[key] then
+      core.no_result(key, unpack(names, 1, min(#names, 200)))
+    end
   end
-  return setmetatable(results, { __index = missing })
+  return setmetatable(results, names[1] and { __index = missing })
 end
 
 function kling.all(items, options)

@@ -341,6 +341,26 @@ int refuse(lua_State* L) {
   return raise_message(L, Kind::invalid, luaL_checkstring(L, 1), luaL_optstring(L, 2, ""));
 }
 
+/// no_result(name, names...): raises where that is one of these misspelt, else warns.
+int no_result(lua_State* L) {
+  const char* name = luaL_checkstring(L, 1);
+  const Where here = where(L);
+  auto& call = new_object<Error>(L);
+  pure(L, [&] {
+    std::vector<std::string> names;
+    for (int i = 2; lua_type(L, i) == LUA_TSTRING; ++i) names.emplace_back(lua_tostring(L, i));
+    const std::string near = api::did_you_mean(name, names);
+    call = {.kind = Kind::invalid,
+            .message = std::string("what kling.all gave has no \"") + name + '"',
+            .hint = "did you mean " + near + "?"};
+    if (near.empty())
+      state_of(L).warn(here.text + (": " + call.message) + ": it has " +
+                       api::excerpt(api::joined(names, ", "), 200));
+  });
+  if (call.hint.size() > std::strlen("did you mean ?")) raise(L, call);
+  return 0;
+}
+
 int stepped(lua_State* L, int, lua_KContext) {
   lua_pushboolean(L, state_of(L).woken(L, check_group(L)));
   return 1;
@@ -366,9 +386,9 @@ int group_set(lua_State* L) {
 const luaL_Reg kTaskVerbs[] = {
     {"spawn", with_dot<spawn>}, {"sleep", with_dot<sleep>}, {nullptr, nullptr}};
 const luaL_Reg kTaskCore[] = {
-    {"group", new_group},         {"outcome", outcome}, {"also", also},   {"now", now},
-    {"waitable", waitable},       {"refuse", refuse},   {"label", label}, {"explain", explain},
-    {"check_list", check_a_list}, {nullptr, nullptr}};
+    {"group", new_group},     {"outcome", outcome},         {"also", also},     {"now", now},
+    {"no_result", no_result}, {"waitable", waitable},       {"refuse", refuse}, {"label", label},
+    {"explain", explain},     {"check_list", check_a_list}, {nullptr, nullptr}};
 
 void define_tasks(lua_State* L) {
   static const luaL_Reg kTaskMeta[] = {

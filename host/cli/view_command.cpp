@@ -282,12 +282,14 @@ Result<json> view_data(engine::Ledger* ledger, const ViewFilter& filter) {
   // has chosen is picked.
   std::map<std::pair<std::string, std::string>, bool> chosen;
   std::map<std::string, bool> picked;
-  for (const json& question : data["questions"] | std::views::reverse)
-    for (std::size_t i = 0; question["kind"] == "pick" && i < question["choices"].size(); ++i)
-      if (const int answer = question.value("answer", 0); answer > 0)
-        chosen.emplace(std::pair(question["question"].get<std::string>(),
-                                 question["choices"][i].value("handle", "")),
-                       i + 1 == std::size_t(answer));
+  for (const json& question : data["questions"] | std::views::reverse) {
+    const int answer = question["kind"] == "pick" ? question.value("answer", 0) : 0;
+    std::map<std::pair<std::string, std::string>, bool> now;  // several may be parts of one shot
+    for (std::size_t i = 0; answer > 0 && i < question["choices"].size(); ++i)
+      now[{question["question"], question["choices"][i].value("handle", "")}] |=
+          i + 1 == std::size_t(answer);
+    chosen.insert(now.begin(), now.end());
+  }
   for (const auto& [offer, taken] : chosen) picked[offer.second] |= taken;
   for (json& card : data["cards"])
     if (const auto found = picked.find(card["handle"]); found != picked.end())

@@ -325,7 +325,10 @@ local function overview()
   local names, wide = {}, host.columns() > 60
   for _, endpoint in ipairs(endpoints) do
     local doc = sub(wrapped(endpoint.doc, rep(" ", 23)), 24)
-    insert(wide and lines or names, wide and "  " .. padded(endpoint.name .. "{…}", 22) .. " " .. doc or endpoint.name)
+    insert(
+      wide and lines or names,
+      wide and "  " .. padded(endpoint.name .. "{…}", 22) .. " " .. doc or endpoint.name
+    )
   end
   for _, fn in ipairs(manual.functions) do
     insert(names, fn.name)

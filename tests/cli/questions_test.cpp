@@ -329,6 +329,7 @@ print(kling.pick("Which frame?", { kite:frame(1), kite:last_frame(), kite:trim(1
   CHECK(contains(asked.err, "\n  3  kite, 1 to 2 s, "));
   CHECK(answer(stage, "kite, last frame").code == 0);
   CHECK(contains(stage.run().out, "Image last frame of kling:text2video/"));
+  CHECK(contains(stage.run({"view", "--json"}).out, "\"picked\":true"));
 }
 
 TEST_CASE("a question that nobody could answer names what is wrong with it, and its line") {

@@ -46,7 +46,8 @@ TEST_CASE("all keeps keys and takes jobs and tasks and functions") {
     assert(next(kling.all {}) == nil)
     local unnamed, slip = pcall(function() return { result.named, result.namd } end)
     assert(not unnamed and slip.message == 'what kling.all gave has no "namd"', slip)
-    assert(result[4] == nil and slip.hint == "it has named", slip.hint)
+    assert(result[4] == nil and slip.hint == "did you mean named?", slip.hint)
+    assert(result.other == nil)
     local twice, why = pcall(kling.all, result)
     assert(not twice and why.message:find("is a", 1, true), why)
     local given = kling.all { none = function() end }

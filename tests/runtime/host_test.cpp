@@ -116,7 +116,7 @@ TEST_CASE("what was accepted before a reload is announced with its clip though n
   const Json job = Json::parse(host.job(begun[0].get<std::string>().c_str()));
   CHECK(job["state"] == "succeeded");
   CHECK(std::filesystem::exists(job["path"].get<std::string>()));
-  CHECK(host.pending() == 0);
+  CHECK(until(host, [&] { return host.pending() == 0; }));
   CHECK(stage.service->counters().accepted == 1);
 }
 
