@@ -14,16 +14,20 @@ namespace {
 constexpr double kLookForAnswers = 300;  // real ms between two looks: others answer, too
 constexpr std::size_t kWidest = 2000;
 
+/// A path as it is typed here.
+std::string from_here(const std::string& path) {
+  std::error_code unknown;
+  const std::string here = std::filesystem::current_path(unknown).string() + "/";
+  return path.substr(path.starts_with(here) ? here.size() : 0);
+}
+
 std::string label(const api::Json& choice) {
   if (choice.is_string()) return choice.get<std::string>();
   const std::string text = choice.value("name", "");
-  std::error_code unknown;
-  const std::string here = std::filesystem::current_path(unknown).string() + "/";
   for (const char* field : {"path", "handle"})
     if (const std::string more = choice.value(field, "");
         !more.empty() && (text.empty() || more.find("kling-plan-") == more.npos))
-      return text + (text.empty() ? "" : ", ") +
-             more.substr(more.starts_with(here) ? here.size() : 0);
+      return text + (text.empty() ? "" : ", ") + from_here(more);
   return text;
 }
 
@@ -33,8 +37,10 @@ std::vector<int> called(const Question& question, const std::string& text) {
   std::vector<int> found;
   for (int i = 0; question.kind != "approve" && !word.empty() && i < answers(question); ++i) {
     api::Json names = question.choices[std::size_t(i)];
-    if (names.is_object())
+    if (names.is_object()) {
+      names["typed"] = from_here(names.value("path", ""));
       names["file"] = std::filesystem::path(names.value("path", "")).filename().string();
+    }
     if (std::any_of(names.begin(), names.end(), [&](const api::Json& name) {
           return api::lower(name.get<std::string>()) == word;
         }))

@@ -72,11 +72,7 @@ struct Task {
   /// When the state of `now` began.
   Millis updated(Millis now) const;
   /// Pictures in the clip: one more than fps × seconds, as in the service's "5.041" s clips.
-  int frames() const {
-    constexpr int kFewest =
-        12;  // a stand-in with less of them in a second would be the longer clip
-    return order.seconds * order.fps + (order.fps < kFewest ? 0 : 1);
-  }
+  int frames() const { return order.seconds * order.fps + 1; }
   /// The clip's length as the service words it: "5.041".
   std::string duration() const;
 };
