@@ -49,7 +49,7 @@ constexpr SyntaxSlip kSyntax[] = {
     {"((duration|seconds|crossfade|timeout) *= *|(trim|frame|sleep)\\()[0-9.]+ "
      "*(:[0-9]|(s|sec|min|m|h|ms)[a-z]*\\b)",
      "seconds are plain numbers: duration = 5, clip:trim(1, 4)"},
-    {":\\w", "is a } missing before the colon?", "'\\}' expected .*near ':'"},
+    {":[a-z]\\w* *\\(", "is a } missing before the colon?", "'\\}' expected .*near ':'"},
     {"\\}:\\w", "is a ) missing before the colon?", "'\\)' expected near ':'"},
     {";", "what stands in ( ) is separated by commas", "'\\)' expected near ';'"},
     {"\"\" *\\. *\\w", "texts are joined with ..: \"A \" .. name"},
