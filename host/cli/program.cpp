@@ -103,6 +103,8 @@ constexpr struct {
     {"", "--api-key --apikey --key --token",
      "kling login keeps the key; what is typed here stays in your shell's history"},
     {"", "--verbose --debug", "kling jobs show ID tells what happened to a job"},
+    {"kling", "--sim --draft --yes --take --max-cost",
+     "it is an option of run: kling run --sim film.lua"},
     {"", "--board", "kling run --board --open film.lua shows it while the film is made"},
     {"", "--output --out -o", "the script names its film: kling.concat(clips, \"film.mp4\")"},
     {"", "--sim", "leave it out: nothing is paid here"},
@@ -206,9 +208,14 @@ int run_program(int argc, char** argv) {
       std::ranges::any_of(kCommands, [&](const Command& command) { return command.name == first; });
   if (!known && !first.starts_with('-')) {
     if (first.ends_with(".lua")) {
+      // Options stand before it: as they were typed they would be an error once more.
+      if (words.size() > 1 && words[1].starts_with('-') && words[1] != "--")
+        std::rotate(words.begin(), words.begin() + 1, words.end());
       std::string line;
       for (const std::string& word : words) line += " " + quoted(word);
-      return misused(first + " is a script", "kling run" + line + ", or kling run --sim" + line);
+      const bool sim = std::ranges::count(words, "--sim") > 0;
+      return misused(first + " is a script",
+                     "kling run" + line + (sim ? "" : ", or kling run --sim" + line));
     }
     return tell_unknown(app, "kling", first);
   }

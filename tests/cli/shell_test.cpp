@@ -142,6 +142,11 @@ TEST_CASE("a command line that is nearly right is told what is right") {
       {{"film.lua", "a b"},
        "kling: film.lua is a script\n  do: kling run film.lua 'a b', or kling run --sim film.lua "
        "'a b'\n"},
+      {{"film.lua", "--max-cost", "5", "--sim"},
+       "kling: film.lua is a script\n  do: kling run --max-cost 5 --sim film.lua\n"},
+      {{"--sim", "film.lua"},
+       "kling: kling has no option --sim\n  do: it is an option of run: kling run --sim "
+       "film.lua\n"},
       {{"rnu", "film.lua"},
        "kling: kling has no command rnu; did you mean run?\n  do: kling --help\n"},
       {{"run", "--sped", "60", "film.lua"},
