@@ -131,9 +131,8 @@ void keep_answer(Database& database, std::int64_t question, std::int64_t choice,
 std::vector<std::pair<std::int64_t, std::string>> read_askers(Database& database);
 std::vector<Film> read_films(Database& database);
 
-/// Notes the run of the first asks of a task; but not where another process than the owner, the
-/// last
-/// ?, is about to send what was made anew.
+/// Notes the run of the first asks of a task; but not where another process than the owner (the
+/// last ?) is about to send what was made anew.
 inline constexpr const char* kCountRun =
     "UPDATE asks SET run = ? WHERE script = ? AND task_path = ? AND digest = ? AND nth < ?"
     " AND NOT EXISTS (SELECT 1 FROM steps WHERE id = -2 - asks.run"

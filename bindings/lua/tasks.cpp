@@ -345,19 +345,21 @@ int refuse(lua_State* L) {
 int no_result(lua_State* L) {
   const char* name = luaL_checkstring(L, 1);
   const Where here = where(L);
-  auto& call = new_object<Error>(L);
+  auto& slip = new_object<Error>(L);
+  bool meant = false;
   pure(L, [&] {
     std::vector<std::string> names;
     for (int i = 2; lua_type(L, i) == LUA_TSTRING; ++i) names.emplace_back(lua_tostring(L, i));
     const std::string near = api::did_you_mean(name, names);
-    call = {.kind = Kind::invalid,
+    meant = !near.empty();
+    slip = {.kind = Kind::invalid,
             .message = std::string("what kling.all gave has no \"") + name + '"',
             .hint = "did you mean " + near + "?"};
-    if (near.empty())
-      state_of(L).warn(here.text + (": " + call.message) + ": it has " +
+    if (!meant)
+      state_of(L).warn(here.text + (": " + slip.message) + ": it has " +
                        api::excerpt(api::joined(names, ", "), 200));
   });
-  if (call.hint.size() > std::strlen("did you mean ?")) raise(L, call);
+  if (meant) raise(L, slip);
   return 0;
 }
 
