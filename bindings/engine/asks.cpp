@@ -55,7 +55,7 @@ std::vector<Caught> caught(const Story& story) {
 
 Choice choose(const std::vector<Attempt>& rows, std::int64_t recorded, const Asking& asking) {
   const auto find = [&](std::int64_t id) { return std::ranges::find(rows, id, &Attempt::id); };
-  if (const auto row = find(recorded); row != rows.end() && !asking.taken.contains(row->ordinal)) {
+  if (const auto row = find(recorded); row != rows.end()) {
     Choice choice = from(step_of(rows, *row), row, asking.again);
     // What it follows from is used up, as in the recorded run.
     for (const std::int64_t id : asking.story)

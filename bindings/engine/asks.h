@@ -96,7 +96,6 @@ struct Asking {
   bool anew = false;                ///< a settled step is left behind, and a new one made
   std::vector<std::int64_t> story;  ///< rows of this digest whose errors were raised, newest first
   std::set<int> given;              ///< ordinals that asks of this run got
-  std::set<int> taken;              ///< those among them that another ask had got before
 };
 
 /// `id` 0: a new step; else that row, or a new attempt after it.

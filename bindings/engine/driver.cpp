@@ -304,7 +304,6 @@ void Engine::begin_run() {
     std::lock_guard lock(claim_mutex);
     asked.clear();
     given.clear();
-    taken.clear();
   }
   {
     std::lock_guard lock(questions_mutex);

@@ -438,7 +438,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // What this run has asked for (asks.h).
   std::mutex claim_mutex;
   AskCounts asked;
-  std::map<std::string, std::set<int>> given, taken;  ///< ordinals by digest
+  std::map<std::string, std::set<int>> given;  ///< ordinals by digest
   int differing = 0;  ///< steps that differ from the last run of the script
 
   mutable std::mutex jobs_mutex;

@@ -61,7 +61,6 @@ struct Claim {
   bool differs =
       false;  ///< new here, while this position of the script asked something else before
   std::int64_t follows = 0;  ///< the row of the story that led here
-  bool taken = false;        ///< another ask of the script had got it before
   int timeouts = 0;          ///< time-outs of this ask that the script caught and went on after
 };
 

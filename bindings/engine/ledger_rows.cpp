@@ -174,7 +174,13 @@ bool note_position(Database& db, const Step& wanted, const Asking& asking) {
   return before.has_value();
 }
 
-void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64_t row) {
+void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64_t row,
+              bool taken) {
+  if (taken)
+    db.run(
+        "DELETE FROM asks WHERE script = ? AND digest = ? AND step IN (SELECT other.id FROM steps"
+        " JOIN steps other USING (service, digest, ordinal) WHERE steps.id = ?)",
+        asking.script, wanted.digest, row);
   db.run(
       "INSERT INTO asks (script, task_path, digest, nth, step) VALUES (?, ?, ?, ?, ?)"
       " ON CONFLICT (script, task_path, digest, nth) DO UPDATE SET step = excluded.step,"

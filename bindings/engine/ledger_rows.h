@@ -66,8 +66,10 @@ std::string from_kept(const Database& database, const std::string& kept);
 bool note_position(Database& db, const Step& wanted, const Asking& asking);
 /// That these asks are answered as before the next time, too.
 void keep(Database& db, const std::vector<Caught>& caught);
-/// That this ask got the row; what was kept of another one that it had got before goes.
-void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64_t row);
+/// That this ask got the row; what was kept of another one that it had got before goes. `taken`:
+/// from other asks of the script, which have none any more.
+void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64_t row,
+              bool taken = false);
 /// The row that an ask without a record would get, as it or its script has moved, noted as its own;
 /// 0: none.
 std::int64_t note_moved(Database& db, const Step& wanted, const Asking& asking);

@@ -97,7 +97,6 @@ class SqliteLedger : public Ledger {
       }
       claim.differs = differs && claim.created && choice.id == 0;
       claim.follows = choice.follows;
-      claim.taken = choice.taken;
       const bool same = recorded == claim.step.id;
       claim.timeouts = same ? int(timeouts) : 0;
       if (anew && made == 0)
@@ -106,7 +105,7 @@ class SqliteLedger : public Ledger {
         db_.run("UPDATE asks SET run = ? WHERE script = ? AND digest = ? AND step = ?",
                 anew ? kMadeAnew - claim.step.id : 0, asking.script, wanted.digest, recorded);
       else if (!same && !asking.script.empty())
-        note_ask(db_, wanted, asking, claim.step.id);
+        note_ask(db_, wanted, asking, claim.step.id, choice.taken);
       return claim;
     });
   }

@@ -125,8 +125,7 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
                 .again = request.again || options.retry_failed,
                 .anew = !options.again.empty() && options.again == job.step.name,
                 .story = {},
-                .given = given[wanted.digest],
-                .taken = taken[wanted.digest]};
+                .given = given[wanted.digest]};
   std::map<std::int64_t, Ask*> raised;
   for (const Raised* entry = request.story.get(); entry != nullptr; entry = entry->before.get()) {
     Ask& ask = *entry->ask;
@@ -143,7 +142,6 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
   const Claim& claim = *claimed;
   ++asked[{wanted.task_path, wanted.digest}];
   given[wanted.digest].insert(claim.step.ordinal);
-  if (claim.taken) taken[wanted.digest].insert(claim.step.ordinal);
   if (claim.follows != 0) raised[claim.follows]->followed = true;
   Ask& ask = *request.ask;
   ask.script = asking.script;

@@ -370,9 +370,10 @@ Millis Scheduler::moment(Millis when) {
 bool Scheduler::end_held_wait(Millis before) {
   if (held_.empty()) return false;  // in each tick, and there may be thousands of tasks
   std::shared_ptr<Ticket> first;
+  // In the recorded run one that is past had ended before, for something else.
+  const auto rank = [&](auto& of) { return std::tuple(of->until < past_, of->until, of->order); };
   const auto look = [&](const std::shared_ptr<Ticket>& wait) {
-    if (!wait || wait->until == kNever) return;
-    if (first && std::tie(first->until, first->order) < std::tie(wait->until, wait->order)) return;
+    if (!wait || wait->until == kNever || (first && rank(first) < rank(wait))) return;
     for (const auto& ask : unended(wait))
       if (std::ranges::find(held_, ask, &Arrival::ask) != held_.end()) first = wait;
   };

@@ -62,6 +62,7 @@ class Model {
     std::map<int, std::string> waiting;  // ask, id
     std::set<int> delivered;             // asks whose clip it has
     std::map<int, std::string> made;     // likewise: what it, or who it waited for, asked for
+    std::string asking;                  // prompt of an ask that is on its way
     bool failed = false;
     std::map<std::string, int> asked;  // by prompt
   };
@@ -144,9 +145,13 @@ class Model {
         const Entry entry = raise(task, event.ask, event.id, event.how, true);
         run_.seals[{event.path, index}] = entry.seal;
       }
+    } else if (event.what == "asks") {
+      task.asking = event.how;
     } else if (event.what == "asked") {
+      task.asking.clear();
       return ask(task, event);
     } else if (event.what == "refused") {
+      task.asking.clear();
       seal(task, perhaps);
     }
     return "";
@@ -190,9 +195,12 @@ class Model {
       if (ask != but && !task.delivered.count(ask)) raise(task, ask, id, "script", false);
     // Whether the script can still wait for what its tasks make is not looked for.
     for (const auto& [below, told] : run_.tasks)
-      if (below.compare(0, path.size() + 1, path + "/") == 0)
+      if (below.compare(0, path.size() + 1, path + "/") == 0) {
         for (const auto& [ask, id] : told.made)
           if (!task.made.count(ask)) raise(task, ask, id, "script", false);
+        // What is on its way may be lost with them: which step it is, is told later only.
+        if (!told.asking.empty()) cut_.insert(told.asking);
+      }
   }
   void lose(TaskTold& task, const std::string& path, bool handed_on, int depth) {
     const TaskTold child = run_.tasks[path];
@@ -204,8 +212,10 @@ class Model {
     }
     // Nobody can wait any more for what it has spawned.
     for (const auto& [spawned, told] : run_.tasks)
-      if (!handed_on && depth == 0 && spawned.compare(0, path.size() + 1, path + "/") == 0)
+      if (!handed_on && depth == 0 && spawned.compare(0, path.size() + 1, path + "/") == 0) {
         for (const auto& [ask, id] : told.made) raise(task, ask, id, "script", false);
+        if (!told.asking.empty()) cut_.insert(told.asking);
+      }
     for (const std::string& inner : child.children)
       if (depth < 5) lose(task, inner, handed_on, depth + 1);
     if (depth < 5 && child.entered == "join") lose(task, child.joins, handed_on, depth + 1);
@@ -230,6 +240,10 @@ class Model {
     if (nth >= ids.size()) ids.resize(nth + 1);
     const std::string recorded = ids[nth];
     const std::string wrong = why_not(task, event, recorded);
+    if (run_.taken.count(step) > 0)
+      for (auto& [key, others] : record_)
+        for (std::string& other : others)
+          if (step_of(other) == step) other.clear();
     ids[nth] = id;
     auto& steps = steps_[prompt];
     if (std::find(steps.begin(), steps.end(), step) == steps.end()) steps.push_back(step);

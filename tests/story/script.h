@@ -15,6 +15,7 @@ inline const char* const kWords = R"(
 local asks = 0
 local function kind(e) return type(e) == "userdata" and e.kind or tostring(e) end
 local function ask(prompt)
+  note("asks", "", prompt)
   local ok, job = pcall(kling.text2video, { prompt = prompt })
   if not ok then note("refused", prompt, kind(job)) error(job, 0) end
   asks = asks + 1

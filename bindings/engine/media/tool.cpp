@@ -41,7 +41,7 @@ thread_local Delays t_delays;
 
 Status check_tool(const std::string& name) {
   const std::string program = tool(name.c_str());
-  const auto output = run_tool({program, "-version"}, "", {.time = std::chrono::seconds(10)});
+  const auto output = run_tool({program, "-version"}, "", {.time = std::chrono::minutes(1)});
   if (!output) return output.error();
   // "ffmpeg version 5.1.9-0+deb12u1", "n7.1"; a build from no release tells its library's number.
   const auto at = output->output.find(name + " version ");
