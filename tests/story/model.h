@@ -240,10 +240,6 @@ class Model {
     if (nth >= ids.size()) ids.resize(nth + 1);
     const std::string recorded = ids[nth];
     const std::string wrong = why_not(task, event, recorded);
-    if (run_.taken.count(step) > 0)
-      for (auto& [key, others] : record_)
-        for (std::string& other : others)
-          if (step_of(other) == step) other.clear();
     ids[nth] = id;
     auto& steps = steps_[prompt];
     if (std::find(steps.begin(), steps.end(), step) == steps.end()) steps.push_back(step);
@@ -275,7 +271,10 @@ class Model {
     const auto earlier = run_.sent.begin() + static_cast<std::ptrdiff_t>(run_.earlier);
     if (!fits && step != step_of(recorded)) {
       // What a run had asked for last when it was killed is not known: it may be this ask's.
-      if (is_recorded(step) && !(killed_ && recorded.empty())) run_.taken.insert(step);
+      if (is_recorded(step) && !(killed_ && recorded.empty()) && run_.taken.insert(step).second)
+        for (auto& [key, others] : record_)
+          for (std::string& other : others)
+            if (step_of(other) == step) other.clear();
       if (service_.refused(prompt, id) && std::find(run_.sent.begin(), earlier, id) != earlier)
         return "it got the refusal that another ask goes on with";
     } else if (!fits && run_.taken.count(step)) {
