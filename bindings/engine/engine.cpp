@@ -72,6 +72,7 @@ void Engine::work_on(const std::vector<std::shared_ptr<MediaSource>>& sources, D
 }
 
 std::shared_ptr<Job> Engine::create(CreateRequest request, JobDone prepared) {
+  need_key();
   auto job = new_job(api::find_endpoint(request.request.endpoint));
   job->step.script = request.where;
   job->step.name = request.name;
@@ -123,10 +124,12 @@ void Engine::notify(api::CallbackRequest request, TextDone done) {
 }
 
 void Engine::query(const QueryTarget& target, std::function<void(Result<QueryResult>)> done) {
+  need_key();
   work(Lane::light, std::move(done), [target](Engine& engine) { return engine.query(target); });
 }
 
 void Engine::get(const std::string& target, std::function<void(Result<api::Json>)> done) {
+  need_key();
   work(Lane::light, std::move(done), [target](Engine& engine) -> Result<api::Json> {
     if (Status path = net::check_path(target); !path) return path.error();
     return engine.get_json(target);
@@ -137,6 +140,7 @@ void Engine::post(const std::string& target, api::Json body, CreateRequest reque
                   JobDone prepared) {
   if (Status path = net::check_path(target); !path)
     return queue->post([prepared, path] { prepared(path.error()); });
+  need_key();
   auto job = new_job(nullptr);
   job->step.target = target;
   job->step.script = request.where;

@@ -96,6 +96,7 @@ struct EngineOptions {
   std::shared_ptr<net::Transport> transport;  ///< null: HTTP to base_url
   std::shared_ptr<CompletionQueue> queue;     ///< where completions go; engines may share one
   std::function<void(const std::string& level, const std::string& message)> log;  ///< any thread
+  std::function<std::string()> get_key;  ///< asked by who has a request sent, while there is none
   /// Before and after each action of the job machine, on the worker's thread: a trace.
   std::function<void(const char* action, bool done)> on_action;
 };
@@ -242,17 +243,16 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::vector<Work> works() const;
   /// From now on nothing new is sent (Ctrl-C): jobs not yet sent stay recorded for the next run.
   void stop_submitting();
-  /// Its purse is not held any more.
-  void release() { call_next(); }
+  void release() { call_next(); }  ///< its purse is not held any more
   /// A new run on this engine (a host reloads its script): requests pair up with the steps of the
   /// ledger as after a restart. Jobs of the run before that were not accepted end once nothing of
   /// theirs is on its way; those that the new run asks for again go on.
   void begin_run();
-  /// The script came to a good end: what it does not ask for any more and was never sent is
-  /// forgotten. It did without those that are `untold`, whose end no wait has told: a failure of
-  /// theirs is not asked again. Blocks on the ledger.
+  /// The script came to a good end: what it does not ask for any more and was never sent goes. A
+  /// failure of those that are `untold`, whose end no wait has told, is not asked again. Blocks.
   void end_run(const std::vector<std::shared_ptr<Ask>>& untold);
   std::string key() const;
+  void need_key();
   /// Another key for the requests from now on: the jobs stay, and those that wait for want of one
   /// go on when somebody asks.
   void set_key(const std::string& key);

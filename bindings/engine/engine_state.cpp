@@ -66,6 +66,10 @@ std::string Engine::key() const {
   return key_;
 }
 
+void Engine::need_key() {
+  if (options.get_key && key().empty()) set_key(options.get_key());
+}
+
 void Engine::set_key(const std::string& key) {
   std::lock_guard lock(key_mutex_);
   key_ = plain_key(key);

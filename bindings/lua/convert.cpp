@@ -140,13 +140,21 @@ class Reader {
              true;
     const ClipRef* clip = test_object<ClipRef>(L_, index);
     if (clip == nullptr) return false;
-    out = {{"path", clip->source->path}};
-    if (clip->source->job == nullptr) return true;
-    const auto now = snapshot(*clip->client, clip->source->job);
-    const auto video = static_cast<std::size_t>(clip->source->video);
-    out = {{"clip", now.handle}, {"duration", now.duration()}};
-    if (!now.file.empty()) out["path"] = now.file;
-    if (video < now.videos.size()) out["url"] = now.videos[video].url;
+    const engine::MediaSource& source = *clip->source;
+    double end = source.to;
+    out = {{"path", source.path}};
+    if (source.job != nullptr) {
+      const auto now = snapshot(*clip->client, source.job);
+      const auto video = static_cast<std::size_t>(source.video);
+      if (end == 0) end = now.duration();
+      out = {{"clip", now.handle}, {"duration", end - source.from}};
+      if (!now.file.empty()) out["path"] = now.file;
+      if (video < now.videos.size()) out["url"] = now.videos[video].url;
+    }
+    // Making a file of a part takes time: who shows it shows so much of the whole.
+    if (source.from > 0 || source.to > 0) out["from"] = source.from;
+    if (out.contains("from") && end > 0) out["to"] = end;
+    if (source.mute) out["mute"] = true;
     return true;
   }
 

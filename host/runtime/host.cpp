@@ -19,6 +19,8 @@ kling_host::kling_host(const kling_host_options& options)
     : safe_(text_of(options.profile) == "safe"), hooks_(options) {
   engine_.base_url = text_of(options.base_url);
   engine_.key = text_of(options.key);
+  if (options.get_key != nullptr)
+    engine_.get_key = [this] { return text_of(hooks_.get_key(hooks_.user)); };
   // Relative ones as they are meant now, wherever the program goes later.
   const auto path = [](const char* given) {
     std::error_code error;
@@ -175,8 +177,7 @@ bool kling_host::open() {
 }
 
 Result<std::shared_ptr<engine::Engine>> kling_host::make_engine(engine::EngineOptions chosen) {
-  if (chosen.key.empty() && hooks_.get_key != nullptr)
-    chosen.key = text_of(hooks_.get_key(hooks_.user));
+  if (chosen.key.empty() && chosen.get_key) chosen.key = chosen.get_key();
   const std::string url = chosen.base_url.empty() ? engine::kDefaultBaseUrl : chosen.base_url;
   std::shared_ptr<engine::Engine>* kept = nullptr;
   for (auto& engine : kept_) {
@@ -252,6 +253,10 @@ const char* kling_host::result(kling_task task) {
   Json values = Json::array();
   for (int i = 1; i <= count; ++i) {
     auto value = lua::to_json(state_, top + i, &lua::kTold);
+    if (!value && safe_) {  // what is garbage counts against its limit until it is collected
+      lua_gc(state_, LUA_GCCOLLECT);
+      value = lua::to_json(state_, top + i, &lua::kTold);
+    }
     if (!value) fail("result " + std::to_string(i) + ": " + value.error().message);
     values.push_back(value ? std::move(*value) : Json());
   }

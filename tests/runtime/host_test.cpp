@@ -240,6 +240,9 @@ TEST_CASE("a memory limit ends the script and not the host") {
     CHECK(run(safe, hungry)["message"] ==
           "test.lua:2: not enough memory: the limit is 4194304 bytes");
   CHECK(run(safe, "return 1") == Json({1}));
+  // Results are told although what was caught left the memory full of garbage.
+  const std::string caught = "return pcall(function() " + std::string(hungry) + " end)";
+  CHECK(run(safe, caught) == Json({false, "not enough memory"}));
   stage.options.memory_limit = 1000;
   CHECK_FALSE(Host(stage.options));
 }
@@ -331,6 +334,33 @@ TEST_CASE("relative paths are meant as they were when the host was made") {
   std::filesystem::current_path(folder.path());
   CHECK(Host(stage.options));  // the file is there now
   std::filesystem::current_path(before);
+}
+
+TEST_CASE("a key that the program has later counts from the next request on") {
+  Stage stage;
+  stage.options.key = "";
+  std::string typed;
+  stage.options.get_key = [&] { return typed; };
+  Host host(stage.options);
+  const char* script = "return require 'kling'.text2video { prompt = 'a' }:wait()";
+  CHECK(run(host, script)["error"]["kind"] == "auth");
+  typed = "sk-test";
+  CHECK(run(host, script)[0].contains("clip"));
+}
+
+TEST_CASE("what a script means of a clip is told with it") {
+  Stage stage;
+  Host host(stage.options);
+  const Json told = run(host, R"(
+    local clip = require "kling".text2video { prompt = "a" }:wait()
+    return clip, clip:trim(1, 2.5), clip:trim(1), clip:mute())");
+  CHECK_FALSE((told[0].contains("from") || told[0].contains("to") || told[0].contains("mute")));
+  CHECK(told[1]["clip"] == told[0]["clip"]);
+  CHECK(told[1]["from"] == 1);
+  CHECK(told[1]["to"] == 2.5);
+  CHECK(told[1]["duration"] == 1.5);
+  CHECK(told[2]["to"] == told[0]["duration"]);
+  CHECK(told[3]["mute"] == true);
 }
 
 TEST_CASE("hints name the options of the program") {

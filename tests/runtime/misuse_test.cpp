@@ -321,6 +321,10 @@ TEST_CASE("a function has a name that scripts can write") {
   CHECK_FALSE(provide("print.x"));  // there is something else
   CHECK(host.error().find("print is no table") != std::string::npos);
   for (const char* name : {"a", "_a1.b_2.c", "game.kling", "ending"}) CHECK(provide(name));
+  for (const char* name : {"game", "_a1.b_2", "string"}) {  // would hide what is in it
+    CHECK_FALSE(provide(name));
+    CHECK(host.error().find(" is a table") != std::string::npos);
+  }
   for (int i = 0; i < 300; ++i) CHECK(provide(("many.f" + std::to_string(i)).c_str()));
   CHECK(host.reload());  // of the good ones only
   CHECK(run(host, "return a(), _a1.b_2.c(), game.kling(), ending()") == Json({1, 1, 1, 1}));

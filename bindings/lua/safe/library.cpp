@@ -138,6 +138,9 @@ void give(lua_State* L, const char* name) {
     lua_settop(L, owner);
     rest += size + 1;
   }
+  lua_pushvalue(L, part);
+  if (lua_rawget(L, owner) == LUA_TTABLE) luaL_error(L, "%s is a table", lua_tostring(L, part));
+  lua_pop(L, 1);
   lua_pushvalue(L, function);
   lua_rawset(L, owner);
   lua_settop(L, function - 1);

@@ -98,13 +98,14 @@ typedef struct kling_host_options {
       hosts; /* "host" or "host:port" for clips, then NULL; default: any public one */
 
   void* user; /* given to the hooks */
-  /* The key, when the first request needs it; NULL for none. */
+  /* The key, when a request needs it and there is none; NULL: not yet, the next one asks again. */
   const char* (*get_key)(void* user);
   /* level: debug, info, warning or error; print: a line that a script has printed, or written to
    * io.stdout; question: one for a person, as text, which is an event, too. Default: standard
    * error; what is printed goes to standard output. */
   void (*log)(void* user, const char* level, const char* message);
-  /* Milliseconds since 1970; asked once a tick. While it stands still, jobs are not looked at. */
+  /* Milliseconds since 1970; asked once a tick. While it stands still, jobs are not looked at. Where
+   * it is not the time of day, signed callbacks are refused as too old or too new. */
   long long (*now)(void* user);
   /* Memory of the Lua state, as lua_Alloc: new_size 0 frees, else NULL refuses. */
   void* (*allocate)(void* user, void* block, size_t old_size, size_t new_size);
@@ -207,9 +208,11 @@ enum {
 };
 KLING_HOST_EXPORT int kling_host_task_state(kling_host* host, kling_task task);
 /* Of a task that is done: a JSON array of what it returned; a Clip is {"clip": its job's handle,
- * "path" (once it is stored), "duration", "url"}, a Job what kling_host_job tells, an Error what a
- * failed task has, and null what JSON has no word for (kling_host_error says which). Of one that
- * failed: {"error": {"kind": ..., "message": ...}, "traceback": ...}. Else NULL. */
+ * "path" (once it is stored), "duration", "url"}, and "from", "to" (seconds) and "mute" where part
+ * of it is meant: path and url are those of the whole. A film is {"path"}, a Job what
+ * kling_host_job tells, an Error what a failed task has, and null what JSON has no word for
+ * (kling_host_error says which). Of one that failed:
+ * {"error": {"kind": ..., "message": ...}, "traceback": ...}. Else NULL. */
 KLING_HOST_EXPORT const char* kling_host_result(kling_host* host, kling_task task);
 /* Results are kept until then, or until the next reload. */
 KLING_HOST_EXPORT void kling_host_forget(kling_host* host, kling_task task);
