@@ -219,10 +219,11 @@ void Engine::await_answer(const Question& question, Asker asker) {
                                                       : "the last"));
     return asker.tell(question);
   }
-  const std::string how = answer_command(question);
-  log("question",
-      to_text(question) + "\n  " +
-          (options.embedded ? "kling_host_answer:" + how.substr(how.find(" answer") + 7) : how));
+  const std::string choice = question.kind == "approve" ? " (1 yes, 2 no)" : "";
+  log("question", to_text(question) + "\n  " +
+                      (options.embedded ? "kling_host_answer(host, " + std::to_string(question.id) +
+                                              ", CHOICE)" + choice
+                                        : answer_command(question)));
   if (first) look_for_answers();
 }
 

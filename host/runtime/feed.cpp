@@ -5,13 +5,18 @@
 namespace kling::runtime {
 namespace {
 
+/// The service has it, and the ledger knows.
+bool has_task(const engine::JobView& job) {
+  return !job.step.task_id.empty() && job.phase >= engine::Phase::accepted;
+}
+
 /// What a program would call this change.
 const char* name_of(const engine::JobView& job, bool stores, bool was_accepted) {
   using engine::Phase;
   const bool here = !stores || !job.step.file.empty() || job.store_error;
   if (job.phase == Phase::stored || (job.phase == Phase::succeeded && here)) return "succeeded";
   if (job.phase >= Phase::failed) return "failed";
-  return job.step.task_id.empty() || was_accepted ? "progress" : "accepted";
+  return !has_task(job) || was_accepted ? "progress" : "accepted";
 }
 
 }  // namespace
@@ -30,7 +35,7 @@ void Feed::take(const std::shared_ptr<engine::Job>& job, const engine::JobView& 
     record.was_accepted = record.accepted;
   }
   record.event = name_of(now, stores, record.was_accepted);
-  record.accepted = !step.task_id.empty();
+  record.accepted = has_task(now);
 }
 
 void Feed::look_at_jobs(const Engines& engines, std::size_t most) {

@@ -243,10 +243,12 @@ int call_program(lua_State* L) {
     pending->queue = scheduler.shared_queue();
     try {
       function.call(function.user, Calls::all().put(pending), call.text.c_str());
-    } catch (const std::exception&) {
-      throw;
+    } catch (const std::exception& thrown) {
+      return call.reply->fail({.kind = Kind::script, .message = thrown.what()});
     } catch (...) {
-      throw std::runtime_error("what the program's function threw is no std::exception");
+      return call.reply->fail(
+          {.kind = Kind::script,
+           .message = "the program's function threw what is no std::exception"});
     }
     std::lock_guard lock(pending->mutex);
     pending->returned = true;

@@ -42,6 +42,7 @@ TEST_CASE("a job and a task are announced once for each thing that happens") {
       const Json& job = event["job"];
       told[job["prompt"]].push_back(what);
       CHECK((job["state"] == "succeeded" || what != "succeeded"));
+      CHECK((job["state"] != "sending" || what != "accepted"));
       if (what == "succeeded") path = job["path"];
       const double progress = job.value("progress", 0.0);
       CHECK((progress >= 0 && progress <= 1));

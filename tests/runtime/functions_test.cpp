@@ -116,7 +116,8 @@ TEST_CASE("what fails in the program is an error with the line of the script") {
     CHECK(message.find("test.lua:2") != message.npos);
     CHECK(message.find(part) != message.npos);
   }
-  CHECK(run(host, "refuse()")["error"]["kind"] == "script");
+  for (const char* name : {"refuse", "throw_up", "throw_five"})
+    CHECK(run(host, std::string(name) + "()")["error"]["kind"] == "script");
   CHECK(host.get("refuse").empty());
 }
 

@@ -259,8 +259,8 @@ KLING_HOST_EXPORT int kling_host_notify_signed(kling_host* host, const char* pat
                                                const char* const* headers, const char* body,
                                                size_t size);
 
-/* Global variables of the scripts. set returns 0, or -1. get returns "null" for one that is not
- * there, and NULL for what JSON cannot say. */
+/* Global variables of the scripts, by name ("a.b" is one, no path). set returns 0, or -1. get
+ * returns "null" for one that is not there, and NULL for what JSON cannot say. */
 KLING_HOST_EXPORT int kling_host_set(kling_host* host, const char* name, const char* json);
 KLING_HOST_EXPORT const char* kling_host_get(kling_host* host, const char* name);
 

@@ -8,7 +8,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -185,17 +184,7 @@ class Host {
     Slot* const user = known != options_->functions.end() ? known->second.get() : slot.get();
     const auto call = [](void* at, kling_call* handle, const char* arguments) {
       const Slot running = *static_cast<Slot*>(at);  // it may provide another under its own name
-#ifdef __cpp_exceptions
-      try {
-        (*running)(Call(handle), arguments);
-      } catch (const std::exception&) {
-        throw;  // its text is the script's error
-      } catch (...) {
-        throw std::runtime_error("the program's function threw what is no std::exception");
-      }
-#else
       (*running)(Call(handle), arguments);
-#endif
     };
     if (kling_host_register(host_, name.c_str(), call, user) != 0) return false;
     *user = std::make_shared<Function>(std::move(function));
