@@ -156,7 +156,7 @@ Result<Json> read_csv(std::string text, const std::string& name, Json* numbers) 
     if (numbers != nullptr) numbers->push_back(number);
   }
   if (rows.empty())
-    return Error{.message = name + (names.empty() ? " is empty" : " has no rows below its first"),
+    return Error{.message = name + (is_blank(text) ? " is empty" : " has no rows below its first"),
                  .hint = "the first row names the columns, such as prompt,duration"};
   return rows;
 }

@@ -71,6 +71,10 @@ class Normalizer {
     if (hint.empty())
       if (const std::string nearest = did_you_mean(key, names); !nearest.empty())
         hint = "did you mean " + nearest + "?";
+    for (const Param& param : params)  // one table further inside
+      for (const Param& child : param.children)
+        if (hint.empty() && child.name == key)
+          hint = "write " + param.name + " = { " + shown_key + " = … }";
     if (hint.empty()) {
       hint = "the fields here are " + joined(names, ", ");
       // Names in the service's form only: none of its fields is called promptText.
@@ -147,7 +151,9 @@ class Normalizer {
           wrong_type(value, path, "a table",
                      param.name == "camera_control"
                          ? "write camera_control = { type = \"simple\", config = { zoom = 5 } }"
-                         : param.doc);
+                         : "write " + param.name + " = { " + param.children.front().name + " = " +
+                               (param.children.front().type == Type::boolean ? "true" : "…") +
+                               " }");
         }
         break;
       case Type::list: list(value, param, path); break;
@@ -206,6 +212,7 @@ class Normalizer {
         Json bare = std::move(item);
         item = Json::object();
         item[first.name] = std::move(bare);
+        request_.aliases[item_path + "." + first.name] = item_path;
       } else if (is_media(first) && item.contains("url") && !item.contains(first.name)) {
         Json address = Json::object();
         for (const char* key : {"url", "id"}) {
@@ -240,7 +247,8 @@ class Normalizer {
     } else {
       return wrong_type(
           value, path,
-          video ? "a clip or the URL of a video" : "a picture: a URL, a path, Base64 or an Image");
+          video ? "a clip or the URL of a video" : "a picture: a URL, a path, Base64 or an Image",
+          value.is_array() ? "kling.omni takes several: image_list = { … }" : "");
     }
     if (video && input.source != MediaInput::Source::url && !local_video(input, path)) return;
     value = Json::object();
@@ -266,7 +274,8 @@ class Normalizer {
   /// False after a finding.
   bool local_video(const MediaInput& input, const std::string& path) {
     if (request_.uploads && input.source == MediaInput::Source::file) return true;
-    return fail("media.video_url", path, path + ": the service takes videos by URL only",
+    return fail("media.video_url", path,
+                request_.written(path) + ": the service takes videos by URL only",
                 "give the https:// address of the file or a generated Clip, or say where files go: "
                 "kling.configure { upload = function(path) … return url end }");
   }

@@ -69,7 +69,7 @@ Status Engine::inspect(Sending& sending) {
   const auto in_field = [&](const api::MediaInput& input, const Status& seen) {
     Error error = seen.error();
     error.field = place_of(std::size_t(&input - request.media.data()), request.fields);
-    error.message = request.endpoint + ": " + error.field + ": " + error.message;
+    error.message = request.endpoint + ": " + request.written(error.field) + ": " + error.message;
     return error;
   };
   for (api::MediaInput& input : request.media) {

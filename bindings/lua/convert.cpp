@@ -41,8 +41,9 @@ class Reader {
             path_.starts_with("on_") ? "on_progress goes to job:wait, kling.all and kling.map"
             : path_.starts_with("callback")
                 ? "it is an address; a function goes to job:on_done(function(clip, err) … end)"
-            : media_ == nullptr ? "leave it out, or call it"
-                                : "call it, such as clip:last_frame()";
+            : path_.starts_with("image") || path_.starts_with("video")
+                ? "call it, such as clip:last_frame()"
+                : "leave it out, or call it";
         [[fallthrough]];
       default:
         return fail(std::string("is a ") + lua_typename(L_, lua_type(L_, index)) +

@@ -121,7 +121,8 @@ Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call
     const auto least = api::estimate(endpoint, api::wire_body(endpoint, request));
     options.purse->spared = options.purse->spared || !price || !least || least->usd < price->usd;
     if (price && least && least->usd >= price->usd)
-      state.warn("--draft: a shot at the lowest price costs the same as a draft, and pays again");
+      state.warn(std::string(here.text) +
+                 ": --draft: a shot at the lowest price costs the same as a draft, and pays again");
   }
   if (!has_error(findings))
     for (auto& finding : api::check(endpoint, request)) findings.push_back(std::move(finding));

@@ -94,6 +94,8 @@ Call& call_on(lua_State* L, const ImageRef& media) {
 int media_save(lua_State* L) {
   const ImageRef& media = check_media(L);
   const char* path = check_path(L, 2);
+  if (!lua_isnoneornil(L, 3))
+    raise_message(L, Kind::invalid, "save takes one path", "write clip:save(\"shots/fox.mp4\")");
   Call& call = call_on(L, media);
   pure(L, [&] { call.client->engine->save(media.source, path, text_into(call)); });
   return await<push_reply_text>(L, call);

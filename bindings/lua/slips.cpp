@@ -57,7 +57,9 @@ constexpr MemberSlip kMembers[] = {
     {"kling", "await", "write job:wait()"},
     {"kling", "download export", "wait for its clip: job:wait():save(\"shot.mp4\")"},
     {"kling", "join merge stitch render", "write kling.concat({ one, two }, \"film.mp4\")"},
-    {"kling", "generate create make run text_to_video t2v txt2video video_from_text text2vid",
+    {"kling",
+     "generate create make run text_to_video t2v txt2video video_from_text text2vid "
+     "txt2vid txt2video create_video generate_video make_video prompt",
      "write kling.text2video { prompt = \"…\" }"},
     {"kling", "image_to_video i2v img2video animate image2vid",
      "write kling.image2video { image = \"hero.png\", prompt = \"…\" }"},
@@ -65,8 +67,14 @@ constexpr MemberSlip kMembers[] = {
      "write kling.omni { video_list = { clip }, prompt = \"…\" }"},
     {"kling", "text2image image_gen lip_sync lipsync tts text2speech subtitles",
      "kling makes videos; kling.request reaches what else the service has"},
-    {"kling", "budget max_cost", "write kling.configure { budget = 5 }"},
-    {"kling", "key api_key token login auth",
+    {"kling", "read_csv load_csv table open_csv", "write kling.csv(\"shots.csv\")"},
+    {"kling", "upload", "write kling.configure { upload = function(path) … return url end }"},
+    {"kling", "balance credit credits",
+     "your account's page shows it; kling doctor checks the key"},
+    {"kling.Clip", "extend continue lengthen",
+     "write kling.image2video { image = clip:last_frame(), prompt = \"…\" }"},
+    {"kling", "budget max_cost set_budget limit", "write kling.configure { budget = 5 }"},
+    {"kling", "key api_key token login auth set_key set_api_key",
      "write kling.configure { key = … }, or kling login in the shell"},
     {"kling", "new setup init connect", "write kling.configure { … }, or kling.client { … }"},
     {"kling.Error", "msg text reason description error", "write e.message"},
@@ -164,11 +172,66 @@ struct Hint {
   const char* says;
 };
 
+/// Words of other languages, in small letters, that were called, or stand before a dot, where
+/// nothing is.
+constexpr struct {
+  std::string_view called, indexed;
+  const char* instead;
+} kElsewhere[] = {
+    {"push pushback append add insert pop shift remove sort sorted join implode", "",
+     "write table.insert(t, x), table.remove(t), table.sort(t), table.concat(t, \", \")"},
+    {"slice unpack substr substring", "",
+     "a part of a list: { table.unpack(list, 1, 2) }, of a text: text:sub(1, 2)"},
+    {"foreach each map filter reduce items keys values entries enumerate zip sum",
+     "object array itertools",
+     "write for i, item in ipairs(list) do … end; pairs(t) goes through names"},
+    {"split explode splitlines", "", "write for part in text:gmatch(\"[^,]+\") do … end"},
+    {"strip trim chomp", "", "write text:match(\"^%s*(.-)%s*$\")"},
+    {"replace replaceall startswith endswith includes contains indexof has", "re regex regexp",
+     "write text:gsub(\"old\", \"new\"), text:find(\"fox\", 1, true), text:match(\"%d+\")"},
+    {"toupper tolower touppercase tolowercase upcase downcase capitalize title", "string",
+     "write text:upper(), text:lower(), (\"take %d\"):format(3)"},
+    {"str tostring tos string int float parseint parsefloat number toi", "",
+     "write tostring(x), tonumber(x)"},
+    {"input prompt alert readline gets confirm", "",
+     "write kling.ask(\"When?\", { \"day\", \"night\" })"},
+    {"random randint choice rand shuffle", "random", "write math.random(6), t[math.random(#t)]"},
+    {"round floor ceil abs min max sqrt", "math np", "write math.floor(x + 0.5), math.max(a, b)"},
+    {"open fopen exists isfile listdir mkdir makedirs glob", "fs pathlib shutil path",
+     "a path is a text: folder .. \"/one.mp4\"; io.open(path) gives its file, nil: there is none"},
+    {"list dict array set tuple", "", "a table is { 1, 2 }, or { name = 1 }"},
+    {"delay settimeout usleep", "time thread asyncio datetime date",
+     "write kling.sleep(seconds); os.time() is the clock, os.date() its text"},
+    {"", "json", "kling.json(x) reads and writes JSON"},
+    {"", "csv pd pandas", "kling.csv(\"shots.csv\") reads a table"},
+    {"", "sys process environ argv env",
+     "arg[1] is the first word behind the script; os.getenv(\"HOME\"); os.exit(1)"},
+    {"", "promise threading", "write kling.all { one, two }"},
+};
+
+/// Empty: the name is no such word, or one of `names` that are known there.
+std::string elsewhere(const std::string& message, const std::vector<std::string>& names) {
+  std::smatch nil;
+  if (!std::regex_search(message, nil, std::regex("(call|index) a nil value \\((\\w+) '(\\w+)'")) ||
+      api::has_word("local upvalue", nil[2].str()))
+    return {};
+  if (nil[1] == "index" && std::ranges::count(names, "kling." + nil[3].str()) > 0)
+    return "write kling.text2video { prompt = \"…\" }, kling.image2video { image = \"hero.png\" }";
+  const std::vector<std::string> ours = function_names();
+  std::string word = api::lower(nil[3].str());
+  std::erase(word, '_');
+  for (const auto& [called, indexed, instead] : kElsewhere)
+    if (api::has_word(nil[1] == "call" ? called : indexed, word) &&
+        (nil[1] == "index" || nil[2] != "global" || std::ranges::count(ours, word) == 0))
+      return instead;
+  return {};
+}
+
 constexpr Hint kMeant[] = {
     {"attempt to (call|index) .*'(console|System|std|cout|echo|puts|printf|println|log|sprintf)'",
      "write print(x); filled in: print((\"take %d\"):format(3))"},
     {"concatenate a nil value$", "what is joined by .. has no value: leave it out"},
-    {"nil value \\(global 'kling'", "begin with: local kling = require \"kling\""},
+    {"nil value \\(global '(kling|import|include)'", "begin with: local kling = require \"kling\""},
     {"arithmetic .*'kling'", "a text stands in quotes: \"kling-v3\""},
     {"\\(for iterator", "write for i, item in ipairs(list) do"},
     {"index a nil value \\(\\w+ '(f|fh|file|handle|input)'",
@@ -178,8 +241,10 @@ constexpr Hint kMeant[] = {
      "'(\\?|int))|arithmetic on a nil value \\((field '[^?i]|local|upv)|compare.*nil",
      "a value was never set: is it spelt as where it was set?"},
     {"'(for iterator|ipairs|pairs)' \\(table expected", "pairs and ipairs go through tables only"},
-    {"'length'|'size'|'count'|'len'|bad 'for' limit", "#list counts a list: for i = 1, #list do"},
-    {"'(push|append|push_back|add)'", "write list[#list + 1] = item"},
+    {"'(length|size|count|len)'|bad 'for' limit", "#list counts a list: for i = 1, #list do"},
+    {"module '.*json' not", "kling.json(x) reads and writes JSON"},
+    {"module 'kling[./]", "write local kling = require \"kling\": kling.text2video is in it"},
+    {"compare .*kling\\.(Clip|Job|Task)", "write clip.duration > 3, or job:wait().duration > 3"},
     {"global '(switch|case|elif)'", "write if … then … elseif … then … else … end"},
     {"value \\(\\w+ 'kling'", "write kling.text2video { … }"},
     {"global '(exit|quit|die|abort)'", "write os.exit(1), or error(\"why\")"},
@@ -187,7 +252,7 @@ constexpr Hint kMeant[] = {
     {"global 'f'", "Lua puts no {name} into a text: write \"A \" .. animal"},
     {"to '(upper|lower|rep|format|sub|gsub|find|match|len)' \\(string expected, got n",
      "a text has its methods behind a colon: name:upper()"},
-    {"index a nil value \\((local|upvalue|field '[^?i])",
+    {"index a nil value \\((local|upvalue|field '(?!\\?|int))",
      "it was given no value; a function that gives one needs a return; kling.all gives one table"},
     {"index a nil value$", "is it spelt as where it was set? does its function have a return?"},
     {"index a nil value \\(global '(prompt|image|duration|mode|name|sound|aspect_ratio|cfg_scale)'",
@@ -273,6 +338,7 @@ std::string meant_instead(std::string_view message, const std::vector<std::strin
           text, field,
           std::regex("call a (string|number|boolean|table) value \\((?:method|field) '(\\w+)'")))
     return "it is a " + field[1].str() + ": write ." + field[2].str() + " without brackets";
+  if (std::string instead = elsewhere(text, names); !instead.empty()) return instead;
   for (const Hint& hint : kMeant)
     if (std::regex_search(text, std::regex(hint.where))) return hint.says;
   if (const std::string name = text_between(message, "call a nil value (global '", "'");

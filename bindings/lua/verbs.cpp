@@ -147,17 +147,21 @@ Result<api::Json> parse_file(std::string text, const std::string& name) {
   if (Status read = api::take_byte_order_mark(text, name); !read) return read.error();
   api::Json value = api::parse_json(text);
   if (!value.is_discarded()) return value;
-  std::string place;
+  if (api::is_blank(text)) return Error{.message = name + " is empty"};
+  Error error{.message = name + " is not JSON",
+              .hint = "names stand in double quotes, no comma behind the last item, no comments"};
   try {
     value = api::Json::parse(text);
-  } catch (const std::exception& error) {
-    const std::string why = error.what();
+    return Error{.message = name + " has more than 64 tables inside of each other"};
+  } catch (const std::exception& problem) {
+    const std::string why = problem.what();
     std::smatch match;
     if (std::regex_search(why, match, std::regex("line [0-9]+, column [0-9]+")))
-      place = match.str();
+      error.message += ": " + match.str();
+    if (why.find("expected end of input") != why.npos)
+      error.hint = "several values are one list: [ … ], with commas between them";
   }
-  return Error{.message = name + " is not JSON" + (place.empty() ? "" : ": " + place),
-               .hint = "names stand in double quotes, no comma behind the last item, no comments"};
+  return error;
 }
 
 /// json(path): what the file holds; json(text): what that holds; json(value): the value as text.
@@ -326,6 +330,8 @@ Status read_options(Options& options, const api::Json& given) {
       error.hint =
           near.empty() ? "it knows " + api::joined(names, ", ") : "did you mean " + near + "?";
       if (error.field == "api_key") error.hint = "write key = …, or kling login in the shell";
+      if (api::has_word("sim simulate simulation dry_run rehearse draft plan", error.field))
+        error.hint = "the command says so: kling run --sim film.lua, kling run --draft film.lua";
       if (error.field.starts_with("max_")) error.hint = "write budget = 5, limits = { jobs = 3 }";
       return error;
     }

@@ -59,6 +59,8 @@ CommandSetUp set_up_run, set_up_plan, set_up_repl, set_up_query, set_up_jobs, se
 int print(std::string_view text);
 /// A word as it is typed in a shell.
 std::string quoted(const std::string& word);
+/// The options and arguments that a command was given, each behind a blank.
+std::string as_typed(const CLI::App& app);
 /// The options of a command that was given, with a value for the one that took its script.
 std::string with_value(const CLI::App& app, const CLI::Option& option);
 /// The text in a colour ("31") of a terminal, where standard error is one and NO_COLOR is not set.

@@ -9,6 +9,7 @@
 #include "api/text.h"
 #include "base/files.h"
 #include "base/process.h"
+#include "base/terminal.h"
 #include "cli/service.h"
 #include "engine/ledger.h"
 #include "engine/media/ffmpeg.h"
@@ -261,7 +262,9 @@ int run_doctor(const Voice& voice, const ServiceOptions& options) {
                    {"hint", finding.cure}});
     } else if (!voice.quiet || finding.level == kProblem) {
       std::string text = printed("%-8s %-11s ", finding.level, check.name) + finding.message;
-      if (!finding.cure.empty()) text += "\n" + std::string(20, ' ') + " → " + finding.cure;
+      if (!finding.cure.empty())
+        text += "\n" + std::string(terminal_size(STDOUT_FILENO).columns < 42 ? 8 : 20, ' ') +
+                " → " + finding.cure;
       std::printf("%s\n", wrapped(text, STDOUT_FILENO).c_str());
       std::fflush(stdout);
     }

@@ -198,7 +198,8 @@ int run_completion(const CompletionOptions& options) {
       return std::printf("Your shell is %s: add this line to %s\n  %s\n", mine, file, line) < 0
                  ? kExitError
                  : kExitDone;
-  std::fprintf(stderr, "kling completion: which shell, bash, zsh or fish?\n");
+  std::fprintf(stderr,
+               "kling completion: which shell, bash, zsh or fish? There is none for others\n");
   return kExitUsage;
 }
 

@@ -298,9 +298,9 @@ int run_prune(const PruneOptions& options) {
                  {"deleted", options.yes}});
     return kExitDone;
   }
-  std::printf("%s %d clips (%.1f MB) and %.1f kB of kept answers, older than %g days\n",
-              options.yes ? "deleted" : "would delete", clips, static_cast<double>(bytes) / 1e6,
-              static_cast<double>(*answers) / 1e3, options.days);
+  std::printf("%s %d clip%s (%.1f MB) and %.1f kB of kept answers, older than %g days\n",
+              options.yes ? "deleted" : "would delete", clips, clips == 1 ? "" : "s",
+              static_cast<double>(bytes) / 1e6, static_cast<double>(*answers) / 1e3, options.days);
   if (!options.yes)
     options.voice.note(
         "nothing is deleted without --yes. No step is paid again for it, but the service keeps "

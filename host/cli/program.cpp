@@ -94,6 +94,8 @@ constexpr struct {
     {"kling", "new create", "kling init film"},
     {"kling", "shell console lua", "kling repl"},
     {"kling sim", "run", "kling run --sim film.lua; kling sim alone is a server"},
+    {"kling", "text2video image2video omni multi_image2video prompt",
+     "it stands in a script, or in kling repl: kling.text2video(\"…\")"},
     {"kling jobs", "ls", "kling jobs list"},
     {"kling jobs", "rm delete remove clean", "kling jobs prune deletes old clips"},
     {"kling jobs", "cancel stop kill abort", "kling jobs resolve ID --abandon"},
@@ -105,6 +107,9 @@ constexpr struct {
     {"", "--verbose --debug", "kling jobs show ID tells what happened to a job"},
     {"kling", "--sim --draft --yes --take --max-cost",
      "it is an option of run: kling run --sim film.lua"},
+    {"kling view", "--draft", "kling view --take draft film.lua"},
+    {"kling run", "--prompt --image --duration --mode --model --negative-prompt",
+     "it stands in the script, or in kling repl: kling.text2video { prompt = \"…\" }"},
     {"", "--board", "kling run --board --open film.lua shows it while the film is made"},
     {"", "--output --out -o", "the script names its film: kling.concat(clips, \"film.mp4\")"},
     {"", "--sim", "leave it out: nothing is paid here"},
@@ -145,6 +150,9 @@ int tell_unknown(const CLI::App& app, const std::string& path, const std::string
                    "kling login asks for it; if that was your key, make a new one");
   if (app.get_prefix_command() && !option)
     return misused("-- belongs behind the script", "leave it out: the same line without it");
+  if (path == "kling" && !option && word.find_first_of(" .") != word.npos)
+    return misused("kling has no command " + word,
+                   "kling init film makes a script; kling repl takes kling.text2video(\"…\")");
   if (path == "kling jobs" && !option && near.empty())
     return misused("kling jobs has no command " + word, "kling jobs show " + quoted(word));
   if (!near.empty()) near = "; did you mean " + near + "?";
@@ -241,7 +249,7 @@ int run_program(int argc, char** argv) {
     app.parse(words);
   } catch (const CLI::ParseError& error) {
     if (dynamic_cast<const CLI::CallForHelp*>(&error) != nullptr)
-      return print(wrapped(app.help(), STDOUT_FILENO));
+      return print(wrapped(std::regex_replace(app.help(), std::regex("\n{3,}"), "\n\n"), 1));
     if (error.get_exit_code() == 0) return app.exit(error);  // the version
     const CLI::App* last = &app;
     std::string path = "kling";
@@ -254,8 +262,13 @@ int run_program(int argc, char** argv) {
     if (option != nullptr)  // what it counts: days, seconds
       return misused(what, option->get_name() + ": " + option->get_description());
     if (last == &app && first.starts_with('-')) return tell_unknown(app, path, first);
+    const std::string typed = as_typed(*last);
+    const char* sim = typed.find(" --sim") == typed.npos ? "" : " --sim";
+    if (what == "path is missing" && !typed.empty())
+      return misused(what, "write " + path + typed + " shot.mp4");
     if (what == "handle is missing")
-      return misused("which job? Its " + what, "kling jobs lists them; then: " + path + " ID");
+      return misused("which job? Its " + what, std::string("kling jobs") + sim +
+                                                   " lists them; then: " + path + typed + " ID");
     if (path == "kling man")
       return misused(what, "kling man prints all of it; kling help COMMAND tells one command");
     const std::string example = last->get_footer();

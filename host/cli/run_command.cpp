@@ -137,7 +137,8 @@ Status check_again(const engine::EngineOptions& settings, const std::string& sou
   for (const engine::Step& row : *rows) {
     if (row.name == name) return Done{};
     if (!row.superseded) names.push_back(row.name);
-    if (name.size() > 6 && row.address.starts_with(name)) near = row.name;  // its short id
+    if ((name.size() > 6 && row.address.starts_with(name)) || row.name.starts_with(name))
+      near = row.name;  // its short id, or how it begins
   }
   if (near.empty()) near = api::did_you_mean(name, names);
   if (!near.empty()) error.hint = "did you mean --again " + cli::quoted(near) + "?";
@@ -290,6 +291,9 @@ int run_script(RunOptions& options) {
   if (const std::string& first = words.front(); first.starts_with('-') && first != "-") {
     throw CLI::ExtrasError({first});
   }
+  if (!fs::exists(words[0]) && words.size() > 1 && words.back().ends_with(".lua"))
+    return misused(words[0] + " is no script, and " + words.back() + " stands behind it",
+                   "a name of several words stands in quotes: --again \"shot 2\"");
   // Before there is a child: it is in the background of the terminal, which would stop it.
   const auto source = script::read(words.front());
   if (!source) return options.voice.fail(source.error());

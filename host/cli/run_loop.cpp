@@ -329,12 +329,12 @@ class Run {
     if (place.empty() || std::isdigit(static_cast<unsigned char>(place.back())) == 0)
       place = "the script";
     if (const int going = count(engines, goes_on); going > 0)
-      options_.voice.note((failed ? place + " failed; " : "the script was stopped; ") +
-                          (going == 1
-                               ? "1 job that is paid for still runs"
-                               : std::to_string(going) + " jobs that are paid for still run") +
-                          "; waiting for " + (going == 1 ? "it" : "them") +
-                          " (Ctrl-C leaves, and they go on at the service)");
+      options_.voice.note(
+          (failed ? place + " failed; " : "the script was stopped; ") +
+          (going == 1 ? "1 job that is paid for still runs"
+                      : std::to_string(going) + " jobs that are paid for still run") +
+          "; waiting for " + (going == 1 ? "it" : "them") + " (Ctrl-C leaves, and " +
+          (going == 1 ? "it goes" : "they go") + " on at the service)");
     return true;
   }
 

@@ -36,7 +36,7 @@ Words given(const CLI::App& app, const CLI::Option* without = nullptr) {
     if (option == without) continue;
     const bool flag = option->get_items_expected_max() == 0;
     for (const std::string& value : option->results()) {
-      words.push_back(option->get_name());
+      if (!option->get_positional()) words.push_back(option->get_name());
       if (!flag) words.push_back(value);
     }
   }
@@ -83,6 +83,8 @@ std::string quoted(const std::string& word) {
 std::string command_line(const CLI::App& run, const std::string& more, const std::string& name) {
   return "kling " + name + line_of(given(run)) + " " + more + line_of(run.remaining());
 }
+
+std::string as_typed(const CLI::App& app) { return line_of(given(app)); }
 
 std::string with_value(const CLI::App& app, const CLI::Option& option) {
   return line_of(given(app, &option)) + " " + option.get_name() + " VALUE" +

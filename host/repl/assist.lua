@@ -265,6 +265,8 @@ local function wrapped(text, indent)
 end
 
 local TYPES = {
+  ["C[]"] = "list",
+  ["V[]"] = "list",
   string = "text",
   seconds = "seconds",
   integer = "whole number",
@@ -294,8 +296,9 @@ local function page(head, doc, ...)
   for _, rows in ipairs { ... } do
     for _, row in ipairs(rows) do
       local first = match(row.doc, "^.-%.%f[%s%z]") or row.doc
-      insert(lines, "  " .. padded(row.params and ":" .. call_of(row) or row.name, 16) .. " " .. kind_of(row))
-      insert(lines, wrapped(first, rep(" ", 19)))
+      local name, kind = padded(row.params and ":" .. call_of(row) or row.name, 16), kind_of(row)
+      local text = wrapped(kind .. (kind ~= "" and first ~= "" and ": " or "") .. first, rep(" ", 19))
+      insert(lines, "  " .. name .. (#name > 16 and "\n" .. text or sub(text, 19)))
     end
   end
   return lines

@@ -241,7 +241,7 @@ kling.text2video { prompt = "two" })");
   ::setenv("LONG", "1", 1);
   {
     Typist asked(stage, draft);
-    CHECK(asked.shows("--draft: a shot at the lowest price costs the same as a draft"));
+    CHECK(asked.shows("film.lua:3: --draft: a shot at the lowest price costs the same"));
     CHECK(asked.shows("2 new shots, about $0.42; more may follow"));
     asked.type("n\n");
     CHECK(asked.end() == 130);
@@ -250,7 +250,8 @@ kling.text2video { prompt = "two" })");
   ::unsetenv("LONG");
   CHECK(stage.service->counters().creates == 0);
   CHECK(contains(stage.run(draft).err,
-                 "--draft: a shot at the lowest price costs the same as a draft, and pays again"));
+                 "warning: film.lua:3: --draft: a shot at the lowest price costs the same as a "
+                 "draft, and pays again"));
 }
 
 TEST_CASE("a shot that was to be made again counts once the new one is sent") {
@@ -431,6 +432,7 @@ TEST_CASE("a shot to make again whose name is misspelt is told before anything i
     return stage.run({"run", "--no-store", "--again", name, "film.lua"}).err;
   };
   CHECK(again("secnod") == no + "\"secnod\"" + none + "did you mean --again second?\n");
+  CHECK(again("sec") == no + "\"sec\"" + none + "did you mean --again second?\n");
   CHECK(again("nosuch") == no + "\"nosuch\"" + none + "kling jobs list shows the names\n");
   CHECK(stage.service->counters().creates == 2);
   const std::string id = stage.run({"jobs"}).out.substr(

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "cli/program.h"
+#include "cli/typist.h"
 #include "engine/ledger.h"
 
 using namespace kling;
@@ -187,6 +187,9 @@ TEST_CASE("doctor works without a key a network or a name that is found") {
   CHECK(report.state("dns") == "problem");
   CHECK(contains(report.words("dns"), "kling.invalid"));
   CHECK(report.state("tls") == "warning");
+  Typist narrow(patient, {"doctor"}, 40);
+  CHECK(narrow.end() == 1);
+  CHECK_MESSAGE(contains(narrow.screen, "\n         → kling login;"), narrow.screen);
   const Outcome help = patient.run({"doctor", "--help"});
   CHECK_FALSE(contains(help.out, "--poll-interval"));
   CHECK_FALSE(contains(help.out, "--patience"));
@@ -399,4 +402,13 @@ TEST_CASE("login does not show what is typed, and Ctrl-C leaves the key as it wa
     text << std::ifstream(patient.folder / "config/kling/config").rdbuf();
     CHECK(text.str() == "key = sk-typed-9876\n");
   }
+}
+
+TEST_CASE("a key that is typed behind login is not shown again") {
+  Stage stage("");
+  const Outcome run = stage.run({"login", "sk-0123456789abcdef"});
+  CAPTURE(run.err);
+  CHECK(run.code == 2);
+  CHECK(contains(run.err, "takes no key as an argument"));
+  CHECK_FALSE(contains(run.err, "0123456789"));
 }

@@ -276,7 +276,7 @@ TEST_CASE("a script's error is told once and last, and that a paid job still run
   CHECK(run.code == 1);
   CHECK(contains(run.err,
                  "kling: film.lua:4 failed; 1 job that is paid for still runs; waiting for it "
-                 "(Ctrl-C leaves, and they go on at the service)\n"));
+                 "(Ctrl-C leaves, and it goes on at the service)\n"));
   const std::string error =
       "kling: film.lua:4: a Job has no save\n  do: wait for its clip: job:wait():save(…)\n";
   CHECK(run.err.ends_with(error));

@@ -343,7 +343,7 @@ TEST_CASE("jobs prune deletes only with a word and nothing is paid again") {
   CHECK(contains(stage.run({"jobs", "prune"}).out, "would delete 0 clips"));  // too young
   // The stage's clock runs ahead, the ledger's times are real: 0 days is "before now".
   const Outcome shown = stage.run({"jobs", "prune", "--older-than", "0"});
-  CHECK(contains(shown.out, "would delete 1 clips"));
+  CHECK(contains(shown.out, "would delete 1 clip ("));
   CHECK(fs::exists(clip));
   const Outcome done = stage.run({"jobs", "prune", "--older-than", "0", "--yes"});
   CAPTURE(done.err);
@@ -378,12 +378,12 @@ TEST_CASE("jobs prune deletes nothing that lies elsewhere than in the store") {
     const auto before = kept();
     CHECK(before > 0);
     CHECK(contains(stage.run({"jobs", "prune", "--older-than", "0", "--yes"}).out,
-                   "deleted 1 clips"));
+                   "deleted 1 clip ("));
     CHECK_FALSE(fs::exists(clip));
     CHECK(kept() == before);
     CHECK(
         contains(stage.run({"jobs", "prune", "--older-than", "0", "--yes", "--store", "kept"}).out,
-                 "deleted 1 clips"));
+                 "deleted 1 clip ("));
     CHECK(kept() < before);
   }
   SUBCASE("a link stands in the clip's place") {

@@ -68,13 +68,16 @@ TEST_CASE("help knows a variable by what it holds, and the options of functions"
   Stage stage("");
   const Outcome run = repl(stage,
                            "local c = kling.text2video('A fox'):wait()\nhelp c\njob = c.job\n"
-                           "help job\nhelp crossfade\nhelp trim\nhelp nothing_such\n");
+                           "help job\nhelp crossfade\nhelp trim\nhelp nothing_such\n"
+                           "help \"pick\"\n");
   CAPTURE(run.out);
   CHECK(run.code == 0);
   for (const char* part :
-       {"kling.Clip\n", "kling.Job\n", "kling.concat(parts, path, options?): crossfade: ",
-        "clip:trim(from, to?)\n", "there is no help on nothing_such\n"})
+       {"kling.Clip\n", "kling.job(handle)\n", "kling.concat(parts, path, options?): crossfade: ",
+        "clip:trim(from, to?)\n", "there is no help on nothing_such\n",
+        "  clips            list: One alone is returned at once.\n"})
     CHECK_MESSAGE(contains(run.out, part), part);
+  CHECK(std::ranges::count(repl(stage, "help 'concat'\n").out, '\n') < 24);
 }
 
 TEST_CASE("the same line again makes a new clip") {

@@ -209,3 +209,12 @@ TEST_CASE("completion without a shell looks for it and says what to add") {
   stage.environment.back() = "SHELL=/bin/tcsh";
   CHECK(stage.run({"completion"}).code == 2);
 }
+
+TEST_CASE("a script whose records are in a folder above says so") {
+  const Stage stage("require 'kling'.text2video { prompt = 'x' }:wait()");
+  CHECK(stage.run().code == 0);
+  std::filesystem::create_directory(stage.folder / "scenes");
+  std::filesystem::copy(stage.folder / "film.lua", stage.folder / "scenes/one.lua");
+  CHECK(contains(stage.run({"run", "scenes/one.lua"}).err, "kling: the records are in "));
+  CHECK_FALSE(contains(stage.run().err, "the records are in"));
+}

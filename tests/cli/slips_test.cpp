@@ -265,6 +265,35 @@ TEST_CASE("a slip on the command line is answered in words of ours") {
        "kling: which job? Its handle is missing\n  do: kling jobs lists them; then: kling jobs "
        "show "
        "ID\n"},
+      {{"jobs", "show", "--sim"},
+       "kling: which job? Its handle is missing\n  do: kling jobs --sim lists them; then: kling "
+       "jobs "
+       "show --sim ID\n"},
+      {{"jobs", "resolve", "--sim", "--abandon"},
+       "kling: which job? Its handle is missing\n  do: kling jobs --sim lists them; then: kling "
+       "jobs "
+       "resolve --abandon --sim ID\n"},
+      {{"query", "--sim"},
+       "kling: which job? Its handle is missing\n  do: kling jobs --sim lists them; then: kling "
+       "query --sim ID\n"},
+      {{"jobs", "save", "--sim", "mole"},
+       "kling: path is missing\n  do: write kling jobs save --sim mole shot.mp4\n"},
+      {{"text2video", "A heron"},
+       "kling: kling has no command text2video\n  do: it stands in a script, or in kling repl: "
+       "kling.text2video(\"…\")\n"},
+      {{"A heron over a lake"},
+       "kling: kling has no command A heron over a lake\n  do: kling init film makes a script; "
+       "kling repl takes kling.text2video(\"…\")\n"},
+      {{"run", "--prompt", "A heron"},
+       "kling: kling run has no option --prompt\n  do: it stands in the script, or in kling repl: "
+       "kling.text2video { prompt = \"…\" }\n"},
+      {{"view", "--draft"},
+       "kling: kling view has no option --draft\n  do: kling view --take draft film.lua\n"},
+      {{"run", "--again", "shot", "2", "film.lua"},
+       "kling: 2 is no script, and film.lua stands behind it\n  do: a name of several words stands "
+       "in quotes: --again \"shot 2\"\n"},
+      {{"completion", "powershell"},
+       "kling completion: which shell, bash, zsh or fish? There is none for others\n"},
       {{"run", "--budget", "5", "film.lua"},
        "kling: kling run has no option --budget\n  do: --max-cost 5: what the script may cost in "
        "US$\n"},
@@ -466,22 +495,4 @@ one:save("shot.mp4") one:save("shot.mp4") two:save("shot.mp4"))");
   const std::string warning = "warning: shot.mp4: another clip was saved there before";
   CHECK(contains(run.err, warning));
   CHECK(run.err.find(warning) == run.err.rfind(warning));
-}
-
-TEST_CASE("a script whose records are in a folder above says so") {
-  const Stage stage(kPaying);
-  CHECK(stage.run().code == 0);
-  std::filesystem::create_directory(stage.folder / "scenes");
-  std::filesystem::copy(stage.folder / "film.lua", stage.folder / "scenes/one.lua");
-  CHECK(contains(stage.run({"run", "scenes/one.lua"}).err, "kling: the records are in "));
-  CHECK_FALSE(contains(stage.run().err, "the records are in"));
-}
-
-TEST_CASE("a key that is typed behind login is not shown again") {
-  Stage stage("");
-  const Outcome run = stage.run({"login", "sk-0123456789abcdef"});
-  CAPTURE(run.err);
-  CHECK(run.code == 2);
-  CHECK(contains(run.err, "takes no key as an argument"));
-  CHECK_FALSE(contains(run.err, "0123456789"));
 }

@@ -260,7 +260,7 @@ print(clip:last_frame().last_frame))lua",
 )lua",
      ""},
     {"", R"lua(kling.omni { video_list = { "old.mp4" }, prompt = "It snows" })lua",
-     R"lua(kling: film.lua:2: omni: video_list[1].video_url: the service takes videos by URL only
+     R"lua(kling: film.lua:2: omni: video_list[1]: the service takes videos by URL only
   do: give the https:// address of the file or a generated Clip, or say where files go: kling.configure { upload = function(path) … return url end }
 )lua",
      ""},
@@ -495,7 +495,7 @@ kling.concat({ clip }, "film.mp4", { audio = "s.wav", volume = 0.5 }))lua",
     {"",
      R"lua(kling.configure { upload = function(path) return "https://example.org/" .. path end }
 kling.omni { prompt = "<<<video_1>>> in snow", video_list = { "film.lua" } }:wait())lua",
-     R"lua(kling: film.lua:3: omni: video_list[1].video_url: film.lua is text; the service takes MP4 and MOV videos
+     R"lua(kling: film.lua:3: omni: video_list[1]: film.lua is text; the service takes MP4 and MOV videos
   do: give a video or a Clip
 )lua",
      ""},
@@ -1994,7 +1994,7 @@ for i = 1, shots.length do print(shots[i]) end)lua",
      R"lua(local shots = {}
 shots.append("A fox"))lua",
      R"lua(kling: film.lua:3: attempt to call a nil value (field 'append')
-  do: write list[#list + 1] = item
+  do: write table.insert(t, x), table.remove(t), table.sort(t), table.concat(t, ", ")
 )lua",
      ""},
     {"",
@@ -2742,6 +2742,464 @@ kling.text2video { prompt = "A fox", mode = MODE })lua",
     {"", R"lua(kling.text2video { prompt = "A fox", callback = print })lua",
      R"lua(kling: film.lua:2: callback is a function, which cannot be sent
   do: it is an address; a function goes to job:on_done(function(clip, err) … end)
+)lua",
+     ""},
+    {"Words of Python, JavaScript, Ruby and C#", R"lua(time.sleep(1))lua",
+     R"lua(kling: film.lua:2: attempt to index a nil value (global 'time')
+  do: write kling.sleep(seconds); os.time() is the clock, os.date() its text
+)lua",
+     ""},
+    {"", R"lua(print(random.choice({ 1, 2 })))lua",
+     R"lua(kling: film.lua:2: attempt to index a nil value (global 'random')
+  do: write math.random(6), t[math.random(#t)]
+)lua",
+     ""},
+    {"", R"lua(print(Math.floor(1.5)))lua",
+     R"lua(kling: film.lua:2: attempt to index a nil value (global 'Math')
+  do: write math.floor(x + 0.5), math.max(a, b)
+)lua",
+     ""},
+    {"", R"lua(print(JSON.stringify({})))lua",
+     R"lua(kling: film.lua:2: attempt to index a nil value (global 'JSON')
+  do: kling.json(x) reads and writes JSON
+)lua",
+     ""},
+    {"", R"lua(local dkjson = require "dkjson")lua",
+     R"lua(kling: film.lua:2: module 'dkjson' not found
+  do: kling.json(x) reads and writes JSON
+)lua",
+     ""},
+    {"", R"lua(print(datetime.now()))lua",
+     R"lua(kling: film.lua:2: attempt to index a nil value (global 'datetime')
+  do: write kling.sleep(seconds); os.time() is the clock, os.date() its text
+)lua",
+     ""},
+    {"", R"lua(print(sys.argv[1]))lua",
+     R"lua(kling: film.lua:2: attempt to index a nil value (global 'sys')
+  do: arg[1] is the first word behind the script; os.getenv("HOME"); os.exit(1)
+)lua",
+     ""},
+    {"", R"lua(print(os.path.join("shots", "one.mp4")))lua",
+     R"lua(kling: film.lua:2: attempt to index a nil value (field 'path')
+  do: a path is a text: folder .. "/one.mp4"; io.open(path) gives its file, nil: there is none
+)lua",
+     ""},
+    {"", R"lua(for _, row in ipairs(csv.reader("shots.csv")) do print(row) end)lua",
+     R"lua(kling: film.lua:2: attempt to index a nil value (global 'csv')
+  do: kling.csv("shots.csv") reads a table
+)lua",
+     ""},
+    {"", R"lua(Promise.all({ kling.text2video("A fox") }))lua",
+     R"lua(kling: film.lua:2: attempt to index a nil value (global 'Promise')
+  do: write kling.all { one, two }
+)lua",
+     ""},
+    {"", R"lua(print(re.match("A", "A fox")))lua",
+     R"lua(kling: film.lua:2: attempt to index a nil value (global 're')
+  do: write text:gsub("old", "new"), text:find("fox", 1, true), text:match("%d+")
+)lua",
+     ""},
+    {"", R"lua(print(Object.keys({})))lua",
+     R"lua(kling: film.lua:2: attempt to index a nil value (global 'Object')
+  do: write for i, item in ipairs(list) do … end; pairs(t) goes through names
+)lua",
+     ""},
+    {"", R"lua(import os)lua",
+     R"lua(kling: film.lua:2: syntax error near 'os'
+  import os
+         ^
+  do: leave it out: os, io, math, string and table are there; a file of yours: require "name"
+)lua",
+     ""},
+    {"", R"lua(import time, random)lua",
+     R"lua(kling: film.lua:2: syntax error near 'time'
+  import time, random
+         ^
+  do: leave it out: os, io, math, string and table are there; a file of yours: require "name"
+)lua",
+     ""},
+    {"", R"lua(import { text2video } from "kling")lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (global 'import')
+  do: begin with: local kling = require "kling"
+)lua",
+     ""},
+    {"", R"lua(from kling import text2video)lua",
+     R"lua(kling: film.lua:2: syntax error near 'kling'
+  from kling import text2video
+       ^
+  do: begin with: local kling = require "kling"
+)lua",
+     ""},
+    {"", R"lua(local one = str(5))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (global 'str')
+  do: write tostring(x), tonumber(x)
+)lua",
+     ""},
+    {"", R"lua(local one = parseInt("5"))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (global 'parseInt')
+  do: write tostring(x), tonumber(x)
+)lua",
+     ""},
+    {"", R"lua(local name = input("Which? "))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (global 'input')
+  do: write kling.ask("When?", { "day", "night" })
+)lua",
+     ""},
+    {"", R"lua(for i, shot in enumerate({ "A fox" }) do print(i, shot) end)lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (global 'enumerate')
+  do: write for i, item in ipairs(list) do … end; pairs(t) goes through names
+)lua",
+     ""},
+    {"", R"lua(print(round(1.5)))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (global 'round')
+  do: write math.floor(x + 0.5), math.max(a, b)
+)lua",
+     ""},
+    {"", R"lua(print(math.randint(1, 6)))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (field 'randint')
+  do: write math.random(6), t[math.random(#t)]
+)lua",
+     ""},
+    {"", R"lua(local file = open("shots.txt"))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (global 'open')
+  do: a path is a text: folder .. "/one.mp4"; io.open(path) gives its file, nil: there is none
+)lua",
+     ""},
+    {"", R"lua(local shots = list("abc"))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (global 'list')
+  do: a table is { 1, 2 }, or { name = 1 }
+)lua",
+     ""},
+    {"",
+     R"lua(local shots = {}
+shots:insert("A fox"))lua",
+     R"lua(kling: film.lua:3: attempt to call a nil value (method 'insert')
+  do: write table.insert(t, x), table.remove(t), table.sort(t), table.concat(t, ", ")
+)lua",
+     ""},
+    {"",
+     R"lua(local shots = { "A fox" }
+shots:sort())lua",
+     R"lua(kling: film.lua:3: attempt to call a nil value (method 'sort')
+  do: write table.insert(t, x), table.remove(t), table.sort(t), table.concat(t, ", ")
+)lua",
+     ""},
+    {"",
+     R"lua(local shots = { "A fox" }
+shots.forEach(print))lua",
+     R"lua(kling: film.lua:3: attempt to call a nil value (field 'forEach')
+  do: write for i, item in ipairs(list) do … end; pairs(t) goes through names
+)lua",
+     ""},
+    {"",
+     R"lua(local shots = { "A fox" }
+print(shots:slice(1, 2)))lua",
+     R"lua(kling: film.lua:3: attempt to call a nil value (method 'slice')
+  do: a part of a list: { table.unpack(list, 1, 2) }, of a text: text:sub(1, 2)
+)lua",
+     ""},
+    {"",
+     R"lua(local shots = { "A fox", "A crow" }
+print(shots[1:2]))lua",
+     R"lua(kling: film.lua:3: ']' expected near ':'
+  print(shots[1:2])
+               ^
+  do: a part of a list: { table.unpack(list, 1, 2) }, of a text: text:sub(1, 2)
+)lua",
+     ""},
+    {"",
+     R"lua(local shots = { "A fox", "A crow" }
+print(shots[1..2]))lua",
+     R"lua(kling: film.lua:3: malformed number near '1..2'
+  print(shots[1..2])
+              ^
+  do: a part of a list: { table.unpack(list, 1, 2) }, of a text: text:sub(1, 2)
+)lua",
+     ""},
+    {"",
+     R"lua(local text = "A fox, a crow"
+for part in text:split(",") do print(part) end)lua",
+     R"lua(kling: film.lua:3: attempt to call a nil value (method 'split')
+  do: write for part in text:gmatch("[^,]+") do … end
+)lua",
+     ""},
+    {"",
+     R"lua(local text = "A fox"
+print(text:replace("fox", "crow")))lua",
+     R"lua(kling: film.lua:3: attempt to call a nil value (method 'replace')
+  do: write text:gsub("old", "new"), text:find("fox", 1, true), text:match("%d+")
+)lua",
+     ""},
+    {"",
+     R"lua(local text = " A fox "
+print(text:strip()))lua",
+     R"lua(kling: film.lua:3: attempt to call a nil value (method 'strip')
+  do: write text:match("^%s*(.-)%s*$")
+)lua",
+     ""},
+    {"",
+     R"lua(local text = "A fox"
+if text.startsWith("A") then print(text) end)lua",
+     R"lua(kling: film.lua:3: attempt to call a nil value (field 'startsWith')
+  do: write text:gsub("old", "new"), text:find("fox", 1, true), text:match("%d+")
+)lua",
+     ""},
+    {"",
+     R"lua(local text = "A fox"
+print(text:toUpperCase()))lua",
+     R"lua(kling: film.lua:3: attempt to call a nil value (method 'toUpperCase')
+  do: write text:upper(), text:lower(), ("take %d"):format(3)
+)lua",
+     ""},
+    {"", R"lua(local words = "a,b":split(","))lua",
+     R"lua(kling: film.lua:2: unexpected symbol near ':'
+  local words = "a,b":split(",")
+                     ^
+  do: a text in quotes stands in brackets before its method: ("A fox"):upper(); # counts it
+)lua",
+     ""},
+    {"", R"lua(print("A fox".upper()))lua",
+     R"lua(kling: film.lua:2: ')' expected near '.'
+  print("A fox".upper())
+               ^
+  do: a text in quotes stands in brackets before its method: ("A fox"):upper(); # counts it
+)lua",
+     ""},
+    {"", R"lua(if "A fox".length > 3 then print("long") end)lua",
+     R"lua(kling: film.lua:2: 'then' expected near '.'
+  if "A fox".length > 3 then print("long") end
+            ^
+  do: a text in quotes stands in brackets before its method: ("A fox"):upper(); # counts it
+)lua",
+     ""},
+    {"", R"lua(setTimeout(print, 5))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (global 'setTimeout')
+  do: write kling.sleep(seconds); os.time() is the clock, os.date() its text
+)lua",
+     ""},
+    {"", R"lua(kling->text2video("A fox"))lua",
+     R"lua(kling: film.lua:2: syntax error near '-'
+  kling->text2video("A fox")
+       ^
+  do: write kling.text2video { … }, job:wait()
+)lua",
+     ""},
+    {"", R"lua(kling::text2video("A fox"))lua",
+     R"lua(kling: film.lua:2: syntax error near '::'
+  kling::text2video("A fox")
+       ^
+  do: write kling.text2video { … }, job:wait()
+)lua",
+     ""},
+    {"", R"lua(local function shot(prompt, mode = "pro") end)lua",
+     R"lua(kling: film.lua:2: ')' expected near '='
+  local function shot(prompt, mode = "pro") end
+                                   ^
+  do: Lua has no defaults: mode = mode or "pro" is the first line of the function
+)lua",
+     ""},
+    {"", R"lua(async function main() end)lua",
+     R"lua(kling: film.lua:2: syntax error near 'function'
+  async function main() end
+        ^
+  do: leave out async: a job runs by itself, and job:wait() gives its clip
+)lua",
+     ""},
+    {"", R"lua(with open("shots.txt") as file:)lua",
+     R"lua(kling: film.lua:2: syntax error near 'open'
+  with open("shots.txt") as file:
+       ^
+  do: Lua has no with: local file = assert(io.open(path)) … file:close()
+)lua",
+     ""},
+    {"",
+     R"lua(local x = 1
+x =+ 1)lua",
+     R"lua(kling: film.lua:3: unexpected symbol near '+'
+  x =+ 1
+     ^
+  do: Lua has no +=, no ++: write x = x + 1
+)lua",
+     ""},
+    {"",
+     R"lua(local x = 1
+x == 5)lua",
+     R"lua(kling: film.lua:3: syntax error near '=='
+  x == 5
+    ^
+  do: one = sets a value: x = 5; two compare: if x == 5 then
+)lua",
+     ""},
+    {"", R"lua(local f = function(x) x end)lua",
+     R"lua(kling: film.lua:2: syntax error near 'end'
+  local f = function(x) x end
+                          ^
+  do: a value alone is no statement: return x gives it back, name(…) calls
+)lua",
+     ""},
+    {"", R"lua(print "take " .. 5)lua",
+     R"lua(kling: film.lua:2: unexpected symbol near '..'
+  print "take " .. 5
+                ^
+  do: a call in front of .. has brackets: print("a" .. x)
+)lua",
+     ""},
+    {"",
+     R"lua(local shots = { "A fox" }
+print(shots[1))lua",
+     R"lua(kling: film.lua:3: ']' expected near ')'
+  print(shots[1)
+               ^
+  do: is a ] missing before it?
+)lua",
+     ""},
+    {"", R"lua(print('It''s a fox'))lua",
+     R"lua(kling: film.lua:2: ')' expected near ''s a fox''
+  print('It''s a fox')
+            ^
+  do: the text ends at the ' inside of it: put it in double quotes
+)lua",
+     ""},
+    {"", R"lua(kling.text2video "A fox", 5)lua",
+     R"lua(kling: film.lua:2: syntax error near ','
+  kling.text2video "A fox", 5
+                          ^
+  do: named values stand in { and }: kling.text2video { prompt = "…" }
+)lua",
+     ""},
+    {"", R"lua(A heron lifts off from the lake at dawn)lua",
+     R"lua(kling: film.lua:2: syntax error near 'heron'
+  A heron lifts off from the lake at dawn
+    ^
+  do: if this is a prompt, write kling.text2video("…")
+)lua",
+     ""},
+    {"", R"lua(kling.videos.generate { prompt = "A fox" })lua",
+     R"lua(kling: film.lua:2: attempt to index a nil value (field 'videos')
+  do: write kling.text2video { prompt = "…" }, kling.image2video { image = "hero.png" }
+)lua",
+     ""},
+    {"", R"lua(kling.images.create { prompt = "A fox" })lua",
+     R"lua(kling: film.lua:2: attempt to index a nil value (field 'images')
+  do: write kling.text2video { prompt = "…" }, kling.image2video { image = "hero.png" }
+)lua",
+     ""},
+    {"", R"lua(local text2video = require "kling.text2video")lua",
+     R"lua(kling: film.lua:2: module 'kling.text2video' not found
+  do: write local kling = require "kling": kling.text2video is in it
+)lua",
+     ""},
+    {"", R"lua(kling.create_video("A fox"))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (field 'create_video')
+  do: write kling.text2video { prompt = "…" }
+)lua",
+     ""},
+    {"", R"lua(kling.read_csv("shots.csv"))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (field 'read_csv')
+  do: write kling.csv("shots.csv")
+)lua",
+     ""},
+    {"", R"lua(kling.upload("hero.png"))lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (field 'upload')
+  do: write kling.configure { upload = function(path) … return url end }
+)lua",
+     ""},
+    {"", R"lua(kling.balance())lua",
+     R"lua(kling: film.lua:2: attempt to call a nil value (field 'balance')
+  do: your account's page shows it; kling doctor checks the key
+)lua",
+     ""},
+    {"", R"lua(kling.configure { sim = true })lua",
+     R"lua(kling: film.lua:2: there is no option sim
+  do: the command says so: kling run --sim film.lua, kling run --draft film.lua
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video("A fox"):wait()
+if clip > 3 then print("long") end)lua",
+     R"lua(kling: film.lua:3: attempt to compare number with kling.Clip
+  do: write clip.duration > 3, or job:wait().duration > 3
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video("A fox"):wait()
+clip:extend())lua",
+     R"lua(kling: film.lua:3: a Clip has no extend
+  do: write kling.image2video { image = clip:last_frame(), prompt = "…" }
+)lua",
+     ""},
+    {"",
+     R"lua(local clip = kling.text2video("A fox"):wait()
+clip:save("shots/", "fox"))lua",
+     R"lua(kling: film.lua:3: save takes one path
+  do: write clip:save("shots/fox.mp4")
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", watermark_info = true })lua",
+     R"lua(kling: film.lua:2: text2video: watermark_info must be a table, got true
+  do: write watermark_info = { enabled = true }
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A fox", camera_control = { zoom = 5 } })lua",
+     R"lua(kling: film.lua:2: text2video: there is no field camera_control.zoom
+  do: write config = { zoom = … }
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = function() return "A fox" end })lua",
+     R"lua(kling: film.lua:2: prompt is a function, which cannot be sent
+  do: leave it out, or call it
+)lua",
+     ""},
+    {"", R"lua(kling.image2video { image = { "one.png", "two.png" }, prompt = "It runs" })lua",
+     R"lua(kling: film.lua:2: image2video: image must be a picture: a URL, a path, Base64 or an Image, got a list
+  do: kling.omni takes several: image_list = { … }
+)lua",
+     ""},
+    {"", R"lua(kling.omni { image_list = { "no.png" }, prompt = "It runs" })lua",
+     R"lua(kling: film.lua:2: omni: image_list[1]: no such file: no.png
+  do: check the path; relative ones start at the working folder
+)lua",
+     ""},
+    {"", R"lua(kling.json("{}{}"))lua",
+     R"lua(kling: film.lua:2: this text is not JSON: line 1, column 3
+  do: several values are one list: [ … ], with commas between them
+)lua",
+     ""},
+    {"", R"lua(kling.json(("["):rep(70) .. ("]"):rep(70)))lua",
+     R"lua(kling: film.lua:2: this text has more than 64 tables inside of each other
+)lua",
+     ""},
+    {"",
+     R"lua(io.open("shots.csv", "w"):write("\n\n"):close()
+kling.csv("shots.csv"))lua",
+     R"lua(kling: film.lua:3: shots.csv is empty
+  do: the first row names the columns, such as prompt,duration
+)lua",
+     ""},
+    {"",
+     R"lua(local row = {}
+print(row.items.first))lua",
+     R"lua(kling: film.lua:3: attempt to index a nil value (field 'items')
+  do: it was given no value; a function that gives one needs a return; kling.all gives one table
+)lua",
+     ""},
+    {"", R"lua(print(sum + 1))lua",
+     R"lua(kling: film.lua:2: attempt to perform arithmetic on a nil value (global 'sum')
+  do: a comment begins with --; a text, such as a path, stands in quotes
+)lua",
+     ""},
+    {"",
+     R"lua(local list = {}
+print("A " .. list.title))lua",
+     R"lua(kling: film.lua:3: attempt to concatenate a nil value (field 'title')
+  do: a value was never set: is it spelt as where it was set?
+)lua",
+     ""},
+    {"",
+     R"lua(local input
+input())lua",
+     R"lua(kling: film.lua:3: attempt to call a nil value (local 'input')
+  do: it was given no function, or another value since
 )lua",
      ""},
 };

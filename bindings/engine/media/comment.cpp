@@ -153,7 +153,8 @@ Result<bool> copy_with_comment(const std::string& from, const std::string& to,
   });
   if (!status) return status.error();
   out.close();
-  if (!out) return media_error(to, "cannot be written", "is the disk full?");
+  if (!out)
+    return media_error(to, "cannot be written", "is the disk full? may its folder be written?");
   if (status = commit_file(part.path(), to); !status) return status.error();
   return true;
 }
