@@ -174,18 +174,18 @@ bool note_position(Database& db, const Step& wanted, const Asking& asking) {
   return before.has_value();
 }
 
-void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64_t row,
-              bool taken) {
+void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64_t row, bool taken,
+              std::int64_t run) {
   if (taken)
     db.run(
         "DELETE FROM asks WHERE script = ? AND digest = ? AND step IN (SELECT other.id FROM steps"
         " JOIN steps other USING (service, digest, ordinal) WHERE steps.id = ?)",
         asking.script, wanted.digest, row);
   db.run(
-      "INSERT INTO asks (script, task_path, digest, nth, step) VALUES (?, ?, ?, ?, ?)"
+      "INSERT INTO asks (script, task_path, digest, nth, step, run) VALUES (?, ?, ?, ?, ?, ?)"
       " ON CONFLICT (script, task_path, digest, nth) DO UPDATE SET step = excluded.step,"
-      " kept = 0, timeouts = 0",
-      asking.script, wanted.task_path, wanted.digest, asking.nth, row);
+      " kept = 0, timeouts = 0, run = CASE excluded.run WHEN 0 THEN run ELSE excluded.run END",
+      asking.script, wanted.task_path, wanted.digest, asking.nth, row, run);
 }
 
 std::int64_t note_moved(Database& db, const Step& wanted, const Asking& asking) {

@@ -67,9 +67,10 @@ bool note_position(Database& db, const Step& wanted, const Asking& asking);
 /// That these asks are answered as before the next time, too.
 void keep(Database& db, const std::vector<Caught>& caught);
 /// That this ask got the row; what was kept of another one that it had got before goes. `taken`:
-/// from other asks of the script, which have none any more.
+/// from other asks of the script, which have none any more. `run`: of asks (0: this one), or
+/// kMadeAnew.
 void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64_t row,
-              bool taken = false);
+              bool taken = false, std::int64_t run = 0);
 /// The row that an ask without a record would get, as it or its script has moved, noted as its own;
 /// 0: none.
 std::int64_t note_moved(Database& db, const Step& wanted, const Asking& asking);

@@ -105,7 +105,8 @@ class SqliteLedger : public Ledger {
         db_.run("UPDATE asks SET run = ? WHERE script = ? AND digest = ? AND step = ?",
                 anew ? kMadeAnew - claim.step.id : 0, asking.script, wanted.digest, recorded);
       else if (!same && !asking.script.empty())
-        note_ask(db_, wanted, asking, claim.step.id, choice.taken);
+        note_ask(db_, wanted, asking, claim.step.id, choice.taken,
+                 asking.anew && claim.created ? kMadeAnew : 0);  // what is new needs no other
       return claim;
     });
   }

@@ -268,7 +268,8 @@ if loadfile then -- a safe script has none
 end
 
 -- As the stock one (same searchers, messages and results), but module bodies may wait.
-local package, loading = package, {}
+-- Which task loads a module, and which module a task waits for.
+local package, loading, wanted = package, {}, {}
 function require(name) -- luacheck: globals require
   if type(name) == "number" then name = tostring(name) end
   if type(name) ~= "string" then
@@ -282,9 +283,19 @@ function require(name) -- luacheck: globals require
   local loaded = package.loaded
   while true do
     if loaded[name] then return loaded[name] end
-    if not loading[name] then break end
-    local signal, waiting = core.group(), loading[name]
-    waiting[#waiting + 1] = signal
+    local waiting, me = loading[name], core.here()
+    wanted[me] = nil
+    if not waiting then break end
+    local by = waiting
+    while by do
+      if by.task == me then
+        local text = "module '%s' is not loaded yet: what it requires cannot require it"
+        error(text:format(name), 2)
+      end
+      by = loading[wanted[by.task]]
+    end
+    local signal = core.group()
+    waiting[#waiting + 1], wanted[me] = signal, name
     signal:step(3600) -- another task is loading it
   end
   if type(package.searchers) ~= "table" then error("'package.searchers' must be a table", 2) end
@@ -300,7 +311,7 @@ function require(name) -- luacheck: globals require
     if type(loader) == "function" then
       local value
       do
-        local waiting = {}
+        local waiting = { task = core.here() }
         local _ <close> = setmetatable({}, {
           __close = function()
             loading[name] = nil

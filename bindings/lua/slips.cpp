@@ -177,26 +177,29 @@ struct Hint {
 constexpr struct {
   std::string_view called, indexed;
   const char* instead;
+  bool methods = false;  ///< called as a method or field, too
 } kElsewhere[] = {
     {"push pushback append add insert pop shift remove sort sorted join implode", "",
-     "write table.insert(t, x), table.remove(t), table.sort(t), table.concat(t, \", \")"},
+     "write table.insert(t, x), table.remove(t), table.sort(t), table.concat(t, \", \")", true},
     {"slice unpack substr substring", "",
-     "a part of a list: { table.unpack(list, 1, 2) }, of a text: text:sub(1, 2)"},
+     "a part of a list: { table.unpack(list, 1, 2) }, of a text: text:sub(1, 2)", true},
     {"foreach each map filter reduce items keys values entries enumerate zip sum",
      "object array itertools",
-     "write for i, item in ipairs(list) do … end; pairs(t) goes through names"},
-    {"split explode splitlines", "", "write for part in text:gmatch(\"[^,]+\") do … end"},
-    {"strip trim chomp", "", "write text:match(\"^%s*(.-)%s*$\")"},
+     "write for i, item in ipairs(list) do … end; pairs(t) goes through names", true},
+    {"split explode splitlines", "", "write for part in text:gmatch(\"[^,]+\") do … end", true},
+    {"strip trim chomp", "", "write text:match(\"^%s*(.-)%s*$\")", true},
     {"replace replaceall startswith endswith includes contains indexof has", "re regex regexp",
-     "write text:gsub(\"old\", \"new\"), text:find(\"fox\", 1, true), text:match(\"%d+\")"},
-    {"toupper tolower touppercase tolowercase upcase downcase capitalize title", "string",
-     "write text:upper(), text:lower(), (\"take %d\"):format(3)"},
+     "write text:gsub(\"old\", \"new\"), text:find(\"fox\", 1, true), text:match(\"%d+\")", true},
+    {"toupper tolower touppercase tolowercase upcase downcase capitalize", "string",
+     "write text:upper(), text:lower(), (\"take %d\"):format(3)", true},
     {"str tostring tos string int float parseint parsefloat number toi", "",
      "write tostring(x), tonumber(x)"},
     {"input prompt alert readline gets confirm", "",
      "write kling.ask(\"When?\", { \"day\", \"night\" })"},
-    {"random randint choice rand shuffle", "random", "write math.random(6), t[math.random(#t)]"},
-    {"round floor ceil abs min max sqrt", "math np", "write math.floor(x + 0.5), math.max(a, b)"},
+    {"random randint choice rand shuffle", "random", "write math.random(6), t[math.random(#t)]",
+     true},
+    {"round floor ceil abs min max sqrt", "math np", "write math.floor(x + 0.5), math.max(a, b)",
+     true},
     {"open fopen exists isfile listdir mkdir makedirs glob", "fs pathlib shutil path",
      "a path is a text: folder .. \"/one.mp4\"; io.open(path) gives its file, nil: there is none"},
     {"list dict array set tuple", "", "a table is { 1, 2 }, or { name = 1 }"},
@@ -215,33 +218,39 @@ std::string elsewhere(const std::string& message, const std::vector<std::string>
   if (!std::regex_search(message, nil, std::regex("(call|index) a nil value \\((\\w+) '(\\w+)'")) ||
       api::has_word("local upvalue", nil[2].str()))
     return {};
+  const bool global = nil[2] == "global";
   if (nil[1] == "index" && std::ranges::count(names, "kling." + nil[3].str()) > 0)
     return "write kling.text2video { prompt = \"…\" }, kling.image2video { image = \"hero.png\" }";
   const std::vector<std::string> ours = function_names();
   std::string word = api::lower(nil[3].str());
   std::erase(word, '_');
-  for (const auto& [called, indexed, instead] : kElsewhere)
+  // A table of the script's own may have fields of any name, that are not set.
+  for (const auto& [called, indexed, instead, methods] : kElsewhere)
     if (api::has_word(nil[1] == "call" ? called : indexed, word) &&
-        (nil[1] == "index" || nil[2] != "global" || std::ranges::count(ours, word) == 0))
+        (global ? nil[1] == "index" || std::ranges::count(ours, word) == 0
+                : nil[1] == "call" && methods))
       return instead;
   return {};
 }
 
 constexpr Hint kMeant[] = {
-    {"attempt to (call|index) .*'(console|System|std|cout|echo|puts|printf|println|log|sprintf)'",
+    {"attempt to (call|index) .*\\(global "
+     "'(console|System|std|cout|echo|puts|printf|println|log|sprintf)'",
      "write print(x); filled in: print((\"take %d\"):format(3))"},
     {"concatenate a nil value$", "what is joined by .. has no value: leave it out"},
     {"nil value \\(global '(kling|import|include)'", "begin with: local kling = require \"kling\""},
     {"arithmetic .*'kling'", "a text stands in quotes: \"kling-v3\""},
     {"\\(for iterator", "write for i, item in ipairs(list) do"},
-    {"index a nil value \\(\\w+ '(f|fh|file|handle|input)'",
+    {"index a nil value \\((local|upvalue|global) '(f|fh|file|handle|input|out|log)'",
      "io.open gives nil where there is no such file: assert(io.open(path)) says why"},
     {"error without a text \\(table", "error wants a text: error(\"…\"), or kling.json(value)"},
     {"' \\(table expected, got n(il|o v)|(concatenate|length of) a nil value \\((?!field "
      "'(\\?|int))|arithmetic on a nil value \\((field '[^?i]|local|upv)|compare.*nil",
      "a value was never set: is it spelt as where it was set?"},
     {"'(for iterator|ipairs|pairs)' \\(table expected", "pairs and ipairs go through tables only"},
-    {"'(length|size|count|len)'|bad 'for' limit", "#list counts a list: for i = 1, #list do"},
+    {"(call|arithmetic|length|compare).*'(length|size|count|len)'|bad 'for' limit|'for' limit must",
+     "#list counts a list: for i = 1, #list do; tonumber(x) reads a number"},
+    {"module '.*' is not loaded yet", "require one of the two inside of the function that uses it"},
     {"module '.*json' not", "kling.json(x) reads and writes JSON"},
     {"module 'kling[./]", "write local kling = require \"kling\": kling.text2video is in it"},
     {"compare .*kling\\.(Clip|Job|Task)", "write clip.duration > 3, or job:wait().duration > 3"},
@@ -249,7 +258,8 @@ constexpr Hint kMeant[] = {
     {"value \\(\\w+ 'kling'", "write kling.text2video { … }"},
     {"global '(exit|quit|die|abort)'", "write os.exit(1), or error(\"why\")"},
     {"global 'range'", "write for i = 1, 3 do … end"},
-    {"global 'f'", "Lua puts no {name} into a text: write \"A \" .. animal"},
+    {"global 'f'",
+     "a function is made above its first call; Lua puts no {name} into a text: \"A \" .. name"},
     {"to '(upper|lower|rep|format|sub|gsub|find|match|len)' \\(string expected, got n",
      "a text has its methods behind a colon: name:upper()"},
     {"index a nil value \\((local|upvalue|field '(?!\\?|int))",
@@ -331,6 +341,12 @@ std::string meant_member(std::string_view owner, std::string_view name) {
 
 std::string meant_instead(std::string_view message, const std::vector<std::string>& names) {
   const std::string text(message.substr(0, 1000));
+  // What a script says in its own errors is no slip.
+  static const std::regex& ours = *new std::regex(
+      "attempt to |bad argument #|bad 'for'|'for' |module '[^']*' (not found:|is not loaded)|error "
+      "without a text|"
+      "stack overflow|cannot open |: No such file|not enough memory|index out of range|invalid ");
+  if (!std::regex_search(text, ours)) return {};
   if (const std::string name = text_between(text, "nil value (global '", "'");
       name != "kling" && !api::did_you_mean(name, {"kling"}).empty())
     return "did you mean kling?";

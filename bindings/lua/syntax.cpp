@@ -63,10 +63,15 @@ constexpr SyntaxSlip kSyntax[] = {
     {"((duration|seconds|crossfade|timeout) *= *|(trim|frame|sleep)\\()[0-9.]+ "
      "*(:[0-9]|(s|sec|min|m|h|ms)[a-z]*\\b)",
      "seconds are plain numbers: duration = 5, clip:trim(1, 4)"},
+    {"\"\":(upper|lower|rep|format|sub|gsub|match|find|len|reverse|byte) *\\(",
+     "a text in quotes stands in brackets before its method: (\"A fox\"):upper(); # counts it",
+     "near ':'"},
     {":[a-z]\\w* *\\(", "is a } missing before the colon?", "'\\}' expected .*near ':'"},
-    {"\\}:\\w", "is a ) missing before the colon?", "'\\)' expected near ':'"},
-    {";", "what stands in ( ) is separated by commas", "'\\)' expected near ';'"},
-    {"\"\" *\\. *\\w", "texts are joined with ..: \"A \" .. name"},
+    {"\\}\\s*:\\w", "is a ) missing before the colon?", "'\\)' expected .*near ':'"},
+    {";", "is a ) missing before it? what stands in ( ) is separated by commas",
+     "'\\)' expected near ';'"},
+    {"\"\" *\\. *[\\w\"]|\\w \\. \"\"", "texts are joined with ..: \"A \" .. name"},
+    {"= *\\([^()\n]*,", "values have no brackets: local a, b = 1, 2", "'\\)' expected near ','"},
     {", *,", "one of the two commas is too many", "unexpected symbol near ','"},
     {"\\bfor \\w+ *(=|in) *\\w+( +to |:[0-9]| *\\.\\.)|\\bfor *\\(|\\bfor \\w+ of |\n *foreach .* "
      "(in|as|of) ",
@@ -77,31 +82,43 @@ constexpr SyntaxSlip kSyntax[] = {
      "this is a word of Lua's own: choose another name",
      "near "
      "'(end|repeat|in|not|and|or|then|until|break|goto|do|for|if|return|while|else|function)'"},
+    {"[.:](end|repeat|in|not|and|or|then|until|break|goto|do|for|if|return|while|else|function)\\b",
+     "this is a word of Lua's own: choose another name", "<name> expected near '\\w"},
+    {"\\bfunction *\\(", "a function here has a name: local function name(…) … end",
+     "<name> expected near '\\('"},
     {"\"\"(s|t|re|ll|ve|m|d)\\b", "the text ends at the ' inside of it: put it in double quotes"},
     {"\"\"\"|= *\"\"'", "a text over several lines stands in [[ and ]]"},
     {"\\*\\*", "a power is written 2 ^ 3"},
     {"\\bf\"\"", "Lua puts no {name} into a text: write \"A \" .. animal"},
     {"\n *kling \\w+", "a dot is missing: kling.text2video { … }"},
-    {"\\w\\.[0-9]+\\b", "an item of a list is list[1]"},
+    {"\\b[A-Za-z_]\\w*\\.[0-9]+\\b", "an item of a list is list[1]"},
+    {"[0-9]_[0-9]", "a number is written without _: 1000", "malformed number"},
     {"[0-9]\\.\\.[0-9]", "a comma separates two numbers: clip:trim(1, 4)", "malformed number"},
     {"malformed number|[0-9] *: *[0-9]",
      "what is no plain number stands in quotes: \"16:9\", \"4k\""},
     {"!=|<>", "Lua's \"not equal\" is ~="},
     {"&&|\\|\\||near '!'", "Lua writes and, or, not"},
-    {"[-+*/%]=|= ?[+*/]|\\+\\+|\n *\\w+--", "Lua has no +=, no ++: write x = x + 1"},
+    {"([-+*/%^]|\\.\\.)=|= ?[+*/]|\\+\\+|\n *\\w+--", "Lua has no +=, no ++: write x = x + 1"},
     {"===|near 'is'|'then' expected near '='", "to compare two values, write =="},
     {"= *(\\$ *[0-9]|[0-9.]+ *\\$)", "an amount is a plain number of US$: budget = 5"},
     {"near '\\$'", "a name has no $: write \"A \" .. animal"},
     {"=>|->|\\blambda\\b", "a function is written function(x) return … end"},
     {":=", "write = instead of :="},
-    {"\n *(#|/\\*|//)|[ )}](//|#) ", "a comment begins with --"},
+    {"\n *(#|/\\*|//)|[ )}](//|#) +[A-Za-z]+ [A-Za-z]", "a comment begins with --"},
     {"require kling", "write require \"kling\", in quotes"},
     {"= ~/", "a path stands in quotes, and begins with os.getenv(\"HOME\") instead of ~"},
     {"\n *local \\w+ *: *\\w+ *=|\\bfunction[^(\n]*\\([^)\n]*\\w *: *\\w",
      "Lua has no types: leave out the colon and what follows it"},
-    {"\n *local \\w+:", "leave out local: it names something new"},
+    {"\n *local \\w+[:.[]", "leave out local: it names something new"},
+    {"\\blocal function \\w+[:.]", "leave out local: it names something new",
+     "'\\(' expected near '[:.]'"},
+    {"\n *(local )?\\w+ *= *\\w+ *=[^=]", "one value at a time: b = 3, then a = b", "near '='"},
+    {"\n *(del|delete) +\\w", "write shots[1] = nil, or table.remove(shots, 1)"},
+    {"\\bif\\b[^\n]*\\bin\\b", "a loop finds it: for i, item in ipairs(list) do … end",
+     "'then' expected near '(in|not)'"},
+    {"= *[\\w\".]+ if .* else ", "a value that depends: x = a and b or c"},
     {"\n *(const|let|var|auto) +\\w", "a new name begins with local: local shot = …"},
-    {"\n *(import|from|include|using|use) +[^\n]*(kling|\"\")",
+    {"\n *(import|from|include|using|use) +(?![=,.:(])[^\n]*(kling|\"\")",
      "begin with: local kling = require \"kling\""},
     {"\n *(import|from|include|using|use|package) +[\\w<{*]",
      "leave it out: os, io, math, string and table are there; a file of yours: require \"name\""},
@@ -122,7 +139,8 @@ constexpr SyntaxSlip kSyntax[] = {
     {"\n *(for|if|while|else)\\b.*: *\n|\n *(def|fn|func) |'(do|then)' expected|ol near "
      "'\\{'|'end'.*'\\}'",
      "write for … do … end, while … do … end, if … then … end, function name(…) … end"},
-    {"[=(,] *\\[(?!\\[|=)|'\\]' expected near '='", "a table stands in { and }, not in [ and ]"},
+    {"[=(,] *\\[(?!\\[|=|[^\\]\n]*\\] *=)|'\\]' expected near '='",
+     "a table stands in { and }, not in [ and ]"},
     {"\n *local +(?!function\\b)\\w+ +\\w+ *\\(", "write local function name(…) … end"},
     {"unfinished long", "what begins with [[ ends with ]]"},
     {"unfinished string", "close this text with a quote; several lines stand in [[ and ]]"},
@@ -160,13 +178,14 @@ constexpr SyntaxSlip kSyntax[] = {
 /// it.
 std::string syntax_hint(const std::string& message, std::string_view before,
                         const std::string& line, const std::string& near, std::size_t column) {
-  static const std::regex& texts = *new std::regex(R"("[^"\n]*"|'[^'\n]*'|\[\[[^\n]*?\]\])");
-  static const std::regex& comments = *new std::regex(R"((^|\s)--[^\n]*)");
+  static const std::regex& texts =
+      *new std::regex(R"("(\\.|[^"\\\n])*"|'(\\.|[^'\\\n])*'|\[(=*)\[[^\n]*?\]\3\])");
+  static const std::regex& comments = *new std::regex(R"((^|\s)--[^\n]*|--[^\s;)][^\n]*)");
   const std::string lines = std::string(before.substr(0, 1000)) + "\n" + line.substr(0, 1000);
   std::string code = std::regex_replace(std::regex_replace(lines, texts, "\"\""), comments, "");
-  if (const auto end = std::min(code.find("]]"), code.size());  // of a text that began above
-      end < code.size() && std::count(code.begin(), code.begin() + std::ptrdiff_t(end), '[') < 2)
-    code.erase(0, end);
+  if (std::smatch end; std::regex_search(code, end, std::regex("\\]=*\\]")) &&
+                       std::ranges::count(end.prefix().str(), '[') < 2)
+    code.erase(0, std::size_t(end.position()));  // of a text that began above
   const std::string both = "\n" + code + "\n" + message.substr(0, 1000);
   for (const SyntaxSlip& slip : kSyntax)
     if (std::regex_search(message, std::regex(slip.told)) &&

@@ -312,6 +312,13 @@ int now(lua_State* L) {
   return 1;
 }
 
+/// here(): which task runs; 0: none.
+int here(lua_State* L) {
+  const Task* task = state_of(L).running();
+  lua_pushinteger(L, task != nullptr ? static_cast<lua_Integer>(task->id) : 0);
+  return 1;
+}
+
 /// waitable(x): whether it is a Job or a Task.
 int waitable(lua_State* L) {
   lua_pushboolean(L, test_object<JobRef>(L, 1) != nullptr || test_object<TaskRef>(L, 1) != nullptr);
@@ -387,10 +394,18 @@ int group_set(lua_State* L) {
 
 const luaL_Reg kTaskVerbs[] = {
     {"spawn", with_dot<spawn>}, {"sleep", with_dot<sleep>}, {nullptr, nullptr}};
-const luaL_Reg kTaskCore[] = {
-    {"group", new_group},     {"outcome", outcome},         {"also", also},     {"now", now},
-    {"no_result", no_result}, {"waitable", waitable},       {"refuse", refuse}, {"label", label},
-    {"explain", explain},     {"check_list", check_a_list}, {nullptr, nullptr}};
+const luaL_Reg kTaskCore[] = {{"group", new_group},
+                              {"outcome", outcome},
+                              {"also", also},
+                              {"now", now},
+                              {"here", here},
+                              {"no_result", no_result},
+                              {"waitable", waitable},
+                              {"refuse", refuse},
+                              {"label", label},
+                              {"explain", explain},
+                              {"check_list", check_a_list},
+                              {nullptr, nullptr}};
 
 void define_tasks(lua_State* L) {
   static const luaL_Reg kTaskMeta[] = {

@@ -470,6 +470,24 @@ TEST_CASE("a shot that is made again in a run that dies is not paid for once mor
   CHECK(stage.service->counters().creates == 4);
 }
 
+TEST_CASE("a shot that is new where it is to be made again is made once, also if the run dies") {
+  const Stage stage(kPairOfShots +
+                    "if os.getenv('STAY') then while true do kling.sleep(1) end end");
+  const std::vector<std::string> again = {"run", "--again", "second", "--no-store", "film.lua"};
+  {
+    ::setenv("STAY", "1", 1);
+    const auto run = stage.start(again);
+    CHECK(stage.until([&](const auto&) { return contains(run->told(), "second  succeeded"); }));
+    run->signal(SIGKILL);
+    (void)run->wait();
+    ::unsetenv("STAY");
+  }
+  CHECK(stage.run(again).code == 0);
+  CHECK(stage.service->counters().creates == 2);
+  CHECK(stage.run(again).code == 0);  // that one came to its end
+  CHECK(stage.service->counters().creates == 3);
+}
+
 TEST_CASE("who types at the REPL is asked there, and Ctrl-C leaves the question open") {
   const Stage stage("");
   Typist session(stage, {"repl"});

@@ -255,6 +255,27 @@ TEST_CASE("require fails with the same words as the stock one") {
   CHECK(own.global("message") == foreign.global("message"));
 }
 
+TEST_CASE("modules that require each other are told, whichever task loads which") {
+  Lua lua;
+  CHECK_RUNS(lua.task(R"lua(
+    for name, other in pairs { a = "b", b = "a", self = "self" } do
+      package.preload[name] = function() kling.sleep(0.01) return require(other) end
+    end
+    for _, first in ipairs { "a", "self" } do
+      local ok, err = pcall(require, first)
+      assert(not ok and err:find "is not loaded yet", err)
+    end
+    local failures = 0
+    local function load(name) return function()
+      local ok, err = pcall(require, name)
+      assert(not ok and err:find "is not loaded yet", err)
+      failures = failures + 1
+    end end
+    kling.timeout(10, kling.all, { load "a", load "b" })
+    assert(failures == 2)
+  )lua"));
+}
+
 TEST_CASE("a task may yield by itself to let others run") {
   Lua lua;
   CHECK_RUNS(lua.task(R"lua(
