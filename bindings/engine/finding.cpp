@@ -24,7 +24,8 @@ std::string id_of(const Handle& handle) {
   return handle.task_id.empty() ? handle.external_id : handle.task_id;
 }
 
-/// The newest row of this name, of `run` or at least of no draft where there is one, else the one
+/// The newest row of this name, of `run` or at least of no take where there is one, and of those
+/// that were sent, and that the script still asks for; else the one
 /// whose id, handle, name or step's address begins with `id`: of attempts at one step, and of one
 /// name, the newest.
 Result<std::optional<Step>> find_by_beginning(Ledger& book, const std::string& kind,
@@ -33,10 +34,10 @@ Result<std::optional<Step>> find_by_beginning(Ledger& book, const std::string& k
   if (!rows) return rows.error();
   std::vector<const Step*> begun;
   const auto rank = [&run](const Step& row) {
-    const bool draft = row.run.find('@') != row.run.npos &&
-                       (row.run.ends_with("@draft") || row.run.ends_with("-draft"));
-    const int left = row.superseded && row.unsent() ? 3 : 0;
-    return left + (!run.empty() && row.run == run ? 0 : draft ? 2 : 1);
+    const bool take = row.run.find('@') != row.run.npos;
+    const bool draft = take && (row.run.ends_with("@draft") || row.run.ends_with("-draft"));
+    const int left = row.superseded && row.unsent() ? 10 : row.superseded || row.unsent() ? 1 : 0;
+    return left + (!run.empty() && row.run == run ? 0 : draft ? 6 : take ? 4 : 2);
   };
   const Step* named = nullptr;
   for (const Step& row : *rows)

@@ -38,7 +38,8 @@ class Reader {
       case LUA_TUSERDATA: return read_userdata(index, out);
       case LUA_TFUNCTION:
         error_.hint =
-            path_.starts_with("on_") ? "on_progress goes to job:wait, kling.all and kling.map"
+            path_ == "on_done"         ? "write job:on_done(function(clip, err) … end)"
+            : path_.starts_with("on_") ? "on_progress goes to job:wait, kling.all and kling.map"
             : path_.starts_with("callback")
                 ? "it is an address; a function goes to job:on_done(function(clip, err) … end)"
             : path_.starts_with("image") || path_.starts_with("video")

@@ -168,11 +168,15 @@ const char* check_path(lua_State* L, int index) {
   const bool address = scheme != nullptr && std::all_of(path, scheme, letter);
   const bool windows = letter(path[0]) && path[1] == ':' && path[2] == '\\';
   const bool zero = std::strlen(path) != lua_rawlen(L, index);
-  if (!home && !variable && !address && !windows && !zero) return path;
+  const bool control = std::strpbrk(path, "\a\b\f\n\r\t\v") != nullptr;
+  if (!home && !variable && !address && !windows && !zero && !control) return path;
   raise_new(L, Kind::invalid, [&](Error& error) {
     if (zero) {
       error.message = "there is a zero byte in the path";
       error.hint = "leave out \\0: no system has such names";
+    } else if (control) {
+      error.message = "there is a control character in the path: " + api::excerpt(path, 60);
+      error.hint = "in a text \\t and \\n are a tab and a line's end: folders stand between /";
     } else if (address) {
       error.message = std::string("this is an address and no path: ") + path;
       error.hint = "give a path of this machine, such as shots/fox.mp4";

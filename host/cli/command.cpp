@@ -79,8 +79,9 @@ void add_commands(CLI::App& app, std::span<const Command> table, int& code, std:
       // Before the command's name they would be another command's: `kling jobs --sim prune`.
       for (const CLI::Option* option : sub->get_parent()->get_options())
         if (option->count() > 0)
-          return void(code = misused(option->get_name() + " belongs behind " + sub->get_name(),
-                                     "write " + path + " " + option->get_name()));
+          return void(code =
+                          misused(option->get_name() + " belongs behind " + sub->get_name(),
+                                  "write " + path + as_typed(*sub->get_parent()) + as_typed(*sub)));
       for (const CLI::Option* option : sub->get_options()) {
         const std::string value = option->empty() ? "" : option->results().back();
         if (option->get_positional() || option->check_lname("script") || !value.ends_with(".lua"))
@@ -156,18 +157,19 @@ void Voice::add_options(CLI::App& owner) {
 
 std::string Voice::typed(std::string hint) const {
   constexpr const char* kOurs =
-      "jobs( (list|show|wait|save|resolve|answer|prune))?|run|plan|query|repl|view";
+      "jobs( (list|show|wait|save|resolve|answer|notify|prune))?|run|plan|query|repl|view";
   for (const auto& [name, commands] : {std::pair{"--take", "run|plan|view"},
                                        {"--draft", "run|plan"},
                                        {"--ledger", kOurs},
                                        {"--sim", kOurs}}) {
     const CLI::Option* option = app == nullptr ? nullptr : app->get_option_no_throw(name);
-    const bool typed_too = option != nullptr && option->count() > 0;
+    const bool typed_too = (option != nullptr && option->count() > 0) ||
+                           (g_rehearses && name == std::string_view("--sim"));
     if (!typed_too && (ledger.empty() || name != std::string_view("--ledger"))) continue;
     std::string given = std::string(" ") + name;
     if (!typed_too)
       given += " " + quoted(ledger);
-    else if (option->get_items_expected_max() > 0)
+    else if (option != nullptr && option->get_items_expected_max() > 0)
       given += " " + quoted(option->results().back());
     // Unless the command has it already; words of the sentence behind it may name it, too.
     const std::regex command(std::string("(kling (") + commands + ")\\b)(?![^;,\\n]* " + name +
@@ -197,8 +199,8 @@ void Voice::note(const std::string& text) const {
 }
 
 int misused(const std::string& problem, const std::string& hint) {
-  (void)Voice{.json = g_misused_in_json}.fail(
-      {.kind = Kind::invalid, .message = problem, .hint = hint});
+  const Voice voice{.json = g_misused_in_json};
+  (void)voice.fail({.kind = Kind::invalid, .message = problem, .hint = hint});
   return kExitUsage;
 }
 

@@ -106,6 +106,7 @@ struct Voice {
 /// code.
 int misused(const std::string& problem, const std::string& hint);
 inline bool g_misused_in_json = false;  ///< set before the line is read
+inline bool g_rehearses = false;        ///< likewise: --sim is among its words
 
 /// Ctrl-C and SIGTERM for commands that wait: the first asks, the second leaves at once (what was
 /// sent is in the ledger). A thread of its own hears of the signals and calls `wake`; no system

@@ -65,6 +65,7 @@ std::string in_our_words(std::string text) {
         {": At least ([0-9]+) required.*", " wants $1 values behind it"},
         {": At [Mm]ost 1 required.*", " is given twice"},
         {" not in \\{(.*)\\}$", " is not one of $1"},
+        {"^ requires ", "an option here is one of the simulator's: it requires "},
         {": Value ", ": "}})
     text = std::regex_replace(text, std::regex(theirs), ours);
   return text;
@@ -96,7 +97,12 @@ constexpr struct {
     {"kling sim", "run", "kling run --sim film.lua; kling sim alone is a server"},
     {"kling", "text2video image2video omni multi_image2video prompt",
      "it stands in a script, or in kling repl: kling.text2video(\"…\")"},
-    {"kling jobs", "ls", "kling jobs list"},
+    {"kling jobs", "ls all status history", "kling jobs list"},
+    {"kling jobs", "open pending running", "kling jobs list --open"},
+    {"kling jobs", "failed errors", "kling jobs list --state failed"},
+    {"kling jobs", "log info view inspect", "kling jobs show ID"},
+    {"kling jobs", "get download fetch export", "kling jobs save ID shot.mp4"},
+    {"kling jobs", "retry again", "kling run --retry-failed film.lua"},
     {"kling jobs", "rm delete remove clean", "kling jobs prune deletes old clips"},
     {"kling jobs", "cancel stop kill abort", "kling jobs resolve ID --abandon"},
     {"", "--dry-run --dryrun --plan --preview --rehearse --estimate --cost --price",
@@ -148,7 +154,7 @@ int tell_unknown(const CLI::App& app, const std::string& path, const std::string
   if (path == "kling login")
     return misused("kling login takes no key as an argument: your shell keeps what is typed",
                    "kling login asks for it; if that was your key, make a new one");
-  if (app.get_prefix_command() && !option)
+  if (app.get_prefix_command() && (!option || near == name))
     return misused("-- belongs behind the script", "leave it out: the same line without it");
   if (path == "kling" && !option && word.find_first_of(" .") != word.npos)
     return misused("kling has no command " + word,
@@ -212,6 +218,12 @@ int run_program(int argc, char** argv) {
     return code;
   }
   const std::string first = words[0];
+  const auto has = [&words](const char* word) {
+    const auto end = std::ranges::find(words, "--");
+    return std::find(words.begin(), end, word) != end;
+  };
+  g_misused_in_json = has("--json");
+  g_rehearses = has("--sim");
   const bool known =
       std::ranges::any_of(kCommands, [&](const Command& command) { return command.name == first; });
   if (!known && !first.starts_with('-')) {
@@ -221,14 +233,11 @@ int run_program(int argc, char** argv) {
         std::rotate(words.begin(), words.begin() + 1, words.end());
       std::string line;
       for (const std::string& word : words) line += " " + quoted(word);
-      const bool sim = std::ranges::count(words, "--sim") > 0;
       return misused(first + " is a script",
-                     "kling run" + line + (sim ? "" : ", or kling run --sim" + line));
+                     "kling run" + line + (g_rehearses ? "" : ", or kling run --sim" + line));
     }
     return tell_unknown(app, "kling", first);
   }
-  g_misused_in_json = std::find(words.begin(), std::ranges::find(words, "--"), "--json") !=
-                      std::ranges::find(words, "--");
   // The library would take the next option for a value: --take --sim, and the run is paid for.
   const CLI::App* command = &app;
   for (std::size_t i = 0; i + 1 < words.size() && words[i] != "--"; ++i) {
@@ -263,12 +272,11 @@ int run_program(int argc, char** argv) {
       return misused(what, option->get_name() + ": " + option->get_description());
     if (last == &app && first.starts_with('-')) return tell_unknown(app, path, first);
     const std::string typed = as_typed(*last);
-    const char* sim = typed.find(" --sim") == typed.npos ? "" : " --sim";
     if (what == "path is missing" && !typed.empty())
       return misused(what, "write " + path + typed + " shot.mp4");
     if (what == "handle is missing")
-      return misused("which job? Its " + what, std::string("kling jobs") + sim +
-                                                   " lists them; then: " + path + typed + " ID");
+      return misused("which job? Its " + what,
+                     "kling jobs lists them; then: " + path + typed + " ID");
     if (path == "kling man")
       return misused(what, "kling man prints all of it; kling help COMMAND tells one command");
     const std::string example = last->get_footer();

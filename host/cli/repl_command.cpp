@@ -116,7 +116,8 @@ class Session {
       text += (text.empty() ? "" : "\n") + short_id(job) + "  " + progress_.describe(job);
     }
     return wrapped(
-        text.empty() ? "no jobs in this session; kling jobs list shows the ledger's" : text,
+        text.empty() ? Voice{}.typed("no jobs in this session; kling jobs list shows the ledger's")
+                     : text,
         STDOUT_FILENO);
   }
 

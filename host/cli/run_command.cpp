@@ -293,7 +293,10 @@ int run_script(RunOptions& options) {
   }
   if (!fs::exists(words[0]) && words.size() > 1 && words.back().ends_with(".lua"))
     return misused(words[0] + " is no script, and " + words.back() + " stands behind it",
-                   "a name of several words stands in quotes: --again \"shot 2\"");
+                   options.app->count("--again") > 0
+                       ? "a name of several words stands in quotes: --again \"shot 2\""
+                       : std::string(words[0] == "sim" ? "kling run --sim " : "kling run ") +
+                             cli::quoted(words.back()));
   // Before there is a child: it is in the background of the terminal, which would stop it.
   const auto source = script::read(words.front());
   if (!source) return options.voice.fail(source.error());

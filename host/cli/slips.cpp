@@ -144,6 +144,12 @@ std::string take_slips(const CLI::App& app, Words& words) {
                                                              : "");
   }
   text += ". Nothing was run.\n";
+  const std::string script = line_of({words.front()}) + "\n";
+  if (const std::string name = name_of(foreign, run); name == "budget" || name == "max-price")
+    text += "  with a limit in US$:          " + own + " --max-cost 5" + script;
+  else if (std::ranges::count(kReserved, name) > 0 && name != "notify")
+    text += "  what a run would cost:        kling plan" + script +
+            "  to rehearse it unpaid:        kling run --sim" + script;
   if (!moved.empty())
     text += "  options stand before it:      " + own + line_of(moved) + line_of(typed) +
             line_of({end + (own_too && end < words.end()), words.end()}) + "\n";

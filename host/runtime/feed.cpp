@@ -46,10 +46,14 @@ void Feed::look_at_jobs(const Engines& engines, std::size_t most) {
 
 void Feed::look(const Engines& engines) {
   look_at_jobs(engines);
+  decltype(asked_) present;
   for (const engine::Engine* engine : engines)
-    for (const engine::Question& question : engine->questions())
-      if (question.answer == 0 && asked_.emplace(engine, question.id).second)
+    for (const engine::Question& question : engine->questions()) {
+      const auto key = std::pair(engine, question.id);
+      if (question.answer == 0 && present.insert(key).second && !asked_.contains(key))
         add(R"({"event":"question","question":)" + api::to_text(engine::to_json(question)) + "}");
+    }
+  asked_ = std::move(present);  // one that is asked again is told again
 }
 
 std::string Feed::next() {

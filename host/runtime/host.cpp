@@ -192,7 +192,7 @@ Result<std::shared_ptr<engine::Engine>> kling_host::make_engine(engine::EngineOp
   if (kept != nullptr) {
     auto found = std::move(*kept);
     std::erase(kept_, nullptr);
-    if (!chosen.key.empty()) found->set_key(chosen.key);
+    if (!chosen.key.empty() || chosen.get_key) found->set_key(chosen.key);
     found->set_limits(chosen.limits);
     return found;
   }

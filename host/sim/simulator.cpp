@@ -68,9 +68,10 @@ class Wire : public httplib::Stream {
         }
         return true;
       case Mishap::hang:  // until the client ends it, or the server
-        for (char byte; ::recv(socket_, &byte, 1, 0) > 0 || errno == EAGAIN;) {
-        }
-        return false;
+        for (char byte;;)
+          if (const auto got = ::recv(socket_, &byte, 1, 0);
+              got == 0 || (got < 0 && errno != EAGAIN))
+            return false;
       case Mishap::truncate: {
         seen_ += bytes;
         const auto end = seen_.find("\r\n\r\n");

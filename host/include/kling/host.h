@@ -88,9 +88,9 @@ typedef struct kling_host_options {
   int max_jobs;         /* jobs at the service at a time */
   double max_cost;      /* US$ that a script may spend, its earlier runs included */
   /* What follows is for the profile "safe" (docs/safe.md tells what it cannot prevent), and wrong
-   * in "full". A script
-   * that uses more in one tick is stopped. How many ticks it gets is for the program to say, which
-   * ends its waits with kling_host_cancel, and all of it with kling_host_reload or _free. */
+   * in "full". A script that uses more in one tick is stopped, and all others of its host with it:
+   * those that shall not end each other want a host each. How many ticks it gets is for the program
+   * to say, which ends its waits with kling_host_cancel, and all with kling_host_reload or _free. */
   unsigned long long instruction_limit; /* of Lua, library calls included */
   double wall_limit;                    /* seconds of running; waits do not count */
   const char* const* roots;             /* folders whose files it may name, then NULL */
@@ -207,10 +207,10 @@ enum {
   KLING_TASK_FAILED = 2
 };
 KLING_HOST_EXPORT int kling_host_task_state(kling_host* host, kling_task task);
-/* Of a task that is done: a JSON array of what it returned; a Clip is {"clip": its job's handle,
- * "path" (once it is stored), "duration", "url"}, and "from", "to" (seconds) and "mute" where part
- * of it is meant: path and url are those of the whole. A film is {"path"}, a Job what
- * kling_host_job tells, an Error what a failed task has, and null what JSON has no word for
+/* Of a task that is done: a JSON array of what it returned, as that is now; a Clip is {"clip": its
+ * job's handle, "path" (once it is stored), "duration", "url"}, and "from", "to" (seconds) and
+ * "mute" where part of it is meant: path and url are those of the whole. A film is {"path"}, a Job
+ * what kling_host_job tells, an Error what a failed task has, and null what JSON has no word for
  * (kling_host_error says which). Of one that failed:
  * {"error": {"kind": ..., "message": ...}, "traceback": ...}. Else NULL. */
 KLING_HOST_EXPORT const char* kling_host_result(kling_host* host, kling_task task);
