@@ -245,7 +245,7 @@ constexpr Hint kMeant[] = {
      "io.open gives nil where there is no such file: assert(io.open(path)) says why"},
     {"error without a text \\(table", "error wants a text: error(\"…\"), or kling.json(value)"},
     {"' \\(table expected, got n(il|o v)|(concatenate|length of) a nil value \\((?!field "
-     "'(\\?|int))|arithmetic on a nil value \\((field '[^?i]|local|upv)|compare.*nil",
+     "'(\\?|int))|arithmetic on a nil value \\((field '(?!\\?|integer index)|local|upv)|compare.*nil",
      "a value was never set: is it spelt as where it was set?"},
     {"'(for iterator|ipairs|pairs)' \\(table expected", "pairs and ipairs go through tables only"},
     {"(call|arithmetic|length|compare).*'(length|size|count|len)'|bad 'for' limit|'for' limit must",

@@ -107,6 +107,19 @@ TEST_CASE("what the last clean run did not ask for is superseded, and takes are 
   CHECK(contains(stage.run({"jobs", "list", "--json"}).out, "\"take\":\"night\""));
 }
 
+TEST_CASE(
+    "a name means the shot that its script asks for now, and a take only if there is no other") {
+  const Stage stage(
+      "require 'kling'.text2video { prompt = arg[1], duration = arg[2] and 10, name = 'lead' }");
+  const auto made = [&] { return stage.run({"jobs", "show", "lead"}).out; };
+  for (const char* prompt : {"A red boat", "A blue boat", "A red boat"}) {
+    REQUIRE(stage.run({"run", "film.lua", prompt}).code == 0);
+    CHECK(contains(made(), prompt));
+  }
+  (void)stage.run({"run", "--take", "2", "--max-cost", "0.1", "film.lua", "A boat", "long"});
+  CHECK(contains(made(), "A red boat"));
+}
+
 TEST_CASE("an error is the problem, what to do and the job, a line each") {
   sim::Options options;
   options.faults = {"create#1: 429-balance"};

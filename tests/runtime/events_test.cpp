@@ -77,6 +77,30 @@ TEST_CASE("a job is found by the handle that it had before it was accepted") {
     CHECK(host.job(none).empty());
 }
 
+TEST_CASE("a question that is asked again after a reload is told again") {
+  Stage stage;
+  const TempFolder folder;
+  stage.options.ledger = folder / "ledger.db";
+  Host host(stage.options);
+  const char* script = "return require 'kling'.ask('Which?', { 'day', 'night' })";
+  for (int round = 0; round < 2; ++round) {
+    const Host::Task task = host.run("a.lua", script);
+    Json question;
+    REQUIRE(until(host, [&] {
+      for (const Json& event : take_events(host))
+        if (event["event"] == "question") question = event["question"];
+      return !question.is_null();
+    }));
+    if (round == 0) {
+      REQUIRE(host.reload());
+      continue;
+    }
+    CHECK(host.answer(question["id"], 2));
+    REQUIRE(until(host, [&] { return host.done(task); }));
+    CHECK(Json::parse(host.result(task)) == Json({"night"}));
+  }
+}
+
 TEST_CASE("the bytes of a clip come without a file's name") {
   const Stage stage;
   Host host(stage.options);

@@ -346,6 +346,11 @@ TEST_CASE("a key that the program has later counts from the next request on") {
   CHECK(run(host, script)["error"]["kind"] == "auth");
   typed = "sk-test";
   CHECK(run(host, script)[0].contains("clip"));
+  typed = "";  // and not one that it has taken back
+  CHECK(host.reload());
+  CHECK(run(host, "return require 'kling'.text2video { prompt = 'b' }:wait()")["error"]["kind"] ==
+        "auth");
+  CHECK(stage.service->counters().creates == 1);
 }
 
 TEST_CASE("what a script means of a clip is told with it") {

@@ -3202,4 +3202,147 @@ input())lua",
   do: it was given no function, or another value since
 )lua",
      ""},
+    {"", R"lua(kling.text2video { prompt = "A heron", cfg_scale = 0.5 mode = "pro" })lua",
+     R"lua(kling: film.lua:2: '}' expected near 'mode'
+  kling.text2video { prompt = "A heron", cfg_scale = 0.5 mode = "pro" }
+                                                         ^
+  do: is a comma missing before mode?
+)lua",
+     ""},
+    {"", R"lua(local look = { mode = "pro", ["cfg"] = 1 take = 2 })lua",
+     R"lua(kling: film.lua:2: '}' expected near 'take'
+  local look = { mode = "pro", ["cfg"] = 1 take = 2 }
+                                           ^
+  do: is a comma missing before take?
+)lua",
+     ""},
+    {"",
+     R"lua(local ride = {
+  from = "the lake"
+  to = "the sea",
+})lua",
+     R"lua(kling: film.lua:4: '}' expected (to close '{' at line 2) near 'to'
+    to = "the sea",
+    ^
+  do: is a comma missing before to?
+)lua",
+     ""},
+    {"",
+     R"lua(local half = (7 // 2
+print(half))lua",
+     R"lua(kling: film.lua:3: ')' expected (to close '(' at line 2) near 'print'
+  print(half)
+  ^
+  do: is a comma missing before print, or a ) missing after line 2?
+)lua",
+     ""},
+    {"", R"lua(local t = { prompt = "She says \"wait — what?\"" duration = 5 })lua",
+     R"lua(kling: film.lua:2: '}' expected near 'duration'
+  local t = { prompt = "She says \"wait — what?\"" duration = 5 }
+                                                   ^
+  do: is a comma missing before duration?
+)lua",
+     ""},
+    {"",
+     R"lua(local M = {}
+function M:end() return 1 end)lua",
+     R"lua(kling: film.lua:3: <name> expected near 'end'
+  function M:end() return 1 end
+             ^
+  do: this is a word of Lua's own: choose another name
+)lua",
+     ""},
+    {"", R"lua(local function M:go() return 1 end)lua",
+     R"lua(kling: film.lua:2: '(' expected near ':'
+  local function M:go() return 1 end
+                  ^
+  do: leave out local: it names something new
+)lua",
+     ""},
+    {"", R"lua(local t = { prompt = "a heron":upper() })lua",
+     R"lua(kling: film.lua:2: '}' expected near ':'
+  local t = { prompt = "a heron":upper() }
+                                ^
+  do: a text in quotes stands in brackets before its method: ("A fox"):upper(); # counts it
+)lua",
+     ""},
+    {"", R"lua(local a, b = (1, 2))lua",
+     R"lua(kling: film.lua:2: ')' expected near ','
+  local a, b = (1, 2)
+                 ^
+  do: values have no brackets: local a, b = 1, 2
+)lua",
+     ""},
+    {"", R"lua(print("a" . "b"))lua",
+     R"lua(kling: film.lua:2: ')' expected near '.'
+  print("a" . "b")
+            ^
+  do: texts are joined with ..: "A " .. name
+)lua",
+     ""},
+    {"", R"lua(local n = 1_000)lua",
+     R"lua(kling: film.lua:2: malformed number near '1_'
+  local n = 1_000
+            ^
+  do: a number is written without _: 1000
+)lua",
+     ""},
+    {"",
+     R"lua(local list = { "x" }
+if "x" in list then print(1) end)lua",
+     R"lua(kling: film.lua:3: 'then' expected near 'in'
+  if "x" in list then print(1) end
+         ^
+  do: a loop finds it: for i, item in ipairs(list) do … end
+)lua",
+     ""},
+    {"", R"lua(local m = "pro" if list else "std")lua",
+     R"lua(kling: film.lua:2: 'then' expected near 'else'
+  local m = "pro" if list else "std"
+                          ^
+  do: a value that depends: x = a and b or c
+)lua",
+     ""},
+    {"",
+     R"lua(local row = { name = "A" }
+print(row.date.year))lua",
+     R"lua(kling: film.lua:3: attempt to index a nil value (field 'date')
+  do: it was given no value; a function that gives one needs a return; kling.all gives one table
+)lua",
+     ""},
+    {"",
+     R"lua(local film = {}
+print(film.size.width))lua",
+     R"lua(kling: film.lua:3: attempt to index a nil value (field 'size')
+  do: it was given no value; a function that gives one needs a return; kling.all gives one table
+)lua",
+     ""},
+    {"", R"lua(del shots[1])lua",
+     R"lua(kling: film.lua:2: syntax error near 'shots'
+  del shots[1]
+      ^
+  do: write shots[1] = nil, or table.remove(shots, 1)
+)lua",
+     ""},
+    {"", R"lua(local t[1] = 5)lua",
+     R"lua(kling: film.lua:2: unexpected symbol near '['
+  local t[1] = 5
+         ^
+  do: leave out local: it names something new
+)lua",
+     ""},
+    {"",
+     R"lua(local a = 1
+a = b = 3)lua",
+     R"lua(kling: film.lua:3: unexpected symbol near '='
+  a = b = 3
+        ^
+  do: one value at a time: b = 3, then a = b
+)lua",
+     ""},
+    {"", R"lua(kling.text2video { prompt = "A", on_done = print })lua",
+     R"lua(kling: film.lua:2: on_done is a function, which cannot be sent
+  do: write job:on_done(function(clip, err) … end)
+)lua",
+     ""},
 };
