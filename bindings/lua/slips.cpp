@@ -227,8 +227,8 @@ std::string elsewhere(const std::string& message, const std::vector<std::string>
   // A table of the script's own may have fields of any name, that are not set.
   for (const auto& [called, indexed, instead, methods] : kElsewhere)
     if (api::has_word(nil[1] == "call" ? called : indexed, word) &&
-        (global ? nil[1] == "index" || std::ranges::count(ours, word) == 0
-                : nil[1] == "call" && methods))
+        (global || word == "path" ? nil[1] == "index" || std::ranges::count(ours, word) == 0
+                                  : nil[1] == "call" && methods))
       return instead;
   return {};
 }
@@ -245,10 +245,13 @@ constexpr Hint kMeant[] = {
      "io.open gives nil where there is no such file: assert(io.open(path)) says why"},
     {"error without a text \\(table", "error wants a text: error(\"…\"), or kling.json(value)"},
     {"' \\(table expected, got n(il|o v)|(concatenate|length of) a nil value \\((?!field "
-     "'(\\?|int))|arithmetic on a nil value \\((field '(?!\\?|integer index)|local|upv)|compare.*nil",
+     "'(\\?|int))|arithmetic on a nil value \\((field '(?!\\?|integer "
+     "index)|local|upv)|compare.*nil",
      "a value was never set: is it spelt as where it was set?"},
     {"'(for iterator|ipairs|pairs)' \\(table expected", "pairs and ipairs go through tables only"},
-    {"(call|arithmetic|length|compare).*'(length|size|count|len)'|bad 'for' limit|'for' limit must",
+    {"(call|arithmetic|length|compare).*'(length|size|count|len)'",
+     "#list counts a list: for i = 1, #list do"},
+    {"bad 'for' limit|'for' limit must",
      "#list counts a list: for i = 1, #list do; tonumber(x) reads a number"},
     {"module '.*' is not loaded yet", "require one of the two inside of the function that uses it"},
     {"module '.*json' not", "kling.json(x) reads and writes JSON"},

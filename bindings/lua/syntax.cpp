@@ -104,7 +104,7 @@ constexpr SyntaxSlip kSyntax[] = {
     {"near '\\$'", "a name has no $: write \"A \" .. animal"},
     {"=>|->|\\blambda\\b", "a function is written function(x) return … end"},
     {":=", "write = instead of :="},
-    {"\n *(#|/\\*|//)|[ )}](//|#) +[A-Za-z]+ [A-Za-z]", "a comment begins with --"},
+    {"\n *(#|/\\*|//)|[ )}](# |// +[A-Za-z])", "a comment begins with --"},
     {"require kling", "write require \"kling\", in quotes"},
     {"= ~/", "a path stands in quotes, and begins with os.getenv(\"HOME\") instead of ~"},
     {"\n *local \\w+ *: *\\w+ *=|\\bfunction[^(\n]*\\([^)\n]*\\w *: *\\w",

@@ -154,7 +154,7 @@ int tell_unknown(const CLI::App& app, const std::string& path, const std::string
   if (path == "kling login")
     return misused("kling login takes no key as an argument: your shell keeps what is typed",
                    "kling login asks for it; if that was your key, make a new one");
-  if (app.get_prefix_command() && (!option || near == name))
+  if (app.get_prefix_command() && (!option || near == word))
     return misused("-- belongs behind the script", "leave it out: the same line without it");
   if (path == "kling" && !option && word.find_first_of(" .") != word.npos)
     return misused("kling has no command " + word,

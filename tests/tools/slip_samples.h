@@ -1575,7 +1575,7 @@ kling.text2video { prompt = "A fox", name = animal.name })lua",
      ""},
     {"", R"lua(kling.text2video { prompt = f"A {animal}" })lua",
      R"lua(kling: film.lua:2: attempt to call a nil value (global 'f')
-  do: Lua puts no {name} into a text: write "A " .. animal
+  do: a function is made above its first call; Lua puts no {name} into a text: "A " .. name
 )lua",
      ""},
     {"", R"lua(kling.text2video { prompt = `A fox` })lua",
@@ -1987,7 +1987,7 @@ print(len(shots)))lua",
      R"lua(local shots = { "A fox", "A crow" }
 for i = 1, shots.length do print(shots[i]) end)lua",
      R"lua(kling: film.lua:3: bad 'for' limit (number expected, got nil)
-  do: #list counts a list: for i = 1, #list do
+  do: #list counts a list: for i = 1, #list do; tonumber(x) reads a number
 )lua",
      ""},
     {"",
