@@ -172,8 +172,8 @@ std::string Voice::typed(std::string hint) const {
     else if (option != nullptr && option->get_items_expected_max() > 0)
       given += " " + quoted(option->results().back());
     // Unless the command has it already; words of the sentence behind it may name it, too.
-    const std::regex command(std::string("(kling (") + commands + ")\\b)(?! --help)(?![^;,\\n]* " +
-                             name + "\\b)");
+    const std::regex command(std::string("(kling (") + commands +
+                             ")\\b)(?!( \\w+)? --help)(?![^;,\\n]* " + name + "\\b)");
     hint = std::regex_replace(hint, command,
                               "$1" + std::regex_replace(given, std::regex("\\$"), "$$$$"));
   }
