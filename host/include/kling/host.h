@@ -90,7 +90,8 @@ typedef struct kling_host_options {
   /* What follows is for the profile "safe" (docs/safe.md tells what it cannot prevent), and wrong
    * in "full". A script that uses more in one tick is stopped, and all others of its host with it:
    * those that shall not end each other want a host each. How many ticks it gets is for the program
-   * to say, which ends its waits with kling_host_cancel, and all with kling_host_reload or _free. */
+   * to say, which ends its waits with kling_host_cancel, and all with kling_host_reload or _free.
+   */
   unsigned long long instruction_limit; /* of Lua, library calls included */
   double wall_limit;                    /* seconds of running; waits do not count */
   const char* const* roots;             /* folders whose files it may name, then NULL */
@@ -104,8 +105,8 @@ typedef struct kling_host_options {
    * io.stdout; question: one for a person, as text, which is an event, too. Default: standard
    * error; what is printed goes to standard output. */
   void (*log)(void* user, const char* level, const char* message);
-  /* Milliseconds since 1970; asked once a tick. While it stands still, jobs are not looked at. Where
-   * it is not the time of day, signed callbacks are refused as too old or too new. */
+  /* Milliseconds since 1970; asked once a tick. While it stands still, jobs are not looked at.
+   * Where it is not the time of day, signed callbacks are refused as too old or too new. */
   long long (*now)(void* user);
   /* Memory of the Lua state, as lua_Alloc: new_size 0 frees, else NULL refuses. */
   void* (*allocate)(void* user, void* block, size_t old_size, size_t new_size);
