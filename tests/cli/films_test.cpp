@@ -263,7 +263,9 @@ TEST_CASE("a run for money takes the place of a rehearsal's clip in a folder, to
   const Stage stage(R"(
 local kling = require "kling"
 print(kling.text2video { prompt = "A kite", name = "kite" }:wait():save("out/")))");
-  CHECK(stage.run({"run", "--sim", "--speed", "100000", "film.lua"}).out == "out/kite.mp4\n");
+  const Outcome rehearsal = stage.run({"run", "--sim", "--speed", "100000", "film.lua"});
+  CHECK(rehearsal.out == "out/kite.mp4\n");
+  CHECK(contains(rehearsal.err, "rehearsal: nothing was paid; for real about $0.21\n"));
   for (int again = 0; again < 2; ++again) CHECK(stage.run().out == "out/kite.mp4\n");
 }
 
