@@ -15,11 +15,13 @@ CompletionQueue::~CompletionQueue() {
 }
 
 void CompletionQueue::post(std::function<void()>&& completion) {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   posted_.push_back(std::move(completion));
   clock_->hold();  // until it ran: a jumping clock must not overtake it
   signal();
-  wake_.notify_all();
+  const bool first = posted_.size() == 1;  // else whoever waits is on its way
+  lock.unlock();                           // that one need not wait for it
+  if (first) wake_.notify_all();
 }
 
 std::size_t CompletionQueue::drain(TimePoint stop) {
@@ -62,10 +64,11 @@ void CompletionQueue::wait(Millis deadline) {
 }
 
 void CompletionQueue::wake() {
-  std::lock_guard lock(mutex_);
-  woken_ = true;
+  std::unique_lock lock(mutex_);
+  const bool first = !std::exchange(woken_, true);
   signal();
-  wake_.notify_all();
+  lock.unlock();
+  if (first) wake_.notify_all();
 }
 
 /// REQUIRES: the mutex is held.

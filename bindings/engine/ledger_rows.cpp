@@ -102,9 +102,11 @@ std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const A
            " COALESCE((SELECT 1 + MAX(kept OR timeouts > 0)"
            " FROM asks WHERE step = steps.id AND asks.script = ?), 0),"
            " CASE state WHEN 'failed' THEN error ELSE '' END,"
-           // One that is to be made anew is of nobody else before it may be there.
-           " ordinal > 0 AND state IN ('intended', 'sending') AND EXISTS (SELECT 1 FROM asks"
-           " WHERE asks.script = steps.run AND asks.run = -2 - steps.id) FROM steps"
+           // One that is to be made anew is of nobody else before it may be there. CASE, as it
+           // reads every ask of the script.
+           " CASE WHEN ordinal > 0 AND state IN ('intended', 'sending') THEN EXISTS (SELECT 1"
+           " FROM asks WHERE asks.script = steps.run AND asks.run = -2 - steps.id) ELSE 0 END"
+           " FROM steps"
            " WHERE service = ? AND digest = ? ORDER BY ordinal, attempt",
            wanted.task_path, asking.nth, asking.script, wanted.service, wanted.digest);
        query.next();) {
@@ -198,7 +200,7 @@ std::int64_t note_moved(Database& db, const Step& wanted, const Asking& asking) 
 bool has_left(Database& db, Owner& owner, std::int64_t& made, bool wanted) {
   const auto rows = read_steps(db, "id = ? AND state <> 'failed'", made);
   if (!rows.empty() && rows[0].state != StepState::intended)
-    return count_anew(db, rows[0], "accepted"), true;
+    return count_anew(db, made, "accepted"), true;
   if (!rows.empty() && (wanted || owner.lives(db, rows[0].owner))) return false;
   db.run(
       "DELETE FROM journal WHERE step = (SELECT id FROM steps WHERE id = ? AND state = 'intended')",
@@ -208,18 +210,18 @@ bool has_left(Database& db, Owner& owner, std::int64_t& made, bool wanted) {
   return false;
 }
 
-void count_anew(Database& db, const Step& made, std::string_view what) {
+void count_anew(Database& db, std::int64_t made, std::string_view what) {
   const bool there = what == "accepted" || what == "succeeded" || what == "ambiguous";
-  if (made.ordinal == 0 || !(there || what == "failed" || what == "abandoned")) return;
+  if (!there && what != "failed" && what != "abandoned") return;
   const auto before = db.read<std::int64_t>(
-      "SELECT CAST(body AS INTEGER) FROM journal WHERE step = ? AND what = ?", made.id, kAnew);
+      "SELECT CAST(body AS INTEGER) FROM journal WHERE step = ? AND what = ?", made, kAnew);
   if (before) db.run("UPDATE steps SET replaced = ? WHERE id = ?", there, *before);
   // Whether a failure is kept says nothing of one that goes on, and all of what comes back.
   if (before && there)
-    db.run("UPDATE asks SET step = ?, timeouts = 0, run = ? WHERE step = ? AND run = ?", made.id,
-           kMadeAnew, *before, kMadeAnew - made.id);
+    db.run("UPDATE asks SET step = ?, timeouts = 0, run = ? WHERE step = ? AND run = ?", made,
+           kMadeAnew, *before, kMadeAnew - made);
   else if (before)
-    db.run("UPDATE asks SET step = ?, timeouts = 0, run = 0 WHERE step = ?", *before, made.id);
+    db.run("UPDATE asks SET step = ?, timeouts = 0, run = 0 WHERE step = ?", *before, made);
 }
 
 void keep(Database& db, const std::vector<Caught>& caught) {

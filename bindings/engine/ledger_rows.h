@@ -81,7 +81,7 @@ std::int64_t note_moved(Database& db, const Step& wanted, const Asking& asking);
 bool has_left(Database& db, Owner& owner, std::int64_t& made, bool wanted);
 /// `what` has happened to a step: if it was made anew, its asks have it once it may be at the
 /// service, and the one before again if it fails.
-void count_anew(Database& db, const Step& made, std::string_view what);
+void count_anew(Database& db, std::int64_t made, std::string_view what);
 
 std::int64_t old_answers(Database& database, Millis before, bool forget);
 

@@ -395,13 +395,12 @@ class SqliteLedger : public Ledger {
   std::optional<Error> change(const Step& step, Millis now, const std::string& what,
                               std::string_view body, const std::string& set,
                               const std::string& guard, const Values&... values) {
-    const Step row = present(step.id);
     const bool changed = db_.run("UPDATE steps SET " + set + " WHERE " + guard +
                                      " AND id = ? AND task_id IN ('', ?)",
                                  values..., step.id, step.task_id) == 1;
     note(step.id, now, changed ? what : "refused: " + what, body);
-    if (!changed) return refused(row, what);
-    count_anew(db_, row, what);
+    if (!changed) return refused(present(step.id), what);
+    count_anew(db_, step.id, what);
     return std::nullopt;
   }
 

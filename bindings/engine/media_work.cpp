@@ -441,9 +441,9 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
     }
     const auto is_free = [&](const std::string& there) {
       if (!fs::exists(there, ignored)) return true;
-      if (const auto by = made_by(there); unpaid().empty() && by && *by == "sim") return true;
-      const auto known = counts_as(there);
-      return known && *known == *content;
+      if (const auto known = counts_as(there); known && *known == *content) return true;
+      const auto by = unpaid().empty() ? made_by(there) : Result<std::string>("");
+      return by && *by == "sim";
     };
     const std::string stem = (target / name.stem()).string();
     target /= name;

@@ -82,16 +82,23 @@ struct WorkerPool::State : std::enable_shared_from_this<State> {
   }
 
   /// Calls as many threads as are wanted beside those on their way. One that was notified is not
-  /// idle any more, though it has not woken: whoever counts it twice leaves work lying.
-  void staff() {
+  /// idle any more, though it has not woken: whoever counts it twice leaves work lying. Returns how
+  /// many are to be notified, by notify(), once the lock is given back: else they wait for that.
+  std::size_t staff() {
+    std::size_t calls = 0;
     for (std::size_t want = wanted(); woken + starting < want;) {
       if (idle > woken) {
         ++woken;
-        wake.notify_one();
+        ++calls;
       } else if (threads >= kMaxThreads || !add_thread()) {
-        return;  // those at work will come by
+        break;  // those at work will come by
       }
     }
+    return calls;
+  }
+
+  void notify(std::size_t calls) {
+    while (calls-- > 0) wake.notify_one();
   }
 
   bool add_thread() {
@@ -162,8 +169,9 @@ struct WorkerPool::State : std::enable_shared_from_this<State> {
       lanes[lane].pop_front();
       ++running[lane];
       busiest = std::max(busiest, threads - idle - starting);
-      staff();
+      const std::size_t calls = staff();
       lock.unlock();
+      notify(calls);
       try {
         work();
       } catch (const std::exception&) {  // for want of memory: who submitted it has seen to it
@@ -219,21 +227,25 @@ Status WorkerPool::start() {
 }
 
 void WorkerPool::submit(Lane lane, std::function<void()> work) {
-  std::lock_guard lock(state_->mutex);
+  std::unique_lock lock(state_->mutex);
   if (state_->stopping) return;
   state_->push(lane, std::move(work));
-  state_->staff();
+  const std::size_t calls = state_->staff();
+  lock.unlock();
+  state_->notify(calls);
 }
 
 void WorkerPool::submit_at(Millis due, Lane lane, std::function<void()> work) {
-  std::lock_guard lock(state_->mutex);
+  std::unique_lock lock(state_->mutex);
   if (state_->stopping) return;
   const std::uint64_t number = ++state_->timers_made;
   state_->timers.push_back({due, number, lane, std::move(work)});
   std::push_heap(state_->timers.begin(), state_->timers.end(), Later{});
   // A new earliest time concerns the one who watches the timers, whoever that is.
   if (state_->timed_waiter && state_->timers.front().number == number) state_->wake.notify_all();
-  state_->staff();
+  const std::size_t calls = state_->staff();
+  lock.unlock();
+  state_->notify(calls);
 }
 
 void WorkerPool::stop() {

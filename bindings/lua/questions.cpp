@@ -1,6 +1,7 @@
 // pick, approve, ask: what only a person can say. The task waits; others go on.
 
 #include "api/text.h"
+#include "base/files.h"
 #include "lua/runtime_state.h"
 #include "lua/safe/limits.h"
 

@@ -42,7 +42,6 @@ struct Reply : Ticket {
   std::string text;
   api::Json json;
   std::shared_ptr<engine::Job> job;
-  engine::QueryResult query;
   std::shared_ptr<engine::Ask> made_by;  ///< of the clip it is about; null: none
   std::shared_ptr<void> memory;          ///< what the question takes of a limited state
   std::shared_ptr<void> question;        ///< to a person: it is open while this lives

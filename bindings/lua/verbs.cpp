@@ -12,12 +12,6 @@
 namespace kling::lua {
 namespace {
 
-int push_query(lua_State* L, Call& call) {
-  pure(L, [&] { call.json = engine::to_json(call.reply->query); });
-  push_json(L, call.json);
-  return 1;
-}
-
 /// query(x [, kind]); x is a Job, a handle, an id or {external_id=, kind=}.
 int query(lua_State* L) {
   JobRef* job = test_object<JobRef>(L, 1);
@@ -45,9 +39,12 @@ int query(lua_State* L) {
   pure(L, [&] {
     engine::QueryTarget target{text, external_id, kind};
     if (job != nullptr) target.text = call.client->engine->snapshot(job->job).handle;
-    call.client->engine->query(target, into(call.reply, &Reply::query));
+    call.client->engine->query(target,
+                               into(call.reply, [](Reply& to, const engine::QueryResult& found) {
+                                 to.json = engine::to_json(found);
+                               }));
   });
-  return await<push_query>(L, call);
+  return await<push_reply_json>(L, call);
 }
 
 int find_job(lua_State* L) {

@@ -79,8 +79,6 @@ Connection::~Connection() {
   wire_.close();
 }
 
-bool Connection::reusable() const { return reusable_ && socket_->silent(); }
-
 std::string Connection::peer() const {
   return origin_.name() + (proxy_ ? " (through the proxy " + proxy_->host + ")" : "");
 }
@@ -202,9 +200,10 @@ Error Connection::cut_short(const Exchange& exchange, TimePoint start, const cha
 }
 
 CallEnd Connection::call(const Call& call, Exchange& exchange) {
-  PipeSignalBlock signals;
+  std::optional<PipeSignalBlock> signals;
+  if (origin_.tls) signals.emplace();  // OpenSSL writes as to a file
   const auto start = Steady::now();
-  const bool opened = reusable();
+  const bool opened = reusable_ && socket_->silent();
   exchange.attach(socket_);
   if (!opened) {
     if (Status status = open(exchange); !status) {

@@ -56,8 +56,8 @@ class Connection {
   /// REQUIRES: method, target and headers hold no control characters.
   CallEnd call(const Call& call, Exchange& exchange);
 
-  /// Whether another request may be tried on it.
-  bool reusable() const;
+  /// Whether the peer has promised to keep it open; where it did not, the next call opens it anew.
+  bool reusable() const { return reusable_; }
   /// Of the address it last connected to; of the name when a proxy connects for us.
   Reach reach() const { return reach_; }
 

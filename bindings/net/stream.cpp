@@ -44,7 +44,10 @@ ssize_t Stream::write(const char* from, size_t size) {
   const TimePoint until = Steady::now() + write_timeout_;
   while (sending_) {
     const bool listens = !answer_.has_head() && !ended_ && !broken_;
-    const short ready = wire_.wait(short(POLLOUT | (listens ? POLLIN : 0)), until);
+    // Nothing that was sent before can keep the first bytes from going out.
+    const bool first = std::exchange(first_, false);
+    const short ready =
+        first ? POLLOUT : wire_.wait(short(POLLOUT | (listens ? POLLIN : 0)), until);
     if (listens && (ready & POLLIN) != 0) {
       if (listen() && answer_.status() >= 300) sending_ = false;
       if (!answer_.fault().empty()) return -1;

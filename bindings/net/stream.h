@@ -62,7 +62,8 @@ class Stream final : public PlainStream {
   bool zip_ended_ = false;  ///< a member of a gzip file, or the only part of what is deflated
   bool spoiled_ = false;
   bool sending_ = true;  ///< until the whole request is out, or nobody wants the rest of it
-  bool ended_ = false;   ///< the peer closed
+  bool first_ = true;
+  bool ended_ = false;  ///< the peer closed
   bool broken_ = false;
 };
 // NOLINTEND(modernize-use-override)

@@ -102,7 +102,7 @@ class HttpTransport : public Transport {
     while (!idle_.empty()) {
       Idle last = std::move(idle_.back());
       idle_.pop_back();
-      if (last.since >= oldest && last.connection->reusable()) return std::move(last.connection);
+      if (last.since >= oldest) return std::move(last.connection);
       dropped.push_back(std::move(last));
     }
     return nullptr;

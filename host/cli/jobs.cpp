@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "api/text.h"
 #include "base/files.h"
 #include "engine/step.h"
 

@@ -22,7 +22,7 @@ __attribute__((section(".preinit_array"), used)) static decltype(&spare_error_te
 int main(int argc, char** argv) {
   // Else each worker's memory lies in a heap of its own, full of holes once ten thousand jobs have
   // been sent.
-  ::mallopt(M_ARENA_MAX, 2);
+  ::mallopt(M_ARENA_MAX, 1);
   int code = kling::cli::run_program(argc, argv);
   // Where it is closed, nobody wanted to see it.
   const bool open = (::fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) != O_RDONLY;

@@ -85,8 +85,8 @@ std::string Progress::describe(const engine::JobSnapshot& job, std::size_t colum
 }
 
 /// Those whose state was not told yet, of the jobs that changed.
-std::vector<const Progress::Shown*> Progress::look(const std::vector<engine::Engine*>& engines) {
-  std::vector<const Shown*> changed;
+std::vector<Progress::Shown*> Progress::look(const std::vector<engine::Engine*>& engines) {
+  std::vector<Shown*> changed;
   works_.clear();
   for (engine::Engine* engine : engines) {
     for (const auto& job : engine->changes(seen_[engine])) {
@@ -94,13 +94,14 @@ std::vector<const Progress::Shown*> Progress::look(const std::vector<engine::Eng
       if (now.external_id.empty() && now.task_id.empty()) continue;  // not recorded yet
       Shown& shown = shown_[numbers_.try_emplace(job.get(), numbers_.size() + 1).first->second];
       for (api::Video& video : now.videos) video.url.clear(), video.watermark_url.clear();
-      shown.job = std::move(now);
-      const std::string told =
-          shown.job.state + (shown.job.waiting_for.empty() ? "" : " " + shown.job.waiting_for);
-      if (shown.told == told) continue;
+      const std::string told = now.state + (now.waiting_for.empty() ? "" : " " + now.waiting_for);
+      const bool same = shown.told == told;
+      if (same && !live_) continue;
+      shown.job = std::make_unique<engine::JobSnapshot>(std::move(now));
+      if (same) continue;
       shown.told = told;
-      nlohmann::json event = voice_.json ? engine::to_json(shown.job) : nlohmann::json();
-      if (voice_.json && shown.job.duration() > 0) event["duration"] = shown.job.duration();
+      nlohmann::json event = voice_.json ? engine::to_json(*shown.job) : nlohmann::json();
+      if (voice_.json && shown.job->duration() > 0) event["duration"] = shown.job->duration();
       if (voice_.json) Voice::line({{"job", std::move(event)}});
       changed.push_back(&shown);
     }
@@ -116,8 +117,8 @@ std::size_t Progress::columns() const {
 std::vector<std::string> Progress::news(const std::vector<engine::Engine*>& engines) {
   std::vector<std::string> lines;
   for (const Shown* shown : look(engines))
-    if (is_over(shown->job) && !voice_.json && !voice_.quiet)
-      lines.push_back(describe(shown->job, columns()));
+    if (is_over(*shown->job) && !voice_.json && !voice_.quiet)
+      lines.push_back(describe(*shown->job, columns()));
   return lines;
 }
 
@@ -126,19 +127,22 @@ void Progress::update(const std::vector<engine::Engine*>& engines) {
   waits_ = now - looked_at_ < std::chrono::milliseconds(kLookMillis);
   if (waits_) return restore();
   looked_at_ = now;
-  const std::vector<const Shown*> changed = look(engines);
-  if (voice_.json || voice_.quiet) return;
+  if (voice_.quiet && !voice_.json) return;
+  const std::vector<Shown*> changed = look(engines);
   if (live_) erase();
   // Of the times that follow.
-  if (!live_ && speed_ != 1 && !changed.empty() && told_works_.insert(simulated()).second)
+  if (!live_ && !voice_.json && speed_ != 1 && !changed.empty() &&
+      told_works_.insert(simulated()).second)
     voice_.note(simulated());
-  for (const Shown* shown : changed) {
+  for (Shown* shown : changed) {
     // Live lines show the rest; what an earlier run paid for is told by the bill.
-    if (live_ && (!is_over(shown->job) || shown->job.reused)) continue;
-    std::fprintf(stderr, "%s%s\n",
-                 live_ ? "" : "kling: ", describe(shown->job, columns(), false).c_str());
+    if (!voice_.json && !(live_ && (!is_over(*shown->job) || shown->job->reused)))
+      std::fprintf(stderr, "%s%s\n",
+                   live_ ? "" : "kling: ", describe(*shown->job, columns(), false).c_str());
+    if (!live_) shown->job.reset();
   }
   if (live_) return draw();
+  if (voice_.json) return;
   for (const engine::Work& work : works_)
     if (told_works_.insert(work.what).second) voice_.note(work.what);
 }
@@ -181,7 +185,7 @@ std::string Progress::totals(std::size_t columns) const {
   bool estimated = false;
   Millis left = 0, usual = 0;
   for (const auto& [number, shown] : shown_) {
-    const engine::JobSnapshot& job = shown.job;
+    const engine::JobSnapshot& job = *shown.job;
     if (is_over(job))
       ++over;
     else
@@ -235,7 +239,7 @@ void Progress::draw() {
   const std::size_t most = std::min(kMostLines, room);
   std::size_t open = 0, unstored = 0;
   for (const auto& [number, shown] : shown_) {
-    const engine::JobSnapshot& job = shown.job;
+    const engine::JobSnapshot& job = *shown.job;
     if (is_downloaded(job)) ++unstored;
     if (!is_over(job) && ++open <= most)
       line(describe(job, size.columns - 1), job.waiting_for.empty() ? "36" : "33");

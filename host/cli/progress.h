@@ -32,10 +32,10 @@ class Progress {
 
  private:
   struct Shown {
-    engine::JobSnapshot job;
-    std::string told;  ///< the state told last
+    std::unique_ptr<engine::JobSnapshot> job;  ///< null: nothing of it is shown any more
+    std::string told;                          ///< the state told last
   };
-  std::vector<const Shown*> look(const std::vector<engine::Engine*>& engines);
+  std::vector<Shown*> look(const std::vector<engine::Engine*>& engines);
   void draw();
   void restore();
   std::string totals(std::size_t columns) const;

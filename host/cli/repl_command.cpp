@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/files.h"
+#include "base/terminal.h"
 #include "cli/board.h"
 #include "cli/progress.h"
 #include "lua/manual.h"

@@ -5,8 +5,10 @@
 #include <doctest/doctest.h>
 
 #include "api/request.h"
+#include "base/image_facts.h"
 #include "support.h"
 
+using namespace kling;
 using namespace kling::api;
 
 namespace {

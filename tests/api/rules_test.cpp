@@ -3,6 +3,7 @@
 
 #include "api/support.h"
 
+using namespace kling;
 using namespace kling::api;
 using namespace kling::api::test;
 

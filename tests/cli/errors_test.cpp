@@ -1,4 +1,6 @@
 // What bad input gets: one clear sentence, an exit code, and nothing lost.
+#include <sys/stat.h>
+
 #include "cli/program.h"
 
 using namespace kling;

@@ -1,4 +1,5 @@
 // kling repl as a filter, against the simulator: what it runs, prints, sends and leaves behind.
+#include <algorithm>
 #include <regex>
 
 #include "cli/program.h"

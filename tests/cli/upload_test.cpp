@@ -1,6 +1,7 @@
 // configure{ upload = … }: what the service takes by address only goes where the script puts it.
 #include <cstdlib>
 
+#include "base/files.h"
 #include "cli/program.h"
 
 using namespace kling;

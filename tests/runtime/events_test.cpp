@@ -1,4 +1,6 @@
 // Events instead of polling.
+#include <fstream>
+
 #include "base/files.h"
 #include "engine/media/ffmpeg.h"
 #include "runtime/stage.h"

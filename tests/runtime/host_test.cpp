@@ -2,7 +2,9 @@
 #include <atomic>
 #include <fstream>
 #include <limits>
+#include <set>
 
+#include "base/files.h"
 #include "runtime/stage.h"
 
 using namespace kling;

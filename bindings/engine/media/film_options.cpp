@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "api/endpoint.h"
+#include "api/text.h"
 #include "base/files.h"
 #include "engine/media/ffmpeg.h"
 
