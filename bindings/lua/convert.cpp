@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "api/text.h"
@@ -149,7 +150,7 @@ class Reader {
       const auto now = snapshot(*clip->client, source.job);
       const auto video = static_cast<std::size_t>(source.video);
       if (end == 0) end = now.duration();
-      out = {{"clip", now.handle}, {"duration", end - source.from}};
+      out = {{"clip", now.handle}, {"duration", std::max(0.0, end - source.from)}};
       if (!now.file.empty()) out["path"] = now.file;
       if (video < now.videos.size()) out["url"] = now.videos[video].url;
     }
