@@ -34,8 +34,14 @@ class Child {
         const std::vector<std::string>& environment) {
     out_ = folder + "/stdout." + std::to_string(++count());
     err_ = folder + "/stderr." + std::to_string(count());
+    // A signal that comes before the program has begun is not doctest's, as the copy here has it.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     pid_ = ::fork();
     if (pid_ == 0) {
+      for (const int number : {SIGINT, SIGTERM}) ::signal(number, SIG_DFL);
+      pthread_sigmask(SIG_SETMASK, &before, nullptr);
       const auto redirect = [](const std::string& path, int to) {
         ::dup2(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), to);
       };
@@ -52,6 +58,7 @@ class Child {
       ::execv(argv[0], argv.data());
       ::_exit(127);
     }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
   ~Child() {
     if (pid_ > 0) {
