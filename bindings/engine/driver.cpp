@@ -293,18 +293,14 @@ void Engine::end_run(const std::vector<std::shared_ptr<Ask>>& untold) {
     std::lock_guard lock(questions_mutex);
     for (const auto& [digest, asked_by] : asked_again) questions.insert(digest);
   }
-  std::lock_guard lock(claim_mutex);
-  if (Status ended = (*book)->end_run(options.run_name(), asked, kept, questions); !ended)
+  std::lock_guard lock(options.purse->claim_mutex);
+  if (Status ended = (*book)->end_run(options.run_name(), asked(**book).counts, kept, questions);
+      !ended)
     log("warning", ended.error().message);
 }
 
 void Engine::begin_run() {
   ++present_run;
-  {
-    std::lock_guard lock(claim_mutex);
-    asked.clear();
-    given.clear();
-  }
   {
     std::lock_guard lock(questions_mutex);
     questions_.clear();
@@ -319,6 +315,11 @@ void Engine::begin_run() {
     else if (unsent)
       call(job);  // gives its place in the line up
   }
+}
+
+void Engine::forget_asks() {
+  std::lock_guard lock(options.purse->claim_mutex);
+  options.purse->asked.clear();
 }
 
 /// Of an earlier run, and nothing of it is on its way: its step goes on with whoever asks for it.

@@ -19,6 +19,7 @@
 #include "engine/ledger.h"
 #include "engine/media_source.h"
 #include "engine/poll_schedule.h"
+#include "engine/purse.h"
 #include "engine/step.h"
 #include "engine/worker_pool.h"
 #include "net/environment.h"
@@ -37,19 +38,6 @@ struct Sending;
 
 /// What a job waits for until its purse is released.
 inline constexpr const char* kYourWord = "your word";
-
-/// The engines of one process, whose spending is one, whatever ledger each has.
-struct Purse {
-  std::mutex mutex;
-  std::vector<std::weak_ptr<Engine>> engines;
-  /// Times of ends that are being recorded, side by side: scripts are told them in this order.
-  std::set<Millis> ends;
-  std::mutex ends_mutex;
-  Millis last_end = 0;
-  std::condition_variable told;
-  std::atomic<bool> held{false};    ///< nothing is sent until a person has agreed (release)
-  std::atomic<bool> spared{false};  ///< a draft was cheaper than its shot
-};
 
 struct EngineOptions {
   std::string base_url;      ///< default kDefaultBaseUrl
@@ -248,6 +236,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// ledger as after a restart. Jobs of the run before that were not accepted end once nothing of
   /// theirs is on its way; those that the new run asks for again go on.
   void begin_run();
+  /// After begin_run() of all that share a purse: the present run has asked for nothing yet.
+  void forget_asks();
   /// The script came to a good end: what it does not ask for any more and was never sent goes. A
   /// failure of those that are `untold`, whose end no wait has told, is not asked again. Blocks.
   void end_run(const std::vector<std::shared_ptr<Ask>>& untold);
@@ -329,6 +319,10 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Event post(Job& job);
   Event look_up(Job& job);
   Event probe_look_up(const Job& job);
+  std::string account(const Ledger& book) const;
+  /// Whether a POST of it that may be at the service went out with another key than that of now:
+  /// what this one's account does not know, that of then may.
+  bool sent_for_another(const Job& job);
   std::optional<bool> is_ours(const Job& job, const api::Task& task, const std::string& date);
   bool of_another_step(const Job& job, const api::Task& task);
   Event get(Job& job);
@@ -358,6 +352,10 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void hear(const std::shared_ptr<Job>& job, bool ended);
   Result<std::shared_ptr<Job>> find(const std::string& text, Ask& ask);
   /// Whose asks are kept. A host may run scripts without a name: they are replayed all the same.
+  /// REQUIRES: the purse's claim_mutex is held, as long as that is used.
+  Purse::Asked& asked(const Ledger& book) {
+    return options.purse->asked[book.prefix() + " " + options.run_name()];
+  }
   std::string asks_of() const { return options.run_name().empty() ? "*" : options.run_name(); }
   Result<QueryResult> query(const QueryTarget& wanted);
   Result<api::Json> get_json(const std::string& target);
@@ -435,10 +433,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::atomic<int> operations{0};  // whose completion has not been posted
   std::atomic<int> callbacks{0};   // that are to be looked at
 
-  // What this run has asked for (asks.h).
-  std::mutex claim_mutex;
-  AskCounts asked;
-  std::map<std::string, std::set<int>> given;  ///< ordinals by digest
   int differing = 0;  ///< steps that differ from the last run of the script
 
   mutable std::mutex jobs_mutex;

@@ -150,8 +150,8 @@ Result<std::shared_ptr<Job>> Engine::find(const std::string& text, Ask& ask) {
     ask.book = *book;
     ask.row = (*row)->id;
     {
-      std::lock_guard lock(claim_mutex);
-      ask.nth = asked[{ask.task_path, ask.digest}]++;
+      std::lock_guard lock(options.purse->claim_mutex);
+      ask.nth = asked(**book).counts[{ask.task_path, ask.digest}]++;
     }
     const auto timeouts = (*book)->timeouts(ask);
     if (!timeouts) return timeouts.error();

@@ -48,6 +48,7 @@ struct Step : StepFacts {
   std::string result;   ///< JSON: what decode gave ({"videos":[…]}), signed URLs included
   std::string error;    ///< JSON of the Error when failed or ambiguous
   std::string file_sha256;
+  std::string account;      ///< written, when it is sent: a mark of the key; empty: none
   Millis took = 0;          ///< from accepted to done, where a process saw it; 0: not known
   bool superseded = false;  ///< read: the last clean run of its script did not ask for it
   bool abandoned = false;   ///< a person gave it up, though it may have been accepted

@@ -138,7 +138,7 @@ class SqliteLedger : public Ledger {
       marked.admission = admit(limits, marked.usage, estimate_usd);
       if (marked.admission != Admission::admitted) return std::nullopt;
       if (auto taken = check_own_id(db_, owner_, row)) return taken;
-      return change(step, now, "sending", "",
+      return change(step, now, "sending", step.account,
                     "state = 'sending', sent_at = CASE sent_at WHEN 0 THEN ? ELSE sent_at END",
                     "state IN ('intended', 'sending') AND owner = ?", now, owner_.id());
     });

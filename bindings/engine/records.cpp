@@ -116,16 +116,17 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
     wanted.request = api::to_text(sending.other_body);
   }
 
-  std::lock_guard lock(claim_mutex);
+  std::lock_guard lock(options.purse->claim_mutex);
+  Purse::Asked& run = asked(**book);
   if (job.run != present_run)  // the script was reloaded meanwhile: nobody wants it
     return failed_record(job, {.kind = Kind::interrupted, .message = "the script was reloaded"});
   Asking asking{.script = options.typed ? "" : asks_of(),
-                .nth = asked[{wanted.task_path, wanted.digest}],
+                .nth = run.counts[{wanted.task_path, wanted.digest}],
                 .sequence = sending.sequence,
                 .again = request.again || options.retry_failed,
                 .anew = !options.again.empty() && options.again == job.step.name,
                 .story = {},
-                .given = given[wanted.digest]};
+                .given = run.given[wanted.digest]};
   std::map<std::int64_t, Ask*> raised;
   for (const Raised* entry = request.story.get(); entry != nullptr; entry = entry->before.get()) {
     Ask& ask = *entry->ask;
@@ -140,8 +141,8 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
   auto claimed = (*book)->claim(wanted, asking);
   if (!claimed) return failed_record(job, claimed.error());
   const Claim& claim = *claimed;
-  ++asked[{wanted.task_path, wanted.digest}];
-  given[wanted.digest].insert(claim.step.ordinal);
+  ++run.counts[{wanted.task_path, wanted.digest}];
+  run.given[wanted.digest].insert(claim.step.ordinal);
   if (claim.follows != 0) raised[claim.follows]->followed = true;
   Ask& ask = *request.ask;
   ask.script = asking.script;
@@ -361,6 +362,7 @@ Event Engine::admit_to_send(Job& job) {
   }
   auto book = ledger();
   if (!book) return failed_record(job, book.error());
+  job.step.account = account(**book);
   std::unique_lock purse(options.purse->mutex, std::defer_lock);
   Usage elsewhere;
   Limits left = options.most;

@@ -50,6 +50,8 @@ static int set_member(lua_State* L) {
                        ? std::string("write kling.configure { ") + (key ? "key" : name) + " = … }"
                        : "kling.configure { … } takes options; to pay nothing: kling run --sim";
     });
+  luaL_checktype(L, 1, LUA_TTABLE);  // called by hand
+  lua_settop(L, 3);
   lua_rawset(L, 1);
   return 0;
 }

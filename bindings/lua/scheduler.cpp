@@ -290,6 +290,13 @@ void Scheduler::block(lua_State* L, Ticket& ticket, Millis deadline) {
     if (lua_gethook(main_) != hook || interrupted_)
       raise_message(L, Kind::interrupted, "interrupted!");
     if (more) continue;
+    bool stuck = deadline == kNever && !ticket.awaited.empty();
+    for (const Awaited& one : ticket.awaited) stuck = stuck && (one.ended || one.task != 0);
+    pure(L, [&] { stuck = stuck && !deadlock().empty(); });
+    if (stuck)
+      raise_new(L, Kind::script, [&](Error& error) {
+        error.message = "tasks wait for each other, and nothing else can end: " + deadlock();
+      });
     const Millis per_second = std::max<Millis>(1, queue_->clock().real_millis_until(now() + 1000));
     const Millis slice = now() + std::max<Millis>(1, kSliceMs * 1000 / per_second);
     queue_->wait(std::min({deadline, next_timer(), slice}));

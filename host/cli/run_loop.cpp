@@ -31,6 +31,7 @@ std::size_t pending(const std::vector<engine::Engine*>& engines) {
 constexpr int kAskMillis = 100;  // between two looks at what a person types
 /// Somebody else may just have answered: the ledger is looked at three times in this.
 constexpr std::chrono::seconds kIdle{1};
+constexpr double kLongestGrace = 5;  // seconds that a deadline gives requests on their way
 
 /// One run, after its state is set up.
 class Run {
@@ -69,6 +70,10 @@ class Run {
       if (time - busy_until_ > kIdle && !person_ && board_ == nullptr && !leaving_ && !given_up_)
         give_up_asking(engines);
       const bool over = runtime_.result(task_).done && runtime_.unfinished() == 0;
+      // An answer that does not come is looked for by the next run.
+      const bool late = leaving_ && overdue();
+      const std::chrono::duration<double> grace(std::min(options_.deadline, kLongestGrace));
+      if (late && time - left_at_ > grace) break;
       if (leaving_ ? count(engines, is_under_way) == 0 : over && pending(engines) == 0) break;
       const int look = progress_.until_next_look();
       // As often as people are told: all jobs are looked at. What the script asks for next once
@@ -77,7 +82,8 @@ class Run {
           !engine::snapshots(engines).empty() && !turn() && all_answered(runtime_.engines()))
         break;
       if (!busy)
-        runtime_.wait(service_.deadline(waits && (look < 0 || asking_ != 0) ? kAskMillis : look));
+        runtime_.wait(
+            service_.deadline((waits && (look < 0 || asking_ != 0)) || late ? kAskMillis : look));
     }
     progress_.finish(runtime_.engines());
     if (board_ != nullptr) board_->update();
@@ -289,6 +295,7 @@ class Run {
 
   void leave(const std::vector<engine::Engine*>& engines, const char* why = "interrupted; ") {
     leaving_ = true;
+    left_at_ = std::chrono::steady_clock::now();
     heed_interrupt();
     const std::string left = what_is_left(engines);  // what waits wakes up to be stopped
     stop(engines);
@@ -462,6 +469,7 @@ class Run {
   std::set<std::pair<engine::Engine*, std::int64_t>> told_, answered_;
   std::chrono::steady_clock::time_point busy_until_ = std::chrono::steady_clock::now();
   bool leaving_ = false;
+  std::chrono::steady_clock::time_point left_at_;
   bool given_up_ = false;  ///< the script ended with an error or at a limit
   int code_ = kExitDone;
   std::vector<lua::TaskResult> failures_;

@@ -416,6 +416,7 @@ int kling_host_reload(kling_host* host) {
           for (auto& engine : taken) host->kept_.push_back(std::move(engine));
         }
         for (const auto& engine : host->kept_) engine->begin_run();
+        for (const auto& engine : host->kept_) engine->forget_asks();
         host->feed_->look(host->engines());  // nobody asks now
         ++host->generation_;
         return host->open() ? 0 : -1;

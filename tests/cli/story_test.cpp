@@ -58,6 +58,24 @@ print(kling.text2video { prompt = "second" }:wait().url ~= nil))",
      {"create#1: 1301"},
      1,
      0},
+    {"tries with a client each",
+     R"(local n
+for i = 1, 3 do
+  local client = kling.client {}
+  if pcall(function() client.text2video { prompt = "x" }:wait() end) then n = i break end
+end
+print(kling.text2video { prompt = "after " .. n }:wait().url ~= nil))",
+     {"create#1: 1301"},
+     2,
+     0},
+    {"tasks with a client each",
+     R"(kling.map({ 1, 2, 3 }, function()
+  return kling.client({}).text2video { prompt = "x" }:wait()
+end)
+print(kling.text2video { prompt = "x" }:wait().url ~= nil))",
+     {},
+     4,
+     0},
     {"three tries of the same, then another",
      R"(local ok, clip
 for _ = 1, 3 do

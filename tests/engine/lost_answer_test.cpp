@@ -345,6 +345,22 @@ TEST_CASE("a lost request is sent again where an accepted task was found by its 
   CHECK(stage.count().charges_by_external_id.at(second.external_id) == 1);
 }
 
+TEST_CASE("what the account of another key does not know is not sent again") {
+  Stage stage(with_faults({"create#2: drop"}), without_store());
+  REQUIRE(stage.run(stage.shot("one")).phase == Phase::stored);
+  const auto lost = stage.create(stage.shot("two"));
+  REQUIRE(stage.until([&] { return stage.engine->snapshot(lost).phase == Phase::looking_up; }));
+  stage.options.key = "sk-other";
+  stage.open_engine();
+  CHECK(stage.run(stage.shot("two")).phase == Phase::ambiguous);
+  CHECK(stage.count().creates == 2);
+  // The account that was asked knows it better.
+  stage.options.key = "sk-test";
+  stage.open_engine();
+  CHECK(stage.run(stage.shot("two")).phase == Phase::stored);
+  CHECK(stage.count().creates == 3);
+}
+
 TEST_CASE("what is known of the look-up is kept in the ledger") {
   Stage stage(with_faults({"create#2: drop", "create#4: drop"}), without_store());
   REQUIRE(stage.run(stage.shot("one")).phase == Phase::stored);

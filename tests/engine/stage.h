@@ -67,7 +67,9 @@ struct Stage {
     engine = make();
   }
   std::shared_ptr<Engine> make() const {
-    auto made = make_engine(options);
+    EngineOptions own = options;
+    own.purse = std::make_shared<Purse>();  // a process of its own
+    auto made = make_engine(std::move(own));
     REQUIRE_MESSAGE(made.ok(), (made ? "" : made.error().message));
     return std::move(*made);
   }

@@ -1,0 +1,35 @@
+// What the engines of one process share: a run may have several clients, each with an engine. Any
+// thread, under the mutex that stands above each part.
+#pragma once
+
+#include <condition_variable>
+#include <set>
+
+#include "engine/ledger.h"
+
+namespace kling::engine {
+
+class Engine;
+
+/// The engines of one process, whose spending is one, whatever ledger each has.
+struct Purse {
+  std::mutex mutex;
+  std::vector<std::weak_ptr<Engine>> engines;
+  /// Times of ends that are being recorded, side by side: scripts are told them in this order.
+  std::set<Millis> ends;
+  std::mutex ends_mutex;
+  Millis last_end = 0;
+  std::condition_variable told;
+  std::atomic<bool> held{false};    ///< nothing is sent until a person has agreed (release)
+  std::atomic<bool> spared{false};  ///< a draft was cheaper than its shot
+
+  /// What a run has asked for, whichever of its clients it asked (asks.h).
+  struct Asked {
+    AskCounts counts;
+    std::map<std::string, std::set<int>> given;  ///< ordinals by digest
+  };
+  std::mutex claim_mutex;
+  std::map<std::string, Asked> asked;  ///< by ledger and run
+};
+
+}  // namespace kling::engine
