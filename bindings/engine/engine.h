@@ -16,7 +16,6 @@
 #include "engine/completion_queue.h"
 #include "engine/confinement.h"
 #include "engine/job.h"
-#include "engine/ledger.h"
 #include "engine/media_source.h"
 #include "engine/poll_schedule.h"
 #include "engine/step.h"

@@ -1,5 +1,4 @@
 // From a script's request to what identifies it and to the body that is sent.
-#include <algorithm>
 
 #include "api/text.h"
 #include "base/digest.h"

@@ -3,10 +3,8 @@
 #include <regex>
 
 #include "api/capabilities.h"
-#include "api/endpoint.h"
 #include "api/text.h"
 #include "lua/runtime_state.h"
-#include "lua/safe/limits.h"
 
 namespace kling::lua {
 namespace {

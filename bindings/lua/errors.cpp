@@ -5,10 +5,8 @@
 #include <cstring>
 
 #include "api/text.h"
-#include "lua/convert.h"
 #include "lua/manual.h"
 #include "lua/runtime_state.h"
-#include "lua/safe/limits.h"
 
 namespace kling::lua {
 namespace {

@@ -5,7 +5,6 @@
 #include <regex>
 #include <sstream>
 
-#include "api/endpoint.h"
 #include "api/text.h"
 #include "base/files.h"
 #include "lua/runtime_state.h"

@@ -2,13 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <regex>
-#include <sstream>
 
-#include "api/endpoint.h"
 #include "api/text.h"
 #include "base/files.h"
-#include "lua/safe/limits.h"
 
 namespace kling::lua {
 namespace {

@@ -1,8 +1,6 @@
 #include <algorithm>
 
 #include "base/digest.h"
-#include "lua/errors.h"
-#include "lua/manual.h"
 #include "lua/safe/limits.h"
 
 namespace kling::lua {

@@ -1,5 +1,4 @@
 // The Task userdata, spawn and sleep, and Group: what the prelude builds all, any and map on.
-#include <algorithm>
 #include <cstring>
 
 #include "api/text.h"

@@ -3,7 +3,6 @@
 // key after the same look at it.
 #include <cstdlib>
 
-#include <lua.hpp>
 #include <termios.h>
 
 #include "api/text.h"
@@ -11,7 +10,6 @@
 #include "base/process.h"
 #include "base/terminal.h"
 #include "cli/service.h"
-#include "engine/ledger.h"
 #include "engine/media/ffmpeg.h"
 #include "net/lookup.h"
 #include "net/transport.h"

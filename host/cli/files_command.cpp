@@ -4,7 +4,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <sstream>
-#include <tuple>
 
 #include "base/files.h"
 #include "base/terminal.h"

@@ -1,11 +1,9 @@
 #include "cli/jobs.h"
 
-#include <algorithm>
 #include <ctime>
 
 #include "api/text.h"
 #include "base/files.h"
-#include "engine/step.h"
 
 namespace kling::cli {
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include "cli/service.h"
-#include "engine/ledger.h"
 
 namespace kling::cli {
 

@@ -3,7 +3,6 @@
 
 #include "base/terminal.h"
 #include "cli/jobs.h"
-#include "engine/step.h"
 
 namespace kling::cli {
 namespace {

@@ -6,7 +6,6 @@
 #include "api/text.h"
 #include "cli/jobs.h"
 #include "cli/progress.h"
-#include "engine/step.h"
 
 namespace kling::cli {
 namespace {

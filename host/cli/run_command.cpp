@@ -3,12 +3,7 @@
 #include <random>
 #include <regex>
 
-#include "api/capabilities.h"
-#include "api/text.h"
 #include "base/files.h"
-#include "base/process.h"
-#include "base/terminal.h"
-#include "cli/progress.h"
 #include "cli/run.h"
 #include "engine/media/ffmpeg.h"
 #include "lua/manual.h"

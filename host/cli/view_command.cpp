@@ -3,7 +3,6 @@
 #include <fstream>
 #include <ranges>
 #include <regex>
-#include <set>
 
 #include "api/text.h"
 #include "base/files.h"

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "api/endpoint.h"
 #include "api/text.h"
 #include "base/files.h"
 #include "base/terminal.h"

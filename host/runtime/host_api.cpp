@@ -3,8 +3,6 @@
 #include <cmath>
 #include <cstring>
 
-#include <unistd.h>
-
 #include "base/files.h"
 #include "runtime/host_state.h"
 

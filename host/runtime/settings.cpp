@@ -4,12 +4,10 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
-#include <map>
 #include <sstream>
 
 #include <sys/stat.h>
 
-#include "api/endpoint.h"
 #include "api/text.h"
 #include "base/files.h"
 

@@ -2,8 +2,6 @@
 // that is known of a file's streams. Internal to this folder. Any thread; blocks.
 #pragma once
 
-#include <string_view>
-
 #include "base/process.h"
 #include "engine/media/ffmpeg.h"
 
