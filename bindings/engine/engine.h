@@ -149,7 +149,6 @@ struct Bill {
   bool estimated = true;  ///< some of it is an estimate
 };
 
-class Engine;
 /// Every job of these engines, oldest first in each.
 std::vector<JobSnapshot> snapshots(const std::vector<Engine*>& engines);
 Bill bill_of(const std::vector<Engine*>& engines);

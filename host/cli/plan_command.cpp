@@ -125,7 +125,6 @@ class Plan {
         // Clips of the film are none of its draft's, which is a take of its own.
         if (const auto* endpoint = api::find_endpoint(shot.endpoint); !shot.replayed && endpoint)
           if (const auto least = api::estimate(
-                  *endpoint,
                   api::as_draft(*endpoint, {.endpoint = shot.endpoint, .fields = body}).fields)) {
             spared = spared || least->usd * price_factor < planned.estimate_usd - 1e-6;
             draft = api::decimal(draft + least->usd * price_factor);
