@@ -165,7 +165,7 @@ int create(lua_State* L) {
                                                            : luaL_typename(L, 1);
   const bool nothing = lua_isnil(L, 1);
   if ((!prompt && !lua_istable(L, 1)) || two || unnamed)
-    raise_new(L, Kind::invalid, [&](Error& error) {
+    raise_new(L, [&](Error& error) {
       error.message = endpoint.name + " takes one table, got " + got;
       error.hint = "write kling." + endpoint.name +
                    (endpoint.name == "image2video" ? " { image = \"hero.png\", prompt = \"…\" }"
