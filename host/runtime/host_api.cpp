@@ -64,13 +64,6 @@ Value guarded(kling_host* host, Value otherwise, Work work, bool from_callback =
   return guarded(host, otherwise, {}, work, from_callback);
 }
 
-/// As far as the program knew the options when it was compiled; the rest is zero.
-kling_host_options present_options(const kling_host_options& given) {
-  kling_host_options options{};
-  std::memcpy(&options, &given, std::min(given.struct_size, sizeof options));
-  return options;
-}
-
 /// Empty: nothing that can be seen at once.
 std::string wrong_with(const kling_host_options& options) {
   if (options.struct_size < offsetof(kling_host_options, user))
@@ -141,7 +134,9 @@ kling_host* kling_host_new(const kling_host_options* given, char* error, size_t 
   };
   runtime::refusal = "";
   if (given == nullptr) return refuse("there are no options: they are NULL");
-  const kling_host_options options = present_options(*given);
+  // As far as the program knew the options when it was compiled; the rest is zero.
+  kling_host_options options{};
+  std::memcpy(&options, given, std::min(given->struct_size, sizeof options));
   try {
     if (const std::string why = wrong_with(options); !why.empty()) return refuse(why);
     auto made = std::make_unique<kling_host>(options);

@@ -115,13 +115,6 @@ std::string script_identity(const fs::path& script, const std::string& ledger) {
   return inside.string();
 }
 
-bool is_typed(const std::string& script) {
-  std::error_code error;
-  return script.empty() || script == "-" ||
-         (fs::exists(script, error) && !fs::is_regular_file(script, error) &&
-          !fs::is_directory(script, error));
-}
-
 Result<Access> find_access(const ServiceSettings& options) {
   auto config = read_config();
   if (!config) return config.error();
