@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 
 #include "api/text.h"
 
@@ -56,12 +55,6 @@ using rows::kOffers;
 constexpr std::array<std::string_view, 6> kRetiredModels = {
     "kling-v1", "kling-v1-5", "kling-v1-6", "kling-v2-master", "kling-v2-1", "kling-v2-1-master"};
 
-std::string seconds_text(std::uint32_t mask) {
-  if (mask == kFive) return "5 s";
-  if (mask == kFiveOrTen) return "5 or 10 s";
-  return mask == kThreeToTen ? "3 to 10 s" : "3 to 15 s";
-}
-
 struct Price {
   const char* model;
   const char* mode;             ///< empty: any
@@ -97,8 +90,12 @@ std::string Offer::text() const {
   std::string words(modes);
   for (std::size_t i = words.find(' '); i != std::string::npos; i = words.find(' ', i + 4))
     words.replace(i, 1, " or ");
-  return std::string(model) + " (" + (words.empty() ? "" : "mode " + words + "; ") +
-         seconds_text(seconds) + (is_retired(model) ? std::string("; ") + kRetired : "") + ")";
+  const char* const length = seconds == kFive         ? "5 s"
+                             : seconds == kFiveOrTen  ? "5 or 10 s"
+                             : seconds == kThreeToTen ? "3 to 10 s"
+                                                      : "3 to 15 s";
+  return std::string(model) + " (" + (words.empty() ? "" : "mode " + words + "; ") + length +
+         (is_retired(model) ? std::string("; ") + kRetired : "") + ")";
 }
 
 const Offer* find_offer(Feature feature, std::string_view model) {
@@ -159,7 +156,7 @@ bool is_retired(std::string_view model) {
   return std::ranges::find(kRetiredModels, model) != kRetiredModels.end();
 }
 
-std::optional<Estimate> estimate(const Endpoint&, const Json& body) {
+std::optional<Estimate> estimate(const Json& body) {
   const std::string model = scalar_text(member(body, "model_name"));
   const std::string mode = scalar_text(member(body, "mode"));
   const bool sound = scalar_text(member(body, "sound")) == "on";

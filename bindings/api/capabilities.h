@@ -58,7 +58,7 @@ struct Estimate {
 };
 
 /// For a wire body (defaults filled in). Nothing when the model is in no price list.
-std::optional<Estimate> estimate(const Endpoint& endpoint, const Json& body);
+std::optional<Estimate> estimate(const Json& body);
 /// What the estimates are, with the date: "list price of 2026-09", or so much of it.
 std::string price_basis(double factor);
 /// The same, with where it comes from.

@@ -212,8 +212,7 @@ std::vector<Finding> check(const Endpoint& endpoint, const Request& request) {
   }
   if (request.strict)
     for (Finding& finding : findings) finding.level = Finding::Level::error;
-  std::ranges::stable_partition(
-      findings, [](const Finding& finding) { return finding.level == Finding::Level::error; });
+  std::ranges::stable_partition(findings, &Finding::is_error);
   return findings;
 }
 

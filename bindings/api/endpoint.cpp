@@ -30,12 +30,6 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return last[b.size()];
 }
 
-const Param* find_param(const Endpoint& endpoint, std::string_view name) {
-  const auto found =
-      std::ranges::find_if(endpoint.params, [&](const Param& param) { return param.name == name; });
-  return found == endpoint.params.end() ? nullptr : &*found;
-}
-
 /// A default must never make a legal request illegal.
 std::string default_for(const Request& request, const Param& param) {
   if (param.name == "duration") {
@@ -84,14 +78,12 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
 }
 
 Error to_error(const Endpoint& endpoint, const std::vector<Finding>& findings) {
-  const bool errors = std::ranges::any_of(
-      findings, [](const Finding& one) { return one.level == Finding::Level::error; });
+  const bool errors = std::ranges::any_of(findings, &Finding::is_error);
   std::set<std::string> fields;  // one fault of each is enough to read
   std::string said;              // of the one before, without its field
   std::vector<Finding> faults;
   for (const Finding& one : findings) {
-    if ((errors && one.level != Finding::Level::error) || !fields.insert(one.field).second)
-      continue;
+    if ((errors && !one.is_error()) || !fields.insert(one.field).second) continue;
     const bool names = one.message.starts_with(one.field);
     const std::string words = one.message.substr(names ? one.field.size() : 0);
     if (names && std::exchange(said, words) == words)
@@ -127,9 +119,10 @@ const Json* given(const Request& request, std::string_view name) {
 
 std::string effective(const Request& request, std::string_view name) {
   if (const Json* value = given(request, name)) return scalar_text(*value);
-  const Endpoint* endpoint = find_endpoint(request.endpoint);
-  const Param* param = endpoint == nullptr ? nullptr : find_param(*endpoint, name);
-  return param == nullptr ? std::string() : default_for(request, *param);
+  if (const Endpoint* endpoint = find_endpoint(request.endpoint))
+    for (const Param& param : endpoint->params)
+      if (param.name == name) return default_for(request, param);
+  return {};
 }
 
 std::size_t count_of(const Request& request, std::string_view name) {

@@ -53,6 +53,7 @@ struct Finding {
   std::string field;    ///< for example "image_list[2].image"
   std::string message;  ///< names the field, the value and the limit
   std::string hint;     ///< the cure
+  bool is_error() const { return level == Level::error; }
 };
 
 }  // namespace kling::api

@@ -6,12 +6,6 @@
 namespace kling {
 namespace {
 
-Millis wall_now() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 class ScaledClock : public Clock {
  public:
   ScaledClock(double speed, Millis start) : speed_(speed), start_(start) {}
@@ -43,7 +37,9 @@ class ScaledClock : public Clock {
 }  // namespace
 
 std::shared_ptr<Clock> make_clock(double speed, Millis start) {
-  return std::make_shared<ScaledClock>(speed > 0 ? speed : 1.0, start != 0 ? start : wall_now());
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  if (start == 0) start = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+  return std::make_shared<ScaledClock>(speed > 0 ? speed : 1.0, start);
 }
 
 std::int64_t steady_us() {

@@ -13,14 +13,6 @@
 
 namespace kling {
 
-static std::string to_hex(const unsigned char* bytes, std::size_t size) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  text.reserve(size * 2);
-  for (std::size_t i = 0; i < size; ++i) text += {kDigits[bytes[i] >> 4], kDigits[bytes[i] & 15]};
-  return text;
-}
-
 void Sha256::Free::operator()(evp_md_ctx_st* context) const {
   const NoFork whole;
   EVP_MD_CTX_free(context);
@@ -44,7 +36,7 @@ std::string Sha256::hex() {
     const NoFork whole;
     EVP_DigestFinal_ex(context_.get(), bytes, &size);
   }
-  return to_hex(bytes, size);
+  return kling::hex({reinterpret_cast<const char*>(bytes), size});
 }
 
 std::string sha256_hex(std::string_view data) {
@@ -69,7 +61,11 @@ bool equal_secrets(std::string_view a, std::string_view b) {
 }
 
 std::string hex(std::string_view data) {
-  return to_hex(reinterpret_cast<const unsigned char*>(data.data()), data.size());
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  text.reserve(data.size() * 2);
+  for (const unsigned char byte : data) text += {kDigits[byte >> 4], kDigits[byte & 15]};
+  return text;
 }
 
 std::string base64_encode(std::string_view data) {
@@ -106,7 +102,7 @@ std::string random_hex(std::size_t count) {
   const NoFork whole;
   if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), int(count)) != 1)
     throw std::runtime_error("the system gives no random numbers");
-  return to_hex(reinterpret_cast<const unsigned char*>(bytes.data()), count);
+  return hex(bytes);
 }
 
 Result<std::string> hash_file(const std::string& path, std::uint64_t* size) {

@@ -8,7 +8,6 @@
 #include <openssl/crypto.h>
 #include <pthread.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 

@@ -4,8 +4,6 @@
 #pragma once
 
 #include <atomic>
-#include <cstdint>
-#include <memory>
 #include <set>
 #include <vector>
 

@@ -83,7 +83,7 @@ std::shared_ptr<Job> Engine::create(CreateRequest request, JobDone prepared) {
   if (request.poll_interval) job->poll_interval = *request.poll_interval;
   const api::Json body = api::wire_body(*job->definition, request.request);
   job->job_class = job_class(job->step.endpoint, body);
-  if (const auto price = api::estimate(*job->definition, body))
+  if (const auto price = api::estimate(body))
     job->step.estimate_usd = job->estimate_usd = api::decimal(price->usd * job->price_factor);
   job->sending = std::make_unique<Sending>();
   job->sending->request = std::move(request);

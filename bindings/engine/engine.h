@@ -16,7 +16,6 @@
 #include "engine/completion_queue.h"
 #include "engine/confinement.h"
 #include "engine/job.h"
-#include "engine/ledger.h"
 #include "engine/media_source.h"
 #include "engine/poll_schedule.h"
 #include "engine/purse.h"
@@ -138,7 +137,6 @@ struct Bill {
   bool estimated = true;  ///< some of it is an estimate
 };
 
-class Engine;
 /// Every job of these engines, oldest first in each.
 std::vector<JobSnapshot> snapshots(const std::vector<Engine*>& engines);
 Bill bill_of(const std::vector<Engine*>& engines);

@@ -2,9 +2,6 @@
 // read snapshots from any thread; nothing here blocks or does I/O.
 #pragma once
 
-#include <span>
-#include <variant>
-
 #include "engine/job_machine.h"
 #include "engine/ledger.h"
 

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "api/decoder.h"
-#include "base/clock.h"
 #include "engine/asks.h"
 
 namespace kling::engine {

@@ -310,8 +310,7 @@ Result<std::string> Engine::video_file(const MediaSource& source) {
 Result<std::string> Engine::output_path(const std::string& path) const {
   if (options.output_folder.empty()) return writable(options.confinement, path);
   std::error_code ignored;
-  const std::string full = fs::absolute(path, ignored).lexically_normal().string();
-  return options.output_folder + full;
+  return options.output_folder + fs::absolute(path, ignored).lexically_normal().string();
 }
 
 /// What is in the store, a confined script may name as well.

@@ -1,5 +1,4 @@
 // From a script's request to what identifies it and to the body that is sent.
-#include <algorithm>
 
 #include "api/text.h"
 #include "base/digest.h"
@@ -54,9 +53,7 @@ std::string place_of(std::size_t medium, const api::Json& value, const std::stri
 Status check_again(const api::Request& request) {
   const api::Endpoint& endpoint = *api::find_endpoint(request.endpoint);
   auto findings = api::check(endpoint, request);
-  std::erase_if(findings, [&](const api::Finding& finding) {
-    return finding.level == api::Finding::Level::warning && !request.strict;
-  });
+  if (!request.strict) std::erase_if(findings, std::not_fn(&api::Finding::is_error));
   if (findings.empty()) return Done{};
   return api::to_error(endpoint, findings);
 }

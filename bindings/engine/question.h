@@ -1,9 +1,6 @@
 // A question that a script asks a person, and the answer. Plain data.
 #pragma once
 
-#include <functional>
-#include <memory>
-
 #include "api/endpoint.h"
 #include "base/clock.h"
 

@@ -58,13 +58,6 @@ int numbered(const Question& question, const std::string& text) {
   return good ? number : 0;
 }
 
-/// How this choice is named without doubt.
-std::string plain_number(const Question& question, int choice) {
-  std::string text = std::to_string(choice);
-  while (read_answer(question, text) != choice) text += '.';
-  return text;
-}
-
 }  // namespace
 
 int answers(const Question& question) {
@@ -92,9 +85,12 @@ std::string no_answer(const Question& question, const std::string& text) {
                         (question.kind == "ask" ? "text" : "name") + " of another: type ";
     std::erase(meant, number);
     meant.push_back(number);
-    for (const int choice : meant)
-      doubt += (choice == meant.front() ? "" : ", or ") + plain_number(question, choice) + " for " +
+    for (const int choice : meant) {
+      std::string plain = std::to_string(choice);  // how it is named without doubt
+      while (read_answer(question, plain) != choice) plain += '.';
+      doubt += (choice == meant.front() ? "" : ", or ") + plain + " for " +
                choice_text(question, choice);
+    }
     return doubt;
   }
   return "\"" + fitted(text, kWidest) + "\" is no answer to question " + id + ": type " +

@@ -3,7 +3,6 @@
 
 #include "api/text.h"
 #include "lua/runtime_state.h"
-#include "lua/safe/limits.h"
 
 namespace kling::lua {
 namespace {
@@ -63,7 +62,6 @@ class Reader {
   }
 
   bool fail(const std::string& what) {
-    error_.kind = Kind::invalid;
     error_.field = path_;
     error_.message = (path_.empty() ? "the value" : path_) + " " + what;
     return false;
@@ -103,7 +101,7 @@ class Reader {
       return fail("is something that JSON has no word for");
     }
     const ClipRef* clip = test_object<ClipRef>(L_, index);
-    const ImageRef* image = clip ? clip : test_object<ImageRef>(L_, index);
+    const ImageRef* image = test_media(L_, index);
     const bool job = test_object<JobRef>(L_, index) != nullptr;
     if (job || test_object<TaskRef>(L_, index) != nullptr) {
       const bool picture = media_ != nullptr && !path_.starts_with("video");

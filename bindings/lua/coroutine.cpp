@@ -6,7 +6,6 @@
 // a foreign scheduler never sees our mark. The mark stays on a waiting coroutine's stack, which
 // tells it from one that a script may resume.
 #include "lua/runtime_state.h"
-#include "lua/safe/limits.h"
 
 namespace kling::lua {
 namespace {

@@ -3,10 +3,8 @@
 #include <regex>
 
 #include "api/capabilities.h"
-#include "api/endpoint.h"
 #include "api/text.h"
 #include "lua/runtime_state.h"
-#include "lua/safe/limits.h"
 
 namespace kling::lua {
 namespace {
@@ -89,12 +87,6 @@ std::string default_name(const Task* task, const api::Request& request) {
   return api::is_blank(words) ? request.endpoint : words;
 }
 
-bool has_error(const std::vector<api::Finding>& findings) {
-  return std::ranges::any_of(findings, [](const api::Finding& finding) {
-    return finding.level == api::Finding::Level::error;
-  });
-}
-
 Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call& call,
                const Where& here, std::size_t& bytes) {
   auto& create = *call.request;
@@ -116,19 +108,19 @@ Status prepare(lua_State* L, Runtime& state, const api::Endpoint& endpoint, Call
 
   auto findings = api::normalize(endpoint, request);
   if (options.draft) {
-    const auto price = api::estimate(endpoint, api::wire_body(endpoint, request));
+    const auto price = api::estimate(api::wire_body(endpoint, request));
     request = api::as_draft(endpoint, std::move(request));
-    const auto least = api::estimate(endpoint, api::wire_body(endpoint, request));
+    const auto least = api::estimate(api::wire_body(endpoint, request));
     options.purse->spared = options.purse->spared || !price || !least || least->usd < price->usd;
     if (price && least && least->usd >= price->usd)
       state.warn(std::string(here.text) +
                  ": --draft: a shot at the lowest price costs the same as a draft, and pays again");
   }
-  if (!has_error(findings))
+  if (std::ranges::none_of(findings, &api::Finding::is_error))
     for (auto& finding : api::check(endpoint, request)) findings.push_back(std::move(finding));
   std::vector<api::Finding> errors;
   for (const auto& finding : findings)
-    if (request.strict || finding.level == api::Finding::Level::error) errors.push_back(finding);
+    if (request.strict || finding.is_error()) errors.push_back(finding);
   if (!errors.empty()) {
     Error error = api::to_error(endpoint, errors);
     if (!state.name_cell(call.text, error)) return error;
@@ -173,7 +165,7 @@ int create(lua_State* L) {
                                                            : luaL_typename(L, 1);
   const bool nothing = lua_isnil(L, 1);
   if ((!prompt && !lua_istable(L, 1)) || two || unnamed)
-    raise_new(L, Kind::invalid, [&](Error& error) {
+    raise_new(L, [&](Error& error) {
       error.message = endpoint.name + " takes one table, got " + got;
       error.hint = "write kling." + endpoint.name +
                    (endpoint.name == "image2video" ? " { image = \"hero.png\", prompt = \"…\" }"

@@ -5,10 +5,8 @@
 #include <cstring>
 
 #include "api/text.h"
-#include "lua/convert.h"
 #include "lua/manual.h"
 #include "lua/runtime_state.h"
-#include "lua/safe/limits.h"
 
 namespace kling::lua {
 namespace {
@@ -125,7 +123,7 @@ int wrong_self(lua_State* L, int index, const char* name) {
     function = call.name;
   const char* got = luaL_typename(L, index);
   if (luaL_getmetafield(L, index, "__name") == LUA_TSTRING) got = lua_tostring(L, -1);
-  return raise_new(L, Kind::invalid, [&](Error& error) {
+  return raise_new(L, [&](Error& error) {
     const std::string owner = short_name(name);
     error.message = std::string(function) + " wants its " + owner + " first, got " + got;
     error.hint = "write " + owner + ":" + function + "(…) with a colon";
@@ -136,7 +134,7 @@ int no_value(lua_State* L, const char* owner, const char* member) {
   bool known = false;
   pure(L, [&] { known = has_member(owner, member); });
   if (known) return 0;
-  return raise_new(L, Kind::invalid, [&](Error& error) {
+  return raise_new(L, [&](Error& error) {
     const char* what = std::strrchr(owner, '.') + 1;
     error.message =
         std::string(*what == 'I' || *what == 'E' ? "an " : "a ") + what + " has no " + member;
@@ -153,10 +151,8 @@ int refuse_module(lua_State* L) {
   lua_Debug call{};
   const bool named = lua_getstack(L, 0, &call) != 0 && lua_getinfo(L, "n", &call) != 0;
   const char* name = named && call.name != nullptr ? call.name : "text2video";
-  return raise_new(L, Kind::invalid, [&](Error& error) {
-    error.message = std::string(name) + " was called with a colon";
-    error.hint = std::string("write kling.") + name + " with a dot";
-  });
+  return raise_message(L, lua_pushfstring(L, "%s was called with a colon", name),
+                       lua_pushfstring(L, "write kling.%s with a dot", name));
 }
 
 const char* check_path(lua_State* L, int index) {
@@ -170,7 +166,7 @@ const char* check_path(lua_State* L, int index) {
   const bool zero = std::strlen(path) != lua_rawlen(L, index);
   const bool control = std::strpbrk(path, "\a\b\f\n\r\t\v") != nullptr;
   if (!home && !variable && !address && !windows && !zero && !control) return path;
-  raise_new(L, Kind::invalid, [&](Error& error) {
+  raise_new(L, [&](Error& error) {
     if (zero) {
       error.message = "there is a zero byte in the path";
       error.hint = "leave out \\0: no system has such names";

@@ -54,14 +54,15 @@ Status put(Result<Value> value, Value& there) {
   return Done{};
 }
 template <class Fill>
-int raise_new(lua_State* L, Kind kind, Fill fill) {
+int raise_new(lua_State* L, Fill fill) {
   Error& error = new_object<Error>(L);
-  error.kind = kind;
   pure(L, [&] { fill(error); });
   return raise(L, error);
 }
-inline int raise_message(lua_State* L, Kind kind, const char* message, const char* hint = "") {
-  return raise_new(L, kind, [&](Error& error) {
+inline int raise_message(lua_State* L, const char* message, const char* hint = "",
+                         Kind kind = Kind::invalid) {
+  return raise_new(L, [&](Error& error) {
+    error.kind = kind;
     error.message = message;
     error.hint = hint;
   });
@@ -71,7 +72,7 @@ constexpr const char* kPoint = "numbers have a point: 2.5, not 2,5";
 inline void check_no_comma(lua_State* L, int most) {
   if (lua_type(L, most) == LUA_TNUMBER && lua_type(L, most + 1) == LUA_TNUMBER &&
       where(L).line > 0)  // kling.map gives one
-    raise_message(L, Kind::invalid, "a number too many stands in the brackets", kPoint);
+    raise_message(L, "a number too many stands in the brackets", kPoint);
   lua_settop(L, most);
 }
 

@@ -5,9 +5,7 @@
 #include <iterator>
 #include <sstream>
 
-#include "lua/errors.h"
 #include "lua/manual.h"
-#include "lua/runtime.h"
 #include "lua/safe/limits.h"
 
 namespace kling::lua {

@@ -5,7 +5,6 @@
 #include <regex>
 #include <sstream>
 
-#include "api/endpoint.h"
 #include "api/text.h"
 #include "base/files.h"
 #include "lua/runtime_state.h"
@@ -27,10 +26,7 @@ int missing_global(lua_State* L) {
   const char* name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   for (const Keyword& word : kKeywords)
     if (std::strcmp(name, word.name) == 0)
-      raise_new(L, Kind::invalid, [&](Error& error) {
-        error.message = std::string("Lua has no ") + name;
-        error.hint = word.instead;
-      });
+      raise_message(L, lua_pushfstring(L, "Lua has no %s", name), word.instead);
   return note_missing(L, name), 0;
 }
 
@@ -61,14 +57,18 @@ struct Use {
   bool listed = false;  ///< as an item, as in { clip, pro }
 };
 
-Use use_of(const std::string& source, int line, int last, const std::string& name) {
+/// `frame`: of which file; `typed`: the text of what is in none.
+Use use_of(const lua_Debug& frame, const std::string& typed, int line, int last,
+           const std::string& name) {
   const bool word = std::ranges::all_of(
       name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '.'; });
   if (name.empty() || name.size() > 100 || !word) return {};
   const std::regex assigned("^[^{]*\\b" + name + "\\s*(,[\\w\\s,]*)?=[^=](.*[^,\\s])?\\s*$");
   const std::regex tested("\\b(not|if|elseif|while|until)\\s+" + name + "\\b|\\b" + name +
                           "\\s*(or\\b|and\\b|then\\b|==|~=)|_G\\." + name + "\\b");
-  std::istringstream file(source);
+  const bool is_file = frame.source != nullptr && *frame.source == '@';
+  const auto source = is_file ? read_file(frame.source + 1, 1 << 20) : typed;
+  std::istringstream file(source ? *source : "");
   std::string lines, own, text;
   bool set = false;  // somewhere: then it is nil for a reason
   for (int number = 1; number < 10'000 && std::getline(file, text); ++number) {
@@ -109,8 +109,7 @@ bool is_value(const std::string& word) {
 }
 
 Error nil_item(const std::string& name) {
-  return {.kind = Kind::invalid,
-          .message = name + " in a list: " + without_value(name),
+  return {.message = name + " in a list: " + without_value(name),
           .hint =
               "is it spelt as where it was set? a text stands in quotes; where it may be "
               "missing, write " +
@@ -218,9 +217,8 @@ void note_missing(lua_State* L, const char* name) {
     const auto [place, first] = runtime->looked_at.try_emplace(here.text + std::string(" ") + name);
     refusal = &place->second;
     if (!first || frame.source == nullptr) return;
-    const auto source =
-        *frame.source == '@' ? read_file(frame.source + 1, 1 << 20) : runtime->typed;
-    const Use use = use_of(source ? *source : "", frame.currentline, frame.currentline, name);
+    const int line = frame.currentline;
+    const Use use = use_of(frame, runtime->typed, line, line, name);
     const std::string hint = instead_of(use.field, name);
     if (use.listed) place->second = nil_item(name);
     if (use.tested || use.listed) return;
@@ -228,8 +226,7 @@ void note_missing(lua_State* L, const char* name) {
       runtime->warn(here.text + std::string(": ") + without_value(name) +
                     ": a text stands in quotes, \"" + name + '"');
     if (!hint.starts_with("a text stands") || hint.find(';') != hint.npos) return;
-    place->second = {.kind = Kind::invalid,
-                     .message = use.field + " = " + name + ": " + without_value(name),
+    place->second = {.message = use.field + " = " + name + ": " + without_value(name),
                      .hint = hint};
   });
   if (!refusal->message.empty()) raise(L, *refusal);
@@ -257,15 +254,12 @@ void tell_missing(lua_State* L) {
   pure(L, [&] {
     const std::string name = std::exchange(runtime->missing, "");
     if (!still || !there_too || api::has_word("null None undefined NULL", name)) return;
-    const bool file = frame.source != nullptr && *frame.source == '@';
-    const auto source = file ? read_file(frame.source + 1, 1 << 20) : runtime->typed;
-    const Use use = use_of(source ? *source : "", frame.currentline, there.line, name);
+    const Use use = use_of(frame, runtime->typed, frame.currentline, there.line, name);
     if (use.tested) return;
     if (use.listed)
       refusal = nil_item(name);
     else if (!use.field.empty())
-      refusal = {.kind = Kind::invalid,
-                 .message = use.field + " = " + name + ": " + without_value(name),
+      refusal = {.message = use.field + " = " + name + ": " + without_value(name),
                  .hint = instead_of(use.field, name)};
     else
       runtime->warn(there.text + ((name.starts_with("kling.") ? ": " : ": the global ") + name) +

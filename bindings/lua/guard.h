@@ -95,8 +95,7 @@ T& own_object(lua_State* L, int index) {
 
 template <class T>
 int collect_object(lua_State* L) {
-  bool dead = false;
-  if (test_object<T>(L, 1, &dead) == nullptr) return 0;
+  if (test_object<T>(L, 1) == nullptr) return 0;
   auto* object = static_cast<Object<T>*>(lua_touserdata(L, 1));
   object->alive = false;
   object->value.~T();

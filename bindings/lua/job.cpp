@@ -2,7 +2,6 @@
 #include <cstring>
 
 #include "lua/runtime_state.h"
-#include "lua/safe/limits.h"
 
 namespace kling::lua {
 namespace {
@@ -73,7 +72,8 @@ int raise_of(lua_State* L, const JobRef& job, const Error& error, const char* as
 int timed_out(lua_State* L, const JobRef& job) {
   const auto& now = push_snapshot(L, job);
   state_of(L).note_raised(L, job.ask, Kind::timeout);
-  return raise_new(L, Kind::timeout, [&](Error& error) {
+  return raise_new(L, [&](Error& error) {
+    error.kind = Kind::timeout;
     error.message =
         now.handle + " was still " + now.state + " when the wait timed out; the job goes on";
     error.job = now.handle;
@@ -146,7 +146,7 @@ int push_answer(lua_State* L, int, lua_KContext) {
   state_of(L).woken(L, *own_object<Wait>(L, 2));
   const auto& now = push_snapshot(L, job);
   if (now.error) return raise_of(L, job, *now.error, now.script.c_str());
-  if (!has_ended(now)) return raise_message(L, Kind::interrupted, "the request was not sent");
+  if (!has_ended(now)) return raise_message(L, "the request was not sent", "", Kind::interrupted);
   api::Json& answer = new_object<api::Json>(L);
   pure(L, [&] { answer = job.client->engine->answer(job.job); });
   push_json(L, answer);

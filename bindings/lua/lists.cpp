@@ -96,8 +96,7 @@ template <Verb verb>
 int verb_of_list(lua_State* L) {
   const char* name = kVerbNames[int(verb)];
   const auto wrong = [&](const char* what, const char* hint) {
-    lua_pushfstring(L, "%s %s", name, what);
-    raise_message(L, Kind::invalid, lua_tostring(L, -1), hint);
+    raise_message(L, lua_pushfstring(L, "%s %s", name, what), hint);
   };
   if (!lua_istable(L, 1))
     wrong("takes a list of clips first", lua_isnil(L, 1)
@@ -109,9 +108,8 @@ int verb_of_list(lua_State* L) {
   for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1))
     if (lua_type(L, -2) == LUA_TSTRING && std::strcmp(lua_tostring(L, -2), "n") != 0) {
       const char* key = lua_tostring(L, -2);
-      lua_pushfstring(L, "options are a table of their own, the last one: { %s = … }", key);
-      lua_pushfstring(L, "takes a list, and got a table with the name %s in it", key);
-      wrong(lua_tostring(L, -1), lua_tostring(L, -2));
+      wrong(lua_pushfstring(L, "takes a list, and got a table with the name %s in it", key),
+            lua_pushfstring(L, "options are a table of their own, the last one: { %s = … }", key));
     }
   if (lua_rawlen(L, 1) == 0)
     wrong("got an empty list",

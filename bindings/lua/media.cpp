@@ -95,7 +95,7 @@ int media_save(lua_State* L) {
   const ImageRef& media = check_media(L);
   const char* path = check_path(L, 2);
   if (!lua_isnoneornil(L, 3))
-    raise_message(L, Kind::invalid, "save takes one path", "write clip:save(\"shots/fox.mp4\")");
+    raise_message(L, "save takes one path", "write clip:save(\"shots/fox.mp4\")");
   Call& call = call_on(L, media);
   pure(L, [&] { call.client->engine->save(media.source, path, text_into(call)); });
   return await<push_reply_text>(L, call);
@@ -171,23 +171,17 @@ int probe(lua_State* L, const ClipRef& clip) {
   return await<Push>(L, call);
 }
 
-int push_maker(lua_State* L, const ClipRef& clip) {
-  JobRef& job = new_object<JobRef>(L);
-  if (clip.made_by != nullptr) job = *clip.made_by;
-  return 1;
-}
-
 int clip_index(lua_State* L) {
   const ClipRef& clip = check_clip(L);
   if (push_method(L)) return 1;
   const char* key = luaL_checkstring(L, 2);
   if (std::strcmp(key, "path") == 0) return clip_path(L, clip);
+  if (std::strcmp(key, "job") == 0 && clip.made_by != nullptr)
+    return new_object<JobRef>(L) = *clip.made_by, 1;
   if (clip.source->job == nullptr || clip.source->edited()) {
-    if (std::strcmp(key, "job") == 0 && clip.made_by != nullptr) return push_maker(L, clip);
     if (std::strcmp(key, "duration") == 0) return probe<push_duration>(L, clip);
     return no_value(L, kClip, key);
   }
-  if (std::strcmp(key, "job") == 0) return push_maker(L, clip);
   const auto& now = push_snapshot(L, *clip.client, clip.source->job);
   if (std::strcmp(key, "videos") == 0) {
     api::Json& videos = new_object<api::Json>(L);
@@ -262,7 +256,7 @@ int clip_trim(lua_State* L) {
         (!ends || (to > from && to <= length + (told > 0 ? engine::media::kToldSlack : 0.001))))) {
     const char* start = luaL_tolstring(L, 2, nullptr);
     const char* end = ends ? luaL_tolstring(L, 3, nullptr) : "its end";
-    raise_new(L, Kind::invalid, [&](Error& error) {
+    raise_new(L, [&](Error& error) {
       error.message = std::string("trim: ") + start + " to " + end + " is no part of this clip";
       if (known > 0) error.message += printed(", which is %.1f s long", length);
       for (int i = 2; i <= 3; ++i)
@@ -295,7 +289,7 @@ int clip_frame(lua_State* L) {
   lua_Number told = 0, known = length_of(L, clip, told);
   if (is_beyond_draft(L, clip, at, known)) at = std::max(0.0, std::floor(known * 4) / 4 - 0.25);
   if (!(at >= 0 && at < (known > 0 ? known + (told > 0 ? engine::media::kToldSlack : 0) : 1e6)))
-    raise_new(L, Kind::invalid, [&](Error& error) {
+    raise_new(L, [&](Error& error) {
       const bool number = lua_isnumber(L, 2) != 0;
       error.message = number ? printed("frame: %.10g s is no time of this clip", at)
                              : std::string("frame takes seconds, got ") + luaL_typename(L, 2);
@@ -326,7 +320,7 @@ int still(lua_State* L) {
   const ImageRef* given = test_media(L, 1);
   const char* path = given ? "" : check_path(L, 1);
   if ((!lua_isnoneornil(L, 2) && !lua_istable(L, 2)) || !lua_isnoneornil(L, 3))
-    raise_message(L, Kind::invalid, "still takes options by name",
+    raise_message(L, "still takes options by name",
                   "write kling.still(\"title.png\", { seconds = 3 })");
   lua_settop(L, 2);
   auto& call = new_object<Call>(L);

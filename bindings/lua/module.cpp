@@ -43,7 +43,7 @@ static int set_member(lua_State* L) {
   bool option = false;
   pure(L, [&] { option = is_option(name); });
   if (option || lua_isboolean(L, 3) || lua_isstring(L, 3))
-    return raise_new(L, Kind::invalid, [&](Error& error) {
+    return raise_new(L, [&](Error& error) {
       error.message = std::string("kling.") + name + " is no field that can be set";
       const bool key = std::string_view(name) == "api_key";
       error.hint = option
@@ -101,7 +101,6 @@ Runtime& open_module(lua_State* L, ModuleOptions&& options) {
   define<Wait>(L, "kling.Wait");
   define<std::shared_ptr<void>>(L, "kling.Memory");
   define<std::vector<std::shared_ptr<engine::Ask>>>(L, "kling.Asks");
-  define<std::vector<std::pair<std::shared_ptr<engine::Ask>, TaskId>>>(L, "kling.Left");
   define<std::vector<const engine::Raised*>>(L, "kling.Story");
   define<ClientRef>(L, "kling.Client");
   define_media(L);

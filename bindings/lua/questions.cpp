@@ -3,7 +3,6 @@
 #include "api/text.h"
 #include "base/files.h"
 #include "lua/runtime_state.h"
-#include "lua/safe/limits.h"
 
 namespace kling::lua {
 namespace {
@@ -26,14 +25,14 @@ int push_approval(lua_State* L, Call& call) { return lua_pushboolean(L, call.rep
 /// Raises what is wrong with item `i` of the list, which is on top of the stack.
 void check_item(lua_State* L, Asking verb, lua_Integer i) {
   const int kind = lua_type(L, -1);
-  if (verb == Asking::ask ? kind == LUA_TSTRING || kind == LUA_TNUMBER
-                          : test_object<ClipRef>(L, -1) || test_object<ImageRef>(L, -1) ||
-                                test_object<JobRef>(L, -1) || test_object<TaskRef>(L, -1))
+  if (verb == Asking::ask
+          ? kind == LUA_TSTRING || kind == LUA_TNUMBER
+          : test_media(L, -1) || test_object<JobRef>(L, -1) || test_object<TaskRef>(L, -1))
     return;
   const char* type = luaL_typename(L, -1);
   const char* const text = kind == LUA_TSTRING ? lua_tostring(L, -1) : "";
   if (luaL_getmetafield(L, -1, "__name") == LUA_TSTRING) type = lua_tostring(L, -1);
-  raise_new(L, Kind::invalid, [&](Error& error) {
+  raise_new(L, [&](Error& error) {
     error.message = std::string(kAskings[int(verb)]) + ": item " + std::to_string(i) + " is a " +
                     type + "; it takes " +
                     (verb == Asking::ask ? "texts" : "clips, images and jobs");
@@ -63,8 +62,7 @@ int put_question(lua_State* L) {
   for (lua_Integer i = 1; i <= count && same == 0; ++i, lua_pop(L, 1)) {
     lua_rawgeti(L, 4, i);
     check_item(L, verb, i);  // what a task came to may be anything
-    ImageRef* media = test_object<ClipRef>(L, -1);
-    if (media == nullptr) media = test_object<ImageRef>(L, -1);
+    const ImageRef* media = test_media(L, -1);
     const char* choice = media == nullptr ? luaL_tolstring(L, -1, nullptr) : "";
     pure(L, [&] {
       if (media != nullptr) return call.sources.push_back(media->source);
@@ -75,7 +73,7 @@ int put_question(lua_State* L) {
     if (media == nullptr) lua_pop(L, 1);
   }
   if (same != 0)
-    return raise_new(L, Kind::invalid, [&](Error& error) {
+    return raise_new(L, [&](Error& error) {
       error.message = std::string(kind) + ": item " + std::to_string(same) + ", \"" +
                       choices.back().get<std::string>() + "\", is there before it";
       error.hint = "give each choice once";
@@ -111,10 +109,7 @@ int ask_about(lua_State* L) {
   constexpr const char* kind = kAskings[int(verb)];
   constexpr bool clips = verb != Asking::ask;
   const auto wrong = [&](const char* what, const char* hint) {
-    return raise_new(L, Kind::invalid, [&](Error& error) {
-      error.message = std::string(kind) + what;
-      error.hint = hint;
-    });
+    return raise_message(L, lua_pushfstring(L, "%s%s", kind, what), hint);
   };
   std::size_t size = 0;
   const char* text = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &size) : "";

@@ -3,9 +3,6 @@
 // one, wake() excepted. Only wait() blocks.
 #pragma once
 
-#include <map>
-
-#include "base/leaving.h"
 #include "lua/errors.h"
 #include "lua/scheduler.h"
 

@@ -2,13 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <regex>
-#include <sstream>
 
-#include "api/endpoint.h"
 #include "api/text.h"
 #include "base/files.h"
-#include "lua/safe/limits.h"
 
 namespace kling::lua {
 namespace {
@@ -304,18 +300,15 @@ void check_list(lua_State* L, int index, const char* name) {
   lua_rawget(L, -2);
   const bool words = lua_rawequal(L, -1, index) != 0;  // behind the script, which is arg[0]
   if (lua_rawgeti(L, index, 0) != LUA_TNIL && !words)
-    raise_new(L, Kind::invalid, [&](Error& error) {
-      error.message = std::string(name) + " takes a list, and got a table with the name 0 in it";
-      error.hint = "a list begins at 1: { one, two }";
-    });
+    raise_message(
+        L, lua_pushfstring(L, "%s takes a list, and got a table with the name 0 in it", name),
+        "a list begins at 1: { one, two }");
   lua_settop(L, top);
   lua_pushnil(L);
   if (lua_rawlen(L, index) == 0 && !words && lua_next(L, index) != 0 &&
       lua_type(L, -2) == LUA_TSTRING && std::strcmp(lua_tostring(L, -2), "n") != 0)
-    raise_new(L, Kind::invalid, [&](Error& error) {
-      error.message = std::string(name) + " takes a list, and got a table of named values";
-      error.hint = "write { one, two } without names";
-    });
+    raise_message(L, lua_pushfstring(L, "%s takes a list, and got a table of named values", name),
+                  "write { one, two } without names");
   lua_settop(L, top);
 }
 
@@ -334,20 +327,18 @@ int push_reply_text(lua_State* L, Call& call) {
 Millis read_deadline(lua_State* L, int index) {
   if (lua_isnoneornil(L, index)) return kNever;
   if (!lua_istable(L, index))
-    raise_message(L, Kind::invalid, "wait takes a table", "write job:wait { timeout = 60 }");
+    raise_message(L, "wait takes a table", "write job:wait { timeout = 60 }");
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     const char* key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
     if (std::strcmp(key, "timeout") != 0 && std::strcmp(key, "on_progress") != 0) {
       const bool comma = *key == '?' && lua_getfield(L, index, "timeout") != LUA_TNIL;
-      raise_new(L, Kind::invalid, [&](Error& error) {
-        error.message = "wait takes timeout and on_progress, not '" + std::string(key) + "'";
-        error.hint = comma ? kPoint : "write job:wait { timeout = 60 }";
-      });
+      raise_message(L, lua_pushfstring(L, "wait takes timeout and on_progress, not '%s'", key),
+                    comma ? kPoint : "write job:wait { timeout = 60 }");
     }
   }
   if (lua_getfield(L, index, "timeout") == LUA_TNIL) return lua_pop(L, 1), kNever;
   if (lua_type(L, -1) != LUA_TNUMBER)
-    raise_message(L, Kind::invalid, "timeout is a number of seconds", "write timeout = 60");
+    raise_message(L, "timeout is a number of seconds", "write timeout = 60");
   const lua_Number seconds = lua_tonumber(L, -1);
   lua_pop(L, 1);
   return state_of(L).deadline(seconds);

@@ -2,8 +2,6 @@
 #pragma once
 
 #include "lua/convert.h"
-#include "lua/errors.h"
-#include "lua/runtime.h"
 #include "lua/safe/limits.h"
 
 namespace kling::lua {

@@ -1,8 +1,6 @@
 #include <algorithm>
 
 #include "base/digest.h"
-#include "lua/errors.h"
-#include "lua/manual.h"
 #include "lua/safe/limits.h"
 
 namespace kling::lua {
@@ -217,7 +215,7 @@ void Scheduler::check_can_wait(lua_State* L, bool at_once) {
   if (in_finalizer(L)) luaL_error(L, "kling cannot be used in a finalizer");
   if (running_ == nullptr && !driving_) {  // else it is a hook that was called by run()
     if (host_pumps_ && !at_once)
-      raise_message(L, Kind::invalid, "this host may not be blocked: start it with kling.spawn");
+      raise_message(L, "this host may not be blocked: start it with kling.spawn");
     return;
   }
   if (running_ != nullptr && running_->cancelled) {
@@ -225,10 +223,10 @@ void Scheduler::check_can_wait(lua_State* L, bool at_once) {
       running_->exits = true;
       leave(L);
     }
-    raise_message(L, Kind::interrupted, "the wait was cancelled");
+    raise_message(L, "the wait was cancelled", "", Kind::interrupted);
   }
   if (L == passable && lua_isyieldable(L)) return;
-  raise_message(L, Kind::invalid,
+  raise_message(L,
                 "kling cannot wait here (inside table.sort, string.gsub, __tostring, a message "
                 "handler, require or a coroutine that another library runs)",
                 "Wait before, and use the result here.");
@@ -272,7 +270,7 @@ int Scheduler::park(lua_State* L, Ticket& ticket, Millis deadline, lua_KFunction
 bool Scheduler::woken(lua_State* L, Ticket& ticket) {
   if (running_ != nullptr && running_->cancelled) {
     note_unended(L, ticket, Kind::interrupted);
-    raise_message(L, Kind::interrupted, "the wait was cancelled");
+    raise_message(L, "the wait was cancelled", "", Kind::interrupted);
   }
   if (!ticket.done && ticket.until != kNever) past_ = std::max(past_, ticket.until);
   return ticket.done;
@@ -288,7 +286,7 @@ void Scheduler::block(lua_State* L, Ticket& ticket, Millis deadline) {
     if (failed) lua_error(L);  // Ctrl-C's hook fired while tasks ran
     if (ticket.done || ticket.over) break;
     if (lua_gethook(main_) != hook || interrupted_)
-      raise_message(L, Kind::interrupted, "interrupted!");
+      raise_message(L, "interrupted!", "", Kind::interrupted);
     if (more) continue;
     bool stuck = deadline == kNever && !ticket.awaited.empty();
     for (const Awaited& one : ticket.awaited) stuck = stuck && (one.ended || one.task != 0);

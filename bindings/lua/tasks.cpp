@@ -1,5 +1,4 @@
 // The Task userdata, spawn and sleep, and Group: what the prelude builds all, any and map on.
-#include <algorithm>
 #include <cstring>
 
 #include "api/text.h"
@@ -29,11 +28,10 @@ bool is_cut_off(Kind kind) { return kind == Kind::timeout || kind == Kind::inter
 
 int spawn(lua_State* L) {
   if (test_object<JobRef>(L, 1) != nullptr)
-    raise_message(L, Kind::invalid, "spawn takes a function, got a Job",
+    raise_message(L, "spawn takes a function, got a Job",
                   "leave spawn out: a job runs by itself; job:wait() gives its clip");
   if (!lua_isfunction(L, 1))
-    raise_message(L, Kind::invalid, "spawn takes a function",
-                  "write kling.spawn(function() … end)");
+    raise_message(L, "spawn takes a function", "write kling.spawn(function() … end)");
   const int arguments = lua_gettop(L) - 1;
   Scheduler& scheduler = state_of(L);
   scheduler.wrap_coroutines(L);
@@ -96,7 +94,8 @@ int task_waited(lua_State* L, int, lua_KContext) {
   const Ticket& ticket = *own_object<Wait>(L, 2);
   if (state_of(L).woken(L, *own_object<Wait>(L, 2))) return hand_on_results(L, task);
   state_of(L).note_unended(L, ticket, Kind::timeout);
-  return raise_new(L, Kind::timeout, [&](Error& error) {
+  return raise_new(L, [&](Error& error) {
+    error.kind = Kind::timeout;
     error.message = "task " + task.path + " was still running when the wait timed out";
     error.hint = "give it more seconds; what it sent goes on, and the next run finds it";
     error.retryable = true;
@@ -345,7 +344,7 @@ int explain(lua_State* L) {
 
 /// refuse(message, hint): raises with the script's line.
 int refuse(lua_State* L) {
-  return raise_message(L, Kind::invalid, luaL_checkstring(L, 1), luaL_optstring(L, 2, ""));
+  return raise_message(L, luaL_checkstring(L, 1), luaL_optstring(L, 2, ""));
 }
 
 /// no_result(name, names...): raises where that is one of these misspelt, else warns.
@@ -359,8 +358,7 @@ int no_result(lua_State* L) {
     for (int i = 2; lua_type(L, i) == LUA_TSTRING; ++i) names.emplace_back(lua_tostring(L, i));
     const std::string near = api::did_you_mean(name, names);
     meant = !near.empty();
-    slip = {.kind = Kind::invalid,
-            .message = std::string("what kling.all gave has no \"") + name + '"',
+    slip = {.message = std::string("what kling.all gave has no \"") + name + '"',
             .hint = "did you mean " + near + "?"};
     if (!meant)
       state_of(L).warn(here.text + (": " + slip.message) + ": it has " +

@@ -7,7 +7,6 @@
 
 #include "api/text.h"
 #include "lua/runtime_state.h"
-#include "lua/safe/limits.h"
 
 namespace kling::lua {
 namespace {
@@ -21,18 +20,16 @@ int query(lua_State* L) {
   if (lua_istable(L, 1)) {
     lua_getfield(L, 1, "external_id");
     if (lua_type(L, -1) != LUA_TSTRING)
-      raise_message(L, Kind::invalid, "kling.query: the table has no external_id",
+      raise_message(L, "kling.query: the table has no external_id",
                     "write { external_id = \"…\", kind = \"text2video\" }");
     external_id = lua_tostring(L, -1);
     lua_getfield(L, 1, "kind");
     kind = luaL_optstring(L, -1, kind);
   } else if (job == nullptr) {
     if (lua_isnoneornil(L, 1))
-      raise_message(L, Kind::invalid, "query wants a job",
-                    "write kling.query(job), or its handle as text");
+      raise_message(L, "query wants a job", "write kling.query(job), or its handle as text");
     if (test_object<ClipRef>(L, 1) != nullptr)
-      raise_message(L, Kind::invalid, "query wants a job, got a Clip",
-                    "write kling.query(clip.job)");
+      raise_message(L, "query wants a job, got a Clip", "write kling.query(clip.job)");
     text = luaL_checkstring(L, 1);  // an integer id, too
   }
   Call& call = new_call(L, job ? job->client : bound_client(L));
@@ -76,10 +73,8 @@ int request(lua_State* L) {
                       : std::strlen(target) != lua_rawlen(L, 2) ? "there is a zero byte in the path"
                                                                 : nullptr;
   if (wrong != nullptr)
-    return raise_new(L, Kind::invalid, [&](Error& error) {
-      error.message = std::string("request: ") + wrong;
-      error.hint = "write kling.request(\"POST\", \"/kling/v1/…\", { … })";
-    });
+    return raise_message(L, lua_pushfstring(L, "request: %s", wrong),
+                         "write kling.request(\"POST\", \"/kling/v1/…\", { … })");
   if (get) {
     pure(L, [&] { call.client->engine->get(target, into(call.reply, &Reply::json)); });
     return await<push_reply_json>(L, call);
@@ -130,7 +125,7 @@ template <int (*Push)(lua_State*, Call&)>
 int read_as(lua_State* L) {
   const char* path = check_path(L, 1);
   if (lua_gettop(L) > 1 && lua_type(L, 2) != LUA_TNUMBER)  // kling.map gives one
-    raise_message(L, Kind::invalid, "the path stands alone: there are no options",
+    raise_message(L, "the path stands alone: there are no options",
                   "leave out what follows it; the form of the file is found out");
   Call& call = new_call(L, bound_client(L));
   pure(L, [&] {
@@ -164,7 +159,7 @@ Result<api::Json> parse_file(std::string text, const std::string& name) {
 /// json(path): what the file holds; json(text): what that holds; json(value): the value as text.
 int json(lua_State* L) {
   if (lua_isnone(L, 1))
-    raise_message(L, Kind::invalid, "json wants a path, a text of JSON or a value",
+    raise_message(L, "json wants a path, a text of JSON or a value",
                   "write kling.json(\"shots.json\")");
   const char* text = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : nullptr;
   const char* start = text;

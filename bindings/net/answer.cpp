@@ -174,8 +174,7 @@ void Answer::end_head() {
 
 void Answer::read_chunk_size(std::string_view line) {
   line = trimmed(line);
-  const char* const end = line.data() + line.size();
-  const auto [after, error] = std::from_chars(line.data(), end, left_, 16);
+  const auto [after, error] = std::from_chars(line.data(), line.data() + line.size(), left_, 16);
   const std::string_view rest = trimmed(line.substr(std::size_t(after - line.data())));
   if (error != std::errc() || (!rest.empty() && rest.front() != ';') || left_ == kUntilTheEnd)
     return fail("no valid size of a chunk: \"" + api::excerpt(line, 60) + "\"");

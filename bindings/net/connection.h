@@ -2,8 +2,6 @@
 // Not thread-safe; call() blocks, until its Exchange is ended at the latest.
 #pragma once
 
-#include <functional>
-
 #include "net/body.h"
 #include "net/wire.h"
 

@@ -35,10 +35,6 @@ std::string validator_of(const Head& head) {
   return !has_controls(validator) && validator.size() < 1024 ? validator : std::string();
 }
 
-/// What may be reached after an answer from `reach`: an address in the internet must not lead us
-/// to one of this machine or this network.
-unsigned allowed_after(Reach reach) { return kPublic | unsigned(reach); }
-
 /// Who refuses an address may repeat what is secret in it, in whatever form.
 std::string without_secrets(std::string words, const std::string& target) {
   constexpr std::size_t kShortest = 6;  // less is no signature, and stands in any text
@@ -100,7 +96,8 @@ class Download {
       if (error || !location_) return error;
       Result<Url> next = location_->empty() ? invalid("none") : resolve_url(url, *location_);
       if (!next) return permanent(place_ + " redirects to a bad address: " + next.error().message);
-      allowed = options_.allow_private ? kAnywhere : allowed_after(connection.reach());
+      // An address in the internet must not lead us to one of this machine or this network.
+      allowed = options_.allow_private ? kAnywhere : kPublic | unsigned(connection.reach());
       url = std::move(*next);
     }
     return permanent(place_ + " redirects more than " + std::to_string(kMostRedirects) + " times");
@@ -148,13 +145,6 @@ class Download {
     return std::move(end.error);
   }
 
-  /// Unless the answer names another version of the film than the one that was begun.
-  bool is_the_same(const Head& head) const {
-    const std::string& begun = part_.source().validator;
-    const std::string now = head.header(begun.starts_with('"') ? "ETag" : "Last-Modified");
-    return now.empty() || now == begun;
-  }
-
   std::optional<Error> take_head(const Head& head, bool resuming) {
     const auto is = [&head](std::initializer_list<int> statuses) {
       return std::ranges::find(statuses, head.status) != statuses.end();
@@ -162,7 +152,10 @@ class Download {
     endless_ = head.endless;
     if (head.status == 206) {
       const std::string range = head.header("Content-Range");
-      if (resuming && !head.packed && is_the_same(head) &&
+      // Another version of the film than the one that was begun may be named.
+      const std::string& begun = part_.source().validator;
+      const std::string now = head.header(begun.starts_with('"') ? "ETag" : "Last-Modified");
+      if (resuming && !head.packed && (now.empty() || now == begun) &&
           continues_at(range, part_.size(), part_.source().total))
         return error_of(part_.resume());
       if (resuming) return start_over(place_ + " continued with other bytes than it was asked for");

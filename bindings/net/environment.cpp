@@ -148,8 +148,7 @@ Result<ssl_ctx_st*> Environment::tls() {
   // A time-out is for each record then, not for a whole block.
   ::SSL_CTX_set_mode(made, SSL_MODE_ENABLE_PARTIAL_WRITE);
   ::SSL_CTX_set_options(made, SSL_OP_IGNORE_UNEXPECTED_EOF);
-  tls_ = made;
-  return tls_;
+  return tls_ = made;
 }
 
 }  // namespace kling::net

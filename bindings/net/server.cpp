@@ -2,10 +2,8 @@
 
 #include <cerrno>
 #include <charconv>
-#include <condition_variable>
 #include <fstream>
 #include <map>
-#include <thread>
 
 #include <poll.h>
 

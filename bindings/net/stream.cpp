@@ -6,8 +6,6 @@
 
 #include <poll.h>
 
-#include "api/text.h"
-
 namespace kling::net {
 namespace {
 

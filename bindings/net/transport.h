@@ -4,11 +4,8 @@
 #pragma once
 
 #include <chrono>
-#include <cstdint>
 #include <ctime>
-#include <functional>
 #include <memory>
-#include <vector>
 
 #include "api/decoder.h"
 #include "net/environment.h"

@@ -141,8 +141,7 @@ static std::string without_dots(std::string_view path) {
 }
 
 Result<Url> resolve_url(const Url& base, std::string_view location) {
-  const std::size_t colon = location.find(':');
-  if (colon < location.find_first_of("/?#")) return parse_url(location);
+  if (location.find(':') < location.find_first_of("/?#")) return parse_url(location);
   if (location.starts_with("//"))
     return parse_url((base.origin.tls ? "https:" : "http:") + std::string(location));
   const std::size_t end = std::min(location.find_first_of("?#"), location.size());

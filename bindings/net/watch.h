@@ -56,12 +56,10 @@ class Watch {
   ~Watch();
 
   /// Watches an exchange for a scope. The first one starts the thread.
-  class Guard {
+  class Guard : NotCopied {
    public:
     Guard(Watch& watch, Exchange& exchange);
     ~Guard();
-    Guard(const Guard&) = delete;
-    Guard& operator=(const Guard&) = delete;
 
    private:
     Watch& watch_;

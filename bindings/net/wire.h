@@ -12,12 +12,10 @@ struct ssl_st;
 
 namespace kling::net {
 
-class Wire {
+class Wire : NotCopied {
  public:
   explicit Wire(std::shared_ptr<SocketHandle> socket) : socket_(std::move(socket)) {}
   ~Wire() { close(); }
-  Wire(const Wire&) = delete;
-  Wire& operator=(const Wire&) = delete;
 
   /// To a numeric address. 0, or the errno.
   int connect(const std::string& address, int port, Milliseconds timeout);

@@ -1,7 +1,5 @@
 #include "cli/board.h"
 
-#include <filesystem>
-
 #include "api/text.h"
 #include "base/files.h"
 

@@ -4,12 +4,8 @@
 // data, from the ledger: any thread; view_data() blocks on the disk.
 #pragma once
 
-#include <atomic>
-#include <set>
-
 #include "base/digest.h"
 #include "cli/jobs.h"
-#include "lua/runtime.h"
 #include "net/server.h"
 
 namespace kling::cli {

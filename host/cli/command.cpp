@@ -200,7 +200,7 @@ void Voice::note(const std::string& text) const {
 
 int misused(const std::string& problem, const std::string& hint) {
   const Voice voice{.json = g_misused_in_json};
-  (void)voice.fail({.kind = Kind::invalid, .message = problem, .hint = hint});
+  (void)voice.fail({.message = problem, .hint = hint});
   return kExitUsage;
 }
 
@@ -251,8 +251,7 @@ int Voice::fail(const lua::TaskResult& task, const std::string& job) const {
 }
 
 std::function<int()> set_up_version(CLI::App& app) {
-  auto voice = std::make_shared<Voice>();
-  voice->add_options(app);
+  auto voice = options_of<Voice>(app);
   app.footer("Example: kling version --json");
   return [voice] {
     return voice->result({{"version", KLING_VERSION}}, "kling " KLING_VERSION "\n");

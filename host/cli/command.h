@@ -36,6 +36,14 @@ struct Command {
   CommandSetUp* set_up;
 };
 
+/// The options of a command, kept for as long as it may be called.
+template <class Options>
+std::shared_ptr<Options> options_of(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  options->add_options(app);
+  return options;
+}
+
 constexpr double kUnbounded = 1e18;
 /// A number of this range. The messages of the library's own check differ from version to version.
 CLI::Validator number_in(double low, double high = kUnbounded);

@@ -3,7 +3,6 @@
 // key after the same look at it.
 #include <cstdlib>
 
-#include <lua.hpp>
 #include <termios.h>
 
 #include "api/text.h"
@@ -11,7 +10,6 @@
 #include "base/process.h"
 #include "base/terminal.h"
 #include "cli/service.h"
-#include "engine/ledger.h"
 #include "engine/media/ffmpeg.h"
 #include "net/lookup.h"
 #include "net/transport.h"
@@ -38,7 +36,7 @@ Finding problem(const Error& error) { return problem(error.message, error.hint);
 /// What is examined: each check may use what an earlier row of the table found out.
 struct Patient {
   ServiceOptions options;
-  Result<runtime::Access> access = runtime::Access{};
+  Result<runtime::Access> access;
   std::string base_url;
   std::string notice;  ///< why the ledger is not beside the script
   std::string ledger;
@@ -240,9 +238,7 @@ constexpr struct {
 };
 
 int run_doctor(const Voice& voice, const ServiceOptions& options) {
-  Patient patient;
-  patient.options = options;
-  patient.access = runtime::find_access(options);
+  Patient patient{options, runtime::find_access(options)};
   // A config file that is refused must not send the look at the network elsewhere.
   const char* named = std::getenv("KLING_BASE_URL");
   for (const std::string& url :
@@ -309,9 +305,7 @@ int run_login(const Voice& voice, const ServiceOptions& options) {
                        .message = "that is an address, not a key",
                        .hint = "kling login --base-url takes the address; a key begins with sk-"});
   if (key->empty()) return voice.fail({.kind = Kind::auth, .message = "no key was given"});
-  Patient patient;
-  patient.options = options;
-  patient.access = runtime::find_access(options);
+  Patient patient{options, runtime::find_access(options)};
   if (!patient.access) return voice.fail(patient.access.error());
   const std::string other = patient.access->key_source;
   patient.access->key = *key;
@@ -335,10 +329,8 @@ int run_login(const Voice& voice, const ServiceOptions& options) {
 }  // namespace
 
 std::function<int()> set_up_doctor(CLI::App& app) {
-  auto voice = std::make_shared<Voice>();
-  auto options = std::make_shared<ServiceOptions>();
-  voice->add_options(app);
-  options->add_options(app);
+  auto voice = options_of<Voice>(app);
+  auto options = options_of<ServiceOptions>(app);
   app.footer(
       "Example: kling doctor\nIt costs nothing. Exit code 1 when there is a problem, else 0.");
   return [voice, options] { return run_doctor(*voice, *options); };

@@ -4,7 +4,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <sstream>
-#include <tuple>
 
 #include "base/files.h"
 #include "base/terminal.h"
@@ -35,8 +34,6 @@ struct FolderOptions {
   std::string folder = ".";
 };
 
-constexpr std::uint64_t kMostTypes = 1 << 20;
-
 /// Nothing when it was written, else why not.
 std::optional<std::string> write_new(const std::string& path, std::string_view text) {
   std::FILE* file = std::fopen(path.c_str(), "wbx");  // fails where there is anything
@@ -66,7 +63,7 @@ int write_project(const Voice& voice, const std::string& folder,
       continue;
     }
     // Our own types of an older version are replaced; everything else is somebody's.
-    const auto old = read_file(path.string(), kMostTypes);
+    const auto old = read_file(path.string(), 1 << 20);
     const std::string_view first_line = file.text.substr(0, file.text.find('\n') + 1);
     if (old && *old == file.text) continue;
     if (old && fs::is_regular_file(status) && first_line.starts_with("---@meta") &&

@@ -1,11 +1,9 @@
 #include "cli/jobs.h"
 
-#include <algorithm>
 #include <ctime>
 
 #include "api/text.h"
 #include "base/files.h"
-#include "engine/step.h"
 
 namespace kling::cli {
 
@@ -14,7 +12,7 @@ using engine::StepState;
 
 constexpr Millis kKept = Millis{30} * 24 * 3600 * 1000;  // by the service
 
-void LedgerOptions::add_ledger_options(CLI::App& app) {
+void LedgerOptions::add_options(CLI::App& app) {
   voice.add_options(app);
   app.add_option("--ledger", service.ledger, "the ledger file (default: in the nearest .kling/)")
       ->type_name("FILE");

@@ -3,7 +3,6 @@
 #pragma once
 
 #include "cli/service.h"
-#include "engine/ledger.h"
 
 namespace kling::cli {
 
@@ -11,8 +10,8 @@ namespace kling::cli {
 struct LedgerOptions : JobOptions {
   std::string script;  ///< whose ledger and jobs; empty: all of the working directory's ledger
 
-  /// In place of add_options(), for what only looks into the ledger.
-  void add_ledger_options(CLI::App& app);
+  /// In place of those of all jobs, for what only looks into the ledger.
+  void add_options(CLI::App& app);
   std::string ledger_path() const;
   /// The ledger; null when there is none yet, as looking makes none.
   Result<std::shared_ptr<engine::Ledger>> open() const;

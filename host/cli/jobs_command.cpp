@@ -3,7 +3,6 @@
 
 #include "base/terminal.h"
 #include "cli/jobs.h"
-#include "engine/step.h"
 
 namespace kling::cli {
 namespace {
@@ -47,8 +46,7 @@ int tell_choices(const Voice& voice, const engine::Step& row) {
                                     "it succeeded: there is nothing to decide",
                                     "it failed: there is nothing to decide",
                                     "was it accepted? The answer was lost"};
-  (void)voice.fail({.kind = Kind::invalid,
-                    .message = titled(row.name, row.summary) + ", " + row.script + ", " +
+  (void)voice.fail({.message = titled(row.name, row.summary) + ", " + row.script + ", " +
                                local_time(row.sent_at != 0 ? row.sent_at : row.created_at) + ": " +
                                kWords[int(row.state)],
                     .hint = hint});
@@ -163,8 +161,7 @@ constexpr Command kJobs[] = {
 }  // namespace
 
 std::function<int()> set_up_jobs_answer(CLI::App& app) {
-  auto options = std::make_shared<AnswerOptions>();
-  options->add_ledger_options(app);
+  auto options = options_of<AnswerOptions>(app);
   auto* const id = app.add_option("id", options->id, "the question's number; none: those that wait")
                        ->type_name("ID")
                        ->check(number_in(1));

@@ -57,12 +57,6 @@ std::string age(Millis at) {
                         : std::to_string(minutes / 1440) + " days";
 }
 
-std::vector<std::string> kinds() {
-  std::vector<std::string> names = {"request"};
-  for (const api::Endpoint& endpoint : api::endpoints()) names.push_back(endpoint.name);
-  return names;
-}
-
 int run_list(const ListOptions& options) {
   auto ledger = options.open();
   if (!ledger) return options.voice.fail(ledger.error());
@@ -311,14 +305,15 @@ int run_prune(const PruneOptions& options) {
 }  // namespace
 
 std::function<int()> set_up_jobs_list(CLI::App& app) {
-  auto options = std::make_shared<ListOptions>();
-  options->add_ledger_options(app);
+  auto options = options_of<ListOptions>(app);
   app.add_option("--state", options->states, "only jobs in this state; may be repeated")
       ->check(CLI::IsMember(std::vector<std::string>{"intended", "sending", "accepted", "succeeded",
                                                      "failed", "ambiguous"}))
       ->allow_extra_args(false);
+  std::vector<std::string> kinds = {"request"};
+  for (const api::Endpoint& endpoint : api::endpoints()) kinds.push_back(endpoint.name);
   app.add_option("--kind", options->kinds, "only text2video, image2video, …; may be repeated")
-      ->check(CLI::IsMember(kinds()))
+      ->check(CLI::IsMember(kinds))
       ->allow_extra_args(false);
   app.add_option("--script", options->script, "only this script's, from the ledger beside it")
       ->type_name("FILE");
@@ -330,8 +325,7 @@ std::function<int()> set_up_jobs_list(CLI::App& app) {
 }
 
 std::function<int()> set_up_jobs_show(CLI::App& app) {
-  auto options = std::make_shared<ShowOptions>();
-  options->add_ledger_options(app);
+  auto options = options_of<ShowOptions>(app);
   add_handle(app, options->handle);
   app.add_flag("--request", options->request, "the body that was sent, too");
   app.add_flag("--raw", options->raw, kRawHelp);
@@ -340,8 +334,7 @@ std::function<int()> set_up_jobs_show(CLI::App& app) {
 }
 
 std::function<int()> set_up_jobs_prune(CLI::App& app) {
-  auto options = std::make_shared<PruneOptions>();
-  options->add_ledger_options(app);
+  auto options = options_of<PruneOptions>(app);
   app.add_option("--store", options->service.store,
                  "folder of the finished clips (default: beside the ledger)")
       ->type_name("DIR");

@@ -6,7 +6,6 @@
 #include "api/text.h"
 #include "cli/jobs.h"
 #include "cli/progress.h"
-#include "engine/step.h"
 
 namespace kling::cli {
 namespace {
@@ -14,6 +13,7 @@ namespace {
 using engine::Step;
 
 struct WaitOptions : LedgerOptions {
+  using JobOptions::add_options;
   std::vector<std::string> handles;
   std::string path;  ///< of `save` and `notify`
   std::vector<std::string> headers;
@@ -196,8 +196,7 @@ int run_notify(WaitOptions& options) {
 
 int run_save(WaitOptions& options) {
   if (options.path.starts_with("~/"))
-    return options.voice.fail({.kind = Kind::invalid,
-                               .message = "the shell left the folder ~ as it is: " + options.path,
+    return options.voice.fail({.message = "the shell left the folder ~ as it is: " + options.path,
                                .hint = "write it without quotes"});
   Waiting waiting(options);
   if (Status waited = waiting.wait(); !waited.ok()) return options.voice.fail(waited.error());
@@ -215,12 +214,6 @@ int run_save(WaitOptions& options) {
   if (!saved) return leave(options.voice);
   if (!*saved) return options.voice.fail(saved->error());
   return options.voice.result({{"handle", target.handle}, {"path", **saved}}, **saved + "\n");
-}
-
-std::shared_ptr<WaitOptions> add_options(CLI::App& app) {
-  auto options = std::make_shared<WaitOptions>();
-  options->add_options(app);
-  return options;
 }
 
 // ---- kling query HANDLE: one GET ----
@@ -262,7 +255,7 @@ int run_query(const QueryOptions& options) {
 }  // namespace
 
 std::function<int()> set_up_jobs_wait(CLI::App& app) {
-  auto options = add_options(app);
+  auto options = options_of<WaitOptions>(app);
   app.add_option(
          "handles", options->handles,
          "handles, ids, or beginnings (default: all that are open or whose clip is missing)")
@@ -275,7 +268,7 @@ std::function<int()> set_up_jobs_wait(CLI::App& app) {
 }
 
 std::function<int()> set_up_jobs_notify(CLI::App& app) {
-  auto options = add_options(app);
+  auto options = options_of<WaitOptions>(app);
   app.add_option("path", options->path, "of the request that a web server got")->required();
   app.add_option("--header", options->headers, "a header of it; needed where callbacks are signed")
       ->type_name("NAME:VALUE")
@@ -289,7 +282,7 @@ std::function<int()> set_up_jobs_notify(CLI::App& app) {
 }
 
 std::function<int()> set_up_jobs_save(CLI::App& app) {
-  auto options = add_options(app);
+  auto options = options_of<WaitOptions>(app);
   options->handles.resize(1);
   add_handle(app, options->handles[0]);
   app.add_option("path", options->path, "where to; \"folder/\" picks a name")

@@ -107,7 +107,9 @@ class Plan {
         const std::string state = shot.replayed ? "refused" : fate(row);
         ++counts[state];
         const bool to_pay = state == "new" || state == "failed";
-        const Step planned = row_of(book, shot);
+        // As it would be sent.
+        const auto copied = book ? (*book)->find_by_external(shot.external_id) : book.error();
+        const Step planned = copied && *copied ? **copied : Step();
         // What was asked, but for which of our shots it was made from.
         const auto words = [](const Step& step) {
           static const std::regex from(" of step [0-9a-f]{32}");
@@ -125,7 +127,6 @@ class Plan {
         // Clips of the film are none of its draft's, which is a take of its own.
         if (const auto* endpoint = api::find_endpoint(shot.endpoint); !shot.replayed && endpoint)
           if (const auto least = api::estimate(
-                  *endpoint,
                   api::as_draft(*endpoint, {.endpoint = shot.endpoint, .fields = body}).fields)) {
             spared = spared || least->usd * price_factor < planned.estimate_usd - 1e-6;
             draft = api::decimal(draft + least->usd * price_factor);
@@ -171,14 +172,6 @@ class Plan {
         "nothing was sent or recorded; save and concat wrote to a temporary folder, io and os "
         "did what they always do\n";
     (void)print(wrapped(text, STDOUT_FILENO));
-  }
-
-  /// The step as it would be sent.
-  static Step row_of(const Result<std::shared_ptr<engine::Ledger>>& book,
-                     const engine::JobSnapshot& shot) {
-    if (!book) return {};
-    auto row = (*book)->find_by_external(shot.external_id);
-    return row && *row ? std::move(**row) : Step();
   }
 
   void show(const std::string& state, const engine::JobSnapshot& shot, double price,

@@ -2,14 +2,11 @@
 #include <algorithm>
 #include <cctype>
 #include <csignal>
-#include <exception>
 #include <regex>
 
 #include <fcntl.h>
 
-#include "api/endpoint.h"
 #include "api/text.h"
-#include "cli/command.h"
 #include "cli/run.h"
 
 namespace kling::cli {

@@ -305,17 +305,13 @@ class Session {
     tell(text);
   }
 
-  static bool is_answered(const engine::JobSnapshot& job) {
-    // What waits to be sent is not, and will not be.
-    if (job.phase <= engine::Phase::sending) return !is_under_way(job);
-    return job.state != "sending";
-  }
-
   /// Waits until no request is without an answer (Ctrl-C: not even that), then names what is open.
   void leave() {
     for (bool told = false; !console_.told_to_leave();) {
-      const auto unanswered =
-          std::ranges::count_if(jobs(), [](const auto& job) { return !is_answered(job); });
+      // What waits to be sent is not answered, and will not be.
+      const auto unanswered = std::ranges::count_if(jobs(), [](const auto& job) {
+        return job.phase <= engine::Phase::sending ? is_under_way(job) : job.state == "sending";
+      });
       if (unanswered == 0 || console_.take_interrupts() > 0) break;
       if (!std::exchange(told, true))
         tell("waiting for the answer to " + std::to_string(unanswered) +
@@ -432,8 +428,7 @@ int run_repl(const ReplOptions& options) {
 }  // namespace
 
 std::function<int()> set_up_repl(CLI::App& app) {
-  auto options = std::make_shared<ReplOptions>();
-  options->add_options(app);
+  auto options = options_of<ReplOptions>(app);
   app.add_option("--max-cost", options->limits.budget_usd, "what the session may cost in US$")
       ->check(number_in(0));
   options->board.add_options(app);

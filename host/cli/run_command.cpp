@@ -3,12 +3,7 @@
 #include <random>
 #include <regex>
 
-#include "api/capabilities.h"
-#include "api/text.h"
 #include "base/files.h"
-#include "base/process.h"
-#include "base/terminal.h"
-#include "cli/progress.h"
 #include "cli/run.h"
 #include "engine/media/ffmpeg.h"
 #include "lua/manual.h"
@@ -148,7 +143,11 @@ Status check_again(const engine::EngineOptions& settings, const std::string& sou
 int run_source(RunOptions& options, const std::vector<std::string>& words,
                const std::string& source) {
   const std::string script = words.front();
-  const bool typed = runtime::is_typed(script);
+  // Also of /dev/stdin, <(…) and other pipes equal requests are new ones each time.
+  std::error_code error;
+  const bool typed = script.empty() || script == "-" ||
+                     (fs::exists(script, error) && !fs::is_regular_file(script, error) &&
+                      !fs::is_directory(script, error));
 
   Service service(options);
   if (Status opened = service.open(typed ? "" : script); !opened.ok())
@@ -164,8 +163,7 @@ int run_source(RunOptions& options, const std::vector<std::string>& words,
   settings.take = options.take;
   settings.draft = options.draft;
   if (("-" + options.take).ends_with("-draft"))
-    return options.voice.fail({.kind = Kind::invalid,
-                               .message = "--take " + options.take + " is the take of a draft",
+    return options.voice.fail({.message = "--take " + options.take + " is the take of a draft",
                                .hint = "write --draft, or another name"});
   if (options.draft) settings.take += settings.take.empty() ? "draft" : "-draft";
   settings.again = options.again;
@@ -317,9 +315,8 @@ int run_alone(const std::string& script) {
 }
 
 std::function<int()> set_up_run(CLI::App& app) {
-  auto options = std::make_shared<RunOptions>();
+  auto options = options_of<RunOptions>(app);
   options->app = &app;
-  options->add_options(app);
   options->safe.add_options(app);
   options->add_take_options();
   app.add_flag("-y,--yes", options->yes, "send without asking, also on a terminal");

@@ -368,11 +368,6 @@ class Run {
     return handle;
   }
 
-  bool is_made_anew() const {
-    return std::ranges::any_of(engine::snapshots(runtime_.engines()),
-                               [this](const auto& job) { return job.name == options_.again; });
-  }
-
   int finish() {
     runtime_.queue().drain();  // what workers had to say
     std::vector<engine::JobSnapshot> unobserved;
@@ -420,7 +415,9 @@ class Run {
     }
     if (const std::string text = service_.summary(runtime_.engines()); !text.empty())
       options_.voice.note(text);
-    if (!options_.again.empty() && !leaving_ && !given_up_ && !is_made_anew())
+    if (!options_.again.empty() && !leaving_ && !given_up_ &&
+        std::ranges::count(engine::snapshots(engines), options_.again,
+                           &engine::JobSnapshot::name) == 0)
       code_ = options_.voice.fail(
           {.message = "no shot is called \"" + options_.again + "\", so none was made again",
            .hint = "kling jobs list shows the names"});

@@ -219,12 +219,11 @@ int SafeRun::in_child(const Voice& voice, const std::function<int()>& body) {
     ::usleep(5'000);
   }
   if (WIFEXITED(status)) return WEXITSTATUS(status);
-  Error error;
-  error.message =
-      killed ? "the script ran longer than it may and could only be killed"
-             : "the script's process was ended by signal " + std::to_string(WTERMSIG(status));
-  error.hint = "What was sent is in the ledger: run the same command again to go on with it.";
-  return voice.fail(error);
+  return voice.fail(
+      {.message =
+           killed ? "the script ran longer than it may and could only be killed"
+                  : "the script's process was ended by signal " + std::to_string(WTERMSIG(status)),
+       .hint = "What was sent is in the ledger: run the same command again to go on with it."});
 }
 
 }  // namespace kling::cli

@@ -3,7 +3,6 @@
 #include <fstream>
 #include <ranges>
 #include <regex>
-#include <set>
 
 #include "api/text.h"
 #include "base/files.h"
@@ -179,8 +178,7 @@ int run_view(const ViewOptions& options) {
   std::error_code error;
   for (const char* name : {"index.html", "view.css", "view.js", "data.js"})
     if (!ours && fs::exists(folder / name, error))
-      return options.voice.fail({.kind = Kind::invalid,
-                                 .message = folder.string() + " has " +
+      return options.voice.fail({.message = folder.string() + " has " +
                                             (name == std::string("index.html") ? "an " : "a ") +
                                             name + " of another kind",
                                  .hint = "name another folder: kling view -o page"});
@@ -317,8 +315,7 @@ bool open_in_browser(const Voice& voice, const std::string& target) {
 }
 
 std::function<int()> set_up_view(CLI::App& app) {
-  auto options = std::make_shared<ViewOptions>();
-  options->add_ledger_options(app);
+  auto options = options_of<ViewOptions>(app);
   app.add_option("script", options->script, "whose shots; none: all of the ledger")
       ->type_name("SCRIPT");
   app.add_option("--take", options->take, "of this take only");

@@ -118,8 +118,7 @@ void read_settings(Opening& opening, const char* script) {
 
 /// pump([microseconds]) for hosts that are written in Lua themselves.
 int pump(lua_State* L) {
-  const lua_Integer budget = luaL_optinteger(L, 1, 0);
-  lua_pushboolean(L, kling_pump(L, budget) > 0);
+  lua_pushboolean(L, kling_pump(L, luaL_optinteger(L, 1, 0)) > 0);
   return 1;
 }
 

@@ -54,7 +54,7 @@ struct Console::Editor : NotCopied {
 
   History* past = ::history_init();
   EditLine* line = ::el_init("kling", stdin, stdout, stderr);
-  Input stopped = Input::ready;  ///< why next_character() gave none
+  Read stopped = Read::line;  ///< why next_character() gave none
 };
 
 Console::Editor::Editor(Console& console) {
@@ -78,8 +78,8 @@ int Console::Editor::next_character(EditLine* line, wchar_t* out) {
   Console& console = owner(line);
   std::mbstate_t state{};
   for (;;) {
-    const Input input = console.await_input();
-    if (input != Input::ready) {
+    const Read input = console.await_input();
+    if (input != Read::line) {
       console.editor_->stopped = input;
       console.editor_->erase();
       ::el_cursor(line, 1 << 20);  // to its end, so that what follows stands below it
@@ -91,7 +91,7 @@ int Console::Editor::next_character(EditLine* line, wchar_t* out) {
     const ssize_t size = ::read(STDIN_FILENO, &byte, 1);
     if (size < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (size <= 0) {
-      console.editor_->stopped = Input::end;
+      console.editor_->stopped = Read::end;
       return 0;
     }
     const std::size_t read = std::mbrtowc(out, &byte, 1, &state);
@@ -193,10 +193,10 @@ void Console::wait(int milliseconds) {
   if (hidden) ::tcsetattr(STDIN_FILENO, TCSANOW, &shown);
 }
 
-Console::Input Console::await_input() {
+Console::Read Console::await_input() {
   for (;;) {
     const int milliseconds = hooks_.idle();
-    if (std::exchange(withdrawn_, false)) return Input::withdrawn;
+    if (std::exchange(withdrawn_, false)) return Read::withdrawn;
     pollfd sources[] = {
         {STDIN_FILENO, POLLIN, 0}, {signals_, POLLIN, 0}, {hooks_.descriptor, POLLIN, 0}};
     ::poll(sources, 3, milliseconds);
@@ -210,9 +210,9 @@ Console::Input Console::await_input() {
       ::el_resize(editor_->line);
       editor_->redraw();
     }
-    if (leave_) return Input::end;
-    if (interrupted) return Input::interrupted;
-    if (sources[0].revents != 0) return Input::ready;
+    if (leave_) return Read::end;
+    if (interrupted) return Read::interrupted;
+    if (sources[0].revents != 0) return Read::line;
   }
 }
 
@@ -231,10 +231,9 @@ Console::Read Console::read_line(const std::string& prompt, std::string& line) {
 
 Console::Read Console::read_edited(std::string& line) {
   int count = 0;
-  editor_->stopped = Input::ready;
+  const Read& stopped = editor_->stopped = Read::line;
   const char* text = ::el_gets(editor_->line, &count);
-  if (editor_->stopped == Input::interrupted) return Read::interrupted;
-  if (editor_->stopped == Input::withdrawn) return Read::withdrawn;
+  if (stopped == Read::interrupted || stopped == Read::withdrawn) return stopped;
   if (text == nullptr || count <= 0) return Read::end;
   line.assign(text, static_cast<std::size_t>(count));
   while (line.ends_with('\n') || line.ends_with('\r')) line.pop_back();
@@ -253,10 +252,7 @@ Console::Read Console::read_plain(std::string& line) {
       return Read::line;
     }
     if (ended_) return Read::end;
-    const Input input = await_input();
-    if (input == Input::interrupted) return Read::interrupted;
-    if (input == Input::withdrawn) return Read::withdrawn;
-    if (input == Input::end) return Read::end;
+    if (const Read input = await_input(); input != Read::line) return input;
     char piece[4096];
     const ssize_t size = ::read(STDIN_FILENO, piece, sizeof piece);
     const bool first = !std::exchange(begun_, true);

@@ -13,7 +13,7 @@ namespace kling::repl {
 
 class Console {
  public:
-  enum class Read { line, interrupted, withdrawn, end };
+  enum class Read { line, interrupted, withdrawn, end };  ///< line: there is something to read
 
   struct Hooks {
     /// Lets the background go on; called before each wait. Returns the real ms after which it
@@ -49,8 +49,7 @@ class Console {
 
  private:
   struct Editor;
-  enum class Input { ready, interrupted, withdrawn, end };
-  Input await_input();
+  Read await_input();
   Read read_plain(std::string& line);
   Read read_edited(std::string& line);
 

@@ -35,8 +35,7 @@ bool HistoryFile::add(const std::string& line, const std::string& key) {
   if (!lines_.empty() && lines_.back() == line) return false;
   lines_.push_back(line);
   if (path_.empty()) return true;
-  const std::string folder = std::filesystem::path(path_).parent_path().string();
-  if (!make_folders(folder)) return true;
+  if (!make_folders(std::filesystem::path(path_).parent_path().string())) return true;
   const Descriptor file(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
   if (!file) return true;
   ::fchmod(file.get(), 0600);  // it may be older than this rule

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "api/endpoint.h"
 #include "api/text.h"
 #include "base/files.h"
 #include "base/terminal.h"
@@ -232,8 +231,7 @@ Interpreter::Verdict Interpreter::submit(const std::string& lines, int first_lin
     lua_pop(L_, 1);
     return Verdict::error;
   }
-  const std::string word = text_at(L_, -2);
-  const auto* found = std::ranges::find(kVerdicts, word);
+  const auto* found = std::ranges::find(kVerdicts, text_at(L_, -2));
   const auto verdict = static_cast<Verdict>(found - std::begin(kVerdicts));
   if (verdict == Verdict::run || verdict == Verdict::timed) {
     lua_remove(L_, -2);

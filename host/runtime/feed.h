@@ -3,9 +3,6 @@
 // the last, and no end is lost. Ticking thread; nothing blocks.
 #pragma once
 
-#include <map>
-#include <unordered_map>
-
 #include "engine/engine.h"
 
 namespace kling::runtime {

@@ -5,7 +5,6 @@
 #include "api/text.h"
 #include "base/signals.h"
 #include "lua/runtime_state.h"
-#include "lua/safe.h"
 #include "net/body.h"
 
 namespace {

@@ -1,8 +1,6 @@
 // Time, requests and functions by the program around us instead of ours.
 #pragma once
 
-#include <thread>
-
 #include "kling/host.h"
 #include "lua/runtime.h"
 #include "net/transport.h"

@@ -113,10 +113,7 @@ void kling_host::print(std::string_view text) {
   }
 }
 
-void kling_host::log_line() {
-  const std::string line = std::exchange(line_, "");
-  hooks_.log(hooks_.user, "print", line.c_str());
-}
+void kling_host::log_line() { hooks_.log(hooks_.user, "print", std::exchange(line_, "").c_str()); }
 
 void kling_host::end_line() {
   if (!line_.empty()) log_line();

@@ -3,8 +3,6 @@
 #include <cmath>
 #include <cstring>
 
-#include <unistd.h>
-
 #include "base/files.h"
 #include "runtime/host_state.h"
 
@@ -64,13 +62,6 @@ Value guarded(kling_host* host, Value otherwise, std::initializer_list<const voi
 template <class Value, class Work>
 Value guarded(kling_host* host, Value otherwise, Work work, bool from_callback = true) {
   return guarded(host, otherwise, {}, work, from_callback);
-}
-
-/// As far as the program knew the options when it was compiled; the rest is zero.
-kling_host_options present_options(const kling_host_options& given) {
-  kling_host_options options{};
-  std::memcpy(&options, &given, std::min(given.struct_size, sizeof options));
-  return options;
 }
 
 /// Empty: nothing that can be seen at once.
@@ -143,7 +134,9 @@ kling_host* kling_host_new(const kling_host_options* given, char* error, size_t 
   };
   runtime::refusal = "";
   if (given == nullptr) return refuse("there are no options: they are NULL");
-  const kling_host_options options = present_options(*given);
+  // As far as the program knew the options when it was compiled; the rest is zero.
+  kling_host_options options{};
+  std::memcpy(&options, given, std::min(given->struct_size, sizeof options));
   try {
     if (const std::string why = wrong_with(options); !why.empty()) return refuse(why);
     auto made = std::make_unique<kling_host>(options);

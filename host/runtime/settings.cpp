@@ -4,12 +4,10 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
-#include <map>
 #include <sstream>
 
 #include <sys/stat.h>
 
-#include "api/endpoint.h"
 #include "api/text.h"
 #include "base/files.h"
 
@@ -115,13 +113,6 @@ std::string script_identity(const fs::path& script, const std::string& ledger) {
   const fs::path inside = real.lexically_relative(root);
   if (ledger == ":memory:" || inside.empty() || *inside.begin() == "..") return real.string();
   return inside.string();
-}
-
-bool is_typed(const std::string& script) {
-  std::error_code error;
-  return script.empty() || script == "-" ||
-         (fs::exists(script, error) && !fs::is_regular_file(script, error) &&
-          !fs::is_directory(script, error));
 }
 
 Result<Access> find_access(const ServiceSettings& options) {

@@ -31,10 +31,6 @@ Result<Access> find_access(const ServiceSettings& options);
 /// Writes the key into the config file (mode 0600), whose other lines stay. Returns its path.
 Result<std::string> keep_key(const std::string& key);
 
-/// Whether that is typed input, whose equal requests are new ones each time: "-", /dev/stdin,
-/// <(…) and other pipes.
-bool is_typed(const std::string& script);
-
 /// The ledger's path: the option, else KLING_LEDGER (not when simulated), else the nearest
 /// `.kling/` upward from the script's real folder, else from the folder as it was spelled (a link),
 /// else in one to be made. Arguments as below. Makes nothing.

@@ -4,7 +4,6 @@
 #include <iostream>
 #include <iterator>
 
-#include "api/endpoint.h"
 #include "api/text.h"
 #include "base/file_kind.h"
 #include "base/files.h"

@@ -62,11 +62,6 @@ void Callbacks::run() {
   }
 }
 
-int Callbacks::made() const {
-  const std::lock_guard lock(mutex_);
-  return made_;
-}
-
 void Callbacks::stop() {
   {
     const std::lock_guard lock(mutex_);

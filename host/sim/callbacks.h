@@ -2,6 +2,7 @@
 // virtual clock. Only loopback URLs are called, as the simulator uses no network. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <thread>
 
 #include "sim/contract.h"
@@ -19,7 +20,7 @@ class Callbacks {
 
   /// Plans the calls of a task, when it asks for them: one for each change from `since` on.
   void watch(const Task& task, Millis since);
-  int made() const;
+  int made() const { return made_; }
   void stop();
 
  private:
@@ -32,10 +33,10 @@ class Callbacks {
   const std::shared_ptr<Clock> clock_;
   FaultScript& faults_;
   const std::function<std::string(const Task&, Millis)> body_;
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   std::condition_variable wake_;
   std::multimap<Millis, Call> calls_;
-  int made_ = 0;
+  std::atomic<int> made_{0};
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -296,11 +296,6 @@ Status Clips::render(const Task& task, const std::string& target) const {
   return made;
 }
 
-int Clips::renders() const {
-  const std::lock_guard lock(mutex_);
-  return renders_;
-}
-
 std::string Clips::signature(const std::string& clip, const std::string& expires) const {
   return sha256_hex(std::to_string(seed_) + "/" + clip + "/" + expires).substr(0, 40);
 }

@@ -4,6 +4,7 @@
 // blocks on a rendering, at most two of which run at once.
 #pragma once
 
+#include <atomic>
 #include <set>
 
 #include "base/error.h"
@@ -20,7 +21,7 @@ class Clips {
 
   /// The clip's file. Errors (kind media): ffmpeg is missing or failed.
   Result<std::string> file(const Task& task);
-  int renders() const;
+  int renders() const { return renders_; }
 
   /// "/sim/clips/<key>.mp4?Expires=…&Signature=…"; `expires` in ms on the virtual clock.
   std::string signed_path(const std::string& clip, Millis expires) const;
@@ -39,10 +40,10 @@ class Clips {
   const std::uint64_t seed_;
   const Pictures& pictures_;
   const TaskFinder find_;
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   std::condition_variable changed_;
   std::set<std::string> rendering_;
-  int renders_ = 0;
+  std::atomic<int> renders_{0};
 };
 
 }  // namespace kling::sim

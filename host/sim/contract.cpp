@@ -7,24 +7,22 @@ extern const std::string_view kContractText;  // contract.json
 
 namespace kling::sim {
 
-static Json read_contract() {
-  Json data = Json::parse(kContractText);
-  for (Json& endpoint : data["endpoints"]) {
-    Json rules = Json::object();
-    const Json own = endpoint.value("own", Json::object());
-    for (const Json& field : endpoint["fields"]) {
-      const auto name = field.get<std::string>();
-      rules[name] = data["fields"].value(name, Json::object());
-      rules[name].update(own.value(name, Json::object()));
-    }
-    endpoint["rules"] = rules;
-  }
-  return data;
-}
-
 const Json& contract() {
-  static const Json data = read_contract();
-  return data;
+  static const Json all = [] {
+    Json data = Json::parse(kContractText);
+    for (Json& endpoint : data["endpoints"]) {
+      Json rules = Json::object();
+      const Json own = endpoint.value("own", Json::object());
+      for (const Json& field : endpoint["fields"]) {
+        const auto name = field.get<std::string>();
+        rules[name] = data["fields"].value(name, Json::object());
+        rules[name].update(own.value(name, Json::object()));
+      }
+      endpoint["rules"] = rules;
+    }
+    return data;
+  }();
+  return all;
 }
 
 std::string endpoint_kind(std::string name) {

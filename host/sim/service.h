@@ -3,8 +3,6 @@
 // answers block on the disk, and that of a clip on its rendering.
 #pragma once
 
-#include <atomic>
-
 #include <httplib.h>
 
 #include "sim/callbacks.h"

@@ -55,7 +55,7 @@ class Wire : public httplib::Stream {
   socket_t socket() const override { return socket_; }
 
   Mishap mishap = Mishap::none;
-  std::size_t body_bytes = 0;
+  std::size_t body_bytes = 0;  ///< how much of the body `truncate` lets through
 
  private:
   bool passes(std::string_view bytes) {
@@ -116,12 +116,6 @@ thread_local Wire* answering = nullptr;
 /// or cut. One thread of its pool a connection, which it blocks.
 class Server : public httplib::Server {
  public:
-  /// From a handler: the answer being made suffers `mishap`. `body_bytes`: how much of the body
-  /// `truncate` lets through.
-  static void strike(Mishap mishap, std::size_t body_bytes) {
-    answering->mishap = mishap;
-    answering->body_bytes = body_bytes;
-  }
   /// Stops listening and ends every connection, also those that only wait. Idempotent.
   void end() {
     {
@@ -267,7 +261,8 @@ class Listening final : public Simulator {
     } else {
       serve_file(answer.file, answer.type, request, response);
     }
-    Server::strike(mishap, answer.file.empty() ? answer.body.size() / 2 : kLargestCut);
+    answering->mishap = mishap;
+    answering->body_bytes = answer.file.empty() ? answer.body.size() / 2 : kLargestCut;
   }
 
   const std::string host_;

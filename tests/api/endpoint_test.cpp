@@ -231,7 +231,7 @@ TEST_CASE("the table offers exactly the models of the matrix") {
 
 TEST_CASE("estimates follow the price list") {
   const auto usd = [](const char* body) {
-    const auto found = estimate(*find_endpoint("text2video"), parse_json(body));
+    const auto found = estimate(parse_json(body));
     return found ? found->usd : -1;
   };
   CHECK(usd(R"({"model_name":"kling-v2-6","mode":"std","duration":"5"})") == doctest::Approx(0.21));
@@ -251,7 +251,7 @@ TEST_CASE("estimates follow the price list") {
   for (const Endpoint& endpoint : endpoints()) {
     Request request;
     request.endpoint = endpoint.name;
-    CHECK(estimate(endpoint, wire_body(endpoint, request)));
+    CHECK(estimate(wire_body(endpoint, request)));
   }
 }
 

@@ -177,7 +177,7 @@ Judgement judge(const std::string& name, const Json& fields, const sim::Pictures
   } else {
     result.service_usd = std::get<sim::Order>(verdict).units * api::kUsdPerUnit;
   }
-  if (const auto estimate = api::estimate(endpoint, body)) result.client_usd = estimate->usd;
+  if (const auto estimate = api::estimate(body)) result.client_usd = estimate->usd;
   return result;
 }
 

@@ -85,7 +85,7 @@ std::string price_of(const Endpoint& endpoint, const std::string& model, const s
                      bool sound) {
   Json body = {{"model_name", model}, {"mode", mode}, {"duration", "5"}};
   if (sound) body["sound"] = "on";
-  const auto price = estimate(endpoint, body);
+  const auto price = estimate(body);
   if (!price) return "";
   char text[32];
   std::snprintf(text, sizeof text, "$%.2f", price->usd);

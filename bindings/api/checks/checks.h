@@ -3,7 +3,6 @@
 #pragma once
 
 #include "api/capabilities.h"
-#include "api/endpoint.h"
 #include "api/text.h"
 
 namespace kling::api {

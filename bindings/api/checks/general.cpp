@@ -187,20 +187,15 @@ bool takes(const Request& request, std::string_view field) {
                              [&](const Param& param) { return param.name == field; });
 }
 
-std::size_t count_given(const Request& request, const Referable& kind) {
-  std::size_t count = count_of(request, kind.list);
-  if (std::string_view(kind.name) == "image")
-    count += (given(request, "image") ? 1u : 0u) + (given(request, "image_tail") ? 1u : 0u);
-  return count;
-}
-
 Verdict reference_targets(const Request& request) {
   const std::vector<Reference> references = references_of(request);
   std::vector<std::string> complaints;
   std::vector<std::string> lists;
   bool known = true;
   for (const Referable& kind : kReferables) {
-    const std::size_t count = count_given(request, kind);
+    std::size_t count = count_of(request, kind.list);
+    if (std::string_view(kind.name) == "image")
+      count += (given(request, "image") ? 1u : 0u) + (given(request, "image_tail") ? 1u : 0u);
     std::vector<std::string> missing;
     for (const Reference& reference : references) {
       const std::string text = "<<<" + reference.text + ">>>";

@@ -1,7 +1,6 @@
 // What is said of a clip in the clip itself: the comment among an MP4's metadata.
 #include <algorithm>
 #include <fstream>
-#include <optional>
 #include <span>
 
 #include "base/files.h"

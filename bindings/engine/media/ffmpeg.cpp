@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <optional>
 
 #include "base/files.h"
 #include "engine/media/tool.h"

@@ -5,14 +5,10 @@
 
 #include <atomic>
 #include <chrono>
-#include <cstdint>
-#include <functional>
-#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
 #include "api/request.h"
-#include "base/error.h"
 
 namespace kling::engine::media {
 

@@ -1,11 +1,9 @@
 #include "engine/media/film.h"
 
 #include <algorithm>
-#include <atomic>
 #include <future>
 #include <system_error>
 
-#include <nlohmann/json.hpp>
 #include <sys/resource.h>
 
 #include "base/file_kind.h"

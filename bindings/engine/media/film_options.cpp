@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstdio>
 
 #include "api/endpoint.h"
 #include "api/text.h"

@@ -1,8 +1,5 @@
 // A film as OpenTimelineIO tells it: docs at opentimelineio.readthedocs.io, "Serialized Schema".
-#include <cmath>
 #include <filesystem>
-
-#include <nlohmann/json.hpp>
 
 #include "engine/media/film.h"
 #include "net/url.h"

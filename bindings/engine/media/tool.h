@@ -2,8 +2,7 @@
 // that is known of a file's streams. Internal to this folder. Any thread; blocks.
 #pragma once
 
-#include <string_view>
-
+#include "base/descriptor.h"
 #include "base/process.h"
 #include "engine/media/ffmpeg.h"
 
@@ -90,12 +89,10 @@ Status check_folder(const std::string& path);
 std::string decimal(double number);
 
 /// An output beside its later path; removed again unless it was committed.
-class PartPath {
+class PartPath : NotCopied {
  public:
   explicit PartPath(const std::string& path);
   ~PartPath();
-  PartPath(const PartPath&) = delete;
-  PartPath& operator=(const PartPath&) = delete;
   const std::string& path() const { return path_; }
 
  private:

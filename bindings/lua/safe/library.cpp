@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "lua/safe.h"
 #include "lua/safe/limits.h"
 
 namespace kling::lua {

@@ -7,7 +7,6 @@
 #include "api/text.h"
 #include "base/files.h"
 #include "lua/runtime_state.h"
-#include "lua/safe/limits.h"
 
 namespace kling::lua {
 namespace {

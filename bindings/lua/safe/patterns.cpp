@@ -1,6 +1,5 @@
 #include <algorithm>
 
-#include "lua/safe/limits.h"
 #include "lua/safe/matcher.h"
 
 namespace kling::lua {
