@@ -3,6 +3,7 @@
 
 #include "api/decode_error.h"
 #include "api/text.h"
+#include "base/digest.h"
 #include "engine/inside.h"
 
 namespace kling::engine {

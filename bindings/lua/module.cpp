@@ -91,6 +91,11 @@ void* module_key() {
   return &key;
 }
 
+static int push_module(lua_State* L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, module_key());
+  return 1;
+}
+
 Runtime& open_module(lua_State* L, ModuleOptions&& options) {
   const bool own = options.own_interpreter;
   Runtime& state = open_state(L, options);
@@ -123,7 +128,11 @@ Runtime& open_module(lua_State* L, ModuleOptions&& options) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_pushvalue(L, -2);
   lua_setfield(L, -2, "kling");
-  lua_pop(L, 1);
+  // Who forgets it there gets it again, and no other library of that name.
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, push_module);
+  lua_setfield(L, -2, "kling");
+  lua_pop(L, 2);
   return state;
 }
 

@@ -281,18 +281,17 @@ void Scheduler::block(lua_State* L, Ticket& ticket, Millis deadline) {
   interrupted_ = false;
   pure(L, [&] { blocked_ = ticket.weak_from_this(); });
   while (!ticket.done && !ticket.over && now() < deadline) {
-    bool failed = false, more = false;
+    bool failed = false, more = false, stuck = deadline == kNever && !ticket.awaited.empty();
     pure(L, [&] { more = run(L, kSliceMs * 1000, &failed); });
     if (failed) lua_error(L);  // Ctrl-C's hook fired while tasks ran
     if (ticket.done || ticket.over) break;
     if (lua_gethook(main_) != hook || interrupted_)
       raise_message(L, "interrupted!", "", Kind::interrupted);
     if (more) continue;
-    bool stuck = deadline == kNever && !ticket.awaited.empty();
-    for (const Awaited& one : ticket.awaited) stuck = stuck && (one.ended || one.task != 0);
-    pure(L, [&] { stuck = stuck && !deadlock().empty(); });
+    pure(L, [&] { stuck = stuck && unended(blocked_.lock()).empty() && !deadlock().empty(); });
     if (stuck)
-      raise_new(L, Kind::script, [&](Error& error) {
+      raise_new(L, [&](Error& error) {
+        error.kind = Kind::script;
         error.message = "tasks wait for each other, and nothing else can end: " + deadlock();
       });
     const Millis per_second = std::max<Millis>(1, queue_->clock().real_millis_until(now() + 1000));

@@ -46,7 +46,7 @@ Words given(const CLI::App& app, const CLI::Option* without = nullptr) {
 /// The long name that a word stands for, without its dashes: one of ours, the nearest to it, else
 /// what was written. Empty: it is no option, such as -5.
 std::string name_of(const std::string& word, const CLI::App& app) {
-  const std::string text = plain(word.substr(0, word.find('=')));
+  const std::string text = plain(api::bare(word.substr(0, word.find('=')), false));
   const std::size_t dashes = std::min(text.find_first_not_of('-'), text.size());
   const std::string name = text.substr(dashes);
   if (dashes == 0 || name.empty()) return "";

@@ -46,6 +46,8 @@ TEST_CASE("an option behind the script is an error that shows the right order") 
       {{"run", "film.lua", "--help"}, {"--help stands behind"}},
       {{"run", "film.lua", "-sim"}, {"kling run --sim film.lua\n"}},
       {{"run", "film.lua", "--SIM"}, {"kling run --sim film.lua\n"}},
+      {{"run", "film.lua", "\u200b--sim"}, {"kling run --sim film.lua\n", "Nothing was run"}},
+      {{"run", "film.lua", " --sim"}, {"kling run --sim film.lua\n", "Nothing was run"}},
       {{"run", "film.lua", "--simulate"}, {"kling run --sim film.lua\n"}},
       {{"run", "film.lua", "--max_cost", "1"}, {"kling run --max-cost 1 film.lua\n"}},
       {{"run", "film.lua", "--maxcost", "1"}, {"kling run --max-cost 1 film.lua\n"}},

@@ -194,6 +194,17 @@ TEST_CASE("a deadline ends a run with its waits, and its jobs go on at the servi
   }
 }
 
+TEST_CASE("a deadline leaves a request that nobody answers, for the next run to look for") {
+  sim::Options options;
+  options.faults = {"create#1: hang"};
+  const Stage stage("require 'kling'.text2video { prompt = 'x' }:wait()", options);
+  const Outcome run = stage.run({"run", "--no-store", "--deadline", "0.5", "film.lua"});
+  CAPTURE(run.err);
+  CHECK(run.code == 130);
+  CHECK(contains(run.err, "the deadline of 0.5 seconds has passed"));
+  CHECK(contains(run.err, "Waiting for the answer to 1 request"));
+}
+
 TEST_CASE("a deadline ends a script that does not wait") {
   const Stage stage("while true do pcall(require 'kling'.sleep, 0) end");
   for (const std::string profile : {"full", "safe"}) {

@@ -255,6 +255,34 @@ TEST_CASE("require fails with the same words as the stock one") {
   CHECK(own.global("message") == foreign.global("message"));
 }
 
+TEST_CASE("the module that is forgotten is loaded again as it was, and holds when called by hand") {
+  for (const bool own : {false, true}) {
+    Lua lua(own);
+    CHECK(lua.direct(R"lua(
+      local kling = require "kling"
+      package.loaded.kling = nil
+      same = tostring(require "kling" == kling)
+      for _, name in ipairs { "__newindex", "__index" } do
+        pcall(getmetatable(kling)[name])
+        pcall(getmetatable(kling)[name], kling)
+        pcall(getmetatable(kling)[name], nil, "x", {})
+      end
+    )lua") == "");
+    CHECK(lua.global("same") == "true");
+  }
+}
+
+TEST_CASE("tasks that wait for each other are told where a plain script waits for them") {
+  Lua lua(false);
+  const std::string error = lua.direct(R"lua(
+    local a, b
+    a = kling.spawn(function() kling.sleep(0) local got = b:wait() return got end)
+    b = kling.spawn(function() local got = a:wait() return got end)
+    a:wait()
+  )lua");
+  CHECK(error.find("tasks wait for each other, and nothing else can end: ") != error.npos);
+}
+
 TEST_CASE("modules that require each other are told, whichever task loads which") {
   Lua lua;
   CHECK_RUNS(lua.task(R"lua(
