@@ -148,7 +148,7 @@ std::string Scheduler::deadlock() const {
   std::string text;
   for (const std::string& place : places)
     if (!place.empty()) text += (text.empty() ? "" : ", ") + place;  // a tail call leaves none
-  return text;
+  return text.empty() ? "" : "tasks wait for each other, and nothing else can end: " + text;
 }
 
 void Scheduler::note_failed(lua_State* L, const Task& task) {

@@ -168,7 +168,7 @@ class Scheduler {
   Task& here() { return running_ != nullptr ? *running_ : outside_; }
   /// Tasks that have not ended.
   std::size_t unfinished() const { return unfinished_; }
-  /// Where tasks wait for each other, when nothing else can end ("a.lua:3, a.lua:4"), else empty.
+  /// That tasks wait for each other, and where, when nothing else can end; else empty.
   std::string deadlock() const;
   /// Errors of spawned tasks that nobody waited for, since the last call.
   std::vector<TaskResult> take_unobserved();

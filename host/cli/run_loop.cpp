@@ -52,11 +52,10 @@ class Run {
       const bool busy = turn();
       if (give_up()) continue;  // what was cancelled has its turn
       const auto engines = runtime_.engines();
-      if (const std::string places = busy ? "" : runtime_.deadlock(); !places.empty()) {
+      if (const std::string told = busy ? "" : runtime_.deadlock(); !told.empty()) {
         given_up_ = true;
         code_ = kExitError;
-        (void)options_.voice.fail(
-            {.message = "tasks wait for each other, and nothing else can end: " + places});
+        (void)options_.voice.fail({.message = told});
         stop(engines);
         continue;
       }

@@ -369,7 +369,8 @@ TEST_CASE("what a script means of a clip is told with it") {
   CHECK(told[2]["to"] == told[0]["duration"]);
   CHECK(told[3]["mute"] == true);
   REQUIRE(stage.service->add_fault("query#*: fail-reason-url").ok());  // which tells no length
-  const Json untold = run(host, "return require 'kling'.text2video { prompt = 'b' }:wait():trim(1)");
+  const Json untold =
+      run(host, "return require 'kling'.text2video { prompt = 'b' }:wait():trim(1)");
   CHECK(untold[0]["duration"] == 0);
 }
 
