@@ -290,7 +290,7 @@ void Scheduler::block(lua_State* L, Ticket& ticket, Millis deadline) {
     if (more) continue;
     pure(L, [&] { stuck = stuck && unended(blocked_.lock()).empty() && !deadlock().empty(); });
     if (stuck)
-      raise_new(L, [this](Error& error) { error = {.kind = Kind::script, .message = deadlock()}; });
+      raise_new(L, [this](Error& e) { e = {.kind = Kind::script, .message = deadlock()}; });
     const Millis per_second = std::max<Millis>(1, queue_->clock().real_millis_until(now() + 1000));
     const Millis slice = now() + std::max<Millis>(1, kSliceMs * 1000 / per_second);
     queue_->wait(std::min({deadline, next_timer(), slice}));
