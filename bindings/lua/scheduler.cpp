@@ -64,8 +64,6 @@ Scheduler::Scheduler(lua_State* main, std::shared_ptr<engine::CompletionQueue> q
 
 Scheduler::~Scheduler() { *home_ = nullptr; }
 
-// ---- Tasks ----
-
 TaskId Scheduler::announce(std::string path) {
   auto task = std::make_unique<Task>();
   Task& parent = here();
