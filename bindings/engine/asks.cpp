@@ -91,10 +91,9 @@ Choice choose(const std::vector<Attempt>& rows, std::int64_t recorded, const Ask
       facts.replaced = facts.replaced || one->replaced;
       facts.kept = facts.kept || one->kept;
       facts.exact = facts.exact || one->exact;
-      facts.held = facts.held || one->held;
     }
-    // Another ask of this script goes on with a failure of it, or a run beside this one has it.
-    if (asking.given.contains(facts.ordinal) || facts.kept || facts.held) continue;
+    // Another ask of this script goes on with a failure of it.
+    if (asking.given.contains(facts.ordinal) || facts.kept) continue;
     if (best == nullptr || rank(facts) < rank(*best)) best = &step.newest();
   }
   if (best == nullptr) return {};

@@ -83,13 +83,11 @@ struct Attempt {
   bool kept = false;       ///< it failed, and a script that had asked for it went on
   bool recorded = false;   ///< some ask of this script got it
   bool exact = false;      ///< made by the same count of the same task path
-  bool held = false;       ///< another process that runs the same text got it at another place
 };
 
 /// What is known where a script asks.
 struct Asking {
   std::string script;  ///< with its take; empty: typed input
-  std::string text;    ///< a mark of what the script says; empty: unknown
   int nth = 0;
   int sequence = 0;                 ///< the how-manyeth create of its task, equal or not
   bool again = false;               ///< what failed, was kept or abandoned, is asked again

@@ -73,7 +73,6 @@ struct EngineOptions {
   bool draft = false;       ///< requests are made as cheap as they can be (api::as_draft)
   std::string again;        ///< the name of a shot that is made anew although it is there
   std::string script_name;  ///< names asks and positions in the ledger
-  std::string script_text;  ///< a mark of what it says, which changes with it; empty: unknown
   std::string seed;         ///< of the script's random numbers, to be kept; empty: nothing to keep
   /// Script and take: each take has its own asks, positions, budget and seed.
   std::string run_name() const { return take.empty() ? script_name : script_name + "@" + take; }

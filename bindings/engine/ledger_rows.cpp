@@ -92,43 +92,36 @@ Usage count_spent(Database& database, const Step& row, const std::string& owner)
   return usage;
 }
 
-std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const Asking& asking,
-                                 Owner& owner) {
+std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const Asking& asking) {
   std::vector<Attempt> rows;
-  std::string state, asker;
+  std::string state;
   for (Query query(
            database,
-           "SELECT id, ordinal, abandoned, replaced, task_path = ?1 AND nth = ?2, state,"
+           "SELECT id, ordinal, abandoned, replaced, task_path = ? AND nth = ?, state,"
            // A time-out that the script went on after is told again, with what came of the job.
            " COALESCE((SELECT 1 + MAX(kept OR timeouts > 0)"
-           " FROM asks WHERE step = steps.id AND asks.script = ?3), 0),"
+           " FROM asks WHERE step = steps.id AND asks.script = ?), 0),"
            " CASE state WHEN 'failed' THEN error ELSE '' END,"
            // One that is to be made anew is of nobody else before it may be there. CASE, as it
            // reads every ask of the script.
            " CASE WHEN ordinal > 0 AND state IN ('intended', 'sending') THEN EXISTS (SELECT 1"
-           " FROM asks WHERE asks.script = steps.run AND asks.run = -2 - steps.id) ELSE 0 END,"
-           // Who runs the same text and got it elsewhere will ask there, and so will this run.
-           " COALESCE((SELECT asker FROM asks WHERE step = steps.id AND asks.script = ?3"
-           " AND asks.run IN (0, -2) AND ?6 <> '' AND asker LIKE '%' || ?6"
-           " AND NOT (asks.task_path = ?1 AND asks.nth = ?2) ORDER BY rowid DESC LIMIT 1), '')"
+           " FROM asks WHERE asks.script = steps.run AND asks.run = -2 - steps.id) ELSE 0 END"
            " FROM steps"
-           " WHERE service = ?4 AND digest = ?5 ORDER BY ordinal, attempt",
-           wanted.task_path, asking.nth, asking.script, wanted.service, wanted.digest, asking.text);
+           " WHERE service = ? AND digest = ? ORDER BY ordinal, attempt",
+           wanted.task_path, asking.nth, asking.script, wanted.service, wanted.digest);
        query.next();) {
     Attempt& row = rows.emplace_back();
     int asks = 0;
     bool hidden = false;
     std::string error;
     query >> row.id >> row.ordinal >> row.abandoned >> row.replaced >> row.exact >> state >> asks >>
-        error >> hidden >> asker;
+        error >> hidden;
     if (hidden && std::ranges::find(asking.story, row.id) == asking.story.end()) {
       rows.pop_back();
       continue;
     }
     row.state = state_of(database, state);
     row.recorded = asks > 0;
-    row.held = asker != asker_of(owner, asking) &&
-               owner.lives(database, asker.substr(0, owner.id().size()));
     row.kept = row.state == StepState::failed && asks > 1 &&
                is_kept(error_from_json(api::parse_json(error)).kind);
   }
@@ -183,27 +176,24 @@ bool note_position(Database& db, const Step& wanted, const Asking& asking) {
   return before.has_value();
 }
 
-void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64_t row,
-              const Owner& owner, bool taken, std::int64_t run) {
+void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64_t row, bool taken,
+              std::int64_t run) {
   if (taken)
     db.run(
         "DELETE FROM asks WHERE script = ? AND digest = ? AND step IN (SELECT other.id FROM steps"
         " JOIN steps other USING (service, digest, ordinal) WHERE steps.id = ?)",
         asking.script, wanted.digest, row);
   db.run(
-      "INSERT INTO asks (script, task_path, digest, nth, step, run, asker)"
-      " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (script, task_path, digest, nth) DO UPDATE"
-      " SET step = excluded.step, kept = kept AND step = excluded.step,"
-      " timeouts = timeouts * (step = excluded.step), asker = excluded.asker,"
-      " run = CASE excluded.run WHEN 0 THEN run ELSE excluded.run END",
-      asking.script, wanted.task_path, wanted.digest, asking.nth, row, run,
-      asker_of(owner, asking));
+      "INSERT INTO asks (script, task_path, digest, nth, step, run) VALUES (?, ?, ?, ?, ?, ?)"
+      " ON CONFLICT (script, task_path, digest, nth) DO UPDATE SET step = excluded.step,"
+      " kept = 0, timeouts = 0, run = CASE excluded.run WHEN 0 THEN run ELSE excluded.run END",
+      asking.script, wanted.task_path, wanted.digest, asking.nth, row, run);
 }
 
-std::int64_t note_moved(Database& db, const Step& wanted, const Asking& asking, Owner& owner) {
-  const Choice found = choose(attempts_of(db, wanted, asking, owner), 0, asking);
+std::int64_t note_moved(Database& db, const Step& wanted, const Asking& asking) {
+  const Choice found = choose(attempts_of(db, wanted, asking), 0, asking);
   if (found.id == 0 || found.follows != 0) return 0;
-  note_ask(db, wanted, asking, found.id, owner);
+  note_ask(db, wanted, asking, found.id);
   return found.id;
 }
 

@@ -49,8 +49,7 @@ extern const char* const kSelectSteps;
 Step read_step(Database& database, Query& query);
 
 /// The rows of the digest that is wanted, as choose() needs them.
-std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const Asking& asking,
-                                 Owner& owner);
+std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const Asking& asking);
 
 /// How many of its service's jobs are running beside this step.
 int count_open(Database& database, const Step& row, Millis now, Owner& owner);
@@ -67,18 +66,14 @@ std::string from_kept(const Database& database, const std::string& kept);
 bool note_position(Database& db, const Step& wanted, const Asking& asking);
 /// That these asks are answered as before the next time, too.
 void keep(Database& db, const std::vector<Caught>& caught);
-/// Who asks: the process, and what its script says; empty where that is unknown.
-inline std::string asker_of(const Owner& owner, const Asking& asking) {
-  return asking.text.empty() ? "" : owner.id() + asking.text;
-}
 /// That this ask got the row; what was kept of another one that it had got before goes. `taken`:
 /// from other asks of the script, which have none any more. `run`: of asks (0: this one), or
 /// kMadeAnew.
 void note_ask(Database& db, const Step& wanted, const Asking& asking, std::int64_t row,
-              const Owner& owner, bool taken = false, std::int64_t run = 0);
+              bool taken = false, std::int64_t run = 0);
 /// The row that an ask without a record would get, as it or its script has moved, noted as its own;
 /// 0: none.
-std::int64_t note_moved(Database& db, const Step& wanted, const Asking& asking, Owner& owner);
+std::int64_t note_moved(Database& db, const Step& wanted, const Asking& asking);
 
 /// Whether a step that was to be made anew may be at the service: then its asks have it from now
 /// on. `made` 0: it is gone or was refused, and the one before counts; what is not `wanted` and

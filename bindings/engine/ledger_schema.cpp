@@ -86,10 +86,6 @@ const auto& kMigrations = *new std::vector<Migration>{
         "UPDATE steps SET replaced = 1 WHERE id IN (SELECT CAST(body AS INTEGER) FROM journal"
         " JOIN steps made ON made.id = step WHERE what = 'made again'"
         " AND made.state IN ('accepted', 'succeeded', 'ambiguous'))",
-    },
-    {
-        // The process that a row was given to there, and the text of its script.
-        "ALTER TABLE asks ADD COLUMN asker TEXT NOT NULL DEFAULT ''",
     }};
 
 constexpr std::int64_t kApplication = 0x6b6c6e67;  // "klng": tells a ledger from other databases

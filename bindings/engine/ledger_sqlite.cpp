@@ -73,15 +73,14 @@ class SqliteLedger : public Ledger {
                       asking.script, wanted.task_path, wanted.digest, asking.nth);
           query.next())
         query >> recorded >> timeouts >> run;
-      if (asking.anew && recorded == 0) recorded = note_moved(db_, wanted, asking, owner_);
+      if (asking.anew && recorded == 0) recorded = note_moved(db_, wanted, asking);
       // Once until a run comes to its end: what is repeated after a crash must not pay again.
       bool anew = asking.anew && recorded != 0 && run != kMadeAnew && present(recorded).settled();
       std::int64_t made = run < kMadeAnew ? kMadeAnew - run : 0;
       if (made != 0 && has_left(db_, owner_, made, anew))
         recorded = std::exchange(made, 0), run = kMadeAnew, timeouts = 0, anew = false;
       const Choice choice =
-          anew ? Choice{.id = made}
-               : choose(attempts_of(db_, wanted, asking, owner_), recorded, asking);
+          anew ? Choice{.id = made} : choose(attempts_of(db_, wanted, asking), recorded, asking);
       Claim claim;
       if (choice.id == 0 || choice.next_attempt) {
         claim.step = insert(wanted, asking, choice.id);
@@ -105,8 +104,8 @@ class SqliteLedger : public Ledger {
       if (anew || (same && run < kMadeAnew && made == 0))  // who shares the step goes with it
         db_.run("UPDATE asks SET run = ? WHERE script = ? AND digest = ? AND step = ?",
                 anew ? kMadeAnew - claim.step.id : 0, asking.script, wanted.digest, recorded);
-      else if (!asking.script.empty() && (!same || run == 0))
-        note_ask(db_, wanted, asking, claim.step.id, owner_, choice.taken,
+      else if (!same && !asking.script.empty())
+        note_ask(db_, wanted, asking, claim.step.id, choice.taken,
                  asking.anew && claim.created ? kMadeAnew : 0);  // what is new needs no other
       return claim;
     });

@@ -121,7 +121,6 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
   if (job.run != present_run)  // the script was reloaded meanwhile: nobody wants it
     return failed_record(job, {.kind = Kind::interrupted, .message = "the script was reloaded"});
   Asking asking{.script = options.typed ? "" : asks_of(),
-                .text = options.script_text,
                 .nth = run.counts[{wanted.task_path, wanted.digest}],
                 .sequence = sending.sequence,
                 .again = request.again || options.retry_failed,

@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 
 #include "api/text.h"
-#include "base/digest.h"
 #include "base/files.h"
 
 namespace kling::runtime {
@@ -212,8 +211,6 @@ Result<engine::EngineOptions> engine_options(const ServiceSettings& options,
   engine.ledger_path = find_ledger(options, script, simulated, notice);
   engine.store_folder = at_home(options.store);
   if (!script.empty()) engine.script_name = script_identity(script, engine.ledger_path);
-  if (const std::string stamp = file_stamp(script); !stamp.empty())
-    engine.script_text = sha256_hex(stamp).substr(0, 8);
   return engine;
 }
 

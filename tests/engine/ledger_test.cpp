@@ -594,34 +594,6 @@ TEST_CASE("a step that another ask took has one ask also after a run that was ki
   CHECK_FALSE(back.claim(wanted("x", "main/2", 0)).created);
 }
 
-TEST_CASE("runs of one text beside each other have the same step at the same place") {
-  const Folder folder;
-  const auto at = [](const std::string& task, const std::string& text) {
-    Wanted what = wanted("x", task);
-    what.asking.text = text;
-    return what;
-  };
-  Run dead{open_book(folder.ledger()), {}};
-  const auto second = dead.claim(at("map/2", "text")).step.id;
-  dead.book.reset();
-  Run one{open_book(folder.ledger()), {}};
-  CHECK(one.claim(at("map/2", "text")).step.id == second);
-  Run two{open_book(folder.ledger()), {}};
-  const Claim first = two.claim(at("map/1", "text"));
-  CHECK(first.created);
-  CHECK(one.claim(at("map/1", "text")).step.id == first.step.id);
-  CHECK(two.claim(at("map/2", "text")).step.id == second);
-  // Whose script says something else may have moved what it asks for.
-  Run edited{open_book(folder.ledger()), {}};
-  CHECK(edited.claim(at("main", "other")).step.id == second);
-  Run unknown{open_book(folder.ledger()), {}};
-  CHECK_FALSE(unknown.claim(at("main/1", "")).created);
-  // What a run beside it has at another place is still got by who has caught its error.
-  Wanted again = at("main/2", "text");
-  again.asking.story = {first.step.id};
-  CHECK(two.claim(again).step.id == first.step.id);
-}
-
 TEST_CASE("typed input takes a new ordinal each time") {
   const Book book = open_book(":memory:");
   Wanted typed = wanted("same line");
