@@ -56,13 +56,18 @@ std::vector<Caught> caught(const Story& story) {
 Choice choose(const std::vector<Attempt>& rows, std::int64_t recorded, const Asking& asking) {
   const auto find = [&](std::int64_t id) { return std::ranges::find(rows, id, &Attempt::id); };
   if (const auto row = find(recorded); row != rows.end()) {
-    Choice choice = from(step_of(rows, *row), row, asking.again);
+    const Rows step = step_of(rows, *row);
+    Choice choice = from(step, row, asking.again);
     // What it follows from is used up, as in the recorded run.
     for (const std::int64_t id : asking.story)
       if (const auto raised = find(id);
           choice.follows == 0 && raised != rows.end() && raised->ordinal == row->ordinal)
         choice.follows = id;
-    return choice;
+    int asks = 0;
+    for (auto one = step.first; one != step.last; ++one) asks += one->recorded;
+    // A run beside this one has taken it from another ask, which this run has answered with it.
+    const bool taken = asks == 1 && asking.given.contains(row->ordinal) && choice.follows == 0;
+    if (!taken) return choice;
   }
 
   for (const std::int64_t id : asking.story) {
@@ -79,7 +84,7 @@ Choice choose(const std::vector<Attempt>& rows, std::int64_t recorded, const Ask
 
   const Attempt* best = nullptr;
   const auto rank = [](const Attempt& row) {
-    return std::tuple(row.replaced, row.recorded, row.state == StepState::failed, !row.exact,
+    return std::tuple(row.replaced, row.recorded > 0, row.state == StepState::failed, !row.exact,
                       row.ordinal);
   };
   for (auto row = rows.begin(); row != rows.end();) {
@@ -87,7 +92,7 @@ Choice choose(const std::vector<Attempt>& rows, std::int64_t recorded, const Ask
     row = step.last;
     Attempt facts = step.newest();
     for (auto one = step.first; one != step.last; ++one) {
-      facts.recorded = facts.recorded || one->recorded;
+      facts.recorded = std::max(facts.recorded, one->recorded);
       facts.replaced = facts.replaced || one->replaced;
       facts.kept = facts.kept || one->kept;
       facts.exact = facts.exact || one->exact;
@@ -100,7 +105,7 @@ Choice choose(const std::vector<Attempt>& rows, std::int64_t recorded, const Ask
   const Rows step = step_of(rows, *best);
   Choice choice = from(step, std::prev(step.last), asking.again);
   choice.taken =
-      std::any_of(step.first, step.last, [](const Attempt& row) { return row.recorded; });
+      std::any_of(step.first, step.last, [](const Attempt& row) { return row.recorded > 0; });
   return choice;
 }
 

@@ -81,7 +81,7 @@ struct Attempt {
   bool abandoned = false;  ///< given up by a person although it may have been accepted
   bool replaced = false;   ///< a person wanted another, which was made
   bool kept = false;       ///< it failed, and a script that had asked for it went on
-  bool recorded = false;   ///< some ask of this script got it
+  int recorded = 0;        ///< asks of this script that got it
   bool exact = false;      ///< made by the same count of the same task path
 };
 

@@ -387,8 +387,9 @@ Event Engine::get(Job& job) {
     if (!adopt.empty())
       gone.hint = other_id();
     else if (job.step.id != 0)
-      gone.hint =
-          "results are kept 30 days; if it never comes back: " + decision(handle, " --abandon");
+      gone.hint = std::string(sent_for_another(job) ? "it was sent with another key: use that one"
+                                                    : "results are kept 30 days") +
+                  "; if it never comes back: " + decision(handle, " --abandon");
     return fail(EventType::not_found, gone);
   }
   if (is_denied(outcome)) {

@@ -99,8 +99,8 @@ std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const A
            database,
            "SELECT id, ordinal, abandoned, replaced, task_path = ? AND nth = ?, state,"
            // A time-out that the script went on after is told again, with what came of the job.
-           " COALESCE((SELECT 1 + MAX(kept OR timeouts > 0)"
-           " FROM asks WHERE step = steps.id AND asks.script = ?), 0),"
+           " (SELECT 2 * COUNT(*) + COALESCE(MAX(kept OR timeouts > 0), 0)"
+           " FROM asks WHERE step = steps.id AND asks.script = ?),"
            " CASE state WHEN 'failed' THEN error ELSE '' END,"
            // One that is to be made anew is of nobody else before it may be there. CASE, as it
            // reads every ask of the script.
@@ -121,8 +121,8 @@ std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const A
       continue;
     }
     row.state = state_of(database, state);
-    row.recorded = asks > 0;
-    row.kept = row.state == StepState::failed && asks > 1 &&
+    row.recorded = asks / 2;
+    row.kept = row.state == StepState::failed && asks % 2 != 0 &&
                is_kept(error_from_json(api::parse_json(error)).kind);
   }
   return rows;

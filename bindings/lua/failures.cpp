@@ -136,15 +136,17 @@ void Scheduler::leave_to_parent(const Task& task) {
 std::string Scheduler::deadlock() const {
   if (ready_.first != nullptr || !timers_.empty() || !arrivals_.empty() || !held_.empty())
     return "";
-  std::set<std::string> places;
-  for (const auto& [id, task] : tasks_) {
-    if (task->phase == Task::Phase::done) continue;
-    const auto wait = task->phase == Task::Phase::parked ? task->ticket.lock() : nullptr;
-    if (!wait || wait->awaited.empty()) return "";
+  const auto done = [](const auto& entry) { return entry.second->phase == Task::Phase::done; };
+  for (const auto& entry : tasks_) {
+    const auto wait = entry.second->ticket.lock();
+    if (done(entry)) continue;
+    if (entry.second->phase != Task::Phase::parked || !wait || wait->awaited.empty()) return "";
     for (const Awaited& item : wait->awaited)
       if (!item.ended && item.task == 0) return "";
-    places.insert(where(task->thread).text);
   }
+  std::set<std::string> places;
+  for (const auto& entry : tasks_)
+    if (!done(entry)) places.insert(where(entry.second->thread).text);
   std::string text;
   for (const std::string& place : places)
     if (!place.empty()) text += (text.empty() ? "" : ", ") + place;  // a tail call leaves none

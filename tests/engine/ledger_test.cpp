@@ -594,6 +594,27 @@ TEST_CASE("a step that another ask took has one ask also after a run that was ki
   CHECK_FALSE(back.claim(wanted("x", "main/2", 0)).created);
 }
 
+TEST_CASE(
+    "runs beside each other share what they ask for in other tasks, and no clip stands twice") {
+  const Book book = open_book(":memory:");
+  Run one{book, {}}, two{book, {}};
+  const auto first = one.claim("x", "map/2").step.id;
+  CHECK(two.claim("x", "map/1").step.id == first);
+  const Claim second = one.claim("x", "map/1");  // of which the other run has made map/2's
+  CHECK(second.created);
+  CHECK(two.claim("x", "map/2").step.id == second.step.id);
+  Run again{book, {}};
+  const auto third = again.claim("x", "map/1").step.id;
+  CHECK(again.claim("x", "map/2").step.id == first + second.step.id - third);
+  // What was asked once more after an error has one step, and the next run gets no error.
+  Wanted more = wanted("x", "main");
+  more.asking.story = {third};
+  CHECK(again.claim(more).step.id == third);
+  Run unchanged{book, {}};
+  CHECK(unchanged.claim("x", "map/1").step.id == third);
+  CHECK(unchanged.claim("x", "main").step.id == third);
+}
+
 TEST_CASE("typed input takes a new ordinal each time") {
   const Book book = open_book(":memory:");
   Wanted typed = wanted("same line");

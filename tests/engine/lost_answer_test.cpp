@@ -492,6 +492,13 @@ TEST_CASE("a task that the service forgot is given up by a person and not sent a
   REQUIRE(open.error != nullptr);
   CHECK(open.error->hint.find("kling jobs resolve " + open.handle + " --abandon") !=
         std::string::npos);
+  CHECK(open.error->hint.find("another key") == std::string::npos);
+  stage.options.key = "sk-other";
+  stage.open_engine();
+  const JobSnapshot elsewhere = stage.run(stage.shot());
+  REQUIRE(elsewhere.error != nullptr);
+  CHECK(elsewhere.error->hint.starts_with("it was sent with another key: use that one;"));
+  stage.options.key = "sk-test";
   stage.engine.reset();
   const std::string handle = "kling:text2video/~" + open.external_id;
   CHECK(!resolve(stage.options, handle, "", true).ok());  // nothing was lost

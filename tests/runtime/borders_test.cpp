@@ -171,6 +171,34 @@ TEST_CASE("an error of a task that nobody waits for is logged as it happens and 
   CHECK(logged == "error:test.lua:5: held|error:test.lua:6: boom|");
 }
 
+TEST_CASE("tasks that wait for each other are told to the host, once until another is started") {
+  Stage stage;
+  std::string logged;
+  stage.options.log = [&](const char* level, const char* line) {
+    logged += std::string(level) + ":" + line + "|";
+  };
+  Host host(stage.options);
+  const std::string script = R"(
+    local kling = require "kling"
+    local second
+    local first = kling.spawn(function() kling.sleep(0) second:wait() end)
+    second = kling.spawn(function() first:wait() end)
+    kling.sleep(0) second:wait())";
+  const std::string told =
+      "warning:tasks wait for each other, and nothing else can end: test.lua:4, test.lua:5, "
+      "test.lua:6|";
+  const auto task = host.run("test.lua", script);
+  REQUIRE(until(host, [&] { return !logged.empty(); }));
+  for (int i = 0; i < 3; ++i) host.tick(1000);
+  CHECK(logged == told);
+  CHECK(host.running(task));
+  host.cancel(task);
+  REQUIRE(until(host, [&] { return !host.running(task); }));
+  host.run("test.lua", script);
+  REQUIRE(until(host, [&] { return logged != told; }));
+  CHECK(logged == told + told);
+}
+
 TEST_CASE("a call of the waking function that a tick overtakes is the one after that tick") {
   struct SlowClock final : Clock {
     std::atomic<bool> waits{false}, late{false}, go{false};

@@ -81,8 +81,7 @@ void param_rows(std::ostream& out, const std::vector<Param>& params, const std::
   }
 }
 
-std::string price_of(const Endpoint& endpoint, const std::string& model, const std::string& mode,
-                     bool sound) {
+std::string price_of(const std::string& model, const std::string& mode, bool sound) {
   Json body = {{"model_name", model}, {"mode", mode}, {"duration", "5"}};
   if (sound) body["sound"] = "on";
   const auto price = estimate(body);
@@ -104,9 +103,9 @@ void model_rows(std::ostream& out, const Endpoint& endpoint) {
         open == std::string::npos ? text : text.substr(open + 1, text.rfind(')') - open - 1);
     const bool sound = find_offer(Feature::sound, model) != nullptr;
     out << "| `" << model << "` | " << cell(offered) << " | "
-        << price_of(endpoint, model, "std", false) << " | "
-        << price_of(endpoint, model, "pro", false) << " | "
-        << (sound ? price_of(endpoint, model, "pro", true) : "") << " |\n";
+        << price_of(model, "std", false) << " | "
+        << price_of(model, "pro", false) << " | "
+        << (sound ? price_of(model, "pro", true) : "") << " |\n";
   }
 }
 

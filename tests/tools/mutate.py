@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Do the tests notice? Flips conditions, bounds and constants of the rules, one at a time.
 
-usage: mutate.py BUILD [--sample N] [--seed N] [--minutes N] [--only TEXT]
+usage: mutate.py BUILD [--sample N] [--seed N] [--minutes N] [--only TEXT] [--jobs N]
 
 Each mutant is compiled from a copy below BUILD/mutation and linked before the libraries of a built
 test program; the tests that cover its file run until the first failure. Nothing in the tree is
@@ -147,7 +147,9 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--only", default="", help="files whose path has this in it")
-    parser.add_argument("--limit", type=float, default=180, help="seconds a test program may take")
+    parser.add_argument("--limit", type=float, default=600, help="seconds a test program may take")
+    parser.add_argument("--jobs", type=int, default=3 * os.cpu_count(),
+                        help="mutants at once: their tests wait more than they compute")
     options = parser.parse_args()
     end = time.monotonic() + options.minutes * 60
 
@@ -167,7 +169,7 @@ def main():
 
     print("%d of %d mutants, seed %d" % (len(chosen), len(everything), options.seed))
     count = collections.Counter()
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         for mutant, end_of_it in zip(chosen, pool.map(judge, enumerate(chosen))):
             if end_of_it == "survived":
                 excuse = "%s: %s  ->  %s" % (mutant.file, mutant.before, mutant.after)

@@ -101,9 +101,9 @@ typedef struct kling_host_options {
   void* user; /* given to the hooks */
   /* The key, when a request needs it and there is none; NULL: not yet, the next one asks again. */
   const char* (*get_key)(void* user);
-  /* level: debug, info, warning or error; print: a line that a script has printed, or written to
-   * io.stdout; question: one for a person, as text, which is an event, too. Default: standard
-   * error; what is printed goes to standard output. */
+  /* level: debug, info, warning (also of tasks that wait for each other) or error; print: a line
+   * that a script has printed, or written to io.stdout; question: one for a person, as text, which
+   * is an event, too. Default: standard error; what is printed goes to standard output. */
   void (*log)(void* user, const char* level, const char* message);
   /* Milliseconds since 1970; asked once a tick. While it stands still, jobs are not looked at.
    * Where it is not the time of day, signed callbacks are refused as too old or too new. */
