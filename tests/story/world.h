@@ -216,7 +216,9 @@ class World {
     options.engine.poll_interval = 20'000;
     options.engine.queue = queue;
     options.engine.transport = service;
-    options.engine.on_action = [this, &queue](const char*, bool done) { act(done, *queue); };
+    options.engine.on_action = [this, queue, number = run_](const char*, bool done) {
+      act(done, *queue, number);
+    };
     lua_pushcfunction(L, open);
     lua_pushlightuserdata(L, &options);
     lua_pushlightuserdata(L, this);
@@ -237,6 +239,10 @@ class World {
       const bool more = runtime.run(1000);
       clock->release();
       if (!more && working()) runtime.wait(runtime.next_timer());
+    }
+    {
+      std::lock_guard none_under_way(acting_);
+      ++run_;
     }
     const lua::TaskResult result = runtime.result(task);
     run.done = result.done && !killed_ && !working();
@@ -289,12 +295,13 @@ class World {
   std::vector<Event>* events_ = nullptr;
   std::mutex acting_;
   int actions_ = 0, kill_at_ = 0;
+  int run_ = 0;  ///< what an action of an earlier one still says is of no matter
   std::atomic<bool> killed_{false};
 
   /// Actions come one after another, so that the ledger and the service are left at one moment.
-  void act(bool done, engine::CompletionQueue& queue) {
+  void act(bool done, engine::CompletionQueue& queue, int number) {
     if (!done) acting_.lock();
-    if (++actions_ == kill_at_) {
+    if (number == run_ && ++actions_ == kill_at_) {
       (void)engine::Database::copy(ledger(), ledger(1));
       service->leave();
       killed_ = true;
