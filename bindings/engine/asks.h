@@ -33,8 +33,7 @@ struct Ask {
   int nth = 0;
   std::weak_ptr<Ledger> book;  ///< whose row it is: clients of one script may have several
   std::int64_t row = 0;
-  int timeouts =
-      0;  ///< time-outs that are raised again at once: the recorded run went on after them
+  int timeouts = 0;  ///< which are raised again at once: the recorded run went on after them
   std::atomic<bool> ready{false};
   std::atomic<bool> followed{false};  ///< a later ask got what follows from its error
   std::atomic<bool> lost{false};      ///< another error kept its result from who asked

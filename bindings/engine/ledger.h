@@ -48,7 +48,6 @@ struct Step : StepFacts {
   std::string result;   ///< JSON: what decode gave ({"videos":[…]}), signed URLs included
   std::string error;    ///< JSON of the Error when failed or ambiguous
   std::string file_sha256;
-  std::string account;      ///< written, when it is sent: a mark of the key; empty: none
   Millis took = 0;          ///< from accepted to done, where a process saw it; 0: not known
   bool superseded = false;  ///< read: the last clean run of its script did not ask for it
   bool abandoned = false;   ///< a person gave it up, though it may have been accepted
@@ -119,9 +118,9 @@ class Ledger {
 
   /// Only from intended or sending, and only by the owner; else kind ledger (somebody else acted).
   /// In the same transaction the limits are asked; what they do not admit stays as it was.
-  /// `estimate_usd` < 0: not known.
+  /// `estimate_usd` < 0: not known. `account`: a mark of the key that it is sent with.
   virtual Result<Marked> mark_sending(const Step& step, Millis now, const Limits& limits,
-                                      double estimate_usd) = 0;
+                                      double estimate_usd, std::string_view account) = 0;
   /// sending to intended: the request was certainly not accepted.
   virtual Status clear_sending(const Step& step, Millis now) = 0;
   /// An open step that comes to rest belongs to nobody.

@@ -94,7 +94,7 @@ Usage count_spent(Database& database, const Step& row, const std::string& owner)
 
 std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const Asking& asking) {
   std::vector<Attempt> rows;
-  std::string state;
+  std::string state, error;
   for (Query query(
            database,
            "SELECT id, ordinal, abandoned, replaced, task_path = ? AND nth = ?, state,"
@@ -113,7 +113,6 @@ std::vector<Attempt> attempts_of(Database& database, const Step& wanted, const A
     Attempt& row = rows.emplace_back();
     int asks = 0;
     bool hidden = false;
-    std::string error;
     query >> row.id >> row.ordinal >> row.abandoned >> row.replaced >> row.exact >> state >> asks >>
         error >> hidden;
     if (hidden && std::ranges::find(asking.story, row.id) == asking.story.end()) {

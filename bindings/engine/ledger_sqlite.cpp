@@ -127,7 +127,7 @@ class SqliteLedger : public Ledger {
   }
 
   Result<Marked> mark_sending(const Step& step, Millis now, const Limits& limits,
-                              double estimate_usd) override {
+                              double estimate_usd, std::string_view account) override {
     Marked marked;
     auto refusal = work(true, [&]() -> std::optional<Error> {
       db_.reserve();
@@ -138,7 +138,7 @@ class SqliteLedger : public Ledger {
       marked.admission = admit(limits, marked.usage, estimate_usd);
       if (marked.admission != Admission::admitted) return std::nullopt;
       if (auto taken = check_own_id(db_, owner_, row)) return taken;
-      return change(step, now, "sending", step.account,
+      return change(step, now, "sending", account,
                     "state = 'sending', sent_at = CASE sent_at WHEN 0 THEN ? ELSE sent_at END",
                     "state IN ('intended', 'sending') AND owner = ?", now, owner_.id());
     });

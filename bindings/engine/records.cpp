@@ -362,7 +362,6 @@ Event Engine::admit_to_send(Job& job) {
   }
   auto book = ledger();
   if (!book) return failed_record(job, book.error());
-  job.step.account = account(**book);
   std::unique_lock purse(options.purse->mutex, std::defer_lock);
   Usage elsewhere;
   Limits left = options.most;
@@ -373,8 +372,8 @@ Event Engine::admit_to_send(Job& job) {
     if (left.budget_jobs >= 0) left.budget_jobs = std::max(0, left.budget_jobs - elsewhere.jobs);
     if (left.slots >= 0) left.slots = std::max(0, left.slots - elsewhere.open);
   }
-  auto marked =
-      (*book)->mark_sending(job.step, now(), lower(limits_of_now, left), job.estimate_usd);
+  auto marked = (*book)->mark_sending(job.step, now(), lower(limits_of_now, left), job.estimate_usd,
+                                      account(**book));
   if (!marked) return failed_record(job, marked.error());
   if (marked->admission == Admission::no_slot) {
     follow_orphans();

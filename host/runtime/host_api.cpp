@@ -218,11 +218,9 @@ int kling_host_tick(kling_host* host, long long budget_us) {
         if (host->state_ == nullptr) return host->queue_->drain(), 0;
         if (host->safe_) lua::refill(host->state_);
         const bool more = host->runtime_->run(budget_us);
-        if (!more && !host->stuck_)
-          if (const std::string told = host->runtime_->deadlock(); !told.empty()) {
-            host->stuck_ = true;
-            host->hooks_.log(host->hooks_.user, "warning", told.c_str());
-          }
+        const std::string stuck = more ? "" : host->runtime_->deadlock();
+        if (std::exchange(host->stuck_, stuck) != stuck && !stuck.empty())
+          host->hooks_.log(host->hooks_.user, "warning", stuck.c_str());
         host->shown_.clear();
         host->shown_ = host->engines(std::move(host->shown_));
         host->feed_->look_at_jobs(host->shown_, kTexts);

@@ -71,7 +71,7 @@ struct kling_host {
   std::map<kling_task, std::string> running_;                  ///< their names
   /// Questions whose answer was given, and is kept soon.
   std::set<std::pair<const kling::engine::Engine*, long long>> answered_;
-  bool stuck_ = false;  ///< that tasks wait for each other was told, and none was started since
+  std::string stuck_;                ///< that tasks wait for each other, as the last tick found it
   std::string error_, text_, line_;  ///< line_: what scripts wrote since the last line break
   int code_ = KLING_OK;
 };
@@ -100,7 +100,6 @@ kling_task kling_host::start(const char* name, const char* arguments, auto push)
   if (bell_) queue_->wake();
   const kling_task task = started | generation_ << kling::runtime::kTaskBits;
   running_[task] = name;
-  stuck_ = false;
   runtime_->watch(started,
                   {feed_, [this, task] { tell_end(task, task_state(task) == KLING_TASK_DONE); }});
   return task;

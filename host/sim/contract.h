@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -81,6 +82,12 @@ const char* name(State state);
 
 /// The task behind a clip's key or URL; nothing when there is none.
 using TaskFinder = std::function<std::optional<Task>(const std::string&)>;
+
+class Pictures;
+/// From a request's body to an order, or to the refusal that the service would answer. REQUIRES:
+/// contract()["endpoints"] has `kind`. Blocks on the store of `pictures`.
+std::variant<Order, Refusal> validate(const std::string& kind, const Json& body,
+                                      const Pictures& pictures, const TaskFinder& task_of);
 
 Json task_json(const Task& task);
 /// Nothing when the JSON is not of a task.

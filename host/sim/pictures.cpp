@@ -20,9 +20,8 @@ std::optional<Picture> Pictures::add(const std::string& text) const {
   picture.height = facts.height;
   if (facts.format.empty() || facts.width == 0) return picture;
   picture.name = sha256_hex(data) + (facts.format == "jpeg" ? ".jpg" : ".png");
-  if (!std::filesystem::exists(path(picture.name)) && !write_file(path(picture.name), data)) {
+  if (!std::filesystem::exists(path(picture.name)) && !write_file(path(picture.name), data))
     picture.name.clear();
-  }
   return picture;
 }
 

@@ -6,7 +6,6 @@
 
 #include "base/digest.h"
 #include "base/files.h"
-#include "sim/validate.h"
 
 namespace kling::sim {
 namespace {

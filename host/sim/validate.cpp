@@ -1,8 +1,10 @@
-#include "sim/validate.h"
-
+// What crosses fields is written here; the rest follows contract.json.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+
+#include "sim/contract.h"
+#include "sim/pictures.h"
 
 namespace kling::sim {
 namespace {

@@ -49,7 +49,7 @@ class Teller {
 
   Status resubmit(std::int64_t id, Millis now) const { return ledger_->resubmit(now_of(id), now); }
   Status mark_sending(std::int64_t id, Millis now) const {
-    auto marked = ledger_->mark_sending(now_of(id), now, {}, 0);
+    auto marked = ledger_->mark_sending(now_of(id), now, {}, 0, "");
     if (!marked) return marked.error();
     return Done{};
   }
@@ -1301,7 +1301,7 @@ TEST_CASE("a full disk is a clear error at every size and loses no record") {
         auto made = try_claim(**book, wanted(std::to_string(i)));
         if (!made) error = made.error();
         if (!made) continue;
-        const auto sent = (*book)->mark_sending(made->step, 1, {}, 0);
+        const auto sent = (*book)->mark_sending(made->step, 1, {}, 0, "");
         if (!sent) error = sent.error();
       }
       if (error.message.empty()) return 1;

@@ -95,7 +95,7 @@ TEST_CASE("who has written while the disk was at work waits for it together") {
   {
     const Gate gate;
     for (const Step& step : steps)
-      threads.emplace_back([&] { durable += (*book)->mark_sending(step, 1, {}, 0).ok(); });
+      threads.emplace_back([&] { durable += (*book)->mark_sending(step, 1, {}, 0, "").ok(); });
     for (int sending = 0; sending < 12;) {
       sending = 0;
       const auto rows = (*book)->list(0);

@@ -12,7 +12,7 @@
 #include "base/temp_folder.h"
 #include "sim/contract.h"
 #include "sim/dialect.h"
-#include "sim/validate.h"
+#include "sim/pictures.h"
 
 namespace kling::engine::testing {
 namespace {
