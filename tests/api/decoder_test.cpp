@@ -661,3 +661,25 @@ TEST_CASE("a code or words of the service count whatever the HTTP status is") {
     CHECK(decode_query(status, "{\"code\": 7}").refusal == Refusal::unavailable);
   }
 }
+
+TEST_CASE("a status that stands in the code of a 200 counts as one, and no other number does") {
+  const struct {
+    int http;
+    const char* code;
+    Kind kind;
+  } rows[] = {{200, "399", Kind::protocol}, {200, "400", Kind::invalid},  {200, "401", Kind::auth},
+              {200, "599", Kind::server},   {200, "600", Kind::protocol}, {299, "401", Kind::auth},
+              {199, "401", Kind::protocol}, {300, "401", Kind::protocol}};
+  for (const auto& row : rows) {
+    CAPTURE(row.http);
+    CAPTURE(row.code);
+    const Answer answer =
+        decode_create(row.http, Json{{"code", row.code}, {"message", "x"}}.dump());
+    CHECK(std::string(name(answer.error.kind)) == name(row.kind));
+    CHECK(answer.error.code == row.code);
+    CHECK(answer.error.http_status == row.http);
+  }
+  // Without a reason nothing is certain.
+  CHECK(decode_create(200, R"({"code":400,"message":"x"})").refusal == Refusal::unavailable);
+  CHECK(decode_create(400, R"({"code":400,"message":"x"})").refusal == Refusal::unnamed);
+}

@@ -512,6 +512,30 @@ TEST_CASE("what is made anew is its ask's once it may be at the service, and nob
   CHECK(ask_for(*book, a, {}, true).created);  // of the next run another one may be made
 }
 
+TEST_CASE("what was to be made anew and was never sent leaves nothing behind") {
+  const TempFolder folder;
+  const Step a = shot_of("a");
+  std::int64_t first = 0;
+  {
+    const auto dies = book_at(folder / "ledger.db");
+    first = ask_for(*dies, a).step.id;
+    end_well(*dies, first);
+    CHECK(ask_for(*dies, a, {}, true).created);
+  }
+  const auto book = book_at(folder / "ledger.db");
+  CHECK(ask_for(*book, a).step.id == first);
+  CHECK(book->list(0)->size() == 1);
+  REQUIRE(book->end_run("film.lua", {}).ok());
+  CHECK(as_it_is(*book, first).superseded);
+
+  // Likewise a step that no ask needs any more: whoever asks next, and wants another, gets one.
+  const auto unsent = ask_for(*book, shot_of("unsent")).step.id;
+  REQUIRE(book->end_run("film.lua", {}).ok());
+  CHECK_FALSE(book->find_by_id(unsent)->has_value());
+  CHECK(ask_for(*book, shot_of("unsent"), {}, true).created);
+  CHECK(book->askers()->size() == 1);
+}
+
 TEST_CASE("an external id of a person's own is free again where nothing can have it") {
   const TempFolder folder;
   const auto book = book_at(folder / "ledger.db");

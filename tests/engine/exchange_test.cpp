@@ -77,12 +77,21 @@ struct Told {
     service->now = [clock = stage->clock] { return clock->now(); };
   }
   JobSnapshot run(const std::string& prompt = "two") { return stage->run(Stage::shot(prompt)); }
-  std::vector<JournalRow> journal_of(const JobSnapshot& job) {
-    auto book = open_ledger(stage->options.ledger_path);
-    REQUIRE(book.ok());
-    const auto rows = (*book)->journal(job.id);
+  std::shared_ptr<Ledger> book() const {
+    auto opened = open_ledger(stage->options.ledger_path);
+    REQUIRE(opened.ok());
+    return *opened;
+  }
+  std::vector<JournalRow> journal_of(const JobSnapshot& job) const {
+    const auto rows = book()->journal(job.id);
     REQUIRE(rows.ok());
     return *rows;
+  }
+  /// Whether look-ups by external id work, as far as that is known.
+  std::optional<bool> lookup_known() const {
+    const auto known = book()->lookup_known("sim", "text2video");
+    REQUIRE(known.ok());
+    return *known;
   }
 };
 
@@ -132,10 +141,15 @@ TEST_CASE("whether look-ups work is learnt only from an answer that is about the
     CHECK(told.run().phase == Phase::ambiguous);
     CHECK(probes == (again.count(status) != 0 ? 4 : 1));
     CHECK(told.service->creates == 2);
-    auto book = open_ledger(told.stage->options.ledger_path);
-    REQUIRE(book.ok());
-    CHECK(*(*book)->lookup_known("sim", "text2video") == std::optional(false));
+    CHECK(told.lookup_known() == std::optional(false));
   }
+  // It is also learnt from a look-up that tells our id.
+  Told found([](int, const std::string&) { return lost(); },
+             [](int, const std::string& asked) {
+               return said(200, task_of("1000", "succeed", asked == "1000" ? "" : asked));
+             });
+  CHECK(found.run().phase == Phase::stored);
+  CHECK(found.lookup_known() == std::optional(true));
 }
 
 TEST_CASE("a pause that the service asks for is kept, whichever way it says it") {
@@ -359,6 +373,8 @@ TEST_CASE("a task without our id is ours where it is no older than our request, 
     const JobSnapshot seen = told.run();
     CHECK_MESSAGE((seen.phase == Phase::stored) == row.ours, name(seen.phase));
     CHECK(told.service->creates == 2);
+    // Who answers with another task does not look up.
+    CHECK(told.lookup_known() == std::optional(row.ours));
   }
 }
 
