@@ -311,12 +311,15 @@ TEST_CASE("which key a request was sent with counts until it was certainly not a
     CAPTURE(refused);
     std::string first;
     std::atomic<bool> away{!refused};
+    std::shared_ptr<JumpingClock> clock;
     Told told([&](int nth, const std::string&) {
       if (nth == 1) return said(200, task_of("1000", "succeed"));
+      if (nth == 2) clock->hold();  // until there is another key
       if (nth == 2 && refused) return said(429, R"({"code":1302,"message":"slower"})");
       if (nth <= 3) return lost();
       return said(200, task_of("2000", "succeed"));
     });
+    clock = told.stage->clock;
     told.service->query = [&](int, const std::string& asked) {
       if (asked == "2000") return said(200, task_of("2000", "succeed"));
       if (asked == "1000" || asked == first) return said(200, task_of("1000", "succeed"));
@@ -331,6 +334,7 @@ TEST_CASE("which key a request was sent with counts until it was certainly not a
     away = false;
     stage.options.key = "sk-other";
     stage.open_engine();
+    clock->release();
     // What the second account does not know was not accepted, if only it was asked.
     CHECK(told.run("two").phase == (refused ? Phase::stored : Phase::ambiguous));
     CHECK(told.service->creates == (refused ? 4 : 2));
