@@ -661,3 +661,54 @@ TEST_CASE("a code or words of the service count whatever the HTTP status is") {
     CHECK(decode_query(status, "{\"code\": 7}").refusal == Refusal::unavailable);
   }
 }
+
+TEST_CASE("a status that stands in the code of a 200 counts as one, and no other number does") {
+  const struct {
+    int http;
+    const char* code;
+    Kind kind;
+  } rows[] = {{200, "399", Kind::protocol}, {200, "400", Kind::invalid},  {200, "401", Kind::auth},
+              {200, "599", Kind::server},   {200, "600", Kind::protocol}, {299, "401", Kind::auth},
+              {199, "401", Kind::protocol}, {300, "401", Kind::protocol}};
+  for (const auto& row : rows) {
+    CAPTURE(row.http);
+    CAPTURE(row.code);
+    const Answer answer =
+        decode_create(row.http, Json{{"code", row.code}, {"message", "x"}}.dump());
+    CHECK(std::string(name(answer.error.kind)) == name(row.kind));
+    CHECK(answer.error.code == row.code);
+    CHECK(answer.error.http_status == row.http);
+  }
+  // Without a reason nothing is certain.
+  CHECK(decode_create(200, R"({"code":400,"message":"x"})").refusal == Refusal::unavailable);
+  CHECK(decode_create(400, R"({"code":400,"message":"x"})").refusal == Refusal::unnamed);
+}
+
+TEST_CASE("a hint says what to do about this answer to this request") {
+  const struct {
+    Asked asked;
+    int http;
+    const char* body;
+    const char* hint;
+  } rows[] = {
+      {create, 400, R"({"code":1201,"message":"bad prompt"})", "correct the field"},
+      {create, 400, R"({"code":1201})", "it gives no reason"},
+      {create, 402, R"({"code":1102})", "top up the account; it was not started"},
+      {query, 402, R"({"code":1102})", "top up the account"},
+      {create, 503, R"({"code":5001,"message":"x"})", "whether it was accepted is unknown"},
+      {query, 503, R"({"code":5001,"message":"x"})", "ask again later"},
+      {query, 401, R"({"code":1000,"message":"x"})", "check the key"},
+      {create, 413, "<html>", "make the pictures smaller"},
+      {create, 400, "<html>", "it gives no reason"},
+      {create, 502, "<html>", "check the base URL"},
+      {query, 404, "<html>", "check the base URL"},
+      {query, 404, "", "check the id and the kind"},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.http);
+    CAPTURE(row.body);
+    const std::string hint = decode(row.asked, row.http, row.body).error.hint;
+    CHECK_MESSAGE(hint.starts_with(row.hint), hint);
+    if (row.asked == query) CHECK(hint.find("not started") == std::string::npos);
+  }
+}

@@ -2,6 +2,8 @@
 // and crashes against a service that counts what it accepted.
 #include "engine/job_machine.h"
 
+#include <algorithm>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -364,6 +366,164 @@ TEST_CASE("an anonymous 429 ends after ten minutes and a known one after an hour
     CHECK(took >= window);
     CHECK(took < window + 120'000);
   }
+}
+
+TEST_CASE("trouble is borne for exactly as long as its window") {
+  struct Row {
+    Event trouble;
+    Millis window;
+  };
+  for (const Row& row : {Row{{.type = EventType::rate_limited, .explained = false}, 600'000},
+                         Row{{.type = EventType::rate_limited, .explained = true}, 3'600'000},
+                         Row{{.type = EventType::not_sent, .retryable = true}, 60'000}}) {
+    CAPTURE(row.window);
+    Play play;
+    play.until_posted();
+    const Millis began = play.now;
+    for (const Millis lasted : {Millis(0), Millis(1), row.window - 1}) {
+      play.now = began + lasted;
+      REQUIRE(play.on(row.trouble) == ActionType::clear_sending);
+      REQUIRE(play.on(EventType::done) == ActionType::wait);
+      REQUIRE(play.on(EventType::elapsed) == ActionType::mark_sending);
+      REQUIRE(play.on(EventType::done) == ActionType::post);
+    }
+    play.now = began + row.window;
+    const bool unsent = row.trouble.type == EventType::not_sent;
+    CHECK(play.on(row.trouble) ==
+          (unsent ? ActionType::clear_sending : ActionType::record_failure));
+    CHECK(play.on(EventType::done) == (unsent ? ActionType::release : ActionType::rest));
+  }
+  Play play;  // what was accepted is to reach the disk
+  play.until_posted();
+  REQUIRE(play.seen(EventType::accepted, api::TaskState::queued) == ActionType::record_accepted);
+  const Millis began = play.now;
+  for (const Millis lasted : {0, 1, 59'999}) {
+    play.now = began + lasted;
+    REQUIRE(play.on(EventType::ledger_failed) == ActionType::wait);
+    CHECK(play.delay == 5'000);
+    REQUIRE(play.on(EventType::elapsed) == ActionType::record_accepted);
+  }
+  play.now = began + 60'000;
+  CHECK(play.on(EventType::ledger_failed) == ActionType::rest);
+  CHECK(play.state.phase == Phase::paused);
+}
+
+TEST_CASE("the pauses between tries double up to what each trouble allows") {
+  using Pauses = std::vector<Millis>;
+  const auto again = [](Play& play, EventType trouble, std::size_t times) {
+    Pauses pauses;
+    while (pauses.size() < times) {
+      if (play.on(trouble) != ActionType::wait)
+        REQUIRE(play.on(EventType::done) == ActionType::wait);
+      pauses.push_back(play.delay);
+      CHECK(play.least == 1'000);
+      if (play.on(EventType::elapsed) == ActionType::mark_sending) play.on(EventType::done);
+    }
+    return pauses;
+  };
+  Play busy;
+  busy.until_posted();
+  CHECK(again(busy, EventType::rate_limited, 7) ==
+        Pauses{2'000, 4'000, 8'000, 16'000, 32'000, 60'000, 60'000});
+  Play away;
+  away.until_posted();
+  Pauses pauses;
+  for (int i = 0; i < 5; ++i) {
+    REQUIRE(away.on(Event{.type = EventType::not_sent, .retryable = true}) ==
+            ActionType::clear_sending);
+    away.on(EventType::done);
+    pauses.push_back(away.delay);
+    away.on(EventType::elapsed);
+    away.on(EventType::done);
+  }
+  CHECK(pauses == Pauses{2'000, 4'000, 8'000, 10'000, 10'000});
+  Play polled;
+  polled.until_accepted();
+  polled.on(EventType::elapsed);
+  CHECK(again(polled, EventType::unreachable, 6) ==
+        Pauses{2'000, 4'000, 8'000, 16'000, 30'000, 30'000});
+  Play lost;
+  lost.until_posted();
+  lost.on(EventType::lost);
+  CHECK(again(lost, EventType::unreachable, 6) ==
+        Pauses{2'000, 4'000, 8'000, 16'000, 30'000, 30'000});
+  Play stored;
+  stored.until_succeeded();
+  stored.on(EventType::done);
+  const Pauses downloads = again(stored, EventType::unreachable, 11);
+  CHECK(downloads[8] == 512'000);
+  CHECK(downloads[9] == 600'000);
+  CHECK(downloads[10] == 600'000);
+
+  // What is asked for and not found: half as long again as it has been searched for.
+  Play searched;
+  searched.policy.patience = 200'000;
+  searched.until_posted();
+  searched.on(EventType::lost);
+  pauses.clear();
+  while (searched.on(EventType::not_found) == ActionType::wait) {
+    pauses.push_back(searched.delay);
+    CHECK(searched.least < 0);
+    searched.on(EventType::elapsed);
+  }
+  REQUIRE(pauses.size() > 12);
+  CHECK(Pauses(pauses.begin(), pauses.begin() + 6) ==
+        Pauses{2'000, 2'000, 2'000, 3'000, 4'500, 6'750});
+  CHECK(*std::max_element(pauses.begin(), pauses.end()) == 30'000);
+  CHECK(std::accumulate(pauses.begin(), pauses.end(), Millis(0)) == 200'000);
+
+  Play foreign;
+  foreign.on(EventType::start);
+  CHECK(
+      foreign.on(Event{.type = EventType::claimed, .step = StepState::sending, .foreign = true}) ==
+      ActionType::wait);
+  CHECK(foreign.delay == 1'000);
+}
+
+TEST_CASE("a clip without an address, or with one that has expired, is asked for five times more") {
+  Play polled;
+  polled.until_accepted();
+  const Event gap{.type = EventType::polled, .task = api::TaskState::succeeded, .gap = true};
+  for (int round = 0; round < 2; ++round) {
+    polled.on(EventType::start);
+    for (int i = 0; i < 5; ++i) {
+      REQUIRE(polled.on(gap) == ActionType::wait);
+      REQUIRE(polled.on(EventType::elapsed) == ActionType::get);
+    }
+    CHECK(polled.on(gap) == ActionType::rest);
+    CHECK(polled.state.phase == Phase::paused);
+  }
+
+  Play stored;
+  stored.until_succeeded();
+  REQUIRE(stored.on(EventType::done) == ActionType::download);
+  for (int round = 0; round < 2; ++round) {
+    REQUIRE(stored.on(EventType::expired) == ActionType::get);  // at once, then with pauses
+    REQUIRE(stored.seen(EventType::polled, api::TaskState::succeeded) == ActionType::download);
+    for (int i = 0; i < 4; ++i) {
+      REQUIRE(stored.on(EventType::expired) == ActionType::wait);
+      CHECK(stored.delay == std::min(10'000, 2'000 << i));
+    }
+    CHECK(stored.on(EventType::expired) == ActionType::rest);
+    CHECK(stored.state.phase == Phase::succeeded);
+    stored.on(EventType::start);
+  }
+}
+
+TEST_CASE("an accepted task that is not found is waited for until it must be registered") {
+  Play play;
+  play.until_accepted();
+  const Millis accepted = play.now;
+  for (const Millis later : {Millis(0), kRegistrationTime - 1}) {
+    play.now = accepted + later;
+    REQUIRE(play.on(EventType::elapsed) == ActionType::get);
+    REQUIRE(play.on(EventType::not_found) == ActionType::wait);
+    CHECK(play.delay == kPollDelay);
+  }
+  play.now = accepted + kRegistrationTime;
+  REQUIRE(play.on(EventType::elapsed) == ActionType::get);
+  CHECK(play.on(EventType::not_found) == ActionType::rest);
+  CHECK(play.state.phase == Phase::paused);
 }
 
 TEST_CASE("without a network the request stays recorded as never sent") {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -133,4 +134,90 @@ TEST_CASE("what a disk that fails may have lost is not sent, then and later") {
   CHECK(stage.run(Stage::shot("lost")).phase == Phase::stored);
   CHECK(stage.run(Stage::shot("later")).phase == Phase::stored);
   CHECK(stage.count().charged == charged + 2);
+}
+
+TEST_CASE("each record is on the disk when it is told, and what only reads waits for no disk") {
+  const TempFolder folder;
+  auto opened = open_ledger(folder / "ledger.db");
+  REQUIRE(opened);
+  Ledger& book = **opened;
+  Step step;
+  const auto claim = [&](const char* digest) {
+    Step wanted;
+    wanted.service = "s", wanted.endpoint = "text2video", wanted.digest = digest;
+    auto made = book.claim(wanted, {});
+    if (made) step = made->step;
+    return made.ok();
+  };
+  const auto as = [&](const char* task) {
+    Step changed = step;
+    changed.task_id = task;
+    return changed;
+  };
+  Ask ask;
+  ask.script = "film.lua", ask.task_path = "main", ask.digest = "d", ask.row = 1;
+  Question question;
+  question.kind = "ask", question.run = "film.lua", question.choices = {"a", "b"};
+  struct Row {
+    const char* what;
+    int syncs;
+    std::function<bool()> call;
+  };
+  const auto mark = [&] { return book.mark_sending(step, 1, {}, 0).ok(); };
+  for (const Row& row : std::vector<Row>{
+           {"claim", 0, [&] { return claim("a"); }},
+           {"mark_sending", 1, mark},
+           {"clear_sending", 1, [&] { return book.clear_sending(step, 2).ok(); }},
+           {"mark_sending", 1, mark},
+           {"record_accepted", 1, [&] { return book.record_accepted(as("t"), "", 3).ok(); }},
+           {"rename_task", 1, [&] { return book.rename_task(as("t"), "u", 3).ok(); }},
+           {"record_result", 1, [&] { return book.record_result(as("u"), "", 4).ok(); }},
+           {"record_file", 1, [&] { return book.record_file(as("u"), 5).ok(); }},
+           {"claim", 0, [&] { return claim("b"); }},
+           {"release", 1, [&] { return book.release(step).ok(); }},
+           {"revisit", 1, [&] { return book.revisit(step.id).ok(); }},
+           {"mark_sending", 1, mark},
+           {"record_ambiguous", 1, [&] { return book.record_ambiguous(step, 6).ok(); }},
+           {"resubmit", 1, [&] { return book.resubmit(step, 6).ok(); }},
+           {"abandon", 1, [&] { return book.abandon(step, 6).ok(); }},
+           {"claim", 0, [&] { return claim("c"); }},
+           {"record_failure", 1, [&] { return book.record_failure(step, "", 7).ok(); }},
+           {"take_orphans", 1, [&] { return book.take_orphans("s", 8).ok(); }},
+           {"seed", 1, [&] { return book.seed("film.lua", "1").ok(); }},
+           {"keep", 1,
+            [&] {
+              return book.keep({{&ask, false, 1}}).ok();
+            }},
+           {"end_run", 1, [&] { return book.end_run("film.lua", {}).ok(); }},
+           {"learn_lookup", 1, [&] { return book.learn_lookup("s", "e", true, 1).ok(); }},
+           {"record_derived", 1, [&] { return book.record_derived("x", "y").ok(); }},
+           {"record_derived later", 0, [&] { return book.record_derived("z", "y", false).ok(); }},
+           {"record_question", 1, [&] { return book.record_question(question, false).ok(); }},
+           {"answer", 1, [&] { return book.answer(1, 1, 9, false).ok(); }},
+           {"record_film", 1,
+            [&] {
+              return book.record_film({"f.mp4", "film.lua", 9}).ok();
+            }},
+           {"secret", 1, [&] { return book.secret().ok(); }},
+           {"forget_answers", 1, [&] { return book.forget_answers(9, true).ok(); }},
+           {"how much there is to forget", 0, [&] { return book.forget_answers(9, false).ok(); }},
+           {"timeouts", 0, [&] { return book.timeouts(ask).ok(); }},
+           {"find_by_id", 0, [&] { return book.find_by_id(1).ok(); }},
+           {"find_by_task", 0, [&] { return book.find_by_task("u").ok(); }},
+           {"find_by_external", 0, [&] { return book.find_by_external("x").ok(); }},
+           {"find_renamed", 0, [&] { return book.find_renamed("t").ok(); }},
+           {"list", 0, [&] { return book.list(1).ok(); }},
+           {"any_accepted", 0, [&] { return book.any_accepted("s", "e", 0).ok(); }},
+           {"askers", 0, [&] { return book.askers().ok(); }},
+           {"journal", 0, [&] { return book.journal(1).ok(); }},
+           {"lookup_known", 0, [&] { return book.lookup_known("s", "e").ok(); }},
+           {"usage", 0, [&] { return book.usage(step, 9).ok(); }},
+           {"origin_of", 0, [&] { return book.origin_of("x").ok(); }},
+           {"questions", 0, [&] { return book.questions().ok(); }},
+           {"films", 0, [&] { return book.films().ok(); }}}) {
+    CAPTURE(row.what);
+    g_syncs = 0;
+    CHECK(row.call());
+    CHECK(g_syncs == row.syncs);
+  }
 }

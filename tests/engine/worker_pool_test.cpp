@@ -118,6 +118,31 @@ TEST_CASE("of timers that are due together one that hangs does not keep the othe
   }
 }
 
+TEST_CASE("a timer that is due before the one that is waited for does not wait for that") {
+  WorkerPool pool(make_clock());
+  REQUIRE(pool.start());
+  for (int round = 0; round < 10; ++round) {
+    CAPTURE(round);
+    Items items;
+    const Millis now = make_clock()->now();
+    submit(pool, items, Lane::light, false, now + 3'600'000 - round);
+    for (int i = 0; i < 2000; ++i) std::this_thread::yield();  // somebody waits for it
+    const auto earlier = submit(pool, items, Lane::light, false, now + 5);
+    REQUIRE(comes([&] { return earlier->done.load(); }));
+  }
+}
+
+TEST_CASE("a pool that has a thread starts no other until there is work for it") {
+  const auto threads = [] {
+    return std::ranges::distance(std::filesystem::directory_iterator("/proc/self/task"));
+  };
+  WorkerPool pool(make_clock());
+  REQUIRE(pool.start());
+  const auto one = threads();
+  for (int i = 0; i < 3; ++i) REQUIRE(pool.start());
+  CHECK(threads() <= one);  // those of other tests may end meanwhile
+}
+
 TEST_CASE("whatever hangs, what its lane has room for is run") {
   constexpr std::array kLanes = {Lane::claim, Lane::light, Lane::post, Lane::transfer, Lane::media};
   constexpr std::array kRoom = {1, 24, 8, 6, 2};

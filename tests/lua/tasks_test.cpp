@@ -158,6 +158,44 @@ TEST_CASE("any prefers on a resume what had finished first") {
   CHECK_RUNS(lua.runtime->result(task));
 }
 
+TEST_CASE("a time-out of an earlier run comes between what that run saw before and after it") {
+  for (const bool before : {true, false}) {
+    CAPTURE(before);
+    Lua lua;
+    const TaskId task = lua.start(R"lua(
+      local a, b = kling.text2video { prompt = "a" }, kling.text2video { prompt = "b" }
+      local never = kling.text2video { prompt = "never" }
+      order = ""
+      kling.sleep(1)
+      kling.all {
+        function()
+          a:wait()
+          order = order .. "a "
+          assert(not pcall(never.wait, never, { timeout = seconds }))
+          order = order .. "time-out "
+        end,
+        function()
+          b:wait()
+          order = order .. "b "
+        end,
+      }
+    )lua");
+    // Of what ended in another century the next came 99 seconds after the first.
+    lua_pushinteger(lua.state, before ? 98 : 100);
+    lua_setglobal(lua.state, "seconds");
+    lua.settle();
+    for (const auto& job : lua.engine->made) job->request.ask->known = true;
+    lua.engine->made[2]->request.ask->timeouts = 1;
+    lua.engine->succeed(*lua.engine->made[0], 1'000);
+    lua.engine->succeed(*lua.engine->made[1], 100'000);
+    lua.engine->succeed(*lua.engine->made[2], 500'000);
+    lua.clock->advance(1'000);
+    lua.settle();
+    CHECK_RUNS(lua.runtime->result(task));
+    CHECK(lua.global("order") == (before ? "a time-out b " : "a b time-out "));
+  }
+}
+
 TEST_CASE("map keeps order and its limit") {
   Lua lua;
   CHECK_RUNS(lua.task(R"lua(

@@ -21,21 +21,24 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # A file: the test programs with the options that choose the cases, the quickest first.
+BORDERS = "test_engine -sf=*borders_test*"
 ENGINE = "test_engine -sf=*lost_answer*,*limits_test*,*long_run*,*verdict*,*dialect_run*"
+LEDGER = "test_engine -sf=*ledger*,*sync_test*"
 WIRE = "test_engine -sf=*framings*,*fault_matrix*"
 FILES = {
     "bindings/lua/scheduler.cpp": ["test_lua", "test_runtime -sf=*host_test*,*tick*"],
     "bindings/engine/worker_pool.cpp": ["test_engine -sf=*worker_pool*", ENGINE],
     "bindings/engine/job_machine.cpp": ["test_engine -sf=*job_machine*", ENGINE],
-    "bindings/engine/admission.cpp": [ENGINE, "test_story"],
-    "bindings/engine/asks.cpp": [ENGINE, "test_lua", "test_story"],
-    "bindings/engine/exchange.cpp": [ENGINE, WIRE],
-    "bindings/engine/step.cpp": ["test_engine -sf=*step_test*", ENGINE],
-    "bindings/engine/ledger_database.cpp": ["test_engine -sf=*ledger*", ENGINE],
-    "bindings/engine/ledger_rows.cpp": ["test_engine -sf=*ledger*", ENGINE, "test_story",
+    "bindings/engine/admission.cpp": [BORDERS, ENGINE, "test_story"],
+    "bindings/engine/asks.cpp": [BORDERS, LEDGER, ENGINE, "test_lua", "test_story"],
+    "bindings/engine/exchange.cpp": ["test_engine -sf=*exchange_test*", ENGINE, WIRE],
+    "bindings/engine/step.cpp": ["test_engine -sf=*step_test*,*borders_test*", ENGINE],
+    "bindings/engine/ledger_database.cpp": [LEDGER, ENGINE],
+    "bindings/engine/ledger_rows.cpp": [BORDERS, LEDGER, ENGINE, "test_story",
                                         "test_cli -sf=*names_test*,*asking*"],
-    "bindings/engine/ledger_schema.cpp": ["test_engine -sf=*ledger*", ENGINE],
-    "bindings/engine/ledger_sqlite.cpp": ["test_engine -sf=*ledger*", ENGINE, "test_story"],
+    "bindings/engine/ledger_schema.cpp": [LEDGER, ENGINE],
+    "bindings/engine/ledger_sqlite.cpp": [BORDERS, LEDGER, ENGINE, "test_story",
+                                          "test_cli -sf=*asking*"],
     "bindings/api/decode_error.cpp": ["test_api", "test_engine -sf=*verdict*,*lost_answer*"],
 }
 # What is flipped: a pattern and what stands in its place. Literals and comments are blanked before.
