@@ -163,7 +163,7 @@ TEST_CASE("each record is on the disk when it is told, and what only reads waits
     int syncs;
     std::function<bool()> call;
   };
-  const auto mark = [&] { return book.mark_sending(step, 1, {}, 0).ok(); };
+  const auto mark = [&] { return book.mark_sending(step, 1, {}, 0, "").ok(); };
   for (const Row& row : std::vector<Row>{
            {"claim", 0, [&] { return claim("a"); }},
            {"mark_sending", 1, mark},
