@@ -82,7 +82,7 @@ Choice choose(const std::vector<Attempt>& rows, std::int64_t recorded, const Ask
   }
   if (asking.script.empty()) return {};
 
-  const Attempt* best = nullptr;
+  Attempt best;  // the newest attempt of its step, with what any of them says
   const auto rank = [](const Attempt& row) {
     return std::tuple(row.replaced, row.recorded > 0, row.state == StepState::failed, !row.exact,
                       row.ordinal);
@@ -99,13 +99,12 @@ Choice choose(const std::vector<Attempt>& rows, std::int64_t recorded, const Ask
     }
     // Another ask of this script goes on with a failure of it.
     if (asking.given.contains(facts.ordinal) || facts.kept) continue;
-    if (best == nullptr || rank(facts) < rank(*best)) best = &step.newest();
+    if (best.id == 0 || rank(facts) < rank(best)) best = facts;
   }
-  if (best == nullptr) return {};
-  const Rows step = step_of(rows, *best);
+  if (best.id == 0) return {};
+  const Rows step = step_of(rows, best);
   Choice choice = from(step, std::prev(step.last), asking.again);
-  choice.taken =
-      std::any_of(step.first, step.last, [](const Attempt& row) { return row.recorded > 0; });
+  choice.taken = best.recorded > 0;
   return choice;
 }
 

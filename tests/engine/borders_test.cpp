@@ -272,6 +272,7 @@ TEST_CASE("an ask without a record gets the step that is most like it, and nobod
            {"a replaced one before none", {make(1, 0, replaced)}, 1},
            {"not one that was kept", {make(1, 0, failed, kept), make(2, 1, recorded)}, 2, true},
            {"which goes for all attempts", {make(1, 0, failed, kept), make(2, 0), make(3, 1)}, 3},
+           {"and of the record, too", {make(1, 0, failed, recorded), make(2, 0), make(3, 1)}, 3},
            {"and of the place", {make(1, 0), make(2, 1, failed, exact), make(3, 1)}, 3},
            {"its newest attempt counts", {make(1, 0, failed), make(2, 0), make(3, 1, failed)}, 2},
            {"and is tried again", {make(1, 0, failed), make(2, 0, failed)}, 2, false, true},
