@@ -102,9 +102,8 @@ void model_rows(std::ostream& out, const Endpoint& endpoint) {
     const std::string offered =
         open == std::string::npos ? text : text.substr(open + 1, text.rfind(')') - open - 1);
     const bool sound = find_offer(Feature::sound, model) != nullptr;
-    out << "| `" << model << "` | " << cell(offered) << " | "
-        << price_of(model, "std", false) << " | "
-        << price_of(model, "pro", false) << " | "
+    out << "| `" << model << "` | " << cell(offered) << " | " << price_of(model, "std", false)
+        << " | " << price_of(model, "pro", false) << " | "
         << (sound ? price_of(model, "pro", true) : "") << " |\n";
   }
 }
