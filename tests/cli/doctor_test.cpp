@@ -323,7 +323,7 @@ TEST_CASE("doctor looks at ledger and folders") {
     REQUIRE(claim.ok());
     engine::Step step = claim->step;
     step.error = "{}";
-    REQUIRE((*ledger)->mark_sending(step, 1, {}, 0).ok());
+    REQUIRE((*ledger)->mark_sending(step, 1, {}, 0, "").ok());
     REQUIRE((*ledger)->record_ambiguous(step, 2).ok());
   }
   const Report undecided = patient.examine({"--ledger", file});
