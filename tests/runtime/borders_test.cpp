@@ -171,7 +171,7 @@ TEST_CASE("an error of a task that nobody waits for is logged as it happens and 
   CHECK(logged == "error:test.lua:5: held|error:test.lua:6: boom|");
 }
 
-TEST_CASE("tasks that wait for each other are told to the host, once until another is started") {
+TEST_CASE("tasks that wait for each other are told to the host, once as long as it is so") {
   Stage stage;
   std::string logged;
   stage.options.log = [&](const char* level, const char* line) {
