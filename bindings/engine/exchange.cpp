@@ -314,8 +314,9 @@ Event Engine::get(Job& job) {
       job.step.task_id = task_id;
     }
   const auto fail = [&job](EventType type, const Error& error) { return failed(job, type, error); };
-  // Of a broken frame what it holds may be whole.
+  // Of a broken frame what it holds may be whole; megabytes that were cut off end in no bracket.
   const bool whole = outcome.stage == Stage::lost && outcome.status / 100 == 2 &&
+                     outcome.body.find_last_of('}') == outcome.body.find_last_not_of(" \r\n") &&
                      !api::parse_json(outcome.body).is_discarded();
   if (outcome.stage != Stage::answered && !whole)
     return fail(EventType::unreachable, outcome.error);
