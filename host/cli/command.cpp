@@ -72,7 +72,10 @@ void add_commands(CLI::App& app, std::span<const Command> table, int& code, std:
     if (known && only != command.name) continue;
     CLI::App* sub = app.add_subcommand(command.name, command.doc);
     if (!only.empty() && !known) continue;
-    sub->callback([sub, run = command.set_up(*sub), &code] {
+    const std::function<int()> run = command.set_up(*sub);
+    for (CLI::Option* option : sub->get_options())
+      if (option->get_items_expected_max() == 0) option->disable_flag_override();  // --yes=0
+    sub->callback([sub, run, &code] {
       const std::string parent = sub->get_parent()->get_name();
       const std::string path =
           "kling " + (parent == "kling" || parent.empty() ? "" : parent + " ") + sub->get_name();

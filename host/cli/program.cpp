@@ -236,9 +236,9 @@ int run_program(int argc, char** argv) {
     return tell_unknown(app, "kling", first);
   }
   // The library would take the next option for a value: --take --sim, and the run is paid for.
-  const CLI::App* command = &app;
+  CLI::App* command = &app;
   for (std::size_t i = 0; i + 1 < words.size() && words[i] != "--"; ++i) {
-    for (const CLI::App* inner : command->get_subcommands([](const CLI::App*) { return true; }))
+    for (CLI::App* inner : command->get_subcommands([](const CLI::App*) { return true; }))
       if (inner->get_name() == words[i]) {
         command = inner;
         break;
@@ -249,6 +249,10 @@ int run_program(int argc, char** argv) {
       return misused(words[i] + " wants a value behind it, and " + words[i + 1] + " is none",
                      "write " + words[i] + " VALUE " + words[i + 1]);
   }
+  // The help leaves some out, and the library names none of them in an error.
+  if (!has("--help") && !has("-h"))
+    for (CLI::Option* option : command->get_options())
+      if (option->get_group().empty()) option->group("-");
   std::ranges::reverse(words);  // as the library takes them
   try {
     if (alone) return run_alone(words[0]);

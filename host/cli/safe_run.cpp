@@ -118,27 +118,30 @@ CLI::Validator counted(double step) {
 }  // namespace
 
 void SafeRun::add_options(CLI::App& app) {
-  auto* const profile =
-      app.add_option("--profile", profile_, "full, or safe for a script that is not trusted")
-          ->check(CLI::IsMember({"full", "safe"}));
+  app.add_option("--profile", profile_, "full, or safe for a script that is not trusted")
+      ->check(CLI::IsMember({"full", "safe"}));
+  // The options are read in this order, wherever they stand: a limit that limits nothing is told.
+  const CLI::Validator safe(
+      [this](const std::string&) { return on() ? "" : "takes effect with --profile safe only"; },
+      "");
   app.add_option("--root", roots_, "safe: a folder the script may read and write; may be repeated")
       ->allow_extra_args(false)
-      ->needs(profile);
+      ->check(safe);
   app.add_option("--allow-host", hosts_,
                  "safe: HOST[:PORT] that clips may come from; may be repeated")
       ->allow_extra_args(false)
-      ->needs(profile);
+      ->check(safe);
   app.add_option("--memory", memory_, "safe: bytes the script may use, such as 64M")
       ->transform(counted(1024))
       ->check(number_in(1 << 20, 0x1p40))
-      ->needs(profile);
+      ->check(safe);
   app.add_option("--instructions", instructions_,
                  "safe: instructions the script may run, such as 50M")
       ->transform(counted(1000))
-      ->needs(profile);
+      ->check(safe);
   app.add_option("--wall", wall_, "safe: seconds the script may run, waits not counted")
       ->check(number_in(0.001, 1e6))
-      ->needs(profile);
+      ->check(safe);
 }
 
 bool SafeRun::watched(const std::function<bool()>& run) const {

@@ -79,8 +79,7 @@ void ServiceOptions::add_options(CLI::App& app) {
 
 void SimulationOptions::add_options(CLI::App& app) {
   CLI::Option* sim =
-      app.add_flag("--sim", on, "talk to the built-in simulator: real HTTP, real clips, no money")
-          ->disable_flag_override();
+      app.add_flag("--sim", on, "talk to the built-in simulator: real HTTP, real clips, no money");
   add_service_options(app);
   for (CLI::Option* option : app.get_options()) {
     if (option->get_group() != kSimulated) continue;

@@ -170,7 +170,7 @@ Result<Mix> Mix::read(const std::string& words) {
     std::string names;
     for (const Dialect& known : dialects())
       names += (names.empty() ? "" : ", ") + std::string(known.name);
-    return Error{.message = "dialect \"" + words + "\": " + why,
+    return Error{.message = why,
                  .hint = "there are " + names + "; one endpoint's: native,omni=wrapped"};
   };
   Mix mix;

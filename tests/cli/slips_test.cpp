@@ -242,6 +242,19 @@ TEST_CASE("a slip on the command line is answered in words of ours") {
        "kling: kling run has no option --dry-run\n  do: kling plan film.lua shows what a run would "
        "cost; kling run --sim rehearses it\n"},
       {{"run", "--sim=yes", "film.lua"}, "kling: --sim takes no value\n  do: kling run --help\n"},
+      {{"run", "--yes=0", "film.lua"}, "kling: --yes takes no value\n  do: kling run --help\n"},
+      {{"jobs", "list", "--open=0"},
+       "kling: --open takes no value\n  do: kling jobs list --help\n"},
+      {{"run", "--wall", "5", "film.lua"},
+       "kling: --wall: takes effect with --profile safe only\n  do: --wall: safe: seconds the "
+       "script may run, waits not counted\n"},
+      {{"run", "--profile", "full", "--root", ".", "film.lua"},
+       "kling: --root: takes effect with --profile safe only\n  do: --root: safe: a folder the "
+       "script may read and write; may be repeated\n"},
+      {{"repl", "--sim", "--dialect", "1"},
+       "kling: --dialect: there is no dialect \"1\"; there are native, wrapped, relayed, own-ids, "
+       "newapi, kling-new, comet, comet-april; one endpoint's: native,omni=wrapped\n  do: kling "
+       "repl --help\n"},
       {{"jobs", "list", "film.lua"},
        "kling: kling jobs list has no argument film.lua\n  do: kling jobs list --script "
        "film.lua\n"},
