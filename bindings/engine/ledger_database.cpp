@@ -44,6 +44,11 @@ Status make_file(const std::string& file) {
   struct stat info {};
   if (::stat(file.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
     return ledger_error("the ledger " + file + " is not a file", "name a file, or \":memory:\"");
+  // Log and locks lie beside a name: by another one all that is on its way would be paid again.
+  if (info.st_nlink > 1)
+    return ledger_error(
+        "the ledger " + file + " has a second name (a hard link)",
+        "give it a file of its own: copy it (cp) and put the copy in its place (mv)");
   return Done{};
 }
 

@@ -64,6 +64,8 @@ struct ToldService : net::Transport {
 struct Told {
   std::shared_ptr<ToldService> service = std::make_shared<ToldService>();
   std::unique_ptr<Stage> stage;
+  std::mutex mutex;
+  std::vector<std::string> logged;
 
   explicit Told(ToldService::Answer create, ToldService::Answer query = nullptr) {
     service->create = std::move(create);
@@ -73,6 +75,10 @@ struct Told {
     EngineOptions options = without_store();
     options.transport = service;
     options.patience = 0;  // a lost answer is looked up once
+    options.log = [this](const std::string&, const std::string& text) {
+      const std::lock_guard lock(mutex);
+      logged.push_back(text);
+    };
     stage = std::make_unique<Stage>(sim::Options{}, options);
     service->now = [clock = stage->clock] { return clock->now(); };
   }
@@ -303,6 +309,21 @@ TEST_CASE("a service that answers oddly is asked once at a time, and its words a
   const auto& at = told.service->asked_at;
   CHECK(at.size() == 4);
   CHECK(std::set<Millis>(at.begin(), at.end()).size() == at.size());
+}
+
+TEST_CASE("what an answer warns of is told once, and once more when it is something else") {
+  Told told([](int, const std::string&) { return said(200, task_of("1000", "submitted")); },
+            [](int nth, const std::string&) {
+              return said(200, task_of("1000", nth <= 3   ? "baking"
+                                               : nth <= 5 ? "cooling"
+                                               : nth <= 7 ? "processing"
+                                                          : "succeed"));
+            });
+  CHECK(told.run().phase == Phase::stored);
+  CHECK(told.service->queries == 8);
+  REQUIRE(told.logged.size() == 2);
+  CHECK(told.logged[0].find("\"baking\"") != std::string::npos);
+  CHECK(told.logged[1].find("\"cooling\"") != std::string::npos);
 }
 
 TEST_CASE("which key a request was sent with counts until it was certainly not accepted") {

@@ -873,6 +873,8 @@ TEST_CASE("steps are found by id and task and external id") {
   REQUIRE(all->size() == 3);
   CHECK(all->front().id == open);
   CHECK(book->list(2)->size() == 2);
+  CHECK(book->list(1)->front().id == open);
+  CHECK(book->list(1)->size() == 1);
 
   CHECK((*book->any_accepted("sim", "text2video", two))->id == one);
   CHECK((*book->any_accepted("sim", "text2video", one))->id == two);
@@ -1087,6 +1089,12 @@ TEST_CASE("files that are no ledger stay untouched and are named so") {
   fs::remove(path);
   fs::create_directory(path);
   refused("is not a file");
+  fs::remove(path);
+  (void)open_book(path);
+  fs::create_hard_link(path, folder.path + "/second.db");
+  refused("has a second name (a hard link)");
+  fs::remove(folder.path + "/second.db");
+  CHECK(open_ledger(path).ok());
   CHECK_FALSE(open_ledger("/dev/null"));
   CHECK_FALSE(open_ledger(""));
   CHECK_FALSE(open_ledger(std::string("a\0b", 3)));

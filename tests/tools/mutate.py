@@ -107,7 +107,7 @@ class Builder:
                                   stdout=subprocess.PIPE, text=True, check=True).stdout
             line = told.strip().split("\n")[-1]
             self.links[program] = shlex.split(line.split(" && ")[1])
-        words = list(self.links[program])
+        words = self.links[program] + ["-fuse-ld=gold", "-Wl,--strip-all"]  # a fifth of the time
         at = words.index("-o") + 1
         words[at:at + 1] = [result, mutated]
         subprocess.run(words, cwd=self.build, check=True)
