@@ -267,14 +267,18 @@ Status resolve(const EngineOptions& options, const std::string& handle, const st
       !adopt.empty() &&
       (step.abandoned || (step.state == StepState::accepted && adopt != step.task_id));
   if (step.state != StepState::ambiguous && !gives_up && !adopts)
-    return Error{.message = handle +
-                            (step.state == StepState::failed      ? " failed"
-                             : step.state == StepState::succeeded ? " succeeded"
-                                                                  : " goes on") +
-                            ": there is nothing to decide",
-                 .hint = step.state == StepState::failed
-                             ? "to ask for a new one: kling run --retry-failed with its script"
-                             : "kling jobs save " + short_id(step) + " shot.mp4 gets its clip"};
+    return Error{
+        .message = handle +
+                   (step.state == StepState::failed      ? " failed"
+                    : step.state == StepState::succeeded ? " succeeded"
+                                                         : " goes on") +
+                   ": there is nothing to decide",
+        .hint = step.state == StepState::failed
+                    ? "to ask for a new one: kling run --retry-failed with its script"
+                : step.task_id.empty()
+                    ? "whether the service has it is looked for when its script runs again; "
+                      "only what that leaves open is yours to decide, but for --abandon"
+                    : "kling jobs save " + short_id(step) + " shot.mp4 gets its clip"};
   const Millis now = make_clock()->now();
   Step decided = step;
   if (gives_up) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -112,7 +113,8 @@ struct Stage {
   }
 
   std::unique_ptr<Child> start(std::vector<std::string> words) const {
-    words.insert(words.begin(), KLING_PROGRAM);
+    const char* const other = std::getenv("KLING_TESTED");  // one that is broken on purpose
+    words.insert(words.begin(), other != nullptr ? other : KLING_PROGRAM);
     return std::make_unique<Child>(words, folder.path(), environment);
   }
   Outcome run(std::vector<std::string> words) const { return start(std::move(words))->wait(); }

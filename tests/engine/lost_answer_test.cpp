@@ -478,6 +478,19 @@ TEST_CASE("what a person has sent again may exist all the same: no refusal of it
   CHECK(stage.count().accepted == 1);
 }
 
+TEST_CASE("what was cut off while it was sent is looked for before a person decides about it") {
+  sim::Options service;
+  service.faults = {"create#1: hang"};
+  Stage stage(service, without_store());
+  const auto job = stage.create(stage.shot());
+  REQUIRE(stage.until([&] { return stage.count().creates > 0; }));
+  const std::string handle = "kling:text2video/~" + stage.snapshot(job).external_id;
+  const Status told = resolve(stage.options, handle, "", true);
+  REQUIRE(!told.ok());
+  CHECK(told.error().message == handle + " goes on: there is nothing to decide");
+  CHECK(told.error().hint.starts_with("whether the service has it is looked for when its script"));
+}
+
 TEST_CASE("a task that the service forgot is given up by a person and not sent again by itself") {
   Stage stage({}, without_store());
   const auto job = stage.create(stage.shot());
