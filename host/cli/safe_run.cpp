@@ -124,24 +124,20 @@ void SafeRun::add_options(CLI::App& app) {
   const CLI::Validator safe(
       [this](const std::string&) { return on() ? "" : "takes effect with --profile safe only"; },
       "");
-  app.add_option("--root", roots_, "safe: a folder the script may read and write; may be repeated")
-      ->allow_extra_args(false)
-      ->check(safe);
-  app.add_option("--allow-host", hosts_,
-                 "safe: HOST[:PORT] that clips may come from; may be repeated")
-      ->allow_extra_args(false)
-      ->check(safe);
-  app.add_option("--memory", memory_, "safe: bytes the script may use, such as 64M")
+  const auto limit = [&](const char* name, auto& value, const std::string& doc) {
+    return app.add_option(name, value, "safe: " + doc)->check(safe);
+  };
+  limit("--root", roots_, "a folder the script may read and write; may be repeated")
+      ->allow_extra_args(false);
+  limit("--allow-host", hosts_, "HOST[:PORT] that clips may come from; may be repeated")
+      ->allow_extra_args(false);
+  limit("--memory", memory_, "bytes the script may use, such as 64M")
       ->transform(counted(1024))
-      ->check(number_in(1 << 20, 0x1p40))
-      ->check(safe);
-  app.add_option("--instructions", instructions_,
-                 "safe: instructions the script may run, such as 50M")
-      ->transform(counted(1000))
-      ->check(safe);
-  app.add_option("--wall", wall_, "safe: seconds the script may run, waits not counted")
-      ->check(number_in(0.001, 1e6))
-      ->check(safe);
+      ->check(number_in(1 << 20, 0x1p40));
+  limit("--instructions", instructions_, "instructions the script may run, such as 50M")
+      ->transform(counted(1000));
+  limit("--wall", wall_, "seconds the script may run, waits not counted")
+      ->check(number_in(0.001, 1e6));
 }
 
 bool SafeRun::watched(const std::function<bool()>& run) const {
