@@ -130,8 +130,10 @@ TEST_CASE("an option of the simulator without the simulator is an error") {
 }
 
 TEST_CASE("a prompt of blanks is a missing one") {
-  for (const char* blank : {" ", "\\t\\n\\r\\v\\f", "\u00a0", "\u3000\u2003", "\u200b\ufeff",
-                            "\u2028\u2029\u0085", "\u2800", "\u3164\u180e"}) {
+  for (const char* blank :
+       {" ", "\\t\\n\\r\\v\\f", "\u00a0", "\u3000\u2003", "\u200b\ufeff", "\u2028\u2029\u0085",
+        "\u2800", "\u3164\u180e", "\u034f\u061c\u17b4\ufff9",
+        "\U0001bca0\U0001d159\U0001d173\U000e0001"}) {
     const Stage stage(std::string("local kling = require 'kling'\nlocal p = '") + blank +
                       "'\nfor _, f in ipairs { kling.text2video, kling.omni } do "
                       "print(pcall(f, { prompt = p })) end\n"
