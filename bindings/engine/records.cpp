@@ -235,6 +235,10 @@ bool Engine::join(const std::shared_ptr<Job>& job, const Claim& claim) {
 
 Event Engine::take_claim(Job& job, const Claim& claim) {
   load(job, claim.step);
+  {
+    std::lock_guard lock(options.purse->ends_mutex);  // the clock may have been set back since
+    options.purse->last_end = std::max(options.purse->last_end, claim.step.finished_at);
+  }
   const StepState state = claim.step.state;
   if (auto book = ledger(); book && state != StepState::succeeded)
     if (auto known = (*book)->lookup_known(service, job.step.endpoint); known && *known)

@@ -9,11 +9,22 @@
 #include "lua/safe/limits.h"
 
 namespace kling::lua {
+namespace {
+
+/// The newest entry of this job among the last of a story; null: there is none.
+const engine::Raised* recent(const engine::Story& story, const std::shared_ptr<engine::Ask>& ask) {
+  const engine::Raised* entry = story.get();
+  for (int i = 0; entry != nullptr && entry->ask != ask; ++i)
+    entry = i < 8 ? entry->before.get() : nullptr;
+  return entry;
+}
+
+}  // namespace
 
 void Scheduler::note_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind) {
   // An interruption tells nothing that an earlier error of the job does not tell; as far as a loop
   // of short waits goes.
-  const engine::Raised* entry = story().get();
+  const bool told = recent(story(), ask) != nullptr;
   const bool cut_off = kind == Kind::interrupted || kind == Kind::timeout;
   pure(L, [&] {
     if (!cut_off)
@@ -21,10 +32,7 @@ void Scheduler::note_raised(lua_State* L, const std::shared_ptr<engine::Ask>& as
     else if (untold_.empty() || untold_.back() != ask)
       untold_.push_back(ask);
   });
-  for (int i = 0; kind == Kind::interrupted && entry != nullptr && i < 8; ++i) {
-    if (entry->ask == ask) return;
-    entry = entry->before.get();
-  }
+  if (kind == Kind::interrupted && told) return;
   if (kind == Kind::timeout) ++ask->raised;
   if (!cut_off) note_left(L, ask.get());
   add_raised(L, ask, kind, ask->raised);
@@ -69,17 +77,20 @@ void Scheduler::add_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask
 }
 
 void Scheduler::note_unended(lua_State* L, const Ticket& ticket, Kind kind) {
+  auto& through = new_object<std::set<TaskId>>(L);
   auto& found = new_object<std::vector<std::shared_ptr<engine::Ask>>>(L);
-  pure(L, [&] { found = unended(ticket.shared_from_this()); });
+  pure(L, [&] { found = unended(ticket.shared_from_this(), &through); });
+  for (const TaskId id : through)  // what they were told they do not come to tell
+    if (const Task* task = find(id)) note_failed(L, *task);
   for (std::size_t i = 0; i < found.size(); ++i) note_raised(L, found[i], kind);
-  lua_pop(L, 1);
+  lua_pop(L, 2);
 }
 
 /// The jobs that a wait, or a task it waits for, still waits for.
 std::vector<std::shared_ptr<engine::Ask>> Scheduler::unended(
-    const std::shared_ptr<const Ticket>& first) const {
+    const std::shared_ptr<const Ticket>& first, std::set<TaskId>* through) const {
   std::vector<std::shared_ptr<engine::Ask>> found;
-  std::set<TaskId> seen;  // two tasks may wait for each other
+  std::set<TaskId> own, &seen = through != nullptr ? *through : own;  // some wait for each other
   std::vector<std::shared_ptr<const Ticket>> waits{first};
   while (!waits.empty()) {
     const std::shared_ptr<const Ticket> wait = std::move(waits.back());
@@ -88,12 +99,17 @@ std::vector<std::shared_ptr<engine::Ask>> Scheduler::unended(
       if (item.ended) continue;
       if (item.ask) found.push_back(item.ask);
       const Task* task = find(item.task);
-      if (task == nullptr) continue;
-      if (auto next = task->ticket.lock(); next && seen.insert(task->id).second)
-        waits.push_back(std::move(next));
+      if (task == nullptr || !seen.insert(task->id).second) continue;
+      if (auto next = task->ticket.lock()) waits.push_back(std::move(next));
     }
   }
   return found;
+}
+
+void Scheduler::pass_over(const engine::Raised* since) {
+  for (const engine::Raised* one = story().get(); one != nullptr && one != since;
+       one = one->before.get())
+    if (engine::is_kept(one->kind)) untold_.push_back(one->ask);
 }
 
 void Scheduler::note_lost(lua_State* L, const std::shared_ptr<engine::Ask>& ask) {
@@ -157,8 +173,15 @@ void Scheduler::note_failed(lua_State* L, const Task& task) {
   auto& found = new_object<std::vector<const engine::Raised*>>(L);
   pure(L, [&] {
     for (const engine::Raised* entry = task.story.get();
-         entry != nullptr && entry != task.born_with; entry = entry->before.get())
-      found.push_back(entry);
+         entry != nullptr && entry != task.born_with; entry = entry->before.get()) {
+      const engine::Raised* known = recent(story(), entry->ask);
+      if (task.failure) {
+        found.push_back(entry);
+      } else if (engine::is_kept(entry->kind) && (!known || known->kind != entry->kind)) {
+        found.push_back(entry);  // it may go on, and has told only what failed
+        untold_.push_back(entry->ask);
+      }
+    }
   });
   for (std::size_t i = found.size(); i > 0; --i)
     add_raised(L, found[i - 1]->ask, found[i - 1]->kind, found[i - 1]->timeouts);

@@ -202,10 +202,13 @@ class Scheduler {
   engine::Story& story() { return here().story; }
   /// The same grows by an error of a job that this ask got. Raises when memory is short.
   void note_raised(lua_State* L, const std::shared_ptr<engine::Ask>& ask, Kind kind);
-  /// And by one for each job that this wait, or a task it waits for, still waits for.
+  /// And by one for each job that this wait, or a task it waits for, still waits for, after what
+  /// such a task was told of jobs that failed.
   void note_unended(lua_State* L, const Ticket& ticket, Kind kind);
-  /// And by what was raised into `task`, which came to nothing.
+  /// And by what was raised into `task`, which came to nothing; what failed, where it goes on.
   void note_failed(lua_State* L, const Task& task);
+  /// What failed and was raised here after `since` did without harm. Plain C++; may throw.
+  void pass_over(const engine::Raised* since);
   /// And by what gave results, or may give some, that an error keeps from who asked: an equal ask
   /// gets those.
   void note_lost(lua_State* L, const std::shared_ptr<engine::Ask>& ask);
@@ -271,8 +274,8 @@ class Scheduler {
   /// A time that an earlier run wrote down, on the story's clock.
   Millis moment(Millis when);
   bool is_quiet() const;
-  std::vector<std::shared_ptr<engine::Ask>> unended(
-      const std::shared_ptr<const Ticket>& wait) const;
+  std::vector<std::shared_ptr<engine::Ask>> unended(const std::shared_ptr<const Ticket>& wait,
+                                                    std::set<TaskId>* through = nullptr) const;
   static int resume_ready(lua_State* L);
   void resume(lua_State* L, Task& task);
   void finish(lua_State* L, Task& task, int status);

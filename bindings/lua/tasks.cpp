@@ -120,7 +120,12 @@ int task_wait(lua_State* L) {
 int task_cancel(lua_State* L) {
   const Task& task = check_task(L, 1);
   Scheduler& scheduler = state_of(L);
-  pure(L, [&] { scheduler.cancel(task.id); });
+  Wait& wait = new_wait(L);
+  pure(L, [&] {
+    wait->awaited.push_back({.task = task.id});
+    scheduler.cancel(task.id);
+  });
+  scheduler.note_unended(L, *wait, Kind::interrupted);
   return 0;
 }
 
@@ -167,6 +172,7 @@ struct Group : Ticket {
   std::size_t open = 0;      ///< items that have not arrived
   std::size_t open_tasks = 0;
   bool cancelled = false;
+  engine::Story before;  ///< what had been raised when it began
 
   /// The index of a new item. Plain C++; may throw, and then nothing was added.
   int add(Awaited item) {
@@ -194,7 +200,10 @@ Group& check_group(lua_State* L) { return *check_object<GroupRef>(L, 1, "kling.G
 int new_group(lua_State* L) {
   Scheduler& scheduler = state_of(L);
   GroupRef& ref = new_object<GroupRef>(L);
-  pure(L, [&] { ref = std::make_shared<Group>(scheduler.home()); });
+  pure(L, [&] {
+    ref = std::make_shared<Group>(scheduler.home());
+    ref->before = scheduler.story();
+  });
   return 1;
 }
 
@@ -255,6 +264,8 @@ int group_cancel(lua_State* L) {
       task->observed = true;
       scheduler.cancel(task->id);
     }
+    if (first && !failed) scheduler.pass_over(group.before.get());
+    group.before.reset();
   });
   // Last: it may raise for want of memory, and nobody may go on and pay for that.
   for (const Awaited& item : group.awaited) {

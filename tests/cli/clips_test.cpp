@@ -1,8 +1,7 @@
 // Files of paid clips: none takes another's place, and all are found again.
 #include <filesystem>
 
-#include <sqlite3.h>
-
+#include "cli/ledger_file.h"
 #include "cli/program.h"
 
 using namespace kling;
@@ -16,13 +15,6 @@ int files_in(const std::string& folder) {
   int count = 0;
   for (const auto& entry : fs::directory_iterator(folder)) count += entry.is_regular_file() ? 1 : 0;
   return count;
-}
-
-void change_ledger(const std::string& file, const std::string& sql) {
-  sqlite3* ledger = nullptr;
-  REQUIRE(sqlite3_open(file.c_str(), &ledger) == SQLITE_OK);
-  CHECK(sqlite3_exec(ledger, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
-  sqlite3_close(ledger);
 }
 
 const char* const kStoredClip =

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "cli/ledger_file.h"
 #include "cli/program.h"
 
 using namespace kling;
@@ -545,6 +546,19 @@ ask("end"):wait())",
           R"(kling.any { function() ask("a", 10):wait() ask("b", 10):wait() ask("lost"):wait() end,
   function() briefly(ask "bloodbath", 20) ask("w"):wait() end }
 ask("end"):wait())",
+          // What had failed in a task that is then cut off, or beside the one that won.
+          R"(pcall(kling.timeout, 0.6, function() return kling.any { ask("f", 10, 1), ask "bloodbath" } end)
+ask("end"):wait())",
+          R"(local r = kling.spawn(function() pcall(function() ask("bloodbath"):wait() end) kling.sleep(1e6) end)
+pcall(r.wait, r, { timeout = 0.6 }) ask("end"):wait() r:cancel())",
+          R"(kling.any { kling.spawn(function() kling.any { ask("f", 10, 1), ask "bloodbath" } end),
+  ask("q", 5, 0.5) }
+ask("end"):wait())",
+          R"(local r = kling.spawn(function() kling.any { ask("f", 10, 1), ask "bloodbath" } end)
+kling.sleep(0.6) r:cancel() ask("end"):wait())",
+          R"(kling.any { ask("f", 10, 0.5), ask "bloodbath" })",
+          R"(kling.map({ 1, 2 }, function(i) kling.any { ask("f" .. i, 10, 0.5), ask("bloodbath " .. i) } end)
+ask("end"):wait())",
           // What fails when nobody waits for it any more.
           R"(kling.any { ask "f", ask("bloodbath", 10, 0.6) })",
           R"(kling.any { function() ask("f"):wait() end, function() ask("bloodbath", 10, 0.6):wait() end })",
@@ -599,6 +613,25 @@ ask("end " .. tostring(ok)):wait())"}) {
       const Outcome again = stage.run({"run", "--no-store", "film.lua"});
       CHECK_MESSAGE(contains(again.err, " 0 submitted"), again.err);
     }
+  }
+}
+
+TEST_CASE("ends keep their order though the clock is set back between two runs") {
+  const std::string head =
+      "local kling = require 'kling'\n"
+      "local function ask(prompt, poll) return kling.text2video { prompt = prompt, poll = poll } "
+      "end\n"
+      "local late, early = ask('late', 0.6), ask 'early'\n";
+  Stage stage(head + "kling.all { early }");
+  REQUIRE(stage.run({"run", "--no-store", "film.lua"}).code == 0);
+  change_ledger(stage.folder / ".kling/ledger.db",
+                "UPDATE steps SET finished_at = 0, state = 'accepted' WHERE summary LIKE '%late%';"
+                "UPDATE steps SET finished_at = finished_at + 3600000 WHERE finished_at > 0");
+  std::ofstream(stage.folder / "film.lua")
+      << head << "local _, key = kling.any { late, early }\nask('won ' .. key):wait()\nlate:wait()";
+  for (const char* sent : {" 1 submitted", " 0 submitted", " 0 submitted"}) {
+    const Outcome run = stage.run({"run", "--no-store", "film.lua"});
+    CHECK_MESSAGE(contains(run.err, sent), run.err);
   }
 }
 
