@@ -107,6 +107,7 @@ Runtime& open_module(lua_State* L, ModuleOptions&& options) {
   define<std::shared_ptr<void>>(L, "kling.Memory");
   define<std::vector<std::shared_ptr<engine::Ask>>>(L, "kling.Asks");
   define<std::vector<const engine::Raised*>>(L, "kling.Story");
+  define<std::set<TaskId>>(L, "kling.TaskIds");
   define<ClientRef>(L, "kling.Client");
   define_media(L);
   define_tasks(L);
