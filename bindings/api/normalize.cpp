@@ -358,8 +358,8 @@ std::vector<Finding> normalize(const Endpoint& endpoint, Request& request) {
   Normalizer normalizer(request);
   request.endpoint = endpoint.name;
   if (absent(request.fields)) request.fields = Json::object();
-  if (absent(request.extra)) request.extra = Json::object();
-  if (!request.fields.is_object() || !request.extra.is_object()) {
+  if (absent(request.extra)) request.extra = nullptr;
+  if (!request.fields.is_object() || !(request.extra.is_null() || request.extra.is_object())) {
     const char* name = request.fields.is_object() ? "extra" : "the request";
     normalizer.fail("request.type", "", std::string(name) + " wants named fields",
                     "write { prompt = \"…\" }");

@@ -1,5 +1,4 @@
-// A generation request as a script wrote it, before and after it is checked. Plain data without
-// I/O; any thread.
+// A generation request as a script wrote it, before and after it is checked. Plain data.
 #pragma once
 
 #include <optional>
@@ -37,13 +36,15 @@ struct Request {
   std::string endpoint;          ///< "text2video", …
   bool uploads = false;          ///< files that the service does not take are put elsewhere first
   Json fields = Json::object();  ///< what is checked and sent
-  Json extra = Json::object();   ///< goes into the body unchecked and overrides
+  Json extra;                    ///< goes into the body unchecked and overrides; null: nothing
   std::string take;              ///< tells equal requests apart; never sent
   bool strict = false;           ///< warnings count as errors
   std::vector<MediaInput> media;
-  Json aliases = Json::object();  ///< by path, what the script wrote instead
+  Json aliases;  ///< by path, what the script wrote instead; null: nothing
 
-  std::string written(const std::string& path) const { return aliases.value(path, path); }
+  std::string written(const std::string& path) const {
+    return aliases.is_null() ? path : aliases.value(path, path);
+  }
 };
 
 struct Finding {

@@ -125,11 +125,7 @@ void Engine::start(const std::shared_ptr<Job>& job) {
     if (!looked) return self->refuse(*job, looked.error());
     self->run(job, {.type = EventType::start}, Lane::claim);
   };
-  {
-    std::lock_guard lock(jobs_mutex);
-    jobs_.push_back(job);
-    set_active(*job, true);
-  }
+  add(job);
   try {
     pool.submit(Lane::claim, std::move(work));
   } catch (const std::exception&) {
@@ -163,8 +159,7 @@ void Engine::run_soon(const std::shared_ptr<Job>& job, const Event& event) {
               [self = shared_from_this(), job, event] { self->run(job, event, Lane::light); });
 }
 
-/// The time under which an end is recorded, no two at one: later runs tell the ends in this order.
-/// Null: it is no end.
+/// When an end is recorded, no two at one time: later runs tell them in this order. Null: no end.
 Engine::End Engine::begin_end(Job& job, ActionType action) {
   if (action != ActionType::record_result && action != ActionType::record_failure) return {};
   const End end(new Millis(0), [purse = options.purse](const Millis* at) {
@@ -209,8 +204,7 @@ void Engine::run(const std::shared_ptr<Job>& job, Event event, Lane lane, End en
     }
     insist([&] { publish(*job); });
     end = {};
-    // Nobody may be watching this job, but somebody may be waiting for all to rest, or showing
-    // them.
+    // Nobody may be watching this job, but somebody may wait for all to rest, or show them.
     if (action == ActionType::rest || action == ActionType::wait) queue->wake();
     if (action == ActionType::rest) return;
     if (action == ActionType::wait) return insist([&] { wait(job, step.action); });
@@ -238,7 +232,7 @@ void Engine::wait(const std::shared_ptr<Job>& job, const Action& action) {
   Millis delay = action.delay;
   if (delay == kPollDelay) {
     if (std::lock_guard lock(job->mutex); job->polled_at != 0)
-      durations.learn_open(job->job_class, job->polled_at - job->step.accepted_at);
+      durations.learn_open(*job->job_class, job->polled_at - job->step.accepted_at);
     delay = next_look(*job);
     if (job->poll_interval > 0 && delay > 0) delay = job->poll_interval;
   }
@@ -251,7 +245,7 @@ void Engine::wait(const std::shared_ptr<Job>& job, const Action& action) {
 }
 
 /// Jobs like those that run have just turned out to be quicker than was expected.
-void Engine::hasten(const std::string& job_class) {
+void Engine::hasten(const std::string* job_class) {
   for (const auto& job : jobs()) {
     if (!job->may_hasten || job->job_class != job_class || !job->asleep.exchange(false)) continue;
     const Millis left = job->wakes_at - now();
@@ -294,8 +288,10 @@ void Engine::end_run(const std::vector<std::shared_ptr<Ask>>& untold) {
     for (const auto& [digest, asked_by] : asked_again) questions.insert(digest);
   }
   std::lock_guard lock(options.purse->claim_mutex);
-  if (Status ended = (*book)->end_run(options.run_name(), asked(**book).counts, kept, questions);
-      !ended)
+  AskCounts counts;
+  for (const auto& [digest, equal] : asked(**book))
+    for (const Purse::Got& got : equal) ++counts[{got.task_path, digest}];
+  if (Status ended = (*book)->end_run(options.run_name(), counts, kept, questions); !ended)
     log("warning", ended.error().message);
 }
 
@@ -356,7 +352,7 @@ Millis Engine::next_look(Job& job) {
   learn_from_history();
   std::lock_guard lock(job.mutex);
   const Millis past = now() - job.step.accepted_at;
-  const Expectation expected = durations.expect(job.job_class);
+  const Expectation expected = durations.expect(*job.job_class);
   job.expected = expected.median;
   if (std::exchange(job.ask_now, false)) return 0;
   Millis delay = job.polled_at <= job.step.accepted_at && past < kJustNow

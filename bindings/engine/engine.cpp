@@ -82,7 +82,7 @@ std::shared_ptr<Job> Engine::create(CreateRequest request, JobDone prepared) {
   if (request.ask_when_lost) job->policy.ask = *request.ask_when_lost;
   if (request.poll_interval) job->poll_interval = *request.poll_interval;
   const api::Json body = api::wire_body(*job->definition, request.request);
-  job->job_class = job_class(job->step.endpoint, body);
+  job->job_class = durations.keep(job_class(job->step.endpoint, body));
   if (const auto price = api::estimate(body))
     job->step.estimate_usd = job->estimate_usd = api::decimal(price->usd * job->price_factor);
   job->sending = std::make_unique<Sending>();
@@ -142,7 +142,7 @@ void Engine::post(const std::string& target, api::Json body, CreateRequest reque
     return queue->post([prepared, path] { prepared(path.error()); });
   need_key();
   auto job = new_job(nullptr);
-  job->step.target = target;
+  job->target = target;
   job->step.script = request.where;
   job->step.summary = "POST " + target;
   job->sending = std::make_unique<Sending>();

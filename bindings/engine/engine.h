@@ -213,8 +213,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
                    std::weak_ptr<void> owner, AnswerDone done, std::shared_ptr<void> until_known);
   /// Those that this run has asked, answered or not.
   std::vector<Question> questions() const;
-  /// A person's answer, to any question of the ledger. Errors (kind invalid): no such question, no
-  /// such choice, answered already.
+  /// A person's answer. Errors (kind invalid): no such question or choice, answered already.
   virtual void answer_question(std::int64_t question, int choice, std::function<void(Status)> done);
 
   /// Whether a paid request is about to be sent, or was sent and is not answered yet.
@@ -222,8 +221,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Every job of this run, oldest first.
   virtual std::vector<std::shared_ptr<Job>> jobs() const;
   /// Those that changed after `since` (0: all), each once, the latest change last, so many at most;
-  /// moves `since` on. Any number of readers, each with a number of its own: nobody need look at
-  /// all jobs.
+  /// moves `since` on. For any number of readers, each with a number of its own.
   virtual std::vector<std::shared_ptr<Job>> changes(std::uint64_t& since,
                                                     std::size_t most = SIZE_MAX) const;
   std::vector<Work> works() const;
@@ -241,11 +239,10 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void end_run(const std::vector<std::shared_ptr<Ask>>& untold);
   std::string key() const;
   void need_key();
-  /// Another key for the requests from now on: the jobs stay, and those that wait for want of one
-  /// go on when somebody asks.
+  /// Another key from now on. Jobs that wait for want of one go on when somebody asks.
   void set_key(const std::string& key);
-  /// Other limits from now on. A job that was stopped by the budget is sent when somebody waits for
-  /// it again.
+  /// Other limits from now on. What the budget had stopped is sent when somebody waits for it
+  /// again.
   void set_limits(const Limits& limits);
 
  private:
@@ -253,8 +250,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   friend Result<std::shared_ptr<Engine>> make_engine(EngineOptions options);
 
   // --- engine.cpp
-  /// Runs `task` on a worker and hands its result to `done` on the owner's thread, where it may be
-  /// run after this engine has gone.
+  /// Runs `task` on a worker; `done` gets its result on the owner's thread, perhaps after this.
   template <class Done, class Task>
   void work(Lane lane, Done done, Task task);
   /// The same, once the clips behind `sources` lie in the store or failed to.
@@ -274,7 +270,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   Millis next_look(Job& job);
   void sleep(const std::shared_ptr<Job>& job, Millis delay);
-  void hasten(const std::string& job_class);
+  void hasten(const std::string* job_class);
   void call(const std::shared_ptr<Job>& job);
   bool may_retire(const Job& job, ActionType next) const;
   bool retire(const std::shared_ptr<Job>& job);
@@ -346,6 +342,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   // --- finding.cpp: jobs and tasks that a script names, or a callback
   Result<std::string> callback_url(std::int64_t row);
+  api::Json request_of(const Job& job);
   Result<std::string> notify(const api::CallbackRequest& request);
   void hear(const std::shared_ptr<Job>& job, bool ended);
   Result<std::shared_ptr<Job>> find(const std::string& text, Ask& ask);
@@ -410,6 +407,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void publish(Job& job);
   /// REQUIRES: job.mutex is held.
   void set_active(Job& job, bool active);
+  void add(const std::shared_ptr<Job>& job);
   void drop(Job& job);
   Millis now() const { return clock->now(); }
 

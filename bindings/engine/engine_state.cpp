@@ -157,9 +157,8 @@ void Engine::close() {
 std::shared_ptr<Job> Engine::new_job(const api::Endpoint* definition) {
   auto job = std::make_shared<Job>();
   job->definition = definition;
-  job->step.service = service;
+  job->job_class = durations.keep("");
   job->step.endpoint = definition == nullptr ? "request" : definition->name;
-  job->step.target = definition == nullptr ? "" : definition->path;
   job->step.created_at = now();
   job->run = present_run.load();
   job->price_factor = options.price_factor;
@@ -189,12 +188,9 @@ void Engine::publish(Job& job) {
         !job.is_prepared && job.error)
       outcome = *job.error;
   }
-  if (!outcome) {  // void: the script is told, and nobody else needs to know of it
-    std::lock_guard lock(jobs_mutex);
-    drop(job);
-  }
   {
     std::lock_guard lock(jobs_mutex);
+    if (!outcome) drop(job);  // void: the script is told, and nobody else needs to know of it
     auto entry = changes_.extract(job.changed);
     if (entry && !job.gone) {  // moved, which takes no memory
       entry.key() = job.changed = ++last_change;
@@ -216,6 +212,13 @@ void Engine::publish(Job& job) {
   // The request's bytes and pictures are not needed any more once it was answered for good.
   if (job.machine.phase >= Phase::accepted && job.machine.phase <= Phase::failed)
     job.sending.reset();
+}
+
+void Engine::add(const std::shared_ptr<Job>& job) {
+  std::lock_guard lock(jobs_mutex);
+  jobs_.push_back(job);
+  set_active(*job, true);
+  if (job->step.id != 0) by_row.insert_or_assign(job->step.id, job);
 }
 
 void Engine::set_active(Job& job, bool now_active) {
@@ -316,7 +319,7 @@ void note_task(Job& job, const api::Task& task, Millis now) {
     job.polled_at = now;
   } else if (job.timed && job.polled_at != 0 && now - job.polled_at < kLongestGap) {
     // It was done at some time between two looks.
-    job.step.took = (job.polled_at + now) / 2 - job.step.accepted_at;
+    job.took = (job.polled_at + now) / 2 - job.step.accepted_at;
   }
   if (task.state == api::TaskState::succeeded && !task.videos.empty()) {
     job.videos = task.videos;

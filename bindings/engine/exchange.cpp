@@ -72,8 +72,9 @@ bool says_yes(const api::Json& body) {
 /// Once, however often the service says it.
 void Engine::tell_warnings(Job& job, const api::Answer& answer) const {
   const std::string all = api::joined(answer.warnings, "; ");
-  if (!all.empty() && std::exchange(job.warned, all) != all)
-    log("warning", job.step.script + ": " + all);
+  if (all.empty() || (job.warned && *job.warned == all)) return;
+  job.warned = std::make_unique<std::string>(all);
+  log("warning", job.step.script + ": " + all);
 }
 
 net::HttpOutcome Engine::fetch(const std::string& target, const std::string& id) {
@@ -89,7 +90,7 @@ net::HttpOutcome Engine::fetch(const std::string& target, const std::string& id)
 Event Engine::post(Job& job) {
   net::HttpRequest request;
   request.method = "POST";
-  request.target = job.step.target;
+  request.target = target_of(job);
   request.headers = {{"Authorization", "Bearer " + key()}};
   request.deadline = net::Milliseconds(options.post_deadline);
   request.response_cap = options.response_cap;
@@ -117,7 +118,7 @@ Event Engine::post(Job& job) {
 
   {
     std::lock_guard lock(job.mutex);
-    job.raw = outcome.body;
+    job.raw = std::make_unique<std::string>(outcome.body);
   }
   if (job.definition == nullptr && outcome.status / 100 == 2) {
     bool whole = false;
@@ -135,7 +136,7 @@ Event Engine::post(Job& job) {
   // A redirect comes from a wrong address, or from a service that took the request first: only when
   // a look-up is sent away as well has nobody accepted anything.
   if (job.definition != nullptr && is_redirect(outcome) && !answer.task) {
-    const net::HttpOutcome again = fetch(job.step.target, job.step.external_id);
+    const net::HttpOutcome again = fetch(target_of(job), job.step.external_id);
     if (again.stage != Stage::answered || !is_redirect(again))
       return fail(EventType::lost, answer.error);
   }
@@ -157,7 +158,7 @@ Event Engine::post(Job& job) {
       const std::string& code = answer.error.code;
       Event event = fail(EventType::rate_limited, answer.error, code == "1302" || code == "1303");
       if (auto book = ledger(); code == "1303" && book)
-        if (const auto usage = (*book)->usage(job.step, now()); usage) {
+        if (const auto usage = (*book)->usage(Step{job.step, service}, now()); usage) {
           std::lock_guard lock(slots_mutex);
           learnt_slots.refused(usage->open, now());
         }
@@ -245,7 +246,7 @@ std::optional<bool> Engine::is_ours(const Job& job, const api::Task& task,
 }
 
 Event Engine::look_up(Job& job) {
-  const net::HttpOutcome outcome = fetch(job.step.target, job.step.external_id);
+  const net::HttpOutcome outcome = fetch(target_of(job), job.step.external_id);
   if (outcome.stage != Stage::answered) return {.type = EventType::unreachable};
   const api::Answer answer = net::read_answer(outcome);
   if (answer.task) {
@@ -261,7 +262,7 @@ Event Engine::look_up(Job& job) {
     if (!task.external_id.empty()) learn_lookup(job, true);
     note_task(job, task, now());
     std::lock_guard lock(job.mutex);
-    job.raw = outcome.body;
+    job.raw = std::make_unique<std::string>(outcome.body);
     if (task.state == api::TaskState::failed) note_error(job, generation_failed(task));
     return told(EventType::accepted, task);
   }
@@ -282,7 +283,7 @@ Event Engine::probe_look_up(const Job& job) {
   if (!book) return event;
   const auto other = (*book)->any_accepted(service, job.step.endpoint, job.step.id);
   if (!other || !*other) return event;  // nothing to learn from: a person must decide
-  const net::HttpOutcome outcome = fetch(job.step.target, (*other)->external_id);
+  const net::HttpOutcome outcome = fetch(target_of(job), (*other)->external_id);
   if (outcome.stage != Stage::answered || is_denied(outcome))
     return {.type = EventType::unreachable};
   const api::Answer answer = net::read_answer(outcome);
@@ -300,7 +301,7 @@ Event Engine::get(Job& job) {
     job.ask_now = false;
     task_id = job.step.task_id;
   }
-  net::HttpOutcome outcome = fetch(job.step.target, task_id);
+  net::HttpOutcome outcome = fetch(target_of(job), task_id);
   // What was cut off may be long, and is read only if it is whole.
   api::Answer answer = outcome.stage == Stage::answered ? net::read_answer(outcome) : api::Answer();
   // A person may have told the right id meanwhile, in a process of its own.
@@ -309,7 +310,7 @@ Event Engine::get(Job& job) {
     if (const auto row = (*book)->find_by_id(job.step.id);
         row && *row && !(*row)->task_id.empty() && (*row)->task_id != task_id) {
       task_id = (*row)->task_id;
-      outcome = fetch(job.step.target, task_id), answer = net::read_answer(outcome);
+      outcome = fetch(target_of(job), task_id), answer = net::read_answer(outcome);
       std::lock_guard lock(job.mutex);
       job.step.task_id = task_id;
     }
@@ -337,7 +338,7 @@ Event Engine::get(Job& job) {
                              answer.refusal != api::Refusal::rate_limited);
   if ((unknown || (odd && job.machine.tries % 8 == 7)) && !job.step.external_id.empty() &&
       job.step.id != 0 && now() - job.machine.accepted_at >= kRegistrationTime - 10'000) {
-    net::HttpOutcome other = fetch(job.step.target, job.step.external_id);
+    net::HttpOutcome other = fetch(target_of(job), job.step.external_id);
     api::Answer found = net::read_answer(other);
     if (other.stage == Stage::answered && found.task) {
       by_our_id = is_ours(job, *found.task, other.date) == true;
@@ -371,7 +372,7 @@ Event Engine::get(Job& job) {
     const Event polled = told(EventType::polled, *answer.task);
     const bool failure = polled.task == api::TaskState::failed;
     if (failure || (polled.task == api::TaskState::succeeded && !polled.gap))
-      job.raw = outcome.body;
+      job.raw = std::make_unique<std::string>(outcome.body);
     if (failure) note_error(job, generation_failed(*answer.task));
     if (polled.gap)
       note_error(job,

@@ -43,8 +43,7 @@ std::map<std::string, std::string> asked_for(const std::vector<Step>& rows) {
 
 }  // namespace
 
-/// The parts of a film as files, and what they are: by origin, which is what frames of the film
-/// count as, and by content.
+/// The parts of a film as files, and by origin, which its frames count as, and by content.
 struct Engine::Reel {
   std::vector<media::Segment> segments;
   media::FilmOptions options;
@@ -190,7 +189,8 @@ Result<Engine::Reel> Engine::read_reel(const std::vector<std::shared_ptr<MediaSo
       std::lock_guard lock(part->job->mutex);
       segment.name = part->job->step.name;
       segment.drop_first_frame = !last_frame_before.empty() && part->video == 0 &&
-                                 part->from == 0 && part->job->starts_from == last_frame_before;
+                                 part->from == 0 && part->job->starts_from &&
+                                 *part->job->starts_from == last_frame_before;
       const std::string& step = part->job->step.address;
       last_frame = part->to > 0 ? origin_frame(step, part->video, part->shows_last())
                                 : origin_last_frame(step, part->video);
@@ -258,21 +258,20 @@ Result<std::string> Engine::concat(const std::vector<std::shared_ptr<MediaSource
   return out;
 }
 
-/// What is told of a shot. Shots of the same script that are called the same, or ask for the same,
-/// are its other takes.
+/// What is told of a shot. Its other takes: those of its script of the same name or request.
 api::Json Engine::told_of(const MediaSource& part, const std::vector<Step>& rows,
                           std::map<std::string, std::string>& requests) {
   api::Json told = {{"name", label_of(part)}, {"metadata", api::Json::object()}};
   if (!part.job) return told;
+  const api::Json request = request_of(*part.job);
   std::lock_guard lock(part.job->mutex);
-  const Step& step = part.job->step;
+  const StepFacts& step = part.job->step;
   api::Json& facts = told["metadata"];
-  const api::Json request = api::Json::parse(step.request, nullptr, false);
   for (const char* field : {"prompt", "model_name", "mode", "duration"})
     if (const api::Json value = api::member(request, field); value.is_string())
       facts[field] = value;
   facts["handle"] = handle_of(*part.job);
-  const auto script_of = [](const Step& row) {
+  const auto script_of = [](const StepFacts& row) {
     return row.script.substr(0, row.script.rfind(':'));
   };
   for (const Step& row : rows)

@@ -123,6 +123,13 @@ Result<std::optional<Step>> Engine::find_row(const Handle& handle) {
   return found;
 }
 
+/// What its ledger says that it asked for; null: nothing.
+api::Json Engine::request_of(const Job& job) {
+  auto book = ledger();
+  const auto row = book ? (*book)->find_by_id(job.step.id) : book.error();
+  return row && *row ? api::parse_json((*row)->request) : api::Json();
+}
+
 std::string Engine::decision(const std::string& handle, const char* how) const {
   if (options.embedded && options.ledger_path == ":memory:")
     return "a ledger in a file could be told; with \":memory:\" a new request has another take";
@@ -151,7 +158,9 @@ Result<std::shared_ptr<Job>> Engine::find(const std::string& text, Ask& ask) {
     ask.row = (*row)->id;
     {
       std::lock_guard lock(options.purse->claim_mutex);
-      ask.nth = asked(**book).counts[{ask.task_path, ask.digest}]++;
+      auto& equal = asked(**book)[ask.digest];
+      ask.nth = int(std::ranges::count(equal, ask.task_path, &Purse::Got::task_path));
+      equal.push_back({ask.task_path});
     }
     const auto timeouts = (*book)->timeouts(ask);
     if (!timeouts) return timeouts.error();
@@ -163,7 +172,7 @@ Result<std::shared_ptr<Job>> Engine::find(const std::string& text, Ask& ask) {
   auto job = new_job(endpoint);
   Event event{.type = EventType::claimed, .step = StepState::accepted};
   if (*row) {
-    job->step.target.clear();
+    job->target = (*row)->target;
     load(*job, **row);
     event = revisit(*job);
   } else {
@@ -173,12 +182,7 @@ Result<std::shared_ptr<Job>> Engine::find(const std::string& text, Ask& ask) {
     job->is_prepared = true;
     job->reused = true;
   }
-  {
-    std::lock_guard lock(jobs_mutex);
-    jobs_.push_back(job);
-    set_active(*job, true);
-    if (*row) by_row.insert_or_assign((*row)->id, job);
-  }
+  add(job);
   run_soon(job, event);
   return job;
 }

@@ -29,14 +29,13 @@ struct Sending {
 /// one that told of the end too early.
 enum class Heard : std::uint8_t { nothing, progress, end };
 
-/// A step with what happens to it now: run by one worker at a time, which alone writes what
-/// `mutex` guards.
+/// A step as it goes on: run by one worker at a time, which alone writes what `mutex` guards.
 class Job : public std::enable_shared_from_this<Job>, public JobFacts {
  public:
   // Set before the job is shared.
   const api::Endpoint* definition = nullptr;  ///< null: kling.request
   Millis poll_interval = 0;
-  std::string job_class;  ///< of those that take equally long
+  const std::string* job_class = nullptr;  ///< of those that take equally long
   JobPolicy policy;
 
   std::atomic<unsigned> run{0};         ///< the run of Engine::present_run that asked for it last
@@ -55,7 +54,12 @@ class Job : public std::enable_shared_from_this<Job>, public JobFacts {
 
   // Guarded by `mutex`, as are its facts.
   mutable std::mutex mutex;
-  Step step;  ///< the ledger's row; its id is 0 while nothing is recorded there
+  /// As far as it is needed here; the rest of the row is in the ledger. Id 0: nothing is.
+  StepFacts step;
+  int attempt = 1;
+  Millis took = 0;
+  std::string target;                              ///< empty: of its definition
+  std::unique_ptr<const std::string> file_sha256;  ///< of what is in the store; null: not known
   JobState machine;
   Heard heard = Heard::nothing;
   bool ask_now = false;  ///< a callback told of the end while the job was busy
@@ -66,10 +70,11 @@ class Job : public std::enable_shared_from_this<Job>, public JobFacts {
   bool file_recorded = false;  ///< the ledger has its file as it is
   bool timed = false;          ///< accepted_at is when the service took it, not when it was found
   Millis result_at = 0;        ///< when the URLs were fresh; 0: before this run
-  std::string starts_from;     ///< origin of the picture it begins with, when it has one
   api::Json answer;            ///< the body of kling.request
-  std::string raw;             ///< of the last answer, until it is recorded
-  std::string warned;          ///< what was warned of last
+  // Boxed: most jobs have none.
+  std::unique_ptr<const std::string> starts_from;  ///< origin of the picture it begins with
+  std::unique_ptr<const std::string> raw;          ///< the last answer, until it is recorded
+  std::unique_ptr<const std::string> warned;       ///< what was warned of last
   std::vector<Watch> watches;
 };
 
@@ -96,6 +101,9 @@ class Working : NotCopied {
 
 // These read a job whose mutex is held.
 inline std::string handle_of(const Job& job) { return handle_of(job.step); }
+inline const std::string& target_of(const Job& job) {
+  return job.target.empty() && job.definition != nullptr ? job.definition->path : job.target;
+}
 JobView view_of(const Job& job, Millis now);
 /// The address of a video as it was last told; it may have expired. Empty: none.
 std::string known_url(const Job& job, int video);

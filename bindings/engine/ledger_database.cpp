@@ -129,6 +129,7 @@ void Database::connect() {
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   run("PRAGMA cell_size_check = ON");
+  run("PRAGMA cache_size = -512");  // KB: what is not in it, the system has
   if (sqlite3_db_readonly(handle_, "main") == 1)
     fail(ledger_error(title() + " cannot be written", kElsewhere));
 }

@@ -17,7 +17,7 @@ using Recipe = MediaSource::Recipe;
 std::string clip_name(const Job& job, int video) {
   std::string stem = fs::path(job.step.file).stem().string();
   if (stem.empty()) {
-    const Step& step = job.step;
+    const StepFacts& step = job.step;
     stem = as_file_name(step.name);
     if (stem.empty()) stem = step.endpoint;
     stem +=
@@ -32,8 +32,7 @@ constexpr const char* kOtherThanClips =
     "pdf "
     "svg psd eps doc docx zip";
 
-/// A picture is what its name says: this one is written again for that, or refused. Nothing when
-/// it can be copied as it is.
+/// A picture is what its name says: written again for that, or refused; nothing: it is already.
 Result<bool> must_convert(const std::string& from, const std::string& to) {
   const std::string ending = extension_of(to);
   std::string is = file_kind_at(from).name;
@@ -59,9 +58,9 @@ std::string cut_of(const MediaSource& source) {
 
 /// For the clip itself: what was asked for, of which model, and where it is found again. Neither
 /// the key nor a signature, should a prompt hold one.
-std::string what_made(const MediaSource& source, const std::string& key, const std::string& of) {
+std::string what_made(const MediaSource& source, const api::Json& asked, const std::string& key,
+                      const std::string& of) {
   std::lock_guard lock(source.job->mutex);
-  const api::Json asked = api::Json::parse(source.job->step.request, nullptr, false);
   std::string text;
   for (const char* field : {"prompt", "model_name"})
     if (const api::Json value = api::member(asked, field); value.is_string())
@@ -75,15 +74,14 @@ std::string what_made(const MediaSource& source, const std::string& key, const s
   return text + cut_of(source) + handle_of(*source.job) + (of.empty() ? "" : " " + of);
 }
 
-/// What tells the content of one origin from another: that of a later attempt, or of a film whose
-/// clips came of one.
+/// What tells contents of one origin apart: of a later attempt, or a film with clips of one.
 std::string content_of(const MediaSource& source, const std::string& path) {
   if (!source.job) {
     const auto content = hash_file(path);
     return content ? *content : "";
   }
   std::lock_guard lock(source.job->mutex);
-  return source.job->step.attempt > 1 ? source.job->step.task_id : "";
+  return source.job->attempt > 1 ? source.job->step.task_id : "";
 }
 
 }  // namespace
@@ -103,7 +101,7 @@ std::string short_name(const std::string& identity) { return sha256_hex(identity
 std::string label_of(const MediaSource& source) {
   if (!source.job) return fs::path(source.path).stem().string();
   std::lock_guard lock(source.job->mutex);
-  const Step& step = source.job->step;
+  const StepFacts& step = source.job->step;
   std::string label = step.name.empty() ? step.summary : step.name;
   constexpr std::size_t kMost = 32;  // bytes, and what is left of a character
   std::size_t end = std::min(label.size(), kMost);
@@ -269,7 +267,7 @@ Result<std::string> Engine::fetch_video(Job& job, int video, const std::string& 
                        "again, which fetches it anew");
   if (video == 0) {
     std::lock_guard lock(job.mutex);
-    job.step.file_sha256 = got->sha256;
+    job.file_sha256 = std::make_unique<std::string>(got->sha256);
   }
   return path;
 }
@@ -279,8 +277,7 @@ Result<std::string> Engine::clip_file(Job& job, int video) {
   // Only its content tells a clip that was damaged, or another one that was put in its place.
   const bool stored = video == 0 && is_file(job.step.file);
   const auto digest = stored ? digest_of(job.step.file) : std::string();
-  const bool damaged =
-      digest && stored && !job.step.file_sha256.empty() && *digest != job.step.file_sha256;
+  const bool damaged = digest && stored && job.file_sha256 && *digest != *job.file_sha256;
   if (stored && !damaged) return job.step.file;
   auto path = stored ? job.step.file : store_path(clip_name(job, video));
   if (!path || (!damaged && is_file(*path))) return path;
@@ -478,9 +475,9 @@ Result<std::string> Engine::save(MediaSource& source, const std::string& wanted)
           !made)
         done = made.error();
   } else if (source.job) {
-    done = media::copy_with_comment(
-        *from, target.string(),
-        what_made(source, key(), unpaid() == "sim" ? "made by kling run --sim" : ""));
+    done = media::copy_with_comment(*from, target.string(),
+                                    what_made(source, request_of(*source.job), key(),
+                                              unpaid() == "sim" ? "made by kling run --sim" : ""));
     if (done && *done)
       if (Status noted = note_derived(target.string(), *content); !noted) return noted.error();
   }

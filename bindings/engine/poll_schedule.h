@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 
 #include "api/endpoint.h"
 #include "base/clock.h"
@@ -38,6 +39,11 @@ class Durations {
   /// that began at once would learn from them alone.
   void learn_open(const std::string& job_class, Millis age);
   Expectation expect(const std::string& job_class) const;
+  /// The one copy of that text, as long as this lives: thousands of jobs may have it.
+  const std::string* keep(std::string job_class) {
+    std::lock_guard lock(mutex_);
+    return &*names_.insert(std::move(job_class)).first;
+  }
 
  private:
   struct Learnt {
@@ -46,6 +52,7 @@ class Durations {
   static Expectation from(const Learnt& learnt);
   mutable std::mutex mutex_;
   std::map<std::string, Learnt> learnt_;
+  std::set<std::string> names_;
 };
 
 }  // namespace kling::engine

@@ -23,11 +23,12 @@ struct Purse {
   std::atomic<bool> held{false};    ///< nothing is sent until a person has agreed (release)
   std::atomic<bool> spared{false};  ///< a draft was cheaper than its shot
 
-  /// What a run has asked for, whichever of its clients it asked (asks.h).
-  struct Asked {
-    AskCounts counts;
-    std::map<std::string, std::set<int>> given;  ///< ordinals by digest
+  /// An ask of a run (asks.h), whichever of its clients it asked, and what it got.
+  struct Got {
+    std::string task_path;
+    int ordinal = 0;
   };
+  using Asked = std::map<std::string, std::vector<Got>>;  ///< by digest
   std::mutex claim_mutex;
   std::map<std::string, Asked> asked;  ///< by ledger and run
 };

@@ -50,17 +50,21 @@ void Engine::load(Job& job, const Step& row) {
   const std::string file = find_clip(row.file);
   std::lock_guard lock(job.mutex);
   // Of the script as it is now, not as it was.
-  const Step wanted = std::exchange(job.step, row);
+  const StepFacts wanted = std::exchange(job.step, row);
+  job.attempt = row.attempt;
+  job.took = row.took;
+  job.file_sha256 =
+      row.file_sha256.empty() ? nullptr : std::make_unique<std::string>(row.file_sha256);
   job.step.file = file;
   job.file_recorded = !file.empty() && file == row.file;
-  if (!wanted.target.empty()) job.step.target = wanted.target;
   if (!wanted.summary.empty()) job.step.summary = wanted.summary;
   if (!wanted.name.empty()) job.step.name = wanted.name;
   if (!wanted.script.empty()) job.step.script = wanted.script;
   if (job.step.created_at == 0) job.step.created_at = wanted.created_at;
   job.policy.own_external_id = row.own_external_id;
   job.timed = row.accepted_at != 0;
-  if (job.job_class.empty()) job.job_class = job_class(row.endpoint, api::parse_json(row.request));
+  if (job.job_class->empty())
+    job.job_class = durations.keep(job_class(row.endpoint, api::parse_json(row.request)));
   if (row.state == StepState::succeeded) {
     job.seen = api::TaskState::succeeded;
     job.answer = api::member(result, "body");
@@ -93,14 +97,15 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
   auto names = identities(sending);
   if (!names) return failed_record(job, names.error());
 
-  Step wanted = job.step;
-  wanted.state = StepState::intended;
+  Step wanted{job.step};
+  wanted.service = service;
+  wanted.target = target_of(job);
   wanted.task_path = request.task_path;
   wanted.run = options.run_name();
   if (job.definition != nullptr) {
     wanted.digest = step_digest(canonical_step(service, request.request, *names, options.take));
     if (const auto first = first_picture(request.request.fields); first && *first < names->size())
-      job.starts_from = (*names)[*first];
+      job.starts_from = std::make_unique<std::string>((*names)[*first]);
     api::Json body = api::wire_body(*job.definition, request.request);
     name_origins(body, *names);
     wanted.request = api::to_text(body);
@@ -111,22 +116,23 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
   } else {
     api::Request other;
     other.endpoint = "request";
-    other.fields = {{"target", job.step.target}, {"body", sending.other_body}};
+    other.fields = {{"target", job.target}, {"body", sending.other_body}};
     wanted.digest = step_digest(canonical_step(service, other, {}, options.take));
     wanted.request = api::to_text(sending.other_body);
   }
 
   std::lock_guard lock(options.purse->claim_mutex);
-  Purse::Asked& run = asked(**book);
+  std::vector<Purse::Got>& equal = asked(**book)[wanted.digest];
   if (job.run != present_run)  // the script was reloaded meanwhile: nobody wants it
     return failed_record(job, {.kind = Kind::interrupted, .message = "the script was reloaded"});
   Asking asking{.script = options.typed ? "" : asks_of(),
-                .nth = run.counts[{wanted.task_path, wanted.digest}],
+                .nth = int(std::ranges::count(equal, wanted.task_path, &Purse::Got::task_path)),
                 .sequence = sending.sequence,
                 .again = request.again || options.retry_failed,
                 .anew = !options.again.empty() && options.again == job.step.name,
                 .story = {},
-                .given = run.given[wanted.digest]};
+                .given = {}};
+  for (const Purse::Got& got : equal) asking.given.insert(got.ordinal);
   std::map<std::int64_t, Ask*> raised;
   for (const Raised* entry = request.story.get(); entry != nullptr; entry = entry->before.get()) {
     Ask& ask = *entry->ask;
@@ -141,8 +147,7 @@ Event Engine::write_intent(const std::shared_ptr<Job>& shared) {
   auto claimed = (*book)->claim(wanted, asking);
   if (!claimed) return failed_record(job, claimed.error());
   const Claim& claim = *claimed;
-  ++run.counts[{wanted.task_path, wanted.digest}];
-  run.given[wanted.digest].insert(claim.step.ordinal);
+  equal.push_back({wanted.task_path, claim.step.ordinal});
   if (claim.follows != 0) raised[claim.follows]->followed = true;
   Ask& ask = *request.ask;
   ask.script = asking.script;
@@ -193,8 +198,7 @@ Status Engine::keep(const Story& story) {
   return Done{};
 }
 
-/// One job a row: another ask that got the same row gets its job, which goes on when it rests
-/// although nothing is settled.
+/// One job a row: who asks for it again gets that job, which goes on where it rests unsettled.
 bool Engine::join(const std::shared_ptr<Job>& job, const Claim& claim) {
   std::shared_ptr<Job> other;
   bool earlier = false;
@@ -278,15 +282,10 @@ void Engine::follow_orphans() {
     const auto job = new_job(api::find_endpoint(step.endpoint));
     if (job->definition == nullptr) continue;
     job->background = true;
-    job->step.target.clear();
+    job->target = step.target;
     load(*job, step);
     job->is_prepared = job->reused = true;
-    {
-      std::lock_guard lock(jobs_mutex);
-      jobs_.push_back(job);
-      set_active(*job, true);
-      by_row[step.id] = job;
-    }
+    add(job);
     run_soon(job, {.type = EventType::claimed, .step = StepState::accepted});
   }
 }
@@ -297,7 +296,7 @@ Event Engine::mark_sending(Job& job) {
   if (event.type != EventType::done) return event;
   if (Status kept = keep(job.sending->request.story); !kept) {
     if (auto book = ledger(); book && job.step.sent_at == 0)
-      (void)(*book)->clear_sending(job.step, now());
+      (void)(*book)->clear_sending(Step{job.step}, now());
     return failed_record(job, kept.error());
   }
   std::lock_guard lock(job.mutex);
@@ -376,8 +375,8 @@ Event Engine::admit_to_send(Job& job) {
     if (left.budget_jobs >= 0) left.budget_jobs = std::max(0, left.budget_jobs - elsewhere.jobs);
     if (left.slots >= 0) left.slots = std::max(0, left.slots - elsewhere.open);
   }
-  auto marked = (*book)->mark_sending(job.step, now(), lower(limits_of_now, left), job.estimate_usd,
-                                      account(**book));
+  auto marked = (*book)->mark_sending(Step{job.step}, now(), lower(limits_of_now, left),
+                                      job.estimate_usd, account(**book));
   if (!marked) return failed_record(job, marked.error());
   if (marked->admission == Admission::no_slot) {
     follow_orphans();
@@ -396,23 +395,24 @@ Event Engine::admit_to_send(Job& job) {
 Event Engine::record(Job& job, ActionType action) {
   const Event done{.type = EventType::done};
   const bool failing = action == ActionType::record_failure || action == ActionType::ask;
-  {
-    std::lock_guard lock(job.mutex);
-    if (action == ActionType::record_file && job.file_recorded) return job.error.reset(), done;
-    if (action == ActionType::ask) {
-      const std::string cause = job.error ? " (" + job.error->message + ")" : "";
-      note_error(job,
-                 {.kind = Kind::ambiguous,
-                  .message = "the answer to this request was lost" + cause +
-                             ", and the service does not tell whether it was accepted",
-                  .hint = "look at your account's tasks, then: " +
-                          decision(handle_of(job), " --adopt ID, or --resubmit, or --abandon")});
-    }
-    if (action == ActionType::record_accepted) job.submitted = !job.reused;
-    job.step.result = result_text(job);
-    job.step.error = job.error ? api::to_text(to_json(*job.error)) : "";
+  std::unique_lock lock(job.mutex);
+  if (action == ActionType::record_file && job.file_recorded) return job.error.reset(), done;
+  if (action == ActionType::ask) {
+    const std::string cause = job.error ? " (" + job.error->message + ")" : "";
+    note_error(job, {.kind = Kind::ambiguous,
+                     .message = "the answer to this request was lost" + cause +
+                                ", and the service does not tell whether it was accepted",
+                     .hint = "look at your account's tasks, then: " +
+                             decision(handle_of(job), " --adopt ID, or --resubmit, or --abandon")});
   }
-  const Step& step = job.step;
+  if (action == ActionType::record_accepted) job.submitted = !job.reused;
+  Step step{job.step};
+  step.took = job.took;
+  step.result = result_text(job);
+  if (job.error) step.error = api::to_text(to_json(*job.error));
+  if (job.file_sha256) step.file_sha256 = *job.file_sha256;
+  const std::string raw = job.raw ? *job.raw : "";
+  lock.unlock();
   if (step.id == 0) return done;  // a task that this ledger does not know
   auto opened = ledger();
   if (!opened) return failed_record(job, opened.error());
@@ -421,11 +421,11 @@ Event Engine::record(Job& job, ActionType action) {
     switch (action) {
       case ActionType::clear_sending: return book.clear_sending(step, now());
       case ActionType::release: return book.release(step);
-      case ActionType::record_accepted: return book.record_accepted(step, job.raw, now());
+      case ActionType::record_accepted: return book.record_accepted(step, raw, now());
       case ActionType::record_result:
-        if (durations.learn(job.job_class, step.took)) hasten(job.job_class);
-        return book.record_result(step, job.raw, step.finished_at);
-      case ActionType::record_failure: return book.record_failure(step, job.raw, step.finished_at);
+        if (durations.learn(*job.job_class, step.took)) hasten(job.job_class);
+        return book.record_result(step, raw, step.finished_at);
+      case ActionType::record_failure: return book.record_failure(step, raw, step.finished_at);
       case ActionType::record_file: return book.record_file(step, now());
       default: return book.record_ambiguous(step, now());
     }
@@ -451,8 +451,8 @@ Event Engine::record(Job& job, ActionType action) {
     job.step.sent_at = 0;
   }
   if (action == ActionType::release) return done;  // it rests with the reason that it has
-  std::lock_guard lock(job.mutex);
-  job.raw.clear();
+  lock.lock();
+  job.raw.reset();
   // A task that had failed when it was first seen is recorded as accepted first.
   if (!failing && action != ActionType::clear_sending && job.seen != api::TaskState::failed)
     job.error.reset();

@@ -80,7 +80,7 @@ std::string first_words(std::string prompt) {
 
 /// What a shot is called that the script gave no name: after its task, its take or its prompt.
 std::string default_name(const Task* task, const api::Request& request) {
-  if (task != nullptr && !task->label.empty()) return task->label;
+  if (task != nullptr && task->label && !task->label->empty()) return *task->label;
   if (!request.take.empty())
     return (api::whole_number(request.take) ? "take " : "") + api::excerpt(request.take, 60);
   const std::string words = first_words(api::scalar_text(api::member(request.fields, "prompt")));
@@ -189,7 +189,7 @@ int create(lua_State* L) {
   const Where here = where(L);
   std::size_t bytes = 0;
   // to_json raises no Lua error, so it may stand in a pure block.
-  pure_or_raise(L, call.error, [&]() -> Status {
+  pure_or_raise(L, state_of(L).slip, [&]() -> Status {
     call.request = std::make_unique<engine::CreateRequest>();
     if (Status prepared = prepare(L, state, endpoint, call, here, bytes); !prepared)
       return prepared;

@@ -76,8 +76,8 @@ Where where(lua_State* L) {
   }
   // A function of ours that is a task of its own, as kling.map(rows, kling.text2video) makes them.
   const Runtime* runtime = runtime_of(L);
-  if (const Task* task = runtime == nullptr ? nullptr : runtime->running())
-    std::snprintf(result.text, sizeof result.text, "%s", task->born_at.c_str());
+  if (const Task* task = runtime == nullptr ? nullptr : runtime->running(); task && task->born_at)
+    std::snprintf(result.text, sizeof result.text, "%s", task->born_at->c_str());
   return result;
 }
 

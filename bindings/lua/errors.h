@@ -20,8 +20,7 @@ void define_error(lua_State* L);
 std::string to_text(const ErrorValue& value);
 std::size_t text_bytes(const ErrorValue& value);
 
-/// The line of the innermost function of the user's own code on this thread: "film.lua:12", or "".
-/// Never raises.
+/// The line of the innermost function of the user's own code: "film.lua:12", or "". Never raises.
 struct Where {
   char text[LUA_IDSIZE + 16] = "";
   int line = 0, function = 0;  ///< also that where the function begins
@@ -31,10 +30,9 @@ Where where(lua_State* L);
 /// Lines of a traceback without C functions and the prelude, which go on what was kept `before`.
 std::string user_frames(const char* traceback, std::string before = "");
 
-/// Raises a copy of `error`, which must be owned by an object on the Lua stack.
+/// Raises a copy of `error`, which must be owned by an object on the Lua stack, or the state.
 int raise(lua_State* L, const Error& error, const char* asked = "");
-/// pure() for work that tells by a Status how it went: raises its error, of which `error`, on the
-/// Lua stack, keeps hold.
+/// pure() for work that gives a Status: raises its error, of which `error`, owned so, keeps hold.
 template <class Work>
 void pure_or_raise(lua_State* L, Error& error, Work work) {
   static_assert(std::is_trivially_destructible_v<Work>, "capture references only");
@@ -76,8 +74,7 @@ inline void check_no_comma(lua_State* L, int most) {
   lua_settop(L, most);
 }
 
-/// For __index: nothing, of a field that the class (such as "kling.Job") may have; raises for
-/// names that it does not know.
+/// For __index: nothing, of a field that the class ("kling.Job") may have; raises for others.
 int no_value(lua_State* L, const char* owner, const char* member);
 
 /// A function of the module, which must not be called as a method of it.

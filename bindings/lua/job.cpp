@@ -27,8 +27,7 @@ int job_index(lua_State* L) {
     if (job.request == nullptr) return 0;
     api::Json& request = new_object<api::Json>(L);
     pure(L, [&] { request = api::parse_json(*job.request); });
-    push_json(L, request);
-    return 1;
+    return push_json(L, request), 1;
   }
   const bool failed = std::strcmp(key, "error") == 0;
   if (failed || std::strcmp(key, "warning") == 0) {
@@ -47,8 +46,7 @@ int job_index(lua_State* L) {
       job.client->engine->read(job.job, get);
     });
     if (value.is_null() || value == "") return 0;
-    push_json(L, value);
-    return 1;
+    return push_json(L, value), 1;
   }
   return no_value(L, kName, key);
 }
@@ -59,9 +57,7 @@ int job_tostring(lua_State* L) {
 }
 
 bool has_ended(const engine::JobSnapshot& now) {
-  using engine::Phase;
-  return now.phase == Phase::succeeded || now.phase == Phase::stored ||
-         now.phase == Phase::failed || now.phase == Phase::ambiguous;
+  return now.phase >= engine::Phase::succeeded && now.phase <= engine::Phase::ambiguous;
 }
 
 int raise_of(lua_State* L, const JobRef& job, const Error& error, const char* asked) {
@@ -96,13 +92,21 @@ int watch(lua_State* L, engine::Milestone milestone, Millis deadline, lua_KFunct
   lua_settop(L, 1);
   Wait& wait = new_wait(L);
   pure(L, [&] { wait->awaited.push_back({.ask = job.ask}); });
-  pure(L, [&] { watch_job(job, milestone, wait, wake(wait)); });
+  pure(L, [&] { watch_job(job, milestone, wait); });
   return state_of(L).park(L, *wait, deadline, next, 0);
+}
+
+/// Whether the job has come so far. The ticket goes: the collector does not see how large it is.
+bool end_wait(lua_State* L) {
+  Wait& wait = own_object<Wait>(L, 2);
+  const bool come = state_of(L).woken(L, *wait);
+  wait.reset();
+  return come;
 }
 
 int waited(lua_State* L, int, lua_KContext) {
   JobRef& job = check_job(L);
-  if (!state_of(L).woken(L, *own_object<Wait>(L, 2))) return timed_out(L, job);
+  if (!end_wait(L)) return timed_out(L, job);
   return push_outcome(L, job);
 }
 
@@ -125,7 +129,7 @@ int job_wait(lua_State* L) {
 
 int was_accepted(lua_State* L, int, lua_KContext) {
   JobRef& job = check_job(L);
-  if (!state_of(L).woken(L, *own_object<Wait>(L, 2))) return timed_out(L, job);
+  if (!end_wait(L)) return timed_out(L, job);
   bool refused = false;
   pure(L, [&] {
     const engine::JobSnapshot now = job.client->engine->snapshot(job.job);
@@ -143,20 +147,19 @@ int job_accepted(lua_State* L) {
 
 int push_answer(lua_State* L, int, lua_KContext) {
   JobRef& job = check_job(L);
-  state_of(L).woken(L, *own_object<Wait>(L, 2));
+  end_wait(L);
   const auto& now = push_snapshot(L, job);
   if (now.error) return raise_of(L, job, *now.error, now.script.c_str());
   if (!has_ended(now)) return raise_message(L, "the request was not sent", "", Kind::interrupted);
   api::Json& answer = new_object<api::Json>(L);
   pure(L, [&] { answer = job.client->engine->answer(job.job); });
-  push_json(L, answer);
-  return 1;
+  return push_json(L, answer), 1;
 }
 
 }  // namespace
 
 void watch_job(const JobRef& ref, engine::Milestone milestone,
-               const std::shared_ptr<Ticket>& ticket, const std::function<void()>& tell) {
+               const std::shared_ptr<Ticket>& ticket, int item) {
   Scheduler* const scheduler = *ticket->scheduler;
   // That it is still open must be noticed, too.
   if (is_replayed(ref.ask)) scheduler->arrive({.ask = ref.ask, .waiting = ticket, .tell = [] {}});
@@ -165,7 +168,7 @@ void watch_job(const JobRef& ref, engine::Milestone milestone,
       // Held weakly: the job holds this, and the client the job.
       {ticket, [due = ref.ask->settled ? scheduler->expect() : nullptr,
                 waiting = std::weak_ptr(ticket), of = std::weak_ptr(ref.client),
-                job = std::weak_ptr(ref.job), ask = ref.ask, milestone, tell] {
+                job = std::weak_ptr(ref.job), ask = ref.ask, milestone, item] {
          const auto open = waiting.lock();
          const auto client = of.lock();
          const auto come = job.lock();
@@ -173,7 +176,8 @@ void watch_job(const JobRef& ref, engine::Milestone milestone,
          const auto now = client->engine->snapshot(come);
          const bool accepted = milestone == engine::Milestone::accepted && now.accepted_at != 0;
          (*open->scheduler)
-             ->arrive({accepted ? now.accepted_at : now.finished_at, ask, waiting, tell});
+             ->arrive(
+                 {accepted ? now.accepted_at : now.finished_at, ask, waiting, wake(waiting, item)});
        }});
 }
 

@@ -42,7 +42,7 @@ Status discard(const Result<Value>& result) {
 void read_options(lua_State* L, Verb verb) {
   const char* path = lua_tostring(L, 2);
   auto& call = new_object<Call>(L);
-  pure_or_raise(L, call.error, [&]() -> Status {
+  pure_or_raise(L, state_of(L).slip, [&]() -> Status {
     call.json = api::Json::object();
     if (!lua_isnil(L, 3))
       if (Status written = put(to_json(L, 3, nullptr), call.json); !written) return written;

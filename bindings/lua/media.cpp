@@ -160,8 +160,7 @@ int clip_path(lua_State* L, const ClipRef& clip) {
 }
 
 int push_duration(lua_State* L, Call& call) {
-  push_json(L, api::member(call.reply->json, "duration"));
-  return 1;
+  return push_json(L, api::member(call.reply->json, "duration")), 1;
 }
 
 template <int (*Push)(lua_State*, Call&)>
@@ -219,8 +218,7 @@ int clip_mute(lua_State* L) {
   return push_cut(L, check_clip(L), [](MediaSource& cut) { cut.mute = true; });
 }
 
-/// How long the clip is as far as that is known at once, and in `told` what the service says, which
-/// may be rounded; 0: not known.
+/// The clip's seconds as known at once; `told`: as the service rounds them. 0: not known.
 lua_Number length_of(lua_State* L, const ClipRef& clip, lua_Number& told) {
   const MediaSource& of = *clip.source;
   const bool cut = of.to > 0;
@@ -325,7 +323,7 @@ int still(lua_State* L) {
   lua_settop(L, 2);
   auto& call = new_object<Call>(L);
   double shown = 0, at = 0;
-  pure_or_raise(L, call.error, [&]() -> Status {
+  pure_or_raise(L, state_of(L).slip, [&]() -> Status {
     Status written = put(to_json(L, 2, nullptr), call.json);
     return written ? engine::media::still_options(call.json, shown, at) : written;
   });

@@ -68,7 +68,7 @@ int row_index(lua_State* L) {
 int push_rows(lua_State* L, Call& call) {
   Runtime& state = state_of(L);
   hold_memory(L, 2 * call.reply->text.size(), call.reply->memory);
-  pure_or_raise(L, call.error, [&]() -> Status {
+  pure_or_raise(L, state_of(L).slip, [&]() -> Status {
     api::Json numbers;
     auto rows = api::read_csv(std::move(call.reply->text), call.text, &numbers);
     if (!rows) return rows.error();

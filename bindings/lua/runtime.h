@@ -10,8 +10,7 @@ namespace kling::lua {
 
 struct ModuleOptions {
   engine::EngineOptions engine;  ///< the defaults that kling.configure{} changes
-  /// Makes the engine on first need; null: engine::make_engine. A host that starts quickly loads
-  /// the library behind it only then.
+  /// Makes the engine on first need, and may load its library then; null: engine::make_engine.
   std::function<Result<std::shared_ptr<engine::Engine>>(engine::EngineOptions)> make_engine;
   std::shared_ptr<engine::CompletionQueue> queue;  ///< null: one of its own on the wall clock
   bool own_interpreter = false;  ///< ours: wrap coroutine at once and let module bodies wait
@@ -30,6 +29,8 @@ class Runtime : public Scheduler {
  public:
   Runtime(lua_State* main, ModuleOptions options);
   ~Runtime();
+
+  Error slip;  ///< that is about to be raised: no Lua runs before it is copied
 
   /// Takes the function and its `arguments` values from the top of the stack of `L` and makes them
   /// a task called `name` (the root of its task path). It first runs in run().

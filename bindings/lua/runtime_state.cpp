@@ -14,8 +14,7 @@ struct Home {
 };
 char home_key;
 
-// ---- configure{ upload = function }: the script's function puts a file where the service can
-// fetch it ----
+// ---- configure{ upload = function }, which puts a file where the service can fetch it ----
 
 struct Upload {
   int function;
@@ -228,8 +227,7 @@ const std::shared_ptr<Client>& bound_client(lua_State* L) {
 engine::Engine& engine_of(lua_State* L, Client& client) {
   if (client.engine) return *client.engine;
   Runtime& state = state_of(L);
-  pure_or_raise(L, new_object<Error>(L), [&] { return state.open_engine(client); });
-  lua_pop(L, 1);
+  pure_or_raise(L, state.slip, [&] { return state.open_engine(client); });
   return *client.engine;
 }
 
@@ -262,6 +260,16 @@ Call& new_call_unopened(lua_State* L, const std::shared_ptr<Client>& client, boo
   });
   hold_memory(L, bytes, call.reply->memory);
   return call;
+}
+
+int raise_failure(lua_State* L, const Call& call) {
+  Runtime& state = state_of(L);
+  const Reply& reply = *call.reply;
+  if (!reply.error) return luaL_error(L, "not enough memory");
+  for (const Awaited& asked : reply.awaited) state.note_raised(L, asked.ask, reply.error->kind);
+  if (reply.made_by) state.note_raised(L, reply.made_by, reply.error->kind);
+  pure(L, [&] { (void)state.name_cell(call.text, state.slip = *reply.error); });
+  return raise(L, state.slip);
 }
 
 Wait& new_wait(lua_State* L) {
@@ -314,14 +322,10 @@ void check_list(lua_State* L, int index, const char* name) {
 
 bool is_replayed(const std::shared_ptr<engine::Ask>& ask) { return ask->raised < ask->timeouts; }
 
-int push_reply_json(lua_State* L, Call& call) {
-  push_json(L, call.reply->json);
-  return 1;
-}
+int push_reply_json(lua_State* L, Call& call) { return push_json(L, call.reply->json), 1; }
 
 int push_reply_text(lua_State* L, Call& call) {
-  lua_pushlstring(L, call.reply->text.data(), call.reply->text.size());
-  return 1;
+  return lua_pushlstring(L, call.reply->text.data(), call.reply->text.size()), 1;
 }
 
 Millis read_deadline(lua_State* L, int index) {

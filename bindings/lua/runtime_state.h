@@ -12,8 +12,7 @@ struct JobRef {
   std::shared_ptr<Client> client;
   std::shared_ptr<engine::Job> job;
   std::shared_ptr<engine::Ask> ask;
-  std::shared_ptr<const std::string> request;  ///< JSON of what the script wrote; null when found
-                                               ///< by its handle
+  std::shared_ptr<const std::string> request;  ///< JSON of what the script wrote; null: found
   std::shared_ptr<void> memory;                ///< what that takes of a limited state
 };
 
@@ -35,7 +34,7 @@ engine::Engine& engine_of(lua_State* L, Client& client);
 /// What a completion brings back.
 struct Reply : Ticket {
   using Ticket::Ticket;
-  Error error;
+  std::unique_ptr<const Error> error;  ///< null of one that failed: memory was short
   bool failed = false;
   std::string text;
   api::Json json;
@@ -45,7 +44,7 @@ struct Reply : Ticket {
   std::shared_ptr<void> question;        ///< to a person: it is open while this lives
 
   void fail(Error why) {
-    error = std::move(why);
+    error.reset(new (std::nothrow) Error(std::move(why)));
     failed = true;
     complete();
   }
@@ -59,13 +58,11 @@ struct Call {
   std::unique_ptr<engine::CreateRequest> request;
   api::Json json;
   std::string text;
-  Error error;
 };
 
 /// Pushes a Call. Raises where waiting is impossible, before anything is done.
 Call& new_call(lua_State* L, const std::shared_ptr<Client>& client);
-/// The same without an engine, which takes long to load: call engine_of() before it is used.
-/// `at_once`: as Ticket has it.
+/// The same without an engine: call engine_of() before it is used. `at_once`: as Ticket has it.
 Call& new_call_unopened(lua_State* L, const std::shared_ptr<Client>& client, bool at_once = false);
 
 /// One wait for a milestone, task or time: as small as it can be, there may be thousands.
@@ -91,21 +88,18 @@ inline engine::TextDone text_into(const Call& call) { return into(call.reply, &R
 int push_reply_json(lua_State* L, Call& call);
 int push_reply_text(lua_State* L, Call& call);
 
+/// Raises what the reply of the Call failed with.
+int raise_failure(lua_State* L, const Call& call);
+
 template <int (*Push)(lua_State*, Call&)>
 int answered(lua_State* L, int, lua_KContext index) {
   Call& call = own_object<Call>(L, static_cast<int>(index));
   call.reply->question.reset();
   state_of(L).woken(L, *call.reply);
-  if (call.reply->failed) {
-    for (const Awaited& asked : call.reply->awaited)
-      state_of(L).note_raised(L, asked.ask, call.reply->error.kind);
-    if (call.reply->made_by)
-      state_of(L).note_raised(L, call.reply->made_by, call.reply->error.kind);
-    const Runtime& state = state_of(L);
-    pure(L, [&] { (void)state.name_cell(call.text, call.reply->error); });
-    return raise(L, call.reply->error);
-  }
-  return Push(L, call);
+  if (call.reply->failed) return raise_failure(L, call);
+  const int count = Push(L, call);
+  call.reply.reset();  // it is large, and the collector does not see that
+  return count;
 }
 /// Waits for the answer of the Call on top of the stack, then pushes it with `Push`.
 template <int (*Push)(lua_State*, Call&)>
@@ -145,8 +139,7 @@ void define_tasks(lua_State* L);
 /// Pushes how a job is now.
 engine::JobSnapshot& push_snapshot(lua_State* L, Client& client,
                                    const std::shared_ptr<engine::Job>& job);
-/// Pushes the rows of a table as text, and notes where each cell of it stands, should a request of
-/// it be wrong.
+/// Pushes the rows of a table as text, and notes where each cell stands, should it be wrong.
 int push_rows(lua_State* L, Call& call);
 /// Pushes the Job of a Call, the Clip of a Job.
 int push_job(lua_State* L, Call& call);
@@ -155,15 +148,14 @@ int push_clip_of(lua_State* L, const JobRef& job);
 void note_ask(lua_State* L, Call& call, engine::CreateRequest& request, const Where& here);
 /// Whether a wait for this ask's job timed out in the recorded run, and is to do so again.
 bool is_replayed(const std::shared_ptr<engine::Ask>& ask);
-/// Has `tell` called once the job has come so far, unless the ticket is gone. Plain C++; may throw.
+/// Tells the ticket once the job has come so far, unless it is gone. Plain C++; may throw.
 void watch_job(const JobRef& job, engine::Milestone milestone,
-               const std::shared_ptr<Ticket>& ticket, const std::function<void()>& tell);
+               const std::shared_ptr<Ticket>& ticket, int item = 0);
 /// Waits for the job of a Call of kling.request, and pushes the body of its answer.
 int await_answer(lua_State* L, Call& call);
 /// The outcome of a finished job: pushes its Clip or raises its error.
 int push_outcome(lua_State* L, const JobRef& job);
-/// Puts functions that make jobs into the table at -2, bound to the client on top: one for every
-/// endpoint and alias.
+/// Puts what makes jobs into the table at -2, for the client on top: each endpoint and alias.
 void add_endpoints(lua_State* L);
 
 /// The Image or Clip at `index`, null when it is neither.

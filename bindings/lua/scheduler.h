@@ -40,7 +40,10 @@ struct Awaited {
 /// of which may outlive the scheduler.
 struct Ticket : std::enable_shared_from_this<Ticket> {
   explicit Ticket(std::shared_ptr<Scheduler*> home) : scheduler(std::move(home)) {}
+  virtual ~Ticket() = default;
   void complete();
+  /// What it waits for has come: the item of that number, where there are several.
+  virtual void arrive(int) { complete(); }
 
   std::shared_ptr<Scheduler*> scheduler;  ///< holds null once the state is closed
   TaskId waiter = 0;
@@ -71,9 +74,9 @@ struct Arrival {
 };
 
 /// A completion for who may have stopped waiting.
-inline auto wake(const std::weak_ptr<Ticket>& waiting) {
-  return [waiting] {
-    if (const auto ticket = waiting.lock()) ticket->complete();
+inline auto wake(const std::weak_ptr<Ticket>& waiting, int item = 0) {
+  return [waiting, item] {
+    if (const auto ticket = waiting.lock()) ticket->arrive(item);
   };
 }
 
@@ -102,12 +105,12 @@ struct Task {
   TaskId root = 0;        ///< the script it belongs to
   TaskId parent = 0;      ///< who began it; 0: what runs outside of tasks
   int exit_code = 0;
-  const std::string* folder = nullptr;  ///< of its script, in Scheduler::folders; null: none
-  std::string born_at;                  ///< where, when its body is a function of C
-  std::string label;                    ///< what its shots are called when they have no name
-  std::map<std::string, int> shots;     ///< how often each name was given in it
-  std::weak_ptr<Ticket> ticket;         ///< what it waits for; gone with the coroutine that waits
-  engine::Story story;                  ///< what was raised into it, and into its parent before it
+  const std::string* folder = nullptr;         ///< of its script, in Scheduler::folders; null: none
+  std::unique_ptr<const std::string> born_at;  ///< where, when its body is a function of C
+  std::shared_ptr<const std::string> label;  ///< what its shots without a name are called, or null
+  std::map<std::string, int> shots;          ///< how often each name was given in it
+  std::weak_ptr<Ticket> ticket;  ///< what it waits for; gone with the coroutine that waits
+  engine::Story story;           ///< what was raised into it, and into its parent before it
   const engine::Raised* born_with = nullptr;        ///< where that of its parent begins
   std::vector<std::shared_ptr<engine::Ask>> asked;  ///< by it, and by those whose results it got
   std::shared_ptr<const Failure> failure;
@@ -152,8 +155,7 @@ class Scheduler {
   void release(lua_State* L, TaskId task);
   /// Frees what was released. Does nothing while tasks run.
   void sweep();
-  /// Raises `interrupted` in this and every later wait of one task, unless it has ended. Jobs go
-  /// on.
+  /// Raises `interrupted` in this and every later wait of a task that has not ended. Jobs go on.
   void cancel(TaskId task);
   /// Raises `interrupted` in the waits of every task (Ctrl-C). Jobs go on.
   void cancel_all();
@@ -172,8 +174,7 @@ class Scheduler {
   std::string deadlock() const;
   /// Errors of spawned tasks that nobody waited for, since the last call.
   std::vector<TaskResult> take_unobserved();
-  /// Told of each such error at once when nobody waits for it, else when nobody can any more;
-  /// outside of Lua. Null: nobody.
+  /// Told of each, outside of Lua, as soon as nobody waits for it or can any more. Null: nobody.
   std::function<void(const TaskResult&)> tell_lost;
   const std::shared_ptr<Scheduler*>& home() const { return home_; }
   Millis now() const { return queue_->clock().now(); }
@@ -209,20 +210,17 @@ class Scheduler {
   void note_failed(lua_State* L, const Task& task);
   /// What failed and was raised here after `since` did without harm. Plain C++; may throw.
   void pass_over(const engine::Raised* since);
-  /// And by what gave results, or may give some, that an error keeps from who asked: an equal ask
-  /// gets those.
+  /// And by what results an error keeps from who asked: an equal ask gets those.
   void note_lost(lua_State* L, const std::shared_ptr<engine::Ask>& ask);
   /// The running task has its result, unless it was another one that lost it.
   void note_got(engine::Ask& ask) {
     if (ask.lost_to == here().id) ask.lost = false;
   }
-  /// And by what the running task, or `of`, has asked for, itself or by tasks that it has begun,
-  /// and not got so far.
+  /// And by what the running task, or `of`, has asked for, with tasks that it began, and not got.
   void note_left(lua_State* L, const engine::Ask* but = nullptr, const Task* of = nullptr);
   /// The running task, or who asks outside of tasks, makes this ask. Plain C++; may throw.
   void note_ask(const std::shared_ptr<engine::Ask>& ask);
-  /// The results of an ended task reach the running one; not `got`: would have. Plain C++; may
-  /// throw.
+  /// An ended task's results reach the running one; not `got`: would have. Plain C++; may throw.
   void hand_on(Task& ended, bool got = true);
   /// Asks whose wait was cut off, and who asked was not told a failure later on.
   const std::vector<std::shared_ptr<engine::Ask>>& untold() const { return untold_; }

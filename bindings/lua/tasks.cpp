@@ -40,7 +40,7 @@ int spawn(lua_State* L) {
   lua_insert(L, 1);
   pure(L, [&] {
     ref.id = scheduler.announce("");
-    scheduler.find(ref.id)->born_at = here.text;
+    if (*here.text != 0) scheduler.find(ref.id)->born_at = std::make_unique<std::string>(here.text);
   });
   scheduler.start(L, ref.id, arguments);
   return 1;
@@ -149,8 +149,7 @@ int task_tostring(lua_State* L) {
 }
 
 int slept(lua_State* L, int, lua_KContext) {
-  state_of(L).woken(L, *own_object<Wait>(L, 1));
-  return 0;
+  return state_of(L).woken(L, *own_object<Wait>(L, 1)), 0;
 }
 
 int sleep(lua_State* L) {
@@ -184,7 +183,7 @@ struct Group : Ticket {
     return static_cast<int>(awaited.size());
   }
 
-  void arrive(int index) {
+  void arrive(int index) override {
     --open;
     Awaited& item = awaited[static_cast<std::size_t>(index) - 1];
     item.ended = true;
@@ -210,19 +209,16 @@ int new_group(lua_State* L) {
 /// group:add(job or task)
 int group_add(lua_State* L) {
   const auto& group = check_object<GroupRef>(L, 1, "kling.Group");
-  const auto add = [&group](Awaited item) {  // plain C++; may throw
-    return [waiting = std::weak_ptr(group), index = group->add(std::move(item))] {
-      if (const auto open = waiting.lock()) open->arrive(index);
-    };
-  };
   if (const JobRef* ref = test_object<JobRef>(L, 2)) {
     engine_of(L, *ref->client);
-    pure(L, [&] { watch_job(*ref, engine::Milestone::finished, group, add({.ask = ref->ask})); });
+    pure(L, [&] {
+      watch_job(*ref, engine::Milestone::finished, group, group->add({.ask = ref->ask}));
+    });
     return 0;
   }
   Task& task = check_task(L, 2);
   pure(L, [&] {
-    const auto tell = add({.task = task.id});
+    const auto tell = wake(group, group->add({.task = task.id}));
     if (task.phase == Task::Phase::done) return tell();
     add_watch(task.watches, {group, tell});
   });
@@ -238,8 +234,7 @@ int next_arrived(lua_State* L, int, lua_KContext) {
     if (group.cancelled ? group.open_tasks == 0 : group.open == 0) return 0;
     return scheduler.park(L, group, kNever, next_arrived, 0);
   }
-  lua_pushinteger(L, group.arrived[group.told++]);
-  return 1;
+  return lua_pushinteger(L, group.arrived[group.told++]), 1;
 }
 
 /// group:next(): the index of an item that has ended, earliest first; nil when none is left.
@@ -318,15 +313,13 @@ int also(lua_State* L) {
 }
 
 int now(lua_State* L) {
-  lua_pushnumber(L, static_cast<lua_Number>(state_of(L).now()) / 1000);
-  return 1;
+  return lua_pushnumber(L, static_cast<lua_Number>(state_of(L).now()) / 1000), 1;
 }
 
 /// here(): which task runs; 0: none.
 int here(lua_State* L) {
   const Task* task = state_of(L).running();
-  lua_pushinteger(L, task != nullptr ? static_cast<lua_Integer>(task->id) : 0);
-  return 1;
+  return lua_pushinteger(L, task != nullptr ? static_cast<lua_Integer>(task->id) : 0), 1;
 }
 
 /// waitable(x): whether it is a Job or a Task.
@@ -339,7 +332,7 @@ int waitable(lua_State* L) {
 int label(lua_State* L) {
   Task& task = check_task(L, 1);
   const char* text = luaL_tolstring(L, 2, nullptr);
-  pure(L, [&] { task.label = api::excerpt(text, 60); });
+  pure(L, [&] { task.label = std::make_shared<std::string>(api::excerpt(text, 60)); });
   return 0;
 }
 
@@ -380,8 +373,7 @@ int no_result(lua_State* L) {
 }
 
 int stepped(lua_State* L, int, lua_KContext) {
-  lua_pushboolean(L, state_of(L).woken(L, check_group(L)));
-  return 1;
+  return lua_pushboolean(L, state_of(L).woken(L, check_group(L))), 1;
 }
 
 /// group:step(seconds): whether something has arrived within that time.
@@ -394,10 +386,7 @@ int group_step(lua_State* L) {
 }
 
 /// group:set(): ends its step(); an empty group is a signal.
-int group_set(lua_State* L) {
-  check_group(L).complete();
-  return 0;
-}
+int group_set(lua_State* L) { return check_group(L).complete(), 0; }
 
 }  // namespace
 

@@ -65,7 +65,8 @@ int request(lua_State* L) {
   Call& call = new_call(L, bound_client(L));
   const Where here = where(L);
   std::size_t bytes = 0;
-  pure_or_raise(L, call.error, [&] { return put(to_json(L, 3, nullptr, &bytes), call.json); });
+  pure_or_raise(L, state_of(L).slip,
+                [&] { return put(to_json(L, 3, nullptr, &bytes), call.json); });
   hold_memory(L, bytes + lua_rawlen(L, 2), call.reply->memory);
   const bool get = strcasecmp(method, "GET") == 0;
   const char* wrong = !get && strcasecmp(method, "POST") != 0   ? "the method is GET or POST"
@@ -115,10 +116,9 @@ int notify(lua_State* L) {
 /// The answer as `parse` reads the file that was asked for.
 template <Result<api::Json> (*Parse)(std::string, const std::string&)>
 int push_parsed(lua_State* L, Call& call) {
-  pure_or_raise(L, call.error,
+  pure_or_raise(L, state_of(L).slip,
                 [&] { return put(Parse(std::move(call.reply->text), call.text), call.json); });
-  push_json(L, call.json);
-  return 1;
+  return push_json(L, call.json), 1;
 }
 
 template <int (*Push)(lua_State*, Call&)>
@@ -169,12 +169,12 @@ int json(lua_State* L) {
   if (path) return read_as<push_parsed<parse_file>>(L);
   Call& call = new_call_unopened(L, bound_client(L));
   if (text != nullptr) {
-    pure_or_raise(L, call.error, [&] {
+    pure_or_raise(L, state_of(L).slip, [&] {
       return put(parse_file(std::string(text, lua_rawlen(L, 1)), "this text"), call.json);
     });
     return push_json(L, call.json), 1;
   }
-  pure_or_raise(L, call.error, [&] { return put(to_json(L, 1, nullptr), call.json); });
+  pure_or_raise(L, state_of(L).slip, [&] { return put(to_json(L, 1, nullptr), call.json); });
   return push_text(L, [&] { return api::to_text(call.json); });
 }
 
@@ -346,8 +346,7 @@ Status read_options(Options& options, const api::Json& given) {
   return Done{};
 }
 
-/// The function `upload` of the table at index 1, as a reference; in its place comes a copy
-/// without.
+/// A reference to the function `upload` of the table at 1, in whose place comes a copy without.
 int take_upload(lua_State* L) {
   if (lua_getfield(L, 1, "upload") != LUA_TFUNCTION) return lua_pop(L, 1), LUA_NOREF;
   const int function = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -222,9 +222,9 @@ int answer(kling_call* call, const char* text, bool failed) {
 int call_program(lua_State* L) {
   const auto& function = *static_cast<Function*>(lua_touserdata(L, lua_upvalueindex(1)));
   const int count = lua_gettop(L);
-  lua::Scheduler& scheduler = lua::state_of(L);
+  lua::Runtime& scheduler = lua::state_of(L);
   lua::Call& call = lua::new_object<lua::Call>(L);
-  lua::pure_or_raise(L, call.error, [&]() -> Status {
+  lua::pure_or_raise(L, scheduler.slip, [&]() -> Status {
     call.reply = std::make_shared<lua::Reply>(scheduler.home());
     call.json = api::Json::array();
     for (int i = 1; i <= count; ++i) {
@@ -253,7 +253,7 @@ int call_program(lua_State* L) {
     pending->returned = true;
     if (pending->answered) settle(*pending);
   });
-  if (call.reply->done && call.reply->failed) return lua::raise(L, call.reply->error);
+  if (call.reply->done && call.reply->failed) return lua::raise_failure(L, call);
   if (call.reply->done) return lua::push_reply_json(L, call);
   return lua::await<lua::push_reply_json>(L, call);
 }

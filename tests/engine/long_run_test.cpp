@@ -3,6 +3,7 @@
 #include <fstream>
 #include <set>
 
+#include "engine/inside.h"
 #include "engine/stage.h"
 #include "sim/faults.h"
 
@@ -271,6 +272,19 @@ TEST_CASE("a thousand waiting jobs are cheap") {
   const int threads = workers();
   CHECK(threads > 0);
   CHECK(threads < 30);  // what a worker starts (the watch over deadlines) bears its name
+}
+
+TEST_CASE("a job that waits at the service holds neither its request nor what was answered") {
+  sim::Options service;
+  service.min_run = service.max_run = 60'000;
+  Stage stage(service);
+  const auto job = stage.create(stage.shot());
+  CHECK(stage.until([&] {
+    std::lock_guard lock(job->mutex);
+    return job->machine.phase >= Phase::accepted && !job->sending && !job->raw;
+  }));
+  CHECK(job->target.empty());
+  if (sizeof(std::string) == 32 && sizeof(std::mutex) == 40) CHECK(sizeof(Job) <= 900);
 }
 
 TEST_CASE("a frame keeps its address whatever the bytes of its file are") {
