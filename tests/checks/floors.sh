@@ -44,7 +44,7 @@ includes() {
     header ~ /^(lua5\.4\/)?(lua|lauxlib|lualib|luaconf)\.h(pp)?$/ &&
       ($1 !~ /^(bindings\/lua|host|tests\/(lua|repl|runtime|safe|host|embed|packaging|support|story|foreign))\// || $1 ~ /^host\/sim\//) {
         refuse(header " belongs to bindings/lua and host") }
-    header == "sqlite3.h" && $1 !~ /^((bindings|tests)\/engine\/ledger|tests\/cli\/(fixture|clips))/ {
+    header == "sqlite3.h" && $1 !~ /^((bindings|tests)\/engine\/ledger|tests\/cli\/(fixture|ledger_file))/ {
       refuse("sqlite3.h belongs to the ledger of bindings/engine") }'
 }
 

